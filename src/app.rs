@@ -1,0 +1,140 @@
+//! The only wiring: makes the parts, connects them, runs them, and stops them in order.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    clock,
+    config::{Config, Sources},
+    http::{Server, Surface},
+    poll::{Latest, Poller, Searcher},
+    publisher::{Publisher, first_page},
+    reload::Reloader,
+    self_stats::SelfStats,
+    signals::Signals,
+    source::{Discovery, Link, Observer},
+    tasks::{TaskEnded, Tasks},
+};
+
+/// Stopping takes no longer: a sidecar is told to stop after its application, with little time left.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why the process can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The address can't be bound.
+    #[error("cannot listen on {address}: {source}; set http.listen to a free address and port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No handler for signals can be set.
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+    /// A task ended that should not have.
+    #[error(transparent)]
+    Task(#[from] TaskEnded),
+}
+
+/// Runs the sidecar until a signal stops it.
+///
+/// # Errors
+/// [`AppError`]; Redis's absence is none.
+pub async fn run(config: Config, sources: Sources) -> Result<(), AppError> {
+    let mut signals = Signals::listen().map_err(AppError::Signals)?;
+    let stop = CancellationToken::new();
+    let mut tasks = start(config, sources, &stop).await?;
+    let ended = tokio::select! {
+        signal = signals.stop() => {
+            info!(signal, "stopping");
+            Ok(())
+        }
+        ended = tasks.first_to_end() => {
+            error!(error = %ended, "stopping");
+            Err(ended.into())
+        }
+    };
+    stop.cancel();
+    tokio::select! {
+        joined = tasks.join_all(GRACE) => match joined {
+            Ok(()) => info!("stopped"),
+            Err(late) => warn!(?late, "stopped with tasks that did not end in time"),
+        },
+        signal = signals.stop() => warn!(signal, "stopped at once"),
+    }
+    ended
+}
+
+/// Makes and starts everything.
+async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Result<Tasks, AppError> {
+    let stats = Arc::new(SelfStats::new());
+    let config = Arc::new(config);
+    let first_page = first_page(Arc::clone(&config), &stats);
+    let (config_in, config_out) = watch::channel(Arc::clone(&config));
+    let (streams_in, streams_out) = watch::channel(None);
+    let (latest_in, latest_out) = watch::channel(Latest::default());
+    let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
+    let (pulse_in, pulse_out) = watch::channel(clock::now());
+    let surface = Surface {
+        config: config_out.clone(),
+        pages: pages_out,
+        latest: latest_out.clone(),
+        pulse: pulse_out,
+        stopping: stop.clone(),
+        stats: Arc::clone(&stats),
+    };
+    let server = bind(&config, surface).await?;
+
+    let mut tasks = Tasks::default();
+    tasks.spawn("http", server.run(stop.clone()));
+    let publisher = Publisher {
+        config: config_out.clone(),
+        latest: latest_out,
+        pages: pages_in,
+        stats: Arc::clone(&stats),
+    };
+    tasks.spawn("publisher", publisher.run(stop.clone()));
+    let reloader = Reloader { sources, config: config_in, stats: Arc::clone(&stats) };
+    tasks.spawn("reload", reloader.run(stop.clone()));
+    if config.enabled {
+        let searcher = Searcher {
+            discovery: Discovery::new(Link::new(Arc::clone(&stats))),
+            config: config_out.clone(),
+            streams: streams_in,
+            stats: Arc::clone(&stats),
+        };
+        tasks.spawn("discovery", searcher.run(stop.clone()));
+        let poller = Poller {
+            observer: Observer::new(Link::new(Arc::clone(&stats))),
+            config: config_out,
+            streams: streams_out,
+            latest: latest_in,
+            pulse: pulse_in,
+            stats,
+        };
+        tasks.spawn("poll", poller.run(stop.clone()));
+    } else {
+        info!("switched off (enabled: false): no Redis is touched");
+        tasks.spawn("switched off", idle((latest_in, pulse_in), stop.clone()));
+    }
+    Ok(tasks)
+}
+
+async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {
+    let address = config.http.listen;
+    let listen = |source| AppError::Listen { address, source };
+    let server = Server::bind(address, surface).await.map_err(listen)?;
+    let bound = server.address().map_err(listen)?;
+    info!(version = env!("CARGO_PKG_VERSION"), listen = %bound, "started");
+    Ok(server)
+}
+
+/// Keeps the channels open whose other ends belong to tasks that are not started.
+async fn idle<T>(_held: T, stop: CancellationToken) {
+    stop.cancelled().await;
+}

@@ -1,0 +1,126 @@
+//! Commands and flags.
+
+use std::{fmt, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app,
+    config::{Config, Environment, Overrides, Sources},
+    telemetry,
+};
+
+/// Watches Redis Streams, keeps them within their retention and tells people when something is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "streamwarden", version, after_help = ENVIRONMENT_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// The configuration file, in YAML.
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// A file that holds the address of Redis; it is read anew for each connection.
+    #[arg(long, value_name = "FILE", global = true)]
+    redis_uri_file: Option<String>,
+
+    /// Where to serve [default: 0.0.0.0:19121].
+    #[arg(long, value_name = "ADDRESS:PORT", global = true)]
+    listen: Option<String>,
+
+    /// How often to look [default: 15s].
+    #[arg(long, value_name = "DURATION", global = true)]
+    poll_interval: Option<String>,
+
+    /// error, warn, info, debug or trace, or a filter [default: info].
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<String>,
+
+    /// auto, text or json [default: text on a terminal, else json].
+    #[arg(long, value_name = "FORMAT", global = true)]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Run the sidecar; this is what no command does.
+    Serve,
+    /// Check the configuration and print it as it takes effect, without secrets.
+    CheckConfig,
+}
+
+const ENVIRONMENT_HELP: &str = "\
+Environment:
+  REDIS_URI            redis://[user:password@]host[:port][/db], rediss://... or redis+unix:///path
+  REDIS_URI_FILE       a file that holds it
+  STREAMS_ENABLED      false serves the sidecar's own metrics and touches no Redis
+  STREAMWARDEN_CONFIG, STREAMWARDEN_LISTEN, STREAMWARDEN_POLL_INTERVAL, STREAMWARDEN_LOG_LEVEL,
+  STREAMWARDEN_LOG_FORMAT   as the flags of these names
+
+Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration.";
+
+/// Wrong usage or configuration.
+const EXIT_USAGE: u8 = 2;
+
+impl Cli {
+    /// Runs the command and gives the process's exit code.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let sources = Sources {
+            file: self.config.clone(),
+            environment: Environment::read(),
+            overrides: self.overrides(),
+        };
+        let config = match sources.load() {
+            Ok(config) => config,
+            Err(error) => {
+                complain(error);
+                return ExitCode::from(EXIT_USAGE);
+            }
+        };
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve(config, sources),
+            Command::CheckConfig => {
+                print(&config);
+                ExitCode::SUCCESS
+            }
+        }
+    }
+
+    fn overrides(&self) -> Overrides {
+        let mut overrides = Overrides::default();
+        overrides.set("--redis-uri-file", "redis.uri_file", self.redis_uri_file.clone());
+        overrides.set("--listen", "http.listen", self.listen.clone());
+        overrides.set("--poll-interval", "poll.interval", self.poll_interval.clone());
+        overrides.set("--log-level", "log.level", self.log_level.clone());
+        overrides.set("--log-format", "log.format", self.log_format.clone());
+        overrides
+    }
+}
+
+fn serve(config: Config, sources: Sources) -> ExitCode {
+    telemetry::start_logging(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(app::run(config, sources)).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("cannot start: {error}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the sidecar cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
+fn print(output: impl fmt::Display) {
+    print!("{output}");
+}
+
+#[expect(clippy::print_stderr, reason = "logging is not set up before the configuration is read")]
+fn complain(problem: impl fmt::Display) {
+    eprintln!("{problem}");
+}

@@ -1,0 +1,254 @@
+//! The configuration in its checked form: what the rest of the program may rely on.
+//!
+//! It is built once from a file, the environment and flags ([`load`]), all problems told together, and never
+//! half-built: a value of [`Config`] holds. Secrets are [`SecretString`]s and print as nothing.
+
+mod address;
+mod environment;
+mod load;
+mod pattern;
+mod problem;
+mod read;
+mod section;
+mod show;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+pub use address::{Address, AddressError};
+pub use environment::Environment;
+pub use load::{LoadError, Overrides, Sources};
+pub use pattern::{Pattern, PatternError};
+pub use problem::{Problem, Problems};
+
+use crate::model::Name;
+
+/// Everything that can be set, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `false` serves the sidecar's own metrics and touches no Redis.
+    pub enabled: bool,
+    /// How to reach Redis.
+    pub redis: Redis,
+    /// How often to look.
+    pub poll: Poll,
+    /// What to watch and what to expect of it; the first match wins. Empty watches every stream.
+    pub streams: Vec<StreamRule>,
+    /// Streams that are never watched.
+    pub exclude: Vec<Pattern>,
+    /// What is told about single consumers.
+    pub consumers: Consumers,
+    /// Bounds on the sidecar's own size.
+    pub limits: Limits,
+    /// Whether and how often retention is enforced.
+    pub retention: Retention,
+    /// Where to serve.
+    pub http: Http,
+    /// What to log.
+    pub log: Log,
+}
+
+impl Config {
+    /// The rule for this stream: the first whose pattern matches.
+    #[must_use]
+    pub fn rule(&self, stream: &Name) -> Option<&StreamRule> {
+        self.streams.iter().find(|rule| rule.pattern.matches(stream))
+    }
+
+    /// The streams that the configuration names outright: they are expected to be there.
+    pub fn named_streams(&self) -> impl Iterator<Item = &Name> {
+        self.streams
+            .iter()
+            .filter_map(|rule| rule.pattern.exact())
+            .filter(|name| !self.exclude.iter().any(|pattern| pattern.matches(name)))
+    }
+
+    /// Whether the configuration names this stream outright.
+    #[must_use]
+    pub fn expects(&self, stream: &Name) -> bool {
+        self.named_streams().any(|name| name == stream)
+    }
+
+    /// Whether this stream, found in Redis, is to be watched.
+    #[must_use]
+    pub fn watches(&self, stream: &Name) -> bool {
+        let listed = self.streams.is_empty() || self.rule(stream).is_some();
+        listed && !self.exclude.iter().any(|pattern| pattern.matches(stream))
+    }
+
+    /// Whether streams have to be looked for, or all are named.
+    #[must_use]
+    pub fn needs_discovery(&self) -> bool {
+        self.streams.is_empty() || self.streams.iter().any(|rule| rule.pattern.exact().is_none())
+    }
+}
+
+/// How to reach Redis.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// The address, or where it is kept.
+    pub uri: Uri,
+    /// Certificates, for `rediss://`.
+    pub tls: Tls,
+    /// How long connecting may take, handshakes included.
+    pub connect_timeout: Duration,
+    /// How long one pipeline of commands may take.
+    pub command_timeout: Duration,
+}
+
+/// Redis's address with its password, or the file that holds it.
+#[derive(Debug, Clone)]
+pub enum Uri {
+    /// Nothing is needed: the sidecar is switched off.
+    None,
+    /// Given in the configuration or the environment.
+    Inline(SecretString),
+    /// A file that is read anew for each connection, so that a rotated secret needs no restart.
+    File(PathBuf),
+}
+
+/// Files in PEM form for TLS; each is read anew for each connection.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// Certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate chain and its key.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A client certificate, for servers that ask for one.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The chain, the client's own first.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+/// How often to look.
+#[derive(Debug, Clone)]
+pub struct Poll {
+    /// Between the starts of two polls.
+    pub interval: Duration,
+    /// Between two searches for streams.
+    pub discovery_interval: Duration,
+    /// The age past which what was read is shown no more.
+    pub stale_after: Duration,
+}
+
+/// What to expect of the streams that a pattern matches.
+#[derive(Debug, Clone)]
+pub struct StreamRule {
+    /// A name or a glob.
+    pub pattern: Pattern,
+    /// Groups that must be there.
+    pub groups: Vec<Name>,
+    /// The stream's limits; `None` keeps everything.
+    pub retention: Option<StreamRetention>,
+    /// Where something is worth attention.
+    pub thresholds: Thresholds,
+}
+
+/// A stream's limits and how they are kept.
+#[derive(Debug, Clone)]
+pub struct StreamRetention {
+    /// The most entries that the stream should hold.
+    pub max_length: Option<u64>,
+    /// The greatest age that an entry should reach.
+    pub max_age: Option<Duration>,
+    /// What may be removed.
+    pub mode: Mode,
+}
+
+/// What retention may remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing that a group has not read and acknowledged.
+    Safe,
+    /// Everything beyond the limit.
+    Strict,
+    /// Nothing at all.
+    Observe,
+}
+
+impl Mode {
+    pub(crate) const CHOICES: &[(&str, Self)] =
+        &[("safe", Self::Safe), ("strict", Self::Strict), ("observe", Self::Observe)];
+}
+
+/// Where a number is worth attention; `None` sets no threshold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Thresholds {
+    /// Entries not delivered to a group.
+    pub lag: Option<u64>,
+    /// Age of the oldest entry not delivered to a group.
+    pub lag_age: Option<Duration>,
+    /// Entries delivered to a group and not acknowledged.
+    pub pending: Option<u64>,
+    /// Age of the oldest of those.
+    pub pending_age: Option<Duration>,
+    /// Deliveries of one entry.
+    pub deliveries: Option<u64>,
+    /// Time without a new entry.
+    pub silence: Option<Duration>,
+}
+
+/// What is told about single consumers.
+#[derive(Debug, Clone)]
+pub struct Consumers {
+    /// Whether consumers have series of their own.
+    pub metrics: bool,
+    /// How many of a group have; those with the most pending entries come first.
+    pub max_per_group: usize,
+}
+
+/// Bounds on the sidecar's own size.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The most streams that are watched.
+    pub streams: usize,
+    /// The most series about streams that are served.
+    pub series: usize,
+}
+
+/// Whether and how often retention is enforced.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// `false` enforces nothing, whatever the streams' limits say.
+    pub enabled: bool,
+    /// Between two runs.
+    pub interval: Duration,
+}
+
+/// Where to serve.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// The address and port.
+    pub listen: SocketAddr,
+}
+
+/// What to log.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Text for people, or JSON for machines.
+    pub format: LogFormat,
+    /// The least level, or a filter as `tracing_subscriber::EnvFilter` takes it.
+    pub level: String,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    pub(crate) const CHOICES: &[(&str, Self)] =
+        &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+}

@@ -1,0 +1,42 @@
+//! The only place that reads the environment.
+
+use std::{collections::BTreeMap, ffi::OsString};
+
+/// Every variable that has a meaning here, with the key that it sets.
+pub(super) const VARIABLES: &[(&str, &str)] = &[
+    ("REDIS_URI", "redis.uri"),
+    ("REDIS_URI_FILE", "redis.uri_file"),
+    ("STREAMS_ENABLED", "enabled"),
+    ("STREAMWARDEN_LISTEN", "http.listen"),
+    ("STREAMWARDEN_POLL_INTERVAL", "poll.interval"),
+    ("STREAMWARDEN_LOG_FORMAT", "log.format"),
+    ("STREAMWARDEN_LOG_LEVEL", "log.level"),
+];
+
+/// The variable that names the configuration file.
+pub(super) const CONFIG_FILE: &str = "STREAMWARDEN_CONFIG";
+
+/// The environment's variables, read once. Empty ones count as not set.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<&'static str, OsString>);
+
+impl Environment {
+    /// Reads the process's environment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    pub fn read() -> Self {
+        let names = VARIABLES.iter().map(|(name, _)| *name).chain([CONFIG_FILE]);
+        Self(names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&OsString> {
+        self.0.get(name).filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+impl FromIterator<(&'static str, &'static str)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (&'static str, &'static str)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name, value.into())).collect())
+    }
+}

@@ -1,0 +1,150 @@
+//! From file, environment and flags to a checked configuration: flags win over the environment, that over the file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Config, Environment, Problems,
+    environment::{CONFIG_FILE, VARIABLES},
+    read,
+    section::Section,
+};
+
+/// A larger file is a mistake: it is read whole, and again at each change.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// What flags set, by key.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides(Vec<(&'static str, &'static str, String)>);
+
+impl Overrides {
+    /// Sets `key` to what `flag` was given, if it was.
+    pub fn set(&mut self, flag: &'static str, key: &'static str, value: Option<String>) {
+        self.0.extend(value.map(|value| (flag, key, value)));
+    }
+}
+
+/// Where the configuration comes from; it can be loaded again when the file has changed.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file that a flag names.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Environment,
+    /// The flags.
+    pub overrides: Overrides,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file can't be read.
+    #[error("cannot read the configuration file {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is too large to be a configuration.
+    #[error("the configuration file {0} is larger than 1 MiB; name the configuration itself")]
+    TooLarge(PathBuf),
+    /// The file is not YAML.
+    #[error("the configuration file {path} is not YAML: {what}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with line and column, without the text of the file.
+        what: String,
+    },
+    /// The file is YAML, but some values are wrong.
+    #[error("{0}")]
+    Invalid(Problems),
+}
+
+impl Sources {
+    /// The configuration file, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        self.file.clone().or_else(|| self.environment.get(CONFIG_FILE).map(PathBuf::from))
+    }
+
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the file, its syntax, or every wrong value at once.
+    pub fn load(&self) -> Result<Config, LoadError> {
+        let tree = self.path().map_or(Ok(Value::Null), |path| read_file(&path))?;
+        self.check(tree).map_err(LoadError::Invalid)
+    }
+
+    fn check(&self, mut tree: Value) -> Result<Config, Problems> {
+        let mut problems = Problems::default();
+        let mut origins = Vec::new();
+        for (variable, key) in VARIABLES {
+            match self.environment.get(variable).map(|value| value.to_str()) {
+                Some(Some(value)) => set(&mut tree, key, value),
+                Some(None) => problems.add(*variable, "is not UTF-8"),
+                None => continue,
+            }
+            origins.push((*key, *variable));
+        }
+        for (flag, key, value) in &self.overrides.0 {
+            set(&mut tree, key, value);
+            origins.retain(|(set, _)| set != key);
+            origins.push((*key, *flag));
+        }
+        let mut root = Section::root(tree, &mut problems, &origins);
+        let config = read::config(&mut root);
+        root.end();
+        match config {
+            Some(config) if problems.0.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Sets `section.key` or `key`. An address and the file that holds one replace each other.
+fn set(tree: &mut Value, key: &str, value: &str) {
+    let (section, key) = key.rsplit_once('.').map_or(("", key), |(section, key)| (section, key));
+    let Some(mut fields) = as_map(tree) else { return };
+    if !section.is_empty() {
+        let Some(inner) = as_map(fields.entry(section).or_insert(Value::Null)) else { return };
+        fields = inner;
+    }
+    match key {
+        "uri" => drop(fields.remove("uri_file")),
+        "uri_file" => drop(fields.remove("uri")),
+        _ => {}
+    }
+    fields.insert(key.to_owned(), value.into());
+}
+
+/// The map, made where there is nothing; `None` where there is something else, which reading will complain about.
+fn as_map(value: &mut Value) -> Option<&mut Map<String, Value>> {
+    if value.is_null() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut()
+}
+
+fn read_file(path: &Path) -> Result<Value, LoadError> {
+    let read = || {
+        let size = std::fs::metadata(path)?.len();
+        if size > MAX_FILE_BYTES { Ok(None) } else { std::fs::read_to_string(path).map(Some) }
+    };
+    match read() {
+        Ok(Some(text)) => parse(&text).map_err(|what| LoadError::Syntax { path: path.to_owned(), what }),
+        Ok(None) => Err(LoadError::TooLarge(path.to_owned())),
+        Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Parses YAML 1.2. Snippets are off: they would print the line with the password.
+fn parse(text: &str) -> Result<Value, String> {
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    serde_saphyr::from_str_with_options::<Option<Value>>(text.trim_start_matches('\u{FEFF}'), options)
+        .map(Option::unwrap_or_default)
+        .map_err(|error| error.without_snippet().to_string())
+}

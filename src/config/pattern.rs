@@ -1,0 +1,89 @@
+//! What a configuration calls streams by: a name, or a glob.
+
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt};
+
+use globset::{Glob, GlobMatcher};
+
+use crate::model::Name;
+
+/// A name, or a glob in the syntax of shells: `*`, `?`, `[a-z]`, `{one,two}`, and `\` before what is meant as it is.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// Exactly this stream; it is expected to exist.
+    Name(Name),
+    /// Every stream that the glob matches.
+    Glob(GlobMatcher),
+}
+
+/// A glob that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a glob: {0}")]
+pub struct PatternError(String);
+
+impl Pattern {
+    /// A glob if it has a character that means something in one, else a name.
+    ///
+    /// # Errors
+    /// Where the glob's brackets or braces do not close.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        if !text.contains(['*', '?', '[', '{', '\\']) {
+            return Ok(Self::Name(text.into()));
+        }
+        match Glob::new(text) {
+            Ok(glob) => Ok(Self::Glob(glob.compile_matcher())),
+            Err(error) => Err(PatternError(error.kind().to_string())),
+        }
+    }
+
+    /// Whether this stream is meant.
+    #[must_use]
+    pub fn matches(&self, stream: &Name) -> bool {
+        match self {
+            Self::Name(name) => name == stream,
+            Self::Glob(glob) => glob.is_match(OsStr::from_bytes(stream.as_bytes())),
+        }
+    }
+
+    /// The name, where the pattern is one.
+    #[must_use]
+    pub fn exact(&self) -> Option<&Name> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Glob(_) => None,
+        }
+    }
+}
+
+/// The pattern as it was written.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name.as_str().unwrap_or_default()),
+            Self::Glob(glob) => f.write_str(glob.glob().glob()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_any_bytes_and_names_only_themselves() {
+        let matches = |pattern, name: &[u8]| Pattern::parse(pattern).unwrap().matches(&Name::from(name));
+        assert!(matches("events:*", b"events:session"));
+        assert!(matches("events:*", b"events:\xff/deep"));
+        assert!(matches("*", b""));
+        assert!(matches("{a,b}?", b"b1"));
+        assert!(!matches("events:*", b"event:session"));
+        assert!(matches(r"a\*", b"a*"));
+        assert!(!matches(r"a\*", b"ab"));
+        assert!(matches("events:session", b"events:session"));
+        assert!(!matches("events:session", b"events:session2"));
+    }
+
+    #[test]
+    fn an_open_bracket_is_refused() {
+        assert!(Pattern::parse("events:[a").is_err());
+    }
+}

@@ -1,0 +1,194 @@
+//! The shape of the configuration as it is written: keys, defaults and ranges.
+
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{
+    Address, ClientCertificate, Config, Consumers, Http, Limits, Log, LogFormat, Mode, Pattern, Poll, Redis,
+    Retention, StreamRetention, StreamRule, Thresholds, Tls, Uri, section::Section,
+};
+use crate::model::Name;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Ages and thresholds: up to a hundred years, so that no sum of them overflows.
+const AGES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_155_760_000);
+const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
+/// Reads the whole tree; `None`, or noted problems, where it can't be used.
+pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
+    let enabled = root.flag("enabled", true);
+    let redis = root.section_or_default("redis", |section| redis(section, enabled));
+    let poll = root.section_or_default("poll", poll);
+    let streams = root.items("streams", stream_rule);
+    refuse_duplicates(root, &streams);
+    let exclude = root.texts("exclude").iter().filter_map(|text| pattern(root, "exclude", text)).collect();
+    let consumers = root.section_or_default("consumers", |section| Consumers {
+        metrics: section.flag("metrics", true),
+        max_per_group: size(section.count("max_per_group", 0..=100_000), 20),
+    });
+    let limits = root.section_or_default("limits", |section| Limits {
+        streams: size(section.count("streams", 1..=1_000_000), 10_000),
+        series: size(section.count("series", 1..=100_000_000), 500_000),
+    });
+    let retention = root.section_or_default("retention", |section| Retention {
+        enabled: section.flag("enabled", true),
+        interval: section.duration("interval", SECOND..=7 * DAY).unwrap_or(60 * 60 * SECOND),
+    });
+    let http = root.section_or_default("http", http);
+    let log = root.section_or_default("log", log);
+    Some(Config {
+        enabled,
+        redis: redis?,
+        poll,
+        streams,
+        exclude,
+        consumers,
+        limits,
+        retention,
+        http: http?,
+        log,
+    })
+}
+
+fn size(count: Option<u64>, default: usize) -> usize {
+    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
+}
+
+fn redis(section: &mut Section<'_>, enabled: bool) -> Option<Redis> {
+    let uri = uri(section, enabled);
+    let tls = section.section_or_default("tls", tls);
+    let connect_timeout =
+        section.duration("connect_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
+    let command_timeout =
+        section.duration("command_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
+    Some(Redis { uri: uri?, tls: tls?, connect_timeout, command_timeout })
+}
+
+fn uri(section: &mut Section<'_>, enabled: bool) -> Option<Uri> {
+    let (inline, file) = (section.text("uri"), section.text("uri_file").map(PathBuf::from));
+    let (key, uri, text) = match (inline, file) {
+        (Some(_), Some(_)) => {
+            section.problem("uri", "stands beside uri_file; keep one of the two");
+            return None;
+        }
+        (Some(inline), None) => {
+            let secret = SecretString::from(inline);
+            ("uri", Uri::Inline(secret.clone()), Ok(secret))
+        }
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(&file).map(SecretString::from);
+            ("uri_file", Uri::File(file), text)
+        }
+        (None, None) if !enabled => return Some(Uri::None),
+        (None, None) => {
+            section.problem("uri", "is missing; set it, redis.uri_file, REDIS_URI or REDIS_URI_FILE");
+            return None;
+        }
+    };
+    let wrong = match &text {
+        Ok(text) => Address::parse(text).err().map(|error| error.to_string()),
+        Err(error) => Some(format!("cannot be read: {error}")),
+    };
+    wrong.map_or(Some(uri), |what| {
+        section.problem(key, what);
+        None
+    })
+}
+
+fn tls(section: &mut Section<'_>) -> Option<Tls> {
+    let mut file = |key| section.text(key).map(PathBuf::from);
+    let (ca_file, cert_file, key_file) = (file("ca_file"), file("cert_file"), file("key_file"));
+    for (key, path) in [("ca_file", &ca_file), ("cert_file", &cert_file), ("key_file", &key_file)] {
+        if let Some(error) = path.as_ref().and_then(|path| std::fs::read(path).err()) {
+            section.problem(key, format!("cannot be read: {error}"));
+        }
+    }
+    let client = match (cert_file, key_file) {
+        (Some(cert_file), Some(key_file)) => Some(ClientCertificate { cert_file, key_file }),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.problem("key_file", "is missing; a client certificate needs its key");
+            return None;
+        }
+        (None, Some(_)) => {
+            section.problem("cert_file", "is missing; a key needs its client certificate");
+            return None;
+        }
+    };
+    Some(Tls { ca_file, client })
+}
+
+fn poll(section: &mut Section<'_>) -> Poll {
+    let interval = section.duration("interval", SECOND / 10..=DAY).unwrap_or(15 * SECOND);
+    let discovery_interval = section.duration("discovery_interval", SECOND / 10..=DAY).unwrap_or(60 * SECOND);
+    let default = (4 * interval).max(60 * SECOND);
+    let stale_after = section.duration("stale_after", SECOND / 10..=7 * DAY).unwrap_or(default);
+    if stale_after < 2 * interval {
+        let least = humantime::format_duration(2 * interval);
+        section.problem(
+            "stale_after",
+            format!("must be at least twice the interval, {least}, or each slow poll blanks the page"),
+        );
+    }
+    Poll { interval, discovery_interval, stale_after }
+}
+
+fn pattern(section: &mut Section<'_>, key: &str, text: &str) -> Option<Pattern> {
+    Pattern::parse(text).map_err(|error| section.problem(key, error.to_string())).ok()
+}
+
+fn stream_rule(section: &mut Section<'_>) -> Option<StreamRule> {
+    let text = section.text("match");
+    if text.is_none() {
+        section.problem("match", "is missing; give a stream's name or a glob");
+    }
+    let pattern = text.and_then(|text| pattern(section, "match", &text));
+    let groups = section.texts("groups").iter().map(|group| Name::from(group.as_str())).collect();
+    let retention = section.section("retention", stream_retention);
+    let thresholds = section.section_or_default("thresholds", |section| Thresholds {
+        lag: section.count("lag", COUNTS),
+        lag_age: section.duration("lag_age", AGES),
+        pending: section.count("pending", COUNTS),
+        pending_age: section.duration("pending_age", AGES),
+        deliveries: section.count("deliveries", COUNTS),
+        silence: section.duration("silence", AGES),
+    });
+    Some(StreamRule { pattern: pattern?, groups, retention, thresholds })
+}
+
+fn refuse_duplicates(root: &mut Section<'_>, streams: &[StreamRule]) {
+    for (index, rule) in streams.iter().enumerate() {
+        let text = rule.pattern.to_string();
+        if streams.iter().take(index).any(|earlier| earlier.pattern.to_string() == text) {
+            root.problem("streams", format!("match {text} stands twice, and the first wins; remove one"));
+        }
+    }
+}
+
+fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
+    let max_length = section.count("max_length", COUNTS);
+    let max_age = section.duration("max_age", SECOND..=*AGES.end());
+    if max_length.is_none() && max_age.is_none() {
+        section.problem("max_length", "is missing, and so is max_age; give at least one limit");
+    }
+    StreamRetention { max_length, max_age, mode: section.choice("mode", Mode::Safe, Mode::CHOICES) }
+}
+
+fn http(section: &mut Section<'_>) -> Option<Http> {
+    let listen = section.text("listen").unwrap_or_else(|| "0.0.0.0:19121".to_owned());
+    let must = "must be an IP address and a port, as in 0.0.0.0:19121 or [::1]:19121";
+    let listen = listen.parse().map_err(|_parse_error| section.problem("listen", must)).ok()?;
+    Some(Http { listen })
+}
+
+fn log(section: &mut Section<'_>) -> Log {
+    let format = section.choice("format", LogFormat::Auto, LogFormat::CHOICES);
+    let level = section.text("level").unwrap_or_else(|| "info".to_owned());
+    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        section
+            .problem("level", "must be error, warn, info, debug or trace, or a filter like info,hyper=debug");
+    }
+    Log { format, level }
+}

@@ -1,0 +1,108 @@
+//! The effective configuration as YAML: what `check-config` prints. It can be used as a file, but for its secrets.
+
+use std::{
+    fmt::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+use super::{Config, LogFormat, Mode, StreamRule, Uri};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "enabled: {}", self.enabled)?;
+        self.fmt_redis(f)?;
+        writeln!(f, "poll:")?;
+        writeln!(f, "  interval: {}", duration(self.poll.interval))?;
+        writeln!(f, "  discovery_interval: {}", duration(self.poll.discovery_interval))?;
+        writeln!(f, "  stale_after: {}", duration(self.poll.stale_after))?;
+        if self.streams.is_empty() {
+            writeln!(f, "streams: []  # every stream of the database")?;
+        } else {
+            writeln!(f, "streams:")?;
+            self.streams.iter().try_for_each(|rule| fmt_rule(f, rule))?;
+        }
+        let excluded: Vec<String> = self.exclude.iter().map(|pattern| quoted(pattern.to_string())).collect();
+        writeln!(f, "exclude: [{}]", excluded.join(", "))?;
+        writeln!(f, "consumers:\n  metrics: {}", self.consumers.metrics)?;
+        writeln!(f, "  max_per_group: {}", self.consumers.max_per_group)?;
+        writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
+        writeln!(f, "retention:\n  enabled: {}", self.retention.enabled)?;
+        writeln!(f, "  interval: {}", duration(self.retention.interval))?;
+        writeln!(f, "http:\n  listen: {}", quoted(self.http.listen))?;
+        writeln!(f, "log:\n  format: {}", name(self.log.format, LogFormat::CHOICES))?;
+        writeln!(f, "  level: {}", quoted(&self.log.level))
+    }
+}
+
+impl Config {
+    fn fmt_redis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "redis:")?;
+        match &self.redis.uri {
+            Uri::None => {}
+            Uri::Inline(_) => writeln!(f, "  uri: \"<redacted>\"")?,
+            Uri::File(path) => writeln!(f, "  uri_file: {}", file(path))?,
+        }
+        let client = self.redis.tls.client.as_ref();
+        let files = [
+            ("ca_file", self.redis.tls.ca_file.as_ref()),
+            ("cert_file", client.map(|client| &client.cert_file)),
+            ("key_file", client.map(|client| &client.key_file)),
+        ];
+        if files.iter().any(|(_, path)| path.is_some()) {
+            writeln!(f, "  tls:")?;
+        }
+        for (key, path) in files.iter().filter_map(|(key, path)| Some((key, (*path)?))) {
+            writeln!(f, "    {key}: {}", file(path))?;
+        }
+        writeln!(f, "  connect_timeout: {}", duration(self.redis.connect_timeout))?;
+        writeln!(f, "  command_timeout: {}", duration(self.redis.command_timeout))
+    }
+}
+
+fn fmt_rule(f: &mut fmt::Formatter<'_>, rule: &StreamRule) -> fmt::Result {
+    writeln!(f, "  - match: {}", quoted(&rule.pattern))?;
+    if !rule.groups.is_empty() {
+        let groups: Vec<String> =
+            rule.groups.iter().map(|group| quoted(group.as_str().unwrap_or_default())).collect();
+        writeln!(f, "    groups: [{}]", groups.join(", "))?;
+    }
+    if let Some(retention) = &rule.retention {
+        let mut fields = vec![format!("mode: {}", name(retention.mode, Mode::CHOICES))];
+        fields.extend(retention.max_length.map(|length| format!("max_length: {length}")));
+        fields.extend(retention.max_age.map(|age| format!("max_age: {}", duration(age))));
+        writeln!(f, "    retention: {{{}}}", fields.join(", "))?;
+    }
+    let thresholds = &rule.thresholds;
+    let fields: Vec<String> = [
+        ("lag", thresholds.lag.map(|count| count.to_string())),
+        ("lag_age", thresholds.lag_age.map(duration)),
+        ("pending", thresholds.pending.map(|count| count.to_string())),
+        ("pending_age", thresholds.pending_age.map(duration)),
+        ("deliveries", thresholds.deliveries.map(|count| count.to_string())),
+        ("silence", thresholds.silence.map(duration)),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some(format!("{key}: {}", value?)))
+    .collect();
+    if fields.is_empty() { Ok(()) } else { writeln!(f, "    thresholds: {{{}}}", fields.join(", ")) }
+}
+
+fn duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+fn name<T: PartialEq>(value: T, choices: &[(&'static str, T)]) -> &'static str {
+    choices.iter().find(|(_, choice)| *choice == value).map_or("", |(name, _)| name)
+}
+
+fn file(path: &Path) -> String {
+    quoted(path.display())
+}
+
+/// Text in double quotes, where YAML and JSON agree.
+fn quoted(text: impl fmt::Display) -> String {
+    let mut quoted = String::new();
+    write!(quoted, "{}", serde_json::Value::from(text.to_string())).expect("a String takes any text");
+    quoted
+}

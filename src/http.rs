@@ -1,0 +1,148 @@
+//! The HTTP server: an accept loop and its limits, so that a slow or greedy client can't hurt.
+
+mod negotiate;
+mod routes;
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+pub use routes::Surface;
+
+/// Connections at once. Prometheus pairs, probes and people need a handful.
+const MAX_CONNECTIONS: u32 = 128;
+/// To send a request's head, and to begin the next one on a connection that is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Without a single byte taken from a response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection older than this is closed after the response in flight.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// For the last response of a connection that is to be closed.
+const LAST_RESPONSE: Duration = Duration::from_secs(60);
+/// Request head and the buffer it is read into.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+/// After an error of `accept`, as when descriptors run out: long enough not to spin, short enough not to be noticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For responses in flight when the server stops.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// A bound server.
+pub struct Server {
+    listener: TcpListener,
+    surface: Arc<Surface>,
+}
+
+impl Server {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// The system's, as when the port is taken.
+    pub async fn bind(address: SocketAddr, surface: Surface) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, surface: Arc::new(surface) })
+    }
+
+    /// The address that is bound, with the port that the system chose where none was asked for.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until told to stop, then finishes what is in flight.
+    pub async fn run(self, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+        let mut failing = false;
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stop.cancelled() => break,
+            };
+            match accepted {
+                Ok((stream, _peer)) => {
+                    failing = false;
+                    self.take(stream, &places, &stop);
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "no connections can be accepted");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        // All places are free again when the last connection has ended.
+        if timeout(DRAIN, places.acquire_many(MAX_CONNECTIONS)).await.is_err() {
+            warn!("responses in flight were cut off");
+        }
+    }
+
+    fn take(&self, stream: TcpStream, places: &Arc<Semaphore>, stop: &CancellationToken) {
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            self.surface.stats.rejected_connections.inc();
+            reject(&stream);
+            return;
+        };
+        // Not one of the named tasks: it ends by itself in bounded time, and stopping waits for it.
+        tokio::spawn(serve(stream, Arc::clone(&self.surface), stop.clone(), place));
+    }
+}
+
+/// Serves one connection, until it has ended, is too old, or the server stops.
+async fn serve(
+    stream: TcpStream,
+    surface: Arc<Surface>,
+    stop: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let response = surface.answer(&request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(Box::pin(stream)), answer)
+    );
+    let early = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = stop.cancelled() => None,
+        () = sleep(CONNECTION_LIFETIME) => None,
+    };
+    let ended = match early {
+        Some(ended) => Ok(ended),
+        None => {
+            connection.as_mut().graceful_shutdown();
+            timeout(LAST_RESPONSE, connection).await
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "a connection ended early"),
+        Err(elapsed) => debug!(%elapsed, "the last response of a connection took too long"),
+    }
+}
+
+/// Says so in passing: a full server has no time to wait for the peer.
+fn reject(stream: &TcpStream) {
+    let refusal = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if let Err(error) = stream.try_write(refusal) {
+        debug!(%error, "a connection was turned away without a word");
+    }
+}

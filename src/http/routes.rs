@@ -1,0 +1,149 @@
+//! What each path answers. Nothing here waits, and nothing asks Redis.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Version,
+    body::Body,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+        CONTENT_TYPE, HOST, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use tokio::sync::watch;
+
+use super::negotiate;
+use crate::{
+    clock::{self, Instant},
+    config::Config,
+    poll::Latest,
+    publish::{Encoding, Pages, landing_page},
+    self_stats::SelfStats,
+};
+
+/// No path takes a body; a larger one is refused before it is read.
+const MAX_BODY_BYTES: u64 = 4 * 1024;
+/// Of missed turns of the loop until the process counts as hung.
+const MISSED_TURNS: u32 = 3;
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+/// Everything that is served.
+pub struct Surface {
+    /// The running configuration.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// The metrics pages.
+    pub pages: watch::Receiver<Arc<Pages>>,
+    /// Where the polls stand.
+    pub latest: watch::Receiver<Latest>,
+    /// When the poll loop last turned.
+    pub pulse: watch::Receiver<Instant>,
+    /// Whether the process is about to stop.
+    pub stopping: tokio_util::sync::CancellationToken,
+    /// The sidecar's own metrics.
+    pub stats: Arc<SelfStats>,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Surface {
+    /// The answer to a request.
+    pub(super) fn answer(&self, request: &Request<impl Body>) -> Answer {
+        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+            return text(StatusCode::BAD_REQUEST, "the Host header is missing\n");
+        }
+        if request.body().size_hint().lower() > MAX_BODY_BYTES {
+            return text(StatusCode::PAYLOAD_TOO_LARGE, "no path takes a body\n");
+        }
+        let route: fn(&Self, &Request<()>) -> Answer = match request.uri().path() {
+            "/" => |surface, _| surface.landing(),
+            "/metrics" => |surface, request| surface.metrics(request.headers()),
+            "/livez" => |surface, _| surface.live(),
+            "/readyz" => |surface, request| surface.ready(request.uri().query()),
+            _ => return text(StatusCode::NOT_FOUND, "no such page; see / for what there is\n"),
+        };
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            return with(answer, ALLOW, "GET, HEAD");
+        }
+        let mut head = Request::new(());
+        head.uri_mut().clone_from(request.uri());
+        head.headers_mut().clone_from(request.headers());
+        route(self, &head)
+    }
+
+    fn landing(&self) -> Answer {
+        let page = landing_page(&self.config.borrow());
+        let answer = respond(StatusCode::OK, "text/html; charset=utf-8", page.into());
+        with(answer, CONTENT_SECURITY_POLICY, "default-src 'none'")
+    }
+
+    fn metrics(&self, headers: &HeaderMap) -> Answer {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (format, encoding) =
+            (negotiate::format(header(&ACCEPT)), negotiate::encoding(header(&ACCEPT_ENCODING)));
+        let pages = Arc::clone(&self.pages.borrow());
+        let answer = respond(StatusCode::OK, format.content_type(), pages.get(format, encoding));
+        let answer = with(answer, VARY, "Accept, Accept-Encoding");
+        match encoding {
+            Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
+            Encoding::Identity => answer,
+        }
+    }
+
+    /// Whether the loop turns. Redis has no say in it: restarting the sidecar would not mend Redis.
+    fn live(&self) -> Answer {
+        let config = self.config.borrow();
+        let longest = (config.poll.interval + config.poll.stale_after) * MISSED_TURNS;
+        let silent = clock::now() - *self.pulse.borrow();
+        if config.enabled && silent > longest {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("the poll loop has not turned for {silent:?}\n"),
+            );
+        }
+        text(StatusCode::OK, "ok\n")
+    }
+
+    /// Whether there is something to serve. A sidecar's readiness decides whether its application gets traffic,
+    /// so Redis counts only where `?strict=1` asks for it.
+    fn ready(&self, query: Option<&str>) -> Answer {
+        let (config, latest) = (self.config.borrow(), self.latest.borrow());
+        let is_strict = query.is_some_and(|query| query.split('&').any(|pair| pair == "strict=1"));
+        let is_fresh = latest
+            .reading
+            .as_ref()
+            .is_some_and(|reading| clock::now() - reading.read_at < config.poll.stale_after);
+        let why = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
+        if self.stopping.is_cancelled() {
+            text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+        } else if !config.enabled {
+            text(StatusCode::OK, "ok, switched off\n")
+        } else if !latest.has_polled {
+            text(StatusCode::SERVICE_UNAVAILABLE, "the first poll has not ended\n")
+        } else if is_strict && !is_fresh {
+            text(StatusCode::SERVICE_UNAVAILABLE, &format!("no recent reading of Redis: {why}\n"))
+        } else {
+            text(StatusCode::OK, "ok\n")
+        }
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Answer {
+    respond(status, PLAIN_TEXT, Bytes::copy_from_slice(body.as_bytes()))
+}
+
+/// hyper leaves the body out of an answer to HEAD and keeps its length.
+fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let answer = with(answer, CONTENT_TYPE, content_type);
+    let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    with(answer, CACHE_CONTROL, "no-store")
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    answer
+}

@@ -1,0 +1,50 @@
+//! Streamwarden watches Redis Streams, keeps them within their retention and tells people when something is wrong.
+//!
+//! # The flow
+//!
+//! ```text
+//! config -> connect -> discover -> observe -> Snapshot (Redis's own words, plain values)
+//!                                                |
+//!                                        evaluate (pure) -> Report
+//!                                                |
+//!                                Latest (one writer, `watch`) -> Pages -> /metrics
+//! ```
+//!
+//! # The invariants
+//!
+//! 1. One direction. The [`model`] knows nobody; [`evaluate`] knows the model; [`publish`] knows both; only
+//!    [`app`] wires.
+//! 2. Model, evaluation and views hold no runtime, no Redis client, no socket, clock or environment. Time is an
+//!    argument.
+//! 3. A scrape never causes a Redis command: pages are made from what the last poll read.
+//! 4. Only [`source`] sends Redis commands that read, and it sends none that write.
+//! 5. Unknown is not zero. What Redis does not say is `None` all the way, and has no sample. After failed polls
+//!    old numbers never look fresh: past `stale_after` they are gone.
+//! 6. Ages are computed against the server's own `TIME`, read with the snapshot.
+//! 7. Constant work: each poll does the same full, bounded work, and each cap shows as a metric.
+//! 8. One bad key never blanks the rest: a failure is a value in the snapshot, with a reason of a closed set.
+
+pub mod config;
+pub mod model;
+
+pub mod source;
+
+pub mod evaluate;
+
+pub mod poll;
+
+pub mod publish;
+pub mod publisher;
+
+pub mod http;
+
+pub mod app;
+mod cli;
+pub mod clock;
+pub mod reload;
+pub mod self_stats;
+pub mod signals;
+pub mod tasks;
+pub mod telemetry;
+
+pub use cli::Cli;

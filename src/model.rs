@@ -1,0 +1,15 @@
+//! What Redis said, as plain values: the vocabulary that everything else shares.
+//!
+//! The model knows nobody: no Redis client, no runtime, no clock. `None` means that Redis did not say.
+
+mod failure;
+mod name;
+mod snapshot;
+mod stream_id;
+
+pub use failure::{Class, Failure, Reason};
+pub use name::Name;
+pub use snapshot::{
+    ConsumerState, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot, StreamState,
+};
+pub use stream_id::{ParseStreamIdError, StreamId};

@@ -1,0 +1,138 @@
+//! Why Redis gave no answer: a closed set of reasons, which is also the `reason` label.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident $text:literal $class:ident,)*) => {
+        /// Why a command, a connection or a poll failed.
+        ///
+        /// Errors of the server are told apart by their first word; the text behind it differs with versions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[$doc])* $variant,)* }
+
+        impl Reason {
+            /// Every reason, in the order of the declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The value of the `reason` label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What there is to do about it.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $(Self::$variant => Class::$class,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Nobody listens at the address.
+    Refused "refused" Reconnect,
+    /// The connection was closed or reset.
+    Closed "closed" Reconnect,
+    /// No answer within the time that the configuration gives.
+    Timeout "timeout" Reconnect,
+    /// The host's name has no address.
+    Dns "dns" Reconnect,
+    /// The TLS handshake failed, or the certificate is not to be trusted.
+    Tls "tls" Reconnect,
+    /// The operating system refused: unreachable, not allowed, out of descriptors.
+    Io "io" Reconnect,
+    /// The reply was not Redis's protocol.
+    Protocol "protocol" Reconnect,
+    /// The reply was Redis's protocol, but not what this command answers.
+    UnexpectedReply "unexpected_reply" Object,
+    /// The address or a secret could not be read, or is not an address.
+    Address "address" Reconnect,
+    /// The server wants a password.
+    NoAuth "noauth" Reconnect,
+    /// The user or the password is wrong.
+    WrongPassword "wrongpass" Reconnect,
+    /// The server takes no more clients.
+    MaxClients "maxclients" Reconnect,
+    /// The server is loading its data set.
+    Loading "loading" Server,
+    /// A script or function of somebody's is running.
+    Busy "busy" Server,
+    /// A replica without its primary that may not serve stale data.
+    MasterDown "masterdown" Server,
+    /// The cluster does not serve this slot.
+    ClusterDown "clusterdown" Server,
+    /// The cluster is moving this slot.
+    TryAgain "tryagain" Server,
+    /// The key lives on another node of a cluster.
+    Moved "moved" Object,
+    /// The command's keys live in different slots.
+    CrossSlot "crossslot" Object,
+    /// A write was sent to a replica.
+    ReadOnly "readonly" Object,
+    /// The user may not run the command, or not on this key.
+    NoPermission "noperm" Object,
+    /// The key holds another type.
+    WrongType "wrongtype" Object,
+    /// There is no such key.
+    NoKey "nokey" Object,
+    /// There is no such group.
+    NoGroup "nogroup" Object,
+    /// The server does not know the command or its option.
+    Unsupported "unsupported" Object,
+    /// Memory is above `maxmemory`.
+    OutOfMemory "oom" Object,
+    /// The server cannot persist and takes no writes.
+    Misconfigured "misconf" Object,
+    /// Too few replicas are connected for a write.
+    NoReplicas "noreplicas" Object,
+    /// Any other error.
+    Other "other" Object,
+}
+
+/// What a reason asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The connection is of no use any more: drop it, wait, and make a new one.
+    Reconnect,
+    /// The server as a whole can't answer now: keep the connection, and ask again later.
+    Server,
+    /// Only this key, group or command failed: the rest stands.
+    Object,
+}
+
+/// A failure: its reason, and what was said about it. The detail never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason, from the closed set.
+    pub reason: Reason,
+    /// The server's or the system's own words, for the log only.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure with the words that describe it.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.as_str(), self.detail)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_reason_has_a_label_of_its_own() {
+        let labels: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(labels.len(), Reason::ALL.len());
+    }
+}

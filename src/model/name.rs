@@ -1,0 +1,168 @@
+//! Names of streams, groups and consumers: any bytes in Redis, readable text everywhere else.
+//!
+//! One bad byte in a label makes Prometheus refuse the whole page, and a name is chosen by whoever may write to
+//! Redis, so no view may print the bytes as they are.
+
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
+
+/// The longest text of a name, in bytes. Longer ones end in a hash; label limits in the field start at 128.
+const MAX_TEXT_BYTES: usize = 128;
+/// An empty label is no label: without a text of its own an empty name would fall together with its parent.
+const EMPTY_TEXT: &str = "\\empty";
+/// `~` and 16 hexadecimal digits.
+const HASH_BYTES: usize = 17;
+
+/// A name as Redis holds it. [`Display`](fmt::Display) gives its text: the same for labels, logs and pages.
+///
+/// In the text a backslash is doubled, bytes that are not UTF-8 are `\xNN`, control and text-direction
+/// characters `\u{N}`; no name at all is `\empty`. So it is valid UTF-8 on one line, and different names have different texts; those longer
+/// than 128 bytes are cut and end in `~` and a hash of the whole.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<[u8]>);
+
+impl Name {
+    /// The bytes, as commands take them.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The name as UTF-8, where it is that.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(self.0.len());
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                push_escaped(&mut text, character);
+            }
+            for byte in chunk.invalid() {
+                push(&mut text, format_args!("\\x{byte:02X}"));
+            }
+        }
+        text
+    }
+}
+
+fn push_escaped(text: &mut String, character: char) {
+    match character {
+        '\\' => text.push_str("\\\\"),
+        character if is_unprintable(character) => {
+            push(text, format_args!("\\u{{{:X}}}", u32::from(character)));
+        }
+        character => text.push(character),
+    }
+}
+
+/// Control characters, line separators, and those that turn the direction of the text around them.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+fn push(text: &mut String, arguments: fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("a String takes any text");
+}
+
+/// FNV-1a, 64 bits: stable over versions and machines, since it becomes part of a series' identity.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
+        if self.0.is_empty() {
+            return f.write_str(EMPTY_TEXT);
+        }
+        if self.0.len() <= MAX_TEXT_BYTES
+            && self.0.iter().all(plain)
+            && let Some(text) = self.as_str()
+        {
+            return f.write_str(text);
+        }
+        let text = self.text();
+        if text.len() <= MAX_TEXT_BYTES {
+            return f.write_str(&text);
+        }
+        let kept = text.floor_char_boundary(MAX_TEXT_BYTES - HASH_BYTES);
+        write!(f, "{}~{:016x}", text.get(..kept).unwrap_or_default(), hash(&self.0))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl From<&[u8]> for Name {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl From<Vec<u8>> for Name {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hostile_bytes_become_readable_text() {
+        for (bytes, text) in [
+            (&b"events:session"[..], "events:session"),
+            (b"", "\\empty"),
+            (b"a\\b", "a\\\\b"),
+            (b"\xff", "\\xFF"),
+            (b"\xc3\x28", "\\xC3("),
+            (b"\0\r\n\x1b", "\\u{0}\\u{D}\\u{A}\\u{1B}"),
+            ("grün".as_bytes(), "grün"),
+            ("a\u{202E}b".as_bytes(), "a\\u{202E}b"),
+        ] {
+            assert_eq!(Name::from(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn long_names_stay_apart() {
+        let (one, other) = ("x".repeat(200) + "1", "x".repeat(200) + "2");
+        let (one, other) = (Name::from(one.as_str()).to_string(), Name::from(other.as_str()).to_string());
+        assert_eq!((one.len(), other.len()), (MAX_TEXT_BYTES, MAX_TEXT_BYTES));
+        assert_ne!(one, other);
+    }
+
+    proptest! {
+        #[test]
+        fn different_names_have_different_texts(one: Vec<u8>, other: Vec<u8>) {
+            let (one, other) = (Name::from(one), Name::from(other));
+            prop_assert_eq!(one == other, one.to_string() == other.to_string());
+        }
+
+        #[test]
+        fn a_text_is_one_bounded_line(bytes: Vec<u8>) {
+            let text = Name::from(bytes).to_string();
+            prop_assert!(text.len() <= MAX_TEXT_BYTES);
+            prop_assert!(!text.chars().any(is_unprintable));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One poll's reading of Redis.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Failure, Name, StreamId};
+
+/// Everything that one poll read, taken between one tick and the next.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The server that answered.
+    pub server: Server,
+    /// The number of the database.
+    pub database: i64,
+    /// The server's clock when the poll began; where `TIME` is not allowed there are no ages.
+    pub time: Result<ServerTime, Failure>,
+    /// Each stream that was asked for and is there, by name, or why it could not be read.
+    ///
+    /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
+    /// [`Reason::NoKey`](super::Reason::NoKey).
+    pub streams: BTreeMap<Name, Result<StreamState, Failure>>,
+}
+
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Redis or Valkey; others answer as the Redis that they imitate.
+    pub flavour: Flavour,
+    /// `major.minor.patch` of the flavour; `None` where the server does not say or may not be asked.
+    pub version: Option<(u16, u16, u16)>,
+    /// `master` or `replica`, in the server's words.
+    pub role: Option<String>,
+    /// `standalone`, `cluster` or `sentinel`, in the server's words.
+    pub mode: Option<String>,
+}
+
+impl Server {
+    /// A server of which nothing is known.
+    pub const UNKNOWN: Self = Self { flavour: Flavour::Redis, version: None, role: None, mode: None };
+
+    /// The version as text, where it is known.
+    #[must_use]
+    pub fn version_text(&self) -> Option<String> {
+        self.version.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"))
+    }
+}
+
+/// The family of servers that streams differ between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// Redis, or something that says it is.
+    Redis,
+    /// Valkey.
+    Valkey,
+}
+
+impl Flavour {
+    /// The flavour's name, as the server spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        }
+    }
+}
+
+/// A moment on the server's clock, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerTime(pub u64);
+
+impl ServerTime {
+    /// The time that has passed since `ms`; zero where `ms` is ahead, as after a failover to another clock.
+    #[must_use]
+    pub const fn since(self, ms: u64) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(ms))
+    }
+}
+
+/// A stream, as `XINFO STREAM key FULL` tells it. `None` is what this server, or this way of asking, does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamState {
+    /// Entries in the stream.
+    pub length: u64,
+    /// Keys of the radix tree that holds the entries (one a node of entries).
+    pub radix_tree_keys: Option<u64>,
+    /// Nodes of that tree.
+    pub radix_tree_nodes: Option<u64>,
+    /// The greatest ID that the stream ever gave out, even if that entry is gone.
+    pub last_generated_id: Option<StreamId>,
+    /// The greatest ID that `XDEL` removed; `0-0` for none. Redis 7.0 and later.
+    pub max_deleted_entry_id: Option<StreamId>,
+    /// Entries ever added. Redis 7.0 and later.
+    pub entries_added: Option<u64>,
+    /// The oldest entry that is still there; `None` in an empty stream too.
+    pub first_entry_id: Option<StreamId>,
+    /// The consumer groups, by name.
+    pub groups: BTreeMap<Name, GroupState>,
+}
+
+/// A consumer group of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// The last entry that was delivered to any of its consumers.
+    pub last_delivered_id: StreamId,
+    /// Redis's own count of entries read; nil for groups that began in mid-stream. Redis 7.0 and later.
+    pub entries_read: Option<i64>,
+    /// Redis's own lag, right or wrong (see `evaluate::lag`). Redis 7.0 and later.
+    pub reported_lag: Option<i64>,
+    /// Entries that were delivered and not acknowledged.
+    pub pending: u64,
+    /// The first of them by ID.
+    pub oldest_pending: Pending,
+    /// How many consumers there are.
+    pub consumer_count: u64,
+    /// Consumers by their pending entries, most first, then by name; as many as the configuration lists.
+    ///
+    /// Empty where the consumers were not read, and then [`Self::unlisted_pending`] is `None`.
+    pub consumers: Vec<ConsumerState>,
+    /// The pending entries of all consumers that are not listed, added up.
+    pub unlisted_pending: Option<u64>,
+}
+
+/// The head of a group's list of pending entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing is pending.
+    None,
+    /// The oldest pending entry.
+    Oldest(OldestPending),
+    /// Something may be pending, but it could not be read.
+    Unknown,
+}
+
+/// The pending entry with the smallest ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldestPending {
+    /// The entry's ID. The entry itself may be gone already.
+    pub id: StreamId,
+    /// Since it was last delivered; `None` without the server's time.
+    pub idle: Option<Duration>,
+    /// How often it was delivered.
+    pub deliveries: u64,
+}
+
+/// A consumer of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerState {
+    /// The consumer's name.
+    pub name: Name,
+    /// Entries that were delivered to it and that it did not acknowledge.
+    pub pending: u64,
+    /// Since it last tried to read, claim or acknowledge; `None` without the server's time.
+    pub idle: Option<Duration>,
+    /// Since it last was given an entry; `None` before Redis 7.2 and where it never was given any.
+    pub inactive: Option<Duration>,
+}

@@ -1,0 +1,221 @@
+//! The loops over Redis: poll (tick, observe, evaluate, hand on) and search for streams. After a failure each tries
+//! again sooner than its next tick.
+
+mod changes;
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    clock::{self, Instant},
+    config::Config,
+    evaluate::{Report, evaluate},
+    model::{Failure, Reason, Snapshot},
+    self_stats::SelfStats,
+    source::{Backoff, Discovered, Discovery, Observer},
+};
+use changes::{Health, StreamFailures};
+
+/// What one successful poll read, and what it means.
+pub struct Reading {
+    /// Redis's words.
+    pub snapshot: Snapshot,
+    /// Their meaning.
+    pub report: Report,
+    /// When it was read, on this machine's clock.
+    pub read_at: Instant,
+}
+
+/// Where the polls stand: what the publisher and the probes go by.
+#[derive(Clone, Default)]
+pub struct Latest {
+    /// The last successful poll.
+    pub reading: Option<Arc<Reading>>,
+    /// Why the last poll failed, if it did.
+    pub failure: Option<Failure>,
+    /// Whether any poll has ended, either way.
+    pub has_polled: bool,
+}
+
+/// When the loop last turned; for the liveness probe.
+pub type Pulse = watch::Sender<Instant>;
+
+/// What the poll loop needs.
+pub struct Poller {
+    /// Reads Redis.
+    pub observer: Observer,
+    /// The configuration, which may change.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// The streams to watch; `None` before the first search has ended.
+    pub streams: watch::Receiver<Option<Discovered>>,
+    /// Where results go.
+    pub latest: watch::Sender<Latest>,
+    /// Told at each turn.
+    pub pulse: Pulse,
+    /// The sidecar's own metrics.
+    pub stats: Arc<SelfStats>,
+}
+
+impl Poller {
+    /// Polls until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::new();
+        let mut health = Health::new("polling Redis");
+        let mut stream_failures = StreamFailures::default();
+        self.first_search(&stop).await;
+        // The first poll is at once; the second at a random part of the interval, so that sidecars that start
+        // together do not poll together.
+        let mut due = clock::now();
+        let mut step = self.config.borrow().poll.interval.mul_f64(fastrand::f64());
+        while !stop.is_cancelled() {
+            let config = Arc::clone(&self.config.borrow_and_update());
+            self.pulse.send_replace(clock::now());
+            let started = clock::now();
+            due = (due + step).max(started);
+            step = config.poll.interval;
+            let result = tokio::select! {
+                result = self.poll(&config) => result,
+                () = stop.cancelled() => return,
+            };
+            let wake = match &result {
+                Ok(_) => {
+                    backoff.reset();
+                    due
+                }
+                Err(_) => due.min(clock::now() + backoff.next(config.poll.interval)),
+            };
+            health.note(result.as_ref().err());
+            if let Ok(reading) = &result {
+                stream_failures.note(&reading.snapshot, &self.stats);
+            }
+            self.stats.poll_ends((clock::now() - started).as_secs_f64(), result.as_ref().err());
+            self.hand_on(result);
+            tokio::select! {
+                () = sleep_until(wake) => {}
+                () = stop.cancelled() => return,
+                changed = self.config.changed() => {
+                    if changed.is_err() { return }
+                    self.observer.reconnect();
+                    due = clock::now();
+                }
+            }
+        }
+    }
+
+    /// Waits for the first search for streams, but not longer than one interval.
+    async fn first_search(&mut self, stop: &CancellationToken) {
+        let longest = self.config.borrow().poll.interval;
+        tokio::select! {
+            _ended_or_late = timeout(longest, self.streams.wait_for(Option::is_some)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn poll(&mut self, config: &Config) -> Result<Reading, Failure> {
+        self.stats.poll_begins();
+        let streams = match self.streams.borrow().as_ref() {
+            Some(discovered) => discovered.streams.clone(),
+            None => Discovered::named(config).streams,
+        };
+        // A reading that takes longer than this would be stale when it arrives.
+        let longest = config.poll.stale_after;
+        let snapshot = match timeout(longest, self.observer.observe(config, &streams)).await {
+            Ok(result) => result?,
+            Err(_elapsed) => {
+                self.observer.reconnect();
+                return Err(Failure::new(Reason::Timeout, format!("the poll took longer than {longest:?}")));
+            }
+        };
+        let report = evaluate(&snapshot);
+        Ok(Reading { snapshot, report, read_at: clock::now() })
+    }
+
+    fn hand_on(&self, result: Result<Reading, Failure>) {
+        self.latest.send_modify(|latest| {
+            latest.has_polled = true;
+            match result {
+                Ok(reading) => {
+                    latest.reading = Some(Arc::new(reading));
+                    latest.failure = None;
+                }
+                Err(failure) => latest.failure = Some(failure),
+            }
+        });
+    }
+}
+
+/// What the search loop needs.
+pub struct Searcher {
+    /// Looks for streams.
+    pub discovery: Discovery,
+    /// The configuration, which may change.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where the streams go. A failed search leaves them as they were.
+    pub streams: watch::Sender<Option<Discovered>>,
+    /// The sidecar's own metrics.
+    pub stats: Arc<SelfStats>,
+}
+
+impl Searcher {
+    /// Searches until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::new();
+        let mut health = Health::new("the search for streams");
+        while !stop.is_cancelled() {
+            let config = Arc::clone(&self.config.borrow_and_update());
+            let result = tokio::select! {
+                result = self.discovery.search(&config) => result,
+                () = stop.cancelled() => return,
+            };
+            self.stats.discovery_ends(result.as_ref().err());
+            health.note(result.as_ref().err());
+            let pause = match result {
+                Ok(discovered) => {
+                    backoff.reset();
+                    self.found(discovered);
+                    config.poll.discovery_interval
+                }
+                Err(_) => {
+                    self.streams.send_if_modified(|streams| {
+                        let is_first = streams.is_none();
+                        streams.get_or_insert_with(|| Discovered::named(&config));
+                        is_first
+                    });
+                    backoff.next(config.poll.discovery_interval)
+                }
+            };
+            tokio::select! {
+                () = sleep_until(clock::now() + pause) => {}
+                () = stop.cancelled() => return,
+                changed = self.config.changed() => {
+                    if changed.is_err() { return }
+                    self.discovery.reconnect();
+                }
+            }
+        }
+    }
+
+    fn found(&self, discovered: Discovered) {
+        let (watched, unwatched) = (discovered.streams.len(), discovered.dropped);
+        self.stats.watched_streams.set(i64::try_from(watched).unwrap_or(i64::MAX));
+        let before = self.stats.unwatched_streams.get();
+        self.stats.unwatched_streams.set(i64::try_from(unwatched).unwrap_or(i64::MAX));
+        if unwatched > 0 && before == 0 {
+            warn!(watched, unwatched, "more streams than limits.streams: the last by name are not watched");
+        }
+        self.streams.send_if_modified(|streams| {
+            let changed = streams.as_ref() != Some(&discovered);
+            if changed {
+                info!(watched, "the streams to watch have changed");
+                *streams = Some(discovered);
+            }
+            changed
+        });
+    }
+}

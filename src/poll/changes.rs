@@ -1,0 +1,95 @@
+//! What of many polls is worth a log line: the first failure and the recovery, not each of a thousand between.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use crate::{
+    model::{Failure, Name, Reason, Snapshot},
+    self_stats::SelfStats,
+};
+
+/// Of streams that fail together so many are named; the counter has them all.
+const NAMED_AT_ONCE: usize = 10;
+
+/// Whether something works, over its repetitions.
+pub(super) struct Health {
+    what: &'static str,
+    failing: Option<(Reason, u64)>,
+}
+
+impl Health {
+    pub(super) const fn new(what: &'static str) -> Self {
+        Self { what, failing: None }
+    }
+
+    /// Logs the first failure, a change of its reason, and the recovery.
+    pub(super) fn note(&mut self, failure: Option<&Failure>) {
+        let what = self.what;
+        match (failure, &mut self.failing) {
+            (Some(failure), Some((reason, times))) if *reason == failure.reason => *times += 1,
+            (Some(failure), _) => {
+                warn!(
+                    reason = failure.reason.as_str(),
+                    detail = failure.detail,
+                    "{what} failed; trying again"
+                );
+                self.failing = Some((failure.reason, 1));
+            }
+            (None, Some((reason, times))) => {
+                info!(after = reason.as_str(), failures = *times, "{what} works again");
+                self.failing = None;
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// Which streams could not be read, and why, at the last poll.
+#[derive(Default)]
+pub(super) struct StreamFailures {
+    known: BTreeMap<Name, Reason>,
+    clock: Option<Reason>,
+}
+
+impl StreamFailures {
+    /// Counts the failures of this poll, and logs those that are new or over.
+    pub(super) fn note(&mut self, snapshot: &Snapshot, stats: &SelfStats) {
+        let mut failing = BTreeMap::new();
+        let mut new = 0_usize;
+        for (stream, failure) in
+            snapshot.streams.iter().filter_map(|(name, state)| Some((name, state.as_ref().err()?)))
+        {
+            stats.stream_failed(failure);
+            let reason = failure.reason;
+            if self.known.get(stream) != Some(&reason) {
+                new += 1;
+                if new <= NAMED_AT_ONCE {
+                    warn!(%stream, reason = reason.as_str(), detail = failure.detail, "the stream cannot be read");
+                }
+            }
+            failing.insert(stream.clone(), reason);
+        }
+        if new > NAMED_AT_ONCE {
+            warn!(more = new - NAMED_AT_ONCE, "more streams cannot be read");
+        }
+        let over =
+            self.known.keys().filter(|stream| snapshot.streams.get(*stream).is_some_and(Result::is_ok));
+        for stream in over.take(NAMED_AT_ONCE) {
+            info!(%stream, "the stream can be read again");
+        }
+        self.known = failing;
+        self.note_clock(snapshot);
+    }
+
+    fn note_clock(&mut self, snapshot: &Snapshot) {
+        let reason = snapshot.time.as_ref().err().map(|failure| failure.reason);
+        if let Err(failure) = &snapshot.time
+            && self.clock != reason
+        {
+            let (reason, detail) = (failure.reason.as_str(), &failure.detail);
+            warn!(reason, detail, "the server's TIME cannot be read: there are no ages");
+        }
+        self.clock = reason;
+    }
+}

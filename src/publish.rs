@@ -1,0 +1,17 @@
+//! Views of what was read: from values to text, without a socket or a clock.
+
+mod bound;
+mod exposition;
+mod families;
+mod landing;
+mod number;
+mod pages;
+mod rows;
+
+pub use bound::SeriesCount;
+pub use exposition::Format;
+pub use families::{FAMILIES, Family, Kind, help};
+pub use landing::landing_page;
+pub use number::Number;
+pub use pages::{Demand, Encoding, Pages};
+pub use rows::{ConsumerRow, GroupRow, StreamRow};

@@ -1,0 +1,44 @@
+//! The cap on series: what is left out when there are more, and in which order.
+
+use super::{
+    families::{FAMILIES, Source},
+    rows::Rows,
+};
+
+/// How many series of a snapshot a page shows and leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SeriesCount {
+    /// On the page.
+    pub shown: usize,
+    /// Left out.
+    pub dropped: usize,
+}
+
+/// Leaves out whole rows until the series of the rest fit under `limit`: consumers first, then groups, then
+/// streams, the last names first.
+pub(super) fn bound(rows: &mut Rows<'_>, limit: usize) -> SeriesCount {
+    let mut count = SeriesCount::default();
+    let mut keep = |series: usize| {
+        // Once a row was left out, no later one is shown: what is seen must not depend on what happens to fit.
+        let fits = count.dropped == 0 && count.shown + series <= limit;
+        *if fits { &mut count.shown } else { &mut count.dropped } += series;
+        fits
+    };
+    rows.streams.retain(|row| {
+        keep(series(|source| match source {
+            Source::Stream(value) => value(row).is_some(),
+            Source::StreamReason(reason) => reason(row).is_some(),
+            Source::Own(_) | Source::Server | Source::Group(_) | Source::Consumer(_) => false,
+        }))
+    });
+    rows.groups
+        .retain(|row| keep(series(|source| matches!(source, Source::Group(value) if value(row).is_some()))));
+    rows.consumers.retain(|row| {
+        keep(series(|source| matches!(source, Source::Consumer(value) if value(row).is_some())))
+    });
+    count
+}
+
+fn series(has_sample: impl Fn(Source) -> bool) -> usize {
+    FAMILIES.iter().filter(|family| has_sample(family.source)).count()
+}

@@ -1,0 +1,200 @@
+//! The metrics page: the table's families, filled from rows and the sidecar's own registry.
+
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
+
+use prometheus::proto;
+
+use super::{
+    families::{FAMILIES, Family, Kind, SERVER_LABELS, Source},
+    number::Number,
+    rows::Rows,
+};
+use crate::model::Server;
+
+/// A page may be tens of megabytes, so it leaves in pieces: into a buffer that grows, or into a compressor.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The text formats that scrapers ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus's text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The `Content-Type` of a page in this format.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// Writes the page to `out`. `own` is what the sidecar's registry gathered.
+///
+/// # Errors
+/// Those of `out`.
+pub(super) fn render(
+    rows: &Rows<'_>,
+    own: &[proto::MetricFamily],
+    format: Format,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
+    let mut page = Page { out, format, text: String::with_capacity(CHUNK_BYTES * 2), header_due: None };
+    for family in FAMILIES {
+        page.header_due = Some(family);
+        page.family(family, rows, own)?;
+    }
+    if format == Format::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.flush()
+}
+
+struct Page<'a, W> {
+    out: &'a mut W,
+    format: Format,
+    text: String,
+    /// The family whose header is to be written before its first sample: a family without samples has none.
+    header_due: Option<&'static Family>,
+}
+
+impl<W: io::Write> Page<'_, W> {
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.write_all(self.text.as_bytes())?;
+        self.text.clear();
+        Ok(())
+    }
+
+    fn family(
+        &mut self,
+        family: &'static Family,
+        rows: &Rows<'_>,
+        own: &[proto::MetricFamily],
+    ) -> io::Result<()> {
+        let name = family.name;
+        match family.source {
+            Source::Own(_) => own
+                .iter()
+                .filter(|gathered| gathered.name() == name)
+                .flat_map(proto::MetricFamily::get_metric)
+                .try_for_each(|metric| self.own(family, metric)),
+            Source::Server => rows.server.map_or(Ok(()), |server| self.server(name, server)),
+            Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(row))),
+            Source::StreamReason(reason) => {
+                let unreadable = rows.streams.iter().filter_map(|row| Some((row, reason(row)?)));
+                unreadable.into_iter().try_for_each(|(row, reason)| {
+                    self.sample(name, &format!("{},reason=\"{reason}\"", row.labels), Number::Count(1))
+                })
+            }
+            Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(row))),
+            Source::Consumer(value) => self.rows(name, &rows.consumers, |row| (&row.labels, value(row))),
+        }
+    }
+
+    fn rows<R>(
+        &mut self,
+        name: &str,
+        rows: &[R],
+        sample: impl Fn(&R) -> (&String, Option<Number>),
+    ) -> io::Result<()> {
+        for (labels, value) in rows.iter().map(sample) {
+            if let Some(value) = value {
+                self.sample(name, labels, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: Number) -> io::Result<()> {
+        if let Some(family) = self.header_due.take() {
+            self.header(family);
+        }
+        self.text.push_str(name);
+        if !labels.is_empty() {
+            self.text.push('{');
+            self.text.push_str(labels);
+            self.text.push('}');
+        }
+        self.text.push(' ');
+        value.write(&mut self.text);
+        self.text.push('\n');
+        if self.text.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// OpenMetrics names a counter and an info without their suffix, and tells the unit.
+    fn header(&mut self, family: &Family) {
+        let (suffix, kind) = match (family.kind, self.format) {
+            (Kind::Counter, Format::OpenMetrics) => ("_total", "counter"),
+            (Kind::Counter, Format::Text) => ("", "counter"),
+            (Kind::Info, Format::OpenMetrics) => ("_info", "info"),
+            (Kind::Info, Format::Text) | (Kind::Gauge, _) => ("", "gauge"),
+            (Kind::Histogram, _) => ("", "histogram"),
+        };
+        let name = family.name.strip_suffix(suffix).unwrap_or(family.name);
+        self.line(format_args!("# HELP {name} {}", family.help));
+        self.line(format_args!("# TYPE {name} {kind}"));
+        if let (Format::OpenMetrics, Some(unit)) = (self.format, family.unit()) {
+            self.line(format_args!("# UNIT {name} {unit}"));
+        }
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        writeln!(self.text, "{line}").expect("a String takes any text");
+    }
+
+    fn server(&mut self, name: &str, server: &Server) -> io::Result<()> {
+        let version = server.version_text();
+        let values = [
+            Some(server.flavour.as_str()),
+            version.as_deref(),
+            server.role.as_deref(),
+            server.mode.as_deref(),
+        ];
+        let labels = SERVER_LABELS.into_iter().zip(values);
+        self.sample(
+            name,
+            &labels_text(labels.map(|(label, value)| (label, value.unwrap_or_default()))),
+            Number::Count(1),
+        )
+    }
+
+    fn own(&mut self, family: &Family, metric: &proto::Metric) -> io::Result<()> {
+        let labels = labels_text(metric.get_label().iter().map(|pair| (pair.name(), pair.value())));
+        match family.kind {
+            Kind::Counter => {
+                self.sample(family.name, &labels, Number::Float(metric.get_counter().get_value()))
+            }
+            Kind::Gauge | Kind::Info => {
+                self.sample(family.name, &labels, Number::Float(metric.get_gauge().get_value()))
+            }
+            Kind::Histogram => self.histogram(family.name, metric.get_histogram()),
+        }
+    }
+
+    fn histogram(&mut self, name: &str, histogram: &proto::Histogram) -> io::Result<()> {
+        let (bucket_name, total) = (format!("{name}_bucket"), Number::Count(histogram.get_sample_count()));
+        for bucket in histogram.get_bucket() {
+            // OpenMetrics wants the bound as a float even where it is whole, which Debug writes.
+            let labels = format!("le=\"{:?}\"", bucket.upper_bound());
+            self.sample(&bucket_name, &labels, Number::Count(bucket.cumulative_count()))?;
+        }
+        self.sample(&bucket_name, "le=\"+Inf\"", total)?;
+        self.sample(&format!("{name}_sum"), "", Number::Float(histogram.get_sample_sum()))?;
+        self.sample(&format!("{name}_count"), "", total)
+    }
+}
+
+/// Labels of the sidecar's own, or of the server's handshake.
+fn labels_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let escaped =
+        |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ");
+    labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,285 @@
+//! The table of every metric family on the wire: name, type, labels, help, and where its values come from.
+//!
+//! README's list is tested against it.
+
+use super::{
+    number::Number::{self, Count, Seconds},
+    rows::{ConsumerRow, GroupRow, StreamRow},
+};
+use crate::{
+    config::{StreamRetention, Thresholds},
+    evaluate::{Age, GroupReport},
+    model::{GroupState, OldestPending, Pending, StreamId},
+};
+
+use Kind::{Counter, Gauge, Histogram, Info};
+use Source::{Consumer, Group, Own, Server, Stream, StreamReason};
+
+/// A metric family.
+pub struct Family {
+    /// The name, as Prometheus's text format has it.
+    pub name: &'static str,
+    /// The type.
+    pub kind: Kind,
+    /// What it means.
+    pub help: &'static str,
+    pub(super) source: Source,
+}
+
+/// A family's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up, and starts over at a reset.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts in buckets.
+    Histogram,
+    /// Always 1; the labels tell.
+    Info,
+}
+
+/// Where a family's samples come from, which also gives their labels. What says no value has no sample.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// The sidecar's own registry, with these labels.
+    Own(&'static [&'static str]),
+    /// The server that was read.
+    Server,
+    /// A value a stream.
+    Stream(fn(&StreamRow<'_>) -> Option<Number>),
+    /// The reason why a stream could not be read.
+    StreamReason(fn(&StreamRow<'_>) -> Option<&'static str>),
+    /// A value a group.
+    Group(fn(&GroupRow<'_>) -> Option<Number>),
+    /// A value a consumer.
+    Consumer(fn(&ConsumerRow<'_>) -> Option<Number>),
+}
+
+pub(super) const SERVER_LABELS: [&str; 4] = ["flavour", "version", "role", "mode"];
+
+impl Family {
+    /// The labels of the family's samples.
+    #[must_use]
+    pub const fn labels(&self) -> &'static [&'static str] {
+        match self.source {
+            Own(labels) => labels,
+            Server => &SERVER_LABELS,
+            Stream(_) => &["db", "stream"],
+            StreamReason(_) => &["db", "stream", "reason"],
+            Group(_) => &["db", "stream", "group"],
+            Consumer(_) => &["db", "stream", "group", "consumer"],
+        }
+    }
+
+    /// The unit, which the name ends in.
+    #[must_use]
+    pub fn unit(&self) -> Option<&'static str> {
+        let name = self.name.strip_suffix("_total").unwrap_or(self.name);
+        ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit))
+    }
+}
+
+/// The help text of a family. The name must be in the table.
+#[must_use]
+pub fn help(name: &str) -> &'static str {
+    FAMILIES
+        .iter()
+        .find(|family| family.name == name)
+        .map(|family| family.help)
+        .expect("the table has the family")
+}
+
+const fn family(name: &'static str, kind: Kind, source: Source, help: &'static str) -> Family {
+    Family { name, kind, help, source }
+}
+
+/// Every family, in the order of the page.
+#[rustfmt::skip]
+pub const FAMILIES: &[Family] = &[
+    family("streamwarden_stream_present", Gauge, Stream(|row| row.present().map(Into::into)),
+        "1 for a stream that is there, 0 for one that the configuration names and that is absent or of another type."),
+    family("streamwarden_stream_unreadable", Gauge, StreamReason(|row| row.state.as_ref().err().map(|failure| failure.reason.as_str())),
+        "1 for a stream that the last poll could not read, with the reason; its other series are left out."),
+    family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.read()?.length))),
+        "Entries in the stream."),
+    family("streamwarden_stream_max_length", Gauge, Stream(|row| Some(Count(retention(row)?.max_length?))),
+        "The configured limit on the stream's entries."),
+    family("streamwarden_stream_max_age_seconds", Gauge, Stream(|row| Some(Seconds(retention(row)?.max_age?))),
+        "The configured limit on the age of the stream's entries."),
+    family("streamwarden_stream_entries_added_total", Counter, Stream(|row| Some(Count(row.read()?.entries_added?))),
+        "Entries ever added to the stream. Redis 7.0 and later."),
+    family("streamwarden_stream_groups", Gauge, Stream(|row| Some(count(row.read()?.groups.len()))),
+        "Consumer groups of the stream."),
+    family("streamwarden_stream_oldest_entry_age_seconds", Gauge, Stream(|row| seconds(row.report?.oldest_entry_age)),
+        "Age of the stream's oldest entry by its ID and the server's clock. Left out while the stream is empty and where IDs are not times."),
+    family("streamwarden_stream_last_write_age_seconds", Gauge, Stream(|row| seconds(row.report?.last_write_age)),
+        "Time since the stream gave out its last ID, by the server's clock. Left out where IDs are not times."),
+    family("streamwarden_stream_last_generated_id_ms", Gauge, Stream(|row| id_ms(row.read()?.last_generated_id)),
+        "Milliseconds part of the last ID that the stream gave out."),
+    family("streamwarden_stream_radix_tree_keys", Gauge, Stream(|row| Some(Count(row.read()?.radix_tree_keys?))),
+        "Keys of the radix tree that holds the stream's entries."),
+    family("streamwarden_stream_radix_tree_nodes", Gauge, Stream(|row| Some(Count(row.read()?.radix_tree_nodes?))),
+        "Nodes of the radix tree that holds the stream's entries."),
+    family("streamwarden_stream_lag_threshold", Gauge, Stream(|row| threshold(row, |it| it.lag.map(Count))),
+        "The configured threshold for the lag of the stream's groups, in entries."),
+    family("streamwarden_stream_lag_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.lag_age.map(Seconds))),
+        "The configured threshold for the age of the oldest entry not delivered to a group."),
+    family("streamwarden_stream_pending_threshold", Gauge, Stream(|row| threshold(row, |it| it.pending.map(Count))),
+        "The configured threshold for the pending entries of the stream's groups."),
+    family("streamwarden_stream_pending_age_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.pending_age.map(Seconds))),
+        "The configured threshold for the age of a group's oldest pending entry."),
+    family("streamwarden_stream_deliveries_threshold", Gauge, Stream(|row| threshold(row, |it| it.deliveries.map(Count))),
+        "The configured threshold for the deliveries of one entry."),
+    family("streamwarden_stream_silence_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.silence.map(Seconds))),
+        "The configured threshold for the time without a new entry."),
+
+    family("streamwarden_group_present", Gauge, Group(|row| row.is_expected.then(|| row.state.is_some().into())),
+        "For groups that the configuration expects: 1 for one that is there, 0 for one that is not."),
+    family("streamwarden_group_lag", Gauge, Group(|row| Some(Count(row.report?.lag.known()?))),
+        "Entries not yet delivered to the group: exact, or left out where that can't be proven."),
+    family("streamwarden_group_lag_known", Gauge, Group(|row| Some(row.report?.lag.known().is_some().into())),
+        "1 where the group's lag is known, 0 where only its upper bound is."),
+    family("streamwarden_group_lag_upper_bound", Gauge, Group(|row| Some(Count(row.report?.lag.upper_bound()))),
+        "A number of entries that the group's lag does not exceed; the lag itself where it is known."),
+    family("streamwarden_group_pending", Gauge, Group(|row| Some(Count(row.state?.pending))),
+        "Entries delivered to the group and not acknowledged."),
+    family("streamwarden_group_oldest_pending_age_seconds", Gauge, Group(|row| seconds(report(row)?.oldest_pending_age)),
+        "Age of the oldest entry delivered and not acknowledged, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times."),
+    family("streamwarden_group_oldest_pending_idle_seconds", Gauge, Group(|row| Some(Seconds(oldest_pending(row)?.idle?))),
+        "Time since that entry was last delivered. Left out when nothing is pending."),
+    family("streamwarden_group_oldest_pending_deliveries", Gauge, Group(|row| Some(Count(oldest_pending(row)?.deliveries))),
+        "How often that entry was delivered. Left out when nothing is pending."),
+    family("streamwarden_group_entries_read_total", Counter, Group(|row| Some(Count(row.state?.entries_read?.try_into().ok()?))),
+        "Redis's own count of the entries that the group has read. Left out where Redis does not know it. Redis 7.0 and later."),
+    family("streamwarden_group_consumers", Gauge, Group(|row| Some(Count(row.state?.consumer_count))),
+        "Consumers of the group, alive or not: Redis keeps them until they are deleted."),
+    family("streamwarden_group_unlisted_consumers", Gauge, Group(|row| unlisted(row.state?)),
+        "Consumers of the group without series of their own, since the group has more than are listed."),
+    family("streamwarden_group_unlisted_pending", Gauge, Group(|row| Some(Count(row.state?.unlisted_pending?))),
+        "Pending entries of the group's consumers without series of their own."),
+    family("streamwarden_group_last_delivered_id_ms", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
+        "Milliseconds part of the last ID delivered to the group."),
+
+    family("streamwarden_consumer_pending", Gauge, Consumer(|row| Some(Count(row.state.pending))),
+        "Entries delivered to the consumer and not acknowledged."),
+    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|row| Some(Seconds(row.state.idle?))),
+        "Time since the consumer last tried to read, claim or acknowledge."),
+    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|row| Some(Seconds(row.state.inactive?))),
+        "Time since the consumer was last given an entry. Left out while it never was. Redis 7.2 and later."),
+
+    family("streamwarden_redis_info", Info, Server,
+        "The server that was read: always 1. A label is empty where the server does not say."),
+    family("streamwarden_redis_up", Gauge, Own(&[]),
+        "1 if the last poll succeeded, else 0."),
+    family("streamwarden_redis_connections_total", Counter, Own(&[]),
+        "Connections made to Redis."),
+    family("streamwarden_redis_commands_total", Counter, Own(&["command"]),
+        "Commands sent to Redis, without those of the login."),
+    family("streamwarden_redis_round_trips_total", Counter, Own(&[]),
+        "Pipelines of commands sent to Redis, each one round trip."),
+    family("streamwarden_polls_total", Counter, Own(&[]),
+        "Polls begun."),
+    family("streamwarden_poll_failures_total", Counter, Own(&["reason"]),
+        "Polls that failed as a whole."),
+    family("streamwarden_stream_read_failures_total", Counter, Own(&["reason"]),
+        "Streams that a successful poll could not read, counted at each poll."),
+    family("streamwarden_poll_duration_seconds", Histogram, Own(&[]),
+        "How long polls took, failed ones included."),
+    family("streamwarden_poll_interval_seconds", Gauge, Own(&[]),
+        "The configured time between two polls."),
+    family("streamwarden_poll_last_success_timestamp_seconds", Gauge, Own(&[]),
+        "When a poll last succeeded, by the sidecar's clock; 0 before the first."),
+    family("streamwarden_discovery_last_success_timestamp_seconds", Gauge, Own(&[]),
+        "When a search for streams last went through, by the sidecar's clock; 0 before the first."),
+    family("streamwarden_discovery_failures_total", Counter, Own(&["reason"]),
+        "Searches for streams that failed; the streams found before stay watched."),
+    family("streamwarden_watched_streams", Gauge, Own(&[]),
+        "Streams that each poll asks for."),
+    family("streamwarden_unwatched_streams", Gauge, Own(&[]),
+        "Streams that were found and are not watched, since there are more than the limit."),
+    family("streamwarden_series", Gauge, Own(&[]),
+        "Series about streams, groups and consumers on this page."),
+    family("streamwarden_dropped_series", Gauge, Own(&[]),
+        "Series left out, since there are more than the limit: consumers' first, then groups', then streams'."),
+    family("streamwarden_config_last_reload_successful", Gauge, Own(&[]),
+        "1 if the configuration was last loaded without a problem, 0 if a changed one was refused."),
+    family("streamwarden_http_rejected_connections_total", Counter, Own(&[]),
+        "Connections turned away, since too many were open."),
+    family("streamwarden_build_info", Info, Own(&["version"]),
+        "The sidecar's version: always 1."),
+
+    family("process_cpu_seconds_total", Counter, Own(&[]),
+        "User and system CPU time spent by the sidecar."),
+    family("process_max_fds", Gauge, Own(&[]),
+        "The most file descriptors that the sidecar may open."),
+    family("process_open_fds", Gauge, Own(&[]),
+        "File descriptors that the sidecar has open."),
+    family("process_resident_memory_bytes", Gauge, Own(&[]),
+        "The sidecar's resident memory."),
+    family("process_start_time_seconds", Gauge, Own(&[]),
+        "When the sidecar started, since the Unix epoch."),
+    family("process_threads", Gauge, Own(&[]),
+        "The sidecar's threads."),
+    family("process_virtual_memory_bytes", Gauge, Own(&[]),
+        "The sidecar's virtual memory."),
+];
+
+fn count(size: usize) -> Number {
+    Count(u64::try_from(size).unwrap_or(u64::MAX))
+}
+
+fn seconds(age: Option<Age>) -> Option<Number> {
+    age.map(|Age(duration)| Seconds(duration))
+}
+
+fn id_ms(id: Option<StreamId>) -> Option<Number> {
+    id.map(|id| Count(id.ms))
+}
+
+fn retention<'a>(row: &StreamRow<'a>) -> Option<&'a StreamRetention> {
+    row.rule?.retention.as_ref()
+}
+
+/// A threshold that the configuration sets, for streams that are there.
+fn threshold(row: &StreamRow<'_>, which: fn(&Thresholds) -> Option<Number>) -> Option<Number> {
+    which(&row.rule?.thresholds)
+}
+
+fn report<'a>(row: &GroupRow<'a>) -> Option<&'a GroupReport> {
+    row.report
+}
+
+fn oldest_pending(row: &GroupRow<'_>) -> Option<OldestPending> {
+    match row.state?.oldest_pending {
+        Pending::Oldest(oldest) => Some(oldest),
+        Pending::None | Pending::Unknown => None,
+    }
+}
+
+/// Where consumers are listed at all.
+fn unlisted(group: &GroupState) -> Option<Number> {
+    group.unlisted_pending?;
+    let listed = u64::try_from(group.consumers.len()).unwrap_or(u64::MAX);
+    Some(Count(group.consumer_count.saturating_sub(listed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_conventions() {
+        let names: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), FAMILIES.len());
+        for family in FAMILIES {
+            let name = family.name;
+            assert!(name.starts_with("streamwarden_") || name.starts_with("process_"), "{name}");
+            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}");
+            assert!(family.help.ends_with('.') && !family.help.contains(['\n', '\\', '"']), "{name}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Numbers as the exposition writes them.
+
+use std::{fmt::Write, time::Duration};
+
+/// A sample's value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// A count, exact whatever its size.
+    Count(u64),
+    /// A duration, written in seconds with milliseconds.
+    Seconds(Duration),
+    /// Anything else.
+    Float(f64),
+}
+
+impl Number {
+    /// Appends the number's text.
+    pub(super) fn write(self, page: &mut String) {
+        match self {
+            Self::Count(count) => page.push_str(itoa::Buffer::new().format(count)),
+            Self::Seconds(duration) => {
+                page.push_str(itoa::Buffer::new().format(duration.as_secs()));
+                let milliseconds = duration.subsec_millis();
+                if milliseconds > 0 {
+                    write!(page, ".{milliseconds:03}").expect("a String takes any text");
+                }
+            }
+            Self::Float(float) if float.is_nan() => page.push_str("NaN"),
+            Self::Float(float) if float.is_infinite() => {
+                page.push_str(if float > 0.0 { "+Inf" } else { "-Inf" });
+            }
+            Self::Float(float) => write!(page, "{float}").expect("a String takes any text"),
+        }
+    }
+}
+
+impl From<bool> for Number {
+    fn from(flag: bool) -> Self {
+        Self::Count(flag.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_prometheus_reads_them() {
+        for (number, text) in [
+            (Number::Count(u64::MAX), "18446744073709551615"),
+            (Number::Seconds(Duration::from_millis(12_034)), "12.034"),
+            (Number::Seconds(Duration::from_secs(60)), "60"),
+            (Number::Float(0.005), "0.005"),
+            (Number::Float(f64::INFINITY), "+Inf"),
+            (Number::Float(f64::NAN), "NaN"),
+            (true.into(), "1"),
+        ] {
+            let mut page = String::new();
+            number.write(&mut page);
+            assert_eq!(page, text);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the families draw from: a row a stream, a group and a consumer, with their labels written once.
+
+use crate::{
+    config::{Config, StreamRule},
+    evaluate::{GroupReport, Report, StreamReport},
+    model::{ConsumerState, Failure, GroupState, Name, Reason, Server, Snapshot, StreamState},
+};
+
+/// A stream that was read, or that could not be.
+pub struct StreamRow<'a> {
+    pub(super) labels: String,
+    /// What it said, or why it said nothing.
+    pub state: &'a Result<StreamState, Failure>,
+    /// What that means.
+    pub report: Option<&'a StreamReport>,
+    /// What the configuration expects of it.
+    pub rule: Option<&'a StreamRule>,
+    /// Whether the configuration names it outright.
+    pub is_named: bool,
+}
+
+impl StreamRow<'_> {
+    pub(super) fn read(&self) -> Option<&StreamState> {
+        self.state.as_ref().ok()
+    }
+
+    /// Whether the stream is there; unknown where it could not be read for another reason than its absence.
+    pub(super) fn present(&self) -> Option<bool> {
+        match self.state {
+            Ok(_) => Some(true),
+            Err(failure) => match failure.reason {
+                Reason::NoKey | Reason::WrongType if self.is_named => Some(false),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// A group that is there, or that the configuration expects.
+pub struct GroupRow<'a> {
+    pub(super) labels: String,
+    /// What it said; `None` for an expected group that is not there.
+    pub state: Option<&'a GroupState>,
+    /// What that means.
+    pub report: Option<&'a GroupReport>,
+    /// Whether the configuration expects it.
+    pub is_expected: bool,
+}
+
+/// A consumer that the configuration lets be listed.
+pub struct ConsumerRow<'a> {
+    pub(super) labels: String,
+    /// What it said.
+    pub state: &'a ConsumerState,
+}
+
+/// All rows of a snapshot, in the order of their names.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    /// The server that was read.
+    pub server: Option<&'a Server>,
+    /// The streams.
+    pub streams: Vec<StreamRow<'a>>,
+    /// Their groups.
+    pub groups: Vec<GroupRow<'a>>,
+    /// Their consumers.
+    pub consumers: Vec<ConsumerRow<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of what was read.
+    #[must_use]
+    pub(super) fn new(config: &'a Config, snapshot: &'a Snapshot, report: &'a Report) -> Self {
+        let mut rows = Self { server: Some(&snapshot.server), ..Self::default() };
+        for (name, state) in &snapshot.streams {
+            let labels = format!("db=\"db{}\",stream=\"{}\"", snapshot.database, Label(name));
+            let rule = config.rule(name);
+            let report = report.streams.get(name);
+            let is_named = rule.is_some_and(|rule| rule.pattern.exact().is_some());
+            rows.add_groups(&labels, state, report, rule);
+            rows.streams.push(StreamRow { labels, state, report, rule, is_named });
+        }
+        rows
+    }
+
+    fn add_groups(
+        &mut self,
+        stream_labels: &str,
+        state: &'a Result<StreamState, Failure>,
+        report: Option<&'a StreamReport>,
+        rule: Option<&'a StreamRule>,
+    ) {
+        // Of a stream that could not be read it is not known which groups it has.
+        let is_known =
+            matches!(state, Ok(_)) || matches!(state, Err(failure) if failure.reason == Reason::NoKey);
+        let expected = rule.map_or(&[][..], |rule| &rule.groups);
+        let present = state.iter().flat_map(|state| &state.groups);
+        let missing = expected
+            .iter()
+            .filter(|name| is_known && !state.as_ref().is_ok_and(|state| state.groups.contains_key(*name)));
+        let all = present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)));
+        for (name, state) in all {
+            let labels = format!("{stream_labels},group=\"{}\"", Label(name));
+            for consumer in state.iter().flat_map(|group| &group.consumers) {
+                let labels = format!("{labels},consumer=\"{}\"", Label(&consumer.name));
+                self.consumers.push(ConsumerRow { labels, state: consumer });
+            }
+            let report = report.and_then(|report| report.groups.get(name));
+            self.groups.push(GroupRow { labels, state, report, is_expected: expected.contains(name) });
+        }
+    }
+}
+
+/// A name's text, escaped as label values are: in it only quotes and backslashes are left to escape.
+struct Label<'a>(&'a Name);
+
+impl std::fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.to_string();
+        if !text.contains(['"', '\\']) {
+            return f.write_str(&text);
+        }
+        f.write_str(&text.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}

@@ -1,0 +1,172 @@
+//! The sidecar's own metrics, in a registry of the prometheus crate. Their names and help texts are in the table
+//! of families; here is what counts.
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector, process_collector::ProcessCollector, proto::MetricFamily,
+};
+
+use crate::{
+    clock,
+    model::{Failure, Reason},
+    publish::help,
+    source::Command,
+};
+
+/// Bounds of the poll duration's buckets in seconds: from a small local Redis to the longest timeouts.
+const POLL_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
+
+/// The sidecar's own metrics.
+pub struct SelfStats {
+    registry: Registry,
+    /// Connections made.
+    pub connections: IntCounter,
+    /// Pipelines sent.
+    pub round_trips: IntCounter,
+    /// Streams that are asked for.
+    pub watched_streams: IntGauge,
+    /// Streams over the limit.
+    pub unwatched_streams: IntGauge,
+    /// Series on the page.
+    pub series: IntGauge,
+    /// Series left out.
+    pub dropped_series: IntGauge,
+    /// The configured interval, in seconds.
+    pub poll_interval: Gauge,
+    /// Whether the last load of the configuration succeeded.
+    pub config_reload_successful: IntGauge,
+    /// Connections turned away.
+    pub rejected_connections: IntCounter,
+    redis_up: IntGauge,
+    polls: IntCounter,
+    poll_duration: Histogram,
+    poll_last_success: Gauge,
+    poll_failures: IntCounterVec,
+    stream_failures: IntCounterVec,
+    discovery_last_success: Gauge,
+    discovery_failures: IntCounterVec,
+    commands: IntCounterVec,
+}
+
+impl SelfStats {
+    /// All metrics at their start: each label value is there from the beginning, since a rate misses the first
+    /// step of a counter that appears with it.
+    #[must_use]
+    pub fn new() -> Self {
+        let maker = Maker(Registry::new());
+        maker.0.register(Box::new(ProcessCollector::for_self())).expect(VALID);
+        maker
+            .register(IntGaugeVec::new(options("streamwarden_build_info"), &["version"]).expect(VALID))
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let stats = Self {
+            connections: maker.counter("streamwarden_redis_connections_total"),
+            round_trips: maker.counter("streamwarden_redis_round_trips_total"),
+            watched_streams: maker.integer("streamwarden_watched_streams"),
+            unwatched_streams: maker.integer("streamwarden_unwatched_streams"),
+            series: maker.integer("streamwarden_series"),
+            dropped_series: maker.integer("streamwarden_dropped_series"),
+            poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),
+            config_reload_successful: maker.integer("streamwarden_config_last_reload_successful"),
+            rejected_connections: maker.counter("streamwarden_http_rejected_connections_total"),
+            redis_up: maker.integer("streamwarden_redis_up"),
+            polls: maker.counter("streamwarden_polls_total"),
+            poll_duration: maker.histogram("streamwarden_poll_duration_seconds", &POLL_BUCKETS),
+            poll_last_success: maker.gauge("streamwarden_poll_last_success_timestamp_seconds"),
+            poll_failures: maker.counters("streamwarden_poll_failures_total", "reason", &reasons),
+            stream_failures: maker.counters("streamwarden_stream_read_failures_total", "reason", &reasons),
+            discovery_last_success: maker.gauge("streamwarden_discovery_last_success_timestamp_seconds"),
+            discovery_failures: maker.counters("streamwarden_discovery_failures_total", "reason", &reasons),
+            commands: maker.counters("streamwarden_redis_commands_total", "command", Command::LABELS),
+            registry: maker.0,
+        };
+        stats.config_reload_successful.set(1);
+        stats
+    }
+
+    /// Everything as it stands now.
+    #[must_use]
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// A command is sent.
+    pub fn command(&self, label: &'static str) {
+        self.commands.with_label_values(&[label]).inc();
+    }
+
+    /// A poll begins.
+    pub fn poll_begins(&self) {
+        self.polls.inc();
+    }
+
+    /// A poll has ended, after so many seconds.
+    pub fn poll_ends(&self, seconds: f64, failure: Option<&Failure>) {
+        self.poll_duration.observe(seconds);
+        self.redis_up.set(i64::from(failure.is_none()));
+        match failure {
+            Some(failure) => self.poll_failures.with_label_values(&[failure.reason.as_str()]).inc(),
+            None => self.poll_last_success.set(clock::unix_seconds()),
+        }
+    }
+
+    /// A poll succeeded, but for this stream.
+    pub fn stream_failed(&self, failure: &Failure) {
+        self.stream_failures.with_label_values(&[failure.reason.as_str()]).inc();
+    }
+
+    /// A search for streams has ended.
+    pub fn discovery_ends(&self, failure: Option<&Failure>) {
+        match failure {
+            Some(failure) => self.discovery_failures.with_label_values(&[failure.reason.as_str()]).inc(),
+            None => self.discovery_last_success.set(clock::unix_seconds()),
+        }
+    }
+}
+
+impl Default for SelfStats {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const VALID: &str = "the table's names are valid and unique";
+
+fn options(name: &str) -> Opts {
+    Opts::new(name, help(name))
+}
+
+struct Maker(Registry);
+
+impl Maker {
+    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {
+        self.0.register(Box::new(collector.clone())).expect(VALID);
+        collector
+    }
+
+    fn counter(&self, name: &str) -> IntCounter {
+        self.register(IntCounter::with_opts(options(name)).expect(VALID))
+    }
+
+    fn counters(&self, name: &str, label: &str, values: &[&str]) -> IntCounterVec {
+        let counters = self.register(IntCounterVec::new(options(name), &[label]).expect(VALID));
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        counters
+    }
+
+    fn integer(&self, name: &str) -> IntGauge {
+        self.register(IntGauge::with_opts(options(name)).expect(VALID))
+    }
+
+    fn gauge(&self, name: &str) -> Gauge {
+        self.register(Gauge::with_opts(options(name)).expect(VALID))
+    }
+
+    fn histogram(&self, name: &str, buckets: &[f64]) -> Histogram {
+        let options = HistogramOpts::from(options(name)).buckets(buckets.to_vec());
+        self.register(Histogram::with_opts(options).expect(VALID))
+    }
+}

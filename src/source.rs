@@ -1,0 +1,20 @@
+//! The only code that reads from Redis: connect, discover, observe.
+//!
+//! A [`Link`] is one connection and how it is kept; [`Observer`] and [`Discovery`] have one each, so that a long
+//! search never delays a poll. What is sent is a [`Command`] of a closed set; nothing here can write.
+//!
+//! The link takes any address that the configuration knows. A cluster would be a link a primary and a sentinel's
+//! primary another way to resolve the address; both would leave the rest of this module as it is.
+
+mod command;
+mod connect;
+mod discover;
+mod failure;
+mod link;
+mod observe;
+mod reply;
+
+pub use command::Command;
+pub use discover::{Discovered, Discovery};
+pub use link::{Backoff, Link};
+pub use observe::Observer;

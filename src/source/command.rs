@@ -1,0 +1,92 @@
+//! Every command that the sidecar may send to read. None of them writes, creates or touches anything.
+
+use redis::Cmd;
+
+use crate::model::Name;
+
+/// How many keys one `SCAN` looks at: about a millisecond of the server's time.
+const SCAN_COUNT: usize = 1_000;
+
+macro_rules! labels {
+    ($($variant:pat => $label:literal,)*) => {
+        impl Command<'_> {
+            /// Every value of [`Self::label`].
+            pub const LABELS: &'static [&'static str] = &[$($label,)*];
+
+            /// The command's name, as the `command` label has it.
+            #[must_use]
+            pub const fn label(&self) -> &'static str {
+                match self { $($variant => $label,)* }
+            }
+        }
+    };
+}
+
+/// A command with its arguments.
+#[derive(Debug, Clone, Copy)]
+pub enum Command<'a> {
+    /// `HELLO 3`: the server, its version and its role.
+    Hello,
+    /// `INFO server`, where there is no `HELLO`. One section: old servers refuse several.
+    InfoServer,
+    /// `CLIENT SETNAME streamwarden`, for whoever reads the server's client list.
+    SetName,
+    /// `CLIENT NO-TOUCH ON`: reading must not make a key look used to eviction. Redis 7.2 and later.
+    NoTouch,
+    /// `TIME`, the clock that entry IDs come from.
+    Time,
+    /// `SCAN cursor COUNT 1000 TYPE stream`.
+    Scan(u64),
+    /// `XINFO STREAM key FULL COUNT 1`: all but the last entry and the pending entries behind the first.
+    ///
+    /// `COUNT 0` would mean no limit.
+    StreamFull(&'a Name),
+    /// `XINFO STREAM key`, with the fields of its first and last entry.
+    StreamSummary(&'a Name),
+    /// `XLEN key`.
+    Length(&'a Name),
+    /// `XINFO GROUPS key`.
+    Groups(&'a Name),
+    /// `XPENDING key group - + 1`. Its `IDLE` would read the whole list.
+    PendingHead(&'a Name, &'a Name),
+}
+
+labels! {
+    Self::Hello => "hello",
+    Self::InfoServer => "info",
+    Self::SetName => "client_setname",
+    Self::NoTouch => "client_no_touch",
+    Self::Time => "time",
+    Self::Scan(_) => "scan",
+    Self::StreamFull(_) => "xinfo_stream_full",
+    Self::StreamSummary(_) => "xinfo_stream",
+    Self::Length(_) => "xlen",
+    Self::Groups(_) => "xinfo_groups",
+    Self::PendingHead(..) => "xpending",
+}
+
+impl Command<'_> {
+    pub(super) fn encode(&self) -> Cmd {
+        let mut cmd = Cmd::new();
+        match self {
+            Self::Hello => cmd.arg("HELLO").arg(3),
+            Self::InfoServer => cmd.arg("INFO").arg("server"),
+            Self::SetName => cmd.arg("CLIENT").arg("SETNAME").arg(env!("CARGO_PKG_NAME")),
+            Self::NoTouch => cmd.arg("CLIENT").arg("NO-TOUCH").arg("ON"),
+            Self::Time => cmd.arg("TIME"),
+            Self::Scan(cursor) => {
+                cmd.arg("SCAN").arg(*cursor).arg("COUNT").arg(SCAN_COUNT).arg("TYPE").arg("stream")
+            }
+            Self::StreamFull(stream) => {
+                cmd.arg("XINFO").arg("STREAM").arg(stream.as_bytes()).arg("FULL").arg("COUNT").arg(1)
+            }
+            Self::StreamSummary(stream) => cmd.arg("XINFO").arg("STREAM").arg(stream.as_bytes()),
+            Self::Length(stream) => cmd.arg("XLEN").arg(stream.as_bytes()),
+            Self::Groups(stream) => cmd.arg("XINFO").arg("GROUPS").arg(stream.as_bytes()),
+            Self::PendingHead(stream, group) => {
+                cmd.arg("XPENDING").arg(stream.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(1)
+            }
+        };
+        cmd
+    }
+}

@@ -1,0 +1,124 @@
+//! Finding streams: `SCAN` in small steps, on a connection and a pace of its own.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{Command, Link, reply};
+use crate::{
+    clock,
+    config::Config,
+    model::{Failure, Name},
+};
+
+/// Between two steps the search rests this many times as long as the step took, so that it never has more than a
+/// fifth of the server's time, however many keys there are.
+const REST_PER_STEP: u32 = 4;
+/// The longest rest; a step that took long was held up by others.
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
+/// What there is to watch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Discovered {
+    /// The streams to watch, each once: those that the configuration names, then those found, in order.
+    pub streams: Vec<Name>,
+    /// How many more were found than the limit allows. `SCAN` may show a key twice, so about so many.
+    pub dropped: usize,
+}
+
+impl Discovered {
+    /// The streams that are known without looking: those that the configuration names.
+    #[must_use]
+    pub fn named(config: &Config) -> Self {
+        Self::bounded(config, BTreeSet::new(), 0)
+    }
+
+    fn bounded(config: &Config, found: BTreeSet<Name>, already_dropped: usize) -> Self {
+        let named: BTreeSet<Name> = config.named_streams().cloned().collect();
+        let found = found.into_iter().filter(|stream| !named.contains(stream));
+        let mut streams: Vec<Name> = named.iter().cloned().chain(found).collect();
+        let dropped = already_dropped + streams.len().saturating_sub(config.limits.streams);
+        streams.truncate(config.limits.streams);
+        Self { streams, dropped }
+    }
+}
+
+/// The search, with its connection.
+pub struct Discovery {
+    link: Link,
+}
+
+impl Discovery {
+    /// A search that connects when it first looks.
+    #[must_use]
+    pub const fn new(link: Link) -> Self {
+        Self { link }
+    }
+
+    /// Goes through the keys once. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    ///
+    /// # Errors
+    /// The first failure; what was found until then is worth nothing, since it may be any part of the whole.
+    pub async fn search(&mut self, config: &Config) -> Result<Discovered, Failure> {
+        if !config.needs_discovery() {
+            return Ok(Discovered::named(config));
+        }
+        let result = self.scan(config).await;
+        if let Err(failure) = &result {
+            self.link.after(failure);
+        }
+        result
+    }
+
+    /// Lets the connection go, so that the next search makes a new one.
+    pub fn reconnect(&mut self) {
+        self.link.disconnect();
+    }
+
+    async fn scan(&mut self, config: &Config) -> Result<Discovered, Failure> {
+        let session = self.link.session(&config.redis).await?;
+        let (mut found, mut dropped, mut cursor) = (BTreeSet::new(), 0, 0);
+        loop {
+            let started = clock::now();
+            let mut replies = session.send(&[Command::Scan(cursor)]).await?;
+            let page = replies.pop().unwrap_or_else(|| Ok(redis::Value::Nil))?;
+            let (next, keys) = reply::scan_page(page)?;
+            for key in keys.into_iter().filter(|key| config.watches(key)) {
+                found.insert(key);
+                // The smallest names stay, so that the same streams are watched after each search.
+                if found.len() > config.limits.streams {
+                    found.pop_last();
+                    dropped += 1;
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(Discovered::bounded(config, found, dropped));
+            }
+            let rest = (clock::now() - started).saturating_mul(REST_PER_STEP);
+            tokio::time::sleep(rest.min(LONGEST_REST)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    fn config(yaml: &str) -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), yaml).unwrap();
+        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+    }
+
+    #[test]
+    fn named_streams_come_first_and_the_limit_holds() {
+        let config = config(
+            "{redis: {uri: 'redis://h'}, limits: {streams: 3}, streams: [{match: z}, {match: '*'}], exclude: [b]}",
+        );
+        let found = ["a", "c", "d", "z"].into_iter().map(Name::from).collect();
+        let discovered = Discovered::bounded(&config, found, 0);
+        assert_eq!(discovered.streams, ["z", "a", "c"].map(Name::from));
+        assert_eq!(discovered.dropped, 1);
+        assert!(!config.watches(&Name::from("b")));
+    }
+}

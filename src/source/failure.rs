@@ -1,0 +1,89 @@
+//! From the client library's errors to the closed set of reasons.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::model::{Failure, Reason};
+
+/// Why it failed, by the server's first word where the server spoke.
+///
+/// The detail is the server's or the system's message. It holds no secret: the client never puts the address's
+/// user information or the arguments of `AUTH` into an error.
+pub(super) fn from_redis(error: &RedisError) -> Failure {
+    let reason = match error.code() {
+        Some(code) => from_code(code, error.detail().unwrap_or_default()),
+        None => from_kind(error),
+    };
+    let detail = match (error.code(), error.detail()) {
+        (Some(code), Some(detail)) => format!("{code} {detail}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => error.to_string(),
+    };
+    Failure::new(reason, detail)
+}
+
+fn from_code(code: &str, detail: &str) -> Reason {
+    match code {
+        "NOAUTH" => Reason::NoAuth,
+        "WRONGPASS" => Reason::WrongPassword,
+        "LOADING" => Reason::Loading,
+        "BUSY" => Reason::Busy,
+        "MASTERDOWN" => Reason::MasterDown,
+        "CLUSTERDOWN" => Reason::ClusterDown,
+        "TRYAGAIN" => Reason::TryAgain,
+        "MOVED" | "ASK" => Reason::Moved,
+        "CROSSSLOT" => Reason::CrossSlot,
+        "READONLY" => Reason::ReadOnly,
+        "NOPERM" => Reason::NoPermission,
+        "WRONGTYPE" => Reason::WrongType,
+        "NOGROUP" => Reason::NoGroup,
+        "OOM" => Reason::OutOfMemory,
+        "MISCONF" => Reason::Misconfigured,
+        "NOREPLICAS" => Reason::NoReplicas,
+        _ => from_general_error(detail),
+    }
+}
+
+/// `ERR` says nothing by itself: here the words behind it are all there is.
+fn from_general_error(detail: &str) -> Reason {
+    let detail = detail.to_ascii_lowercase();
+    if detail.contains("no such key") {
+        Reason::NoKey
+    } else if detail.contains("max number of clients") {
+        Reason::MaxClients
+    } else if detail.contains("unknown command")
+        || detail.contains("unknown subcommand")
+        || detail.contains("syntax")
+    {
+        Reason::Unsupported
+    } else {
+        Reason::Other
+    }
+}
+
+fn from_kind(error: &RedisError) -> Reason {
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => Reason::WrongPassword,
+        ErrorKind::InvalidClientConfig => Reason::Address,
+        ErrorKind::Parse => Reason::Protocol,
+        ErrorKind::Server(ServerErrorKind::NoPerm) => Reason::NoPermission,
+        ErrorKind::Io if error.is_timeout() => Reason::Timeout,
+        ErrorKind::Io if error.is_connection_refusal() => Reason::Refused,
+        ErrorKind::Io => from_io(error),
+        _ if error.is_connection_dropped() => Reason::Closed,
+        _ => Reason::Other,
+    }
+}
+
+fn from_io(error: &RedisError) -> Reason {
+    let text = error.to_string().to_ascii_lowercase();
+    if ["certificate", "handshake", "tls", "alert"].iter().any(|word| text.contains(word)) {
+        Reason::Tls
+    } else if ["lookup", "name or service", "nodename", "no such host"].iter().any(|word| text.contains(word))
+    {
+        Reason::Dns
+    } else if error.is_connection_dropped() {
+        Reason::Closed
+    } else {
+        Reason::Io
+    }
+}

@@ -1,0 +1,169 @@
+//! One connection to Redis and how it is kept: made when it is needed, dropped when it is of no more use.
+//!
+//! The client library's own manager is not used: it caches a failed login for ever, and a command that timed out
+//! leaves it on a connection that will never answer. Here any failure of [`Class::Reconnect`] drops the
+//! connection, and the next use makes a new one.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{ProtocolVersion, Value, aio::MultiplexedConnection};
+
+use super::{Command, connect::connect, failure::from_redis, reply};
+use crate::{
+    config,
+    model::{Class, Failure, Reason, Server},
+    self_stats::SelfStats,
+};
+
+/// A connection, while there is one.
+pub struct Link {
+    stats: Arc<SelfStats>,
+    session: Option<Session>,
+}
+
+impl Link {
+    /// A link that connects at its first use.
+    #[must_use]
+    pub fn new(stats: Arc<SelfStats>) -> Self {
+        Self { stats, session: None }
+    }
+
+    /// The connection, made now if there is none.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(super) async fn session(&mut self, redis: &config::Redis) -> Result<&mut Session, Failure> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => Session::open(redis, Arc::clone(&self.stats)).await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Lets the connection go if the failure says that it is of no more use.
+    pub(super) fn after(&mut self, failure: &Failure) {
+        if failure.reason.class() == Class::Reconnect {
+            self.disconnect();
+        }
+    }
+
+    /// Lets the connection go: the next use makes a new one.
+    pub fn disconnect(&mut self) {
+        self.session = None;
+    }
+}
+
+/// A connection in use.
+pub(super) struct Session {
+    connection: MultiplexedConnection,
+    command_timeout: Duration,
+    stats: Arc<SelfStats>,
+    pub(super) server: Server,
+    pub(super) database: i64,
+}
+
+impl Session {
+    async fn open(redis: &config::Redis, stats: Arc<SelfStats>) -> Result<Self, Failure> {
+        let connected = connect(redis).await?;
+        stats.connections.inc();
+        let mut session = Self {
+            connection: connected.connection,
+            command_timeout: redis.command_timeout,
+            stats,
+            server: Server::UNKNOWN,
+            database: connected.database,
+        };
+        session.introduce(connected.protocol).await?;
+        Ok(session)
+    }
+
+    /// Learns who answers. Old servers and narrow permissions refuse some of it, which costs knowledge only.
+    async fn introduce(&mut self, protocol: ProtocolVersion) -> Result<(), Failure> {
+        let identity = if protocol == ProtocolVersion::RESP3 { Command::Hello } else { Command::InfoServer };
+        let mut replies = self.send(&[identity, Command::SetName, Command::NoTouch]).await?.into_iter();
+        if let Some(Ok(reply)) = replies.next() {
+            let server =
+                if protocol == ProtocolVersion::RESP3 { reply::hello(reply) } else { reply::info(&reply) };
+            self.server = server.unwrap_or(Server::UNKNOWN);
+        }
+        Ok(())
+    }
+
+    /// Sends the commands as one pipeline, one round trip, and gives a result for each.
+    ///
+    /// # Errors
+    /// Where the connection failed, or the server as a whole could not answer: then no single reply is worth
+    /// anything. Not cancel-safe: a caller that gives up must drop the connection.
+    pub(super) async fn send(
+        &mut self,
+        commands: &[Command<'_>],
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        pipeline.ignore_errors();
+        for command in commands {
+            self.stats.command(command.label());
+            pipeline.add_command(command.encode());
+        }
+        self.stats.round_trips.inc();
+        let timeout = self.command_timeout;
+        let replies: Vec<redis::RedisResult<Value>> =
+            match tokio::time::timeout(timeout, pipeline.query_async(&mut self.connection)).await {
+                Ok(Ok(replies)) => replies,
+                Ok(Err(error)) => return Err(from_redis(&error)),
+                Err(_elapsed) => {
+                    return Err(Failure::new(Reason::Timeout, format!("no answer within {timeout:?}")));
+                }
+            };
+        replies.into_iter().map(whole_or_single).collect()
+    }
+}
+
+/// Parts the failures of the whole server (outer) from those of the single command (inner).
+fn whole_or_single(reply: redis::RedisResult<Value>) -> Result<Result<Value, Failure>, Failure> {
+    match reply {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => {
+            let failure = from_redis(&error);
+            match failure.reason.class() {
+                Class::Object => Ok(Err(failure)),
+                Class::Reconnect | Class::Server => Err(failure),
+            }
+        }
+    }
+}
+
+/// How long to wait before trying again: twice as long after each failure, with full jitter, so that many
+/// sidecars do not come back to a recovering server all at once.
+#[derive(Debug)]
+pub struct Backoff {
+    ceiling: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    /// A back-off that starts short.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { ceiling: Self::FIRST }
+    }
+
+    /// After a success the next wait is short again.
+    pub const fn reset(&mut self) {
+        self.ceiling = Self::FIRST;
+    }
+
+    /// The next wait: at least the shortest, at most 10 s or `limit`.
+    pub fn next(&mut self, limit: Duration) -> Duration {
+        let wait = self.ceiling.mul_f64(fastrand::f64()).max(Self::FIRST / 2);
+        self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
+        wait.min(limit)
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,217 @@
+//! One reading of all streams, in a fixed number of pipelined round trips.
+//!
+//! First a command or two for each stream, in batches; then, in batches again, what the first answers showed to
+//! be needed. Never a round trip a stream.
+
+use std::{collections::BTreeMap, vec};
+
+use redis::Value;
+
+use super::{
+    Command, Link,
+    link::Session,
+    reply::{self, Reading},
+};
+use crate::{
+    config::Config,
+    model::{Failure, Name, Pending, Reason, ServerTime, Snapshot, StreamState},
+};
+
+/// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it.
+const BATCH: usize = 100;
+/// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
+const FIRST_BATCH: usize = 10;
+/// A stream whose first entry is larger is asked without its entries from then on.
+const FAT_ENTRY_BYTES: usize = 64 * 1024;
+/// A stream with more consumers in all its groups is asked without them from then on.
+const MANY_CONSUMERS: u64 = 500;
+/// After so many polls a stream that is asked for less is asked for everything once: it may have changed.
+const POLLS_ASKED_FOR_LESS: u32 = 100;
+
+type Replies = vec::IntoIter<Result<Value, Failure>>;
+
+/// How a stream is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// `XINFO STREAM FULL COUNT 1`: everything, with the first entry and all consumers.
+    Full,
+    /// `XINFO STREAM` and `XINFO GROUPS`: everything but the consumers. For so many polls more.
+    WithoutConsumers(u32),
+    /// `XLEN` and `XINFO GROUPS`: nothing that carries an entry. For so many polls more.
+    WithoutEntries(u32),
+}
+
+impl Manner {
+    fn commands(self, stream: &Name) -> impl Iterator<Item = Command<'_>> {
+        let (one, other) = match self {
+            Self::Full => (Command::StreamFull(stream), None),
+            Self::WithoutConsumers(_) => (Command::StreamSummary(stream), Some(Command::Groups(stream))),
+            Self::WithoutEntries(_) => (Command::Length(stream), Some(Command::Groups(stream))),
+        };
+        [Some(one), other].into_iter().flatten()
+    }
+
+    /// Takes this stream's replies, and tells how to ask it next time.
+    fn read(self, replies: &mut Replies, reading: Reading) -> (Result<StreamState, Failure>, Self) {
+        let mut reply = || replies.next().unwrap_or_else(|| Err(too_few_replies()));
+        match self {
+            Self::Full => match reply().and_then(|value| reply::stream_full(value, reading)) {
+                Ok((state, entry_bytes)) => {
+                    let next = Self::after_full(&state, entry_bytes);
+                    (Ok(state), next)
+                }
+                Err(failure) => (Err(failure), self),
+            },
+            Self::WithoutConsumers(polls) => {
+                let (state, groups) = (reply(), reply());
+                (with_groups(state.and_then(reply::stream_summary), groups), self.again(polls))
+            }
+            Self::WithoutEntries(polls) => {
+                let (length, groups) = (reply(), reply());
+                let state = length.and_then(|value| reply::stream_length(&value));
+                (with_groups(state, groups), self.again(polls))
+            }
+        }
+    }
+
+    fn after_full(state: &StreamState, entry_bytes: usize) -> Self {
+        let consumers: u64 = state.groups.values().map(|group| group.consumer_count).sum();
+        if entry_bytes > FAT_ENTRY_BYTES {
+            Self::WithoutEntries(POLLS_ASKED_FOR_LESS)
+        } else if consumers > MANY_CONSUMERS {
+            Self::WithoutConsumers(POLLS_ASKED_FOR_LESS)
+        } else {
+            Self::Full
+        }
+    }
+
+    const fn again(self, polls: u32) -> Self {
+        match (self, polls.checked_sub(1)) {
+            (Self::WithoutConsumers(_), Some(left)) => Self::WithoutConsumers(left),
+            (Self::WithoutEntries(_), Some(left)) => Self::WithoutEntries(left),
+            _ => Self::Full,
+        }
+    }
+}
+
+/// Reads all streams, with a connection of its own.
+pub struct Observer {
+    link: Link,
+    manners: BTreeMap<Name, Manner>,
+}
+
+impl Observer {
+    /// An observer that connects at its first reading.
+    #[must_use]
+    pub const fn new(link: Link) -> Self {
+        Self { link, manners: BTreeMap::new() }
+    }
+
+    /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    ///
+    /// # Errors
+    /// Where the connection failed or the server as a whole can't answer. What failed for one stream only is in
+    /// the snapshot.
+    pub async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
+        let result = match self.link.session(&config.redis).await {
+            Ok(session) => read(session, config, streams, &mut self.manners).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &result {
+            self.link.after(failure);
+        }
+        result
+    }
+
+    /// Lets the connection go, so that the next reading makes a new one.
+    pub fn reconnect(&mut self) {
+        self.link.disconnect();
+    }
+}
+
+async fn read(
+    session: &mut Session,
+    config: &Config,
+    streams: &[Name],
+    manners: &mut BTreeMap<Name, Manner>,
+) -> Result<Snapshot, Failure> {
+    let time = read_time(session).await?;
+    let max_consumers = if config.consumers.metrics { config.consumers.max_per_group } else { 0 };
+    let reading = Reading { time: time.as_ref().ok().copied(), max_consumers };
+    let mut snapshot = Snapshot {
+        server: session.server.clone(),
+        database: session.database,
+        time,
+        streams: BTreeMap::new(),
+    };
+    let (known, new): (Vec<&Name>, Vec<&Name>) =
+        streams.iter().partition(|stream| manners.contains_key(*stream));
+    let before = std::mem::take(manners);
+    for batch in known.chunks(BATCH).chain(new.chunks(FIRST_BATCH)) {
+        let manner = |stream: &Name| before.get(stream).copied().unwrap_or(Manner::Full);
+        let commands: Vec<Command<'_>> =
+            batch.iter().flat_map(|stream| manner(stream).commands(stream)).collect();
+        let mut replies = session.send(&commands).await?.into_iter();
+        for stream in batch {
+            let (state, next) = manner(stream).read(&mut replies, reading);
+            if state.is_ok() {
+                manners.insert((*stream).clone(), next);
+            }
+            keep(&mut snapshot, config, stream, state);
+        }
+    }
+    read_pending(session, &mut snapshot).await?;
+    Ok(snapshot)
+}
+
+async fn read_time(session: &mut Session) -> Result<Result<ServerTime, Failure>, Failure> {
+    let reply = session.send(&[Command::Time]).await?.pop();
+    Ok(reply.unwrap_or_else(|| Err(too_few_replies())).and_then(|value| reply::server_time(&value)))
+}
+
+/// A stream that is gone leaves no trace, unless it was named.
+fn keep(snapshot: &mut Snapshot, config: &Config, stream: &Name, state: Result<StreamState, Failure>) {
+    let is_gone = matches!(&state, Err(failure) if failure.reason == Reason::NoKey);
+    if !is_gone || config.expects(stream) {
+        snapshot.streams.insert(stream.clone(), state);
+    }
+}
+
+/// The oldest pending entry of each group whose first answer did not have it.
+async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<(), Failure> {
+    let mut wanted = Vec::new();
+    for (stream, state) in &snapshot.streams {
+        let groups = state.iter().flat_map(|state| &state.groups);
+        let unknown = groups.filter(|(_, group)| group.oldest_pending == Pending::Unknown);
+        wanted.extend(unknown.map(|(group, _)| (stream.clone(), group.clone())));
+    }
+    for batch in wanted.chunks(BATCH) {
+        let commands: Vec<Command<'_>> =
+            batch.iter().map(|(stream, group)| Command::PendingHead(stream, group)).collect();
+        let replies = session.send(&commands).await?;
+        for ((stream, name), reply) in batch.iter().zip(replies) {
+            let Some(Ok(state)) = snapshot.streams.get_mut(stream) else { continue };
+            match reply.and_then(reply::pending_head) {
+                Ok(head) => {
+                    state.groups.entry(name.clone()).and_modify(|group| group.oldest_pending = head);
+                }
+                Err(failure) if failure.reason == Reason::NoGroup => {
+                    state.groups.remove(name);
+                }
+                Err(_not_known) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn with_groups(
+    state: Result<StreamState, Failure>,
+    groups: Result<Value, Failure>,
+) -> Result<StreamState, Failure> {
+    Ok(StreamState { groups: groups.and_then(reply::groups)?, ..state? })
+}
+
+fn too_few_replies() -> Failure {
+    Failure::new(Reason::Protocol, "fewer replies than commands")
+}

@@ -1,0 +1,353 @@
+//! From Redis's replies to the model: pure, and forgiving in shape only.
+//!
+//! RESP2 answers with flat arrays of alternating names and values, RESP3 with maps, and some servers with arrays
+//! even in RESP3. Fields are found by name, so unknown ones are passed over and missing ones are `None`. The
+//! client's own types are not used: they wrap a negative lag, drop names that are not UTF-8, and have no shape
+//! for `XINFO STREAM FULL`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use redis::Value;
+
+use crate::model::{
+    ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server, ServerTime,
+    StreamId, StreamState,
+};
+
+/// What a reply is read with: the server's time, to turn its timestamps into durations, and the cap on consumers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) time: Option<ServerTime>,
+    pub(super) max_consumers: usize,
+}
+
+type Parsed<T> = Result<T, Failure>;
+
+fn unexpected(what: &str) -> Failure {
+    Failure::new(Reason::UnexpectedReply, format!("the reply has no usable {what}"))
+}
+
+/// Named values, whichever shape they came in. Each can be taken once.
+struct Fields(Vec<(Value, Value)>);
+
+impl Fields {
+    fn new(value: Value) -> Parsed<Self> {
+        match value {
+            Value::Map(pairs) => Ok(Self(pairs)),
+            Value::Array(items) => {
+                let mut items = items.into_iter();
+                let mut pairs = Vec::with_capacity(items.len() / 2);
+                while let (Some(name), Some(value)) = (items.next(), items.next()) {
+                    pairs.push((name, value));
+                }
+                Ok(Self(pairs))
+            }
+            Value::Attribute { data, .. } => Self::new(*data),
+            _ => Err(unexpected("fields")),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let (_, value) = self.0.iter_mut().find(|(field, _)| bytes(field) == Some(name.as_bytes()))?;
+        match std::mem::take(value) {
+            Value::Nil => None,
+            value => Some(value),
+        }
+    }
+
+    fn integer(&mut self, name: &str) -> Option<i64> {
+        self.take(name).as_ref().and_then(integer)
+    }
+
+    fn count(&mut self, name: &str) -> Option<u64> {
+        self.integer(name).and_then(|number| u64::try_from(number).ok())
+    }
+
+    fn require_count(&mut self, name: &str) -> Parsed<u64> {
+        self.count(name).ok_or_else(|| unexpected(name))
+    }
+
+    fn id(&mut self, name: &str) -> Option<StreamId> {
+        self.take(name).as_ref().and_then(id)
+    }
+
+    fn name(&mut self) -> Parsed<Name> {
+        match self.take("name") {
+            Some(Value::BulkString(bytes)) => Ok(bytes.into()),
+            Some(Value::SimpleString(text)) => Ok(text.into_bytes().into()),
+            _ => Err(unexpected("name")),
+        }
+    }
+
+    fn list(&mut self, name: &str) -> Parsed<Vec<Value>> {
+        list(self.take(name).ok_or_else(|| unexpected(name))?, name)
+    }
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// Integers come as such, or as text where a script or a summary made them.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(*number),
+        value => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),
+    }
+}
+
+fn id(value: &Value) -> Option<StreamId> {
+    std::str::from_utf8(bytes(value)?).ok()?.parse().ok()
+}
+
+fn list(value: Value, what: &str) -> Parsed<Vec<Value>> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Ok(items),
+        Value::Attribute { data, .. } => list(*data, what),
+        _ => Err(unexpected(what)),
+    }
+}
+
+/// The reply to `TIME`: seconds and microseconds.
+pub(super) fn server_time(value: &Value) -> Parsed<ServerTime> {
+    let Value::Array(parts) = value else { return Err(unexpected("time")) };
+    let part =
+        |index: usize| parts.get(index).and_then(integer).and_then(|number| u64::try_from(number).ok());
+    match (part(0), part(1)) {
+        (Some(seconds), Some(micros)) => Ok(ServerTime(seconds.saturating_mul(1_000) + micros / 1_000)),
+        _ => Err(unexpected("time")),
+    }
+}
+
+/// The reply to `HELLO`.
+pub(super) fn hello(value: Value) -> Parsed<Server> {
+    let mut fields = Fields::new(value)?;
+    let mut text = |name: &str| fields.take(name).as_ref().and_then(bytes).map(lossy);
+    let flavour = match text("server").as_deref() {
+        Some("valkey") => Flavour::Valkey,
+        _ => Flavour::Redis,
+    };
+    Ok(Server {
+        flavour,
+        version: text("version").as_deref().and_then(version),
+        role: text("role"),
+        mode: text("mode"),
+    })
+}
+
+/// The reply to `INFO server`, for servers without `HELLO`. Valkey hides behind a version of Redis in it.
+pub(super) fn info(value: &Value) -> Parsed<Server> {
+    let text = bytes(value).map(lossy).ok_or_else(|| unexpected("text"))?;
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(|value| value.trim().to_owned())
+    };
+    let (flavour, own_version) = match field("server_name").as_deref() {
+        Some("valkey") => (Flavour::Valkey, field("valkey_version")),
+        _ => (Flavour::Redis, field("redis_version")),
+    };
+    Ok(Server {
+        flavour,
+        version: own_version.as_deref().and_then(version),
+        role: None,
+        mode: field("redis_mode"),
+    })
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn version(text: &str) -> Option<(u16, u16, u16)> {
+    let mut parts = text.split(['.', '-']).map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
+}
+
+/// The reply to `SCAN`: the next cursor and a page of keys.
+pub(super) fn scan_page(value: Value) -> Parsed<(u64, Vec<Name>)> {
+    let mut parts = list(value, "page")?.into_iter();
+    let cursor =
+        parts.next().as_ref().and_then(bytes).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    let keys = list(parts.next().unwrap_or_default(), "keys")?;
+    let keys = keys.into_iter().filter_map(|key| match key {
+        Value::BulkString(bytes) => Some(bytes.into()),
+        _ => None,
+    });
+    Ok((cursor.ok_or_else(|| unexpected("cursor"))?, keys.collect()))
+}
+
+/// The reply to `XINFO STREAM key FULL COUNT 1`, with the size of the first entry's fields in bytes.
+pub(super) fn stream_full(value: Value, reading: Reading) -> Parsed<(StreamState, usize)> {
+    let mut fields = Fields::new(value)?;
+    let entries = fields.list("entries")?;
+    let first_entry = entries.first().map(entry_id).transpose()?;
+    let groups = fields.list("groups")?.into_iter().map(|group| full_group(group, reading));
+    let state = StreamState {
+        first_entry_id: first_entry,
+        groups: groups.collect::<Parsed<_>>()?,
+        ..stream_fields(&mut fields)?
+    };
+    Ok((state, entries.iter().map(size).sum()))
+}
+
+/// The reply to `XINFO STREAM key`, whose groups are a number only.
+pub(super) fn stream_summary(value: Value) -> Parsed<StreamState> {
+    let mut fields = Fields::new(value)?;
+    let first_entry = fields.take("first-entry").as_ref().map(entry_id).transpose()?;
+    Ok(StreamState { first_entry_id: first_entry, ..stream_fields(&mut fields)? })
+}
+
+/// A stream of which only `XLEN` is known.
+pub(super) fn stream_length(value: &Value) -> Parsed<StreamState> {
+    let length = integer(value).and_then(|number| u64::try_from(number).ok());
+    Ok(StreamState {
+        length: length.ok_or_else(|| unexpected("length"))?,
+        radix_tree_keys: None,
+        radix_tree_nodes: None,
+        last_generated_id: None,
+        max_deleted_entry_id: None,
+        entries_added: None,
+        first_entry_id: None,
+        groups: BTreeMap::new(),
+    })
+}
+
+fn stream_fields(fields: &mut Fields) -> Parsed<StreamState> {
+    Ok(StreamState {
+        length: fields.require_count("length")?,
+        radix_tree_keys: fields.count("radix-tree-keys"),
+        radix_tree_nodes: fields.count("radix-tree-nodes"),
+        last_generated_id: fields.id("last-generated-id"),
+        max_deleted_entry_id: fields.id("max-deleted-entry-id"),
+        entries_added: fields.count("entries-added"),
+        first_entry_id: None,
+        groups: BTreeMap::new(),
+    })
+}
+
+fn entry_id(entry: &Value) -> Parsed<StreamId> {
+    match entry {
+        Value::Array(parts) => parts.first().and_then(id),
+        _ => None,
+    }
+    .ok_or_else(|| unexpected("entry ID"))
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Array(items) | Value::Set(items) => items.iter().map(size).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),
+        value => bytes(value).map_or(0, <[u8]>::len),
+    }
+}
+
+/// A group of `XINFO STREAM FULL`, with its consumers and the head of its pending list.
+fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
+    let mut fields = Fields::new(value)?;
+    let head = fields.list("pending")?.into_iter().next();
+    let mut consumers: Vec<ConsumerState> = fields
+        .list("consumers")?
+        .into_iter()
+        .map(|consumer| full_consumer(consumer, reading.time))
+        .collect::<Parsed<_>>()?;
+    let consumer_count = u64::try_from(consumers.len()).unwrap_or(u64::MAX);
+    consumers.sort_unstable_by(|one, other| {
+        other.pending.cmp(&one.pending).then_with(|| one.name.cmp(&other.name))
+    });
+    let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
+    let unlisted_pending = unlisted.iter().map(|consumer| consumer.pending).sum();
+    consumers.truncate(reading.max_consumers);
+    let pending = fields.require_count("pel-count")?;
+    let group = GroupState {
+        oldest_pending: match head {
+            Some(head) => Pending::Oldest(full_pending(head, reading.time)?),
+            None if pending == 0 => Pending::None,
+            None => Pending::Unknown,
+        },
+        pending,
+        consumer_count,
+        consumers,
+        unlisted_pending: Some(unlisted_pending),
+        ..group_fields(&mut fields)?
+    };
+    Ok((fields.name()?, group))
+}
+
+/// What both forms of a group have.
+fn group_fields(fields: &mut Fields) -> Parsed<GroupState> {
+    Ok(GroupState {
+        last_delivered_id: fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?,
+        entries_read: fields.integer("entries-read"),
+        reported_lag: fields.integer("lag"),
+        pending: 0,
+        oldest_pending: Pending::None,
+        consumer_count: 0,
+        consumers: Vec::new(),
+        unlisted_pending: None,
+    })
+}
+
+/// A timestamp of the server's as the time since, where the server's clock is known. `-1` is "never".
+fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Duration> {
+    Some(time?.since(u64::try_from(milliseconds?).ok()?))
+}
+
+fn full_consumer(value: Value, time: Option<ServerTime>) -> Parsed<ConsumerState> {
+    let mut fields = Fields::new(value)?;
+    Ok(ConsumerState {
+        pending: fields.require_count("pel-count")?,
+        idle: since(fields.integer("seen-time"), time),
+        inactive: since(fields.integer("active-time"), time),
+        name: fields.name()?,
+    })
+}
+
+/// `[id, consumer, delivery time, delivery count]`
+fn full_pending(value: Value, time: Option<ServerTime>) -> Parsed<OldestPending> {
+    let parts = list(value, "pending entry")?;
+    Ok(OldestPending {
+        id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
+        idle: since(parts.get(2).and_then(integer), time),
+        deliveries: deliveries(parts.get(3))?,
+    })
+}
+
+fn deliveries(value: Option<&Value>) -> Parsed<u64> {
+    value
+        .and_then(integer)
+        .and_then(|count| u64::try_from(count).ok())
+        .ok_or_else(|| unexpected("delivery count"))
+}
+
+/// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number.
+pub(super) fn groups(value: Value) -> Parsed<BTreeMap<Name, GroupState>> {
+    let group = |value| {
+        let mut fields = Fields::new(value)?;
+        let pending = fields.require_count("pending")?;
+        let group = GroupState {
+            pending,
+            oldest_pending: if pending == 0 { Pending::None } else { Pending::Unknown },
+            consumer_count: fields.require_count("consumers")?,
+            ..group_fields(&mut fields)?
+        };
+        Ok((fields.name()?, group))
+    };
+    list(value, "groups")?.into_iter().map(group).collect()
+}
+
+/// The reply to `XPENDING key group - + 1`: `[[id, consumer, idle, delivery count]]`, or nothing.
+pub(super) fn pending_head(value: Value) -> Parsed<Pending> {
+    let Some(head) = list(value, "pending entries")?.into_iter().next() else { return Ok(Pending::None) };
+    let parts = list(head, "pending entry")?;
+    let idle = parts.get(2).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
+    Ok(Pending::Oldest(OldestPending {
+        id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
+        idle: idle.map(Duration::from_millis),
+        deliveries: deliveries(parts.get(3))?,
+    }))
+}

@@ -1,0 +1,67 @@
+//! Named tasks that are all joined: one that ends before it should stops the process, with its name.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::{
+    task::{Id, JoinError, JoinSet},
+    time::timeout,
+};
+
+/// A task that ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskEnded {
+    /// It returned.
+    #[error("the task {0} ended by itself")]
+    Returned(&'static str),
+    /// It panicked.
+    #[error("the task {0} panicked")]
+    Panicked(&'static str),
+}
+
+/// The running tasks.
+#[derive(Default)]
+pub struct Tasks {
+    running: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
+}
+
+impl Tasks {
+    /// Starts a task.
+    pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.running.spawn(task);
+        self.names.insert(handle.id(), name);
+    }
+
+    /// Waits for the first task to end, which none should. Waits for ever where there is none. Cancel-safe.
+    pub async fn first_to_end(&mut self) -> TaskEnded {
+        match self.running.join_next_with_id().await {
+            Some(ended) => self.ended(ended),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until all have ended, as they were told to; after `grace` those that have not are aborted.
+    ///
+    /// # Errors
+    /// The names of the tasks that did not end in time.
+    pub async fn join_all(mut self, grace: Duration) -> Result<(), Vec<&'static str>> {
+        let all = async {
+            while let Some(ended) = self.running.join_next_with_id().await {
+                self.names.remove(&id(&ended));
+            }
+        };
+        timeout(grace, all).await.map_err(|_elapsed| self.names.into_values().collect())
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) -> TaskEnded {
+        let name = self.names.remove(&id(&ended)).unwrap_or("unknown");
+        if ended.is_err() { TaskEnded::Panicked(name) } else { TaskEnded::Returned(name) }
+    }
+}
+
+fn id(ended: &Result<(Id, ()), JoinError>) -> Id {
+    match ended {
+        Ok((id, ())) => *id,
+        Err(error) => error.id(),
+    }
+}
