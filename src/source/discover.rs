@@ -31,10 +31,10 @@ impl Discovered {
         Self::bounded(config, BTreeSet::new(), 0)
     }
 
+    /// Named streams and those found beside them, as many as the limit allows.
     fn bounded(config: &Config, found: BTreeSet<Name>, already_dropped: usize) -> Self {
-        let named: BTreeSet<Name> = config.named_streams().cloned().collect();
-        let found = found.into_iter().filter(|stream| !named.contains(stream));
-        let mut streams: Vec<Name> = named.iter().cloned().chain(found).collect();
+        let named: BTreeSet<&Name> = config.named_streams().collect();
+        let mut streams: Vec<Name> = named.into_iter().cloned().chain(found).collect();
         let dropped = already_dropped + streams.len().saturating_sub(config.limits.streams);
         streams.truncate(config.limits.streams);
         Self { streams, dropped }
@@ -81,7 +81,7 @@ impl Discovery {
             let mut replies = session.send(&[Command::Scan(cursor)]).await?;
             let page = replies.pop().unwrap_or_else(|| Ok(redis::Value::Nil))?;
             let (next, keys) = reply::scan_page(page)?;
-            for key in keys.into_iter().filter(|key| config.watches(key)) {
+            for key in keys.into_iter().filter(|key| config.watches(key) && !config.expects(key)) {
                 found.insert(key);
                 // The smallest names stay, so that the same streams are watched after each search.
                 if found.len() > config.limits.streams {
@@ -115,7 +115,7 @@ mod tests {
         let config = config(
             "{redis: {uri: 'redis://h'}, limits: {streams: 3}, streams: [{match: z}, {match: '*'}], exclude: [b]}",
         );
-        let found = ["a", "c", "d", "z"].into_iter().map(Name::from).collect();
+        let found = ["a", "c", "d"].into_iter().map(Name::from).collect();
         let discovered = Discovered::bounded(&config, found, 0);
         assert_eq!(discovered.streams, ["z", "a", "c"].map(Name::from));
         assert_eq!(discovered.dropped, 1);

@@ -1,0 +1,163 @@
+//! What the sidecar costs Redis.
+
+use std::collections::BTreeSet;
+
+use redis::{Connection, Value};
+
+use crate::support::{Redis, Sidecar};
+
+/// Streams with 3 groups of 5 consumers each.
+fn seed(redis: &Redis, streams: usize) {
+    let mut connection = redis.connect();
+    for stream in 0..streams {
+        let key = format!("stream-{stream:05}");
+        let mut pipeline = redis::pipe();
+        for _ in 0..20 {
+            pipeline.cmd("XADD").arg(&key).arg("*").arg("f").arg("v").ignore();
+        }
+        for group in ["one", "two", "three"] {
+            pipeline.cmd("XGROUP").arg("CREATE").arg(&key).arg(group).arg(0).ignore();
+            for consumer in 0..5 {
+                pipeline.cmd("XREADGROUP").arg("GROUP").arg(group).arg(format!("consumer-{consumer}"));
+                pipeline.arg("COUNT").arg(2).arg("STREAMS").arg(&key).arg(">").ignore();
+            }
+        }
+        pipeline.query::<()>(&mut connection).unwrap();
+    }
+}
+
+/// Round trips and commands of one poll, once all streams are known.
+fn cost_of_a_poll(redis: &Redis, streams: usize) -> (f64, f64) {
+    let sidecar = Sidecar::with_config(&redis.uri(), "poll: {interval: 300ms, discovery_interval: 1h}");
+    sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == streams);
+    let read = || {
+        let page = sidecar.next_poll();
+        let commands: f64 = ["time", "xinfo_stream_full", "xinfo_stream", "xlen", "xinfo_groups", "xpending"]
+            .iter()
+            .map(|command| page.get("streamwarden_redis_commands_total", &[("command", command)]).unwrap())
+            .sum();
+        let polls = page.own("streamwarden_poll_duration_seconds_count");
+        (polls, page.own("streamwarden_redis_round_trips_total"), commands)
+    };
+    let (before, after) = (read(), read());
+    let polls = after.0 - before.0;
+    ((after.1 - before.1) / polls, (after.2 - before.2) / polls)
+}
+
+#[test]
+fn a_poll_is_one_command_a_stream_and_one_round_trip_a_hundred() {
+    for (streams, round_trips) in [(10, 2.0), (100, 2.0), (1_000, 11.0)] {
+        let redis = Redis::start();
+        seed(&redis, streams);
+        let expected = f64::from(u32::try_from(streams).unwrap()) + 1.0;
+        assert_eq!(cost_of_a_poll(&redis, streams), (round_trips, expected), "{streams} streams");
+    }
+}
+
+#[test]
+fn scrapes_cause_no_commands() {
+    let redis = Redis::start();
+    seed(&redis, 5);
+    let sidecar = Sidecar::with_config(&redis.uri(), "poll: {interval: 1h, discovery_interval: 1h}");
+    sidecar.wait("the streams", |page| page.count("streamwarden_stream_length") == 5);
+    let calls = || ["xinfo|stream", "time", "scan", "xlen", "xpending", "ping"].map(|name| redis.calls(name));
+    let processed = || {
+        let stats: String = redis.run("INFO stats");
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    // A connection of this test's own says PING (and, on newer servers, more) and asks: measured, not assumed.
+    let own = {
+        let before = processed();
+        processed() - before
+    };
+    let (calls_before, before) = (calls(), processed());
+    for _ in 0..50 {
+        assert_eq!(sidecar.get("/metrics").status, 200);
+        assert_eq!(sidecar.request("GET", "/metrics", "accept-encoding: gzip\r\n").status, 200);
+    }
+    assert_eq!(processed() - before, own);
+    assert_eq!(calls()[..5], calls_before[..5]);
+}
+
+#[test]
+fn only_harmless_commands_are_ever_sent() {
+    let redis = Redis::start();
+    seed(&redis, 3);
+    redis.run::<()>("SET not-a-stream 1");
+    let mut monitor = redis.connect();
+    monitor.send_packed_command(&redis::cmd("MONITOR").get_packed_command()).unwrap();
+    assert_eq!(monitor.recv_response().unwrap(), Value::Okay);
+    let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: '*'}, {match: not-a-stream}]");
+    sidecar.next_poll();
+    drop(sidecar);
+    let seen = commands_until_quiet(&mut monitor);
+    let allowed = ["hello", "auth", "client", "select", "time", "scan", "xinfo", "ping", "info"];
+    assert!(seen.contains("xinfo") && seen.contains("scan"), "{seen:?}");
+    assert!(seen.iter().all(|command| allowed.contains(&command.as_str())), "{seen:?}");
+}
+
+fn commands_until_quiet(monitor: &mut Connection) -> BTreeSet<String> {
+    monitor.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    let mut seen = BTreeSet::new();
+    while let Ok(Value::SimpleString(line)) = monitor.recv_response() {
+        let command = line.split('"').nth(1).expect("a quoted command");
+        seen.insert(command.to_lowercase());
+    }
+    seen
+}
+
+#[test]
+fn a_stream_of_fat_entries_is_asked_without_them() {
+    let redis = Redis::start();
+    let mut connection = redis.connect();
+    let payload = vec![b'x'; 1024 * 1024];
+    for _ in 0..3 {
+        redis::cmd("XADD")
+            .arg("fat")
+            .arg("*")
+            .arg("f")
+            .arg(&payload)
+            .query::<String>(&mut connection)
+            .unwrap();
+    }
+    redis.run::<()>("XGROUP CREATE fat g 0");
+    redis.read("fat", "g", "c", 2);
+    let sidecar = Sidecar::start(&redis);
+    let page = sidecar.wait("the lean way", |page| {
+        page.get("streamwarden_redis_commands_total", &[("command", "xpending")]).unwrap() >= 2.0
+    });
+    assert_eq!(page.get("streamwarden_redis_commands_total", &[("command", "xinfo_stream_full")]), Some(1.0));
+    assert_eq!(page.stream("length", "fat"), Some(3.0));
+    assert_eq!(page.group("pending", "fat", "g"), Some(2.0));
+    assert_eq!(page.group("oldest_pending_deliveries", "fat", "g"), Some(1.0));
+    assert!(page.group("oldest_pending_age_seconds", "fat", "g").unwrap() < 60.0);
+    assert_eq!(page.stream("oldest_entry_age_seconds", "fat"), None, "not known without the entries");
+    assert_eq!(page.group("unlisted_pending", "fat", "g"), None, "not known without the consumers");
+}
+
+#[test]
+fn a_group_of_many_consumers_is_asked_without_them() {
+    let redis = Redis::start();
+    redis.add("crowded", 700);
+    redis.run::<()>("XGROUP CREATE crowded g 0");
+    (0..600).for_each(|consumer| redis.read("crowded", "g", &format!("c{consumer}"), 1));
+    let sidecar = Sidecar::start(&redis);
+    let page = sidecar.wait("the lean way", |page| {
+        page.get("streamwarden_redis_commands_total", &[("command", "xinfo_stream")]).unwrap() >= 2.0
+    });
+    assert_eq!(page.group("consumers", "crowded", "g"), Some(600.0));
+    assert_eq!(page.group("pending", "crowded", "g"), Some(600.0));
+    assert_eq!(page.group("oldest_pending_deliveries", "crowded", "g"), Some(1.0));
+    assert!(page.stream("oldest_entry_age_seconds", "crowded").unwrap() < 60.0);
+}
+
+#[test]
+fn streams_are_found_among_many_other_keys() {
+    let redis = Redis::start();
+    let script = "for i = 1, 20000 do redis.call('SET', 'key' .. i, i) end";
+    redis::cmd("EVAL").arg(script).arg(0).query::<()>(&mut redis.connect()).unwrap();
+    seed(&redis, 20);
+    let sidecar = Sidecar::start(&redis);
+    sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == 20);
+}

@@ -1,0 +1,187 @@
+//! The process: exit codes, signals, secrets, and its configuration while it runs.
+
+use std::{
+    process::{Command, Output},
+    thread::sleep,
+    time::Duration,
+};
+
+use crate::support::{Redis, Sidecar, wait_for};
+
+fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn config_file(config: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config).unwrap();
+    file
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_told_at_once_with_exit_code_2() {
+    let file = config_file(
+        "redis: {uri: 'redis://:s3cret@h:port'}\npoll: {intervall: 15s, interval: 15}\nhttp: {listen: here}\n\
+         streams: [{match: 'a['}, {match: b, retention: {}}]\n",
+    );
+    let output = streamwarden(&["--config", file.path().to_str().unwrap()], &[("STREAMS_ENABLED", "maybe")]);
+    assert_eq!(output.status.code(), Some(2));
+    let problems = text(&output.stderr);
+    for (key, hint) in [
+        ("enabled (from STREAMS_ENABLED): ", "true or false"),
+        ("redis.uri: ", "redis://"),
+        ("poll.intervall: ", "did you mean interval?"),
+        ("poll.interval: ", "15s"),
+        ("http.listen: ", "0.0.0.0:19121"),
+        ("streams[0].match: ", "not a glob"),
+        ("streams[1].retention.max_length: ", "at least one limit"),
+    ] {
+        let line = problems.lines().find(|line| line.starts_with(key));
+        assert!(line.is_some_and(|line| line.contains(hint)), "{key}{hint} in:\n{problems}");
+    }
+    assert!(!problems.contains("s3cret"));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_help_is_0() {
+    assert_eq!(streamwarden(&["--no-such-flag"], &[]).status.code(), Some(2));
+    assert_eq!(streamwarden(&["no-such-command"], &[]).status.code(), Some(2));
+    assert_eq!(streamwarden(&[], &[]).status.code(), Some(2), "no address of Redis");
+    let missing = streamwarden(&["--config", "/no/such/file"], &[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("/no/such/file"));
+    let help = streamwarden(&["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(text(&help.stdout).contains("REDIS_URI"));
+}
+
+#[test]
+fn check_config_prints_what_takes_effect_without_the_secret() {
+    let file = config_file("streams: [{match: 'events:*', retention: {max_length: 5, max_age: 30d}}]");
+    let arguments = ["check-config", "--config", file.path().to_str().unwrap(), "--poll-interval", "7s"];
+    let output = streamwarden(&arguments, &[("REDIS_URI", "redis://user:s3cret@h")]);
+    assert_eq!(output.status.code(), Some(0));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("interval: 7s") && shown.contains("max_length: 5"), "{shown}");
+    assert!(!shown.contains("s3cret"));
+
+    // What it prints is a configuration again, but for the secret.
+    let again = config_file(&shown.replace("<redacted>", "redis://user:s3cret@h"));
+    let output = streamwarden(&["check-config", "--config", again.path().to_str().unwrap()], &[]);
+    assert_eq!(text(&output.stdout), shown, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_taken_port_is_exit_code_1_with_a_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = streamwarden(&["--listen", &address], &[("REDIS_URI", "redis://localhost")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("set http.listen"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_with_exit_code_0() {
+    let redis = Redis::start();
+    for name in ["TERM", "INT"] {
+        let mut sidecar = Sidecar::start(&redis);
+        sidecar.next_poll();
+        sidecar.signal(name);
+        assert_eq!(sidecar.wait_for_exit().code(), Some(0), "SIG{name}");
+        assert!(sidecar.log().contains("\"stopped\""), "{}", sidecar.log());
+    }
+}
+
+#[test]
+fn it_stops_while_redis_hangs_and_a_client_is_slow() {
+    let redis = Redis::start();
+    let mut sidecar = Sidecar::start(&redis);
+    sidecar.next_poll();
+    redis.pause();
+    let _slow = std::net::TcpStream::connect(sidecar.address()).unwrap();
+    sleep(Duration::from_millis(300));
+    sidecar.signal("TERM");
+    assert_eq!(sidecar.wait_for_exit().code(), Some(0));
+    redis.resume();
+}
+
+#[test]
+fn switched_off_it_serves_its_own_metrics_and_touches_no_redis() {
+    let redis = Redis::start();
+    redis.add("s", 1);
+    let before: String = redis.run("INFO stats");
+    let connections = |stats: &str| {
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let sidecar = Sidecar::with_config(&redis.uri(), "enabled: false");
+    let page = sidecar.scrape();
+    assert_eq!(page.own("streamwarden_polls_total"), 0.0);
+    assert_eq!(page.own("streamwarden_build_info"), 1.0);
+    assert_eq!(sidecar.get("/readyz").status, 200);
+    assert_eq!(sidecar.get("/livez").status, 200);
+    sleep(Duration::from_millis(500));
+    let after: String = redis.run("INFO stats");
+    assert_eq!(connections(&after) - connections(&before), 1, "this test's own");
+}
+
+#[test]
+fn a_changed_configuration_is_taken_up_and_a_bad_one_refused() {
+    let redis = Redis::start();
+    redis.add("a", 1);
+    redis.add("b", 1);
+    let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: a}]");
+    sidecar.wait("the first stream", |page| page.stream("length", "a") == Some(1.0));
+
+    sidecar.configure("streams: [{match: b}]");
+    sidecar.signal("HUP");
+    let page = sidecar.wait("the other stream", |page| page.stream("length", "b") == Some(1.0));
+    assert_eq!(page.stream("length", "a"), None);
+    assert_eq!(page.own("streamwarden_config_last_reload_successful"), 1.0);
+
+    sidecar.configure("streams: [{macht: c}]");
+    sidecar.signal("HUP");
+    let refused = |page: &crate::support::Page| page.own("streamwarden_config_last_reload_successful") == 0.0;
+    let page = sidecar.wait("the refusal", refused);
+    assert_eq!(page.stream("length", "b"), Some(1.0), "the running configuration stays");
+    assert!(sidecar.log().contains("did you mean match?"), "{}", sidecar.log());
+
+    // Without a signal the file is looked at now and then.
+    sidecar.configure("streams: [{match: a}]");
+    let page = sidecar.wait("the mended file", |page| page.stream("length", "a") == Some(1.0));
+    assert_eq!(page.own("streamwarden_config_last_reload_successful"), 1.0);
+}
+
+#[test]
+fn the_password_shows_nowhere() {
+    let password = "kXv7-canary-pQ2z";
+    let redis = Redis::with_settings(&format!("requirepass {password}"));
+    redis.add("s", 1);
+    let sidecar = Sidecar::unready(&redis.uri(), "log: {level: trace}", &[]);
+    wait_for("a poll", || sidecar.log().contains("the streams to watch have changed").then_some(()));
+    redis.run::<u64>("CLIENT KILL TYPE normal");
+    redis.run::<()>("CONFIG SET requirepass other");
+    let admin = redis::Client::open(format!("redis://:other@127.0.0.1:{}", redis.port())).unwrap();
+    let mut admin = admin.get_connection().unwrap();
+    redis::cmd("CLIENT")
+        .arg("KILL")
+        .arg("TYPE")
+        .arg("normal")
+        .arg("SKIPME")
+        .arg("yes")
+        .query::<u64>(&mut admin)
+        .unwrap();
+    wait_for("the failed login", || sidecar.log().contains("wrongpass").then_some(()));
+    let command_line = std::fs::read(format!("/proc/{}/cmdline", sidecar.id())).unwrap();
+    assert!(!String::from_utf8_lossy(&command_line).contains(password), "ps shows it");
+    assert!(!sidecar.log().contains(password), "{}", sidecar.log());
+}

@@ -1,0 +1,49 @@
+//! What the tests stand on: a real server, the built binary, and the page that it serves.
+
+mod page;
+mod redis_server;
+mod sidecar;
+
+use std::{
+    path::Path,
+    process::{Child, Command},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+pub(crate) use page::Page;
+pub(crate) use redis_server::Redis;
+pub(crate) use sidecar::Sidecar;
+
+/// Long enough for a busy machine; a test that waits so long has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `ready` gives something, and says what was waited for if it never does.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(result) = ready() {
+            return result;
+        }
+        assert!(started.elapsed() < DEADLINE, "waited in vain for {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
+    assert!(status.success(), "kill -{name}");
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Writes a file of the test's own.
+pub(crate) fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}

@@ -1,0 +1,146 @@
+//! A real server of the test's own, on a free port, without persistence.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use redis::{Connection, FromRedisValue, Value};
+use tempfile::TempDir;
+
+use super::{free_port, signal, wait_for, write};
+
+/// The server's program: Debian's, or the one that the environment names.
+#[expect(clippy::disallowed_methods, reason = "which server to test is the caller's choice")]
+fn server_program() -> String {
+    std::env::var("STREAMWARDEN_TEST_REDIS").unwrap_or_else(|_not_set| "redis-server".to_owned())
+}
+
+/// A running server; it ends with the test.
+pub(crate) struct Redis {
+    child: Child,
+    directory: TempDir,
+    settings: String,
+    port: u16,
+    password: Option<String>,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        Self::with_settings("")
+    }
+
+    /// A server with more lines of `redis.conf`.
+    pub(crate) fn with_settings(settings: &str) -> Self {
+        let server = Self::not_listening(settings);
+        wait_for("the server to answer", || server.try_ping());
+        server
+    }
+
+    /// A server that does not answer on its plain port: for TLS only.
+    pub(crate) fn not_listening(settings: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let password = settings.lines().find_map(|line| line.strip_prefix("requirepass ")).map(str::to_owned);
+        let child = launch(&directory, settings, port);
+        Self { child, directory, settings: settings.to_owned(), port, password }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        let login = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{login}127.0.0.1:{}/0", self.port)
+    }
+
+    fn try_ping(&self) -> Option<Value> {
+        redis::cmd("PING").query(&mut self.try_connect()?).ok()
+    }
+
+    fn try_connect(&self) -> Option<Connection> {
+        let client = redis::Client::open(self.uri()).unwrap();
+        client.get_connection_with_timeout(Duration::from_secs(1)).ok()
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        self.try_connect().expect("the server accepts connections")
+    }
+
+    /// Runs one command, given as words.
+    #[track_caller]
+    pub(crate) fn run<T: FromRedisValue>(&self, words: &str) -> T {
+        let mut cmd = redis::Cmd::new();
+        words.split_whitespace().for_each(|word| {
+            cmd.arg(word);
+        });
+        cmd.query(&mut self.connect()).unwrap_or_else(|error| panic!("{words}: {error}"))
+    }
+
+    /// Adds `count` entries to a stream.
+    #[track_caller]
+    pub(crate) fn add(&self, stream: &str, count: usize) {
+        let mut pipeline = redis::pipe();
+        (0..count).for_each(|_| {
+            pipeline.cmd("XADD").arg(stream).arg("*").arg("field").arg("value").ignore();
+        });
+        pipeline.query::<()>(&mut self.connect()).unwrap();
+    }
+
+    /// Lets a consumer of a group read `count` entries.
+    #[track_caller]
+    pub(crate) fn read(&self, stream: &str, group: &str, consumer: &str, count: usize) {
+        let _entries: Value =
+            self.run(&format!("XREADGROUP GROUP {group} {consumer} COUNT {count} STREAMS {stream} >"));
+    }
+
+    /// Calls of a command so far, by the server's own count.
+    pub(crate) fn calls(&self, command: &str) -> u64 {
+        let stats: String = self.run("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|line| line.split(['=', ',']).nth(1)).map_or(0, |calls| calls.parse().unwrap())
+    }
+
+    pub(crate) fn pause(&self) {
+        signal(&self.child, "STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        signal(&self.child, "CONT");
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again on the same port, empty.
+    pub(crate) fn restart(&mut self) {
+        self.child = launch(&self.directory, &self.settings, self.port);
+        wait_for("the server to answer again", || self.try_ping());
+    }
+}
+
+fn launch(directory: &TempDir, settings: &str, port: u16) -> Child {
+    let plain = if settings.contains("tls-port") { 0 } else { port };
+    let file = directory.path().join("redis.conf");
+    let settings = settings.replace("PORT", &port.to_string());
+    write(&file, &format!("port {plain}\nbind 127.0.0.1\nsave \"\"\nappendonly no\n{settings}\n"));
+    let program = server_program();
+    Command::new(&program)
+        .arg(&file)
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"))
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

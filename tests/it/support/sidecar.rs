@@ -1,0 +1,173 @@
+//! The built binary, run as its users run it.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{Page, Redis, signal, wait_for, write};
+
+/// A running sidecar; it ends with the test.
+pub(crate) struct Sidecar {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    directory: TempDir,
+}
+
+/// An HTTP answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let name = format!("{name}: ");
+        self.head.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
+    }
+}
+
+/// Polls as often as the configuration allows, so that tests wait little.
+pub(crate) const FAST: &str = "poll: {interval: 100ms, discovery_interval: 200ms, stale_after: 2s}\n";
+
+impl Sidecar {
+    /// Watches every stream of the server.
+    pub(crate) fn start(redis: &Redis) -> Self {
+        Self::with_config(&redis.uri(), "")
+    }
+
+    /// With more lines of configuration.
+    pub(crate) fn with_config(uri: &str, config: &str) -> Self {
+        let mut sidecar = Self::unready(uri, config, &[]);
+        let address = wait_for("the sidecar to listen", || {
+            assert!(sidecar.child.try_wait().unwrap().is_none(), "the sidecar ended: {}", sidecar.log());
+            let log = sidecar.log();
+            let listen = log.split_once("\"listen\":\"")?.1;
+            listen.split_once('"')?.0.parse().ok()
+        });
+        sidecar.address = address;
+        sidecar
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn unready(uri: &str, config: &str, arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.yaml");
+        let poll = if config.contains("poll:") { "" } else { FAST };
+        write(&file, &format!("{poll}{config}"));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+            .args(["--config", file.to_str().unwrap(), "--log-format", "json", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env_clear()
+            .env("REDIS_URI", uri)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (stderr, lines) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writeln!(lines.lock().unwrap(), "{line}").unwrap();
+            }
+        });
+        Self { child, address: ([127, 0, 0, 1], 0).into(), log, directory }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Writes its configuration anew.
+    pub(crate) fn configure(&self, config: &str) {
+        write(&self.directory.path().join("config.yaml"), &format!("{FAST}{config}"));
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        wait_for("the sidecar to end", || self.child.try_wait().unwrap())
+    }
+
+    /// Sends bytes on a connection of its own and reads until the server closes it.
+    pub(crate) fn send(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        // A server that closes while the request is still being sent resets the connection: what was read counts.
+        drop(stream.read_to_end(&mut answer));
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
+        let head = String::from_utf8_lossy(&answer[..end]).replace("\r\n", "\n");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Answer { status, head, body: answer.get(end + 4..).unwrap_or_default().to_vec() }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
+        self.send(
+            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n")
+                .as_bytes(),
+        )
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, "")
+    }
+
+    pub(crate) fn scrape(&self) -> Page {
+        let answer = self.get("/metrics");
+        assert_eq!(answer.status, 200);
+        Page::parse(&answer.text())
+    }
+
+    /// Waits until the server, full of connections, has a place again.
+    #[track_caller]
+    pub(crate) fn wait_for_a_place(&self) {
+        wait_for("a place", || (self.get("/livez").status == 200).then_some(()));
+    }
+
+    /// Scrapes until the page is as it should be.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
+        wait_for(what, || Some(self.scrape()).filter(&is_so))
+    }
+
+    /// Waits for a page of a poll that began after this call.
+    #[track_caller]
+    pub(crate) fn next_poll(&self) -> Page {
+        let polls = |page: &Page| page.own("streamwarden_polls_total");
+        let before = polls(&self.scrape());
+        // The poll under way may have begun before; the one after it has not.
+        self.wait("two polls", |page| polls(page) >= before + 2.0)
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
