@@ -148,3 +148,7 @@ fn parse(text: &str) -> Result<Value, String> {
         .map(Option::unwrap_or_default)
         .map_err(|error| error.without_snippet().to_string())
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

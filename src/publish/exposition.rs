@@ -198,3 +198,7 @@ fn labels_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ");
     labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+#[path = "exposition_tests.rs"]
+mod tests;

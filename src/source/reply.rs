@@ -351,3 +351,7 @@ pub(super) fn pending_head(value: Value) -> Parsed<Pending> {
         deliveries: deliveries(parts.get(3))?,
     }))
 }
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -1,0 +1,177 @@
+//! How sources are put together, and what is refused.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Uri;
+
+fn check(yaml: &str) -> Result<Config, Problems> {
+    check_in(yaml, &[])
+}
+
+fn check_in(yaml: &str, environment: &[(&'static str, &'static str)]) -> Result<Config, Problems> {
+    let environment = environment.iter().copied().collect();
+    Sources { environment, ..Sources::default() }.check(parse(yaml).unwrap())
+}
+
+/// The problems of a configuration that is fine but for these lines.
+fn problems(yaml: &str) -> String {
+    check(&format!("redis: {{uri: 'redis://h'}}\n{yaml}")).unwrap_err().to_string()
+}
+
+#[test]
+fn an_address_is_enough() {
+    let config = check_in("", &[("REDIS_URI", "redis://localhost")]).unwrap();
+    assert!(config.enabled && config.streams.is_empty() && config.needs_discovery());
+    assert_eq!(config.poll.interval.as_secs(), 15);
+    assert_eq!(config.poll.stale_after.as_secs(), 60);
+    assert_eq!(config.http.listen.port(), 19121);
+    assert!(matches!(config.redis.uri, Uri::Inline(_)));
+}
+
+#[test]
+fn without_an_address_only_a_switched_off_sidecar_starts() {
+    let problem = check("").unwrap_err().to_string();
+    assert!(problem.starts_with("redis.uri: is missing; set it,"), "{problem}");
+    assert!(check_in("", &[("STREAMS_ENABLED", "false")]).is_ok());
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let mut sources = Sources {
+        environment: [("STREAMWARDEN_LISTEN", "127.0.0.1:2"), ("STREAMWARDEN_POLL_INTERVAL", "2s")]
+            .into_iter()
+            .collect(),
+        ..Sources::default()
+    };
+    sources.overrides.set("--poll-interval", "poll.interval", Some("3s".to_owned()));
+    let yaml = "redis: {uri: 'redis://h'}\nhttp: {listen: '127.0.0.1:1'}\npoll: {interval: 1s}";
+    let config = sources.check(parse(yaml).unwrap()).unwrap();
+    assert_eq!(config.http.listen.port(), 2);
+    assert_eq!(config.poll.interval.as_secs(), 3);
+}
+
+#[test]
+fn an_address_from_the_environment_replaces_a_file_of_one() {
+    let config = check_in("redis: {uri_file: /no/such/file}", &[("REDIS_URI", "redis://h")]).unwrap();
+    assert!(matches!(config.redis.uri, Uri::Inline(_)));
+}
+
+#[test]
+fn a_problem_says_which_source_the_value_came_from() {
+    let problem = check_in("", &[("REDIS_URI", "http://h")]).unwrap_err().to_string();
+    assert!(problem.starts_with("redis.uri (from REDIS_URI): is not a Redis address; write "), "{problem}");
+}
+
+#[test]
+fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
+    for (yaml, problem) in [
+        ("pol: {}", "pol: unknown key; did you mean poll?"),
+        ("poll: {zzz: 1}", "poll.zzz: unknown key; known here: interval, discovery_interval, stale_after"),
+        ("poll: 5", "poll: must be a map of keys and values"),
+        (
+            "poll: {interval: 5}",
+            "poll.interval: must be a duration from 100ms to 1day, as in 15s, 5m or 1h30m",
+        ),
+        ("poll: {interval: -5s}", "poll.interval: must be a duration from 100ms to 1day"),
+        ("poll: {interval: 999999999999999999999s}", "poll.interval: must be a duration from"),
+        ("poll: {stale_after: 1s}", "poll.stale_after: must be at least twice the interval, 30s"),
+        ("streams: {match: a}", "streams: must be a list"),
+        ("streams: [{}]", "streams[0].match: is missing"),
+        ("streams: [{match: 5}]", "streams[0].match: must be text; put it in quotes"),
+        ("streams: [{match: ''}]", "streams[0].match: must not be empty"),
+        (
+            "streams: [{match: a}, {match: a}]",
+            "streams: match a stands twice, and the first wins; remove one",
+        ),
+        ("streams: [{match: a, groups: g}]", "streams[0].groups: must be a list"),
+        (
+            "streams: [{match: a, thresholds: {lag: 0}}]",
+            "streams[0].thresholds.lag: must be a whole number from 1",
+        ),
+        (
+            "streams: [{match: a, retention: {max_length: -1}}]",
+            "streams[0].retention.max_length: must be a whole",
+        ),
+        (
+            "streams: [{match: a, retention: {max_length: 1, mode: sfe}}]",
+            "streams[0].retention.mode: must be one of: safe",
+        ),
+        ("enabled: yes", "enabled: must be true or false"),
+        ("log: {format: xml}", "log.format: must be one of: auto, text, json"),
+        ("log: {level: 'a=b=c'}", "log.level: must be error, warn, info, debug or trace"),
+        ("http: {listen: localhost}", "http.listen: must be an IP address and a port"),
+        ("limits: {streams: 1.5}", "limits.streams: must be a whole number"),
+    ] {
+        let told = problems(yaml);
+        assert!(told.starts_with(problem), "{yaml}: {told}");
+        assert_eq!(told.lines().count().max(1), if told.contains('\n') { 2 } else { 1 }, "{told}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_together() {
+    let told = problems("poll: {interval: 5, x: 1}\nlog: {format: xml}\nnothing: 1");
+    assert_eq!(told.lines().count(), 4, "{told}");
+}
+
+#[test]
+fn tls_files_must_be_readable_and_complete() {
+    let told = check("redis: {uri: 'rediss://h', tls: {ca_file: /no/such, cert_file: /no/such}}")
+        .unwrap_err()
+        .to_string();
+    for problem in [
+        "redis.tls.ca_file: cannot be read",
+        "redis.tls.cert_file: cannot be read",
+        "redis.tls.key_file: is missing",
+    ] {
+        assert!(told.contains(problem), "{told}");
+    }
+}
+
+#[test]
+fn a_syntax_error_never_shows_the_line() {
+    for yaml in [
+        "redis: {uri: 'redis://:s3cret@h",
+        "redis:\n  uri: redis://:s3cret@h\n bad",
+        "a: &x [*x]\ns3cret: 1: 2",
+    ] {
+        let error = parse(yaml).unwrap_err();
+        assert!(!error.contains("s3cret"), "{error}");
+        assert!(error.contains("line"), "{error}");
+    }
+}
+
+#[test]
+fn hostile_yaml_is_refused_in_time() {
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n\
+                g: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\nh: [*g,*g,*g,*g,*g,*g,*g,*g,*g]";
+    assert!(parse(bomb).is_err());
+    assert!(parse(&"[".repeat(100_000)).is_err());
+    assert!(parse("a: 1\na: 2").is_err());
+}
+
+#[test]
+fn a_byte_order_mark_and_an_empty_file_are_fine() {
+    assert!(check("\u{FEFF}redis: {uri: 'redis://h'}").is_ok());
+    assert_eq!(parse("# nothing\n").unwrap(), Value::Null);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        if let Ok(tree) = parse(&text) {
+            prop_assert!(Sources::default().check(tree).is_err());
+        }
+    }
+
+    #[test]
+    fn no_value_makes_it_panic(value in "[-0-9a-z.: ]{0,30}") {
+        for yaml in [format!("poll: {{interval: '{value}'}}"), format!("limits: {{series: {value}}}")] {
+            if let Ok(tree) = parse(&yaml) {
+                prop_assert!(Sources::default().check(tree).is_err());
+            }
+        }
+    }
+}

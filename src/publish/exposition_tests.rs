@@ -1,0 +1,139 @@
+//! The whole page of a fixed snapshot, beside what it was before.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::*;
+use crate::{
+    config::{Config, Sources},
+    evaluate::evaluate,
+    model::{
+        ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
+        ServerTime, Snapshot, StreamId, StreamState,
+    },
+};
+
+const NOW: u64 = 1_800_000_000_000;
+
+fn config() -> Config {
+    let yaml = "redis: {uri: 'redis://h'}\nstreams:\n  - match: events:session\n    groups: [readers, missing]\n    \
+                retention: {max_length: 100000, max_age: 30d}\n    thresholds: {lag: 10000, lag_age: 1m, pending: 10000, \
+                pending_age: 5m, deliveries: 5, silence: 1h}\n  - match: events:absent\n  - match: '*'\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+}
+
+fn group() -> GroupState {
+    let alice = ConsumerState {
+        name: "alice".into(),
+        pending: 3,
+        idle: Some(Duration::from_millis(1_500)),
+        inactive: Some(Duration::from_secs(2)),
+    };
+    GroupState {
+        last_delivered_id: StreamId::new(NOW - 5_000, 0),
+        entries_read: Some(40),
+        reported_lag: Some(2),
+        pending: 4,
+        oldest_pending: Pending::Oldest(OldestPending {
+            id: StreamId::new(NOW - 60_000, 1),
+            idle: Some(Duration::from_secs(30)),
+            deliveries: 2,
+        }),
+        consumer_count: 2,
+        consumers: vec![alice],
+        unlisted_pending: Some(1),
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let session = StreamState {
+        length: 12,
+        radix_tree_keys: Some(1),
+        radix_tree_nodes: Some(2),
+        last_generated_id: Some(StreamId::new(NOW - 1_250, 0)),
+        max_deleted_entry_id: Some(StreamId::ZERO),
+        entries_added: Some(9_007_199_254_740_993),
+        first_entry_id: Some(StreamId::new(NOW - 3_600_000, 0)),
+        groups: BTreeMap::from([("readers".into(), group())]),
+    };
+    let counter = StreamState {
+        length: 0,
+        entries_added: None,
+        max_deleted_entry_id: None,
+        last_generated_id: Some(StreamId::new(1, 1)),
+        first_entry_id: None,
+        groups: BTreeMap::new(),
+        ..session.clone()
+    };
+    let failed = |reason| Err(Failure::new(reason, "words"));
+    Snapshot {
+        server: Server {
+            flavour: Flavour::Redis,
+            version: Some((8, 0, 6)),
+            role: Some("master".to_owned()),
+            mode: Some("standalone".to_owned()),
+        },
+        database: 0,
+        time: Ok(ServerTime(NOW)),
+        streams: BTreeMap::from([
+            ("events:session".into(), Ok(session)),
+            ("events:absent".into(), failed(Reason::NoKey)),
+            ("forbidden".into(), failed(Reason::NoPermission)),
+            (Name::from(&b"quote\"\\ \xff"[..]), Ok(counter)),
+        ]),
+    }
+}
+
+fn page(format: Format) -> String {
+    let (config, snapshot) = (config(), snapshot());
+    let report = evaluate(&snapshot);
+    let registry = prometheus::Registry::new();
+    let durations =
+        prometheus::HistogramOpts::new("streamwarden_poll_duration_seconds", "h").buckets(vec![0.5, 1.0]);
+    let durations = prometheus::Histogram::with_opts(durations).unwrap();
+    durations.observe(0.25);
+    registry.register(Box::new(durations)).unwrap();
+    let polls = prometheus::IntCounter::new("streamwarden_polls_total", "h").unwrap();
+    polls.inc();
+    registry.register(Box::new(polls)).unwrap();
+    let mut page = Vec::new();
+    render(&Rows::new(&config, &snapshot, &report), &registry.gather(), format, &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// To take a change over: run with the file removed, which writes it and fails once.
+fn assert_golden(name: &str, page: &str) {
+    let file = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let Ok(golden) = std::fs::read_to_string(&file) else {
+        std::fs::write(&file, page).unwrap();
+        panic!("{file} was missing and has been written: look at it and commit it");
+    };
+    assert!(page == golden, "the page differs from {file}:\n{page}");
+}
+
+#[test]
+fn the_text_page_is_as_it_was() {
+    assert_golden("metrics.txt", &page(Format::Text));
+}
+
+#[test]
+fn the_open_metrics_page_is_as_it_was() {
+    assert_golden("metrics.openmetrics.txt", &page(Format::OpenMetrics));
+}
+
+#[test]
+fn a_page_larger_than_a_chunk_is_whole() {
+    let (config, mut snapshot) = (config(), snapshot());
+    let state = snapshot.streams[&Name::from("events:session")].clone();
+    snapshot
+        .streams
+        .extend((0..2_000).map(|number| (format!("stream-{number}").as_str().into(), state.clone())));
+    let report = evaluate(&snapshot);
+    let mut page = Vec::new();
+    render(&Rows::new(&config, &snapshot, &report), &[], Format::Text, &mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
+    assert_eq!(lengths, 2_002);
+    assert_eq!(page.matches("# TYPE streamwarden_stream_length gauge\n").count(), 1);
+}

@@ -1,0 +1,199 @@
+//! Replies in both shapes, whole and broken.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: ServerTime = ServerTime(1_800_000_000_000);
+const READING: Reading = Reading { time: Some(NOW), max_consumers: 20 };
+
+fn text(text: &str) -> Value {
+    Value::BulkString(text.into())
+}
+
+/// Named values in the shape of RESP3 or of RESP2.
+fn fields(resp3: bool, pairs: Vec<(&str, Value)>) -> Value {
+    let pairs = pairs.into_iter().map(|(name, value)| (text(name), value));
+    if resp3 {
+        Value::Map(pairs.collect())
+    } else {
+        Value::Array(pairs.flat_map(|(name, value)| [name, value]).collect())
+    }
+}
+
+fn pending(id: &str) -> Value {
+    Value::Array(vec![text(id), text("alice"), Value::Int(1_799_999_999_000), Value::Int(3)])
+}
+
+/// The reply of Redis 7.2 for a stream with one group of two consumers.
+fn full(resp3: bool) -> Value {
+    let consumer = |name, pending, active| {
+        fields(
+            resp3,
+            vec![
+                ("name", text(name)),
+                ("seen-time", Value::Int(1_799_999_998_000)),
+                ("active-time", Value::Int(active)),
+                ("pel-count", Value::Int(pending)),
+                ("pending", Value::Array(vec![])),
+            ],
+        )
+    };
+    let group = fields(
+        resp3,
+        vec![
+            ("name", Value::BulkString(b"g\xff".to_vec())),
+            ("last-delivered-id", text("7-1")),
+            ("entries-read", Value::Nil),
+            ("lag", Value::Int(-989)),
+            ("pel-count", Value::Int(5)),
+            ("pending", Value::Array(vec![pending("3-0")])),
+            (
+                "consumers",
+                Value::Array(vec![consumer("idle", 1, -1), consumer("alice", 4, 1_799_999_000_000)]),
+            ),
+        ],
+    );
+    fields(
+        resp3,
+        vec![
+            ("length", Value::Int(8)),
+            ("radix-tree-keys", Value::Int(1)),
+            ("radix-tree-nodes", Value::Int(2)),
+            ("last-generated-id", text("9-0")),
+            ("max-deleted-entry-id", text("0-0")),
+            ("entries-added", Value::Int(12)),
+            ("something-new", Value::Double(1.5)),
+            (
+                "entries",
+                Value::Array(vec![Value::Array(vec![
+                    text("2-0"),
+                    Value::Array(vec![text("f"), text("value")]),
+                ])]),
+            ),
+            ("groups", Value::Array(vec![group])),
+        ],
+    )
+}
+
+#[test]
+fn both_shapes_say_the_same() {
+    let (maps, arrays) =
+        (stream_full(full(true), READING).unwrap(), stream_full(full(false), READING).unwrap());
+    assert_eq!(maps, arrays);
+    let (stream, entry_bytes) = maps;
+    assert_eq!((stream.length, stream.entries_added), (8, Some(12)));
+    assert_eq!(stream.first_entry_id, Some(StreamId::new(2, 0)));
+    assert_eq!(entry_bytes, "2-0fvalue".len());
+
+    let group = &stream.groups[&Name::from(&b"g\xff"[..])];
+    assert_eq!((group.entries_read, group.reported_lag), (None, Some(-989)));
+    let oldest = OldestPending { id: StreamId::new(3, 0), idle: Some(Duration::from_secs(1)), deliveries: 3 };
+    assert_eq!(group.oldest_pending, Pending::Oldest(oldest));
+    assert_eq!(group.consumers[0].name, Name::from("alice"));
+    assert_eq!(group.consumers[0].inactive, Some(Duration::from_secs(1_000)));
+    assert_eq!(group.consumers[1].inactive, None, "-1 is never");
+    assert_eq!(group.consumers[1].idle, Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn consumers_beyond_the_cap_are_added_up() {
+    let reading = Reading { max_consumers: 1, ..READING };
+    let (stream, _) = stream_full(full(true), reading).unwrap();
+    let group = stream.groups.values().next().unwrap();
+    assert_eq!((group.consumers.len(), group.consumer_count, group.unlisted_pending), (1, 2, Some(1)));
+}
+
+#[test]
+fn without_the_servers_time_durations_are_unknown() {
+    let (stream, _) = stream_full(full(true), Reading { time: None, max_consumers: 20 }).unwrap();
+    let group = stream.groups.values().next().unwrap();
+    assert!(matches!(group.oldest_pending, Pending::Oldest(OldestPending { idle: None, .. })));
+    assert!(group.consumers.iter().all(|consumer| consumer.idle.is_none() && consumer.inactive.is_none()));
+}
+
+#[test]
+fn a_missing_or_impossible_field_fails_this_stream_with_its_name() {
+    for name in ["length", "entries", "groups"] {
+        let Value::Map(mut pairs) = full(true) else { unreachable!() };
+        pairs.retain(|(field, _)| *field != text(name));
+        let failure = stream_full(Value::Map(pairs), READING).unwrap_err();
+        assert_eq!(failure.reason, Reason::UnexpectedReply);
+        assert!(failure.detail.contains(name), "{failure}");
+    }
+    assert!(stream_length(&Value::Int(-1)).is_err());
+}
+
+#[test]
+fn servers_say_who_they_are_in_several_ways() {
+    let hello = |server, version| {
+        hello(fields(
+            true,
+            vec![("server", text(server)), ("version", text(version)), ("role", text("master"))],
+        ))
+        .unwrap()
+    };
+    assert_eq!(hello("redis", "8.6.3").version, Some((8, 6, 3)));
+    assert_eq!(hello("valkey", "9.1.2").flavour, Flavour::Valkey);
+    assert_eq!(hello("redis", "unstable").version, None);
+    let old = info(&text("# Server\r\nredis_version:6.0.16\r\nredis_mode:standalone\r\n")).unwrap();
+    assert_eq!((old.version, old.mode.as_deref()), (Some((6, 0, 16)), Some("standalone")));
+    let valkey =
+        info(&text("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n")).unwrap();
+    assert_eq!((valkey.flavour, valkey.version), (Flavour::Valkey, Some((8, 1, 1))));
+}
+
+#[test]
+fn time_and_scan_pages_are_read() {
+    let time = Value::Array(vec![text("1800000000"), text("123456")]);
+    assert_eq!(server_time(&time).unwrap(), ServerTime(1_800_000_000_123));
+    let page = Value::Array(vec![text("17"), Value::Array(vec![text("a"), Value::BulkString(vec![0xff])])]);
+    assert_eq!(scan_page(page).unwrap(), (17, vec![Name::from("a"), Name::from(&[0xff][..])]));
+    assert!(scan_page(Value::Array(vec![text("x"), Value::Array(vec![])])).is_err());
+}
+
+#[test]
+fn the_head_of_the_pending_list_is_read() {
+    assert_eq!(pending_head(Value::Array(vec![])).unwrap(), Pending::None);
+    let row = Value::Array(vec![text("3-1"), text("c"), Value::Int(1_500), Value::Int(i64::MAX)]);
+    let oldest = OldestPending {
+        id: StreamId::new(3, 1),
+        idle: Some(Duration::from_millis(1_500)),
+        deliveries: i64::MAX as u64,
+    };
+    assert_eq!(pending_head(Value::Array(vec![row])).unwrap(), Pending::Oldest(oldest));
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Nil),
+        any::<i64>().prop_map(Value::Int),
+        "[a-z0-9-]{0,12}".prop_map(|text| Value::BulkString(text.into_bytes())),
+        prop::sample::select(
+            &["name", "length", "entries", "groups", "pel-count", "pending", "consumers"][..]
+        )
+        .prop_map(text),
+        any::<Vec<u8>>().prop_map(Value::BulkString),
+        "[a-z]{0,5}".prop_map(Value::SimpleString),
+        any::<f64>().prop_map(Value::Double),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
+            prop::collection::vec((inner.clone(), inner), 0..8).prop_map(Value::Map),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_reply_makes_it_panic(value in any_value()) {
+        drop(stream_full(value.clone(), READING));
+        drop(stream_summary(value.clone()));
+        drop(groups(value.clone()));
+        drop(scan_page(value.clone()));
+        drop(hello(value.clone()));
+        drop(pending_head(value.clone()));
+        drop((server_time(&value), stream_length(&value), info(&value)));
+    }
+}
