@@ -10,12 +10,12 @@ use crate::{
     clock,
     config::{Config, Sources},
     http::{Server, Surface},
-    poll::{Latest, Poller, Searcher},
+    poll::{Latest, Poller, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::Reloader,
     self_stats::SelfStats,
     signals::Signals,
-    source::{Discovery, Link, Observer},
+    source::{Discovery, Link},
     tasks::{TaskEnded, Tasks},
 };
 
@@ -110,7 +110,7 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
         };
         tasks.spawn("discovery", searcher.run(stop.clone()));
         let poller = Poller {
-            observer: Observer::new(Link::new(Arc::clone(&stats))),
+            reader: Reader::new(Arc::clone(&stats)),
             config: config_out,
             streams: streams_out,
             latest: latest_in,

@@ -39,6 +39,10 @@ pub struct Config {
     pub exclude: Vec<Pattern>,
     /// What is told about single consumers.
     pub consumers: Consumers,
+    /// How much may be counted to prove a lag.
+    pub lag_count: LagCount,
+    /// What else the metrics page serves.
+    pub exposition: Exposition,
     /// Bounds on the sidecar's own size.
     pub limits: Limits,
     /// Whether and how often retention is enforced.
@@ -75,6 +79,12 @@ impl Config {
     pub fn watches(&self, stream: &Name) -> bool {
         let listed = self.streams.is_empty() || self.rule(stream).is_some();
         listed && !self.exclude.iter().any(|pattern| pattern.matches(stream))
+    }
+
+    /// Deliveries from which on an entry of this stream counts as poison.
+    #[must_use]
+    pub fn poison_from(&self, stream: &Name) -> u64 {
+        self.rule(stream).and_then(|rule| rule.thresholds.deliveries).unwrap_or(Thresholds::DELIVERIES)
     }
 
     /// Whether streams have to be looked for, or all are named.
@@ -194,6 +204,11 @@ pub struct Thresholds {
     pub silence: Option<Duration>,
 }
 
+impl Thresholds {
+    /// Deliveries from which on an entry counts as poison where nothing else is set.
+    pub const DELIVERIES: u64 = 5;
+}
+
 /// What is told about single consumers.
 #[derive(Debug, Clone)]
 pub struct Consumers {
@@ -201,6 +216,24 @@ pub struct Consumers {
     pub metrics: bool,
     /// How many of a group have; those with the most pending entries come first.
     pub max_per_group: usize,
+    /// How long a consumer may be silent while entries are pending for it.
+    pub stuck_after: Duration,
+}
+
+/// How much may be counted in a poll to prove lags that nothing else proves.
+#[derive(Debug, Clone)]
+pub struct LagCount {
+    /// Entries; 0 counts nothing.
+    pub entries: u64,
+    /// Bytes of those entries, estimated by the stream's first one.
+    pub bytes: u64,
+}
+
+/// What else the metrics page serves.
+#[derive(Debug, Clone)]
+pub struct Exposition {
+    /// The stream metrics of redis_exporter, under their own names.
+    pub redis_exporter_names: bool,
 }
 
 /// Bounds on the sidecar's own size.

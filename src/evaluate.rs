@@ -1,9 +1,18 @@
 //! From what Redis said to what it means: pure, with time as an argument.
+//!
+//! Between two polls a [`History`] keeps the little that proves what one reading can't: [`History::questions`] says
+//! what is still to be asked, and [`History::evaluate`] draws the [`Report`] from both.
 
 mod age;
+mod checkpoints;
+mod history;
+mod judge;
 mod lag;
+mod questions;
 mod report;
 
 pub use age::Age;
+pub use history::History;
 pub use lag::Lag;
-pub use report::{GroupReport, Report, StreamReport, evaluate};
+pub use questions::{PENDING_SAMPLE, Questions};
+pub use report::{GroupReport, Report, StreamReport};

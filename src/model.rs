@@ -3,11 +3,13 @@
 //! The model knows nobody: no Redis client, no runtime, no clock. `None` means that Redis did not say.
 
 mod failure;
+mod lookup;
 mod name;
 mod snapshot;
 mod stream_id;
 
 pub use failure::{Class, Failure, Reason};
+pub use lookup::{Answers, Counted, GroupAnswers, Lookup, Question};
 pub use name::Name;
 pub use snapshot::{
     ConsumerState, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot, StreamState,

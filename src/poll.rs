@@ -15,10 +15,10 @@ use tracing::{info, warn};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    evaluate::{Report, evaluate},
-    model::{Failure, Reason, Snapshot},
+    evaluate::{History, Report},
+    model::{Failure, Name, Reason, Snapshot},
     self_stats::SelfStats,
-    source::{Backoff, Discovered, Discovery, Observer},
+    source::{Backoff, Discovered, Discovery, Link, Observer},
 };
 use changes::{Health, StreamFailures};
 
@@ -46,10 +46,43 @@ pub struct Latest {
 /// When the loop last turned; for the liveness probe.
 pub type Pulse = watch::Sender<Instant>;
 
+/// Reads Redis and draws from it what it means.
+pub struct Reader {
+    observer: Observer,
+    history: History,
+    stats: Arc<SelfStats>,
+}
+
+impl Reader {
+    /// A reader that knows nothing yet and connects at its first reading.
+    #[must_use]
+    pub fn new(stats: Arc<SelfStats>) -> Self {
+        Self { observer: Observer::new(Link::new(Arc::clone(&stats))), history: History::default(), stats }
+    }
+
+    /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    ///
+    /// # Errors
+    /// Where the connection failed or the server as a whole can't answer.
+    pub async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Reading, Failure> {
+        let snapshot = self.observer.observe(config, streams).await?;
+        let questions = self.history.questions(&snapshot, config);
+        self.stats.skipped_lookups.set(i64::try_from(questions.skipped).unwrap_or(i64::MAX));
+        let answers = self.observer.ask(config, &questions.asked).await?;
+        let report = self.history.evaluate(&snapshot, &answers, config);
+        Ok(Reading { snapshot, report, read_at: clock::now() })
+    }
+
+    /// Lets the connection go, so that the next reading makes a new one.
+    pub fn reconnect(&mut self) {
+        self.observer.reconnect();
+    }
+}
+
 /// What the poll loop needs.
 pub struct Poller {
     /// Reads Redis.
-    pub observer: Observer,
+    pub reader: Reader,
     /// The configuration, which may change.
     pub config: watch::Receiver<Arc<Config>>,
     /// The streams to watch; `None` before the first search has ended.
@@ -101,7 +134,7 @@ impl Poller {
                 () = stop.cancelled() => return,
                 changed = self.config.changed() => {
                     if changed.is_err() { return }
-                    self.observer.reconnect();
+                    self.reader.reconnect();
                     due = clock::now();
                 }
             }
@@ -125,15 +158,13 @@ impl Poller {
         };
         // A reading that takes longer than this would be stale when it arrives.
         let longest = config.poll.stale_after;
-        let snapshot = match timeout(longest, self.observer.observe(config, &streams)).await {
-            Ok(result) => result?,
+        match timeout(longest, self.reader.read(config, &streams)).await {
+            Ok(result) => result,
             Err(_elapsed) => {
-                self.observer.reconnect();
-                return Err(Failure::new(Reason::Timeout, format!("the poll took longer than {longest:?}")));
+                self.reader.reconnect();
+                Err(Failure::new(Reason::Timeout, format!("the poll took longer than {longest:?}")))
             }
-        };
-        let report = evaluate(&snapshot);
-        Ok(Reading { snapshot, report, read_at: clock::now() })
+        }
     }
 
     fn hand_on(&self, result: Result<Reading, Failure>) {

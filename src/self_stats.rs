@@ -33,6 +33,8 @@ pub struct SelfStats {
     pub dropped_series: IntGauge,
     /// The configured interval, in seconds.
     pub poll_interval: Gauge,
+    /// Lookups left out of the last poll.
+    pub skipped_lookups: IntGauge,
     /// Whether the last load of the configuration succeeded.
     pub config_reload_successful: IntGauge,
     /// Connections turned away.
@@ -68,6 +70,7 @@ impl SelfStats {
             series: maker.integer("streamwarden_series"),
             dropped_series: maker.integer("streamwarden_dropped_series"),
             poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),
+            skipped_lookups: maker.integer("streamwarden_skipped_lookups"),
             config_reload_successful: maker.integer("streamwarden_config_last_reload_successful"),
             rejected_connections: maker.counter("streamwarden_http_rejected_connections_total"),
             redis_up: maker.integer("streamwarden_redis_up"),

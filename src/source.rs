@@ -11,6 +11,7 @@ mod connect;
 mod discover;
 mod failure;
 mod link;
+mod lookup;
 mod observe;
 mod reply;
 

@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, ClientCertificate, Config, Consumers, Http, Limits, Log, LogFormat, Mode, Pattern, Poll, Redis,
-    Retention, StreamRetention, StreamRule, Thresholds, Tls, Uri, section::Section,
+    Address, ClientCertificate, Config, Consumers, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode,
+    Pattern, Poll, Redis, Retention, StreamRetention, StreamRule, Thresholds, Tls, Uri, section::Section,
 };
 use crate::model::Name;
 
@@ -27,6 +27,14 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let consumers = root.section_or_default("consumers", |section| Consumers {
         metrics: section.flag("metrics", true),
         max_per_group: size(section.count("max_per_group", 0..=100_000), 20),
+        stuck_after: section.duration("stuck_after", AGES).unwrap_or(300 * SECOND),
+    });
+    let lag_count = root.section_or_default("lag_count", |section| LagCount {
+        entries: section.count("entries", 0..=10_000_000).unwrap_or(20_000),
+        bytes: section.count("bytes", 0..=1_000_000_000).unwrap_or(8_000_000),
+    });
+    let exposition = root.section_or_default("exposition", |section| Exposition {
+        redis_exporter_names: section.flag("redis_exporter_names", false),
     });
     let limits = root.section_or_default("limits", |section| Limits {
         streams: size(section.count("streams", 1..=1_000_000), 10_000),
@@ -45,6 +53,8 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         streams,
         exclude,
         consumers,
+        lag_count,
+        exposition,
         limits,
         retention,
         http: http?,

@@ -26,6 +26,9 @@ impl fmt::Display for Config {
         writeln!(f, "exclude: [{}]", excluded.join(", "))?;
         writeln!(f, "consumers:\n  metrics: {}", self.consumers.metrics)?;
         writeln!(f, "  max_per_group: {}", self.consumers.max_per_group)?;
+        writeln!(f, "  stuck_after: {}", duration(self.consumers.stuck_after))?;
+        writeln!(f, "lag_count:\n  entries: {}\n  bytes: {}", self.lag_count.entries, self.lag_count.bytes)?;
+        writeln!(f, "exposition:\n  redis_exporter_names: {}", self.exposition.redis_exporter_names)?;
         writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
         writeln!(f, "retention:\n  enabled: {}", self.retention.enabled)?;
         writeln!(f, "  interval: {}", duration(self.retention.interval))?;

@@ -1,10 +1,10 @@
-//! How many entries a group has not been given yet: proven, bounded, or not known.
+//! How many entries a group has not been given yet: proven, or bounded.
 //!
-//! Redis's own `lag` is nil in ordinary cases (a deleted entry, a group made in mid-stream), counts trimmed entries
-//! before 8.0 and on Valkey, and does not exist before 7.0. So it is used only where the server is known to count
-//! right and the number is possible.
+//! Redis's own `lag` is not used. It is nil in ordinary cases (a deleted entry, a group made in mid-stream), counts
+//! trimmed entries before 8.0 and on Valkey, does not exist before 7.0, and is whatever somebody gave as
+//! `ENTRIESREAD` on any version; a wrong one can't be told from a right one.
 
-use crate::model::{Flavour, GroupState, Server, StreamState};
+use crate::model::{Counted, GroupState, StreamId, StreamState};
 
 /// The entries that a group has not been given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,26 +15,44 @@ pub enum Lag {
     AtMost(u64),
 }
 
+/// An ID of the stream with a known number of entries behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) id: StreamId,
+    pub(super) entries_behind: u64,
+}
+
 impl Lag {
-    /// The lag that this reading proves.
-    #[must_use]
-    pub fn of(stream: &StreamState, group: &GroupState, server: &Server) -> Self {
+    /// What the ends of the stream prove, whatever lies between.
+    pub(super) fn by_position(stream: &StreamState, group: &GroupState) -> Self {
         let delivered = group.last_delivered_id;
         if stream.length == 0 || stream.last_generated_id.is_some_and(|last| delivered >= last) {
             return Self::Exactly(0);
         }
-        let bound = match stream.first_entry_id {
-            Some(first) if delivered < first => return Self::Exactly(stream.length),
-            Some(first) if delivered == first => return Self::Exactly(stream.length - 1),
-            // The group has read the first entry at least.
-            Some(_) => stream.length - 1,
-            None => stream.length,
-        };
-        let reported = group.reported_lag.and_then(|lag| u64::try_from(lag).ok());
-        match reported.filter(|lag| *lag <= bound && counts_right(server)) {
-            Some(lag) => Self::Exactly(lag),
-            None => Self::AtMost(bound),
+        match stream.first_entry_id {
+            Some(first) if delivered < first => Self::Exactly(stream.length),
+            Some(first) if delivered == first => Self::Exactly(stream.length - 1),
+            // The group has been given the first entry at least.
+            Some(_) => Self::AtMost(stream.length - 1),
+            None => Self::AtMost(stream.length),
         }
+    }
+
+    /// What is proven by an ID at or behind the group's position, and by the entries that were counted up to it.
+    pub(super) fn by_counting(
+        self,
+        group: &GroupState,
+        known: Option<Known>,
+        counted: Option<Counted>,
+    ) -> Self {
+        let (Self::AtMost(bound), Some(known)) = (self, known) else { return self };
+        let between = match counted {
+            _ if known.id == group.last_delivered_id => 0,
+            Some(counted) if counted.is_complete && counted.up_to == known.id => counted.entries,
+            _ => return self,
+        };
+        // Entries may have been removed between the reading and the counting, never added behind a known ID.
+        Self::Exactly((known.entries_behind + between).min(bound))
     }
 
     /// The lag, where it is known.
@@ -55,30 +73,15 @@ impl Lag {
     }
 }
 
-/// Whether a group that has read into the stream is told a lag that is right, if it is possible at all.
-///
-/// Redis before 8.0 goes on counting entries that were trimmed or deleted before the group had them, by a number
-/// that may well be possible. Redis 8.0 does not, nor does Valkey 8.1 once the group has read past them.
-fn counts_right(server: &Server) -> bool {
-    let since = match server.flavour {
-        Flavour::Redis => (8, 0, 0),
-        Flavour::Valkey => (8, 1, 0),
-    };
-    server.version.is_some_and(|version| version >= since)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{Pending, StreamId};
+    use crate::model::Pending;
 
-    const REDIS_7: Server = Server { version: Some((7, 0, 15)), ..Server::UNKNOWN };
-    const REDIS_8: Server = Server { version: Some((8, 0, 6)), ..Server::UNKNOWN };
-
-    /// A stream of ten entries, `11-0` to `20-0`, of twenty ever added.
-    fn lag(delivered: u64, reported: Option<i64>, server: &Server) -> Lag {
+    /// A stream of ten entries, `11-0` to `20-0`, and a group that was given those up to `delivered`.
+    fn states(delivered: u64) -> (StreamState, GroupState) {
         let stream = StreamState {
             length: 10,
             radix_tree_keys: None,
@@ -87,45 +90,65 @@ mod tests {
             max_deleted_entry_id: None,
             entries_added: Some(20),
             first_entry_id: Some(StreamId::new(11, 0)),
+            first_entry_bytes: 0,
             groups: BTreeMap::new(),
         };
         let group = GroupState {
             last_delivered_id: StreamId::new(delivered, 0),
             entries_read: None,
-            reported_lag: reported,
+            reported_lag: Some(4),
             pending: 0,
             oldest_pending: Pending::None,
             consumer_count: 0,
             consumers: Vec::new(),
+            stuck_consumers: None,
             unlisted_pending: None,
         };
-        Lag::of(&stream, &group, server)
+        (stream, group)
     }
 
     #[test]
-    fn the_ends_of_the_stream_prove_the_lag_whatever_redis_reports() {
-        for (delivered, exactly) in [(0, 10), (10, 10), (11, 9), (20, 0), (25, 0)] {
-            for reported in [None, Some(-3), Some(4), Some(999)] {
-                assert_eq!(
-                    lag(delivered, reported, &REDIS_7),
-                    Lag::Exactly(exactly),
-                    "{delivered} {reported:?}"
-                );
-            }
+    fn the_ends_of_the_stream_prove_the_lag() {
+        for (delivered, lag) in [
+            (0, Lag::Exactly(10)),
+            (10, Lag::Exactly(10)),
+            (11, Lag::Exactly(9)),
+            (15, Lag::AtMost(9)),
+            (20, Lag::Exactly(0)),
+            (25, Lag::Exactly(0)),
+        ] {
+            let (stream, group) = states(delivered);
+            assert_eq!(Lag::by_position(&stream, &group), lag, "{delivered}");
         }
     }
 
     #[test]
-    fn inside_the_stream_only_a_server_that_counts_right_is_believed() {
-        assert_eq!(lag(15, Some(5), &REDIS_8), Lag::Exactly(5));
-        assert_eq!(lag(15, Some(5), &REDIS_7), Lag::AtMost(9));
-        assert_eq!(lag(15, Some(5), &Server::UNKNOWN), Lag::AtMost(9));
+    fn without_the_ids_only_an_empty_stream_proves_it() {
+        let (mut stream, group) = states(15);
+        (stream.first_entry_id, stream.last_generated_id) = (None, None);
+        assert_eq!(Lag::by_position(&stream, &group), Lag::AtMost(10));
+        stream.length = 0;
+        assert_eq!(Lag::by_position(&stream, &group), Lag::Exactly(0));
     }
 
     #[test]
-    fn an_impossible_or_missing_number_is_not_believed() {
-        for reported in [None, Some(-989), Some(10), Some(i64::MAX)] {
-            assert_eq!(lag(15, reported, &REDIS_8), Lag::AtMost(9), "{reported:?}");
-        }
+    fn a_known_id_and_a_complete_count_prove_it() {
+        let (stream, group) = states(15);
+        let bound = Lag::by_position(&stream, &group);
+        let known = |ms, entries_behind| Some(Known { id: StreamId::new(ms, 0), entries_behind });
+        let counted = |ms, is_complete| {
+            let up_to = StreamId::new(ms, 0);
+            Some(Counted { up_to, entries: 2, lowest: Some(StreamId::new(16, 0)), is_complete })
+        };
+        assert_eq!(bound.by_counting(&group, known(15, 5), None), Lag::Exactly(5));
+        assert_eq!(bound.by_counting(&group, known(17, 3), counted(17, true)), Lag::Exactly(5));
+        assert_eq!(bound.by_counting(&group, known(17, 3), counted(17, false)), bound);
+        assert_eq!(
+            bound.by_counting(&group, known(18, 2), counted(17, true)),
+            bound,
+            "counted up to another ID"
+        );
+        assert_eq!(bound.by_counting(&group, known(17, 3), None), bound);
+        assert_eq!(bound.by_counting(&group, None, counted(17, true)), bound);
     }
 }

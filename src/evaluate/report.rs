@@ -1,11 +1,11 @@
-//! What a snapshot means, stream by stream.
+//! What a reading means, stream by stream.
 
 use std::collections::BTreeMap;
 
 use super::{Age, Lag};
-use crate::model::{GroupState, Name, Pending, Server, ServerTime, Snapshot, StreamState};
+use crate::model::{Name, Pending};
 
-/// The meaning of a snapshot: for each stream that could be read.
+/// The meaning of a snapshot: of each stream that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// By the stream's name; a stream that could not be read is not here.
@@ -19,6 +19,8 @@ pub struct StreamReport {
     pub oldest_entry_age: Option<Age>,
     /// Since the stream last gave out an ID.
     pub last_write_age: Option<Age>,
+    /// How often the stream was seen to be another one under the same name, or to have gone back.
+    pub recreations: u64,
     /// By the group's name.
     pub groups: BTreeMap<Name, GroupReport>,
 }
@@ -28,36 +30,18 @@ pub struct StreamReport {
 pub struct GroupReport {
     /// Entries not delivered to the group.
     pub lag: Lag,
-    /// Age of the oldest entry that was delivered and not acknowledged; zero where there is none.
+    /// Age of the oldest of them; zero where there is none.
+    pub lag_age: Option<Age>,
+    /// The oldest entry that was delivered and not acknowledged and is still in the stream.
+    pub oldest_pending: Pending,
+    /// Its age; zero where there is none.
     pub oldest_pending_age: Option<Age>,
-}
-
-/// Draws from a snapshot what it means.
-#[must_use]
-pub fn evaluate(snapshot: &Snapshot) -> Report {
-    let now = snapshot.time.as_ref().ok().copied();
-    let report = |state: &StreamState| stream(state, &snapshot.server, now);
-    let read = snapshot
-        .streams
-        .iter()
-        .filter_map(|(name, state)| Some((name.clone(), report(state.as_ref().ok()?))));
-    Report { streams: read.collect() }
-}
-
-fn stream(state: &StreamState, server: &Server, now: Option<ServerTime>) -> StreamReport {
-    let age = |id| Age::of(id, now?);
-    let group = |group: &GroupState| GroupReport {
-        lag: Lag::of(state, group, server),
-        oldest_pending_age: match group.oldest_pending {
-            Pending::None => Some(Age::ZERO),
-            Pending::Oldest(oldest) => age(oldest.id),
-            Pending::Unknown => None,
-        },
-    };
-    StreamReport {
-        oldest_entry_age: state.first_entry_id.and_then(age),
-        // A stream that never had an entry says 0-0, which is no time.
-        last_write_age: state.last_generated_id.and_then(age),
-        groups: state.groups.iter().map(|(name, state)| (name.clone(), group(state))).collect(),
-    }
+    /// Pending entries that are not in the stream any more, of those sampled.
+    pub dangling: Option<u64>,
+    /// Pending entries that were delivered too often, of those sampled.
+    pub poison: Option<u64>,
+    /// Entries that were removed before the group was given them, since the sidecar watches it.
+    pub lost: Option<u64>,
+    /// How often the group's position went back.
+    pub rewinds: u64,
 }

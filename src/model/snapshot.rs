@@ -9,6 +9,8 @@ use super::{Failure, Name, StreamId};
 pub struct Snapshot {
     /// The server that answered.
     pub server: Server,
+    /// Which of the sidecar's connections was read from: another number may mean another server.
+    pub connection: u64,
     /// The number of the database.
     pub database: i64,
     /// The server's clock when the poll began; where `TIME` is not allowed there are no ages.
@@ -93,8 +95,21 @@ pub struct StreamState {
     pub entries_added: Option<u64>,
     /// The oldest entry that is still there; `None` in an empty stream too.
     pub first_entry_id: Option<StreamId>,
+    /// Bytes of that entry, which tell how much a range of entries may hold.
+    pub first_entry_bytes: u64,
     /// The consumer groups, by name.
     pub groups: BTreeMap<Name, GroupState>,
+}
+
+impl StreamState {
+    /// Entries that were ever removed, by whoever and however; `None` where the server does not count additions.
+    #[must_use]
+    pub const fn entries_removed(&self) -> Option<u64> {
+        match self.entries_added {
+            Some(added) => added.checked_sub(self.length),
+            None => None,
+        }
+    }
 }
 
 /// A consumer group of a stream.
@@ -116,6 +131,8 @@ pub struct GroupState {
     ///
     /// Empty where the consumers were not read, and then [`Self::unlisted_pending`] is `None`.
     pub consumers: Vec<ConsumerState>,
+    /// Consumers, listed or not, that hold pending entries and have been idle or inactive for too long.
+    pub stuck_consumers: Option<u64>,
     /// The pending entries of all consumers that are not listed, added up.
     pub unlisted_pending: Option<u64>,
 }

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::*;
 use crate::{
     config::{Config, Sources},
-    evaluate::evaluate,
+    evaluate::{History, Report},
     model::{
-        ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
         ServerTime, Snapshot, StreamId, StreamState,
     },
 };
@@ -42,6 +42,7 @@ fn group() -> GroupState {
         }),
         consumer_count: 2,
         consumers: vec![alice],
+        stuck_consumers: Some(0),
         unlisted_pending: Some(1),
     }
 }
@@ -55,6 +56,7 @@ fn snapshot() -> Snapshot {
         max_deleted_entry_id: Some(StreamId::ZERO),
         entries_added: Some(9_007_199_254_740_993),
         first_entry_id: Some(StreamId::new(NOW - 3_600_000, 0)),
+        first_entry_bytes: 100,
         groups: BTreeMap::from([("readers".into(), group())]),
     };
     let counter = StreamState {
@@ -74,6 +76,7 @@ fn snapshot() -> Snapshot {
             role: Some("master".to_owned()),
             mode: Some("standalone".to_owned()),
         },
+        connection: 1,
         database: 0,
         time: Ok(ServerTime(NOW)),
         streams: BTreeMap::from([
@@ -85,9 +88,15 @@ fn snapshot() -> Snapshot {
     }
 }
 
+fn evaluate(snapshot: &Snapshot, config: &Config) -> Report {
+    let mut history = History::default();
+    drop(history.questions(snapshot, config));
+    history.evaluate(snapshot, &Answers::default(), config)
+}
+
 fn page(format: Format) -> String {
     let (config, snapshot) = (config(), snapshot());
-    let report = evaluate(&snapshot);
+    let report = evaluate(&snapshot, &config);
     let registry = prometheus::Registry::new();
     let durations =
         prometheus::HistogramOpts::new("streamwarden_poll_duration_seconds", "h").buckets(vec![0.5, 1.0]);
@@ -129,7 +138,7 @@ fn a_page_larger_than_a_chunk_is_whole() {
     snapshot
         .streams
         .extend((0..2_000).map(|number| (format!("stream-{number}").as_str().into(), state.clone())));
-    let report = evaluate(&snapshot);
+    let report = evaluate(&snapshot, &config);
     let mut page = Vec::new();
     render(&Rows::new(&config, &snapshot, &report), &[], Format::Text, &mut page).unwrap();
     let page = String::from_utf8(page).unwrap();

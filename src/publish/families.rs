@@ -115,12 +115,14 @@ pub const FAMILIES: &[Family] = &[
         "Age of the stream's oldest entry by its ID and the server's clock. Left out while the stream is empty and where IDs are not times."),
     family("streamwarden_stream_last_write_age_seconds", Gauge, Stream(|row| seconds(row.report?.last_write_age)),
         "Time since the stream gave out its last ID, by the server's clock. Left out where IDs are not times."),
-    family("streamwarden_stream_last_generated_id_ms", Gauge, Stream(|row| id_ms(row.read()?.last_generated_id)),
-        "Milliseconds part of the last ID that the stream gave out."),
+    family("streamwarden_stream_last_generated_id", Gauge, Stream(|row| id_ms(row.read()?.last_generated_id)),
+        "The last ID that the stream gave out, its part in milliseconds."),
     family("streamwarden_stream_radix_tree_keys", Gauge, Stream(|row| Some(Count(row.read()?.radix_tree_keys?))),
         "Keys of the radix tree that holds the stream's entries."),
     family("streamwarden_stream_radix_tree_nodes", Gauge, Stream(|row| Some(Count(row.read()?.radix_tree_nodes?))),
         "Nodes of the radix tree that holds the stream's entries."),
+    family("streamwarden_stream_recreations_total", Counter, Stream(|row| Some(Count(row.report?.recreations))),
+        "How often the stream was deleted and made anew, or went back as after a failover, as far as polls could see it."),
     family("streamwarden_stream_lag_threshold", Gauge, Stream(|row| threshold(row, |it| it.lag.map(Count))),
         "The configured threshold for the lag of the stream's groups, in entries."),
     family("streamwarden_stream_lag_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.lag_age.map(Seconds))),
@@ -142,14 +144,26 @@ pub const FAMILIES: &[Family] = &[
         "1 where the group's lag is known, 0 where only its upper bound is."),
     family("streamwarden_group_lag_upper_bound", Gauge, Group(|row| Some(Count(row.report?.lag.upper_bound()))),
         "A number of entries that the group's lag does not exceed; the lag itself where it is known."),
+    family("streamwarden_group_lag_seconds", Gauge, Group(|row| seconds(report(row)?.lag_age)),
+        "Age of the oldest entry not yet delivered to the group, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times."),
+    family("streamwarden_group_entries_lost_total", Counter, Group(|row| Some(Count(report(row)?.lost?))),
+        "Entries that were trimmed or deleted, by whoever, before the group was given them, since the sidecar watches it: exact where the group's position stood still or nothing was removed behind it, else at least so many. Left out where IDs are not times. Redis 7.0 and later."),
+    family("streamwarden_group_rewinds_total", Counter, Group(|row| Some(Count(report(row)?.rewinds))),
+        "How often the group's position went back: set back, or made anew."),
     family("streamwarden_group_pending", Gauge, Group(|row| Some(Count(row.state?.pending))),
         "Entries delivered to the group and not acknowledged."),
     family("streamwarden_group_oldest_pending_age_seconds", Gauge, Group(|row| seconds(report(row)?.oldest_pending_age)),
-        "Age of the oldest entry delivered and not acknowledged, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times."),
+        "Age of the oldest entry delivered and not acknowledged that is still in the stream, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times."),
     family("streamwarden_group_oldest_pending_idle_seconds", Gauge, Group(|row| Some(Seconds(oldest_pending(row)?.idle?))),
         "Time since that entry was last delivered. Left out when nothing is pending."),
     family("streamwarden_group_oldest_pending_deliveries", Gauge, Group(|row| Some(Count(oldest_pending(row)?.deliveries))),
         "How often that entry was delivered. Left out when nothing is pending."),
+    family("streamwarden_group_dangling_pending", Gauge, Group(|row| Some(Count(report(row)?.dangling?))),
+        "Pending entries older than the stream's first entry, which can't be delivered any more; of the 100 oldest, so at least so many. Those deleted in the middle are not seen."),
+    family("streamwarden_group_poison_entries", Gauge, Group(|row| Some(Count(report(row)?.poison?))),
+        "Pending entries delivered at least as often as the threshold (5 where none is set), of the 100 oldest. Left out while the oldest one changes from poll to poll."),
+    family("streamwarden_group_stuck_consumers", Gauge, Group(|row| Some(Count(row.state?.stuck_consumers?))),
+        "Consumers with pending entries that have been idle, or were given nothing, for longer than consumers.stuck_after."),
     family("streamwarden_group_entries_read_total", Counter, Group(|row| Some(Count(row.state?.entries_read?.try_into().ok()?))),
         "Redis's own count of the entries that the group has read. Left out where Redis does not know it. Redis 7.0 and later."),
     family("streamwarden_group_consumers", Gauge, Group(|row| Some(Count(row.state?.consumer_count))),
@@ -158,8 +172,8 @@ pub const FAMILIES: &[Family] = &[
         "Consumers of the group without series of their own, since the group has more than are listed."),
     family("streamwarden_group_unlisted_pending", Gauge, Group(|row| Some(Count(row.state?.unlisted_pending?))),
         "Pending entries of the group's consumers without series of their own."),
-    family("streamwarden_group_last_delivered_id_ms", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
-        "Milliseconds part of the last ID delivered to the group."),
+    family("streamwarden_group_last_delivered_id", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
+        "The last ID delivered to the group, its part in milliseconds."),
 
     family("streamwarden_consumer_pending", Gauge, Consumer(|row| Some(Count(row.state.pending))),
         "Entries delivered to the consumer and not acknowledged."),
@@ -202,6 +216,8 @@ pub const FAMILIES: &[Family] = &[
         "Series about streams, groups and consumers on this page."),
     family("streamwarden_dropped_series", Gauge, Own(&[]),
         "Series left out, since there are more than the limit: consumers' first, then groups', then streams'."),
+    family("streamwarden_skipped_lookups", Gauge, Own(&[]),
+        "Lookups that the last poll left out, since it had more than 10,000; what they would have told is left out too."),
     family("streamwarden_config_last_reload_successful", Gauge, Own(&[]),
         "1 if the configuration was last loaded without a problem, 0 if a changed one was refused."),
     family("streamwarden_http_rejected_connections_total", Counter, Own(&[]),
@@ -251,7 +267,7 @@ fn report<'a>(row: &GroupRow<'a>) -> Option<&'a GroupReport> {
 }
 
 fn oldest_pending(row: &GroupRow<'_>) -> Option<OldestPending> {
-    match row.state?.oldest_pending {
+    match row.report?.oldest_pending {
         Pending::Oldest(oldest) => Some(oldest),
         Pending::None | Pending::Unknown => None,
     }
@@ -277,8 +293,8 @@ mod tests {
         for family in FAMILIES {
             let name = family.name;
             assert!(name.starts_with("streamwarden_") || name.starts_with("process_"), "{name}");
-            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}");
-            assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}");
+            assert_eq!(name.ends_with("_total"), family.kind == Counter, "{name}");
+            assert_eq!(name.ends_with("_info"), family.kind == Info, "{name}");
             assert!(family.help.ends_with('.') && !family.help.contains(['\n', '\\', '"']), "{name}");
         }
     }

@@ -2,7 +2,7 @@
 
 use redis::Cmd;
 
-use crate::model::Name;
+use crate::model::{Name, StreamId};
 
 /// How many keys one `SCAN` looks at: about a millisecond of the server's time.
 const SCAN_COUNT: usize = 1_000;
@@ -47,8 +47,12 @@ pub enum Command<'a> {
     Length(&'a Name),
     /// `XINFO GROUPS key`.
     Groups(&'a Name),
-    /// `XPENDING key group - + 1`. Its `IDLE` would read the whole list.
-    PendingHead(&'a Name, &'a Name),
+    /// `XPENDING key group start + count`. Its `IDLE` would read the whole list.
+    Pending(&'a Name, &'a Name, StreamId, u64),
+    /// `XRANGE key start + COUNT 1`.
+    First(&'a Name, StreamId),
+    /// `XREVRANGE key end start COUNT n`, both ends included: older servers know no others.
+    Newest(&'a Name, StreamId, StreamId, u64),
 }
 
 labels! {
@@ -62,7 +66,9 @@ labels! {
     Self::StreamSummary(_) => "xinfo_stream",
     Self::Length(_) => "xlen",
     Self::Groups(_) => "xinfo_groups",
-    Self::PendingHead(..) => "xpending",
+    Self::Pending(..) => "xpending",
+    Self::First(..) => "xrange",
+    Self::Newest(..) => "xrevrange",
 }
 
 impl Command<'_> {
@@ -83,8 +89,17 @@ impl Command<'_> {
             Self::StreamSummary(stream) => cmd.arg("XINFO").arg("STREAM").arg(stream.as_bytes()),
             Self::Length(stream) => cmd.arg("XLEN").arg(stream.as_bytes()),
             Self::Groups(stream) => cmd.arg("XINFO").arg("GROUPS").arg(stream.as_bytes()),
-            Self::PendingHead(stream, group) => {
-                cmd.arg("XPENDING").arg(stream.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(1)
+            Self::Pending(stream, group, from, count) => {
+                let key = cmd.arg("XPENDING").arg(stream.as_bytes()).arg(group.as_bytes());
+                key.arg(from.to_string()).arg("+").arg(*count)
+            }
+            Self::First(stream, from) => {
+                let key = cmd.arg("XRANGE").arg(stream.as_bytes());
+                key.arg(from.to_string()).arg("+").arg("COUNT").arg(1)
+            }
+            Self::Newest(stream, up_to, from, count) => {
+                let key = cmd.arg("XREVRANGE").arg(stream.as_bytes());
+                key.arg(up_to.to_string()).arg(from.to_string()).arg("COUNT").arg(*count)
             }
         };
         cmd

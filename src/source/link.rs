@@ -19,13 +19,14 @@ use crate::{
 pub struct Link {
     stats: Arc<SelfStats>,
     session: Option<Session>,
+    connections: u64,
 }
 
 impl Link {
     /// A link that connects at its first use.
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
-        Self { stats, session: None }
+        Self { stats, session: None, connections: 0 }
     }
 
     /// The connection, made now if there is none.
@@ -35,7 +36,10 @@ impl Link {
     pub(super) async fn session(&mut self, redis: &config::Redis) -> Result<&mut Session, Failure> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::open(redis, Arc::clone(&self.stats)).await?,
+            None => {
+                self.connections += 1;
+                Session::open(redis, Arc::clone(&self.stats), self.connections).await?
+            }
         };
         Ok(self.session.insert(session))
     }
@@ -58,18 +62,21 @@ pub(super) struct Session {
     connection: MultiplexedConnection,
     command_timeout: Duration,
     stats: Arc<SelfStats>,
+    /// Which connection of its link this is.
+    pub(super) number: u64,
     pub(super) server: Server,
     pub(super) database: i64,
 }
 
 impl Session {
-    async fn open(redis: &config::Redis, stats: Arc<SelfStats>) -> Result<Self, Failure> {
+    async fn open(redis: &config::Redis, stats: Arc<SelfStats>, number: u64) -> Result<Self, Failure> {
         let connected = connect(redis).await?;
         stats.connections.inc();
         let mut session = Self {
             connection: connected.connection,
             command_timeout: redis.command_timeout,
             stats,
+            number,
             server: Server::UNKNOWN,
             database: connected.database,
         };

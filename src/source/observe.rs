@@ -10,11 +10,12 @@ use redis::Value;
 use super::{
     Command, Link,
     link::Session,
+    lookup,
     reply::{self, Reading},
 };
 use crate::{
     config::Config,
-    model::{Failure, Name, Pending, Reason, ServerTime, Snapshot, StreamState},
+    model::{Answers, Failure, Name, Pending, Question, Reason, ServerTime, Snapshot, StreamId, StreamState},
 };
 
 /// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it.
@@ -22,7 +23,7 @@ const BATCH: usize = 100;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
 const FIRST_BATCH: usize = 10;
 /// A stream whose first entry is larger is asked without its entries from then on.
-const FAT_ENTRY_BYTES: usize = 64 * 1024;
+const FAT_ENTRY_BYTES: u64 = 64 * 1024;
 /// A stream with more consumers in all its groups is asked without them from then on.
 const MANY_CONSUMERS: u64 = 500;
 /// After so many polls a stream that is asked for less is asked for everything once: it may have changed.
@@ -56,8 +57,8 @@ impl Manner {
         let mut reply = || replies.next().unwrap_or_else(|| Err(too_few_replies()));
         match self {
             Self::Full => match reply().and_then(|value| reply::stream_full(value, reading)) {
-                Ok((state, entry_bytes)) => {
-                    let next = Self::after_full(&state, entry_bytes);
+                Ok(state) => {
+                    let next = Self::after_full(&state);
                     (Ok(state), next)
                 }
                 Err(failure) => (Err(failure), self),
@@ -74,9 +75,9 @@ impl Manner {
         }
     }
 
-    fn after_full(state: &StreamState, entry_bytes: usize) -> Self {
+    fn after_full(state: &StreamState) -> Self {
         let consumers: u64 = state.groups.values().map(|group| group.consumer_count).sum();
-        if entry_bytes > FAT_ENTRY_BYTES {
+        if state.first_entry_bytes > FAT_ENTRY_BYTES {
             Self::WithoutEntries(POLLS_ASKED_FOR_LESS)
         } else if consumers > MANY_CONSUMERS {
             Self::WithoutConsumers(POLLS_ASKED_FOR_LESS)
@@ -123,6 +124,21 @@ impl Observer {
         result
     }
 
+    /// Asks what the reading left open. Not cancel-safe, like [`observe`](Self::observe).
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe). What could not be answered for one group only is missing from the answers.
+    pub async fn ask(&mut self, config: &Config, questions: &[Question]) -> Result<Answers, Failure> {
+        let result = match self.link.session(&config.redis).await {
+            Ok(session) => lookup::ask(session, questions).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &result {
+            self.link.after(failure);
+        }
+        result
+    }
+
     /// Lets the connection go, so that the next reading makes a new one.
     pub fn reconnect(&mut self) {
         self.link.disconnect();
@@ -137,9 +153,11 @@ async fn read(
 ) -> Result<Snapshot, Failure> {
     let time = read_time(session).await?;
     let max_consumers = if config.consumers.metrics { config.consumers.max_per_group } else { 0 };
-    let reading = Reading { time: time.as_ref().ok().copied(), max_consumers };
+    let stuck_after = config.consumers.stuck_after;
+    let reading = Reading { time: time.as_ref().ok().copied(), max_consumers, stuck_after };
     let mut snapshot = Snapshot {
         server: session.server.clone(),
+        connection: session.number,
         database: session.database,
         time,
         streams: BTreeMap::new(),
@@ -187,12 +205,13 @@ async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<
     }
     for batch in wanted.chunks(BATCH) {
         let commands: Vec<Command<'_>> =
-            batch.iter().map(|(stream, group)| Command::PendingHead(stream, group)).collect();
+            batch.iter().map(|(stream, group)| Command::Pending(stream, group, StreamId::ZERO, 1)).collect();
         let replies = session.send(&commands).await?;
         for ((stream, name), reply) in batch.iter().zip(replies) {
             let Some(Ok(state)) = snapshot.streams.get_mut(stream) else { continue };
-            match reply.and_then(reply::pending_head) {
-                Ok(head) => {
+            match reply.and_then(reply::pending_entries) {
+                Ok(entries) => {
+                    let head = entries.first().map_or(Pending::None, |head| Pending::Oldest(*head));
                     state.groups.entry(name.clone()).and_modify(|group| group.oldest_pending = head);
                 }
                 Err(failure) if failure.reason == Reason::NoGroup => {

@@ -14,11 +14,23 @@ use crate::model::{
     StreamId, StreamState,
 };
 
-/// What a reply is read with: the server's time, to turn its timestamps into durations, and the cap on consumers.
+/// What a reply is read with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
+    /// The server's time, to turn its timestamps into durations.
     pub(super) time: Option<ServerTime>,
+    /// How many consumers of a group are kept.
     pub(super) max_consumers: usize,
+    /// How long a consumer may be silent while entries are pending for it.
+    pub(super) stuck_after: Duration,
+}
+
+impl Reading {
+    /// Whether the consumer holds entries and does nothing; unknown without the server's time.
+    fn is_stuck(&self, consumer: &ConsumerState) -> Option<bool> {
+        let silent = consumer.idle?.max(consumer.inactive.unwrap_or_default());
+        Some(consumer.pending > 0 && silent > self.stuck_after)
+    }
 }
 
 type Parsed<T> = Result<T, Failure>;
@@ -181,25 +193,20 @@ pub(super) fn scan_page(value: Value) -> Parsed<(u64, Vec<Name>)> {
     Ok((cursor.ok_or_else(|| unexpected("cursor"))?, keys.collect()))
 }
 
-/// The reply to `XINFO STREAM key FULL COUNT 1`, with the size of the first entry's fields in bytes.
-pub(super) fn stream_full(value: Value, reading: Reading) -> Parsed<(StreamState, usize)> {
+/// The reply to `XINFO STREAM key FULL COUNT 1`.
+pub(super) fn stream_full(value: Value, reading: Reading) -> Parsed<StreamState> {
     let mut fields = Fields::new(value)?;
-    let entries = fields.list("entries")?;
-    let first_entry = entries.first().map(entry_id).transpose()?;
+    let first = fields.list("entries")?.into_iter().next();
     let groups = fields.list("groups")?.into_iter().map(|group| full_group(group, reading));
-    let state = StreamState {
-        first_entry_id: first_entry,
-        groups: groups.collect::<Parsed<_>>()?,
-        ..stream_fields(&mut fields)?
-    };
-    Ok((state, entries.iter().map(size).sum()))
+    let groups = groups.collect::<Parsed<_>>()?;
+    Ok(StreamState { groups, ..stream_fields(&mut fields, first)? })
 }
 
 /// The reply to `XINFO STREAM key`, whose groups are a number only.
 pub(super) fn stream_summary(value: Value) -> Parsed<StreamState> {
     let mut fields = Fields::new(value)?;
-    let first_entry = fields.take("first-entry").as_ref().map(entry_id).transpose()?;
-    Ok(StreamState { first_entry_id: first_entry, ..stream_fields(&mut fields)? })
+    let first = fields.take("first-entry");
+    stream_fields(&mut fields, first)
 }
 
 /// A stream of which only `XLEN` is known.
@@ -213,11 +220,12 @@ pub(super) fn stream_length(value: &Value) -> Parsed<StreamState> {
         max_deleted_entry_id: None,
         entries_added: None,
         first_entry_id: None,
+        first_entry_bytes: 0,
         groups: BTreeMap::new(),
     })
 }
 
-fn stream_fields(fields: &mut Fields) -> Parsed<StreamState> {
+fn stream_fields(fields: &mut Fields, first: Option<Value>) -> Parsed<StreamState> {
     Ok(StreamState {
         length: fields.require_count("length")?,
         radix_tree_keys: fields.count("radix-tree-keys"),
@@ -225,7 +233,8 @@ fn stream_fields(fields: &mut Fields) -> Parsed<StreamState> {
         last_generated_id: fields.id("last-generated-id"),
         max_deleted_entry_id: fields.id("max-deleted-entry-id"),
         entries_added: fields.count("entries-added"),
-        first_entry_id: None,
+        first_entry_id: first.as_ref().map(entry_id).transpose()?,
+        first_entry_bytes: first.as_ref().map_or(0, size),
         groups: BTreeMap::new(),
     })
 }
@@ -238,11 +247,12 @@ fn entry_id(entry: &Value) -> Parsed<StreamId> {
     .ok_or_else(|| unexpected("entry ID"))
 }
 
-fn size(value: &Value) -> usize {
+/// Bytes of the texts in a value.
+fn size(value: &Value) -> u64 {
     match value {
         Value::Array(items) | Value::Set(items) => items.iter().map(size).sum(),
         Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),
-        value => bytes(value).map_or(0, <[u8]>::len),
+        value => bytes(value).map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
     }
 }
 
@@ -261,6 +271,7 @@ fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
     });
     let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
     let unlisted_pending = unlisted.iter().map(|consumer| consumer.pending).sum();
+    let stuck = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
     consumers.truncate(reading.max_consumers);
     let pending = fields.require_count("pel-count")?;
     let group = GroupState {
@@ -272,6 +283,7 @@ fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
         pending,
         consumer_count,
         consumers,
+        stuck_consumers: stuck,
         unlisted_pending: Some(unlisted_pending),
         ..group_fields(&mut fields)?
     };
@@ -288,6 +300,7 @@ fn group_fields(fields: &mut Fields) -> Parsed<GroupState> {
         oldest_pending: Pending::None,
         consumer_count: 0,
         consumers: Vec::new(),
+        stuck_consumers: None,
         unlisted_pending: None,
     })
 }
@@ -340,16 +353,23 @@ pub(super) fn groups(value: Value) -> Parsed<BTreeMap<Name, GroupState>> {
     list(value, "groups")?.into_iter().map(group).collect()
 }
 
-/// The reply to `XPENDING key group - + 1`: `[[id, consumer, idle, delivery count]]`, or nothing.
-pub(super) fn pending_head(value: Value) -> Parsed<Pending> {
-    let Some(head) = list(value, "pending entries")?.into_iter().next() else { return Ok(Pending::None) };
-    let parts = list(head, "pending entry")?;
-    let idle = parts.get(2).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
-    Ok(Pending::Oldest(OldestPending {
-        id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
-        idle: idle.map(Duration::from_millis),
-        deliveries: deliveries(parts.get(3))?,
-    }))
+/// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`.
+pub(super) fn pending_entries(value: Value) -> Parsed<Vec<OldestPending>> {
+    let entry = |row| {
+        let parts = list(row, "pending entry")?;
+        let idle = parts.get(2).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
+        Ok(OldestPending {
+            id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
+            idle: idle.map(Duration::from_millis),
+            deliveries: deliveries(parts.get(3))?,
+        })
+    };
+    list(value, "pending entries")?.into_iter().map(entry).collect()
+}
+
+/// The IDs of a reply to `XRANGE` or `XREVRANGE`.
+pub(super) fn range_ids(value: Value) -> Parsed<Vec<StreamId>> {
+    list(value, "entries")?.iter().map(entry_id).collect()
 }
 
 #[cfg(test)]

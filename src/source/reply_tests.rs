@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
-const READING: Reading = Reading { time: Some(NOW), max_consumers: 20 };
+const READING: Reading =
+    Reading { time: Some(NOW), max_consumers: 20, stuck_after: Duration::from_secs(300) };
 
 fn text(text: &str) -> Value {
     Value::BulkString(text.into())
@@ -81,10 +82,10 @@ fn both_shapes_say_the_same() {
     let (maps, arrays) =
         (stream_full(full(true), READING).unwrap(), stream_full(full(false), READING).unwrap());
     assert_eq!(maps, arrays);
-    let (stream, entry_bytes) = maps;
+    let stream = maps;
     assert_eq!((stream.length, stream.entries_added), (8, Some(12)));
     assert_eq!(stream.first_entry_id, Some(StreamId::new(2, 0)));
-    assert_eq!(entry_bytes, "2-0fvalue".len());
+    assert_eq!(stream.first_entry_bytes, 9, "2-0, f and value");
 
     let group = &stream.groups[&Name::from(&b"g\xff"[..])];
     assert_eq!((group.entries_read, group.reported_lag), (None, Some(-989)));
@@ -94,19 +95,20 @@ fn both_shapes_say_the_same() {
     assert_eq!(group.consumers[0].inactive, Some(Duration::from_secs(1_000)));
     assert_eq!(group.consumers[1].inactive, None, "-1 is never");
     assert_eq!(group.consumers[1].idle, Some(Duration::from_secs(2)));
+    assert_eq!(group.stuck_consumers, Some(1), "alice holds entries and was given none for 1,000 s");
 }
 
 #[test]
 fn consumers_beyond_the_cap_are_added_up() {
     let reading = Reading { max_consumers: 1, ..READING };
-    let (stream, _) = stream_full(full(true), reading).unwrap();
+    let stream = stream_full(full(true), reading).unwrap();
     let group = stream.groups.values().next().unwrap();
     assert_eq!((group.consumers.len(), group.consumer_count, group.unlisted_pending), (1, 2, Some(1)));
 }
 
 #[test]
 fn without_the_servers_time_durations_are_unknown() {
-    let (stream, _) = stream_full(full(true), Reading { time: None, max_consumers: 20 }).unwrap();
+    let stream = stream_full(full(true), Reading { time: None, ..READING }).unwrap();
     let group = stream.groups.values().next().unwrap();
     assert!(matches!(group.oldest_pending, Pending::Oldest(OldestPending { idle: None, .. })));
     assert!(group.consumers.iter().all(|consumer| consumer.idle.is_none() && consumer.inactive.is_none()));
@@ -153,15 +155,16 @@ fn time_and_scan_pages_are_read() {
 }
 
 #[test]
-fn the_head_of_the_pending_list_is_read() {
-    assert_eq!(pending_head(Value::Array(vec![])).unwrap(), Pending::None);
+fn pending_entries_and_ranges_are_read() {
+    assert_eq!(pending_entries(Value::Array(vec![])).unwrap(), []);
     let row = Value::Array(vec![text("3-1"), text("c"), Value::Int(1_500), Value::Int(i64::MAX)]);
-    let oldest = OldestPending {
-        id: StreamId::new(3, 1),
-        idle: Some(Duration::from_millis(1_500)),
-        deliveries: i64::MAX as u64,
-    };
-    assert_eq!(pending_head(Value::Array(vec![row])).unwrap(), Pending::Oldest(oldest));
+    let deliveries = u64::try_from(i64::MAX).unwrap();
+    let entry =
+        OldestPending { id: StreamId::new(3, 1), idle: Some(Duration::from_millis(1_500)), deliveries };
+    assert_eq!(pending_entries(Value::Array(vec![row])).unwrap(), [entry]);
+    let entry = |id| Value::Array(vec![text(id), Value::Array(vec![text("f"), text("v")])]);
+    let ids = range_ids(Value::Array(vec![entry("2-0"), entry("1-0")])).unwrap();
+    assert_eq!(ids, [StreamId::new(2, 0), StreamId::new(1, 0)]);
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -193,7 +196,8 @@ proptest! {
         drop(groups(value.clone()));
         drop(scan_page(value.clone()));
         drop(hello(value.clone()));
-        drop(pending_head(value.clone()));
+        drop(pending_entries(value.clone()));
+        drop(range_ids(value.clone()));
         drop((server_time(&value), stream_length(&value), info(&value)));
     }
 }

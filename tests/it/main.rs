@@ -10,3 +10,4 @@ mod http;
 mod metrics;
 mod process;
 mod tls;
+mod truth;

@@ -1,0 +1,117 @@
+//! How many entries lie behind certain IDs of a stream, known without counting them.
+//!
+//! At each poll the last ID that the stream gave out has no entry behind it, and the server says how many were ever
+//! added. So at any later poll the entries behind that ID are those added since, if none of them was removed. Few
+//! such IDs are kept: those that some group has not passed yet. This is what proves a lag of millions with no
+//! command at all, where the server's own number can't be believed.
+
+use crate::model::{GroupState, StreamId, StreamState};
+
+/// As many are kept of a stream; beyond it the closest neighbours make room.
+const MOST: usize = 64;
+
+/// An ID with a known number of entries behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    pub(super) id: StreamId,
+    /// The entries behind the ID are those ever added, less these.
+    base: u64,
+    /// The entries ever removed when this was last known to hold.
+    removed: u64,
+}
+
+impl Checkpoint {
+    /// An ID with so many entries behind it, by this reading.
+    fn new(id: StreamId, behind: u64, stream: &StreamState) -> Option<Self> {
+        let (added, removed) = (stream.entries_added?, stream.entries_removed()?);
+        Some(Self { id, base: added.checked_sub(behind)?, removed })
+    }
+
+    /// The entries behind the ID, by a reading in which this holds.
+    pub(super) fn entries_behind(&self, stream: &StreamState) -> Option<u64> {
+        stream.entries_added?.checked_sub(self.base)
+    }
+
+    /// Entries ever added behind the ID that are not there any more, given a number of those that are at most there.
+    pub(super) fn entries_missing(&self, stream: &StreamState, there: u64) -> Option<u64> {
+        Some(self.entries_behind(stream)?.saturating_sub(there))
+    }
+
+    /// Whether nothing behind the ID was removed since it was made.
+    ///
+    /// Trims remove the first entries, so they have not come so far while an entry at or before the ID is there.
+    /// Of deleted entries the server tells the greatest ID. Where that is greater, nothing may have been removed.
+    fn holds(&self, stream: &StreamState) -> bool {
+        let (Some(first), Some(removed)) = (stream.first_entry_id, stream.entries_removed()) else {
+            return false;
+        };
+        let none_deleted_behind = stream.max_deleted_entry_id.is_some_and(|deleted| deleted <= self.id);
+        first <= self.id && (none_deleted_behind || removed == self.removed)
+    }
+}
+
+/// The checkpoints of a stream, by ID.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Checkpoints(Vec<Checkpoint>);
+
+impl Checkpoints {
+    /// The first checkpoint at or behind `id`, whether or not it still holds.
+    pub(super) fn first_from(&self, id: StreamId) -> Option<&Checkpoint> {
+        self.0.iter().find(|checkpoint| checkpoint.id >= id)
+    }
+
+    /// The first checkpoint at or behind `id` that holds by this reading; at least the end of the stream, where the
+    /// server counts additions.
+    pub(super) fn first_holding(&self, id: StreamId, stream: &StreamState) -> Option<Checkpoint> {
+        let kept = self.0.iter().find(|checkpoint| checkpoint.id >= id && checkpoint.holds(stream));
+        kept.copied().or_else(|| Checkpoint::new(stream.last_generated_id?, 0, stream))
+    }
+
+    /// Takes over a reading: forgets what does not hold any more and what every group has passed, and notes the
+    /// stream's end and the IDs whose number of entries `found` tells.
+    pub(super) fn renew(&mut self, stream: &StreamState, found: impl IntoIterator<Item = (StreamId, u64)>) {
+        let Some(slowest) = stream.groups.values().map(|group: &GroupState| group.last_delivered_id).min()
+        else {
+            self.0.clear();
+            return;
+        };
+        // What every group has read may be removed in the middle too (ACKED, DELREF), which no field tells.
+        self.0.retain(|checkpoint| checkpoint.id >= slowest && checkpoint.holds(stream));
+        for checkpoint in &mut self.0 {
+            checkpoint.removed = stream.entries_removed().unwrap_or(checkpoint.removed);
+        }
+        let end = stream.last_generated_id.map(|id| (id, 0));
+        for (id, behind) in found.into_iter().chain(end).filter(|(id, _)| *id >= slowest) {
+            if let Some(checkpoint) = Checkpoint::new(id, behind, stream) {
+                self.insert(checkpoint);
+            }
+        }
+        self.thin();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn insert(&mut self, checkpoint: Checkpoint) {
+        match self.0.binary_search_by_key(&checkpoint.id, |kept| kept.id) {
+            Ok(index) => {
+                if let Some(kept) = self.0.get_mut(index) {
+                    *kept = checkpoint;
+                }
+            }
+            Err(index) => self.0.insert(index, checkpoint),
+        }
+    }
+
+    fn thin(&mut self) {
+        while self.0.len() > MOST {
+            let closest = self.0.windows(3).enumerate().min_by_key(|(_, three)| match three {
+                [before, _, after] => after.base.saturating_sub(before.base),
+                _ => u64::MAX,
+            });
+            let Some((before, _)) = closest else { return };
+            self.0.remove(before + 1);
+        }
+    }
+}

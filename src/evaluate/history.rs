@@ -1,0 +1,201 @@
+//! What is kept from one poll to the next: bounded, and forgotten wherever it might not hold any more.
+
+use std::collections::BTreeMap;
+
+use super::{
+    age::Age,
+    checkpoints::Checkpoints,
+    judge::Judge,
+    lag::Known,
+    questions::{Questions, questions},
+    report::Report,
+};
+use crate::{
+    config::Config,
+    model::{Answers, GroupState, Name, Reason, ServerTime, Snapshot, StreamId, StreamState},
+};
+
+/// How far an ID that the server made may seem to be off the time of the poll that read it: polls take time.
+const CLOCK_SLACK_MS: u64 = 5_000;
+
+/// What earlier polls know of the streams.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    connection: u64,
+    streams: BTreeMap<Name, StreamHistory>,
+}
+
+/// What earlier polls know of a stream.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StreamHistory {
+    /// The last reading, without its groups; `None` while the stream is away.
+    last: Option<Counters>,
+    /// Whether the application was seen to make its own IDs.
+    makes_own_ids: bool,
+    /// Whether what is known of an ID now may be relied upon at a later poll, and losses counted by it.
+    ///
+    /// Where the server makes the IDs, a stream that was deleted and made anew never repeats an old one. Where the
+    /// application does, it may, and then an ID proves nothing about an earlier poll.
+    pub(super) remembers: bool,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) groups: BTreeMap<Name, GroupHistory>,
+    pub(super) recreations: u64,
+}
+
+/// A stream's counters, which only go forward while the stream lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counters {
+    added: Option<u64>,
+    removed: Option<u64>,
+    last_id: Option<StreamId>,
+    first_id: Option<StreamId>,
+    deleted_id: Option<StreamId>,
+    time: Option<ServerTime>,
+}
+
+/// What earlier polls know of a group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GroupHistory {
+    pub(super) delivered: StreamId,
+    /// The first entry behind that ID, if it was known.
+    pub(super) first_after: Option<StreamId>,
+    /// The oldest pending entry.
+    pub(super) pending: Option<StreamId>,
+    /// Entries that were removed before the group had them.
+    pub(super) lost: u64,
+    /// How often the group's position went back.
+    pub(super) rewinds: u64,
+}
+
+impl Counters {
+    fn of(stream: &StreamState, time: Option<ServerTime>) -> Self {
+        Self {
+            time,
+            added: stream.entries_added,
+            removed: stream.entries_removed(),
+            last_id: stream.last_generated_id,
+            first_id: stream.first_entry_id,
+            deleted_id: stream.max_deleted_entry_id,
+        }
+    }
+
+    /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and made anew,
+    /// or that comes from a replica that was behind, mostly can't.
+    fn can_become(&self, now: &Self) -> bool {
+        let first_went = matches!((self.first_id, now.first_id), (Some(then), Some(now)) if now > then);
+        self.added <= now.added
+            && self.removed <= now.removed
+            && self.last_id <= now.last_id
+            && (self.added.is_none() || (self.added < now.added) == (self.last_id < now.last_id))
+            && self.deleted_id <= now.deleted_id
+            && !(first_went && self.removed.is_some() && self.removed == now.removed)
+            && !matches!((self.first_id, now.first_id), (Some(then), Some(now)) if now < then)
+    }
+
+    /// Whether the first and the last ID, if there are any yet, are times that are over.
+    fn has_ids_of_the_server(&self) -> bool {
+        let is_over = |id: StreamId| {
+            id == StreamId::ZERO
+                || self.time.is_some_and(|now| {
+                    Age::of(id, now).is_some() && id.ms <= now.0.saturating_add(CLOCK_SLACK_MS)
+                })
+        };
+        self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
+    }
+
+    /// Whether entries were added since under IDs that were over then: no server makes such IDs.
+    fn was_added_to_with_old_ids(&self, now: &Self) -> bool {
+        let newest = now.last_id.filter(|id| self.last_id.is_some_and(|last| *id > last));
+        newest.zip(self.time).is_some_and(|(newest, then)| newest.ms + CLOCK_SLACK_MS < then.0)
+    }
+}
+
+impl StreamHistory {
+    /// Forgets what a reading contradicts.
+    fn begin(&mut self, stream: &StreamState, time: Option<ServerTime>, is_same_connection: bool) {
+        let now = Counters::of(stream, time);
+        // Another connection may lead to another server, whose stream had other entries under the same IDs.
+        if !is_same_connection {
+            self.checkpoints.clear();
+        }
+        if let Some(last) = self.last
+            && !last.can_become(&now)
+        {
+            self.recreate();
+        }
+        self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
+        self.last = Some(now);
+        self.remembers = !self.makes_own_ids && now.has_ids_of_the_server();
+        if !self.remembers {
+            self.checkpoints.clear();
+        }
+    }
+
+    fn recreate(&mut self) {
+        self.recreations += 1;
+        self.checkpoints.clear();
+        self.last = None;
+        for group in self.groups.values_mut() {
+            *group = GroupHistory { lost: group.lost, rewinds: group.rewinds, ..GroupHistory::default() };
+        }
+    }
+
+    /// The nearest ID at or behind the group's position with a known number of entries behind it.
+    pub(super) fn known_from(&self, stream: &StreamState, group: &GroupState) -> Option<Known> {
+        let kept = self.checkpoints.first_holding(group.last_delivered_id, stream).and_then(|checkpoint| {
+            Some(Known { id: checkpoint.id, entries_behind: checkpoint.entries_behind(stream)? })
+        });
+        kept.or(Some(Known { id: stream.last_generated_id?, entries_behind: 0 }))
+    }
+
+    /// The first entry behind the group's position, where it is the one of the last poll and was not removed since.
+    pub(super) fn first_after(
+        &self,
+        name: &Name,
+        group: &GroupState,
+        known: Option<Known>,
+    ) -> Option<StreamId> {
+        let delivered = group.last_delivered_id;
+        let before = self.groups.get(name).filter(|before| before.delivered == delivered)?;
+        // Nothing behind the position was removed if the number of entries behind it is still known.
+        before.first_after.filter(|_| known.is_some_and(|known| known.id == delivered))
+    }
+}
+
+impl History {
+    /// What is still to be asked to judge this reading, bounded by the configuration. Begins the evaluation of the
+    /// reading: it is to be called once, and before [`Self::evaluate`].
+    #[must_use]
+    pub fn questions(&mut self, snapshot: &Snapshot, config: &Config) -> Questions {
+        let is_same_connection =
+            std::mem::replace(&mut self.connection, snapshot.connection) == snapshot.connection;
+        let time = snapshot.time.as_ref().ok().copied();
+        self.streams.retain(|name, _| snapshot.streams.contains_key(name));
+        for (name, state) in &snapshot.streams {
+            let history = self.streams.entry(name.clone()).or_default();
+            match state {
+                Ok(stream) => history.begin(stream, time, is_same_connection),
+                // It was there and will be another one when it comes back.
+                Err(failure) if failure.reason == Reason::NoKey && history.last.is_some() => {
+                    history.recreate()
+                }
+                Err(_unread) => {}
+            }
+        }
+        questions(&self.streams, snapshot, config)
+    }
+
+    /// Draws from a reading and the answers what it means, and keeps what the next poll needs.
+    #[must_use]
+    pub fn evaluate(&mut self, snapshot: &Snapshot, answers: &Answers, config: &Config) -> Report {
+        let now = snapshot.time.as_ref().ok().copied();
+        let mut report = Report::default();
+        for (name, state) in &snapshot.streams {
+            let Ok(stream) = state else { continue };
+            let history = self.streams.entry(name.clone()).or_default();
+            let judge = Judge { stream, now, poison_from: config.poison_from(name) };
+            report.streams.insert(name.clone(), judge.judge(history, |group| answers.group(name, group)));
+        }
+        report
+    }
+}

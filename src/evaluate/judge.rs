@@ -1,0 +1,195 @@
+//! One stream's reading, judged: by what it says itself, by what was asked, and by what earlier polls know.
+
+use std::collections::BTreeMap;
+
+use super::{
+    age::Age,
+    checkpoints::Checkpoints,
+    history::{GroupHistory, StreamHistory},
+    lag::{Known, Lag},
+    report::{GroupReport, StreamReport},
+};
+use crate::model::{
+    GroupAnswers, GroupState, Name, OldestPending, Pending, ServerTime, StreamId, StreamState,
+};
+
+/// One stream's reading, with what it is judged by.
+pub(super) struct Judge<'a> {
+    pub(super) stream: &'a StreamState,
+    pub(super) now: Option<ServerTime>,
+    pub(super) poison_from: u64,
+}
+
+impl Judge<'_> {
+    pub(super) fn judge<'b>(
+        &self,
+        history: &mut StreamHistory,
+        answers: impl Fn(&Name) -> Option<&'b GroupAnswers>,
+    ) -> StreamReport {
+        let counts_losses = history.remembers && self.stream.entries_added.is_some();
+        let mut groups = BTreeMap::new();
+        let mut kept = BTreeMap::new();
+        let mut found = Vec::new();
+        for (name, group) in &self.stream.groups {
+            let none = GroupAnswers::default();
+            let answers = answers(name).unwrap_or(&none);
+            let known = history.known_from(self.stream, group);
+            let lag = Lag::by_position(self.stream, group).by_counting(group, known, answers.counted);
+            found.extend(lag.known().map(|lag| (group.last_delivered_id, lag)));
+            found.extend(part_way(known, answers));
+            let first_after = self.first_after(group, lag, answers, history.first_after(name, group, known));
+            let after = GroupHistory { first_after, ..self.renew(history, name, group, lag) };
+            let report = self.report(group, lag, answers, after);
+            groups.insert(name.clone(), GroupReport { lost: counts_losses.then_some(after.lost), ..report });
+            kept.insert(name.clone(), after);
+        }
+        history.groups = kept;
+        if history.remembers {
+            history.checkpoints.renew(self.stream, found);
+        } else {
+            history.checkpoints.clear();
+        }
+        StreamReport {
+            oldest_entry_age: self.stream.first_entry_id.and_then(|id| self.age(id)),
+            // A stream that never had an entry says 0-0, which is no time.
+            last_write_age: self.stream.last_generated_id.and_then(|id| self.age(id)),
+            recreations: history.recreations,
+            groups,
+        }
+    }
+
+    fn age(&self, id: StreamId) -> Option<Age> {
+        Age::of(id, self.now?)
+    }
+
+    /// A group's history after this reading.
+    fn renew(&self, history: &StreamHistory, name: &Name, group: &GroupState, lag: Lag) -> GroupHistory {
+        let before = history.groups.get(name);
+        let mut after = before.copied().unwrap_or_default();
+        after.delivered = group.last_delivered_id;
+        after.pending = head(group).map(|head| head.id);
+        match before {
+            Some(before) if after.delivered < before.delivered => after.rewinds += 1,
+            Some(_) => {
+                after.lost += self.lost(after.delivered, lag, &history.checkpoints).unwrap_or_default()
+            }
+            None => {}
+        }
+        after
+    }
+
+    /// Entries removed since the last poll that the group was not given: those that are missing behind an ID that
+    /// the group had not passed by now. Exact where that is the group's own position, else no more than there were.
+    fn lost(&self, delivered: StreamId, lag: Lag, checkpoints: &Checkpoints) -> Option<u64> {
+        let checkpoint = checkpoints.first_from(delivered)?;
+        let there = if checkpoint.id == delivered { lag.upper_bound() } else { self.stream.length };
+        checkpoint.entries_missing(self.stream, there)
+    }
+
+    /// The first entry that the group was not given, where it is known.
+    fn first_after(
+        &self,
+        group: &GroupState,
+        lag: Lag,
+        answers: &GroupAnswers,
+        cached: Option<StreamId>,
+    ) -> Option<StreamId> {
+        if lag == Lag::Exactly(0) {
+            return None;
+        }
+        let first = self.stream.first_entry_id.filter(|first| *first > group.last_delivered_id);
+        let complete =
+            answers.counted.filter(|counted| counted.is_complete).and_then(|counted| counted.lowest);
+        first.or_else(|| answers.first_after.flatten()).or(complete).or(cached)
+    }
+
+    fn report(
+        &self,
+        group: &GroupState,
+        lag: Lag,
+        answers: &GroupAnswers,
+        after: GroupHistory,
+    ) -> GroupReport {
+        let oldest_pending = self.oldest_pending(group, answers);
+        GroupReport {
+            lag,
+            lag_age: match lag {
+                Lag::Exactly(0) => Some(Age::ZERO),
+                Lag::Exactly(_) | Lag::AtMost(_) => after.first_after.and_then(|id| self.age(id)),
+            },
+            oldest_pending,
+            oldest_pending_age: match oldest_pending {
+                Pending::None => Some(Age::ZERO),
+                Pending::Oldest(oldest) => self.age(oldest.id),
+                Pending::Unknown => None,
+            },
+            dangling: self.dangling(group, answers),
+            poison: self.poison(group, answers),
+            lost: Some(after.lost),
+            rewinds: after.rewinds,
+        }
+    }
+
+    /// Whether an entry of this ID can't be there any more. One that was deleted in the middle is not recognised.
+    fn is_gone(&self, id: StreamId) -> bool {
+        is_gone(self.stream, id)
+    }
+
+    /// The oldest pending entry that is still there: the age of one that is gone would grow for ever.
+    fn oldest_pending(&self, group: &GroupState, answers: &GroupAnswers) -> Pending {
+        match group.oldest_pending {
+            Pending::Oldest(_) if self.stream.length == 0 => Pending::None,
+            Pending::Oldest(head) if self.is_gone(head.id) => match answers.pending_from {
+                Some(Some(alive)) => Pending::Oldest(alive),
+                Some(None) => Pending::None,
+                None => Pending::Unknown,
+            },
+            head => head,
+        }
+    }
+
+    fn dangling(&self, group: &GroupState, answers: &GroupAnswers) -> Option<u64> {
+        match group.oldest_pending {
+            Pending::None => Some(0),
+            Pending::Unknown => None,
+            Pending::Oldest(_) if self.stream.length == 0 => Some(group.pending),
+            Pending::Oldest(head) if !self.is_gone(head.id) => Some(0),
+            Pending::Oldest(_) => {
+                let sample = answers.pending_sample.as_ref()?;
+                Some(count(sample, |entry| self.is_gone(entry.id)))
+            }
+        }
+    }
+
+    fn poison(&self, group: &GroupState, answers: &GroupAnswers) -> Option<u64> {
+        if group.pending == 0 {
+            return Some(0);
+        }
+        let sample = answers.pending_sample.as_ref()?;
+        Some(count(sample, |entry| entry.deliveries >= self.poison_from && !self.is_gone(entry.id)))
+    }
+}
+
+/// The lowest ID of a count that could not go all the way: another poll goes on from there.
+fn part_way(known: Option<Known>, answers: &GroupAnswers) -> Option<(StreamId, u64)> {
+    let (known, counted) = (known?, answers.counted?);
+    let lowest = counted.lowest.filter(|_| counted.up_to == known.id)?;
+    Some((lowest, known.entries_behind + counted.entries.checked_sub(1)?))
+}
+
+fn count(sample: &[OldestPending], is_so: impl Fn(&OldestPending) -> bool) -> u64 {
+    u64::try_from(sample.iter().filter(|entry| is_so(entry)).count()).unwrap_or(u64::MAX)
+}
+
+/// The head of the group's pending list, where it is known.
+pub(super) fn head(group: &GroupState) -> Option<OldestPending> {
+    match group.oldest_pending {
+        Pending::Oldest(head) => Some(head),
+        Pending::None | Pending::Unknown => None,
+    }
+}
+
+/// Whether no entry of this ID can be in the stream. One that was deleted in the middle is not recognised.
+pub(super) fn is_gone(stream: &StreamState, id: StreamId) -> bool {
+    stream.length == 0 || stream.first_entry_id.is_some_and(|first| id < first)
+}

@@ -1,0 +1,97 @@
+//! Every number beside the truth: random histories of a stream on a real server, each reading compared with what
+//! counting every entry tells.
+//!
+//! `STREAMWARDEN_TEST_CASES` and `STREAMWARDEN_TEST_SEED` make it longer and different by hand.
+
+mod oracle;
+mod story;
+
+use std::sync::{Arc, Mutex};
+
+use proptest::test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use streamwarden::{
+    config::{Config, Sources},
+    poll::Reader,
+    self_stats::SelfStats,
+};
+
+use crate::support::Redis;
+use oracle::Oracle;
+use story::{Story, play, stories};
+
+/// How often what was known.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) lags: u64,
+    pub(crate) known_lags: u64,
+    pub(crate) lag_ages: u64,
+    pub(crate) losses: u64,
+    pub(crate) exact_losses: u64,
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long to look is the caller's choice")]
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
+}
+
+fn config(redis: &Redis, entries: u64) -> Config {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let yaml = format!(
+        "redis: {{uri: '{}'}}\nlag_count: {{entries: {entries}}}\nstreams: [{{match: s, thresholds: {{deliveries: 2}}}}]",
+        redis.uri()
+    );
+    std::fs::write(file.path(), yaml).unwrap();
+    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+}
+
+/// Plays stories with so many entries to be counted a poll, and tells how often what was known.
+fn compare(entries: u64, cases: u64) -> Tally {
+    let redis = Redis::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (config, tally) = (config(&redis, entries), Mutex::new(Tally::default()));
+    let reader = Mutex::new(Reader::new(Arc::new(SelfStats::new())));
+    let connection = Mutex::new(redis.connect());
+    let run = |story: Story| -> Result<(), TestCaseError> {
+        let (mut reader, mut connection) = (reader.lock().unwrap(), connection.lock().unwrap());
+        redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
+        // Reading the empty server makes the reader forget the story before.
+        runtime.block_on(reader.read(&config, &[])).unwrap();
+        let poll = || runtime.block_on(reader.read(&config, &["s".into()])).unwrap();
+        play(&story, &mut Oracle::new(&mut connection, &mut tally.lock().unwrap()), poll)
+    };
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number("STREAMWARDEN_TEST_SEED", 7).to_le_bytes());
+    let runs = Runs {
+        cases: number("STREAMWARDEN_TEST_CASES", cases).try_into().unwrap(),
+        failure_persistence: None,
+        ..Runs::default()
+    };
+    let mut runner = TestRunner::new_with_rng(runs, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    match runner.run(&stories(), run) {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, story)) => panic!("{reason}\nin the story: {story:#?}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
+    let tally = tally.into_inner().unwrap();
+    eprintln!("counting {entries} entries a poll: {tally:?}");
+    tally
+}
+
+#[test]
+fn no_number_is_ever_wrong_with_enough_counting() {
+    let tally = compare(20_000, 700);
+    assert_eq!(tally.known_lags, tally.lags, "all lags can be counted here");
+    assert!(tally.exact_losses > 100, "{tally:?}");
+}
+
+#[test]
+fn no_number_is_ever_wrong_with_little_counting() {
+    let tally = compare(3, 700);
+    assert!(tally.known_lags > tally.lags / 2, "{tally:?}");
+}
+
+#[test]
+fn no_number_is_ever_wrong_without_counting() {
+    let tally = compare(0, 700);
+    assert!(tally.known_lags > tally.lags / 2 && tally.known_lags < tally.lags, "{tally:?}");
+}

@@ -1,0 +1,225 @@
+//! The truth, by counting every entry of the stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{prop_assert, prop_assert_eq, test_runner::TestCaseError};
+use redis::{Cmd, Connection, Value, cmd};
+use streamwarden::{
+    evaluate::{Age, GroupReport, Lag, PENDING_SAMPLE},
+    model::{Name, Pending, ServerTime, StreamId},
+    poll::Reading,
+};
+
+use super::{Tally, story::Place};
+
+/// What happened to a group since the last poll, and what the poll before said.
+#[derive(Debug, Clone, Copy, Default)]
+struct Watched {
+    /// Entries that were removed before the group had them, since the first poll that saw the group.
+    lost: u64,
+    /// The same at the last poll, and what was reported then.
+    lost_then: u64,
+    reported_then: u64,
+    /// Whether the losses since the last poll have to be known exactly.
+    is_exact: bool,
+    delivered: StreamId,
+    is_lag_known: bool,
+}
+
+pub(super) struct Oracle<'a> {
+    connection: &'a mut Connection,
+    tally: &'a mut Tally,
+    groups: BTreeMap<String, Watched>,
+}
+
+type Entries = Vec<(String, Vec<String>)>;
+
+fn id(text: &str) -> StreamId {
+    text.parse().expect("an ID of the server's")
+}
+
+impl<'a> Oracle<'a> {
+    pub(super) fn new(connection: &'a mut Connection, tally: &'a mut Tally) -> Self {
+        Self { connection, tally, groups: BTreeMap::new() }
+    }
+
+    /// Runs a command that may well be refused: a group that is not there, an option that the server lacks.
+    pub(super) fn run(&mut self, command: &Cmd) {
+        drop(command.query::<Value>(self.connection));
+    }
+
+    /// Runs a command that may remove entries, and notes who lost them.
+    pub(super) fn run_removing(&mut self, command: &Cmd) {
+        let (before, positions) = (self.ids(), self.positions());
+        self.run(command);
+        let after: BTreeSet<StreamId> = self.ids().into_iter().collect();
+        for removed in before.into_iter().filter(|entry| !after.contains(entry)) {
+            for (name, watched) in &mut self.groups {
+                if positions.get(name).is_some_and(|delivered| removed > *delivered) {
+                    watched.lost += 1;
+                }
+            }
+        }
+    }
+
+    fn range(&mut self, from: &str) -> Vec<StreamId> {
+        let entries: Entries =
+            cmd("XRANGE").arg("s").arg(from).arg("+").query(self.connection).unwrap_or_default();
+        entries.iter().map(|(entry, _)| id(entry)).collect()
+    }
+
+    fn ids(&mut self) -> Vec<StreamId> {
+        self.range("-")
+    }
+
+    fn positions(&mut self) -> BTreeMap<String, StreamId> {
+        let groups: Vec<BTreeMap<String, Value>> =
+            cmd("XINFO").arg("GROUPS").arg("s").query(self.connection).unwrap_or_default();
+        let text = |group: &BTreeMap<String, Value>, field: &str| -> String {
+            redis::from_redis_value(group[field].clone()).unwrap()
+        };
+        groups.iter().map(|group| (text(group, "name"), id(&text(group, "last-delivered-id")))).collect()
+    }
+
+    /// Every pending ID of a group, with its deliveries.
+    fn pending_with_deliveries(&mut self, group: &str) -> Vec<(StreamId, u64)> {
+        let rows: Vec<(String, String, u64, u64)> = cmd("XPENDING")
+            .arg("s")
+            .arg(group)
+            .arg("-")
+            .arg("+")
+            .arg(10_000)
+            .query(self.connection)
+            .unwrap_or_default();
+        rows.into_iter().map(|(entry, _, _, deliveries)| (id(&entry), deliveries)).collect()
+    }
+
+    pub(super) fn pending(&mut self, group: &str) -> Vec<StreamId> {
+        self.pending_with_deliveries(group).into_iter().map(|(entry, _)| entry).collect()
+    }
+
+    /// The ID at a place of the stream, as commands take it.
+    pub(super) fn id_at(&mut self, place: Place) -> String {
+        let ids = self.ids();
+        let entry = |share: u8| ids.get(ids.len() * usize::from(share) / 256).copied().unwrap_or_default();
+        match place {
+            Place::Beginning => "0".to_owned(),
+            Place::End => ids.last().map_or("0".to_owned(), ToString::to_string),
+            Place::Entry(share) => entry(share).to_string(),
+            Place::Before(share) => {
+                let StreamId { ms, seq } = entry(share);
+                let before = seq
+                    .checked_sub(1)
+                    .map_or(StreamId::new(ms.saturating_sub(1), 9), |seq| StreamId::new(ms, seq));
+                before.to_string()
+            }
+        }
+    }
+
+    /// An ID behind the last one.
+    pub(super) fn own_id(&mut self, ahead: u64) -> StreamId {
+        let last = self.ids().last().copied().unwrap_or_default();
+        StreamId::new(last.ms + ahead, 0)
+    }
+
+    /// Compares a reading with the truth. Nothing happens meanwhile.
+    pub(super) fn compare(&mut self, reading: &Reading) -> Result<(), TestCaseError> {
+        let report = reading.report.streams.get(&Name::from("s"));
+        let positions = self.positions();
+        let reported = report.map_or(0, |report| report.groups.len());
+        prop_assert_eq!(reported, positions.len(), "groups");
+        self.groups.retain(|name, _| positions.contains_key(name));
+        let (ids, time) = (self.ids(), *reading.snapshot.time.as_ref().expect("TIME is allowed"));
+        for (name, delivered) in positions {
+            let group = &report.expect("checked above").groups[&Name::from(name.as_str())];
+            self.compare_lag(group, &ids, delivered, time)?;
+            self.compare_pending(group, &name, &ids, time)?;
+            self.compare_losses(group, name, delivered)?;
+        }
+        Ok(())
+    }
+
+    fn compare_lag(
+        &mut self,
+        group: &GroupReport,
+        ids: &[StreamId],
+        delivered: StreamId,
+        time: ServerTime,
+    ) -> Result<(), TestCaseError> {
+        let ahead: Vec<&StreamId> = ids.iter().filter(|entry| **entry > delivered).collect();
+        let lag = u64::try_from(ahead.len()).unwrap();
+        self.tally.lags += 1;
+        if let Lag::Exactly(known) = group.lag {
+            self.tally.known_lags += 1;
+            prop_assert_eq!(known, lag, "lag");
+        }
+        prop_assert!(group.lag.upper_bound() >= lag, "{:?} is no bound of {}", group.lag, lag);
+        let age = ahead.first().map_or(Some(Age::ZERO), |first| Age::of(**first, time));
+        if group.lag_age.is_some() || group.lag.known() == Some(0) {
+            self.tally.lag_ages += 1;
+            prop_assert_eq!(group.lag_age, age, "age of the oldest entry not delivered");
+        }
+        Ok(())
+    }
+
+    fn compare_pending(
+        &mut self,
+        group: &GroupReport,
+        name: &str,
+        ids: &[StreamId],
+        time: ServerTime,
+    ) -> Result<(), TestCaseError> {
+        let pending = self.pending_with_deliveries(name);
+        let is_gone = |entry: &StreamId| ids.first().is_none_or(|first| entry < first);
+        let oldest = pending.iter().find(|(entry, _)| !is_gone(entry));
+        match (group.oldest_pending, oldest) {
+            (Pending::None, None) => prop_assert_eq!(group.oldest_pending_age, Some(Age::ZERO)),
+            (Pending::Oldest(told), Some((entry, deliveries))) => {
+                prop_assert_eq!((told.id, told.deliveries), (*entry, *deliveries));
+                prop_assert_eq!(group.oldest_pending_age, Age::of(*entry, time));
+            }
+            (told, truth) => prop_assert!(false, "oldest pending {told:?}, in truth {truth:?}"),
+        }
+        let sample = || pending.iter().take(usize::try_from(PENDING_SAMPLE).unwrap());
+        let gone = sample().filter(|(entry, _)| is_gone(entry)).count();
+        prop_assert_eq!(group.dangling, Some(u64::try_from(gone).unwrap()), "dangling");
+        if let Some(poison) = group.poison {
+            let truth = sample().filter(|(entry, deliveries)| *deliveries >= 2 && !is_gone(entry)).count();
+            prop_assert_eq!(poison, u64::try_from(truth).unwrap(), "poison");
+        }
+        Ok(())
+    }
+
+    fn compare_losses(
+        &mut self,
+        group: &GroupReport,
+        name: String,
+        delivered: StreamId,
+    ) -> Result<(), TestCaseError> {
+        let is_lag_known = group.lag.known().is_some();
+        let mut now = Watched { delivered, is_lag_known, ..Watched::default() };
+        now.reported_then = self.groups.get(&name).map_or(0, |before| before.reported_then);
+        if let Some(before) = self.groups.get(&name)
+            && delivered >= before.delivered
+        {
+            now.lost = before.lost;
+            if let Some(reported) = group.lost {
+                self.tally.losses += 1;
+                let (truth, told) =
+                    (now.lost - before.lost_then, reported.wrapping_sub(before.reported_then));
+                prop_assert!(told <= truth, "{} lost since the last poll, in truth {}", told, truth);
+                let has_to_know =
+                    delivered == before.delivered && before.is_lag_known && is_lag_known && before.is_exact;
+                if truth == 0 || has_to_know {
+                    self.tally.exact_losses += 1;
+                    prop_assert_eq!(told, truth, "lost since the last poll, the group standing still");
+                }
+            }
+        }
+        now.lost_then = now.lost;
+        now.reported_then = group.lost.unwrap_or(now.reported_then);
+        now.is_exact = group.lost.is_some();
+        self.groups.insert(name, now);
+        Ok(())
+    }
+}
