@@ -6,6 +6,7 @@ mod families;
 mod landing;
 mod number;
 mod pages;
+mod redis_exporter;
 mod rows;
 
 pub use bound::SeriesCount;
@@ -14,4 +15,5 @@ pub use families::{FAMILIES, Family, Kind, help};
 pub use landing::landing_page;
 pub use number::Number;
 pub use pages::{Demand, Encoding, Pages};
+pub use redis_exporter::REDIS_EXPORTER_FAMILIES;
 pub use rows::{ConsumerRow, GroupRow, StreamRow};

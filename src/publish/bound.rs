@@ -1,7 +1,7 @@
 //! The cap on series: what is left out when there are more, and in which order.
 
 use super::{
-    families::{FAMILIES, Source},
+    families::{Family, Source},
     rows::Rows,
 };
 
@@ -16,7 +16,14 @@ pub struct SeriesCount {
 
 /// Leaves out whole rows until the series of the rest fit under `limit`: consumers first, then groups, then
 /// streams, the last names first.
-pub(super) fn bound(rows: &mut Rows<'_>, limit: usize) -> SeriesCount {
+pub(super) fn bound(
+    rows: &mut Rows<'_>,
+    families: impl Iterator<Item = &'static Family> + Clone,
+    limit: usize,
+) -> SeriesCount {
+    let series = |has_sample: &dyn Fn(Source) -> bool| {
+        families.clone().filter(|family| has_sample(family.source)).count()
+    };
     let mut count = SeriesCount::default();
     let mut keep = |series: usize| {
         // Once a row was left out, no later one is shown: what is seen must not depend on what happens to fit.
@@ -25,20 +32,16 @@ pub(super) fn bound(rows: &mut Rows<'_>, limit: usize) -> SeriesCount {
         fits
     };
     rows.streams.retain(|row| {
-        keep(series(|source| match source {
+        keep(series(&|source| match source {
             Source::Stream(value) => value(row).is_some(),
             Source::StreamReason(reason) => reason(row).is_some(),
             Source::Own(_) | Source::Server | Source::Group(_) | Source::Consumer(_) => false,
         }))
     });
     rows.groups
-        .retain(|row| keep(series(|source| matches!(source, Source::Group(value) if value(row).is_some()))));
+        .retain(|row| keep(series(&|source| matches!(source, Source::Group(value) if value(row).is_some()))));
     rows.consumers.retain(|row| {
-        keep(series(|source| matches!(source, Source::Consumer(value) if value(row).is_some())))
+        keep(series(&|source| matches!(source, Source::Consumer(value) if value(row).is_some())))
     });
     count
-}
-
-fn series(has_sample: impl Fn(Source) -> bool) -> usize {
-    FAMILIES.iter().filter(|family| has_sample(family.source)).count()
 }

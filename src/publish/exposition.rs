@@ -8,7 +8,7 @@ use std::{
 use prometheus::proto;
 
 use super::{
-    families::{FAMILIES, Family, Kind, SERVER_LABELS, Source},
+    families::{Family, Kind, SERVER_LABELS, Source},
     number::Number,
     rows::Rows,
 };
@@ -42,13 +42,14 @@ impl Format {
 /// # Errors
 /// Those of `out`.
 pub(super) fn render(
+    families: impl Iterator<Item = &'static Family>,
     rows: &Rows<'_>,
     own: &[proto::MetricFamily],
     format: Format,
     out: &mut impl io::Write,
 ) -> io::Result<()> {
     let mut page = Page { out, format, text: String::with_capacity(CHUNK_BYTES * 2), header_due: None };
-    for family in FAMILIES {
+    for family in families {
         page.header_due = Some(family);
         page.family(family, rows, own)?;
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::*;
+use super::{super::families::served, *};
 use crate::{
     config::{Config, Sources},
     evaluate::{History, Report},
@@ -107,7 +107,14 @@ fn page(format: Format) -> String {
     polls.inc();
     registry.register(Box::new(polls)).unwrap();
     let mut page = Vec::new();
-    render(&Rows::new(&config, &snapshot, &report), &registry.gather(), format, &mut page).unwrap();
+    render(
+        served(&config.exposition),
+        &Rows::new(&config, &snapshot, &report),
+        &registry.gather(),
+        format,
+        &mut page,
+    )
+    .unwrap();
     String::from_utf8(page).unwrap()
 }
 
@@ -140,7 +147,8 @@ fn a_page_larger_than_a_chunk_is_whole() {
         .extend((0..2_000).map(|number| (format!("stream-{number}").as_str().into(), state.clone())));
     let report = evaluate(&snapshot, &config);
     let mut page = Vec::new();
-    render(&Rows::new(&config, &snapshot, &report), &[], Format::Text, &mut page).unwrap();
+    render(served(&config.exposition), &Rows::new(&config, &snapshot, &report), &[], Format::Text, &mut page)
+        .unwrap();
     let page = String::from_utf8(page).unwrap();
     let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
     assert_eq!(lengths, 2_002);

@@ -3,11 +3,12 @@
 //! README's list is tested against it.
 
 use super::{
+    REDIS_EXPORTER_FAMILIES,
     number::Number::{self, Count, Seconds},
     rows::{ConsumerRow, GroupRow, StreamRow},
 };
 use crate::{
-    config::{StreamRetention, Thresholds},
+    config::{Exposition, StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
     model::{GroupState, OldestPending, Pending, StreamId},
 };
@@ -80,6 +81,12 @@ impl Family {
     }
 }
 
+/// The families that this configuration serves, in the order of the page.
+pub(super) fn served(exposition: &Exposition) -> impl Iterator<Item = &'static Family> + Clone + use<> {
+    let more = if exposition.redis_exporter_names { REDIS_EXPORTER_FAMILIES } else { &[] };
+    FAMILIES.iter().chain(more)
+}
+
 /// The help text of a family. The name must be in the table.
 #[must_use]
 pub fn help(name: &str) -> &'static str {
@@ -90,7 +97,7 @@ pub fn help(name: &str) -> &'static str {
         .expect("the table has the family")
 }
 
-const fn family(name: &'static str, kind: Kind, source: Source, help: &'static str) -> Family {
+pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help: &'static str) -> Family {
     Family { name, kind, help, source }
 }
 
@@ -241,7 +248,7 @@ pub const FAMILIES: &[Family] = &[
         "The sidecar's virtual memory."),
 ];
 
-fn count(size: usize) -> Number {
+pub(super) fn count(size: usize) -> Number {
     Count(u64::try_from(size).unwrap_or(u64::MAX))
 }
 
@@ -249,7 +256,7 @@ fn seconds(age: Option<Age>) -> Option<Number> {
     age.map(|Age(duration)| Seconds(duration))
 }
 
-fn id_ms(id: Option<StreamId>) -> Option<Number> {
+pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {
     id.map(|id| Count(id.ms))
 }
 

@@ -15,6 +15,7 @@ use prometheus::proto::MetricFamily;
 use super::{
     bound::{SeriesCount, bound},
     exposition::{Format, render},
+    families::served,
     rows::Rows,
 };
 use crate::{config::Config, poll::Reading};
@@ -74,7 +75,7 @@ impl Pages {
         for (made, (variant, asked)) in pages.made.iter().zip(VARIANTS.into_iter().zip(&pages.demand.0)) {
             let asked = asked.load(Ordering::Relaxed);
             if asked > 0 && asked + FORGOTTEN_AFTER >= number {
-                made.get_or_init(|| make(&rows, &own, variant));
+                made.get_or_init(|| make(&pages.config, &rows, &own, variant));
             }
         }
         drop(rows);
@@ -91,7 +92,9 @@ impl Pages {
             return Bytes::new();
         };
         asked.store(self.number, Ordering::Relaxed);
-        let page = || make(&rows(&self.config, self.reading.as_deref()).0, &self.own, (format, encoding));
+        let page = || {
+            make(&self.config, &rows(&self.config, self.reading.as_deref()).0, &self.own, (format, encoding))
+        };
         made.get_or_init(page).clone()
     }
 }
@@ -99,17 +102,18 @@ impl Pages {
 fn rows<'a>(config: &'a Config, reading: Option<&'a Reading>) -> (Rows<'a>, SeriesCount) {
     let mut rows =
         reading.map(|reading| Rows::new(config, &reading.snapshot, &reading.report)).unwrap_or_default();
-    let count = bound(&mut rows, config.limits.series);
+    let count = bound(&mut rows, served(&config.exposition), config.limits.series);
     (rows, count)
 }
 
-fn make(rows: &Rows<'_>, own: &[MetricFamily], (format, encoding): Variant) -> Bytes {
+fn make(config: &Config, rows: &Rows<'_>, own: &[MetricFamily], (format, encoding): Variant) -> Bytes {
+    let families = served(&config.exposition);
     let page = match encoding {
         Encoding::Identity => {
             let mut page = Vec::new();
-            render(rows, own, format, &mut page).map(|()| page)
+            render(families, rows, own, format, &mut page).map(|()| page)
         }
-        Encoding::Gzip => gzip(|encoder| render(rows, own, format, encoder)),
+        Encoding::Gzip => gzip(|encoder| render(families, rows, own, format, encoder)),
     };
     page.expect("a Vec takes any bytes").into()
 }

@@ -1,6 +1,6 @@
 //! What the page shows of streams, groups and consumers.
 
-use crate::support::{Redis, Sidecar};
+use crate::support::{Page, Redis, Sidecar};
 
 #[test]
 fn a_stream_is_shown_with_its_groups_and_consumers() {
@@ -264,4 +264,137 @@ fn another_database_is_watched_under_its_own_label() {
     let sidecar = Sidecar::with_config(&redis.uri().replace("/0", "/3"), "");
     let page = sidecar.wait("the stream", |page| page.count("streamwarden_stream_length") == 1);
     assert_eq!(page.get("streamwarden_stream_length", &[("db", "db3"), ("stream", "in-three")]), Some(1.0));
+}
+
+#[test]
+fn a_backlog_that_nobody_reads_grows_older_and_one_that_is_read_is_of_age_zero() {
+    let redis = Redis::start();
+    redis.add("s", 10);
+    redis.run::<()>("XGROUP CREATE s stopped 0");
+    redis.run::<()>("XGROUP CREATE s done 0");
+    redis.read("s", "stopped", "c", 4);
+    redis.read("s", "done", "c", 100);
+    let sidecar = Sidecar::start(&redis);
+    let age = |page: &Page| page.group("lag_seconds", "s", "stopped");
+    let mut last = age(&sidecar.wait("the age", |page| age(page).is_some())).unwrap();
+    for _ in 0..5 {
+        let page = sidecar.next_poll();
+        let now = age(&page).unwrap();
+        assert!(now > last, "{now} after {last}");
+        last = now;
+        assert_eq!(page.group("lag_seconds", "s", "done"), Some(0.0));
+        assert_eq!(page.group("lag", "s", "done"), Some(0.0));
+        assert_eq!(page.group("lag", "s", "stopped"), Some(6.0));
+    }
+    redis.read("s", "stopped", "c", 100);
+    sidecar.wait("the backlog to be read", |page| age(page) == Some(0.0));
+}
+
+#[test]
+fn entries_trimmed_before_a_group_had_them_are_lost_and_counted_once() {
+    let redis = Redis::start();
+    redis.add("s", 20);
+    redis.run::<()>("XGROUP CREATE s slow 0");
+    redis.run::<()>("XGROUP CREATE s fast 0");
+    redis.read("s", "slow", "c", 5);
+    redis.read("s", "fast", "c", 100);
+    let sidecar = Sidecar::start(&redis);
+    let lost = |page: &Page, group: &str| page.group("entries_lost_total", "s", group);
+    let page = sidecar.wait("the groups", |page| lost(page, "slow").is_some());
+    assert_eq!((lost(&page, "slow"), lost(&page, "fast")), (Some(0.0), Some(0.0)));
+
+    redis.run::<u64>("XTRIM s MAXLEN = 8");
+    let page = sidecar.wait("the loss", |page| lost(page, "slow") == Some(7.0));
+    assert_eq!(lost(&page, "fast"), Some(0.0));
+    assert_eq!(page.group("lag", "s", "slow"), Some(8.0), "Redis before 8.0 says 15");
+    redis.add("s", 3);
+    let page = sidecar.next_poll();
+    assert_eq!((lost(&page, "slow"), page.group("lag", "s", "slow")), (Some(7.0), Some(11.0)));
+
+    // Deleted and made anew, nothing more is lost.
+    redis.run::<u64>("DEL s");
+    redis.add("s", 2);
+    redis.run::<()>("XGROUP CREATE s slow 0");
+    let page = sidecar.wait("the new stream", |page| page.group("lag", "s", "slow") == Some(2.0));
+    assert!(lost(&page, "slow").unwrap() <= 7.0);
+    assert_eq!(page.stream("recreations_total", "s"), Some(1.0));
+}
+
+#[test]
+fn pending_entries_that_are_gone_are_told_apart_from_those_that_wait() {
+    let redis = Redis::start();
+    redis.add("s", 10);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 6);
+    redis.run::<u64>("XTRIM s MAXLEN = 6");
+    let sidecar = Sidecar::start(&redis);
+    let page =
+        sidecar.wait("the dangling entries", |page| page.group("dangling_pending", "s", "g") == Some(4.0));
+    assert_eq!(page.group("pending", "s", "g"), Some(6.0));
+    assert!(page.group("oldest_pending_age_seconds", "s", "g").unwrap() < 60.0);
+    redis.run::<u64>("XTRIM s MAXLEN = 0");
+    let page = sidecar.wait("all to be gone", |page| page.group("dangling_pending", "s", "g") == Some(6.0));
+    assert_eq!(page.group("oldest_pending_age_seconds", "s", "g"), Some(0.0));
+}
+
+#[test]
+fn entries_that_are_delivered_again_and_again_are_poison() {
+    let redis = Redis::start();
+    redis.add("s", 5);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 5);
+    let ids: Vec<(String, Vec<String>)> = redis.run("XRANGE s - +");
+    for _ in 0..3 {
+        let _claimed: redis::Value = redis.run(&format!("XCLAIM s g c 0 {} {}", ids[1].0, ids[3].0));
+    }
+    let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: s, thresholds: {deliveries: 4}}]");
+    sidecar.wait("the poison", |page| page.group("poison_entries", "s", "g") == Some(2.0));
+    redis.run::<u64>(&format!("XACK s g {}", ids[1].0));
+    sidecar.wait("less poison", |page| page.group("poison_entries", "s", "g") == Some(1.0));
+}
+
+#[test]
+fn a_consumer_that_is_silent_with_pending_entries_is_stuck() {
+    let redis = Redis::start();
+    redis.add("s", 5);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "dead", 2);
+    redis.read("s", "g", "alive", 2);
+    let sidecar = Sidecar::with_config(&redis.uri(), "consumers: {stuck_after: 1s}");
+    let page = sidecar.wait("the group", |page| page.group("stuck_consumers", "s", "g").is_some());
+    assert_eq!(page.group("consumers", "s", "g"), Some(2.0));
+    sidecar.wait("both to be stuck", |page| page.group("stuck_consumers", "s", "g") == Some(2.0));
+    let ids: Vec<(String, Vec<String>)> = redis.run("XRANGE s - +");
+    redis.run::<u64>(&format!("XACK s g {} {}", ids[2].0, ids[3].0));
+    sidecar.wait("one to have nothing pending", |page| page.group("stuck_consumers", "s", "g") == Some(1.0));
+}
+
+#[test]
+fn a_group_that_is_set_back_is_counted() {
+    let redis = Redis::start();
+    redis.add("s", 5);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 3);
+    let sidecar = Sidecar::start(&redis);
+    sidecar.wait("the group", |page| page.group("rewinds_total", "s", "g") == Some(0.0));
+    redis.run::<()>("XGROUP SETID s g 0");
+    let page = sidecar.wait("the rewind", |page| page.group("rewinds_total", "s", "g") == Some(1.0));
+    assert_eq!(page.group("lag", "s", "g"), Some(5.0));
+}
+
+#[test]
+fn redis_exporters_names_are_served_on_request() {
+    let redis = Redis::start();
+    redis.add("s", 4);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 1);
+    let without = Sidecar::start(&redis).wait("the stream", |page| page.stream("length", "s") == Some(4.0));
+    assert_eq!(without.count("redis_stream"), 0);
+    let sidecar = Sidecar::with_config(&redis.uri(), "exposition: {redis_exporter_names: true}");
+    let page = sidecar.wait("the stream", |page| page.stream("length", "s") == Some(4.0));
+    assert_eq!(page.get("redis_stream_length", &[("db", "db0"), ("stream", "s")]), Some(4.0));
+    let labels = [("db", "db0"), ("stream", "s"), ("group", "g")];
+    assert_eq!(page.get("redis_stream_group_lag", &labels), Some(3.0));
+    assert_eq!(page.get("redis_stream_group_messages_pending", &labels), Some(1.0));
+    assert_eq!(page.get("redis_stream_group_consumer_messages_pending", &[("consumer", "c")]), Some(1.0));
 }
