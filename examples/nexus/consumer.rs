@@ -1,0 +1,153 @@
+//! A consumer: reads entries as one of its group, handles them, and acknowledges those whose handling succeeded.
+//! It can be told to go wrong in the ways that consumers do.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use redis::{RedisError, RedisResult, cmd};
+
+use crate::{
+    events::{Fields, decode},
+    link::Link,
+    shutdown::Shutdown,
+    topic::Topic,
+    totals::Totals,
+};
+
+const BATCH: u32 = 10;
+const BLOCK_MILLISECONDS: u32 = 1_000;
+/// How soon a consumer that no longer reads notices that its connection was lost.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// An entry's ID and its fields. A pending entry that was trimmed from its stream has none.
+type Entry = (String, Option<Fields>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Stays connected, and reads no more.
+    Stop,
+    /// Vanishes with a batch that it has read and not acknowledged.
+    Crash,
+}
+
+pub(crate) struct Consumer {
+    pub(crate) topic: Topic,
+    pub(crate) name: String,
+    pub(crate) link: Link,
+    /// The share of entries whose handling fails.
+    pub(crate) failures: f64,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) fault_after: Duration,
+    pub(crate) started: Instant,
+    pub(crate) totals: Arc<Totals>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Consumer {
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        while let Err(error) = self.consume().await {
+            if is_group_missing(&error) {
+                continue;
+            }
+            tokio::select! {
+                () = self.shutdown.requested() => return Ok(()),
+                recovered = self.link.recover(error) => {
+                    let (name, stream) = (&self.name, self.topic.stream());
+                    recovered.map_err(|error| anyhow!("{name} cannot consume {stream}: {error}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads to the end: the program's, or this consumer's own.
+    async fn consume(&mut self) -> RedisResult<()> {
+        self.create_group().await?;
+        // What this consumer was given earlier and did not acknowledge comes first, then what is new to its group.
+        let mut after = "0".to_owned();
+        while !self.shutdown.is_requested() {
+            let fault = self.fault.filter(|_| self.started.elapsed() >= self.fault_after);
+            if fault == Some(Fault::Stop) {
+                return self.idle().await;
+            }
+            let entries = self.read(&after).await?;
+            if fault == Some(Fault::Crash) && !entries.is_empty() {
+                return Ok(());
+            }
+            match entries.last() {
+                None => after = ">".to_owned(),
+                Some((id, _)) if after != ">" => after.clone_from(id),
+                Some(_) => {}
+            }
+            self.process(&entries).await?;
+        }
+        Ok(())
+    }
+
+    async fn create_group(&mut self) -> RedisResult<()> {
+        let (stream, group) = (self.topic.stream(), self.topic.group());
+        let command = cmd("XGROUP").arg("CREATE").arg(stream).arg(group).arg("0").arg("MKSTREAM").take();
+        match self.link.query(&command).await {
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            created => created,
+        }
+    }
+
+    async fn read(&mut self, after: &str) -> RedisResult<Vec<Entry>> {
+        let command = cmd("XREADGROUP")
+            .arg("GROUP")
+            .arg(self.topic.group())
+            .arg(&self.name)
+            .arg("COUNT")
+            .arg(BATCH)
+            .arg("BLOCK")
+            .arg(BLOCK_MILLISECONDS)
+            .arg("STREAMS")
+            .arg(self.topic.stream())
+            .arg(after)
+            .take();
+        let streams: Option<Vec<(String, Vec<Entry>)>> = self.link.query(&command).await?;
+        Ok(streams.into_iter().flatten().flat_map(|(_stream, entries)| entries).collect())
+    }
+
+    async fn process(&mut self, entries: &[Entry]) -> RedisResult<()> {
+        let handled: Vec<&str> = entries
+            .iter()
+            .filter(|(_, fields)| self.handle(fields.as_ref()))
+            .map(|(id, _)| id.as_str())
+            .collect();
+        if !handled.is_empty() {
+            let command = cmd("XACK").arg(self.topic.stream()).arg(self.topic.group()).arg(&handled).take();
+            self.totals.acknowledged(self.link.query(&command).await?);
+        }
+        Ok(())
+    }
+
+    /// Whether the entry is done with. An application would do its work here.
+    fn handle(&self, fields: Option<&Fields>) -> bool {
+        // Of a trimmed entry nothing is left to be done.
+        let Some(fields) = fields else { return true };
+        let succeeded = decode(fields).is_ok() && fastrand::f64() >= self.failures;
+        if !succeeded {
+            self.totals.failed();
+        }
+        succeeded
+    }
+
+    async fn idle(&mut self) -> RedisResult<()> {
+        loop {
+            tokio::select! {
+                () = self.shutdown.requested() => return Ok(()),
+                () = tokio::time::sleep(PING_INTERVAL) => self.link.query::<()>(&cmd("PING")).await?,
+            }
+        }
+    }
+}
+
+/// Someone destroyed the group, or deleted its stream, perhaps while this consumer was blocked on it.
+fn is_group_missing(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
+}

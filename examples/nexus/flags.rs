@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum, builder::PossibleValue};
+
+use crate::{consumer::Fault, topic::Topic};
+
+pub(crate) const DEFAULT_URI: &str = "redis://127.0.0.1:6379";
+
+/// Publishes and consumes domain events over Redis Streams
+#[derive(Parser)]
+#[command(name = "nexus", after_help = format!("Environment:\n  REDIS_URI  Address of Redis [default: {DEFAULT_URI}]"))]
+pub(crate) struct Flags {
+    /// Events published a second, over all streams; 0 publishes nothing
+    #[arg(long, value_name = "EVENTS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub(crate) rate: u32,
+
+    /// Consumers in each group; 0 consumes nothing
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    pub(crate) consumers: u16,
+
+    /// Share of entries whose handling fails, from 0 to 1: they are not acknowledged and stay pending
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub(crate) failures: f64,
+
+    /// The group's consumers stop reading, but stay connected (repeatable)
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) stop: Vec<Topic>,
+
+    /// The group's consumers vanish with entries that they read and did not acknowledge (repeatable)
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) crash: Vec<Topic>,
+
+    /// How long after the start --stop and --crash happen
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) after: Duration,
+
+    /// Ends by itself after this long
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Trims each stream to about this many entries as it publishes
+    #[arg(long, value_name = "ENTRIES")]
+    pub(crate) max_length: Option<u64>,
+}
+
+impl Flags {
+    pub(crate) fn fault(&self, topic: Topic) -> Option<Fault> {
+        if self.stop.contains(&topic) {
+            Some(Fault::Stop)
+        } else if self.crash.contains(&topic) {
+            Some(Fault::Crash)
+        } else {
+            None
+        }
+    }
+}
+
+/// On the command line, a topic goes by the name of its group.
+impl ValueEnum for Topic {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.group()))
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("not a number from 0 to 1".to_owned()),
+    }
+}

@@ -1,0 +1,172 @@
+//! Nexus: an application that publishes and consumes domain events over Redis Streams, in small.
+//!
+//! It is what Streamwarden watches in its demonstration and tests, and shows the pattern at its simplest: a stream
+//! for each kind of aggregate, a group of consumers for each stream, and every entry acknowledged once handled.
+#![allow(clippy::print_stderr, reason = "standard error is where a command tells how it fares")]
+
+mod consumer;
+mod events;
+mod flags;
+mod link;
+mod publisher;
+mod shutdown;
+mod topic;
+mod totals;
+
+use std::{
+    env::VarError,
+    future::pending,
+    io,
+    num::NonZeroU32,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::{interval, sleep, timeout},
+};
+
+use crate::{
+    consumer::Consumer,
+    flags::{DEFAULT_URI, Flags},
+    link::{Link, Server},
+    publisher::Publisher,
+    shutdown::Shutdown,
+    topic::Topic,
+    totals::Totals,
+};
+
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+/// Longer than a consumer's read blocks.
+const GRACE: Duration = Duration::from_secs(2);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if let Some(topic) = flags.stop.iter().find(|topic| flags.crash.contains(topic)) {
+        misused(ErrorKind::ArgumentConflict, format!("{} can either stop or crash, not both", topic.group()));
+    }
+    let server = server().unwrap_or_else(|error| misused(ErrorKind::ValueValidation, format!("{error:#}")));
+    let totals = Arc::new(Totals::default());
+    let result = run(&flags, server, &totals).await;
+    eprintln!("nexus: {totals}");
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nexus: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn misused(kind: ErrorKind, message: String) -> ! {
+    Flags::command().error(kind, message).exit()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the address may hold a password, and flags are for all to see"
+)]
+fn server() -> anyhow::Result<Server> {
+    let uri = match std::env::var("REDIS_URI") {
+        Ok(uri) => uri,
+        Err(VarError::NotPresent) => DEFAULT_URI.to_owned(),
+        Err(VarError::NotUnicode(_)) => bail!("REDIS_URI: not Unicode"),
+    };
+    Server::new(&uri).context("REDIS_URI")
+}
+
+/// Runs until a signal, the end of its time, or a failure that no waiting helps.
+async fn run(flags: &Flags, server: Server, totals: &Arc<Totals>) -> anyhow::Result<()> {
+    let (end, shutdown) = Shutdown::channel();
+    let mut tasks = start(flags, &Arc::new(server), totals, &shutdown);
+    tokio::select! {
+        result = finish(&mut tasks) => return result,
+        result = ending(flags.duration) => result?,
+        () = report(totals) => {}
+    }
+    end.send_replace(true);
+    match timeout(GRACE, finish(&mut tasks)).await {
+        Ok(result) => result,
+        Err(_elapsed) => Ok(()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the example has no clock of its own to ask")]
+fn start(
+    flags: &Flags,
+    server: &Arc<Server>,
+    totals: &Arc<Totals>,
+    shutdown: &Shutdown,
+) -> JoinSet<anyhow::Result<()>> {
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for topic in Topic::ALL {
+        for number in 1..=flags.consumers {
+            let consumer = Consumer {
+                topic,
+                name: format!("{}-{number}", topic.name()),
+                link: Link::new(Arc::clone(server)),
+                failures: flags.failures,
+                fault: flags.fault(topic),
+                fault_after: flags.after,
+                started,
+                totals: Arc::clone(totals),
+                shutdown: shutdown.clone(),
+            };
+            tasks.spawn(consumer.run());
+        }
+    }
+    if let Some(rate) = NonZeroU32::new(flags.rate) {
+        let publisher = Publisher {
+            link: Link::new(Arc::clone(server)),
+            rate,
+            max_length: flags.max_length,
+            totals: Arc::clone(totals),
+            shutdown: shutdown.clone(),
+        };
+        tasks.spawn(publisher.run());
+    }
+    tasks
+}
+
+/// Waits for all tasks, or for the first that fails.
+async fn finish(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    Ok(())
+}
+
+/// Waits for a signal, or for the program's time to be up.
+async fn ending(duration: Option<Duration>) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let time_is_up = async {
+        match duration {
+            Some(duration) => sleep(duration).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        _received = interrupt.recv() => {}
+        _received = terminate.recv() => {}
+        () = time_is_up => {}
+    }
+    Ok(())
+}
+
+async fn report(totals: &Totals) {
+    let mut ticks = interval(REPORT_INTERVAL);
+    // The first tick is at once.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        eprintln!("nexus: {totals}");
+    }
+}
