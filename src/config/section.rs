@@ -3,6 +3,11 @@
 //! serde would stop at the first. The known keys are simply those that were asked for, so a key that nobody asked
 //! for is unknown, and the nearest known one is the likely intention.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each getter takes one kind of value and refuses all others"
+)]
+
 use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::{Map, Value};

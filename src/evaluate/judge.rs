@@ -144,7 +144,7 @@ impl Judge<'_> {
                 Some(None) => Pending::None,
                 None => Pending::Unknown,
             },
-            head => head,
+            head @ (Pending::None | Pending::Oldest(_) | Pending::Unknown) => head,
         }
     }
 

@@ -115,6 +115,12 @@ impl Failure {
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
+
+    /// Whether it says that there is no such stream: no such key, or one of another type.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(self.reason, Reason::NoKey | Reason::WrongType)
+    }
 }
 
 impl fmt::Display for Failure {

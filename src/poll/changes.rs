@@ -60,7 +60,9 @@ impl StreamFailures {
         for (stream, failure) in
             snapshot.streams.iter().filter_map(|(name, state)| Some((name, state.as_ref().err()?)))
         {
-            stats.stream_failed(failure);
+            if failure.reason != Reason::NoKey {
+                stats.stream_failed(failure);
+            }
             let reason = failure.reason;
             if self.known.get(stream) != Some(&reason) {
                 new += 1;

@@ -106,7 +106,7 @@ pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help:
 pub const FAMILIES: &[Family] = &[
     family("streamwarden_stream_present", Gauge, Stream(|row| row.present().map(Into::into)),
         "1 for a stream that is there, 0 for one that the configuration names and that is absent or of another type."),
-    family("streamwarden_stream_unreadable", Gauge, StreamReason(|row| row.state.as_ref().err().map(|failure| failure.reason.as_str())),
+    family("streamwarden_stream_unreadable", Gauge, StreamReason(|row| row.unreadable()),
         "1 for a stream that the last poll could not read, with the reason; its other series are left out."),
     family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.read()?.length))),
         "Entries in the stream."),

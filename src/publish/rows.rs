@@ -28,11 +28,15 @@ impl StreamRow<'_> {
     pub(super) fn present(&self) -> Option<bool> {
         match self.state {
             Ok(_) => Some(true),
-            Err(failure) => match failure.reason {
-                Reason::NoKey | Reason::WrongType if self.is_named => Some(false),
-                _ => None,
-            },
+            Err(failure) if self.is_named && failure.is_absence() => Some(false),
+            Err(_) => None,
         }
+    }
+
+    /// Why the stream could not be read; that it is not there is told by its presence.
+    pub(super) fn unreadable(&self) -> Option<&'static str> {
+        let failure = self.state.as_ref().err().filter(|failure| failure.reason != Reason::NoKey)?;
+        Some(failure.reason.as_str())
     }
 }
 
@@ -91,8 +95,7 @@ impl<'a> Rows<'a> {
         rule: Option<&'a StreamRule>,
     ) {
         // Of a stream that could not be read it is not known which groups it has.
-        let is_known =
-            matches!(state, Ok(_)) || matches!(state, Err(failure) if failure.reason == Reason::NoKey);
+        let is_known = state.as_ref().map_or_else(Failure::is_absence, |_| true);
         let expected = rule.map_or(&[][..], |rule| &rule.groups);
         let present = state.iter().flat_map(|state| &state.groups);
         let missing = expected

@@ -1,6 +1,11 @@
 //! From the client library's errors to the closed set of reasons.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's kinds may grow, and an unknown one is Other"
+)]
+
+use redis::{ErrorKind, RedisError};
 
 use crate::model::{Failure, Reason};
 
@@ -65,7 +70,6 @@ fn from_kind(error: &RedisError) -> Reason {
         ErrorKind::AuthenticationFailed => Reason::WrongPassword,
         ErrorKind::InvalidClientConfig => Reason::Address,
         ErrorKind::Parse => Reason::Protocol,
-        ErrorKind::Server(ServerErrorKind::NoPerm) => Reason::NoPermission,
         ErrorKind::Io if error.is_timeout() => Reason::Timeout,
         ErrorKind::Io if error.is_connection_refusal() => Reason::Refused,
         ErrorKind::Io => from_io(error),

@@ -1,6 +1,14 @@
 //! Tests of the built binary against real servers. Each test starts its own.
 //!
 //! `STREAMWARDEN_TEST_REDIS` names another server's program than `redis-server`.
+#![allow(
+    clippy::float_cmp,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails, and says where"
+)]
 
 mod support;
 

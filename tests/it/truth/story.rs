@@ -135,10 +135,10 @@ pub(super) fn play(
         if op.is_by_an_operator() {
             oracle.compare(&poll())?;
         }
-        match op {
-            Op::Poll => oracle.compare(&poll())?,
-            op => act(op, oracle),
+        if matches!(op, Op::Poll) {
+            oracle.compare(&poll())?;
         }
+        act(op, oracle);
         if op.is_by_an_operator() {
             oracle.compare(&poll())?;
         }
@@ -178,22 +178,8 @@ fn act(op: &Op, oracle: &mut Oracle<'_>) {
             let id = oracle.id_at(*place);
             oracle.run_removing(&words(&format!("XTRIM s MINID {} {id}", sign(*approximately))));
         }
-        Op::Create { group: g, place, entries_read } => {
-            let id = oracle.id_at(*place);
-            oracle.run(&words(&format!(
-                "XGROUP CREATE s {} {id}{}",
-                group(g),
-                entries_read_words(*entries_read)
-            )));
-        }
-        Op::SetId { group: g, place, entries_read } => {
-            let id = oracle.id_at(*place);
-            oracle.run(&words(&format!(
-                "XGROUP SETID s {} {id}{}",
-                group(g),
-                entries_read_words(*entries_read)
-            )));
-        }
+        Op::Create { group: g, place, entries_read } => position("CREATE", *g, *place, *entries_read, oracle),
+        Op::SetId { group: g, place, entries_read } => position("SETID", *g, *place, *entries_read, oracle),
         Op::Destroy(g) => oracle.run(&words(&format!("XGROUP DESTROY s {}", group(g)))),
         Op::Claim { group: g, consumer: c, place } => {
             let id = oracle.id_at(*place);
@@ -211,12 +197,15 @@ fn act(op: &Op, oracle: &mut Oracle<'_>) {
     }
 }
 
-fn sign(approximately: bool) -> &'static str {
-    if approximately { "~" } else { "=" }
+/// Makes a group, or moves it.
+fn position(how: &str, group: u8, place: Place, entries_read: Option<u8>, oracle: &mut Oracle<'_>) {
+    let id = oracle.id_at(place);
+    let entries_read = entries_read.map_or(String::new(), |count| format!(" ENTRIESREAD {count}"));
+    oracle.run(&words(&format!("XGROUP {how} s g{group} {id}{entries_read}")));
 }
 
-fn entries_read_words(entries_read: Option<u8>) -> String {
-    entries_read.map_or(String::new(), |count| format!(" ENTRIESREAD {count}"))
+fn sign(approximately: bool) -> &'static str {
+    if approximately { "~" } else { "=" }
 }
 
 fn words(text: &str) -> Cmd {
