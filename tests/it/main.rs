@@ -13,6 +13,7 @@
 mod support;
 
 mod cost;
+mod docs;
 mod faults;
 mod http;
 mod metrics;

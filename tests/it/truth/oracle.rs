@@ -126,6 +126,9 @@ impl<'a> Oracle<'a> {
     pub(super) fn compare(&mut self, reading: &Reading) -> Result<(), TestCaseError> {
         let report = reading.report.streams.get(&Name::from("s"));
         let positions = self.positions();
+        if let Some(Ok(stream)) = reading.snapshot.streams.get(&Name::from("s")) {
+            self.tally.counted_additions += u64::from(stream.entries_added.is_some());
+        }
         let reported = report.map_or(0, |report| report.groups.len());
         prop_assert_eq!(reported, positions.len(), "groups");
         self.groups.retain(|name, _| positions.contains_key(name));

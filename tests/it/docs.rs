@@ -1,0 +1,64 @@
+//! What the README says is what the program does.
+
+use std::{fmt::Write, process::Command};
+
+use streamwarden::publish::{FAMILIES, Kind};
+
+const README: &str = include_str!("../../README.md");
+
+/// The text between two markers.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{begin} is in the README"));
+    rest.split_once(end).unwrap_or_else(|| panic!("{end} is in the README")).0
+}
+
+#[test]
+fn the_metric_table_is_the_one_in_the_code() {
+    let mut table = "\n| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let kind = match family.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge | Kind::Info => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let labels: Vec<String> = family.labels().iter().map(|label| format!("`{label}`")).collect();
+        writeln!(table, "| `{}` | {kind} | {} | {} |", family.name, labels.join(" "), family.help).unwrap();
+    }
+    let readme = between(README, "<!-- metrics: begin -->", "<!-- metrics: end -->");
+    assert!(readme == table, "README's table should be:\n{table}");
+}
+
+#[test]
+fn the_sample_configuration_is_one_and_shows_the_defaults() {
+    let sample = between(README, "```yaml\n", "```");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), sample).unwrap();
+    let check = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+            .arg("check-config")
+            .args(arguments)
+            .env_clear()
+            .env("REDIS_URI", "redis://localhost")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (sampled, default) = (check(&["--config", file.path().to_str().unwrap()]), check(&[]));
+    for line in default.lines().filter(|line| !line.starts_with("streams:") && !line.starts_with("exclude:"))
+    {
+        let is_shown = sampled.lines().any(|sampled| sampled == line);
+        assert!(is_shown, "{line} differs from the sample");
+    }
+}
+
+#[test]
+fn every_variable_and_flag_is_told() {
+    let help = Command::new(env!("CARGO_BIN_EXE_streamwarden")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let table = between(README, "| Variable | Key |", "## Deployment");
+    for line in table.lines().filter(|line| line.starts_with("| `")) {
+        let variable = line.split('`').nth(1).unwrap();
+        assert!(help.contains(variable), "{variable} is not in --help");
+    }
+}
