@@ -18,13 +18,16 @@ pub(super) struct Checkpoint {
     base: u64,
     /// The entries ever removed when this was last known to hold.
     removed: u64,
+    /// Whether some group has yet to pass it. What all have read may be removed in the middle too (ACKED, DELREF),
+    /// which no field tells: from then on the number is a bound only.
+    is_ahead: bool,
 }
 
 impl Checkpoint {
     /// An ID with so many entries behind it, by this reading.
     fn new(id: StreamId, behind: u64, stream: &StreamState) -> Option<Self> {
         let (added, removed) = (stream.entries_added?, stream.entries_removed()?);
-        Some(Self { id, base: added.checked_sub(behind)?, removed })
+        Some(Self { id, base: added.checked_sub(behind)?, removed, is_ahead: true })
     }
 
     /// The entries behind the ID, by a reading in which this holds.
@@ -46,7 +49,7 @@ impl Checkpoint {
             return false;
         };
         let none_deleted_behind = stream.max_deleted_entry_id.is_some_and(|deleted| deleted <= self.id);
-        first <= self.id && (none_deleted_behind || removed == self.removed)
+        self.is_ahead && first <= self.id && (none_deleted_behind || removed == self.removed)
     }
 }
 
@@ -67,6 +70,11 @@ impl Checkpoints {
         kept.copied().or_else(|| Checkpoint::new(stream.last_generated_id?, 0, stream))
     }
 
+    /// As many entries at most are behind `id`: removals make it fewer, never more.
+    pub(super) fn most_behind(&self, id: StreamId, stream: &StreamState) -> Option<u64> {
+        self.0.iter().rev().find(|checkpoint| checkpoint.id <= id)?.entries_behind(stream)
+    }
+
     /// Takes over a reading: forgets what does not hold any more and what every group has passed, and notes the
     /// stream's end and the IDs whose number of entries `found` tells.
     pub(super) fn renew(&mut self, stream: &StreamState, found: impl IntoIterator<Item = (StreamId, u64)>) {
@@ -75,10 +83,13 @@ impl Checkpoints {
             self.0.clear();
             return;
         };
-        // What every group has read may be removed in the middle too (ACKED, DELREF), which no field tells.
+        let passed = self.0.iter().rev().find(|checkpoint| checkpoint.id < slowest).copied();
         self.0.retain(|checkpoint| checkpoint.id >= slowest && checkpoint.holds(stream));
         for checkpoint in &mut self.0 {
             checkpoint.removed = stream.entries_removed().unwrap_or(checkpoint.removed);
+        }
+        if let Some(passed) = passed {
+            self.0.insert(0, Checkpoint { is_ahead: false, ..passed });
         }
         let end = stream.last_generated_id.map(|id| (id, 0));
         for (id, behind) in found.into_iter().chain(end).filter(|(id, _)| *id >= slowest) {

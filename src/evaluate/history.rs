@@ -6,7 +6,7 @@ use super::{
     age::Age,
     checkpoints::Checkpoints,
     judge::Judge,
-    lag::Known,
+    lag::{Known, Lag},
     questions::{Questions, questions},
     report::Report,
 };
@@ -23,6 +23,7 @@ const CLOCK_SLACK_MS: u64 = 5_000;
 pub struct History {
     connection: u64,
     streams: BTreeMap<Name, StreamHistory>,
+    polls: usize,
 }
 
 /// What earlier polls know of a stream.
@@ -148,6 +149,17 @@ impl StreamHistory {
         kept.or(Some(Known { id: stream.last_generated_id?, entries_behind: 0 }))
     }
 
+    /// What the group's position and earlier polls prove of its lag.
+    pub(super) fn lag(&self, stream: &StreamState, group: &GroupState) -> Lag {
+        match Lag::by_position(stream, group) {
+            Lag::AtMost(bound) => {
+                let most = self.checkpoints.most_behind(group.last_delivered_id, stream);
+                Lag::AtMost(most.map_or(bound, |most| most.min(bound)))
+            }
+            exact @ Lag::Exactly(_) => exact,
+        }
+    }
+
     /// The first entry behind the group's position, where it is the one of the last poll and was not removed since.
     pub(super) fn first_after(
         &self,
@@ -182,7 +194,8 @@ impl History {
                 Err(_unread) => {}
             }
         }
-        questions(&self.streams, snapshot, config)
+        self.polls = self.polls.wrapping_add(1);
+        questions(&self.streams, snapshot, config, self.polls)
     }
 
     /// Draws from a reading and the answers what it means, and keeps what the next poll needs.

@@ -34,7 +34,7 @@ impl Judge<'_> {
             let none = GroupAnswers::default();
             let answers = answers(name).unwrap_or(&none);
             let known = history.known_from(self.stream, group);
-            let lag = Lag::by_position(self.stream, group).by_counting(group, known, answers.counted);
+            let lag = history.lag(self.stream, group).by_counting(group, known, answers.counted);
             found.extend(lag.known().map(|lag| (group.last_delivered_id, lag)));
             found.extend(part_way(known, answers));
             let first_after = self.first_after(group, lag, answers, history.first_after(name, group, known));

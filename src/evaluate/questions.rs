@@ -18,6 +18,8 @@ const MOST_QUESTIONS: usize = 10_000;
 pub const PENDING_SAMPLE: u64 = 100;
 /// Entries one question counts: two to three milliseconds of the server's time.
 const MOST_PER_COUNT: u64 = 10_000;
+/// A large count is made in parts of no less.
+const LEAST_PART: u64 = 100;
 /// Beside its fields, an entry's reply has an ID and the protocol's own bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
@@ -35,20 +37,23 @@ pub(super) fn questions(
     histories: &BTreeMap<Name, StreamHistory>,
     snapshot: &Snapshot,
     config: &Config,
+    poll: usize,
 ) -> Questions {
-    let (mut asked, mut counts) = (Vec::new(), Vec::new());
+    let (mut counts, mut firsts, mut pending) = (Vec::new(), Vec::new(), Vec::new());
     for (stream_name, state) in &snapshot.streams {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
         for (name, group) in &stream.groups {
             let about = About { stream_name, stream, history, name, group };
-            asked.extend(about.pending());
+            pending.extend(about.pending());
             match about.count() {
                 Some(count) => counts.push((about, count)),
-                None => asked.extend(about.first_after()),
+                None => firsts.extend(about.first_after()),
             }
         }
     }
-    asked.extend(within_budget(counts, &config.lag_count));
+    // What is left out is asked later, since a lag and a first entry, once known, mostly need not be asked again.
+    let mut asked = within_budget(counts, &config.lag_count, poll);
+    asked.extend(firsts.into_iter().chain(pending));
     let skipped = asked.len().saturating_sub(MOST_QUESTIONS);
     asked.truncate(MOST_QUESTIONS);
     Questions { asked, skipped }
@@ -81,7 +86,7 @@ impl About<'_> {
 
     /// The count that is needed where neither the group's position nor an earlier poll proves the lag.
     fn count(&self) -> Option<Count> {
-        let Lag::AtMost(bound) = Lag::by_position(self.stream, self.group) else { return None };
+        let Lag::AtMost(bound) = self.history.lag(self.stream, self.group) else { return None };
         let known = self.known().filter(|known| known.id > self.group.last_delivered_id)?;
         Some(Count { up_to: known.id, at_most: bound.saturating_sub(known.entries_behind) })
     }
@@ -89,7 +94,7 @@ impl About<'_> {
     /// The first entry that the group was not given, where no reading has said it yet.
     fn first_after(&self) -> Option<Question> {
         let after = self.group.last_delivered_id;
-        let lag = Lag::by_position(self.stream, self.group).by_counting(self.group, self.known(), None);
+        let lag = self.history.lag(self.stream, self.group).by_counting(self.group, self.known(), None);
         let is_first = self.stream.first_entry_id.is_none_or(|first| first > after);
         let is_known = self.history.first_after(self.name, self.group, self.known()).is_some();
         (lag != Lag::Exactly(0) && !is_first && !is_known).then(|| self.ask(Lookup::FirstAfter(after)))
@@ -109,17 +114,20 @@ impl About<'_> {
     }
 }
 
-/// Shares the entries and bytes that may be counted in a poll: small counts whole, large ones in equal parts.
-fn within_budget(mut counts: Vec<(About<'_>, Count)>, budget: &LagCount) -> Vec<Question> {
-    counts.sort_by_key(|(_, count)| count.at_most);
+/// Shares the entries and bytes that may be counted in a poll: small counts whole, then large ones in equal parts, and
+/// another one first at each poll.
+fn within_budget(mut counts: Vec<(About<'_>, Count)>, budget: &LagCount, poll: usize) -> Vec<Question> {
+    let first = poll.checked_rem(counts.len()).unwrap_or(0);
+    counts.rotate_left(first);
+    counts.sort_by_key(|(_, count)| count.at_most.min(LEAST_PART));
     let (mut entries, mut bytes) = (budget.entries, budget.bytes);
     let mut left = u64::try_from(counts.len()).unwrap_or(u64::MAX);
     let mut questions = Vec::new();
     for (about, Count { up_to, at_most }) in counts {
         let entry_bytes = about.stream.first_entry_bytes.saturating_add(ENTRY_OVERHEAD_BYTES);
-        let share = (entries / left).min(bytes / left / entry_bytes).min(MOST_PER_COUNT);
+        let part = (entries / left).clamp(LEAST_PART, MOST_PER_COUNT);
         // One more than there can be shows that there are no more.
-        let limit = at_most.saturating_add(1).min(share);
+        let limit = at_most.saturating_add(1).min(part).min(entries).min(bytes / entry_bytes);
         left -= 1;
         entries -= limit;
         bytes -= limit * entry_bytes;
