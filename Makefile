@@ -1,0 +1,46 @@
+# What there is to do here; `make` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check test-peers test-servers advisories redis
+
+CARGO_DENY_VERSION := 0.20.2
+# Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
+SERVERS ?= redis-server
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+demo: redis ## a private Redis, the example application and the sidecar, until Ctrl-C
+	cargo build --locked --release --bin streamwarden --example nexus
+	@examples/demo.sh "$${CARGO_TARGET_DIR:-target}/release"
+
+test: redis ## every test; needs Debian's redis-server and nothing else
+	cargo test --locked --lib --bins --examples --test it
+	cargo test --locked --doc
+
+check: ## formatting, lints, documentation, dependencies
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
+	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
+	cargo deny --locked check bans licenses sources
+
+advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
+	cargo deny --locked check advisories
+
+test-peers: redis ## beside redis_exporter, promtool and Prometheus, unpacked into target/tools
+	tests/tools.sh target/tools
+	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --test peers
+
+test-servers: ## the tests on other servers: make test-servers SERVERS="program program"
+	for server in $(SERVERS); do \
+	  echo "== $$server"; STREAMWARDEN_TEST_REDIS="$$server" cargo test --locked --test it; \
+	done
+
+redis:
+	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null || \
+	  { $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends redis-server; }
