@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -13,6 +13,7 @@ use crate::{
     poll::{Latest, Poller, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::Reloader,
+    retention::{Enforcer, Keeper, Lease},
     self_stats::SelfStats,
     signals::Signals,
     source::{Discovery, Link},
@@ -21,6 +22,9 @@ use crate::{
 
 /// Stopping takes no longer: a sidecar is told to stop after its application, with little time left.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Trims asked for that may wait behind one under way; more are refused.
+const ORDERS: usize = 8;
 
 /// Why the process can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,8 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
     let (streams_in, streams_out) = watch::channel(None);
     let (latest_in, latest_out) = watch::channel(Latest::default());
     let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
+    let (standings_in, standings_out) = watch::channel(Arc::default());
+    let (_orders_in, orders_out) = mpsc::channel(ORDERS);
     let (pulse_in, pulse_out) = watch::channel(clock::now());
     let surface = Surface {
         config: config_out.clone(),
@@ -109,10 +115,21 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
             stats: Arc::clone(&stats),
         };
         tasks.spawn("discovery", searcher.run(stop.clone()));
+        let keeper = Keeper {
+            enforcer: Enforcer::new(Arc::clone(&stats)),
+            lease: Lease::new(),
+            config: config_out.clone(),
+            streams: streams_out.clone(),
+            orders: orders_out,
+            standings: standings_in,
+            stats: Arc::clone(&stats),
+        };
+        tasks.spawn("retention", keeper.run(stop.clone()));
         let poller = Poller {
             reader: Reader::new(Arc::clone(&stats)),
             config: config_out,
             streams: streams_out,
+            retention: standings_out,
             latest: latest_in,
             pulse: pulse_in,
             stats,

@@ -169,6 +169,14 @@ pub struct StreamRetention {
     pub max_age: Option<Duration>,
     /// What may be removed.
     pub mode: Mode,
+    /// Groups that hold nothing back.
+    pub ignore_groups: Vec<Name>,
+    /// The length past which entries go even where a group needs them; in safe mode.
+    pub ceiling: Option<u64>,
+    /// Whether the limit is reached to the entry, not to the node.
+    pub exact: bool,
+    /// Between two runs; `None` for the general one.
+    pub interval: Option<Duration>,
 }
 
 /// What retention may remove.
@@ -185,6 +193,16 @@ pub enum Mode {
 impl Mode {
     pub(crate) const CHOICES: &[(&str, Self)] =
         &[("safe", Self::Safe), ("strict", Self::Strict), ("observe", Self::Observe)];
+
+    /// The mode's name, as the configuration has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Strict => "strict",
+            Self::Observe => "observe",
+        }
+    }
 }
 
 /// Where a number is worth attention; `None` sets no threshold.
@@ -250,8 +268,18 @@ pub struct Limits {
 pub struct Retention {
     /// `false` enforces nothing, whatever the streams' limits say.
     pub enabled: bool,
-    /// Between two runs.
+    /// Between two runs on a stream.
     pub interval: Duration,
+    /// The most entries that one step removes: bounds how long the server is busy with it.
+    pub step: u64,
+    /// Between two steps.
+    pub pause: Duration,
+    /// How long one run on a stream may take; the next goes on.
+    pub budget: Duration,
+    /// The key in Redis by which several sidecars agree on the one that trims.
+    pub lease_key: String,
+    /// How long after the end of that sidecar another takes over.
+    pub lease_ttl: Duration,
 }
 
 /// Where to serve.

@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     evaluate::{History, Report},
     model::{Failure, Name, Reason, Snapshot},
+    retention::Standings,
     self_stats::SelfStats,
     source::{Backoff, Discovered, Discovery, Link, Observer},
 };
@@ -28,6 +29,8 @@ pub struct Reading {
     pub snapshot: Snapshot,
     /// Their meaning.
     pub report: Report,
+    /// What retention has done until then.
+    pub retention: Arc<Standings>,
     /// When it was read, on this machine's clock.
     pub read_at: Instant,
 }
@@ -70,7 +73,7 @@ impl Reader {
         self.stats.skipped_lookups.set(i64::try_from(questions.skipped).unwrap_or(i64::MAX));
         let answers = self.observer.ask(config, &questions.asked).await?;
         let report = self.history.evaluate(&snapshot, &answers, config);
-        Ok(Reading { snapshot, report, read_at: clock::now() })
+        Ok(Reading { snapshot, report, retention: Arc::default(), read_at: clock::now() })
     }
 
     /// Lets the connection go, so that the next reading makes a new one.
@@ -87,6 +90,8 @@ pub struct Poller {
     pub config: watch::Receiver<Arc<Config>>,
     /// The streams to watch; `None` before the first search has ended.
     pub streams: watch::Receiver<Option<Discovered>>,
+    /// What retention has done.
+    pub retention: watch::Receiver<Arc<Standings>>,
     /// Where results go.
     pub latest: watch::Sender<Latest>,
     /// Told at each turn.
@@ -159,7 +164,10 @@ impl Poller {
         // A reading that takes longer than this would be stale when it arrives.
         let longest = config.poll.stale_after;
         match timeout(longest, self.reader.read(config, &streams)).await {
-            Ok(result) => result,
+            Ok(result) => {
+                let retention = Arc::clone(&self.retention.borrow());
+                result.map(|reading| Reading { retention, ..reading })
+            }
             Err(_elapsed) => {
                 self.reader.reconnect();
                 Err(Failure::new(Reason::Timeout, format!("the poll took longer than {longest:?}")))

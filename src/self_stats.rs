@@ -10,6 +10,7 @@ use crate::{
     clock,
     model::{Failure, Reason},
     publish::help,
+    retention::Write,
     source::Command,
 };
 
@@ -37,6 +38,10 @@ pub struct SelfStats {
     pub skipped_lookups: IntGauge,
     /// Whether the last load of the configuration succeeded.
     pub config_reload_successful: IntGauge,
+    /// Whether this sidecar holds the retention lease.
+    pub retention_leader: IntGauge,
+    /// The configured time between two runs, in seconds.
+    pub retention_interval: Gauge,
     /// Connections turned away.
     pub rejected_connections: IntCounter,
     redis_up: IntGauge,
@@ -47,6 +52,7 @@ pub struct SelfStats {
     stream_failures: IntCounterVec,
     discovery_last_success: Gauge,
     discovery_failures: IntCounterVec,
+    retention_failures: IntCounterVec,
     commands: IntCounterVec,
 }
 
@@ -62,6 +68,7 @@ impl SelfStats {
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
         let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let commands = [Command::LABELS, Write::LABELS].concat();
         let stats = Self {
             connections: maker.counter("streamwarden_redis_connections_total"),
             round_trips: maker.counter("streamwarden_redis_round_trips_total"),
@@ -72,6 +79,8 @@ impl SelfStats {
             poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),
             skipped_lookups: maker.integer("streamwarden_skipped_lookups"),
             config_reload_successful: maker.integer("streamwarden_config_last_reload_successful"),
+            retention_leader: maker.integer("streamwarden_retention_leader"),
+            retention_interval: maker.gauge("streamwarden_retention_interval_seconds"),
             rejected_connections: maker.counter("streamwarden_http_rejected_connections_total"),
             redis_up: maker.integer("streamwarden_redis_up"),
             polls: maker.counter("streamwarden_polls_total"),
@@ -81,7 +90,8 @@ impl SelfStats {
             stream_failures: maker.counters("streamwarden_stream_read_failures_total", "reason", &reasons),
             discovery_last_success: maker.gauge("streamwarden_discovery_last_success_timestamp_seconds"),
             discovery_failures: maker.counters("streamwarden_discovery_failures_total", "reason", &reasons),
-            commands: maker.counters("streamwarden_redis_commands_total", "command", Command::LABELS),
+            retention_failures: maker.counters("streamwarden_retention_failures_total", "reason", &reasons),
+            commands: maker.counters("streamwarden_redis_commands_total", "command", &commands),
             registry: maker.0,
         };
         stats.config_reload_successful.set(1);
@@ -125,6 +135,11 @@ impl SelfStats {
             Some(failure) => self.discovery_failures.with_label_values(&[failure.reason.as_str()]).inc(),
             None => self.discovery_last_success.set(clock::unix_seconds()),
         }
+    }
+
+    /// Retention was refused, or got no answer.
+    pub fn retention_failed(&self, failure: &Failure) {
+        self.retention_failures.with_label_values(&[failure.reason.as_str()]).inc();
     }
 }
 

@@ -13,9 +13,9 @@ mod failure;
 mod link;
 mod lookup;
 mod observe;
-mod reply;
+pub(crate) mod reply;
 
-pub use command::Command;
+pub use command::{Command, Request};
 pub use discover::{Discovered, Discovery};
 pub use link::{Backoff, Link};
 pub use observe::Observer;

@@ -40,10 +40,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         streams: size(section.count("streams", 1..=1_000_000), 10_000),
         series: size(section.count("series", 1..=100_000_000), 500_000),
     });
-    let retention = root.section_or_default("retention", |section| Retention {
-        enabled: section.flag("enabled", true),
-        interval: section.duration("interval", SECOND..=7 * DAY).unwrap_or(60 * 60 * SECOND),
-    });
+    let retention = root.section_or_default("retention", retention);
     let http = root.section_or_default("http", http);
     let log = root.section_or_default("log", log);
     Some(Config {
@@ -183,7 +180,41 @@ fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
     if max_length.is_none() && max_age.is_none() {
         section.problem("max_length", "is missing, and so is max_age; give at least one limit");
     }
-    StreamRetention { max_length, max_age, mode: section.choice("mode", Mode::Safe, Mode::CHOICES) }
+    let mode = section.choice("mode", Mode::Safe, Mode::CHOICES);
+    let ignore_groups =
+        section.texts("ignore_groups").iter().map(|group| Name::from(group.as_str())).collect();
+    let ceiling = section.count("ceiling", COUNTS);
+    match (ceiling, max_length) {
+        (Some(_), _) if mode != Mode::Safe => {
+            section.problem("ceiling", "has a meaning in safe mode only; remove it")
+        }
+        (Some(ceiling), Some(length)) if ceiling <= length => {
+            section
+                .problem("ceiling", "must be above max_length: past it, entries go that a group still needs");
+        }
+        _ => {}
+    }
+    StreamRetention {
+        max_length,
+        max_age,
+        mode,
+        ignore_groups,
+        ceiling,
+        exact: section.flag("exact", false),
+        interval: section.duration("interval", SECOND..=7 * DAY),
+    }
+}
+
+fn retention(section: &mut Section<'_>) -> Retention {
+    Retention {
+        enabled: section.flag("enabled", true),
+        interval: section.duration("interval", SECOND..=7 * DAY).unwrap_or(60 * 60 * SECOND),
+        step: section.count("step", 1_000..=1_000_000).unwrap_or(10_000),
+        pause: section.duration("pause", Duration::ZERO..=SECOND).unwrap_or(Duration::from_millis(5)),
+        budget: section.duration("budget", SECOND..=600 * SECOND).unwrap_or(20 * SECOND),
+        lease_key: section.text("lease_key").unwrap_or_else(|| "streamwarden:retention:lease".to_owned()),
+        lease_ttl: section.duration("lease_ttl", SECOND..=60 * 60 * SECOND).unwrap_or(60 * SECOND),
+    }
 }
 
 fn http(section: &mut Section<'_>) -> Option<Http> {

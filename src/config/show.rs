@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, LogFormat, Mode, StreamRule, Uri};
+use super::{Config, LogFormat, StreamRule, Uri};
+use crate::model::Name;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,8 +31,7 @@ impl fmt::Display for Config {
         writeln!(f, "lag_count:\n  entries: {}\n  bytes: {}", self.lag_count.entries, self.lag_count.bytes)?;
         writeln!(f, "exposition:\n  redis_exporter_names: {}", self.exposition.redis_exporter_names)?;
         writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
-        writeln!(f, "retention:\n  enabled: {}", self.retention.enabled)?;
-        writeln!(f, "  interval: {}", duration(self.retention.interval))?;
+        self.fmt_retention(f)?;
         writeln!(f, "http:\n  listen: {}", quoted(self.http.listen))?;
         writeln!(f, "log:\n  format: {}", name(self.log.format, LogFormat::CHOICES))?;
         writeln!(f, "  level: {}", quoted(&self.log.level))
@@ -39,6 +39,15 @@ impl fmt::Display for Config {
 }
 
 impl Config {
+    fn fmt_retention(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let retention = &self.retention;
+        writeln!(f, "retention:\n  enabled: {}", retention.enabled)?;
+        writeln!(f, "  interval: {}\n  step: {}", duration(retention.interval), retention.step)?;
+        writeln!(f, "  pause: {}\n  budget: {}", duration(retention.pause), duration(retention.budget))?;
+        writeln!(f, "  lease_key: {}", quoted(&retention.lease_key))?;
+        writeln!(f, "  lease_ttl: {}", duration(retention.lease_ttl))
+    }
+
     fn fmt_redis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "redis:")?;
         match &self.redis.uri {
@@ -66,14 +75,18 @@ impl Config {
 fn fmt_rule(f: &mut fmt::Formatter<'_>, rule: &StreamRule) -> fmt::Result {
     writeln!(f, "  - match: {}", quoted(&rule.pattern))?;
     if !rule.groups.is_empty() {
-        let groups: Vec<String> =
-            rule.groups.iter().map(|group| quoted(group.as_str().unwrap_or_default())).collect();
-        writeln!(f, "    groups: [{}]", groups.join(", "))?;
+        writeln!(f, "    groups: {}", names(&rule.groups))?;
     }
     if let Some(retention) = &rule.retention {
-        let mut fields = vec![format!("mode: {}", name(retention.mode, Mode::CHOICES))];
+        let mut fields = vec![format!("mode: {}", retention.mode.as_str())];
         fields.extend(retention.max_length.map(|length| format!("max_length: {length}")));
         fields.extend(retention.max_age.map(|age| format!("max_age: {}", duration(age))));
+        fields.extend(retention.ceiling.map(|ceiling| format!("ceiling: {ceiling}")));
+        fields.extend(retention.interval.map(|interval| format!("interval: {}", duration(interval))));
+        fields.extend(retention.exact.then(|| "exact: true".to_owned()));
+        if !retention.ignore_groups.is_empty() {
+            fields.push(format!("ignore_groups: {}", names(&retention.ignore_groups)));
+        }
         writeln!(f, "    retention: {{{}}}", fields.join(", "))?;
     }
     let thresholds = &rule.thresholds;
@@ -89,6 +102,11 @@ fn fmt_rule(f: &mut fmt::Formatter<'_>, rule: &StreamRule) -> fmt::Result {
     .filter_map(|(key, value)| Some(format!("{key}: {}", value?)))
     .collect();
     if fields.is_empty() { Ok(()) } else { writeln!(f, "    thresholds: {{{}}}", fields.join(", ")) }
+}
+
+fn names(groups: &[Name]) -> String {
+    let groups: Vec<String> = groups.iter().map(|group| quoted(group.as_str().unwrap_or_default())).collect();
+    format!("[{}]", groups.join(", "))
 }
 
 fn duration(duration: Duration) -> String {

@@ -21,8 +21,8 @@ pub(super) fn bound(
     families: impl Iterator<Item = &'static Family> + Clone,
     limit: usize,
 ) -> SeriesCount {
-    let series = |has_sample: &dyn Fn(Source) -> bool| {
-        families.clone().filter(|family| has_sample(family.source)).count()
+    let series = |samples: &dyn Fn(Source) -> usize| {
+        families.clone().map(|family| samples(family.source)).sum::<usize>()
     };
     let mut count = SeriesCount::default();
     let mut keep = |series: usize| {
@@ -33,15 +33,16 @@ pub(super) fn bound(
     };
     rows.streams.retain(|row| {
         keep(series(&|source| match source {
-            Source::Stream(value) => value(row).is_some(),
-            Source::StreamReason(reason) => reason(row).is_some(),
-            Source::Own(_) | Source::Server | Source::Group(_) | Source::Consumer(_) => false,
+            Source::Stream(value) => value(row).is_some().into(),
+            Source::StreamMore(_, values) => values(row).len(),
+            Source::Own(_) | Source::Server | Source::Group(_) | Source::Consumer(_) => 0,
         }))
     });
-    rows.groups
-        .retain(|row| keep(series(&|source| matches!(source, Source::Group(value) if value(row).is_some()))));
+    rows.groups.retain(|row| {
+        keep(series(&|source| usize::from(matches!(source, Source::Group(value) if value(row).is_some()))))
+    });
     rows.consumers.retain(|row| {
-        keep(series(&|source| matches!(source, Source::Consumer(value) if value(row).is_some())))
+        keep(series(&|source| usize::from(matches!(source, Source::Consumer(value) if value(row).is_some()))))
     });
     count
 }

@@ -89,12 +89,12 @@ impl<W: io::Write> Page<'_, W> {
                 .try_for_each(|metric| self.own(family, metric)),
             Source::Server => rows.server.map_or(Ok(()), |server| self.server(name, server)),
             Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(row))),
-            Source::StreamReason(reason) => {
-                let unreadable = rows.streams.iter().filter_map(|row| Some((row, reason(row)?)));
-                unreadable.into_iter().try_for_each(|(row, reason)| {
-                    self.sample(name, &format!("{},reason=\"{reason}\"", row.labels), Number::Count(1))
+            Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {
+                let mut more = values(row).into_iter();
+                more.try_for_each(|(labels, value)| {
+                    self.sample(name, &format!("{},{labels}", row.labels), value)
                 })
-            }
+            }),
             Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(row))),
             Source::Consumer(value) => self.rows(name, &rows.consumers, |row| (&row.labels, value(row))),
         }

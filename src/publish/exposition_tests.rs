@@ -1,15 +1,18 @@
 //! The whole page of a fixed snapshot, beside what it was before.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{super::families::served, *};
 use crate::{
+    clock,
     config::{Config, Sources},
-    evaluate::{History, Report},
+    evaluate::History,
     model::{
         Answers, ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
         ServerTime, Snapshot, StreamId, StreamState,
     },
+    poll::Reading,
+    retention::{Hold, Holder, Run, Standing},
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -88,15 +91,22 @@ fn snapshot() -> Snapshot {
     }
 }
 
-fn evaluate(snapshot: &Snapshot, config: &Config) -> Report {
+fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut history = History::default();
-    drop(history.questions(snapshot, config));
-    history.evaluate(snapshot, &Answers::default(), config)
+    drop(history.questions(&snapshot, config));
+    let report = history.evaluate(&snapshot, &Answers::default(), config);
+    let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
+    let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
+    let mut standing = Standing::default();
+    standing.note(&run);
+    standing.last_success = 1_767_225_600.5;
+    let retention = Arc::new(BTreeMap::from([("events:session".into(), standing)]));
+    Reading { snapshot, report, retention, read_at: clock::now() }
 }
 
 fn page(format: Format) -> String {
-    let (config, snapshot) = (config(), snapshot());
-    let report = evaluate(&snapshot, &config);
+    let config = config();
+    let reading = reading(snapshot(), &config);
     let registry = prometheus::Registry::new();
     let durations =
         prometheus::HistogramOpts::new("streamwarden_poll_duration_seconds", "h").buckets(vec![0.5, 1.0]);
@@ -107,14 +117,8 @@ fn page(format: Format) -> String {
     polls.inc();
     registry.register(Box::new(polls)).unwrap();
     let mut page = Vec::new();
-    render(
-        served(&config.exposition),
-        &Rows::new(&config, &snapshot, &report),
-        &registry.gather(),
-        format,
-        &mut page,
-    )
-    .unwrap();
+    render(served(&config.exposition), &Rows::new(&config, &reading), &registry.gather(), format, &mut page)
+        .unwrap();
     String::from_utf8(page).unwrap()
 }
 
@@ -145,10 +149,9 @@ fn a_page_larger_than_a_chunk_is_whole() {
     snapshot
         .streams
         .extend((0..2_000).map(|number| (format!("stream-{number}").as_str().into(), state.clone())));
-    let report = evaluate(&snapshot, &config);
+    let reading = reading(snapshot, &config);
     let mut page = Vec::new();
-    render(served(&config.exposition), &Rows::new(&config, &snapshot, &report), &[], Format::Text, &mut page)
-        .unwrap();
+    render(served(&config.exposition), &Rows::new(&config, &reading), &[], Format::Text, &mut page).unwrap();
     let page = String::from_utf8(page).unwrap();
     let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
     assert_eq!(lengths, 2_002);

@@ -5,16 +5,17 @@
 use super::{
     REDIS_EXPORTER_FAMILIES,
     number::Number::{self, Count, Seconds},
-    rows::{ConsumerRow, GroupRow, StreamRow},
+    rows::{ConsumerRow, GroupRow, Label, RetentionRow, StreamRow},
 };
 use crate::{
     config::{Exposition, StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
     model::{GroupState, OldestPending, Pending, StreamId},
+    retention::{Holder, Outcome, Plan, Standing},
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
-use Source::{Consumer, Group, Own, Server, Stream, StreamReason};
+use Source::{Consumer, Group, Own, Server, Stream, StreamMore};
 
 /// A metric family.
 pub struct Family {
@@ -49,8 +50,8 @@ pub(super) enum Source {
     Server,
     /// A value a stream.
     Stream(fn(&StreamRow<'_>) -> Option<Number>),
-    /// The reason why a stream could not be read.
-    StreamReason(fn(&StreamRow<'_>) -> Option<&'static str>),
+    /// Several values a stream, each with labels more than the stream's own, which are all of these.
+    StreamMore(&'static [&'static str], fn(&StreamRow<'_>) -> Vec<(String, Number)>),
     /// A value a group.
     Group(fn(&GroupRow<'_>) -> Option<Number>),
     /// A value a consumer.
@@ -67,7 +68,7 @@ impl Family {
             Own(labels) => labels,
             Server => &SERVER_LABELS,
             Stream(_) => &["db", "stream"],
-            StreamReason(_) => &["db", "stream", "reason"],
+            StreamMore(labels, _) => labels,
             Group(_) => &["db", "stream", "group"],
             Consumer(_) => &["db", "stream", "group", "consumer"],
         }
@@ -106,7 +107,7 @@ pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help:
 pub const FAMILIES: &[Family] = &[
     family("streamwarden_stream_present", Gauge, Stream(|row| row.present().map(Into::into)),
         "1 for a stream that is there, 0 for one that the configuration names and that is absent or of another type."),
-    family("streamwarden_stream_unreadable", Gauge, StreamReason(|row| row.unreadable()),
+    family("streamwarden_stream_unreadable", Gauge, StreamMore(&["db", "stream", "reason"], unreadable),
         "1 for a stream that the last poll could not read, with the reason; its other series are left out."),
     family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.read()?.length))),
         "Entries in the stream."),
@@ -189,6 +190,27 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|row| Some(Seconds(row.state.inactive?))),
         "Time since the consumer was last given an entry. Left out while it never was. Redis 7.2 and later."),
 
+    family("streamwarden_retention_info", Info, StreamMore(&["db", "stream", "mode"], retention_mode),
+        "How the stream's limits are kept, by its mode: always 1. Where retention is switched off, all only observe."),
+    family("streamwarden_retention_over_limit_entries", Gauge, Stream(|row| Some(Count(plan(row)?.excess))),
+        "Entries beyond the stream's max_length."),
+    family("streamwarden_retention_removable_entries", Gauge, Stream(|row| plan(row)?.removable().map(Count)),
+        "Of those, how many no group needs any more. Left out where that is not known without counting."),
+    family("streamwarden_retention_blocked", Gauge, StreamMore(&["db", "stream", "group", "reason"], blocked),
+        "1 for what keeps the stream above its limits: the group that needs the oldest entries, and why; no group where the stream or the server is why."),
+    family("streamwarden_retention_runs_total", Counter, StreamMore(&["db", "stream", "outcome"], runs),
+        "Runs on the stream by this sidecar, by how they ended: reached, blocked, incomplete (the time was over) or failed."),
+    family("streamwarden_retention_trimmed_entries_total", Counter, Stream(|row| enforced(row).map(|standing| Count(standing.trimmed))),
+        "Entries that this sidecar removed from the stream."),
+    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|standing| Number::Float(standing.last_success))),
+        "When a run on the stream last went through, blocked or not, by the sidecar's clock; 0 before the first here."),
+    family("streamwarden_retention_interval_seconds", Gauge, Own(&[]),
+        "The configured time between two runs on a stream, where its rule sets no other."),
+    family("streamwarden_retention_leader", Gauge, Own(&[]),
+        "1 while this sidecar holds the lease, so that it is the one of several that trims."),
+    family("streamwarden_retention_failures_total", Counter, Own(&["reason"]),
+        "Runs and lease requests that Redis refused or did not answer."),
+
     family("streamwarden_redis_info", Info, Server,
         "The server that was read: always 1. A label is empty where the server does not say."),
     family("streamwarden_redis_up", Gauge, Own(&[]),
@@ -262,6 +284,43 @@ pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {
 
 fn retention<'a>(row: &StreamRow<'a>) -> Option<&'a StreamRetention> {
     row.rule?.retention.as_ref()
+}
+
+/// The plan for a stream that has a limit on its length.
+fn plan<'a>(row: &'a StreamRow<'_>) -> Option<&'a Plan> {
+    let retention = row.retention.as_ref()?;
+    retention.policy.max_length?;
+    retention.plan.as_ref()
+}
+
+/// What this sidecar has done to a stream whose limits are enforced; nothing, before its first run.
+fn enforced(row: &StreamRow<'_>) -> Option<Standing> {
+    let retention = row.retention.as_ref().filter(|retention| retention.policy.enforces())?;
+    Some(retention.standing.cloned().unwrap_or_default())
+}
+
+fn runs(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+    let runs = enforced(row).map(|standing| standing.runs);
+    let outcomes = Outcome::ALL.into_iter().zip(runs.into_iter().flatten());
+    outcomes.map(|(outcome, runs)| (format!("outcome=\"{}\"", outcome.as_str()), Count(runs))).collect()
+}
+
+fn retention_mode(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+    let retention = row.retention.iter();
+    retention.map(|it| (format!("mode=\"{}\"", it.policy.mode.as_str()), Count(1))).collect()
+}
+
+fn blocked(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+    let holder = row.retention.as_ref().and_then(RetentionRow::blocked_by);
+    let labels = |holder: &Holder| {
+        let group = holder.group.as_ref().map(|group| Label(group).to_string()).unwrap_or_default();
+        format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())
+    };
+    holder.iter().map(|holder| (labels(holder), Count(1))).collect()
+}
+
+fn unreadable(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+    row.unreadable().iter().map(|reason| (format!("reason=\"{reason}\""), Count(1))).collect()
 }
 
 /// A threshold that the configuration sets, for streams that are there.

@@ -100,8 +100,7 @@ impl Pages {
 }
 
 fn rows<'a>(config: &'a Config, reading: Option<&'a Reading>) -> (Rows<'a>, SeriesCount) {
-    let mut rows =
-        reading.map(|reading| Rows::new(config, &reading.snapshot, &reading.report)).unwrap_or_default();
+    let mut rows = reading.map(|reading| Rows::new(config, reading)).unwrap_or_default();
     let count = bound(&mut rows, served(&config.exposition), config.limits.series);
     (rows, count)
 }

@@ -2,8 +2,10 @@
 
 use crate::{
     config::{Config, StreamRule},
-    evaluate::{GroupReport, Report, StreamReport},
-    model::{ConsumerState, Failure, GroupState, Name, Reason, Server, Snapshot, StreamState},
+    evaluate::{GroupReport, StreamReport},
+    model::{ConsumerState, Failure, GroupState, Name, Reason, Server, StreamState},
+    poll::Reading,
+    retention::{Holder, Plan, Policy, Standing},
 };
 
 /// A stream that was read, or that could not be.
@@ -17,6 +19,28 @@ pub struct StreamRow<'a> {
     pub rule: Option<&'a StreamRule>,
     /// Whether the configuration names it outright.
     pub is_named: bool,
+    /// Its limits, and how they are kept.
+    pub retention: Option<RetentionRow<'a>>,
+}
+
+/// A stream with limits.
+pub struct RetentionRow<'a> {
+    /// What is wanted of it.
+    pub policy: Policy,
+    /// What a run would find; `None` for a stream that could not be read.
+    pub plan: Option<Plan>,
+    /// What this sidecar has done to it.
+    pub standing: Option<&'a Standing>,
+}
+
+impl RetentionRow<'_> {
+    /// Who keeps the limit from being reached: by the last run here, else by what the last poll proves.
+    pub(super) fn blocked_by(&self) -> Option<&Holder> {
+        match self.standing {
+            Some(standing) if standing.last_success > 0.0 => standing.blocked_by.as_ref(),
+            _ => self.plan.as_ref()?.blocked_by(),
+        }
+    }
 }
 
 impl StreamRow<'_> {
@@ -74,7 +98,8 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// The rows of what was read.
     #[must_use]
-    pub(super) fn new(config: &'a Config, snapshot: &'a Snapshot, report: &'a Report) -> Self {
+    pub(super) fn new(config: &'a Config, reading: &'a Reading) -> Self {
+        let (snapshot, report) = (&reading.snapshot, &reading.report);
         let mut rows = Self { server: Some(&snapshot.server), ..Self::default() };
         for (name, state) in &snapshot.streams {
             let labels = format!("db=\"db{}\",stream=\"{}\"", snapshot.database, Label(name));
@@ -82,7 +107,16 @@ impl<'a> Rows<'a> {
             let report = report.streams.get(name);
             let is_named = rule.is_some_and(|rule| rule.pattern.exact().is_some());
             rows.add_groups(&labels, state, report, rule);
-            rows.streams.push(StreamRow { labels, state, report, rule, is_named });
+            let retention = Policy::of(config, name).map(|policy| RetentionRow {
+                plan: state
+                    .as_ref()
+                    .ok()
+                    .zip(report)
+                    .map(|(state, report)| Plan::new(&policy, state, report)),
+                policy,
+                standing: reading.retention.get(name),
+            });
+            rows.streams.push(StreamRow { labels, state, report, rule, is_named, retention });
         }
         rows
     }
@@ -115,7 +149,7 @@ impl<'a> Rows<'a> {
 }
 
 /// A name's text, escaped as label values are: in it only quotes and backslashes are left to escape.
-struct Label<'a>(&'a Name);
+pub(super) struct Label<'a>(pub(super) &'a Name);
 
 impl std::fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -10,16 +10,22 @@ const SCAN_COUNT: usize = 1_000;
 macro_rules! labels {
     ($($variant:pat => $label:literal,)*) => {
         impl Command<'_> {
-            /// Every value of [`Self::label`].
+            /// Every value of the label.
             pub const LABELS: &'static [&'static str] = &[$($label,)*];
 
-            /// The command's name, as the `command` label has it.
-            #[must_use]
-            pub const fn label(&self) -> &'static str {
+            const fn name(&self) -> &'static str {
                 match self { $($variant => $label,)* }
             }
         }
     };
+}
+
+/// What can be sent: a command that reads, from here, or one that writes, from `retention`.
+pub trait Request {
+    /// The command's name, as the `command` label has it.
+    fn label(&self) -> &'static str;
+    /// The command as it is sent.
+    fn encode(&self) -> Cmd;
 }
 
 /// A command with its arguments.
@@ -53,6 +59,10 @@ pub enum Command<'a> {
     First(&'a Name, StreamId),
     /// `XREVRANGE key end start COUNT n`, both ends included: older servers know no others.
     Newest(&'a Name, StreamId, StreamId, u64),
+    /// `XRANGE key - (end COUNT n`. Redis 6.2 and later.
+    Before(&'a Name, StreamId, u64),
+    /// `GET key`: who holds the lease.
+    Get(&'a str),
 }
 
 labels! {
@@ -67,12 +77,17 @@ labels! {
     Self::Length(_) => "xlen",
     Self::Groups(_) => "xinfo_groups",
     Self::Pending(..) => "xpending",
-    Self::First(..) => "xrange",
+    Self::First(..) | Self::Before(..) => "xrange",
     Self::Newest(..) => "xrevrange",
+    Self::Get(_) => "get",
 }
 
-impl Command<'_> {
-    pub(super) fn encode(&self) -> Cmd {
+impl Request for Command<'_> {
+    fn label(&self) -> &'static str {
+        self.name()
+    }
+
+    fn encode(&self) -> Cmd {
         let mut cmd = Cmd::new();
         match self {
             Self::Hello => cmd.arg("HELLO").arg(3),
@@ -101,6 +116,11 @@ impl Command<'_> {
                 let key = cmd.arg("XREVRANGE").arg(stream.as_bytes());
                 key.arg(up_to.to_string()).arg(from.to_string()).arg("COUNT").arg(*count)
             }
+            Self::Before(stream, end, count) => {
+                let key = cmd.arg("XRANGE").arg(stream.as_bytes());
+                key.arg("-").arg(format!("({end}")).arg("COUNT").arg(*count)
+            }
+            Self::Get(key) => cmd.arg("GET").arg(*key),
         };
         cmd
     }

@@ -53,6 +53,9 @@ fn from_general_error(detail: &str) -> Reason {
     let detail = detail.to_ascii_lowercase();
     if detail.contains("no such key") {
         Reason::NoKey
+    } else if detail.contains("can't run this command") || detail.contains("acl failure in script") {
+        // A command inside a script: its own code is lost.
+        Reason::NoPermission
     } else if detail.contains("max number of clients") {
         Reason::MaxClients
     } else if detail.contains("unknown command")

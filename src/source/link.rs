@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{ProtocolVersion, Value, aio::MultiplexedConnection};
 
-use super::{Command, connect::connect, failure::from_redis, reply};
+use super::{Command, Request, connect::connect, failure::from_redis, reply};
 use crate::{
     config,
     model::{Class, Failure, Reason, Server},
@@ -33,7 +33,7 @@ impl Link {
     ///
     /// # Errors
     /// Why there can be none.
-    pub(super) async fn session(&mut self, redis: &config::Redis) -> Result<&mut Session, Failure> {
+    pub(crate) async fn session(&mut self, redis: &config::Redis) -> Result<&mut Session, Failure> {
         let session = match self.session.take() {
             Some(session) => session,
             None => {
@@ -45,7 +45,7 @@ impl Link {
     }
 
     /// Lets the connection go if the failure says that it is of no more use.
-    pub(super) fn after(&mut self, failure: &Failure) {
+    pub(crate) fn after(&mut self, failure: &Failure) {
         if failure.reason.class() == Class::Reconnect {
             self.disconnect();
         }
@@ -58,13 +58,13 @@ impl Link {
 }
 
 /// A connection in use.
-pub(super) struct Session {
+pub(crate) struct Session {
     connection: MultiplexedConnection,
     command_timeout: Duration,
     stats: Arc<SelfStats>,
     /// Which connection of its link this is.
     pub(super) number: u64,
-    pub(super) server: Server,
+    pub(crate) server: Server,
     pub(super) database: i64,
 }
 
@@ -101,9 +101,9 @@ impl Session {
     /// # Errors
     /// Where the connection failed, or the server as a whole could not answer: then no single reply is worth
     /// anything. Not cancel-safe: a caller that gives up must drop the connection.
-    pub(super) async fn send(
+    pub(crate) async fn send<R: Request>(
         &mut self,
-        commands: &[Command<'_>],
+        commands: &[R],
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let mut pipeline = redis::Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();

@@ -130,7 +130,7 @@ fn list(value: Value, what: &str) -> Parsed<Vec<Value>> {
 }
 
 /// The reply to `TIME`: seconds and microseconds.
-pub(super) fn server_time(value: &Value) -> Parsed<ServerTime> {
+pub(crate) fn server_time(value: &Value) -> Parsed<ServerTime> {
     let Value::Array(parts) = value else { return Err(unexpected("time")) };
     let part =
         |index: usize| parts.get(index).and_then(integer).and_then(|number| u64::try_from(number).ok());
@@ -373,7 +373,7 @@ pub(super) fn pending_entries(value: Value) -> Parsed<Vec<OldestPending>> {
 }
 
 /// The IDs of a reply to `XRANGE` or `XREVRANGE`.
-pub(super) fn range_ids(value: Value) -> Parsed<Vec<StreamId>> {
+pub(crate) fn range_ids(value: Value) -> Parsed<Vec<StreamId>> {
     list(value, "entries")?.iter().map(entry_id).collect()
 }
 

@@ -18,5 +18,6 @@ mod faults;
 mod http;
 mod metrics;
 mod process;
+mod retention;
 mod tls;
 mod truth;

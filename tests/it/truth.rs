@@ -31,7 +31,7 @@ pub(crate) struct Tally {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to look is the caller's choice")]
-fn number(variable: &str, default: u64) -> u64 {
+pub(crate) fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 

@@ -1,0 +1,269 @@
+//! The only code that writes to Redis: one step of retention at a time, and the lease.
+//!
+//! Floor and removal are one script on one key. Computed apart they lose entries: a group may be made or moved in
+//! between, and `WATCH` does not see it. Where scripts are forbidden, one `XTRIM key MINID ~ floor LIMIT n` bounds
+//! the race to just that: `XGROUP CREATE` or `SETID` to an older ID, and `XCLAIM FORCE`, between reading and
+//! trimming. Reading, acknowledging and adding only ever raise the floor.
+
+use std::sync::Arc;
+
+use redis::{Cmd, FromRedisValue, Value};
+use tracing::warn;
+
+use super::{Hold, Holder, Plan, Policy};
+use crate::{
+    config::{Config, Mode},
+    model::{Failure, Flavour, Name, Reason, Server, ServerTime, StreamId},
+    poll::Reader,
+    self_stats::SelfStats,
+    source::{Command, Link, Request, reply},
+};
+
+const SCRIPT: &str = include_str!("step.lua");
+
+const WITHOUT_SCRIPTS: &str = "EVAL is refused: floor and trim become two commands, and a group that is created at \
+     or set back to an older ID between them may lose entries";
+
+/// `MINID` came with 6.2.0 and removed entries above the ID until 6.2.7.
+const MIN_ID_SINCE: (u16, u16, u16) = (6, 2, 7);
+
+/// Every command that writes, with its arguments.
+#[derive(Debug, Clone, Copy)]
+pub enum Write<'a> {
+    /// `EVAL`: a step of retention.
+    Step(&'a Name, &'a Policy, Option<StreamId>, u64),
+    /// `XTRIM key MINID ~ id LIMIT count`, where scripts are forbidden. The count must not be 0: that is no limit.
+    TrimBelow(&'a Name, StreamId, u64),
+    /// `XTRIM key MAXLEN ~ length`, where scripts are forbidden.
+    TrimTo(&'a Name, u64),
+    /// `SET key holder NX PX milliseconds`: takes a free lease.
+    Take(&'a str, &'a str, u64),
+    /// `PEXPIRE key milliseconds`: keeps the lease.
+    Keep(&'a str, u64),
+    /// `DEL key`: gives the lease up.
+    Release(&'a str),
+}
+
+impl Write<'_> {
+    /// Every value of the label.
+    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
+}
+
+impl Request for Write<'_> {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Step(..) => "eval",
+            Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
+            Self::Take(..) => "set",
+            Self::Keep(..) => "pexpire",
+            Self::Release(_) => "del",
+        }
+    }
+
+    fn encode(&self) -> Cmd {
+        let mut cmd = Cmd::new();
+        match self {
+            Self::Step(stream, policy, cutoff, step) => {
+                cmd.arg("EVAL").arg(SCRIPT).arg(1).arg(stream.as_bytes());
+                cmd.arg(if policy.mode == Mode::Safe { "safe" } else { "strict" });
+                cmd.arg(optional(policy.max_length)).arg(optional(*cutoff)).arg(optional(policy.ceiling));
+                cmd.arg(*step).arg(if policy.exact { "1" } else { "" }).arg(policy.ignore_groups.len());
+                for group in policy.ignore_groups.iter().chain(&policy.groups) {
+                    cmd.arg(group.as_bytes());
+                }
+            }
+            Self::TrimBelow(stream, id, limit) => {
+                let key = cmd.arg("XTRIM").arg(stream.as_bytes());
+                key.arg("MINID").arg("~").arg(id.to_string()).arg("LIMIT").arg(*limit);
+            }
+            Self::TrimTo(stream, length) => {
+                cmd.arg("XTRIM").arg(stream.as_bytes()).arg("MAXLEN").arg("~").arg(*length);
+            }
+            Self::Take(key, holder, ms) => {
+                cmd.arg("SET").arg(*key).arg(*holder).arg("NX").arg("PX").arg(*ms);
+            }
+            Self::Keep(key, ms) => {
+                cmd.arg("PEXPIRE").arg(*key).arg(*ms);
+            }
+            Self::Release(key) => {
+                cmd.arg("DEL").arg(*key);
+            }
+        }
+        cmd
+    }
+}
+
+fn optional(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Step {
+    pub(super) removed: u64,
+    /// The stream's length afterwards; `None` where it was not looked at.
+    pub(super) length: Option<u64>,
+    pub(super) floor: Option<StreamId>,
+    /// Who holds what is left of the excess; known when nothing was removed.
+    pub(super) blocked_by: Option<Holder>,
+    /// Whether entries went that a group needs, past the ceiling.
+    pub(super) is_forced: bool,
+}
+
+impl Step {
+    fn blocked(hold: Hold) -> Self {
+        Self { blocked_by: Some(Holder { group: None, hold }), ..Self::default() }
+    }
+
+    fn parse(reply: Value) -> Result<Self, Failure> {
+        let unexpected = |error: String| Failure::new(Reason::UnexpectedReply, error);
+        let (removed, length, floor, group, why, is_forced): (u64, u64, String, Vec<u8>, String, bool) =
+            FromRedisValue::from_redis_value(reply).map_err(|error| unexpected(error.to_string()))?;
+        let hold = Hold::ALL.into_iter().find(|hold| hold.as_str() == why);
+        let group = (!group.is_empty()).then(|| Name::from(group));
+        Ok(Self {
+            removed,
+            length: Some(length),
+            floor: floor.parse().ok(),
+            blocked_by: hold.map(|hold| Holder { group, hold }),
+            is_forced,
+        })
+    }
+}
+
+/// Takes steps, on a connection of its own.
+pub struct Enforcer {
+    link: Link,
+    /// Reads what the script would, where scripts are forbidden.
+    reader: Reader,
+    is_without_scripts: bool,
+}
+
+impl Enforcer {
+    /// An enforcer that connects at its first step.
+    #[must_use]
+    pub fn new(stats: Arc<SelfStats>) -> Self {
+        Self { link: Link::new(Arc::clone(&stats)), reader: Reader::new(stats), is_without_scripts: false }
+    }
+
+    /// Lets the connections go.
+    pub fn reconnect(&mut self) {
+        self.link.disconnect();
+        self.reader.reconnect();
+    }
+
+    /// The server's clock.
+    pub(super) async fn server_time(&mut self, config: &Config) -> Result<ServerTime, Failure> {
+        reply::server_time(&self.send(config, Command::Time).await?)
+    }
+
+    /// Sends one command. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    pub(super) async fn send(&mut self, config: &Config, command: impl Request) -> Result<Value, Failure> {
+        let result = match self.link.session(&config.redis).await {
+            Ok(session) => session.send(&[command]).await,
+            Err(failure) => Err(failure),
+        };
+        let reply = result.and_then(|mut replies| {
+            let too_few = || Err(Failure::new(Reason::Protocol, "no reply"));
+            replies.pop().unwrap_or_else(too_few)
+        });
+        if let Err(failure) = &reply {
+            self.link.after(failure);
+        }
+        reply
+    }
+
+    /// Removes at most `retention.step` entries of the stream, of those that may go now.
+    ///
+    /// # Errors
+    /// Why nothing was removed; after a lost connection it is not known whether something was.
+    pub(super) async fn step(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        policy: &Policy,
+        cutoff: Option<StreamId>,
+    ) -> Result<Step, Failure> {
+        let has_min_id = has_min_id(&self.link.session(&config.redis).await?.server);
+        if !has_min_id && (policy.mode == Mode::Safe || policy.max_length.is_none()) {
+            return Ok(Step::blocked(Hold::Unsupported));
+        }
+        let cutoff = cutoff.filter(|_| has_min_id);
+        let write = Write::Step(stream, policy, cutoff, config.retention.step);
+        match self.send(config, write).await {
+            Ok(reply) => {
+                self.is_without_scripts = false;
+                let step = Step::parse(reply)?;
+                let is_cut_short = policy.max_age.is_some() && !has_min_id && step.removed == 0;
+                return Ok(if is_cut_short { Step::blocked(Hold::Unsupported) } else { step });
+            }
+            Err(failure) if matches!(failure.reason, Reason::NoPermission | Reason::Unsupported) => {
+                if !std::mem::replace(&mut self.is_without_scripts, true) {
+                    warn!(%failure, "{WITHOUT_SCRIPTS}");
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+        self.step_without_script(config, stream, policy, cutoff).await
+    }
+
+    async fn step_without_script(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        policy: &Policy,
+        cutoff: Option<StreamId>,
+    ) -> Result<Step, Failure> {
+        let reading = self.reader.read(config, std::slice::from_ref(stream)).await?;
+        let state = match reading.snapshot.streams.get(stream) {
+            Some(Ok(state)) => state,
+            Some(Err(failure)) => return Err(failure.clone()),
+            None => return Ok(Step { length: Some(0), ..Step::default() }),
+        };
+        let report = reading.report.streams.get(stream);
+        let report = report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
+        let plan = Plan::new(policy, state, report);
+        let floor = plan.floor.as_ref().map(|(id, _)| *id);
+        let mut step = Step { length: Some(state.length), floor, ..Step::default() };
+        let is_time = |first: StreamId| first.ms >= 1_000_000_000_000;
+        let limit = plan.excess.min(config.retention.step);
+        let shortest = state.length.saturating_sub(config.retention.step);
+        let by_length = match (floor, policy.max_length) {
+            (Some(floor), _) => Some(Write::TrimBelow(stream, floor, limit)),
+            (None, Some(length)) => Some(Write::TrimTo(stream, length.max(shortest))),
+            (None, None) => None,
+        };
+        let by_age = cutoff.filter(|_| state.first_entry_id.is_some_and(is_time));
+        let by_age = by_age.map(|cutoff| {
+            Write::TrimBelow(stream, floor.map_or(cutoff, |floor| floor.min(cutoff)), config.retention.step)
+        });
+        let ceiling = policy.ceiling.filter(|ceiling| state.length > *ceiling);
+        let by_ceiling = ceiling.map(|ceiling| Write::TrimTo(stream, ceiling.max(shortest)));
+        let trims = [by_length.filter(|_| plan.excess > 0), by_age, by_ceiling];
+        for (trim, is_forced) in trims.into_iter().zip([false, false, true]) {
+            let Some(trim) = trim else { continue };
+            let removed: u64 = self.send(config, trim).await.and_then(number)?;
+            if removed > 0 {
+                let length = Some(state.length.saturating_sub(removed));
+                return Ok(Step { removed, length, is_forced, ..step });
+            }
+        }
+        if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
+            // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
+            let rest = self.send(config, Command::Before(stream, id, limit)).await?;
+            let rest = u64::try_from(reply::range_ids(rest)?.len()).unwrap_or(u64::MAX);
+            step.blocked_by = (rest < limit).then_some(holder);
+        }
+        Ok(step)
+    }
+}
+
+fn number(reply: Value) -> Result<u64, Failure> {
+    let unexpected = |error: redis::ParsingError| Failure::new(Reason::UnexpectedReply, error.to_string());
+    u64::from_redis_value(reply).map_err(unexpected)
+}
+
+/// Whether `XTRIM MINID` is there and to be trusted; of a server that does not say its version it is not known.
+fn has_min_id(server: &Server) -> bool {
+    server.flavour == Flavour::Valkey || server.version.is_some_and(|version| version >= MIN_ID_SINCE)
+}

@@ -1,0 +1,112 @@
+//! Which of several sidecars trims: the one that holds a key in Redis for a while, and renews it.
+//!
+//! Only work is saved by it. Two sidecars that both believe they hold it do no harm, since each step is safe by
+//! itself; so plain commands do, and no clock has to agree with another.
+
+use std::time::Duration;
+
+use redis::{FromRedisValue, Value};
+use tracing::info;
+
+use super::{Enforcer, enforce::Write};
+use crate::{
+    clock::{self, Instant},
+    config::Config,
+    model::{Failure, Reason},
+    source::Command,
+};
+
+/// Renewed so often within its time, so that a lost reply or two do not lose it.
+const RENEWALS: u32 = 3;
+
+/// The lease, as this sidecar sees it.
+pub struct Lease {
+    holder: String,
+    is_held: bool,
+    /// Who holds it, as far as it was seen.
+    seen: Option<String>,
+    due: Instant,
+}
+
+impl Lease {
+    /// A lease that nobody is known to hold.
+    #[must_use]
+    pub fn new() -> Self {
+        // The host tells people which sidecar it is: in Kubernetes it is the Pod's name.
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let holder = format!("{}:{}:{:08x}", host.trim(), std::process::id(), fastrand::u32(..));
+        Self { holder, is_held: false, seen: None, due: clock::now() }
+    }
+
+    /// Whether this sidecar holds it.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// When to look after it next.
+    #[must_use]
+    pub const fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Takes it, renews it or sees who has it, if it is time to.
+    ///
+    /// # Errors
+    /// Where Redis did not answer or refused; then it is not held.
+    pub async fn keep(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
+        if clock::now() < self.due {
+            return Ok(());
+        }
+        let ttl = config.retention.lease_ttl;
+        self.due = clock::now() + (ttl / RENEWALS).mul_f64(0.8 + 0.2 * fastrand::f64());
+        let seen = self.look(enforcer, config, ttl).await;
+        let is_held = seen.as_ref().is_ok_and(|holder| *holder == self.holder);
+        if let Ok(holder) = &seen
+            && self.seen.as_ref() != Some(holder)
+        {
+            info!(holder, held_here = is_held, "the retention lease has a new holder");
+        }
+        self.is_held = is_held;
+        self.seen = seen.as_ref().ok().cloned();
+        seen.map(|_holder| ())
+    }
+
+    /// Who holds it, after taking or renewing it.
+    async fn look(&self, enforcer: &mut Enforcer, config: &Config, ttl: Duration) -> Result<String, Failure> {
+        let key = config.retention.lease_key.as_str();
+        let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        if let Some(holder) = text(enforcer.send(config, Command::Get(key)).await?)? {
+            if holder == self.holder {
+                enforcer.send(config, Write::Keep(key, ms)).await?;
+            }
+            return Ok(holder);
+        }
+        let taken = text(enforcer.send(config, Write::Take(key, &self.holder, ms)).await?)?;
+        // Somebody else was faster: who, the next look tells.
+        Ok(taken.map_or_else(|| "another sidecar".to_owned(), |_ok| self.holder.clone()))
+    }
+
+    /// Gives it up, so that another sidecar need not wait for its end.
+    pub async fn release(&mut self, enforcer: &mut Enforcer, config: &Config) {
+        if std::mem::take(&mut self.is_held) {
+            let key = config.retention.lease_key.as_str();
+            let holder = enforcer.send(config, Command::Get(key)).await.and_then(text);
+            if holder.is_ok_and(|holder| holder.as_ref() == Some(&self.holder)) {
+                // If this fails, the key's own end gives the lease up.
+                drop(enforcer.send(config, Write::Release(key)).await);
+            }
+        }
+    }
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn text(reply: Value) -> Result<Option<String>, Failure> {
+    let unexpected = |error: redis::ParsingError| Failure::new(Reason::UnexpectedReply, error.to_string());
+    Option::<String>::from_redis_value(reply).map_err(unexpected)
+}

@@ -1,0 +1,155 @@
+//! What may go and who holds the rest, drawn from a reading alone.
+//!
+//! The script that removes draws the same anew, from what is there at that moment; this is for what is shown, for
+//! observing, and for servers that run no scripts.
+
+use super::Policy;
+use crate::{
+    config::Mode,
+    evaluate::StreamReport,
+    model::{Name, Pending, StreamId, StreamState},
+};
+
+/// Why entries can't go; the `reason` label of what is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// The group was not given them.
+    Unread,
+    /// The group was given them and has not acknowledged them.
+    Pending,
+    /// The configuration expects a group that is not there.
+    MissingGroup,
+    /// A single node of the stream holds more entries than a step may remove.
+    NodeSize,
+    /// The age limit can't apply: the stream's IDs are not times.
+    NotTimes,
+    /// The server can't do it: safe trimming needs Redis 6.2.
+    Unsupported,
+}
+
+impl Hold {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::Unread, Self::Pending, Self::MissingGroup, Self::NodeSize, Self::NotTimes, Self::Unsupported];
+
+    /// The value of the `reason` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unread => "unread",
+            Self::Pending => "pending",
+            Self::MissingGroup => "missing_group",
+            Self::NodeSize => "node_size",
+            Self::NotTimes => "not_times",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// Who holds entries, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The group, where one does.
+    pub group: Option<Name>,
+    /// Why.
+    pub hold: Hold,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(group) = &self.group else {
+            return f.write_str(match self.hold {
+                Hold::NotTimes => "the stream's IDs are not times, so its age limit can't apply",
+                Hold::Unsupported => "safe trimming needs Redis 6.2 or later",
+                Hold::Unread | Hold::Pending | Hold::MissingGroup | Hold::NodeSize => {
+                    "a node of the stream holds more entries than a step may remove"
+                }
+            });
+        };
+        match self.hold {
+            Hold::Pending => write!(f, "group {group} has not acknowledged the oldest entries"),
+            Hold::MissingGroup => write!(f, "group {group} is expected and not there"),
+            _ => write!(f, "group {group} was not given the oldest entries"),
+        }
+    }
+}
+
+/// What a run would find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Entries beyond `max_length`.
+    pub excess: u64,
+    /// The first entry that must stay, with who needs it; `None` where nobody needs any.
+    pub floor: Option<(StreamId, Holder)>,
+    /// Of the excess, the most that may go.
+    pub at_most: u64,
+    /// Whether exactly so many may go.
+    pub is_exact: bool,
+}
+
+impl Plan {
+    /// Plans for a stream as it was read.
+    #[must_use]
+    pub fn new(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Self {
+        let excess = policy.excess(stream.length);
+        let floor = (policy.mode != Mode::Strict).then(|| floor(policy, stream, report)).flatten();
+        let (below, is_exact) = match &floor {
+            None => (stream.length, true),
+            Some((id, _)) if stream.first_entry_id.is_none_or(|first| *id <= first) => (0, true),
+            Some((_, Holder { group: Some(group), hold })) => below(*hold, group, stream, report),
+            Some(_) => (stream.length, false),
+        };
+        let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
+        // The limit may be reached whatever the bound is, where it is above.
+        Self { excess, floor, at_most: below.max(forced).min(excess), is_exact }
+    }
+
+    /// Who keeps the limit from being reached, where that is certain.
+    #[must_use]
+    pub fn blocked_by(&self) -> Option<&Holder> {
+        let (_, holder) = self.floor.as_ref()?;
+        (self.at_most < self.excess).then_some(holder)
+    }
+
+    /// How many entries of the excess may go, where that is known.
+    #[must_use]
+    pub fn removable(&self) -> Option<u64> {
+        self.is_exact.then_some(self.at_most)
+    }
+}
+
+/// How many entries are below what a group needs: those it was given and has acknowledged.
+fn below(hold: Hold, group: &Name, stream: &StreamState, report: &StreamReport) -> (u64, bool) {
+    let known = report.groups.get(group).and_then(|group| group.lag.known());
+    let unread = known.unwrap_or(0).min(stream.length);
+    match hold {
+        Hold::Unread => (stream.length - unread, known.is_some()),
+        // At least the oldest pending entry itself stays, too.
+        _ => ((stream.length - unread).saturating_sub(1), false),
+    }
+}
+
+/// The first entry that some group needs.
+fn floor(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<(StreamId, Holder)> {
+    let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
+    let holder = |group: &Name, hold| Holder { group: Some(group.clone()), hold };
+    let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(*group));
+    let missing = missing
+        .filter(|group| !is_ignored(group))
+        .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));
+    let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
+        let unread = state.last_delivered_id.next().map(|id| (id, holder(group, Hold::Unread)));
+        let pending = report.groups.get(group).map_or(Pending::Unknown, |report| report.oldest_pending);
+        let pending = match pending {
+            Pending::None => None,
+            Pending::Oldest(oldest) => Some(oldest.id),
+            // What is pending is not known, so all of it may be.
+            Pending::Unknown => Some(StreamId::ZERO),
+        };
+        unread.into_iter().chain(pending.map(|id| (id, holder(group, Hold::Pending))))
+    });
+    // A group that was given everything holds nothing that is there now.
+    let needed = missing.chain(needs).min_by_key(|(id, _)| *id)?;
+    let is_past_the_end = stream.last_generated_id.is_some_and(|last| needed.0 > last);
+    (!is_past_the_end).then_some(needed)
+}

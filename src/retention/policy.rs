@@ -1,0 +1,67 @@
+//! What is wanted of one stream: the limits of its rule, with what protects its readers.
+
+use std::time::Duration;
+
+use crate::{
+    config::{Config, Mode},
+    model::{Name, ServerTime, StreamId},
+};
+
+/// The limits of a stream, and what may be done to keep them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The most entries that the stream should hold.
+    pub max_length: Option<u64>,
+    /// The greatest age that an entry should reach.
+    pub max_age: Option<Duration>,
+    /// What may be removed.
+    pub mode: Mode,
+    /// The length past which entries go even where a group needs them; in safe mode.
+    pub ceiling: Option<u64>,
+    /// Whether the last node is taken apart to reach the limit to the entry.
+    pub exact: bool,
+    /// Groups that hold nothing back.
+    pub ignore_groups: Vec<Name>,
+    /// Groups that must be there: while one is missing, safe mode removes nothing.
+    pub groups: Vec<Name>,
+    /// Between two runs.
+    pub interval: Duration,
+}
+
+impl Policy {
+    /// The policy of a stream; `None` for one without limits. Where retention is switched off it only observes.
+    #[must_use]
+    pub fn of(config: &Config, stream: &Name) -> Option<Self> {
+        let rule = config.rule(stream)?;
+        let retention = rule.retention.as_ref()?;
+        Some(Self {
+            max_length: retention.max_length,
+            max_age: retention.max_age,
+            mode: if config.retention.enabled { retention.mode } else { Mode::Observe },
+            ceiling: retention.ceiling,
+            exact: retention.exact,
+            ignore_groups: retention.ignore_groups.clone(),
+            groups: rule.groups.clone(),
+            interval: retention.interval.unwrap_or(config.retention.interval),
+        })
+    }
+
+    /// Whether anything may ever be removed.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        self.mode != Mode::Observe
+    }
+
+    /// The ID below which entries are too old.
+    #[must_use]
+    pub fn cutoff(&self, now: Option<ServerTime>) -> Option<StreamId> {
+        let age = u64::try_from(self.max_age?.as_millis()).ok()?;
+        Some(StreamId::new(now?.0.checked_sub(age)?, 0))
+    }
+
+    /// Entries beyond `max_length`.
+    #[must_use]
+    pub fn excess(&self, length: u64) -> u64 {
+        self.max_length.map_or(0, |limit| length.saturating_sub(limit))
+    }
+}

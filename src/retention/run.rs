@@ -1,0 +1,120 @@
+//! One run on one stream: step after step until the limit is reached, something holds it, or its time is over.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Enforcer, Holder, Policy, enforce::Step};
+use crate::{
+    clock,
+    config::Config,
+    model::{Failure, Name, StreamId},
+};
+
+/// How a run ended; the `outcome` label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The stream is within its limits, but for what shares a node with entries that stay.
+    Reached,
+    /// Something holds entries that the limits want gone.
+    Blocked,
+    /// The time was over before the limits were reached; the next run goes on.
+    Incomplete,
+    /// Redis refused, or did not answer.
+    Failed,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Reached, Self::Blocked, Self::Incomplete, Self::Failed];
+
+    /// The value of the `outcome` label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Blocked => "blocked",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a run has done so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Run {
+    /// Entries removed. A step whose answer was lost may have removed more.
+    pub removed: u64,
+    /// Of those, how many went past the ceiling, needed or not.
+    pub forced: u64,
+    /// The stream's length after the last step; `None` where it was not looked at.
+    pub length: Option<u64>,
+    /// The first entry that a group still needs, at the last step.
+    pub floor: Option<StreamId>,
+    /// Who holds what is left.
+    pub blocked_by: Option<Holder>,
+    /// Why it could not go on.
+    pub failure: Option<Failure>,
+    /// Whether the last step found nothing more that may go.
+    pub is_complete: bool,
+}
+
+impl Run {
+    /// How it ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self { failure: Some(_), .. } => Outcome::Failed,
+            Self { is_complete: false, .. } => Outcome::Incomplete,
+            Self { blocked_by: Some(_), .. } => Outcome::Blocked,
+            _ => Outcome::Reached,
+        }
+    }
+
+    fn add(&mut self, step: Step) {
+        self.removed += step.removed;
+        self.forced += if step.is_forced { step.removed } else { 0 };
+        self.length = step.length;
+        self.floor = step.floor;
+        self.blocked_by = step.blocked_by;
+        self.is_complete = step.removed == 0;
+    }
+}
+
+/// Trims a stream for as long as `budget`, and tells after each step. Between two steps the server rests.
+///
+/// Harmless to interrupt between steps and to repeat: each step is whole by itself.
+pub async fn trim(
+    enforcer: &mut Enforcer,
+    config: &Config,
+    stream: &Name,
+    policy: &Policy,
+    budget: Duration,
+    stop: &CancellationToken,
+    mut told: impl FnMut(&Run),
+) -> Run {
+    let mut run = Run::default();
+    let until = clock::now() + budget;
+    let cutoff = match policy.max_age {
+        None => None,
+        Some(_) => match enforcer.server_time(config).await {
+            Ok(now) => policy.cutoff(Some(now)),
+            Err(failure) => return Run { failure: Some(failure), ..run },
+        },
+    };
+    while !run.is_complete && clock::now() < until && !stop.is_cancelled() {
+        match enforcer.step(config, stream, policy, cutoff).await {
+            Ok(step) => run.add(step),
+            Err(failure) => {
+                run.failure = Some(failure);
+                return run;
+            }
+        }
+        told(&run);
+        if !run.is_complete {
+            sleep(config.retention.pause).await;
+        }
+    }
+    run
+}

@@ -1,0 +1,44 @@
+//! What retention has done to each stream so far: what is published of it.
+
+use std::collections::BTreeMap;
+
+use super::{Holder, Outcome, Run};
+use crate::{clock, model::Name};
+
+/// By the stream's name; streams that this sidecar never ran on are not there.
+pub type Standings = BTreeMap<Name, Standing>;
+
+/// What retention has done to a stream since the sidecar started.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Standing {
+    /// Runs by how they ended, in the order of [`Outcome::ALL`].
+    pub runs: [u64; Outcome::ALL.len()],
+    /// Entries removed.
+    pub trimmed: u64,
+    /// How the last run ended.
+    pub last: Option<Outcome>,
+    /// Who kept it from reaching the limit.
+    pub blocked_by: Option<Holder>,
+    /// When it ended, in seconds since the Unix epoch, by this machine's clock.
+    pub last_run: f64,
+    /// When one last went through: reached the limit, or found who blocks it.
+    pub last_success: f64,
+}
+
+impl Standing {
+    /// Takes in a run that has ended.
+    pub fn note(&mut self, run: &Run) {
+        let now = clock::unix_seconds();
+        let outcome = run.outcome();
+        if let Some(count) = self.runs.get_mut(outcome as usize) {
+            *count += 1;
+        }
+        self.trimmed += run.removed;
+        self.last = Some(outcome);
+        self.last_run = now;
+        if outcome != Outcome::Failed {
+            self.blocked_by.clone_from(&run.blocked_by);
+            self.last_success = now;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+-- One step of retention on one stream: finds what may go and removes at most `step` entries, in one act, so that no
+-- group can be made, moved or given an entry in between. At most one command of it writes.
+--
+-- No shebang: with one, a server above `maxmemory` refuses the script, and trimming is the cure.
+-- IDs stay texts: a Lua number holds no more than 2^53.
+--
+-- KEYS[1]  the stream
+-- ARGV     mode ("safe" or "strict"), max_length, cutoff (an ID: older entries are too old), ceiling, step,
+--          exact ("1" or ""), count of ignored groups, the ignored groups..., the expected groups...
+--          "" for a limit that is not set
+-- Answers  removed, length after, floor, holding group, why it holds, whether the ceiling forced it
+local key, mode = KEYS[1], ARGV[1]
+local max_length, cutoff, ceiling, step = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local exact, ignored_count = ARGV[6] == '1', tonumber(ARGV[7])
+-- XDEL takes its IDs from Lua's stack, which is small.
+local DELETED_AT_ONCE = 1000
+
+-- Before 7.0 a script that asks XPENDING may write only if its effects are replicated.
+if redis.replicate_commands then redis.replicate_commands() end
+
+-- An error keeps its code only if it is handed on as it is.
+local function call(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then error({err = reply.err}, 0) end
+  return reply
+end
+
+local function less(a, b)
+  return #a < #b or (#a == #b and a < b)
+end
+
+local function before(a, b)
+  local a_ms, a_seq = a:match('^(%d+)-(%d+)$')
+  local b_ms, b_seq = b:match('^(%d+)-(%d+)$')
+  if a_ms ~= b_ms then return less(a_ms, b_ms) end
+  return less(a_seq, b_seq)
+end
+
+local function plus_one(digits)
+  local head, digit, nines = digits:match('^(%d-)([0-8]?)(9*)$')
+  return head .. tostring((tonumber(digit) or 0) + 1) .. ('0'):rep(#nines)
+end
+
+local MAX = '18446744073709551615'
+local function after(id)
+  local ms, seq = id:match('^(%d+)-(%d+)$')
+  if seq ~= MAX then return ms .. '-' .. plus_one(seq) end
+  if ms ~= MAX then return plus_one(ms) .. '-0' end
+  return id
+end
+
+local function ids(from, to, count)
+  local found = call('XRANGE', key, from, to, 'COUNT', count)
+  for index, entry in ipairs(found) do found[index] = entry[1] end
+  return found
+end
+
+-- The oldest pending entry that still exists. Those that were deleted stay pending for ever and need nothing.
+local function oldest_pending(group, first)
+  for _, count in ipairs({1, 100}) do
+    local rows = call('XPENDING', key, group, first, '+', count)
+    for _, row in ipairs(rows) do
+      if #ids(row[1], row[1], 1) > 0 then return row[1] end
+    end
+    if #rows < count then return nil end
+    if count > 1 then return rows[count][1] end
+  end
+end
+
+-- The first entry that some group still needs, with the group and why.
+local function find_floor(first)
+  local floor, holder, reason
+  local function hold(id, group, why)
+    if not floor or before(id, floor) then floor, holder, reason = id, group, why end
+  end
+  local ignored, missing = {}, {}
+  for index = 8, #ARGV do
+    if index < 8 + ignored_count then ignored[ARGV[index]] = true else missing[ARGV[index]] = true end
+  end
+  for _, fields in ipairs(call('XINFO', 'GROUPS', key)) do
+    local group = {}
+    for index = 1, #fields, 2 do group[fields[index]] = fields[index + 1] end
+    missing[group.name] = nil
+    if not ignored[group.name] then
+      hold(after(group['last-delivered-id']), group.name, 'unread')
+      local pending = group.pending > 0 and oldest_pending(group.name, first)
+      if pending then hold(pending, group.name, 'pending') end
+    end
+  end
+  for group in pairs(missing) do
+    if not ignored[group] then hold(first, group, 'missing_group') end
+  end
+  return floor, holder, reason
+end
+
+-- Removes at most `most` entries below `target`; nil for no target. Answers how many, or why not one.
+local function remove(target, most, keep, length)
+  local removed
+  if target then
+    -- LIMIT 0 would mean no limit; `most` is at least 1.
+    removed = call('XTRIM', key, 'MINID', '~', target, 'LIMIT', most)
+  else
+    removed = call('XTRIM', key, 'MAXLEN', '~', math.max(keep, length - step))
+  end
+  if removed > 0 then return removed end
+  -- Whole nodes do not fit any more: what is left to remove is in the first one, so this reads no more than that.
+  local rest = ids('-', target and '(' .. target or '+', exact and math.min(most, DELETED_AT_ONCE) or most)
+  if exact and #rest > 0 then return call('XDEL', key, unpack(rest)) end
+  if #rest >= step then return 0, 'node_size' end
+  return 0, #rest < most and 'held' or nil
+end
+
+local function act()
+  local length = call('XLEN', key)
+  local first = ids('-', '+', 1)[1]
+  if not first then return {0, length, '', '', '', 0} end
+  local floor, holder, reason
+  if mode == 'safe' then floor, holder, reason = find_floor(first) end
+
+  local removed, why, is_held, forced = 0, nil, false, 0
+  local excess = max_length and length - max_length or 0
+  if excess > 0 then
+    removed, why = remove(floor, math.min(excess, step), max_length, length)
+    is_held = why == 'held'
+  end
+  if removed == 0 and cutoff ~= '' then
+    if #first:match('^%d+') < 13 then
+      why = 'not_times'
+    else
+      local is_lower = floor and before(floor, cutoff)
+      local too_old
+      removed, too_old = remove(is_lower and floor or cutoff, step, 0, length)
+      if too_old == 'node_size' then why = too_old end
+      is_held = is_held or (removed == 0 and is_lower and #ids(floor, '(' .. cutoff, 1) > 0)
+    end
+  end
+  if removed == 0 and ceiling and length > ceiling then
+    removed = remove(nil, math.min(length - ceiling, step), ceiling, length)
+    if removed > 0 then forced = 1 end
+  end
+  if why == 'held' then why = nil end
+  if is_held then why = reason else holder = nil end
+  if removed > 0 then why, holder = nil, nil end
+  return {removed, call('XLEN', key), floor or '', holder or '', why or '', forced}
+end
+
+local ok, answer = pcall(act)
+if not ok and type(answer) ~= 'table' then return redis.error_reply('ERR ' .. tostring(answer)) end
+return answer

@@ -1,0 +1,121 @@
+//! What a step of retention may do, by brute force: every entry, every pending list, before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::test_runner::TestCaseError;
+use redis::{Connection, Value, cmd};
+use streamwarden::{
+    config::Mode,
+    model::{Name, StreamId},
+    retention::Policy,
+};
+
+/// All that a stream holds and all that its groups need.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Truth {
+    pub(super) entries: Vec<StreamId>,
+    pub(super) groups: BTreeMap<String, Needs>,
+}
+
+/// Where a group stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Needs {
+    pub(super) delivered: StreamId,
+    pub(super) pending: BTreeSet<StreamId>,
+}
+
+impl Truth {
+    pub(super) fn of(connection: &mut Connection) -> Self {
+        let range: Vec<(String, Value)> = cmd("XRANGE").arg("s").arg("-").arg("+").query(connection).unwrap();
+        let entries = range.iter().map(|(id, _)| id.parse().unwrap()).collect();
+        let groups: Vec<BTreeMap<String, Value>> =
+            cmd("XINFO").arg("GROUPS").arg("s").query(connection).unwrap_or_default();
+        let groups = groups.into_iter().map(|fields| {
+            let text = |key: &str| redis::from_redis_value::<String>(fields[key].clone()).unwrap();
+            let name = text("name");
+            let mut pending = cmd("XPENDING");
+            pending.arg("s").arg(&name).arg("-").arg("+").arg(100_000);
+            let rows: Vec<(String, String, i64, i64)> = pending.query(connection).unwrap();
+            let pending = rows.iter().map(|row| row.0.parse().unwrap()).collect();
+            (name, Needs { delivered: text("last-delivered-id").parse().unwrap(), pending })
+        });
+        Self { entries, groups: groups.collect() }
+    }
+
+    /// Whether a group that counts needs this entry.
+    fn needs(&self, policy: &Policy, id: StreamId) -> bool {
+        let counts = |group: &str| counts(policy, &Name::from(group));
+        let needs = |needs: &Needs| id > needs.delivered || needs.pending.contains(&id);
+        self.misses_a_group(policy) || self.groups.iter().any(|(group, it)| counts(group) && needs(it))
+    }
+
+    fn misses_a_group(&self, policy: &Policy) -> bool {
+        let mut expected = policy.groups.iter().filter(|group| counts(policy, group));
+        expected.any(|group| !self.groups.contains_key(&group.to_string()))
+    }
+
+    /// Entries before the first that somebody needs.
+    fn removable(&self, policy: &Policy) -> usize {
+        let is_safe = policy.mode == Mode::Safe;
+        let needed = self.entries.iter().position(|id| is_safe && self.needs(policy, *id));
+        needed.unwrap_or(self.entries.len())
+    }
+}
+
+fn counts(policy: &Policy, group: &Name) -> bool {
+    !policy.ignore_groups.contains(group)
+}
+
+/// What the server answered: removed, length, floor, group, why, whether forced.
+pub(super) type Answer = (u64, u64, String, String, String, bool);
+
+macro_rules! ensure {
+    ($holds:expr, $($what:tt)*) => {
+        if !$holds {
+            return Err(TestCaseError::fail(format!($($what)*)));
+        }
+    };
+}
+pub(super) use ensure;
+
+/// Compares what a step did with what it may do.
+pub(super) fn check(
+    (policy, step, node): (&Policy, u64, usize),
+    before: &Truth,
+    after: &Truth,
+    answer: &Answer,
+) -> Result<(), TestCaseError> {
+    let (removed, length, _, group, why, is_forced) = answer;
+    let count = before.entries.len() - after.entries.len();
+    ensure!(before.entries.ends_with(&after.entries), "not the oldest went: {before:?} {after:?}");
+    ensure!(before.groups == after.groups, "groups changed: {before:?} {after:?}");
+    ensure!((*removed, *length) == (count as u64, after.entries.len() as u64), "{answer:?}: {count} went");
+    ensure!(*removed <= step, "{removed} went in a step of {step}");
+    let gone = &before.entries[..count];
+    let needed = gone.iter().find(|id| policy.mode == Mode::Safe && before.needs(policy, **id));
+    let ceiling = policy.ceiling.filter(|_| *is_forced);
+    match (needed, ceiling) {
+        (Some(id), None) => {
+            return Err(TestCaseError::fail(format!("{id} was needed: {policy:?} {before:?}")));
+        }
+        (_, Some(ceiling)) => ensure!(*length >= ceiling, "below the ceiling"),
+        (None, None) => ensure!(
+            count == 0 || policy.max_length.is_some_and(|limit| *length >= limit),
+            "below the limit: {policy:?} {answer:?}"
+        ),
+    }
+    let excess = usize::try_from(policy.excess(before.entries.len() as u64)).unwrap();
+    if count == 0 && excess > 0 {
+        let is_blocked = before.removable(policy) < excess.min(step as usize);
+        let is_giant = why == "node_size";
+        ensure!(!is_giant || node as u64 >= step, "a node of {node} is no reason: {answer:?}");
+        ensure!(
+            is_giant || is_blocked != why.is_empty(),
+            "blocked: {is_blocked}, but {answer:?}: {before:?}"
+        );
+        ensure!(!is_blocked || !group.is_empty(), "nobody is named: {answer:?}");
+        ensure!(is_blocked || excess < node || is_giant, "{excess} too many stay: {answer:?}");
+        ensure!(is_blocked || is_giant || !policy.exact, "exactly was asked for: {answer:?}");
+    }
+    Ok(())
+}
