@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Enforcer, enforce::Write};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Failure, Reason},
+    model::{Class, Failure, Reason},
     source::Command,
 };
 
@@ -23,6 +23,8 @@ const RENEWALS: u32 = 3;
 pub struct Lease {
     holder: String,
     is_held: bool,
+    /// Whether it counts as held since Redis refuses it.
+    is_unleased: bool,
     /// Who holds it, as far as it was seen.
     seen: Option<String>,
     due: Instant,
@@ -35,7 +37,7 @@ impl Lease {
         // The host tells people which sidecar it is: in Kubernetes it is the Pod's name.
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let holder = format!("{}:{}:{:08x}", host.trim(), std::process::id(), fastrand::u32(..));
-        Self { holder, is_held: false, seen: None, due: clock::now() }
+        Self { holder, is_held: false, is_unleased: false, seen: None, due: clock::now() }
     }
 
     /// Whether this sidecar holds it.
@@ -50,26 +52,33 @@ impl Lease {
         self.due
     }
 
-    /// Takes it, renews it or sees who has it, if it is time to.
+    /// Takes it, renews it or sees who has it, if it is time to. Where Redis refuses it, it counts as held: it saves
+    /// work, and nothing depends on it.
     ///
     /// # Errors
-    /// Where Redis did not answer or refused; then it is not held.
+    /// Where Redis did not answer, and then it is not held, or refused.
     pub async fn keep(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
         if clock::now() < self.due {
             return Ok(());
         }
         let ttl = config.retention.lease_ttl;
         self.due = clock::now() + (ttl / RENEWALS).mul_f64(0.8 + 0.2 * fastrand::f64());
-        let seen = self.look(enforcer, config, ttl).await;
-        let is_held = seen.as_ref().is_ok_and(|holder| *holder == self.holder);
-        if let Ok(holder) = &seen
-            && self.seen.as_ref() != Some(holder)
-        {
-            info!(holder, held_here = is_held, "the retention lease has a new holder");
+        let (is_held, seen, result) = match self.look(enforcer, config, ttl).await {
+            Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
+            // A server out of memory takes no lease, and trimming is the cure.
+            Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
+            Err(failure) => (false, None, Err(failure)),
+        };
+        if seen.is_some() && self.seen != seen {
+            info!(holder = seen, held_here = is_held, "the retention lease has a new holder");
         }
+        if let (true, Err(failure), false) = (is_held, &result, self.is_unleased) {
+            warn!(%failure, "the retention lease is refused: trimming without it");
+        }
+        self.is_unleased = is_held && result.is_err();
         self.is_held = is_held;
-        self.seen = seen.as_ref().ok().cloned();
-        seen.map(|_holder| ())
+        self.seen = seen;
+        result
     }
 
     /// Who holds it, after taking or renewing it.
