@@ -1,5 +1,7 @@
 //! Commands and flags.
 
+mod trim;
+
 use std::{fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -42,12 +44,13 @@ pub struct Cli {
     log_format: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Run the sidecar; this is what no command does.
     Serve,
     /// Check the configuration and print it as it takes effect, without secrets.
     CheckConfig,
+    Trim(trim::Trim),
 }
 
 const ENVIRONMENT_HELP: &str = "\
@@ -75,7 +78,7 @@ impl Cli {
         let config = match sources.load() {
             Ok(config) => config,
             Err(error) => {
-                complain(error);
+                complain(format_args!("{error}\n"));
                 return ExitCode::from(EXIT_USAGE);
             }
         };
@@ -85,6 +88,7 @@ impl Cli {
                 print(&config);
                 ExitCode::SUCCESS
             }
+            Command::Trim(trim) => trim.run(&config),
         }
     }
 
@@ -122,5 +126,5 @@ fn print(output: impl fmt::Display) {
 
 #[expect(clippy::print_stderr, reason = "logging is not set up before the configuration is read")]
 fn complain(problem: impl fmt::Display) {
-    eprintln!("{problem}");
+    eprint!("{problem}");
 }

@@ -94,6 +94,15 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
             "streams[0].retention.max_length: must be a whole",
         ),
         (
+            "streams: [{match: a, retention: {max_length: 10, ceiling: 10}}]",
+            "streams[0].retention.ceiling: must be above max_length",
+        ),
+        (
+            "streams: [{match: a, retention: {max_length: 10, ceiling: 20, mode: strict}}]",
+            "streams[0].retention.ceiling: has a meaning in safe mode only",
+        ),
+        ("retention: {step: 10}", "retention.step: must be a whole number from 1000"),
+        (
             "streams: [{match: a, retention: {max_length: 1, mode: sfe}}]",
             "streams[0].retention.mode: must be one of: safe",
         ),

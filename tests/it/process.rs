@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{Redis, Sidecar, wait_for};
 
-fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_streamwarden"))
         .args(arguments)
         .env_clear()
@@ -17,7 +17,7 @@ fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         .unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

@@ -1,0 +1,187 @@
+//! `streamwarden trim`: shows what would go and who holds the rest, asks, trims, and says what went.
+
+use std::{
+    ffi::OsString,
+    io::{self, BufRead, IsTerminal, Write},
+    os::unix::ffi::OsStringExt,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+use super::{EXIT_USAGE, complain, print};
+use crate::{
+    config::{Config, Log, Mode},
+    model::{Failure, Name},
+    poll::{Reader, Reading},
+    retention::{Enforcer, Outcome, Plan, Policy, Run, trim},
+    self_stats::SelfStats,
+    telemetry,
+};
+
+/// A trim by hand goes on until it is done.
+const BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Trim a stream now.
+#[derive(Debug, Args)]
+pub(super) struct Trim {
+    /// The stream's key.
+    stream: OsString,
+
+    /// The most entries that it should hold afterwards.
+    #[arg(long, value_name = "N")]
+    max_length: u64,
+
+    /// safe: nothing that a group has not read and acknowledged; strict: everything beyond the limit.
+    #[arg(long, value_enum, default_value = "safe")]
+    mode: TrimMode,
+
+    /// Reach the limit to the entry; else up to a node of entries more stays (100 by default).
+    #[arg(long)]
+    exact: bool,
+
+    /// A group that holds nothing back; can be given several times.
+    #[arg(long, value_name = "GROUP")]
+    ignore_group: Vec<String>,
+
+    /// Only show what would go.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TrimMode {
+    Safe,
+    Strict,
+}
+
+impl Trim {
+    pub(super) fn run(self, config: &Config) -> ExitCode {
+        if !self.dry_run && !self.yes && !io::stdin().is_terminal() {
+            complain("error: nobody can be asked, since this is no terminal: give --yes, or --dry-run\n");
+            return ExitCode::from(EXIT_USAGE);
+        }
+        telemetry::start_logging(&Log { level: "warn".to_owned(), ..config.log.clone() });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let result = runtime
+            .map_err(|error| format!("cannot start: {error}"))
+            .and_then(|runtime| runtime.block_on(self.plan_and_trim(config)));
+        result.unwrap_or_else(|error| {
+            complain(format_args!("error: {error}\n"));
+            ExitCode::FAILURE
+        })
+    }
+
+    async fn plan_and_trim(self, config: &Config) -> Result<ExitCode, String> {
+        let stream = Name::from(self.stream.clone().into_vec());
+        let policy = self.policy(config, &stream);
+        let stats = Arc::new(SelfStats::new());
+        let reading = Reader::new(Arc::clone(&stats)).read(config, std::slice::from_ref(&stream)).await;
+        let reading = reading.map_err(|failure| failure.to_string())?;
+        let (length, plan) = plan(&reading, &stream, &policy).map_err(|failure| failure.to_string())?;
+        print(describe(&stream, length, &policy, &plan));
+        if plan.excess == 0 {
+            print("nothing to remove\n");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.dry_run || (!self.yes && !ask(&plan)) {
+            print("nothing was removed\n");
+            return Ok(if plan.blocked_by().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+        let mut enforcer = Enforcer::new(stats);
+        let stop = CancellationToken::new();
+        let run = trim(&mut enforcer, config, &stream, &policy, BUDGET, &stop, progress(&policy)).await;
+        print(summary(&run));
+        Ok(if run.outcome() == Outcome::Reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// What is asked for; groups that the configuration expects or ignores count here too.
+    fn policy(&self, config: &Config, stream: &Name) -> Policy {
+        let configured = Policy::of(config, stream);
+        let mut ignore_groups = configured.map(|policy| policy.ignore_groups).unwrap_or_default();
+        ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
+        Policy {
+            max_length: Some(self.max_length),
+            max_age: None,
+            mode: match self.mode {
+                TrimMode::Safe => Mode::Safe,
+                TrimMode::Strict => Mode::Strict,
+            },
+            ceiling: None,
+            exact: self.exact,
+            ignore_groups,
+            groups: config.rule(stream).map(|rule| rule.groups.clone()).unwrap_or_default(),
+            interval: config.retention.interval,
+        }
+    }
+}
+
+fn plan(reading: &Reading, stream: &Name, policy: &Policy) -> Result<(u64, Plan), Failure> {
+    let absent = || Failure::new(crate::model::Reason::NoKey, format!("there is no stream {stream}"));
+    let state = reading.snapshot.streams.get(stream).ok_or_else(absent)?.as_ref().map_err(Clone::clone)?;
+    let report = reading.report.streams.get(stream).ok_or_else(absent)?;
+    Ok((state.length, Plan::new(policy, state, report)))
+}
+
+fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String {
+    let mut text = format!("stream        {stream}, {length} entries\n");
+    text += &format!(
+        "limit         {} entries, {}, mode {}\n",
+        policy.max_length.unwrap_or_default(),
+        if policy.exact { "exactly" } else { "and less than a node more" },
+        policy.mode.as_str()
+    );
+    text += &format!("over it       {} entries\n", plan.excess);
+    if let Some((id, holder)) = &plan.floor {
+        text += &format!("must stay     from {id} on: {holder}\n");
+    }
+    let at_most = if plan.is_exact { "" } else { "at most " };
+    text += &format!("would remove  {at_most}{} entries\n", plan.at_most);
+    if let Some(holder) = plan.blocked_by() {
+        text += &format!("blocked       {holder}\n");
+    }
+    text
+}
+
+fn ask(plan: &Plan) -> bool {
+    print(format_args!("Remove up to {} entries? [y/N] ", plan.at_most));
+    // If the question can't be shown, nobody answers it with yes.
+    let is_asked = io::stdout().flush().is_ok();
+    let mut answer = String::new();
+    let is_read = io::stdin().lock().read_line(&mut answer).is_ok();
+    is_asked && is_read && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Tells how far a trim is, on a terminal, once a second.
+fn progress(policy: &Policy) -> impl FnMut(&Run) {
+    let limit = policy.max_length.unwrap_or_default();
+    let mut told = crate::clock::now();
+    move |run| {
+        if io::stderr().is_terminal() && told.elapsed() > Duration::from_secs(1) {
+            told = crate::clock::now();
+            let left = run.length.map_or(0, |length| length.saturating_sub(limit));
+            complain(format_args!("removed {}, {left} more over the limit\n", run.removed));
+        }
+    }
+}
+
+fn summary(run: &Run) -> String {
+    let mut text = format!("removed {} entries", run.removed);
+    if let Some(length) = run.length {
+        text += &format!("; {length} are left");
+    }
+    if let Some(failure) = &run.failure {
+        text += &format!("\nfailed: {failure}");
+    }
+    if let Some(holder) = &run.blocked_by {
+        text += &format!("\nblocked: {holder}");
+    }
+    text + "\n"
+}

@@ -1,0 +1,71 @@
+//! `streamwarden trim`, as people and their scripts run it.
+
+use redis::Value;
+
+use crate::{
+    process::{streamwarden, text},
+    support::Redis,
+};
+
+/// Its exit code, and what it printed and complained about.
+fn trim(redis: &Redis, arguments: &[&str]) -> (i32, String, String) {
+    let arguments: Vec<&str> =
+        ["trim", "s", "--max-length"].into_iter().chain(arguments.iter().copied()).collect();
+    let output = streamwarden(&arguments, &[("REDIS_URI", &redis.uri())]);
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_dry_run_names_who_blocks_and_removes_nothing() {
+    let redis = Redis::start();
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s idle 0");
+    let (code, shown, complaints) = trim(&redis, &["500", "--dry-run"]);
+    assert_eq!((code, complaints.as_str()), (1, ""), "{shown}");
+    for line in
+        ["over it       500 entries", "would remove  0 entries", "blocked       group idle was not given"]
+    {
+        assert!(shown.contains(line), "{shown}");
+    }
+    redis.run::<Value>("XREADGROUP GROUP idle c COUNT 600 NOACK STREAMS s >");
+    let (code, shown, _) = trim(&redis, &["500", "--dry-run"]);
+    assert!(code == 0 && shown.contains("would remove  500 entries"), "{shown}");
+    assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
+}
+
+#[test]
+fn it_trims_as_far_as_it_may_and_says_what_went() {
+    let redis = Redis::start();
+    redis.add("s", 25_000);
+    redis.run::<()>("XGROUP CREATE s readers 0");
+    redis.run::<()>("XGROUP CREATE s idle 0");
+    redis.run::<Value>("XREADGROUP GROUP readers c COUNT 20000 NOACK STREAMS s >");
+    let (code, shown, complaints) = trim(&redis, &["100", "--yes", "--ignore-group", "idle"]);
+    assert!(
+        code == 1 && shown.contains("removed 20000 entries; 5000 are left\nblocked: group readers"),
+        "{shown}{complaints}"
+    );
+    let (code, shown, _) = trim(&redis, &["1234", "--yes", "--mode", "strict", "--exact"]);
+    assert!(code == 0 && shown.contains("removed 3766 entries; 1234 are left"), "{shown}");
+    assert_eq!(trim(&redis, &["1234", "--yes"]).0, 0, "nothing to do is fine");
+}
+
+#[test]
+fn without_a_terminal_it_asks_nobody_and_does_nothing() {
+    let redis = Redis::start();
+    redis.add("s", 1_000);
+    let (code, _, complaints) = trim(&redis, &["500"]);
+    assert!(code == 2 && complaints.contains("give --yes, or --dry-run"), "{complaints}");
+    assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
+}
+
+#[test]
+fn what_can_not_be_trimmed_is_a_clear_error() {
+    let redis = Redis::start();
+    let (code, _, complaints) = trim(&redis, &["500", "--yes"]);
+    assert!(code == 1 && complaints.contains("there is no stream s"), "{complaints}");
+    redis.run::<()>("SET s text");
+    let (code, _, complaints) = trim(&redis, &["500", "--yes"]);
+    assert!(code == 1 && complaints.contains("wrongtype"), "{complaints}");
+    assert_eq!(trim(&redis, &["many"]).0, 2);
+}
