@@ -23,7 +23,7 @@ pub enum Hold {
     NodeSize,
     /// The age limit can't apply: the stream's IDs are not times.
     NotTimes,
-    /// The server can't do it: safe trimming needs Redis 6.2.
+    /// The server can't do it: safe trimming needs Redis 6.2.7.
     Unsupported,
 }
 
@@ -60,7 +60,7 @@ impl std::fmt::Display for Holder {
         let Some(group) = &self.group else {
             return f.write_str(match self.hold {
                 Hold::NotTimes => "the stream's IDs are not times, so its age limit can't apply",
-                Hold::Unsupported => "safe trimming needs Redis 6.2 or later",
+                Hold::Unsupported => "safe trimming needs Redis 6.2.7 or later, or Valkey",
                 Hold::Unread | Hold::Pending | Hold::MissingGroup | Hold::NodeSize => {
                     "a node of the stream holds more entries than a step may remove"
                 }

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use super::trimming;
 use crate::{
     process::{streamwarden, text},
     support::Redis,
@@ -17,7 +18,7 @@ fn trim(redis: &Redis, arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn a_dry_run_names_who_blocks_and_removes_nothing() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     redis.run::<()>("XGROUP CREATE s idle 0");
     let (code, shown, complaints) = trim(&redis, &["500", "--dry-run"]);
@@ -35,7 +36,7 @@ fn a_dry_run_names_who_blocks_and_removes_nothing() {
 
 #[test]
 fn it_trims_as_far_as_it_may_and_says_what_went() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 25_000);
     redis.run::<()>("XGROUP CREATE s readers 0");
     redis.run::<()>("XGROUP CREATE s idle 0");
@@ -52,7 +53,7 @@ fn it_trims_as_far_as_it_may_and_says_what_went() {
 
 #[test]
 fn without_a_terminal_it_asks_nobody_and_does_nothing() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     let (code, _, complaints) = trim(&redis, &["500"]);
     assert!(code == 2 && complaints.contains("give --yes, or --dry-run"), "{complaints}");
@@ -61,7 +62,7 @@ fn without_a_terminal_it_asks_nobody_and_does_nothing() {
 
 #[test]
 fn what_can_not_be_trimmed_is_a_clear_error() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     let (code, _, complaints) = trim(&redis, &["500", "--yes"]);
     assert!(code == 1 && complaints.contains("there is no stream s"), "{complaints}");
     redis.run::<()>("SET s text");

@@ -4,6 +4,7 @@ use std::{thread::sleep, time::Duration};
 
 use redis::cmd;
 
+use super::trimming;
 use crate::support::{Page, Redis, Sidecar};
 
 const CONFIG: &str =
@@ -26,7 +27,7 @@ fn user(redis: &Redis, more: &str) -> String {
 
 #[test]
 fn a_user_without_permission_to_trim_is_told_and_everything_else_works() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     let sidecar = Sidecar::with_config(&user(&redis, "+get +set +pexpire +eval"), CONFIG);
     let page = sidecar.wait("the failure to be counted", |page| failures(page, "noperm") >= 2.0);
@@ -42,7 +43,7 @@ fn a_user_without_permission_to_trim_is_told_and_everything_else_works() {
 
 #[test]
 fn without_scripts_one_command_trims_and_the_log_says_so() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     redis.run::<()>("XGROUP CREATE s g 0");
     redis.run::<redis::Value>("XREADGROUP GROUP g c COUNT 300 NOACK STREAMS s >");
@@ -60,7 +61,7 @@ fn without_scripts_one_command_trims_and_the_log_says_so() {
 
 #[test]
 fn a_server_out_of_memory_is_trimmed_all_the_same() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 20_000);
     redis.run::<()>("CONFIG SET maxmemory 1mb");
     redis.run::<()>("CONFIG SET maxmemory-policy noeviction");
@@ -78,7 +79,7 @@ fn a_server_out_of_memory_is_trimmed_all_the_same() {
 
 #[test]
 fn a_replica_is_not_trimmed_and_the_refusal_is_counted() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     redis.run::<()>("REPLICAOF 127.0.0.1 1");
     let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
@@ -90,7 +91,7 @@ fn a_replica_is_not_trimmed_and_the_refusal_is_counted() {
 
 #[test]
 fn a_lost_script_cache_and_a_cut_connection_do_no_harm() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 60_000);
     let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
     for _ in 0..10 {
@@ -125,7 +126,7 @@ fn nothing_is_lost(redis: &Redis) {
 
 #[test]
 fn a_sidecar_killed_in_the_middle_loses_nothing_and_the_next_finishes() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     half_read(&redis, 60_000);
     let mut seen = vec![redis.run::<u64>("XLEN s")];
     for kill_after in [150, 350, 500, 700, 900, 1_100] {
@@ -146,7 +147,9 @@ fn a_sidecar_killed_in_the_middle_loses_nothing_and_the_next_finishes() {
 
 #[test]
 fn a_server_killed_in_the_middle_loses_nothing_and_the_run_goes_on() {
-    let mut redis = Redis::with_settings("appendonly yes\nappendfsync always");
+    let Some(mut redis) = trimming(Redis::with_settings("appendonly yes\nappendfsync always")) else {
+        return;
+    };
     half_read(&redis, 60_000);
     let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
     sidecar.wait("a part to be gone", |_| redis.run::<u64>("XLEN s") < 58_000);

@@ -9,6 +9,7 @@ use std::{
 
 use redis::{Connection, Value, cmd};
 
+use super::{has_min_id, trimming};
 use crate::support::{Page, Redis, Sidecar, wait_for};
 
 /// A run a second, on small nodes' behalf: the server's own are of 100 entries.
@@ -37,7 +38,7 @@ fn length(redis: &Redis) -> u64 {
 
 #[test]
 fn a_stream_without_groups_is_kept_at_its_length() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     let sidecar = Sidecar::with_config(&redis.uri(), &config("max_length: 500"));
     let page = sidecar.wait("the stream to be trimmed", |page| trimmed(page) >= 500.0);
@@ -51,8 +52,21 @@ fn a_stream_without_groups_is_kept_at_its_length() {
 }
 
 #[test]
-fn nothing_is_written_where_nobody_asked_for_it() {
+fn a_server_that_can_not_trim_safely_is_only_observed() {
     let redis = Redis::start();
+    redis.add("s", 1_000);
+    let can_trim = has_min_id(&redis);
+    let sidecar = Sidecar::with_config(&redis.uri(), &config("max_length: 500"));
+    sidecar.wait("a run", |page| runs(page, "reached") + runs(page, "blocked") >= 1.0);
+    let is_unsupported = blocked(&sidecar.scrape(), "", "unsupported");
+    assert_eq!((length(&redis), is_unsupported), if can_trim { (500, false) } else { (1_000, true) });
+    let says_so = sidecar.log().contains("safe trimming needs Redis 6.2.7");
+    assert_eq!(says_so, !can_trim, "{}", sidecar.log());
+}
+
+#[test]
+fn nothing_is_written_where_nobody_asked_for_it() {
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     for config in [
         config("max_length: 500, mode: observe"),
@@ -74,7 +88,7 @@ fn nothing_is_written_where_nobody_asked_for_it() {
 
 #[test]
 fn a_group_that_has_read_nothing_blocks_and_is_named() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     redis.run::<()>("XGROUP CREATE s idle 0");
     let sidecar = Sidecar::with_config(&redis.uri(), &config("max_length: 500"));
@@ -103,7 +117,7 @@ fn a_group_that_has_read_nothing_blocks_and_is_named() {
 
 #[test]
 fn a_missing_group_that_is_expected_holds_everything() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     let config = config("max_length: 500").replace("groups: []", "groups: [late]");
     let sidecar = Sidecar::with_config(&redis.uri(), &config);
@@ -119,7 +133,7 @@ fn a_missing_group_that_is_expected_holds_everything() {
 #[test]
 fn what_goes_on_request_although_it_is_needed_is_counted_as_lost() {
     for (limits, left) in [("max_length: 500, mode: strict", 500), ("max_length: 500, ceiling: 800", 800)] {
-        let redis = Redis::start();
+        let Some(redis) = trimming(Redis::start()) else { return };
         redis.run::<()>("XGROUP CREATE s idle 0 MKSTREAM");
         let sidecar = Sidecar::with_config(&redis.uri(), &config(limits));
         sidecar.wait("the group", |page| page.group("pending", "s", "idle").is_some());
@@ -138,7 +152,7 @@ fn what_goes_on_request_although_it_is_needed_is_counted_as_lost() {
 
 #[test]
 fn an_abandoned_group_holds_nothing_back_when_it_is_to_be_ignored() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     redis.run::<()>("XGROUP CREATE s abandoned 0");
     let sidecar = Sidecar::with_config(&redis.uri(), &config("max_length: 500, ignore_groups: [abandoned]"));
@@ -148,7 +162,7 @@ fn an_abandoned_group_holds_nothing_back_when_it_is_to_be_ignored() {
 
 #[test]
 fn entries_that_are_too_old_go_as_far_as_no_group_needs_them() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     let (hours, _): (u64, u64) = redis.run("TIME");
     let old = |hour: u64| (hours - hour * 3_600) * 1_000;
     let mut connection = redis.connect();
@@ -169,7 +183,7 @@ fn entries_that_are_too_old_go_as_far_as_no_group_needs_them() {
 
 #[test]
 fn an_age_limit_does_not_touch_ids_that_are_not_times() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     for number in 1..=300 {
         redis.run::<String>(&format!("XADD s {number}-1 f v"));
     }
@@ -224,7 +238,7 @@ fn consume(mut connection: Connection, group: &str, stop: &AtomicBool) -> BTreeS
 
 #[test]
 fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     let groups = ["one", "two"];
     for group in groups {
         redis.run::<()>(&format!("XGROUP CREATE s {group} 0 MKSTREAM"));
@@ -268,7 +282,7 @@ fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
 
 #[test]
 fn a_sidecar_that_stops_hands_the_lease_on_at_once() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 10);
     let config = config("max_length: 100").replace("lease_ttl: 2s", "lease_ttl: 1h");
     let mut first = Sidecar::with_config(&redis.uri(), &config);
