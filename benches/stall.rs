@@ -4,6 +4,7 @@
 //! `cargo bench --bench stall -- [entries]`, 10,000,000 by default, kept down to 100,000.
 #![allow(
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::unwrap_used,
     missing_docs,

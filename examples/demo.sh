@@ -87,6 +87,7 @@ cat <<SCREEN
     a careless trim      redis-cli -p $redis_port XGROUP CREATE events:user late 0
                          redis-cli -p $redis_port XTRIM events:user MAXLEN 10
                          curl -s $page/metrics | grep entries_lost
+    what may be trimmed  REDIS_URI=$REDIS_URI $programs/streamwarden trim events:user --max-length 100 --dry-run
     a hung Redis         kill -STOP ${processes[redis-server]}; sleep 15; kill -CONT ${processes[redis-server]}
     a clean stop         kill ${processes[streamwarden]}
 

@@ -10,10 +10,10 @@ use crate::{
     clock,
     config::{Config, Sources},
     http::{Server, Surface},
-    poll::{Latest, Poller, Reader, Searcher},
+    poll::{Latest, Poller, Pulse, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::Reloader,
-    retention::{Enforcer, Keeper, Lease},
+    retention::{Enforcer, Keeper, Lease, Order},
     self_stats::SelfStats,
     signals::Signals,
     source::{Discovery, Link},
@@ -80,10 +80,8 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
     let config = Arc::new(config);
     let first_page = first_page(Arc::clone(&config), &stats);
     let (config_in, config_out) = watch::channel(Arc::clone(&config));
-    let (streams_in, streams_out) = watch::channel(None);
     let (latest_in, latest_out) = watch::channel(Latest::default());
     let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
-    let (standings_in, standings_out) = watch::channel(Arc::default());
     let (_orders_in, orders_out) = mpsc::channel(ORDERS);
     let (pulse_in, pulse_out) = watch::channel(clock::now());
     let surface = Surface {
@@ -108,38 +106,52 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
     let reloader = Reloader { sources, config: config_in, stats: Arc::clone(&stats) };
     tasks.spawn("reload", reloader.run(stop.clone()));
     if config.enabled {
-        let searcher = Searcher {
-            discovery: Discovery::new(Link::new(Arc::clone(&stats))),
-            config: config_out.clone(),
-            streams: streams_in,
-            stats: Arc::clone(&stats),
-        };
-        tasks.spawn("discovery", searcher.run(stop.clone()));
-        let keeper = Keeper {
-            enforcer: Enforcer::new(Arc::clone(&stats)),
-            lease: Lease::new(),
-            config: config_out.clone(),
-            streams: streams_out.clone(),
-            orders: orders_out,
-            standings: standings_in,
-            stats: Arc::clone(&stats),
-        };
-        tasks.spawn("retention", keeper.run(stop.clone()));
-        let poller = Poller {
-            reader: Reader::new(Arc::clone(&stats)),
-            config: config_out,
-            streams: streams_out,
-            retention: standings_out,
-            latest: latest_in,
-            pulse: pulse_in,
-            stats,
-        };
-        tasks.spawn("poll", poller.run(stop.clone()));
+        let inputs = (config_out, orders_out);
+        start_on_redis(&mut tasks, inputs, (latest_in, pulse_in), &stats, stop);
     } else {
         info!("switched off (enabled: false): no Redis is touched");
         tasks.spawn("switched off", idle((latest_in, pulse_in), stop.clone()));
     }
     Ok(tasks)
+}
+
+/// Starts what has a connection to Redis.
+fn start_on_redis(
+    tasks: &mut Tasks,
+    (config, orders): (watch::Receiver<Arc<Config>>, mpsc::Receiver<Order>),
+    (latest, pulse): (watch::Sender<Latest>, Pulse),
+    stats: &Arc<SelfStats>,
+    stop: &CancellationToken,
+) {
+    let (streams_in, streams_out) = watch::channel(None);
+    let (standings_in, standings_out) = watch::channel(Arc::default());
+    let searcher = Searcher {
+        discovery: Discovery::new(Link::new(Arc::clone(stats))),
+        config: config.clone(),
+        streams: streams_in,
+        stats: Arc::clone(stats),
+    };
+    tasks.spawn("discovery", searcher.run(stop.clone()));
+    let keeper = Keeper {
+        enforcer: Enforcer::new(Arc::clone(stats)),
+        lease: Lease::new(),
+        config: config.clone(),
+        streams: streams_out.clone(),
+        orders,
+        standings: standings_in,
+        stats: Arc::clone(stats),
+    };
+    tasks.spawn("retention", keeper.run(stop.clone()));
+    let poller = Poller {
+        reader: Reader::new(Arc::clone(stats)),
+        config,
+        streams: streams_out,
+        retention: standings_out,
+        latest,
+        pulse,
+        stats: Arc::clone(stats),
+    };
+    tasks.spawn("poll", poller.run(stop.clone()));
 }
 
 async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {

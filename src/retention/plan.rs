@@ -57,19 +57,14 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Some(group) = &self.group else {
-            return f.write_str(match self.hold {
-                Hold::NotTimes => "the stream's IDs are not times, so its age limit can't apply",
-                Hold::Unsupported => "safe trimming needs Redis 6.2.7 or later, or Valkey",
-                Hold::Unread | Hold::Pending | Hold::MissingGroup | Hold::NodeSize => {
-                    "a node of the stream holds more entries than a step may remove"
-                }
-            });
-        };
+        let group = self.group.as_ref().map(|group| format!("group {group}")).unwrap_or_default();
         match self.hold {
-            Hold::Pending => write!(f, "group {group} has not acknowledged the oldest entries"),
-            Hold::MissingGroup => write!(f, "group {group} is expected and not there"),
-            _ => write!(f, "group {group} was not given the oldest entries"),
+            Hold::Unread => write!(f, "{group} was not given the oldest entries"),
+            Hold::Pending => write!(f, "{group} has not acknowledged the oldest entries"),
+            Hold::MissingGroup => write!(f, "{group} is expected and not there"),
+            Hold::NodeSize => f.write_str("a node of the stream holds more entries than a step may remove"),
+            Hold::NotTimes => f.write_str("the stream's IDs are not times, so its age limit can't apply"),
+            Hold::Unsupported => f.write_str("safe trimming needs Redis 6.2.7 or later, or Valkey"),
         }
     }
 }
@@ -122,10 +117,11 @@ impl Plan {
 fn below(hold: Hold, group: &Name, stream: &StreamState, report: &StreamReport) -> (u64, bool) {
     let known = report.groups.get(group).and_then(|group| group.lag.known());
     let unread = known.unwrap_or(0).min(stream.length);
-    match hold {
-        Hold::Unread => (stream.length - unread, known.is_some()),
+    if hold == Hold::Unread {
+        (stream.length - unread, known.is_some())
+    } else {
         // At least the oldest pending entry itself stays, too.
-        _ => ((stream.length - unread).saturating_sub(1), false),
+        ((stream.length - unread).saturating_sub(1), false)
     }
 }
 

@@ -80,7 +80,7 @@ pub(super) use ensure;
 
 /// Compares what a step did with what it may do.
 pub(super) fn check(
-    (policy, step, node): (&Policy, u64, usize),
+    (policy, step, node): (&Policy, u64, u64),
     before: &Truth,
     after: &Truth,
     answer: &Answer,
@@ -104,11 +104,11 @@ pub(super) fn check(
             "below the limit: {policy:?} {answer:?}"
         ),
     }
-    let excess = usize::try_from(policy.excess(before.entries.len() as u64)).unwrap();
+    let excess = policy.excess(before.entries.len() as u64);
     if count == 0 && excess > 0 {
-        let is_blocked = before.removable(policy) < excess.min(step as usize);
+        let is_blocked = (before.removable(policy) as u64) < excess.min(step);
         let is_giant = why == "node_size";
-        ensure!(!is_giant || node as u64 >= step, "a node of {node} is no reason: {answer:?}");
+        ensure!(!is_giant || node >= step, "a node of {node} is no reason: {answer:?}");
         ensure!(
             is_giant || is_blocked != why.is_empty(),
             "blocked: {is_blocked}, but {answer:?}: {before:?}"

@@ -206,6 +206,9 @@ fn produce(mut connection: Connection, stop: &AtomicBool) -> BTreeSet<String> {
     added
 }
 
+/// An ID, and what was given with it: nothing for an entry that is gone.
+type Entry = (String, Option<Value>);
+
 /// Reads and acknowledges as a group until there is nothing more after the end; gives what it was given.
 fn consume(mut connection: Connection, group: &str, stop: &AtomicBool) -> BTreeSet<String> {
     let mut given = BTreeSet::new();
@@ -213,8 +216,7 @@ fn consume(mut connection: Connection, group: &str, stop: &AtomicBool) -> BTreeS
         let is_over = stop.load(Ordering::Relaxed);
         let mut read = cmd("XREADGROUP");
         read.arg("GROUP").arg(group).arg("c").arg("COUNT").arg(150).arg("STREAMS").arg("s").arg(">");
-        let streams: Option<Vec<(String, Vec<(String, Option<Value>)>)>> =
-            read.query(&mut connection).unwrap();
+        let streams: Option<Vec<(String, Vec<Entry>)>> = read.query(&mut connection).unwrap();
         let entries: Vec<String> = streams
             .into_iter()
             .flatten()

@@ -64,7 +64,7 @@ enum Op {
 struct Story {
     policy: Policy,
     step: u64,
-    node: usize,
+    node: u64,
     ops: Vec<Op>,
 }
 
@@ -121,7 +121,7 @@ fn stories() -> impl Strategy<Value = Story> {
         groups: if is_expecting { Vec::new() } else { expected },
         interval: std::time::Duration::from_secs(1),
     });
-    let sizes = prop_oneof![Just(1_usize), Just(3), Just(10), Just(100)];
+    let sizes = prop_oneof![Just(1_u64), Just(3), Just(10), Just(100)];
     let steps = prop_oneof![Just(10_u64), Just(100), Just(10_000)];
     (policy, steps, sizes, prop::collection::vec(ops(), 1..50)).prop_map(|(policy, step, node, ops)| Story {
         policy,
@@ -147,23 +147,22 @@ fn play(story: &Story, connections: &mut [Connection; 2], stepper: &Stepper) -> 
     }
     let mut removed = 0;
     for op in &story.ops {
-        match op {
-            Op::Step { sidecar, between } => {
-                let (own, between_on) =
-                    if *sidecar { (&mut *ours, &mut *other) } else { (&mut *other, &mut *ours) };
-                // What happens in the middle of a step counts as before it: nothing that it needs may go.
-                let mut before = Truth::of(own);
-                let answer = stepper(own, &story.policy, story.step, &mut || {
-                    act(between, between_on);
-                    before = Truth::of(between_on);
-                });
-                let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
-                let after = Truth::of(own);
-                removed += answer.0;
-                check((&story.policy, story.step, story.node), &before, &after, &answer)?;
-            }
-            op => act(op, ours),
-        }
+        let Op::Step { sidecar, between } = op else {
+            act(op, ours);
+            continue;
+        };
+
+        let (own, between_on) = if *sidecar { (&mut *ours, &mut *other) } else { (&mut *other, &mut *ours) };
+        // What happens in the middle of a step counts as before it: nothing that it needs may go.
+        let mut before = Truth::of(own);
+        let answer = stepper(own, &story.policy, story.step, &mut || {
+            act(between, between_on);
+            before = Truth::of(between_on);
+        });
+        let answer = answer.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let after = Truth::of(own);
+        removed += answer.0;
+        check((&story.policy, story.step, story.node), &before, &after, &answer)?;
     }
     ends_within_the_limit(story, ours, stepper)?;
     Ok(removed)
@@ -184,7 +183,7 @@ fn ends_within_the_limit(
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         if answer.0 == 0 {
             let excess = policy.excess(answer.1);
-            let most = if policy.exact { 0 } else { story.node as u64 - 1 };
+            let most = if policy.exact { 0 } else { story.node - 1 };
             ensure!(
                 excess <= most || answer.4 == "node_size",
                 "{excess} over the limit at the end: {answer:?}"
