@@ -1,7 +1,11 @@
 //! What the tests stand on: a real server, the built binary, and the page that it serves.
 
+// By their paths, which hold for each test binary that includes this file.
+#[path = "support/page.rs"]
 mod page;
+#[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "support/sidecar.rs"]
 mod sidecar;
 
 use std::{
@@ -11,9 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use page::Page;
+pub(crate) use page::{Labels, Page};
 pub(crate) use redis_server::Redis;
-pub(crate) use sidecar::Sidecar;
+pub(crate) use sidecar::{Sidecar, send};
 
 /// Long enough for a busy machine; a test that waits so long has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

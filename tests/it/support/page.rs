@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The samples of a page in the text format. Parsing fails the test where the page is not well-formed.
 #[derive(Debug)]
@@ -54,6 +54,11 @@ impl Page {
     /// How many series of families that begin so.
     pub(crate) fn count(&self, family: &str) -> usize {
         self.samples.keys().filter(|(name, _)| name.starts_with(family)).count()
+    }
+
+    /// All samples, by name and labels.
+    pub(crate) const fn samples(&self) -> &BTreeMap<(String, Labels), f64> {
+        &self.samples
     }
 
     /// The values of a label in a family.

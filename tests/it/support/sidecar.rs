@@ -39,6 +39,20 @@ impl Answer {
     }
 }
 
+/// Sends bytes on a connection of its own and reads until the server closes it.
+pub(crate) fn send(address: SocketAddr, request: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    // A server that closes while the request is still being sent resets the connection: what was read counts.
+    drop(stream.read_to_end(&mut answer));
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
+    let head = String::from_utf8_lossy(&answer[..end]).replace("\r\n", "\n");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Answer { status, head, body: answer.get(end + 4..).unwrap_or_default().to_vec() }
+}
+
 /// Polls as often as the configuration allows, so that tests wait little.
 pub(crate) const FAST: &str = "poll: {interval: 100ms, discovery_interval: 200ms, stale_after: 2s}\n";
 
@@ -114,16 +128,7 @@ impl Sidecar {
 
     /// Sends bytes on a connection of its own and reads until the server closes it.
     pub(crate) fn send(&self, request: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.write_all(request).unwrap();
-        let mut answer = Vec::new();
-        // A server that closes while the request is still being sent resets the connection: what was read counts.
-        drop(stream.read_to_end(&mut answer));
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
-        let head = String::from_utf8_lossy(&answer[..end]).replace("\r\n", "\n");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-        Answer { status, head, body: answer.get(end + 4..).unwrap_or_default().to_vec() }
+        send(self.address, request)
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
