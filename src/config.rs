@@ -39,6 +39,8 @@ pub struct Config {
     pub exclude: Vec<Pattern>,
     /// What is told about single consumers.
     pub consumers: Consumers,
+    /// How groups and streams are judged.
+    pub status: Status,
     /// How much may be counted to prove a lag.
     pub lag_count: LagCount,
     /// What else the metrics page serves.
@@ -236,6 +238,17 @@ pub struct Consumers {
     pub max_per_group: usize,
     /// How long a consumer may be silent while entries are pending for it.
     pub stuck_after: Duration,
+}
+
+/// How groups and streams are judged.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// How far back a judgement looks; nothing is called stalled or growing on less.
+    pub window: Duration,
+    /// How long something must be so before it is said, and be over before it is not said any more.
+    pub settle: Duration,
+    /// How long a group's consumers may all be silent while entries wait.
+    pub stopped_after: Duration,
 }
 
 /// How much may be counted in a poll to prove lags that nothing else proves.

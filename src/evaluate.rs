@@ -10,9 +10,18 @@ mod judge;
 mod lag;
 mod questions;
 mod report;
+mod series;
+mod status;
+mod verdict;
+mod watch;
+mod why;
 
 pub use age::Age;
 pub use history::History;
 pub use lag::Lag;
 pub use questions::{PENDING_SAMPLE, Questions};
 pub use report::{GroupReport, Report, StreamReport};
+pub use series::{SLOTS, Series, Ticks};
+pub use status::{GroupStatus, Health};
+pub use verdict::{GroupVerdict, Rate, StreamVerdict};
+pub use why::{GroupWhy, StreamWhy};

@@ -1,5 +1,7 @@
 //! The HTTP server: an accept loop and its limits, so that a slow or greedy client can't hurt.
 
+mod answer;
+mod api;
 mod negotiate;
 mod routes;
 

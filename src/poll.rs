@@ -3,7 +3,7 @@
 
 mod changes;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -33,6 +33,8 @@ pub struct Reading {
     pub retention: Arc<Standings>,
     /// When it was read, on this machine's clock.
     pub read_at: Instant,
+    /// The same since the Unix epoch.
+    pub read_at_unix: Duration,
 }
 
 /// Where the polls stand: what the publisher and the probes go by.
@@ -42,8 +44,8 @@ pub struct Latest {
     pub reading: Option<Arc<Reading>>,
     /// Why the last poll failed, if it did.
     pub failure: Option<Failure>,
-    /// Whether any poll has ended, either way.
-    pub has_polled: bool,
+    /// How many polls have ended, either way.
+    pub polls: u64,
 }
 
 /// When the loop last turned; for the liveness probe.
@@ -53,6 +55,7 @@ pub type Pulse = watch::Sender<Instant>;
 pub struct Reader {
     observer: Observer,
     history: History,
+    started: Instant,
     stats: Arc<SelfStats>,
 }
 
@@ -60,7 +63,8 @@ impl Reader {
     /// A reader that knows nothing yet and connects at its first reading.
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
-        Self { observer: Observer::new(Link::new(Arc::clone(&stats))), history: History::default(), stats }
+        let observer = Observer::new(Link::new(Arc::clone(&stats)));
+        Self { observer, history: History::default(), started: clock::now(), stats }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -72,8 +76,10 @@ impl Reader {
         let questions = self.history.questions(&snapshot, config);
         self.stats.skipped_lookups.set(i64::try_from(questions.skipped).unwrap_or(i64::MAX));
         let answers = self.observer.ask(config, &questions.asked).await?;
-        let report = self.history.evaluate(&snapshot, &answers, config);
-        Ok(Reading { snapshot, report, retention: Arc::default(), read_at: clock::now() })
+        let read_at = clock::now();
+        let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
+        let read_at_unix = clock::unix_time();
+        Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix })
     }
 
     /// Lets the connection go, so that the next reading makes a new one.
@@ -177,7 +183,7 @@ impl Poller {
 
     fn hand_on(&self, result: Result<Reading, Failure>) {
         self.latest.send_modify(|latest| {
-            latest.has_polled = true;
+            latest.polls += 1;
             match result {
                 Ok(reading) => {
                     latest.reading = Some(Arc::new(reading));

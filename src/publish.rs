@@ -1,5 +1,6 @@
 //! Views of what was read: from values to text, without a socket or a clock.
 
+pub mod api;
 mod bound;
 mod exposition;
 mod families;

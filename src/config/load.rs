@@ -142,7 +142,7 @@ fn read_file(path: &Path) -> Result<Value, LoadError> {
 }
 
 /// Parses YAML 1.2. Snippets are off: they would print the line with the password.
-fn parse(text: &str) -> Result<Value, String> {
+pub(super) fn parse(text: &str) -> Result<Value, String> {
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     serde_saphyr::from_str_with_options::<Option<Value>>(text.trim_start_matches('\u{FEFF}'), options)
         .map(Option::unwrap_or_default)

@@ -6,7 +6,8 @@ use secrecy::SecretString;
 
 use super::{
     Address, ClientCertificate, Config, Consumers, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode,
-    Pattern, Poll, Redis, Retention, StreamRetention, StreamRule, Thresholds, Tls, Uri, section::Section,
+    Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds, Tls, Uri,
+    section::Section,
 };
 use crate::model::Name;
 
@@ -29,6 +30,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         max_per_group: size(section.count("max_per_group", 0..=100_000), 20),
         stuck_after: section.duration("stuck_after", AGES).unwrap_or(300 * SECOND),
     });
+    let status = root.section_or_default("status", |section| status(section, poll.interval));
     let lag_count = root.section_or_default("lag_count", |section| LagCount {
         entries: section.count("entries", 0..=10_000_000).unwrap_or(20_000),
         bytes: section.count("bytes", 0..=1_000_000_000).unwrap_or(8_000_000),
@@ -50,6 +52,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         streams,
         exclude,
         consumers,
+        status,
         lag_count,
         exposition,
         limits,
@@ -140,6 +143,17 @@ fn poll(section: &mut Section<'_>) -> Poll {
         );
     }
     Poll { interval, discovery_interval, stale_after }
+}
+
+fn status(section: &mut Section<'_>, interval: Duration) -> Status {
+    let default = (10 * interval).max(300 * SECOND);
+    let window = section.duration("window", SECOND / 10..=7 * DAY).unwrap_or(default);
+    if window < 4 * interval {
+        let least = humantime::format_duration(4 * interval);
+        section.problem("window", format!("must be at least four times poll.interval, {least}"));
+    }
+    let stopped_after = section.duration("stopped_after", AGES).unwrap_or(120 * SECOND);
+    Status { window, settle: window / 4, stopped_after }
 }
 
 fn pattern(section: &mut Section<'_>, key: &str, text: &str) -> Option<Pattern> {

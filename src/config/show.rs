@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, LogFormat, StreamRule, Uri};
+use super::{Config, LogFormat, StreamRule, Uri, load::parse};
 use crate::model::Name;
 
 impl fmt::Display for Config {
@@ -28,6 +28,8 @@ impl fmt::Display for Config {
         writeln!(f, "consumers:\n  metrics: {}", self.consumers.metrics)?;
         writeln!(f, "  max_per_group: {}", self.consumers.max_per_group)?;
         writeln!(f, "  stuck_after: {}", duration(self.consumers.stuck_after))?;
+        writeln!(f, "status:\n  window: {}", duration(self.status.window))?;
+        writeln!(f, "  stopped_after: {}", duration(self.status.stopped_after))?;
         writeln!(f, "lag_count:\n  entries: {}\n  bytes: {}", self.lag_count.entries, self.lag_count.bytes)?;
         writeln!(f, "exposition:\n  redis_exporter_names: {}", self.exposition.redis_exporter_names)?;
         writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
@@ -46,6 +48,12 @@ impl Config {
         writeln!(f, "  pause: {}\n  budget: {}", duration(retention.pause), duration(retention.budget))?;
         writeln!(f, "  lease_key: {}", quoted(&retention.lease_key))?;
         writeln!(f, "  lease_ttl: {}", duration(retention.lease_ttl))
+    }
+
+    /// The same as a tree of maps and lists.
+    #[must_use]
+    pub fn to_value(&self) -> serde_json::Value {
+        parse(&self.to_string()).expect("what is shown can be read")
     }
 
     fn fmt_redis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! What is kept from one poll to the next: bounded, and forgotten wherever it might not hold any more.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     age::Age,
@@ -9,6 +9,8 @@ use super::{
     lag::{Known, Lag},
     questions::{Questions, questions},
     report::Report,
+    series::Ticks,
+    watch::{Moment, StreamWatch, Subject},
 };
 use crate::{
     config::Config,
@@ -24,6 +26,7 @@ pub struct History {
     connection: u64,
     streams: BTreeMap<Name, StreamHistory>,
     polls: usize,
+    ticks: Ticks,
 }
 
 /// What earlier polls know of a stream.
@@ -41,6 +44,7 @@ pub(super) struct StreamHistory {
     pub(super) checkpoints: Checkpoints,
     pub(super) groups: BTreeMap<Name, GroupHistory>,
     pub(super) recreations: u64,
+    watch: StreamWatch,
 }
 
 /// A stream's counters, which only go forward while the stream lives.
@@ -134,6 +138,7 @@ impl StreamHistory {
 
     fn recreate(&mut self) {
         self.recreations += 1;
+        self.watch.restart();
         self.checkpoints.clear();
         self.last = None;
         for group in self.groups.values_mut() {
@@ -198,17 +203,31 @@ impl History {
         questions(&self.streams, snapshot, config, self.polls)
     }
 
-    /// Draws from a reading and the answers what it means, and keeps what the next poll needs.
+    /// Draws from a reading and the answers what it means, and keeps what the next poll needs. `at` is when it was
+    /// read, on a clock that only goes forward.
     #[must_use]
-    pub fn evaluate(&mut self, snapshot: &Snapshot, answers: &Answers, config: &Config) -> Report {
+    pub fn evaluate(
+        &mut self,
+        snapshot: &Snapshot,
+        answers: &Answers,
+        config: &Config,
+        at: Duration,
+    ) -> Report {
+        let slot = self.ticks.advance(at, config.status.window);
+        let moment = Moment { config, ticks: &self.ticks, slot };
         let now = snapshot.time.as_ref().ok().copied();
         let mut report = Report::default();
         for (name, state) in &snapshot.streams {
-            let Ok(stream) = state else { continue };
             let history = self.streams.entry(name.clone()).or_default();
-            let judge = Judge { stream, now, poison_from: config.poison_from(name) };
-            report.streams.insert(name.clone(), judge.judge(history, |group| answers.group(name, group)));
+            let stream = state.as_ref().ok().map(|stream| {
+                let judge = Judge { stream, now, poison_from: config.poison_from(name) };
+                judge.judge(history, |group| answers.group(name, group))
+            });
+            let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name) };
+            report.verdicts.insert(name.clone(), history.watch.judge(&subject, &moment));
+            report.streams.extend(stream.map(|stream| (name.clone(), stream)));
         }
+        report.ticks = self.ticks.clone();
         report
     }
 }

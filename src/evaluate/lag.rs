@@ -101,6 +101,7 @@ mod tests {
             oldest_pending: Pending::None,
             consumer_count: 0,
             consumers: Vec::new(),
+            least_idle: None,
             stuck_consumers: None,
             unlisted_pending: None,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Age, Lag};
+use super::{Age, Lag, StreamVerdict, Ticks};
 use crate::model::{Name, Pending};
 
 /// The meaning of a snapshot: of each stream that could be read.
@@ -10,6 +10,10 @@ use crate::model::{Name, Pending};
 pub struct Report {
     /// By the stream's name; a stream that could not be read is not here.
     pub streams: BTreeMap<Name, StreamReport>,
+    /// The judgement, by the name of each stream that was asked for.
+    pub verdicts: BTreeMap<Name, StreamVerdict>,
+    /// When the samples of the verdicts' series were taken.
+    pub ticks: Ticks,
 }
 
 /// The meaning of a stream's state.

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Version,
+    HeaderMap, Method, Request, StatusCode, Version,
     body::Body,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-        CONTENT_TYPE, HOST, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
-    },
+    header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HOST, VARY},
 };
 use tokio::sync::watch;
 
-use super::negotiate;
+use super::{
+    answer::{Answer, problem, respond, text, with},
+    api, negotiate,
+};
 use crate::{
     clock::{self, Instant},
     config::Config,
@@ -27,7 +25,6 @@ use crate::{
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 /// Of missed turns of the loop until the process counts as hung.
 const MISSED_TURNS: u32 = 3;
-const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// Everything that is served.
 pub struct Surface {
@@ -45,26 +42,30 @@ pub struct Surface {
     pub stats: Arc<SelfStats>,
 }
 
-type Answer = Response<Full<Bytes>>;
-
 impl Surface {
     /// The answer to a request.
     pub(super) fn answer(&self, request: &Request<impl Body>) -> Answer {
+        let path = request.uri().path();
+        let refuse = |status, why: &str| match path.starts_with(api::PREFIX) {
+            true => problem(status, why),
+            false => text(status, &format!("{why}\n")),
+        };
         if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
-            return text(StatusCode::BAD_REQUEST, "the Host header is missing\n");
+            return refuse(StatusCode::BAD_REQUEST, "the Host header is missing");
         }
         if request.body().size_hint().lower() > MAX_BODY_BYTES {
-            return text(StatusCode::PAYLOAD_TOO_LARGE, "no path takes a body\n");
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "no path takes a body");
         }
-        let route: fn(&Self, &Request<()>) -> Answer = match request.uri().path() {
+        let route: fn(&Self, &Request<()>) -> Answer = match path {
             "/" => |surface, _| surface.landing(),
             "/metrics" => |surface, request| surface.metrics(request.headers()),
             "/livez" => |surface, _| surface.live(),
             "/readyz" => |surface, request| surface.ready(request.uri().query()),
+            path if path.starts_with(api::PREFIX) => Self::api,
             _ => return text(StatusCode::NOT_FOUND, "no such page; see / for what there is\n"),
         };
         if request.method() != Method::GET && request.method() != Method::HEAD {
-            let answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            let answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
             return with(answer, ALLOW, "GET, HEAD");
         }
         let mut head = Request::new(());
@@ -120,7 +121,7 @@ impl Surface {
             text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else if !config.enabled {
             text(StatusCode::OK, "ok, switched off\n")
-        } else if !latest.has_polled {
+        } else if latest.polls == 0 {
             text(StatusCode::SERVICE_UNAVAILABLE, "the first poll has not ended\n")
         } else if is_strict && !is_fresh {
             text(StatusCode::SERVICE_UNAVAILABLE, &format!("no recent reading of Redis: {why}\n"))
@@ -128,22 +129,4 @@ impl Surface {
             text(StatusCode::OK, "ok\n")
         }
     }
-}
-
-fn text(status: StatusCode, body: &str) -> Answer {
-    respond(status, PLAIN_TEXT, Bytes::copy_from_slice(body.as_bytes()))
-}
-
-/// hyper leaves the body out of an answer to HEAD and keeps its length.
-fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
-    *answer.status_mut() = status;
-    let answer = with(answer, CONTENT_TYPE, content_type);
-    let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
-    with(answer, CACHE_CONTROL, "no-store")
-}
-
-fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    answer
 }

@@ -131,6 +131,8 @@ pub struct GroupState {
     ///
     /// Empty where the consumers were not read, and then [`Self::unlisted_pending`] is `None`.
     pub consumers: Vec<ConsumerState>,
+    /// Since the consumer that was active last tried to read, claim or acknowledge; `None` where there is none too.
+    pub least_idle: Option<Duration>,
     /// Consumers, listed or not, that hold pending entries and have been idle or inactive for too long.
     pub stuck_consumers: Option<u64>,
     /// The pending entries of all consumers that are not listed, added up.

@@ -45,6 +45,7 @@ fn group() -> GroupState {
         }),
         consumer_count: 2,
         consumers: vec![alice],
+        least_idle: Some(Duration::from_millis(1_500)),
         stuck_consumers: Some(0),
         unlisted_pending: Some(1),
     }
@@ -94,14 +95,14 @@ fn snapshot() -> Snapshot {
 fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut history = History::default();
     drop(history.questions(&snapshot, config));
-    let report = history.evaluate(&snapshot, &Answers::default(), config);
+    let report = history.evaluate(&snapshot, &Answers::default(), config, Duration::ZERO);
     let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
     let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
     let mut standing = Standing::default();
     standing.note(&run);
     standing.last_success = 1_767_225_600.5;
     let retention = Arc::new(BTreeMap::from([("events:session".into(), standing)]));
-    Reading { snapshot, report, retention, read_at: clock::now() }
+    Reading { snapshot, report, retention, read_at: clock::now(), read_at_unix: Duration::ZERO }
 }
 
 fn page(format: Format) -> String {

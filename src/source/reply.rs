@@ -277,6 +277,7 @@ fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
     let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
     let unlisted_pending = unlisted.iter().map(|consumer| consumer.pending).sum();
     let stuck = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
+    let least_idle = consumers.iter().filter_map(|consumer| consumer.idle).min();
     consumers.truncate(reading.max_consumers);
     let pending = fields.require_count("pel-count")?;
     let group = GroupState {
@@ -288,6 +289,7 @@ fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
         pending,
         consumer_count,
         consumers,
+        least_idle,
         stuck_consumers: stuck,
         unlisted_pending: Some(unlisted_pending),
         ..group_fields(&mut fields)?
@@ -305,6 +307,7 @@ fn group_fields(fields: &mut Fields) -> Parsed<GroupState> {
         oldest_pending: Pending::None,
         consumer_count: 0,
         consumers: Vec::new(),
+        least_idle: None,
         stuck_consumers: None,
         unlisted_pending: None,
     })

@@ -1,0 +1,160 @@
+//! The last few values of a number, at times that all series of a sidecar share: compact, since there may be tens of
+//! thousands of them.
+
+use std::time::Duration;
+
+/// Samples a series holds. [`Ticks`] spreads them over a little more than the window of judgement.
+pub const SLOTS: usize = 24;
+/// A window is covered by so many steps; the rest of the slots is for those that come a little early.
+const STEPS: u32 = 18;
+
+/// When the samples were taken, on a clock that only goes forward; the last one is the latest reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ticks(Vec<Duration>);
+
+/// Where the latest reading goes in each series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// A new one.
+    Next,
+    /// That of the reading before, which came too soon after its predecessor to be kept.
+    Last,
+}
+
+impl Ticks {
+    /// Takes over the time of a reading.
+    pub(super) fn advance(&mut self, at: Duration, window: Duration) -> Slot {
+        // Readings a little early are kept, so that jitter does not halve the samples.
+        let least = window / STEPS * 3 / 4;
+        if let [.., before, last] = self.0.as_mut_slice()
+            && last.saturating_sub(*before) < least
+        {
+            *last = at;
+            return Slot::Last;
+        }
+        if self.0.len() == SLOTS {
+            self.0.remove(0);
+        }
+        self.0.push(at);
+        Slot::Next
+    }
+
+    /// How long before the last one each sample was taken, the oldest first.
+    pub fn ages(&self) -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator + '_ {
+        let last = self.0.last().copied().unwrap_or_default();
+        self.0.iter().map(move |at| last.saturating_sub(*at))
+    }
+
+    /// A series' known values that are no older than `window`, the oldest first, with their ages.
+    pub(super) fn within(
+        &self,
+        series: &Series,
+        window: Duration,
+    ) -> impl DoubleEndedIterator<Item = (Duration, u32)> {
+        let ages: Vec<Duration> = self.ages().collect();
+        let values: Vec<Option<u32>> = series.iter().collect();
+        let newest_first = ages.into_iter().rev().zip(values.into_iter().rev());
+        let within: Vec<(Duration, u32)> = newest_first
+            .take_while(|(age, _)| *age <= window)
+            .filter_map(|(age, value)| Some((age, value?)))
+            .collect();
+        within.into_iter().rev()
+    }
+}
+
+/// The values of a number at the last ticks; `None` where it was not known. Counts beyond 32 bits are cut there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Series {
+    values: [u32; SLOTS],
+    known: u32,
+    len: usize,
+}
+
+impl Series {
+    pub(super) fn put(&mut self, slot: Slot, value: Option<u32>) {
+        match slot {
+            Slot::Last if self.len > 0 => self.len -= 1,
+            _ if self.len == SLOTS => {
+                self.values.rotate_left(1);
+                self.known >>= 1;
+                self.len -= 1;
+            }
+            Slot::Last | Slot::Next => {}
+        }
+        let bit = 1 << self.len;
+        self.known = if value.is_some() { self.known | bit } else { self.known & !bit };
+        if let Some(place) = self.values.get_mut(self.len) {
+            *place = value.unwrap_or_default();
+            self.len += 1;
+        }
+    }
+
+    /// The values, the oldest first. A series may be younger than the ticks: its last value is that of the last tick.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Option<u32>> + ExactSizeIterator + '_ {
+        let known = |index: usize| self.known & (1 << index) != 0;
+        self.values
+            .iter()
+            .take(self.len)
+            .enumerate()
+            .map(move |(index, value)| known(index).then_some(*value))
+    }
+}
+
+/// A count as a series holds it.
+pub(super) fn cut(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The low part of a counter: differences of it, made wrapping, are right as long as they fit.
+pub(super) fn low_part(counter: u64) -> u32 {
+    u32::try_from(counter & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WINDOW: Duration = Duration::from_secs(300);
+
+    fn ticks(interval: Duration, polls: u32) -> Ticks {
+        let mut ticks = Ticks::default();
+        for poll in 0..polls {
+            ticks.advance(interval * poll, WINDOW);
+        }
+        ticks
+    }
+
+    #[test]
+    fn samples_cover_the_window_however_often_it_is_polled() {
+        for interval in [100, 1_000, 7_000, 10_000, 12_500, 15_000, 16_000, 60_000] {
+            let interval = Duration::from_millis(interval);
+            let ages: Vec<Duration> = ticks(interval, 5_000).ages().collect();
+            assert!(ages[0] >= WINDOW, "{interval:?}: {ages:?}");
+            assert!(ages.len() >= 6 && ages.is_sorted_by(|one, other| one > other), "{interval:?}: {ages:?}");
+        }
+    }
+
+    #[test]
+    fn each_of_the_default_polls_is_a_sample() {
+        let ages: Vec<u64> = ticks(Duration::from_secs(15), 100).ages().map(|age| age.as_secs()).collect();
+        assert_eq!(ages.len(), SLOTS);
+        assert_eq!(ages[SLOTS - 4..], [45, 30, 15, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_series_holds_the_last_values(values: Vec<Option<u32>>) {
+            let mut series = Series::default();
+            values.iter().for_each(|value| series.put(Slot::Next, *value));
+            let kept: Vec<Option<u32>> = series.iter().collect();
+            prop_assert_eq!(&kept[..], &values[values.len().saturating_sub(SLOTS)..]);
+            if let Some((last, before)) = kept.split_last() {
+                series.put(Slot::Last, last.map(u32::reverse_bits));
+                let replaced: Vec<Option<u32>> = series.iter().collect();
+                prop_assert_eq!(&replaced[..before.len()], before);
+                prop_assert_eq!(replaced[before.len()], last.map(u32::reverse_bits));
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Answers: status, type, headers and body.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+};
+
+use crate::publish::api::Problem;
+
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+pub(super) fn text(status: StatusCode, body: &str) -> Answer {
+    respond(status, PLAIN_TEXT, Bytes::copy_from_slice(body.as_bytes()))
+}
+
+/// An error of the API, as RFC 9457 has it.
+pub(super) fn problem(status: StatusCode, detail: impl Into<String>) -> Answer {
+    let problem = Problem {
+        r#type: "about:blank".to_owned(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        status: status.as_u16(),
+        detail: detail.into(),
+    };
+    let body = serde_json::to_vec(&problem).expect("a problem is JSON");
+    respond(status, "application/problem+json", body.into())
+}
+
+/// hyper leaves the body out of an answer to HEAD and keeps its length.
+pub(super) fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let answer = with(answer, CONTENT_TYPE, content_type);
+    let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    with(answer, CACHE_CONTROL, "no-store")
+}
+
+pub(super) fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    answer
+}

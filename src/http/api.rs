@@ -1,0 +1,128 @@
+//! The JSON API: what each of its paths answers. Documents are drawn when they are asked for, from the last reading.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    io::{self, Write},
+};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use hyper::{
+    Request, StatusCode,
+    header::{
+        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+        VARY,
+    },
+};
+use percent_encoding::percent_decode_str;
+
+use super::{
+    Surface,
+    answer::{Answer, problem, respond, with},
+    negotiate,
+};
+use crate::{
+    clock,
+    config::Config,
+    model::Name,
+    poll::Latest,
+    publish::{Encoding, api::View},
+};
+
+/// What the paths of the API begin with.
+pub(super) const PREFIX: &str = "/api/";
+const OPENAPI: &str = include_str!("../publish/api/openapi.json");
+const JSON: &str = "application/json";
+
+impl Surface {
+    /// The answer to a GET or HEAD of a path of the API.
+    pub(super) fn api(&self, request: &Request<()>) -> Answer {
+        let config = self.config.borrow().clone();
+        let latest = self.latest.borrow().clone();
+        let reading = latest.reading.as_deref().map(|reading| (reading, clock::now() - reading.read_at));
+        let view = View::new(&config, reading, latest.failure.as_ref(), latest.polls > 0);
+        let tag = entity_tag(&config, &latest, view.is_stale(), request);
+        match request.uri().path() {
+            "/api/v1/streams" => document(request, tag, |out| view.write_streams(out)),
+            "/api/v1/groups" => document(request, tag, |out| view.write_groups(out)),
+            "/api/v1/config" => document(request, tag, |out| write_config(&config, out)),
+            "/api/v1/openapi.json" => document(request, tag, |mut out| out.write_all(OPENAPI.as_bytes())),
+            path => match path.strip_prefix("/api/v1/streams/") {
+                Some(key) if !key.contains('/') => stream(request, tag, &view, key),
+                _ => not_found("there is no such path; /api/v1/openapi.json describes those that there are"),
+            },
+        }
+    }
+}
+
+fn stream(request: &Request<()>, tag: HeaderValue, view: &View<'_>, key: &str) -> Answer {
+    let name = Name::from(percent_decode_str(key).collect::<Vec<u8>>());
+    match view.one_stream(&name) {
+        Some(stream) => document(request, tag, |out| serde_json::to_writer(out, &stream).map_err(Into::into)),
+        None => not_found(format!("no stream {name} is watched; /api/v1/streams lists those that are")),
+    }
+}
+
+fn not_found(detail: impl Into<String>) -> Answer {
+    problem(StatusCode::NOT_FOUND, detail)
+}
+
+/// Changes with each poll, with the configuration, and when the reading becomes stale. Weak: between two polls only
+/// the reading's age differs, which anybody can tell who knows when it was made.
+fn entity_tag(config: &Config, latest: &Latest, is_stale: bool, request: &Request<()>) -> HeaderValue {
+    let mut hasher = DefaultHasher::new();
+    let read_at = latest.reading.as_ref().map(|reading| reading.read_at_unix);
+    (config.to_string(), latest.polls, read_at, is_stale, request.uri().path()).hash(&mut hasher);
+    HeaderValue::try_from(format!("W/\"{:016x}\"", hasher.finish())).expect("hexadecimal digits are fine")
+}
+
+/// A document, or that the client has it already.
+fn document(
+    request: &Request<()>,
+    tag: HeaderValue,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Answer {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_known = header(&IF_NONE_MATCH).split(',').any(|known| {
+        let known = known.trim();
+        known == "*"
+            || known.trim_start_matches("W/") == tag.to_str().unwrap_or_default().trim_start_matches("W/")
+    });
+    let encoding = negotiate::encoding(header(&ACCEPT_ENCODING));
+    let mut answer = if is_known {
+        let mut answer = respond(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
+        answer.headers_mut().remove(CONTENT_TYPE);
+        answer
+    } else {
+        let answer = respond(StatusCode::OK, JSON, body(encoding, write));
+        match encoding {
+            Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
+            Encoding::Identity => answer,
+        }
+    };
+    answer.headers_mut().insert(ETAG, tag);
+    with(with(answer, VARY, "Accept-Encoding"), CACHE_CONTROL, "no-cache")
+}
+
+fn body(encoding: Encoding, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Bytes {
+    let written = match encoding {
+        Encoding::Identity => {
+            let mut body = Vec::new();
+            write(&mut body).map(|()| body)
+        }
+        Encoding::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            write(&mut encoder).and_then(|()| encoder.finish())
+        }
+    };
+    written.expect("a Vec takes any bytes, and documents are JSON").into()
+}
+
+/// The configuration as it takes effect, without secrets.
+fn write_config(config: &Config, out: &mut dyn Write) -> io::Result<()> {
+    let document = serde_json::json!({
+        "schema_version": crate::publish::api::SCHEMA_VERSION,
+        "config": config.to_value(),
+    });
+    serde_json::to_writer(out, &document).map_err(Into::into)
+}

@@ -1,0 +1,154 @@
+//! The JSON API's documents. The sidecar writes them from the last reading, the terminal reads them, and
+//! `openapi.json` describes them.
+//!
+//! A number that is not known is `null`, never 0. Durations are in seconds, times in milliseconds since the Unix
+//! epoch, IDs of entries are text. A `name` is for people to read; a `key` is the name's bytes, percent-encoded, and
+//! stands for the object in paths.
+
+mod group;
+mod stream;
+mod view;
+
+use serde::{Deserialize, Serialize};
+
+pub use group::{ConsumerDocument, GroupDocument, GroupHistory};
+pub use stream::{BlockedBy, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
+pub use view::View;
+
+/// Goes up when a field is taken away or changes its meaning; new fields may come at any time.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What every answer begins with: who answers, and how fresh what it says is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Who answers.
+    pub sidecar: SidecarDocument,
+    /// The server that was read; `null` before the first reading.
+    pub server: Option<ServerDocument>,
+    /// The database, as the metrics' `db` label has it; `null` before the first reading.
+    pub database: Option<String>,
+    /// Where the polls stand.
+    pub poll: PollDocument,
+    /// The worst health of all streams, and how many there are of each.
+    pub summary: Summary,
+    /// How far back a judgement looks.
+    pub window_seconds: f64,
+    /// How long before the reading the samples of all histories were taken, the oldest first.
+    pub history_ages_seconds: Vec<f64>,
+}
+
+/// The sidecar itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidecarDocument {
+    /// Its version.
+    pub version: String,
+    /// `false` where it is switched off and touches no Redis.
+    pub enabled: bool,
+}
+
+/// The server that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerDocument {
+    /// `redis` or `valkey`.
+    pub flavour: String,
+    /// Its version.
+    pub version: Option<String>,
+    /// `master` or `replica`.
+    pub role: Option<String>,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: Option<String>,
+}
+
+/// Where the polls stand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PollDocument {
+    /// Whether the last poll succeeded; `null` before the first has ended.
+    pub up: Option<bool>,
+    /// Between two polls.
+    pub interval_seconds: f64,
+    /// The age past which a reading is stale.
+    pub stale_after_seconds: f64,
+    /// When the reading was made, by the sidecar's clock.
+    pub last_success_unix_ms: Option<u64>,
+    /// Its age when this was answered.
+    pub age_seconds: Option<f64>,
+    /// Whether it is too old to be relied upon. All healths and statuses are `unknown` then, and the numbers are
+    /// those of the reading.
+    pub stale: bool,
+    /// Since when.
+    pub stale_since_unix_ms: Option<u64>,
+    /// Why the last poll failed, if it did: a reason of the closed set that the metrics use.
+    pub last_failure: Option<String>,
+}
+
+/// All streams in short.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The worst; `unknown` where nothing was read.
+    pub health: String,
+    /// Streams that are healthy.
+    pub healthy: u64,
+    /// Streams that someone should look at.
+    pub warning: u64,
+    /// Streams that someone should look at now.
+    pub critical: u64,
+    /// Streams of which it is not known.
+    pub unknown: u64,
+}
+
+/// Answers `/api/v1/streams`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamsDocument {
+    /// Who answers, and how fresh it is.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The streams, by name.
+    pub streams: Vec<StreamDocument>,
+}
+
+/// Answers `/api/v1/streams/{key}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OneStreamDocument {
+    /// Who answers, and how fresh it is.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The stream.
+    pub stream: StreamDocument,
+}
+
+/// Answers `/api/v1/groups`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupsDocument {
+    /// Who answers, and how fresh it is.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The groups, by stream and name.
+    pub groups: Vec<GroupOfStream>,
+}
+
+/// A group with its stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupOfStream {
+    /// The stream's name.
+    pub stream: String,
+    /// The stream's key.
+    pub stream_key: String,
+    /// The group.
+    #[serde(flatten)]
+    pub group: GroupDocument,
+}
+
+/// An error, as RFC 9457 has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Always `about:blank`: the status says it.
+    pub r#type: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request.
+    pub detail: String,
+}

@@ -1,0 +1,164 @@
+//! A group and its consumers in the API.
+
+use serde::{Deserialize, Serialize};
+
+use super::view::{key, per_second, seconds};
+use crate::{
+    evaluate::{GroupReport, GroupStatus, GroupVerdict, Series},
+    model::{ConsumerState, GroupState, Name, Pending},
+};
+
+/// A group that is there, or expected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupDocument {
+    /// Its name, for people.
+    pub name: String,
+    /// Its bytes, percent-encoded.
+    pub key: String,
+    /// How it fares.
+    pub status: String,
+    /// Why, in a sentence with its numbers.
+    pub reason: String,
+    /// Whether the configuration expects it.
+    pub expected: bool,
+    /// Whether it is there; `null` where the stream could not be read.
+    pub present: Option<bool>,
+    /// Entries not delivered to it, where that is known.
+    pub lag: Option<u64>,
+    /// Whether it is.
+    pub lag_known: Option<bool>,
+    /// A number that the lag does not exceed.
+    pub lag_upper_bound: Option<u64>,
+    /// Age of the oldest of these entries; 0 where there is none.
+    pub lag_seconds: Option<f64>,
+    /// Entries delivered a second.
+    pub rate_out_per_second: Option<f64>,
+    /// Entries delivered and not acknowledged.
+    pub pending: Option<u64>,
+    /// The oldest of them that is still in the stream.
+    pub oldest_pending_id: Option<String>,
+    /// Its age; 0 where there is none.
+    pub oldest_pending_age_seconds: Option<f64>,
+    /// Since it was last delivered.
+    pub oldest_pending_idle_seconds: Option<f64>,
+    /// How often it was delivered.
+    pub oldest_pending_deliveries: Option<u64>,
+    /// Pending entries that are gone from the stream, of the 100 oldest.
+    pub dangling_pending: Option<u64>,
+    /// Pending entries that were delivered too often, of the 100 oldest.
+    pub poison_entries: Option<u64>,
+    /// Entries removed before the group was given them, since the sidecar watches it.
+    pub entries_lost: Option<u64>,
+    /// How often its position went back.
+    pub rewinds: Option<u64>,
+    /// The last ID delivered to it.
+    pub last_delivered_id: Option<String>,
+    /// Redis's own count of the entries that it has read.
+    pub entries_read: Option<u64>,
+    /// Its consumers, alive or not.
+    pub consumer_count: Option<u64>,
+    /// Since any of them last tried to read, claim or acknowledge.
+    pub least_idle_seconds: Option<f64>,
+    /// Those that hold entries and have done nothing for too long.
+    pub stuck_consumers: Option<u64>,
+    /// Pending entries of the consumers that are not listed.
+    pub unlisted_pending: Option<u64>,
+    /// Consumers, those with the most pending entries first, as many as `consumers.max_per_group`; `null` where they
+    /// were not read.
+    pub consumers: Option<Vec<ConsumerDocument>>,
+    /// For small lines.
+    pub history: GroupHistory,
+}
+
+/// A consumer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerDocument {
+    /// Its name, for people.
+    pub name: String,
+    /// Its bytes, percent-encoded.
+    pub key: String,
+    /// Entries delivered to it and not acknowledged.
+    pub pending: u64,
+    /// Since it last tried to read, claim or acknowledge.
+    pub idle_seconds: Option<f64>,
+    /// Since it was last given an entry. Redis 7.2 and later.
+    pub inactive_seconds: Option<f64>,
+}
+
+/// A group's past, one value for each of the last `history_ages_seconds`; `null` where it was not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupHistory {
+    /// Its lag.
+    pub lag: Vec<Option<u32>>,
+}
+
+/// A group, from all that is known of it.
+pub(super) struct Group<'a> {
+    pub(super) name: &'a Name,
+    pub(super) state: Option<&'a GroupState>,
+    pub(super) report: Option<&'a GroupReport>,
+    pub(super) verdict: &'a GroupVerdict,
+    pub(super) is_expected: bool,
+    pub(super) is_stream_known: bool,
+    pub(super) stale: Option<&'a str>,
+}
+
+impl Group<'_> {
+    pub(super) fn document(&self) -> GroupDocument {
+        let (state, report) = (self.state, self.report);
+        let oldest = report.and_then(|report| match report.oldest_pending {
+            Pending::Oldest(oldest) => Some(oldest),
+            Pending::None | Pending::Unknown => None,
+        });
+        let (status, reason) = match self.stale {
+            Some(stale) => (GroupStatus::Unknown, stale.to_owned()),
+            None => (self.verdict.status, self.verdict.why.to_string()),
+        };
+        GroupDocument {
+            name: self.name.to_string(),
+            key: key(self.name),
+            status: status.as_str().to_owned(),
+            reason,
+            expected: self.is_expected,
+            present: self.is_stream_known.then_some(state.is_some()),
+            lag: report.and_then(|report| report.lag.known()),
+            lag_known: report.map(|report| report.lag.known().is_some()),
+            lag_upper_bound: report.map(|report| report.lag.upper_bound()),
+            lag_seconds: report.and_then(|report| Some(seconds(report.lag_age?.0))),
+            rate_out_per_second: self.verdict.rate_out.map(per_second),
+            pending: state.map(|state| state.pending),
+            oldest_pending_id: oldest.map(|oldest| oldest.id.to_string()),
+            oldest_pending_age_seconds: report.and_then(|report| Some(seconds(report.oldest_pending_age?.0))),
+            oldest_pending_idle_seconds: oldest.and_then(|oldest| oldest.idle.map(seconds)),
+            oldest_pending_deliveries: oldest.map(|oldest| oldest.deliveries),
+            dangling_pending: report.and_then(|report| report.dangling),
+            poison_entries: report.and_then(|report| report.poison),
+            entries_lost: report.and_then(|report| report.lost),
+            rewinds: report.map(|report| report.rewinds),
+            last_delivered_id: state.map(|state| state.last_delivered_id.to_string()),
+            entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
+            consumer_count: state.map(|state| state.consumer_count),
+            least_idle_seconds: state.and_then(|state| state.least_idle.map(seconds)),
+            stuck_consumers: state.and_then(|state| state.stuck_consumers),
+            unlisted_pending: state.and_then(|state| state.unlisted_pending),
+            consumers: state
+                .filter(|state| state.unlisted_pending.is_some())
+                .map(|state| state.consumers.iter().map(consumer).collect()),
+            history: GroupHistory { lag: values(&self.verdict.lags) },
+        }
+    }
+}
+
+fn consumer(consumer: &ConsumerState) -> ConsumerDocument {
+    ConsumerDocument {
+        name: consumer.name.to_string(),
+        key: key(&consumer.name),
+        pending: consumer.pending,
+        idle_seconds: consumer.idle.map(seconds),
+        inactive_seconds: consumer.inactive.map(seconds),
+    }
+}
+
+pub(super) fn values(series: &Series) -> Vec<Option<u32>> {
+    series.iter().collect()
+}

@@ -1,0 +1,223 @@
+//! A stream in the API.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    group::{Group, GroupDocument, values},
+    view::{key, per_second, seconds},
+};
+use crate::{
+    config::{Mode, StreamRule, Thresholds},
+    evaluate::{Health, StreamReport, StreamVerdict},
+    model::{Failure, Name, StreamState},
+};
+
+/// A stream that was read, or that could not be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamDocument {
+    /// Its name, for people.
+    pub name: String,
+    /// Its bytes, percent-encoded, as in `/api/v1/streams/{key}`.
+    pub key: String,
+    /// How it fares.
+    pub health: String,
+    /// Why, in a sentence with its numbers.
+    pub reason: String,
+    /// Whether the reading that the numbers are of is stale; see `poll`.
+    pub stale: bool,
+    /// Whether it is there; `null` where it could not be read for another reason than its absence.
+    pub present: Option<bool>,
+    /// Why it could not be read.
+    pub unreadable: Option<String>,
+    /// Entries in it.
+    pub length: Option<u64>,
+    /// The configured limit on them.
+    pub max_length: Option<u64>,
+    /// The configured limit on their age.
+    pub max_age_seconds: Option<f64>,
+    /// What retention may remove: `safe`, `strict` or `observe`; `null` where no limit is set.
+    pub mode: Option<String>,
+    /// Entries ever added. Redis 7.0 and later.
+    pub entries_added: Option<u64>,
+    /// Entries added a second.
+    pub rate_in_per_second: Option<f64>,
+    /// Age of the oldest entry.
+    pub oldest_entry_age_seconds: Option<f64>,
+    /// Since an ID was last given out.
+    pub last_write_age_seconds: Option<f64>,
+    /// That ID.
+    pub last_generated_id: Option<String>,
+    /// The oldest entry.
+    pub first_entry_id: Option<String>,
+    /// How often the stream was deleted and made anew, as far as polls could see it.
+    pub recreations: Option<u64>,
+    /// Where the configuration says that something is worth attention.
+    pub thresholds: ThresholdsDocument,
+    /// Its groups, by name; `null` where it could not be read.
+    pub groups: Vec<GroupDocument>,
+    /// For small lines.
+    pub history: StreamHistory,
+    /// The last run of retention; `null` where there was none.
+    pub retention: Option<RetentionDocument>,
+}
+
+/// Thresholds; `null` where none is set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdsDocument {
+    /// Entries not delivered to a group.
+    pub lag: Option<u64>,
+    /// Age of the oldest of them.
+    pub lag_age_seconds: Option<f64>,
+    /// Entries delivered and not acknowledged.
+    pub pending: Option<u64>,
+    /// Age of the oldest of them.
+    pub pending_age_seconds: Option<f64>,
+    /// Deliveries of one entry.
+    pub deliveries: Option<u64>,
+    /// Time without a new entry.
+    pub silence_seconds: Option<f64>,
+}
+
+/// A stream's past, one value for each of the last `history_ages_seconds`; `null` where it was not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamHistory {
+    /// Its length.
+    pub length: Vec<Option<u32>>,
+    /// Entries added a second since the sample before.
+    pub rate_in_per_second: Vec<Option<f64>>,
+    /// The greatest lag among its groups.
+    pub worst_lag: Vec<Option<u32>>,
+}
+
+/// What retention did last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionDocument {
+    /// When it ended.
+    pub last_run_unix_ms: u64,
+    /// How: a value of the metrics' `outcome` label.
+    pub outcome: String,
+    /// The groups that hold entries back.
+    pub blocked_by: Vec<BlockedBy>,
+}
+
+/// A group that holds entries back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedBy {
+    /// Its name, for people.
+    pub group: String,
+    /// Why: a value of the metrics' `reason` label.
+    pub reason: String,
+}
+
+/// A stream, from all that is known of it.
+pub(super) struct Stream<'a> {
+    pub(super) name: &'a Name,
+    pub(super) state: &'a Result<StreamState, Failure>,
+    pub(super) report: Option<&'a StreamReport>,
+    pub(super) verdict: &'a StreamVerdict,
+    pub(super) rule: Option<&'a StreamRule>,
+    /// How long before the reading each sample was taken.
+    pub(super) ages: &'a [Duration],
+    pub(super) stale: Option<&'a str>,
+}
+
+impl Stream<'_> {
+    pub(super) fn health(&self) -> Health {
+        if self.stale.is_some() { Health::Unknown } else { self.verdict.health }
+    }
+
+    pub(super) fn document(&self) -> StreamDocument {
+        let (state, failure) = (self.state.as_ref().ok(), self.state.as_ref().err());
+        let retention = self.rule.and_then(|rule| rule.retention.as_ref());
+        let mode = retention.and_then(|it| Mode::CHOICES.iter().find(|(_, mode)| *mode == it.mode));
+        let id = |id: Option<crate::model::StreamId>| id.map(|id| id.to_string());
+        StreamDocument {
+            name: self.name.to_string(),
+            key: key(self.name),
+            health: self.health().as_str().to_owned(),
+            reason: self.stale.map_or_else(|| self.verdict.reason(), str::to_owned),
+            stale: self.stale.is_some(),
+            present: match failure {
+                None => Some(true),
+                Some(failure) => failure.is_absence().then_some(false),
+            },
+            unreadable: failure.map(|failure| failure.reason.as_str().to_owned()),
+            length: state.map(|state| state.length),
+            max_length: retention.and_then(|it| it.max_length),
+            max_age_seconds: retention.and_then(|it| it.max_age.map(seconds)),
+            mode: mode.map(|(name, _)| (*name).to_owned()),
+            entries_added: state.and_then(|state| state.entries_added),
+            rate_in_per_second: self.verdict.rate_in.map(per_second),
+            oldest_entry_age_seconds: self.report.and_then(|it| Some(seconds(it.oldest_entry_age?.0))),
+            last_write_age_seconds: self.report.and_then(|it| Some(seconds(it.last_write_age?.0))),
+            last_generated_id: id(state.and_then(|state| state.last_generated_id)),
+            first_entry_id: id(state.and_then(|state| state.first_entry_id)),
+            recreations: self.report.map(|report| report.recreations),
+            thresholds: thresholds(self.rule.map(|rule| &rule.thresholds)),
+            groups: self.groups().map(|group| group.document()).collect(),
+            history: self.history(),
+            retention: None,
+        }
+    }
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
+        let state = self.state.as_ref().ok();
+        let expected = self.rule.map_or(&[][..], |rule| &rule.groups);
+        let is_stream_known = self.state.as_ref().map_or_else(Failure::is_absence, |_| true);
+        self.verdict.groups.iter().map(move |(name, verdict)| Group {
+            name,
+            state: state.and_then(|state| state.groups.get(name)),
+            report: self.report.and_then(|report| report.groups.get(name)),
+            verdict,
+            is_expected: expected.contains(name),
+            is_stream_known,
+            stale: self.stale,
+        })
+    }
+
+    fn history(&self) -> StreamHistory {
+        let lags: Vec<Vec<Option<u32>>> =
+            self.verdict.groups.values().map(|group| values(&group.lags)).collect();
+        let worst = |from_end: usize| {
+            lags.iter().filter_map(|lags| *lags.get(lags.len().checked_sub(from_end)?)?).max()
+        };
+        let longest = lags.iter().map(Vec::len).max().unwrap_or_default();
+        StreamHistory {
+            length: values(&self.verdict.lengths),
+            rate_in_per_second: self.rates(),
+            worst_lag: (1..=longest).rev().map(worst).collect(),
+        }
+    }
+
+    fn rates(&self) -> Vec<Option<f64>> {
+        let added = values(&self.verdict.added);
+        let ages = self.ages.get(self.ages.len().saturating_sub(added.len())..).unwrap_or_default();
+        let steps = added.windows(2).zip(ages.windows(2)).map(|(added, ages)| match (added, ages) {
+            ([Some(before), Some(after)], [older, newer]) => {
+                let over = older.checked_sub(*newer).filter(|over| !over.is_zero())?;
+                Some(f64::from(after.wrapping_sub(*before)) / over.as_secs_f64())
+            }
+            _ => None,
+        });
+        added
+            .first()
+            .map(|_| None)
+            .into_iter()
+            .chain(steps)
+            .map(|rate| rate.map(super::view::rounded))
+            .collect()
+    }
+}
+
+fn thresholds(set: Option<&Thresholds>) -> ThresholdsDocument {
+    ThresholdsDocument {
+        lag: set.and_then(|set| set.lag),
+        lag_age_seconds: set.and_then(|set| set.lag_age.map(seconds)),
+        pending: set.and_then(|set| set.pending),
+        pending_age_seconds: set.and_then(|set| set.pending_age.map(seconds)),
+        deliveries: set.and_then(|set| set.deliveries),
+        silence_seconds: set.and_then(|set| set.silence.map(seconds)),
+    }
+}

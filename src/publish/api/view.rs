@@ -1,0 +1,212 @@
+//! Documents, drawn from the last reading at the moment when somebody asks.
+
+use std::{io, time::Duration};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde::{Serialize, Serializer};
+
+use super::{
+    GroupOfStream, Head, OneStreamDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
+    Summary, stream::Stream,
+};
+use crate::{
+    config::Config,
+    evaluate::{Health, Rate},
+    model::{Failure, Name},
+    poll::Reading,
+};
+
+/// What is left as it is in a key: RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// All that an answer is drawn from.
+pub struct View<'a> {
+    config: &'a Config,
+    reading: Option<&'a Reading>,
+    failure: Option<&'a Failure>,
+    has_polled: bool,
+    /// The reading's age.
+    age: Option<Duration>,
+    /// What is said of everything where the reading is stale.
+    stale: Option<String>,
+    /// How long before the reading each sample was taken.
+    ages: Vec<Duration>,
+}
+
+impl<'a> View<'a> {
+    /// A view of the last reading, which is so old by now. `failure` is why the last poll failed, if it did.
+    #[must_use]
+    pub fn new(
+        config: &'a Config,
+        reading: Option<(&'a Reading, Duration)>,
+        failure: Option<&'a Failure>,
+        has_polled: bool,
+    ) -> Self {
+        let age = reading.map(|(_, age)| age);
+        let stale = age.filter(|age| *age >= config.poll.stale_after).map(|age| {
+            let why = failure.map_or("no poll has ended since", |failure| failure.reason.as_str());
+            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
+            format!("last read {age} ago: {why}")
+        });
+        let reading = reading.map(|(reading, _)| reading);
+        let ages = reading.map(|reading| reading.report.ticks.ages().collect()).unwrap_or_default();
+        Self { config, reading, failure, has_polled, age, stale, ages }
+    }
+
+    /// Whether what is shown is too old to be relied upon.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
+
+    fn streams(&self) -> impl Iterator<Item = Stream<'_>> {
+        let reading = self.reading.into_iter();
+        reading.flat_map(|reading| reading.snapshot.streams.keys()).filter_map(|name| self.stream(name))
+    }
+
+    fn stream<'b>(&'b self, name: &'b Name) -> Option<Stream<'b>> {
+        let reading = self.reading?;
+        Some(Stream {
+            name,
+            state: reading.snapshot.streams.get(name)?,
+            report: reading.report.streams.get(name),
+            verdict: reading.report.verdicts.get(name)?,
+            rule: self.config.rule(name),
+            ages: &self.ages,
+            stale: self.stale.as_deref(),
+        })
+    }
+
+    /// What every answer begins with.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let server = self.reading.map(|reading| &reading.snapshot.server);
+        Head {
+            schema_version: SCHEMA_VERSION,
+            sidecar: SidecarDocument {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                enabled: self.config.enabled,
+            },
+            server: server.map(|server| ServerDocument {
+                flavour: server.flavour.as_str().to_owned(),
+                version: server.version_text(),
+                role: server.role.clone(),
+                mode: server.mode.clone(),
+            }),
+            database: self.reading.map(|reading| format!("db{}", reading.snapshot.database)),
+            poll: self.poll(),
+            summary: self.summary(),
+            window_seconds: seconds(self.config.status.window),
+            history_ages_seconds: self.ages.iter().copied().map(seconds).collect(),
+        }
+    }
+
+    fn poll(&self) -> PollDocument {
+        let (poll, read_at) = (&self.config.poll, self.reading.map(|reading| reading.read_at_unix));
+        PollDocument {
+            up: self.has_polled.then_some(self.failure.is_none()),
+            interval_seconds: seconds(poll.interval),
+            stale_after_seconds: seconds(poll.stale_after),
+            last_success_unix_ms: read_at.map(milliseconds),
+            age_seconds: self.age.map(seconds),
+            stale: self.is_stale(),
+            stale_since_unix_ms: read_at
+                .filter(|_| self.is_stale())
+                .map(|read_at| milliseconds(read_at + poll.stale_after)),
+            last_failure: self.failure.map(|failure| failure.reason.as_str().to_owned()),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        let mut worst = None;
+        for stream in self.streams() {
+            let health = stream.health();
+            worst = worst.max(Some(health));
+            *match health {
+                Health::Healthy => &mut summary.healthy,
+                Health::Warning => &mut summary.warning,
+                Health::Critical => &mut summary.critical,
+                Health::Unknown => &mut summary.unknown,
+            } += 1;
+        }
+        worst.unwrap_or(Health::Unknown).as_str().clone_into(&mut summary.health);
+        summary
+    }
+
+    /// Writes `/api/v1/streams`, one stream at a time: all at once would take many times the memory.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_streams(&self, out: impl io::Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Document<S: Serialize> {
+            #[serde(flatten)]
+            head: Head,
+            streams: S,
+        }
+        let streams = Sequence(|| self.streams().map(|stream| stream.document()));
+        serde_json::to_writer(out, &Document { head: self.head(), streams }).map_err(Into::into)
+    }
+
+    /// Writes `/api/v1/groups`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_groups(&self, out: impl io::Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Document<S: Serialize> {
+            #[serde(flatten)]
+            head: Head,
+            groups: S,
+        }
+        let of_stream = |stream: Stream<'_>| {
+            let group = |group: super::group::Group<'_>| GroupOfStream {
+                stream: stream.name.to_string(),
+                stream_key: key(stream.name),
+                group: group.document(),
+            };
+            stream.groups().map(group).collect::<Vec<_>>()
+        };
+        let groups = Sequence(|| self.streams().flat_map(of_stream));
+        serde_json::to_writer(out, &Document { head: self.head(), groups }).map_err(Into::into)
+    }
+
+    /// One stream in depth; `None` for one that is not watched.
+    #[must_use]
+    pub fn one_stream(&self, name: &Name) -> Option<OneStreamDocument> {
+        Some(OneStreamDocument { stream: self.stream(name)?.document(), head: self.head() })
+    }
+}
+
+/// A sequence whose items are made while it is written.
+struct Sequence<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Sequence<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+/// A name's bytes, percent-encoded.
+pub(super) fn key(name: &Name) -> String {
+    percent_encode(name.as_bytes(), ENCODED).to_string()
+}
+
+/// To the millisecond: what is finer is noise.
+pub(super) fn seconds(duration: Duration) -> f64 {
+    Duration::from_millis(milliseconds(duration)).as_secs_f64()
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn per_second(rate: Rate) -> f64 {
+    rounded(rate.per_second())
+}
+
+/// To a thousandth.
+pub(super) fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
