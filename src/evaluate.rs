@@ -5,13 +5,16 @@
 
 mod age;
 mod checkpoints;
+mod group_watch;
 mod history;
 mod judge;
 mod lag;
 mod questions;
 mod report;
 mod series;
+mod settled;
 mod status;
+mod trend;
 mod verdict;
 mod watch;
 mod why;
@@ -24,4 +27,7 @@ pub use report::{GroupReport, Report, StreamReport};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
 pub use verdict::{GroupVerdict, Rate, StreamVerdict};
-pub use why::{GroupWhy, StreamWhy};
+pub use why::{Backlog, GroupWhy, Over, StreamWhy, grouped, short};
+
+#[cfg(test)]
+mod simulation_tests;

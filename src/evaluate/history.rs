@@ -27,6 +27,7 @@ pub struct History {
     streams: BTreeMap<Name, StreamHistory>,
     polls: usize,
     ticks: Ticks,
+    last_at: Option<Duration>,
 }
 
 /// What earlier polls know of a stream.
@@ -213,8 +214,10 @@ impl History {
         config: &Config,
         at: Duration,
     ) -> Report {
-        let slot = self.ticks.advance(at, config.status.window);
-        let moment = Moment { config, ticks: &self.ticks, slot };
+        let window = config.status.window;
+        let is_after_gap = self.last_at.replace(at).is_some_and(|last| at.saturating_sub(last) > window / 2);
+        let slot = self.ticks.advance(at, window);
+        let moment = Moment { config, at, ticks: &self.ticks, slot, is_after_gap };
         let now = snapshot.time.as_ref().ok().copied();
         let mut report = Report::default();
         for (name, state) in &snapshot.streams {

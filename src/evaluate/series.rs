@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Samples a series holds. [`Ticks`] spreads them over a little more than the window of judgement.
 pub const SLOTS: usize = 24;
 /// A window is covered by so many steps; the rest of the slots is for those that come a little early.
-const STEPS: u32 = 18;
+const STEPS: u32 = 17;
 
 /// When the samples were taken, on a clock that only goes forward; the last one is the latest reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     GroupStatus, Health,
     series::Series,
-    why::{GroupWhy, StreamWhy},
+    why::{GroupWhy, StreamWhy, grouped, short},
 };
-use crate::model::Name;
+use crate::model::{Name, Reason};
 
 /// Of a stream, whether it could be read or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,18 +58,52 @@ impl Rate {
     }
 }
 
+impl GroupVerdict {
+    /// Of a group whose stream could not be read.
+    pub(super) fn unread(reason: Reason) -> Self {
+        Self {
+            status: GroupStatus::Unknown,
+            why: GroupWhy::Unread(reason),
+            rate_out: None,
+            lags: Series::default(),
+        }
+    }
+}
+
 impl StreamVerdict {
     /// Why, in a sentence.
     #[must_use]
     pub fn reason(&self) -> String {
         match &self.why {
-            StreamWhy::Fine => "nothing is wrong".to_owned(),
-            StreamWhy::Group { name, others: _ } => match self.groups.get(name) {
-                Some(group) => format!("{name} is {}: {}", group.status.as_str(), group.why),
-                None => name.to_string(),
+            StreamWhy::Fine { groups: 0 } => "it has no group".to_owned(),
+            StreamWhy::Fine { groups: 1 } => "its group is ok".to_owned(),
+            StreamWhy::Fine { groups } => format!("its {groups} groups are ok"),
+            StreamWhy::Group { name, others } => match (self.groups.get(name), others) {
+                (Some(group), 0) => format!("{name} is {}: {}", group.status.as_str(), group.why),
+                (Some(group), others) => {
+                    let status = group.status.as_str();
+                    format!("{name} is {status}: {} (and {others} more)", group.why)
+                }
+                (None, _) => name.to_string(),
             },
-            StreamWhy::Absent => "the configuration names it, and it is not there".to_owned(),
+            StreamWhy::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
+            StreamWhy::Absent(_) => "the configuration names it, and it is not there".to_owned(),
             StreamWhy::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
+            StreamWhy::TooLong { length, limit, after } => {
+                let (length, limit) = (grouped(*length), grouped(*limit));
+                format!("its length is {length}, over its limit of {limit} for more than {}", short(*after))
+            }
+            StreamWhy::TooOld { age, limit, after } => format!(
+                "its oldest entry is {} old, over its limit of {} for more than {}",
+                short(*age),
+                short(*limit),
+                short(*after)
+            ),
+            StreamWhy::Silent { silent, threshold } => format!(
+                "nothing was added for {}, where something is expected every {}",
+                short(*silent),
+                short(*threshold)
+            ),
         }
     }
 }

@@ -4,37 +4,28 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    GroupStatus, Health,
+    Health,
+    group_watch::{GroupWatch, Present},
     report::StreamReport,
     series::{Series, Slot, Ticks, cut, low_part},
+    settled::Settled,
     verdict::{GroupVerdict, Rate, StreamVerdict},
-    why::{GroupWhy, StreamWhy},
+    why::StreamWhy,
 };
 use crate::{
-    config::{Config, StreamRule},
+    config::{Config, Mode, StreamRetention, StreamRule},
     model::{Failure, GroupState, Name, StreamState},
 };
 
-/// Of a stream.
-#[derive(Debug, Clone, Default)]
-pub(super) struct StreamWatch {
-    lengths: Series,
-    /// The low parts of the counter of entries added.
-    added: Series,
-    groups: BTreeMap<Name, GroupWatch>,
-}
-
-/// Of a group.
-#[derive(Debug, Clone, Default)]
-struct GroupWatch {
-    lags: Series,
-}
-
-/// A reading, and when it was made.
+/// When a reading was made, and what it is judged by.
 pub(super) struct Moment<'a> {
     pub(super) config: &'a Config,
+    /// On a clock that only goes forward.
+    pub(super) at: Duration,
     pub(super) ticks: &'a Ticks,
     pub(super) slot: Slot,
+    /// Whether the reading before was so long ago that nothing is known of the time between.
+    pub(super) is_after_gap: bool,
 }
 
 /// One stream in a reading.
@@ -44,60 +35,145 @@ pub(super) struct Subject<'a> {
     pub(super) rule: Option<&'a StreamRule>,
 }
 
-impl StreamWatch {
-    /// Forgets the past of a stream that has become another one.
-    pub(super) fn restart(&mut self) {
-        *self = Self::default();
-    }
+/// Of a stream.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StreamWatch {
+    lengths: Series,
+    /// The low parts of the counter of entries added.
+    added: Series,
+    groups: BTreeMap<Name, GroupWatch>,
+    absent: Settled,
+    too_long: Settled,
+    too_old: Settled,
 }
 
 impl StreamWatch {
+    /// Forgets the past of a stream that has become another one.
+    pub(super) fn restart(&mut self) {
+        *self = Self { absent: self.absent, ..Self::default() };
+    }
+
     /// Takes over a reading of the stream, and judges it.
     pub(super) fn judge(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> StreamVerdict {
         let stream = subject.state.as_ref().ok();
         self.lengths.put(moment.slot, stream.map(|stream| cut(stream.length)));
         self.added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
-        let mut groups = BTreeMap::new();
-        self.groups.retain(|name, _| subject.has(name));
-        for (name, _group) in subject.groups() {
-            let report = subject.report.and_then(|report| report.groups.get(name));
-            let watch = self.groups.entry(name.clone()).or_default();
-            watch.lags.put(moment.slot, report.and_then(|report| report.lag.known()).map(cut));
-            let rate_out = passed_rate(&self.added, &watch.lags, moment);
-            groups.insert(
-                name.clone(),
-                GroupVerdict {
-                    status: GroupStatus::Unknown,
-                    why: GroupWhy::TooEarly { watched: Duration::ZERO, window: moment.config.status.window },
-                    rate_out,
-                    lags: watch.lags,
-                },
-            );
-        }
+        let groups = match subject.unreadable() {
+            Some(failure) => {
+                self.groups.clear();
+                let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
+                subject.expected().iter().map(unread).collect()
+            }
+            None => self.judge_groups(subject, moment),
+        };
+        let (health, why) = self.health(subject, &groups, moment);
         StreamVerdict {
-            health: Health::Unknown,
-            why: StreamWhy::Fine,
+            health,
+            why,
             rate_in: rate(moment.ticks.within(&self.added, moment.config.status.settle)),
             lengths: self.lengths,
             added: self.added,
             groups,
         }
     }
-}
 
-impl Subject<'_> {
-    /// The groups that are there, and those that the configuration expects.
-    fn groups(&self) -> impl Iterator<Item = (&Name, Option<&GroupState>)> {
-        let present = self.state.iter().flat_map(|stream| &stream.groups);
-        let expected = self.rule.map_or(&[][..], |rule| &rule.groups);
-        let missing = expected
-            .iter()
-            .filter(|name| !self.state.as_ref().is_ok_and(|stream| stream.groups.contains_key(*name)));
-        present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)))
+    fn judge_groups(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> BTreeMap<Name, GroupVerdict> {
+        self.groups.retain(|name, _| subject.groups().any(|(there, _)| there == name));
+        let thresholds = subject.rule.map(|rule| &rule.thresholds);
+        let mut verdicts = BTreeMap::new();
+        for (name, state) in subject.groups() {
+            let watch = self.groups.entry(name.clone()).or_insert_with(|| GroupWatch::new(moment.at));
+            let report = subject.report.and_then(|report| report.groups.get(name));
+            let present = state.zip(report).map(|(state, report)| Present { state, report, thresholds });
+            verdicts.insert(name.clone(), watch.judge(present.as_ref(), &self.added, moment));
+        }
+        verdicts
     }
 
-    fn has(&self, group: &Name) -> bool {
-        self.groups().any(|(name, _)| name == group)
+    /// The worst of the stream's own state and its groups'.
+    fn health(
+        &mut self,
+        subject: &Subject<'_>,
+        groups: &BTreeMap<Name, GroupVerdict>,
+        moment: &Moment<'_>,
+    ) -> (Health, StreamWhy) {
+        let settle = moment.config.status.settle;
+        let is_named = subject.rule.is_some_and(|rule| rule.pattern.exact().is_some());
+        let absence = subject.state.as_ref().err().filter(|failure| failure.is_absence());
+        let is_absent = self.absent.update(absence.is_some() && is_named, moment.at, settle, Duration::ZERO);
+        if let Some(failure) = subject.unreadable() {
+            return (Health::Unknown, StreamWhy::Unreadable(failure.reason));
+        }
+        if let Some(failure) = absence {
+            let health = if is_absent { Health::Critical } else { Health::Unknown };
+            return (health, StreamWhy::Absent(failure.reason));
+        }
+        let own = self.over_limit(subject, moment).or_else(|| silence(subject));
+        let own = own.map(|why| (Health::Warning, why));
+        let worst =
+            groups.values().map(|group| group.status.health()).max().filter(|it| *it != Health::Healthy);
+        let of_group = worst.and_then(|worst| {
+            let mut as_bad = groups.iter().filter(|(_, group)| group.status.health() == worst);
+            let (name, _) = as_bad.next()?;
+            Some((worst, StreamWhy::Group { name: name.clone(), others: as_bad.count() }))
+        });
+        let worse = own.into_iter().chain(of_group).max_by_key(|(health, _)| *health);
+        worse.unwrap_or((Health::Healthy, StreamWhy::Fine { groups: groups.len() }))
+    }
+
+    /// Whether the stream has been beyond its limit for longer than retention takes to come round.
+    fn over_limit(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamWhy> {
+        let retention = subject.rule.and_then(|rule| rule.retention.as_ref());
+        let general = &moment.config.retention;
+        let retention = retention.filter(|it| general.enabled && it.mode != Mode::Observe)?;
+        let after = retention.interval.unwrap_or(general.interval) + moment.config.status.settle;
+        let length = subject.state.as_ref().map_or(0, |stream| stream.length);
+        let limit = retention.max_length.map(|limit| limit.saturating_add(limit / 100 + NODE_ENTRIES));
+        let is_over = limit.is_some_and(|limit| length > limit);
+        let too_long = self.too_long.update(is_over, moment.at, after, Duration::ZERO);
+        let (age, is_old) = too_old(subject, retention);
+        let too_old = self.too_old.update(is_old, moment.at, after, Duration::ZERO);
+        match (retention.max_length, retention.max_age, age) {
+            (Some(limit), ..) if too_long => Some(StreamWhy::TooLong { length, limit, after }),
+            (_, Some(limit), Some(age)) if too_old => Some(StreamWhy::TooOld { age, limit, after }),
+            _ => None,
+        }
+    }
+}
+
+/// Trims remove whole nodes: a stream at its limit may have this many more.
+const NODE_ENTRIES: u64 = 100;
+
+fn too_old(subject: &Subject<'_>, retention: &StreamRetention) -> (Option<Duration>, bool) {
+    let age = subject.report.and_then(|report| Some(report.oldest_entry_age?.0));
+    (age, age.zip(retention.max_age).is_some_and(|(age, limit)| age > limit))
+}
+
+fn silence(subject: &Subject<'_>) -> Option<StreamWhy> {
+    let threshold = subject.rule?.thresholds.silence?;
+    let silent = subject.report?.last_write_age?.0;
+    (silent > threshold).then_some(StreamWhy::Silent { silent, threshold })
+}
+
+impl<'a> Subject<'a> {
+    fn expected(&self) -> &'a [Name] {
+        self.rule.map_or(&[], |rule| &rule.groups)
+    }
+
+    /// Why the stream could not be read, unless it is that it is not there.
+    fn unreadable(&self) -> Option<&'a Failure> {
+        self.state.as_ref().err().filter(|failure| !failure.is_absence())
+    }
+
+    /// The groups that are there, and those that the configuration expects.
+    fn groups(&self) -> impl Iterator<Item = (&'a Name, Option<&'a GroupState>)> + use<'a> {
+        let state = self.state;
+        let present = state.iter().flat_map(|stream| &stream.groups);
+        let missing = self
+            .expected()
+            .iter()
+            .filter(move |name| !state.as_ref().is_ok_and(|stream| stream.groups.contains_key(*name)));
+        present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)))
     }
 }
 
@@ -109,13 +185,17 @@ fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<
 }
 
 /// How fast a group was given entries: those ever added, less those that it lags behind.
-fn passed_rate(added: &Series, lags: &Series, moment: &Moment<'_>) -> Option<Rate> {
+pub(super) fn passed_rate(added: &Series, lags: &Series, moment: &Moment<'_>) -> Option<Rate> {
     let settle = moment.config.status.settle;
     let lags: Vec<(Duration, u32)> = moment.ticks.within(lags, settle).collect();
-    let passed = moment.ticks.within(added, settle).filter_map(|(age, added)| {
-        let (_, lag) = lags.iter().find(|(of, _)| *of == age)?;
-        Some((age, added.wrapping_sub(*lag)))
-    });
+    let passed: Vec<(Duration, u32)> = moment
+        .ticks
+        .within(added, settle)
+        .filter_map(|(age, added)| {
+            let (_, lag) = lags.iter().find(|(of, _)| *of == age)?;
+            Some((age, added.wrapping_sub(*lag)))
+        })
+        .collect();
     // A group that was set back was given no negative number of entries.
-    rate(passed).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
+    rate(passed.into_iter()).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
 }

@@ -46,7 +46,7 @@ impl Surface {
             "/api/v1/streams" => document(request, tag, |out| view.write_streams(out)),
             "/api/v1/groups" => document(request, tag, |out| view.write_groups(out)),
             "/api/v1/config" => document(request, tag, |out| write_config(&config, out)),
-            "/api/v1/openapi.json" => document(request, tag, |mut out| out.write_all(OPENAPI.as_bytes())),
+            "/api/v1/openapi.json" => document(request, tag, |out| out.write_all(OPENAPI.as_bytes())),
             path => match path.strip_prefix("/api/v1/streams/") {
                 Some(key) if !key.contains('/') => stream(request, tag, &view, key),
                 _ => not_found("there is no such path; /api/v1/openapi.json describes those that there are"),

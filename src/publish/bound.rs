@@ -1,9 +1,12 @@
 //! The cap on series: what is left out when there are more, and in which order.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "each kind of row has the samples of a few sources")]
+
 use super::{
     families::{Family, Source},
     rows::Rows,
 };
+use crate::evaluate::GroupStatus;
 
 /// How many series of a snapshot a page shows and leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,14 +38,21 @@ pub(super) fn bound(
         keep(series(&|source| match source {
             Source::Stream(value) => value(row).is_some().into(),
             Source::StreamMore(_, values) => values(row).len(),
-            Source::Own(_) | Source::Server | Source::Group(_) | Source::Consumer(_) => 0,
+            _ => 0,
         }))
     });
     rows.groups.retain(|row| {
-        keep(series(&|source| usize::from(matches!(source, Source::Group(value) if value(row).is_some()))))
+        keep(series(&|source| match source {
+            Source::Group(value) => value(row).is_some().into(),
+            Source::GroupStatus if row.status.is_some() => GroupStatus::ALL.len(),
+            _ => 0,
+        }))
     });
     rows.consumers.retain(|row| {
-        keep(series(&|source| usize::from(matches!(source, Source::Consumer(value) if value(row).is_some()))))
+        keep(series(&|source| match source {
+            Source::Consumer(value) => value(row).is_some().into(),
+            _ => 0,
+        }))
     });
     count
 }

@@ -10,9 +10,9 @@ use prometheus::proto;
 use super::{
     families::{Family, Kind, SERVER_LABELS, Source},
     number::Number,
-    rows::Rows,
+    rows::{GroupRow, Rows},
 };
-use crate::model::Server;
+use crate::{evaluate::GroupStatus, model::Server};
 
 /// A page may be tens of megabytes, so it leaves in pieces: into a buffer that grows, or into a compressor.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -95,6 +95,7 @@ impl<W: io::Write> Page<'_, W> {
                     self.sample(name, &format!("{},{labels}", row.labels), value)
                 })
             }),
+            Source::GroupStatus => rows.groups.iter().try_for_each(|row| self.status(name, row)),
             Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(row))),
             Source::Consumer(value) => self.rows(name, &rows.consumers, |row| (&row.labels, value(row))),
         }
@@ -112,6 +113,14 @@ impl<W: io::Write> Page<'_, W> {
             }
         }
         Ok(())
+    }
+
+    /// One sample a status: 1 for the one that the group has.
+    fn status(&mut self, name: &str, row: &GroupRow<'_>) -> io::Result<()> {
+        let statuses = row.status.iter().flat_map(|is| GroupStatus::ALL.iter().map(move |of| (of, of == is)));
+        statuses.into_iter().try_for_each(|(status, is)| {
+            self.sample(name, &format!("{},status=\"{}\"", row.labels, status.as_str()), is.into())
+        })
     }
 
     fn sample(&mut self, name: &str, labels: &str, value: Number) -> io::Result<()> {

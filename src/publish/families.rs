@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{Exposition, StreamRetention, Thresholds},
-    evaluate::{Age, GroupReport},
+    evaluate::{Age, GroupReport, Health},
     model::{GroupState, OldestPending, Pending, StreamId},
     retention::{Holder, Outcome, Plan, Standing},
 };
@@ -52,6 +52,8 @@ pub(super) enum Source {
     Stream(fn(&StreamRow<'_>) -> Option<Number>),
     /// Several values a stream, each with labels more than the stream's own, which are all of these.
     StreamMore(&'static [&'static str], fn(&StreamRow<'_>) -> Vec<(String, Number)>),
+    /// A group's status: a sample a status, 1 for the one that it has.
+    GroupStatus,
     /// A value a group.
     Group(fn(&GroupRow<'_>) -> Option<Number>),
     /// A value a consumer.
@@ -69,6 +71,7 @@ impl Family {
             Server => &SERVER_LABELS,
             Stream(_) => &["db", "stream"],
             StreamMore(labels, _) => labels,
+            Source::GroupStatus => &["db", "stream", "group", "status"],
             Group(_) => &["db", "stream", "group"],
             Consumer(_) => &["db", "stream", "group", "consumer"],
         }
@@ -109,6 +112,8 @@ pub const FAMILIES: &[Family] = &[
         "1 for a stream that is there, 0 for one that the configuration names and that is absent or of another type."),
     family("streamwarden_stream_unreadable", Gauge, StreamMore(&["db", "stream", "reason"], unreadable),
         "1 for a stream that the last poll could not read, with the reason; its other series are left out."),
+    family("streamwarden_stream_health", Gauge, StreamMore(&["db", "stream", "status"], health),
+        "How the stream fares: 1 for the status that it has, of healthy, unknown, warning and critical, and 0 for the others. The worst of its groups and its own length, age, silence and presence."),
     family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.read()?.length))),
         "Entries in the stream."),
     family("streamwarden_stream_max_length", Gauge, Stream(|row| Some(Count(retention(row)?.max_length?))),
@@ -146,6 +151,8 @@ pub const FAMILIES: &[Family] = &[
 
     family("streamwarden_group_present", Gauge, Group(|row| row.is_expected.then(|| row.state.is_some().into())),
         "For groups that the configuration expects: 1 for one that is there, 0 for one that is not."),
+    family("streamwarden_group_status", Gauge, Source::GroupStatus,
+        "How the group fares, over status.window: 1 for the status that it has, of missing, trimmed_past, rewound, no_consumers, stopped, stalled, lagging, ok and unknown, and 0 for the others."),
     family("streamwarden_group_lag", Gauge, Group(|row| Some(Count(row.report?.lag.known()?))),
         "Entries not yet delivered to the group: exact, or left out where that can't be proven."),
     family("streamwarden_group_lag_known", Gauge, Group(|row| Some(row.report?.lag.known().is_some().into())),
@@ -317,6 +324,16 @@ fn blocked(row: &StreamRow<'_>) -> Vec<(String, Number)> {
         format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())
     };
     holder.iter().map(|holder| (labels(holder), Count(1))).collect()
+}
+
+/// The stream's health as a state set.
+fn health(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+    let state = |is: Health| {
+        Health::ALL
+            .iter()
+            .map(move |health| (format!("status=\"{}\"", health.as_str()), (*health == is).into()))
+    };
+    row.health.into_iter().flat_map(state).collect()
 }
 
 fn unreadable(row: &StreamRow<'_>) -> Vec<(String, Number)> {

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Config, StreamRule},
-    evaluate::{GroupReport, StreamReport},
+    evaluate::{GroupReport, GroupStatus, Health, StreamReport, StreamVerdict},
     model::{ConsumerState, Failure, GroupState, Name, Reason, Server, StreamState},
     poll::Reading,
     retention::{Holder, Plan, Policy, Standing},
@@ -17,6 +17,8 @@ pub struct StreamRow<'a> {
     pub report: Option<&'a StreamReport>,
     /// What the configuration expects of it.
     pub rule: Option<&'a StreamRule>,
+    /// How it fares.
+    pub health: Option<Health>,
     /// Whether the configuration names it outright.
     pub is_named: bool,
     /// Its limits, and how they are kept.
@@ -33,7 +35,19 @@ pub struct RetentionRow<'a> {
     pub standing: Option<&'a Standing>,
 }
 
-impl RetentionRow<'_> {
+impl<'a> RetentionRow<'a> {
+    /// `None` for a stream without limits.
+    pub(super) fn new(config: &Config, reading: &'a Reading, name: &Name) -> Option<Self> {
+        let policy = Policy::of(config, name)?;
+        let state = reading.snapshot.streams.get(name).and_then(|state| state.as_ref().ok());
+        let plan = state.zip(reading.report.streams.get(name));
+        Some(Self {
+            plan: plan.map(|(state, report)| Plan::new(&policy, state, report)),
+            policy,
+            standing: reading.retention.get(name),
+        })
+    }
+
     /// Who keeps the limit from being reached: by the last run here, else by what the last poll proves.
     pub(super) fn blocked_by(&self) -> Option<&Holder> {
         match self.standing {
@@ -71,6 +85,8 @@ pub struct GroupRow<'a> {
     pub state: Option<&'a GroupState>,
     /// What that means.
     pub report: Option<&'a GroupReport>,
+    /// How it fares.
+    pub status: Option<GroupStatus>,
     /// Whether the configuration expects it.
     pub is_expected: bool,
 }
@@ -104,19 +120,12 @@ impl<'a> Rows<'a> {
         for (name, state) in &snapshot.streams {
             let labels = format!("db=\"db{}\",stream=\"{}\"", snapshot.database, Label(name));
             let rule = config.rule(name);
-            let report = report.streams.get(name);
+            let (report, verdict) = (report.streams.get(name), report.verdicts.get(name));
+            let health = verdict.map(|verdict| verdict.health);
             let is_named = rule.is_some_and(|rule| rule.pattern.exact().is_some());
-            rows.add_groups(&labels, state, report, rule);
-            let retention = Policy::of(config, name).map(|policy| RetentionRow {
-                plan: state
-                    .as_ref()
-                    .ok()
-                    .zip(report)
-                    .map(|(state, report)| Plan::new(&policy, state, report)),
-                policy,
-                standing: reading.retention.get(name),
-            });
-            rows.streams.push(StreamRow { labels, state, report, rule, is_named, retention });
+            rows.add_groups(&labels, state, (report, verdict), rule);
+            let retention = RetentionRow::new(config, reading, name);
+            rows.streams.push(StreamRow { labels, state, report, rule, health, is_named, retention });
         }
         rows
     }
@@ -125,7 +134,7 @@ impl<'a> Rows<'a> {
         &mut self,
         stream_labels: &str,
         state: &'a Result<StreamState, Failure>,
-        report: Option<&'a StreamReport>,
+        (report, verdict): (Option<&'a StreamReport>, Option<&'a StreamVerdict>),
         rule: Option<&'a StreamRule>,
     ) {
         // Of a stream that could not be read it is not known which groups it has.
@@ -143,7 +152,14 @@ impl<'a> Rows<'a> {
                 self.consumers.push(ConsumerRow { labels, state: consumer });
             }
             let report = report.and_then(|report| report.groups.get(name));
-            self.groups.push(GroupRow { labels, state, report, is_expected: expected.contains(name) });
+            let status = verdict.and_then(|verdict| Some(verdict.groups.get(name)?.status));
+            self.groups.push(GroupRow {
+                labels,
+                state,
+                report,
+                status,
+                is_expected: expected.contains(name),
+            });
         }
     }
 }

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     group::{Group, GroupDocument, values},
-    view::{key, per_second, seconds},
+    view::{key, milliseconds, per_second, rounded, seconds},
 };
 use crate::{
-    config::{Mode, StreamRule, Thresholds},
+    config::{Config, StreamRule, Thresholds},
     evaluate::{Health, StreamReport, StreamVerdict},
-    model::{Failure, Name, StreamState},
+    model::{Failure, Name, StreamId, StreamState},
+    poll::Reading,
+    publish::rows::RetentionRow,
 };
 
 /// A stream that was read, or that could not be.
@@ -55,11 +57,11 @@ pub struct StreamDocument {
     pub recreations: Option<u64>,
     /// Where the configuration says that something is worth attention.
     pub thresholds: ThresholdsDocument,
-    /// Its groups, by name; `null` where it could not be read.
+    /// Its groups, by name: those that are there, and those that are expected.
     pub groups: Vec<GroupDocument>,
     /// For small lines.
     pub history: StreamHistory,
-    /// The last run of retention; `null` where there was none.
+    /// What retention has done, and what keeps it from more; `null` where no limit is set.
     pub retention: Option<RetentionDocument>,
 }
 
@@ -91,28 +93,36 @@ pub struct StreamHistory {
     pub worst_lag: Vec<Option<u32>>,
 }
 
-/// What retention did last.
+/// What retention has done to a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetentionDocument {
-    /// When it ended.
-    pub last_run_unix_ms: u64,
+    /// When a run last ended; `null` where none has since the sidecar started.
+    pub last_run_unix_ms: Option<u64>,
     /// How: a value of the metrics' `outcome` label.
-    pub outcome: String,
-    /// The groups that hold entries back.
+    pub outcome: Option<String>,
+    /// Entries that it has removed since the sidecar started.
+    pub trimmed_entries: u64,
+    /// Entries beyond `max_length`.
+    pub excess: Option<u64>,
+    /// What keeps the limit from being reached.
     pub blocked_by: Vec<BlockedBy>,
 }
 
-/// A group that holds entries back.
+/// What keeps entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockedBy {
-    /// Its name, for people.
-    pub group: String,
+    /// The group's name, for people; `null` where it is no group.
+    pub group: Option<String>,
     /// Why: a value of the metrics' `reason` label.
     pub reason: String,
+    /// The same in a sentence.
+    pub detail: String,
 }
 
 /// A stream, from all that is known of it.
 pub(super) struct Stream<'a> {
+    pub(super) config: &'a Config,
+    pub(super) reading: &'a Reading,
     pub(super) name: &'a Name,
     pub(super) state: &'a Result<StreamState, Failure>,
     pub(super) report: Option<&'a StreamReport>,
@@ -130,9 +140,9 @@ impl Stream<'_> {
 
     pub(super) fn document(&self) -> StreamDocument {
         let (state, failure) = (self.state.as_ref().ok(), self.state.as_ref().err());
-        let retention = self.rule.and_then(|rule| rule.retention.as_ref());
-        let mode = retention.and_then(|it| Mode::CHOICES.iter().find(|(_, mode)| *mode == it.mode));
-        let id = |id: Option<crate::model::StreamId>| id.map(|id| id.to_string());
+        let retention = RetentionRow::new(self.config, self.reading, self.name);
+        let policy = retention.as_ref().map(|it| &it.policy);
+        let id = |id: Option<StreamId>| id.map(|id| id.to_string());
         StreamDocument {
             name: self.name.to_string(),
             key: key(self.name),
@@ -145,9 +155,9 @@ impl Stream<'_> {
             },
             unreadable: failure.map(|failure| failure.reason.as_str().to_owned()),
             length: state.map(|state| state.length),
-            max_length: retention.and_then(|it| it.max_length),
-            max_age_seconds: retention.and_then(|it| it.max_age.map(seconds)),
-            mode: mode.map(|(name, _)| (*name).to_owned()),
+            max_length: policy.and_then(|it| it.max_length),
+            max_age_seconds: policy.and_then(|it| it.max_age.map(seconds)),
+            mode: policy.map(|it| it.mode.as_str().to_owned()),
             entries_added: state.and_then(|state| state.entries_added),
             rate_in_per_second: self.verdict.rate_in.map(per_second),
             oldest_entry_age_seconds: self.report.and_then(|it| Some(seconds(it.oldest_entry_age?.0))),
@@ -158,7 +168,7 @@ impl Stream<'_> {
             thresholds: thresholds(self.rule.map(|rule| &rule.thresholds)),
             groups: self.groups().map(|group| group.document()).collect(),
             history: self.history(),
-            retention: None,
+            retention: retention.map(|it| retention_document(&it)),
         }
     }
 
@@ -201,13 +211,29 @@ impl Stream<'_> {
             }
             _ => None,
         });
-        added
-            .first()
-            .map(|_| None)
-            .into_iter()
-            .chain(steps)
-            .map(|rate| rate.map(super::view::rounded))
-            .collect()
+        added.first().map(|_| None).into_iter().chain(steps).map(|rate| rate.map(rounded)).collect()
+    }
+}
+
+fn retention_document(retention: &RetentionRow<'_>) -> RetentionDocument {
+    let blocked_by = retention.blocked_by().into_iter().map(|holder| BlockedBy {
+        group: holder.group.as_ref().map(ToString::to_string),
+        reason: holder.hold.as_str().to_owned(),
+        detail: holder.to_string(),
+    });
+    let standing = retention.standing;
+    let last_run = standing.filter(|standing| standing.last.is_some()).map(|standing| standing.last_run);
+    let outcome = standing.and_then(|standing| standing.last);
+    RetentionDocument {
+        last_run_unix_ms: last_run.map(|last_run| milliseconds(Duration::from_secs_f64(last_run))),
+        outcome: outcome.map(|outcome| outcome.as_str().to_owned()),
+        trimmed_entries: standing.map_or(0, |standing| standing.trimmed),
+        excess: retention
+            .plan
+            .as_ref()
+            .filter(|_| retention.policy.max_length.is_some())
+            .map(|plan| plan.excess),
+        blocked_by: blocked_by.collect(),
     }
 }
 

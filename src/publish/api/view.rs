@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    evaluate::{Health, Rate},
+    evaluate::{Health, Rate, short},
     model::{Failure, Name},
     poll::Reading,
 };
@@ -45,8 +45,7 @@ impl<'a> View<'a> {
         let age = reading.map(|(_, age)| age);
         let stale = age.filter(|age| *age >= config.poll.stale_after).map(|age| {
             let why = failure.map_or("no poll has ended since", |failure| failure.reason.as_str());
-            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
-            format!("last read {age} ago: {why}")
+            format!("last read {} ago: {why}", short(age))
         });
         let reading = reading.map(|(reading, _)| reading);
         let ages = reading.map(|reading| reading.report.ticks.ages().collect()).unwrap_or_default();
@@ -67,6 +66,8 @@ impl<'a> View<'a> {
     fn stream<'b>(&'b self, name: &'b Name) -> Option<Stream<'b>> {
         let reading = self.reading?;
         Some(Stream {
+            config: self.config,
+            reading,
             name,
             state: reading.snapshot.streams.get(name)?,
             report: reading.report.streams.get(name),
@@ -198,7 +199,7 @@ pub(super) fn seconds(duration: Duration) -> f64 {
     Duration::from_millis(milliseconds(duration)).as_secs_f64()
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

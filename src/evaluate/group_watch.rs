@@ -1,0 +1,311 @@
+//! What is remembered of a group over a window of polls, and the rules that make its status.
+
+use std::time::Duration;
+
+use super::{
+    GroupStatus, Lag,
+    report::GroupReport,
+    series::{Series, cut},
+    settled::Settled,
+    trend::{Growth, growth},
+    verdict::GroupVerdict,
+    watch::{Moment, passed_rate},
+    why::{Backlog, GroupWhy, Over},
+};
+use crate::{
+    config::Thresholds,
+    model::{GroupState, Pending, StreamId},
+};
+
+/// A group that is there.
+pub(super) struct Present<'a> {
+    pub(super) state: &'a GroupState,
+    pub(super) report: &'a GroupReport,
+    pub(super) thresholds: Option<&'a Thresholds>,
+}
+
+/// Of a group that is there, or expected. Times are of a clock that only goes forward.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GroupWatch {
+    since: Duration,
+    lags: Series,
+    /// Lag and pending entries together.
+    backlogs: Series,
+    last: Option<Cursors>,
+    /// When the group last moved, or last had nothing to do.
+    moved_at: Duration,
+    trimmed: Option<Trimmed>,
+    rewound: Option<Rewound>,
+    missing: Settled,
+    no_consumers: Settled,
+    stopped: Settled,
+    over: Settled,
+    growing: Settled,
+}
+
+/// What moves when a group works.
+#[derive(Debug, Clone, Copy)]
+struct Cursors {
+    delivered: StreamId,
+    pending: u64,
+    oldest_pending: Option<StreamId>,
+    lost: u64,
+    rewinds: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Trimmed {
+    entries: u64,
+    at: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rewound {
+    from: StreamId,
+    to: StreamId,
+    at: Duration,
+}
+
+impl GroupWatch {
+    /// A group that is seen for the first time.
+    pub(super) fn new(at: Duration) -> Self {
+        Self { since: at, moved_at: at, ..Self::default() }
+    }
+
+    /// Takes over a reading of the group, `None` where it is not there, and judges it.
+    pub(super) fn judge(
+        &mut self,
+        present: Option<&Present<'_>>,
+        added: &Series,
+        moment: &Moment<'_>,
+    ) -> GroupVerdict {
+        let lag = present.and_then(|present| present.report.lag.known());
+        let backlog = lag.zip(present).map(|(lag, present)| lag.saturating_add(present.backlog().pending));
+        self.lags.put(moment.slot, lag.map(cut));
+        self.backlogs.put(moment.slot, backlog.map(cut));
+        let (status, why) = match present {
+            Some(present) => {
+                self.follow(present, moment);
+                self.rule(present, added, moment)
+            }
+            None => self.absent(moment),
+        };
+        let rate_out = passed_rate(added, &self.lags, moment);
+        GroupVerdict { status, why, rate_out, lags: self.lags }
+    }
+
+    fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
+        if self.last.is_some() {
+            *self = Self { lags: self.lags, backlogs: self.backlogs, ..Self::new(moment.at) };
+        }
+        let is_missing = self.missing.update(true, moment.at, moment.config.status.settle, Duration::ZERO);
+        let status = if is_missing { GroupStatus::Missing } else { GroupStatus::Unknown };
+        (status, GroupWhy::NotThere { since: moment.at.saturating_sub(self.since) })
+    }
+
+    /// Notes what has moved since the last reading.
+    fn follow(&mut self, present: &Present<'_>, moment: &Moment<'_>) {
+        if self.last.is_none() || moment.is_after_gap {
+            (self.since, self.moved_at) = (moment.at, moment.at);
+            self.missing = Settled::default();
+        }
+        let now = present.cursors();
+        if let Some(before) = self.last.replace(now) {
+            if now.lost > before.lost {
+                let earlier = self.trimmed.map_or(0, |trimmed| trimmed.entries);
+                self.trimmed = Some(Trimmed { entries: earlier + now.lost - before.lost, at: moment.at });
+            }
+            if now.rewinds > before.rewinds {
+                self.rewound = Some(Rewound { from: before.delivered, to: now.delivered, at: moment.at });
+            }
+            if now.has_moved_since(&before) || present.waits() == Some(false) {
+                self.moved_at = moment.at;
+            }
+        }
+        let is_over = |at: Duration| moment.at.saturating_sub(at) >= moment.config.status.window;
+        self.trimmed = self.trimmed.filter(|trimmed| !is_over(trimmed.at));
+        self.rewound = self.rewound.filter(|rewound| !is_over(rewound.at));
+    }
+
+    /// The first rule that holds.
+    fn rule(
+        &mut self,
+        present: &Present<'_>,
+        added: &Series,
+        moment: &Moment<'_>,
+    ) -> (GroupStatus, GroupWhy) {
+        // Each is brought up to date, also where an earlier one is what is said.
+        let no_consumers = self.no_consumers(present, moment);
+        let stopped = self.stopped(present, moment);
+        let stalled = self.stalled(present, moment);
+        let lagging = self.lagging(present, added, moment);
+        let ago = |at: Duration| moment.at.saturating_sub(at);
+        let trimmed = self.trimmed.map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
+        let rewound = self.rewound.map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
+        let rules = [
+            (GroupStatus::TrimmedPast, trimmed),
+            (GroupStatus::Rewound, rewound),
+            (GroupStatus::NoConsumers, no_consumers),
+            (GroupStatus::Stopped, stopped),
+            (GroupStatus::Stalled, stalled),
+            (GroupStatus::Lagging, lagging),
+        ];
+        let first = rules.into_iter().find_map(|(status, why)| Some((status, why?)));
+        first.unwrap_or_else(|| self.otherwise(present, moment))
+    }
+
+    fn no_consumers(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
+        let holds = present.waits() == Some(true) && present.state.consumer_count == 0;
+        let is_so = self.no_consumers.update(holds, moment.at, moment.config.status.settle, Duration::ZERO);
+        is_so.then(|| GroupWhy::NoConsumer { backlog: present.backlog() })
+    }
+
+    /// Only while entries could be read: a consumer that blocks without a limit is silent too, until there are some.
+    fn stopped(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
+        let status = &moment.config.status;
+        let silent = present.state.least_idle.filter(|idle| *idle > status.stopped_after);
+        let holds = silent.is_some() && present.has_lag() == Some(true);
+        let is_so = self.stopped.update(holds, moment.at, status.settle, Duration::ZERO);
+        let (silent, consumers) = (silent.filter(|_| is_so)?, present.state.consumer_count);
+        Some(GroupWhy::Silent { backlog: present.backlog(), consumers, silent })
+    }
+
+    fn stalled(&self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
+        let still = moment.at.saturating_sub(self.moved_at);
+        let holds = present.waits() == Some(true) && still >= moment.config.status.window;
+        let state = present.state;
+        holds.then(|| GroupWhy::Still {
+            backlog: present.backlog(),
+            consumers: state.consumer_count,
+            least_idle: state.least_idle,
+            still,
+        })
+    }
+
+    fn lagging(&mut self, present: &Present<'_>, added: &Series, moment: &Moment<'_>) -> Option<GroupWhy> {
+        let status = &moment.config.status;
+        let over = present.over();
+        let is_over = self.over.update(over.is_some(), moment.at, status.settle, status.settle);
+        let growth = self.growth(added, moment);
+        // What has drained is over; what has only stopped to grow is looked at for another window.
+        let leave = if present.waits() == Some(false) { status.settle } else { status.window };
+        let is_growing = self.growing.update(growth.is_some(), moment.at, 2 * status.settle, leave);
+        let backlog = present.backlog();
+        match (over.filter(|_| is_over), growth.filter(|_| is_growing)) {
+            (Some(over), _) => Some(GroupWhy::Over(over)),
+            (None, Some(Growth { from, to })) => {
+                Some(GroupWhy::Growing { backlog, from, to, within: status.window })
+            }
+            (None, None) => {
+                let (since, until) = match (self.over.over_since(), self.growing.over_since()) {
+                    (Some(over), None) => (over, status.settle),
+                    (None, Some(growing)) => (growing, leave),
+                    (Some(over), Some(growing)) => (over.max(growing), leave),
+                    (None, None) => return None,
+                };
+                Some(GroupWhy::Recovering { backlog, since: moment.at.saturating_sub(since), until })
+            }
+        }
+    }
+
+    fn growth(&self, added: &Series, moment: &Moment<'_>) -> Option<Growth> {
+        let window = moment.config.status.window;
+        if moment.at.saturating_sub(self.since) < window {
+            return None;
+        }
+        let values: Vec<u32> = moment.ticks.within(&self.backlogs, window).map(|(_, value)| value).collect();
+        let mut added = moment.ticks.within(added, window).map(|(_, value)| value);
+        let came_in =
+            added.next().zip(added.next_back()).map(|(first, last)| last.wrapping_sub(first).into());
+        growth(&values, came_in)
+    }
+
+    /// Nothing is known to be wrong; but is it known to be right?
+    fn otherwise(&self, present: &Present<'_>, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
+        let (backlog, status) = (present.backlog(), &moment.config.status);
+        let watched = moment.at.saturating_sub(self.since);
+        let has_moved = self.moved_at > self.since;
+        let is_suspect = watched < status.settle && present.over().is_some();
+        match present.waits() {
+            Some(false) => (GroupStatus::Ok, GroupWhy::Idle),
+            Some(true) if !is_suspect && (has_moved || watched >= status.window) => {
+                (GroupStatus::Ok, GroupWhy::Moving { backlog })
+            }
+            Some(true) => {
+                (GroupStatus::Unknown, GroupWhy::TooEarly { backlog, watched, window: status.window })
+            }
+            None if has_moved && moment.at.saturating_sub(self.moved_at) < status.window => {
+                (GroupStatus::Ok, GroupWhy::Moving { backlog })
+            }
+            None => (GroupStatus::Unknown, GroupWhy::LagUnknown { backlog }),
+        }
+    }
+}
+
+impl Cursors {
+    /// Whether entries were delivered or acknowledged. More pending entries alone are no movement.
+    fn has_moved_since(&self, before: &Self) -> bool {
+        let (then, now) = (before.oldest_pending, self.oldest_pending);
+        self.delivered != before.delivered
+            || self.pending < before.pending
+            || then.zip(now).is_some_and(|(then, now)| now > then)
+    }
+}
+
+impl Present<'_> {
+    fn cursors(&self) -> Cursors {
+        Cursors {
+            delivered: self.state.last_delivered_id,
+            pending: self.state.pending,
+            oldest_pending: match self.state.oldest_pending {
+                Pending::Oldest(oldest) => Some(oldest.id),
+                Pending::None | Pending::Unknown => None,
+            },
+            lost: self.report.lost.unwrap_or_default(),
+            rewinds: self.report.rewinds,
+        }
+    }
+
+    /// What there is to do. Pending entries that are gone from the stream are not.
+    fn backlog(&self) -> Backlog {
+        let pending = match self.report.oldest_pending {
+            Pending::None => 0,
+            Pending::Oldest(_) | Pending::Unknown => {
+                self.state.pending.saturating_sub(self.report.dangling.unwrap_or_default())
+            }
+        };
+        Backlog { lag: self.report.lag, pending }
+    }
+
+    /// Whether entries wait to be delivered; `None` where that is not known.
+    fn has_lag(&self) -> Option<bool> {
+        match self.report.lag {
+            Lag::Exactly(lag) => Some(lag > 0),
+            Lag::AtMost(_) => self.report.lag_age.map(|_| true),
+        }
+    }
+
+    /// Whether there is anything to do; `None` where that is not known.
+    fn waits(&self) -> Option<bool> {
+        if self.backlog().pending > 0 { Some(true) } else { self.has_lag() }
+    }
+
+    /// The first number that is over its threshold.
+    fn over(&self) -> Option<Over> {
+        let none = Thresholds::default();
+        let (report, set) = (self.report, self.thresholds.unwrap_or(&none));
+        let over =
+            |number: Option<u64>, most: Option<u64>| number.zip(most).filter(|(number, most)| number > most);
+        let older =
+            |age: Option<Duration>, most: Option<Duration>| age.zip(most).filter(|(age, most)| age > most);
+        let (lag_age, pending_age) =
+            (report.lag_age.map(|age| age.0), report.oldest_pending_age.map(|age| age.0));
+        let times = set.deliveries.unwrap_or(Thresholds::DELIVERIES);
+        over(report.lag.known(), set.lag)
+            .map(|(lag, most)| Over::Lag(lag, most))
+            .or_else(|| older(lag_age, set.lag_age).map(|(age, most)| Over::LagAge(age, most)))
+            .or_else(|| over(Some(self.state.pending), set.pending).map(|(it, most)| Over::Pending(it, most)))
+            .or_else(|| older(pending_age, set.pending_age).map(|(age, most)| Over::PendingAge(age, most)))
+            .or_else(|| report.poison.filter(|poison| *poison > 0).map(|poison| Over::Poison(poison, times)))
+    }
+}

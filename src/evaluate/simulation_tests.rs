@@ -1,0 +1,507 @@
+//! Hours of a group's life in milliseconds: what is said of it when nothing is wrong, and how soon when something is.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::*;
+use crate::{
+    config::{Config, Sources},
+    model::{
+        Answers, Counted, Flavour, GroupAnswers, GroupState, Lookup, OldestPending, Pending, Question,
+        Server, ServerTime, Snapshot, StreamId, StreamState,
+    },
+};
+use std::time::Duration;
+
+const EPOCH_MS: u64 = 1_800_000_000_000;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 3_600;
+/// The window of judgement.
+const WINDOW: u64 = 5 * MINUTE;
+
+/// A stream with one group, whose entries each have the ID of their second.
+struct World {
+    second: u64,
+    entries: Vec<StreamId>,
+    trimmed: usize,
+    delivered: usize,
+    acknowledged: usize,
+    asked_at: u64,
+    consumers: u64,
+    group_is_there: bool,
+    random: fastrand::Rng,
+    carry: (f64, f64),
+}
+
+/// What happens in a second.
+#[derive(Clone, Copy)]
+struct Second {
+    /// Entries that come in.
+    adds: f64,
+    /// Entries that the consumers can deal with.
+    takes: f64,
+    /// Whether the consumers ask at all.
+    asks: bool,
+    /// Whether they acknowledge what they took.
+    acknowledges: bool,
+}
+
+const IDLE: Second = Second { adds: 0.0, takes: 0.0, asks: true, acknowledges: true };
+
+fn whole(carry: &mut f64, more: f64) -> usize {
+    *carry += more;
+    let whole = carry.floor();
+    *carry -= whole;
+    format!("{whole}").parse().unwrap()
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            second: 0,
+            entries: vec![StreamId::new(EPOCH_MS, 0)],
+            trimmed: 0,
+            delivered: 1,
+            acknowledged: 1,
+            asked_at: 0,
+            consumers: 3,
+            group_is_there: true,
+            random: fastrand::Rng::with_seed(seed),
+            carry: (0.0, 0.0),
+        }
+    }
+
+    fn pass(&mut self, now: Second) {
+        self.second += 1;
+        let ms = EPOCH_MS + self.second * 1_000;
+        for seq in 0..whole(&mut self.carry.0, now.adds) {
+            self.entries.push(StreamId::new(ms, seq.try_into().unwrap()));
+        }
+        // What was taken in the second before is done with now.
+        if now.acknowledges && self.consumers > 0 {
+            self.acknowledged = self.delivered;
+        }
+        if now.asks && self.consumers > 0 {
+            self.asked_at = self.second;
+            let takes = whole(&mut self.carry.1, now.takes);
+            self.delivered = (self.delivered + takes).min(self.entries.len());
+            // Capacity that was not needed is lost.
+            if self.delivered == self.entries.len() {
+                self.carry.1 = 0.0;
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let now = ServerTime(EPOCH_MS + self.second * 1_000);
+        let count = |number: usize| u64::try_from(number).unwrap();
+        let id = |index: usize| self.entries[index];
+        let pending = self.delivered - self.acknowledged;
+        let group = GroupState {
+            last_delivered_id: self.delivered.checked_sub(1).map_or(StreamId::ZERO, id),
+            entries_read: None,
+            reported_lag: None,
+            pending: count(pending),
+            oldest_pending: match pending {
+                0 => Pending::None,
+                _ => Pending::Oldest(OldestPending {
+                    id: id(self.acknowledged),
+                    idle: Some(Duration::from_secs(1)),
+                    deliveries: 1,
+                }),
+            },
+            consumer_count: self.consumers,
+            consumers: Vec::new(),
+            least_idle: (self.consumers > 0).then(|| Duration::from_secs(self.second - self.asked_at)),
+            stuck_consumers: None,
+            unlisted_pending: None,
+        };
+        let stream = StreamState {
+            length: count(self.entries.len() - self.trimmed),
+            radix_tree_keys: None,
+            radix_tree_nodes: None,
+            last_generated_id: self.entries.last().copied(),
+            max_deleted_entry_id: Some(StreamId::ZERO),
+            entries_added: Some(count(self.entries.len())),
+            first_entry_id: self.entries.get(self.trimmed).copied(),
+            first_entry_bytes: 0,
+            groups: if self.group_is_there { BTreeMap::from([("g".into(), group)]) } else { BTreeMap::new() },
+        };
+        Snapshot {
+            server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
+            connection: 1,
+            database: 0,
+            time: Ok(now),
+            streams: BTreeMap::from([("s".into(), Ok(stream))]),
+        }
+    }
+
+    fn answer(&self, questions: &[Question]) -> Answers {
+        let mut answers = GroupAnswers::default();
+        let there = &self.entries[self.trimmed..];
+        for question in questions {
+            let after = |id: StreamId| there.partition_point(|entry| *entry <= id);
+            match question.lookup {
+                Lookup::Count { after: from, up_to, .. } => {
+                    let counted = &there[after(from)..after(up_to)];
+                    answers.counted = Some(Counted {
+                        up_to,
+                        entries: counted.len().try_into().unwrap(),
+                        lowest: counted.first().copied(),
+                        is_complete: true,
+                    });
+                }
+                Lookup::FirstAfter(from) => answers.first_after = Some(there.get(after(from)).copied()),
+                Lookup::PendingFrom(_) | Lookup::PendingSample(_) => {}
+            }
+        }
+        Answers(BTreeMap::from([("s".into(), BTreeMap::from([("g".into(), answers)]))]))
+    }
+}
+
+/// A life: what happens in each second, and from when to when something is wrong.
+struct Trace {
+    name: &'static str,
+    hours: u64,
+    /// What is wrong, from this second to that.
+    wrong: Option<(GroupStatus, u64, u64)>,
+    live: fn(&mut World) -> Second,
+}
+
+struct Outcome {
+    polls: usize,
+    /// Statuses that were said although nothing was wrong.
+    false_alarms: Vec<(u64, GroupStatus, String)>,
+    said_after: Option<u64>,
+    well_after: Option<u64>,
+    changes: usize,
+    reason: String,
+}
+
+fn config() -> Config {
+    let yaml = "redis: {uri: 'redis://h'}\nstreams: [{match: s, groups: [g], thresholds: {lag: 50000}}]";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+}
+
+fn run(trace: &Trace, seed: u64) -> Outcome {
+    let (config, mut history, mut world) = (config(), History::default(), World::new(seed));
+    let mut outcome = Outcome {
+        polls: 0,
+        false_alarms: Vec::new(),
+        said_after: None,
+        well_after: None,
+        changes: 0,
+        reason: String::new(),
+    };
+    let mut last = GroupStatus::Unknown;
+    while world.second < trace.hours * HOUR {
+        let second = (trace.live)(&mut world);
+        world.pass(second);
+        if world.second % 15 != 0 {
+            continue;
+        }
+        outcome.polls += 1;
+        let snapshot = world.snapshot();
+        let questions = history.questions(&snapshot, &config);
+        let answers = world.answer(&questions.asked);
+        // Polls are a little early or late.
+        let jitter = Duration::from_millis(world.random.u64(0..400));
+        let report =
+            history.evaluate(&snapshot, &answers, &config, Duration::from_secs(world.second) + jitter);
+        let group = &report.verdicts[&"s".into()].groups[&"g".into()];
+        let (now, status) = (world.second, group.status);
+        outcome.changes += usize::from(status != last);
+        last = status;
+        let is_bad = !matches!(status, GroupStatus::Ok | GroupStatus::Unknown);
+        match trace.wrong {
+            Some((wrong, from, _)) if status == wrong && now >= from => {
+                if outcome.said_after.is_none() {
+                    outcome.said_after = Some(now - from);
+                    outcome.reason = group.why.to_string();
+                }
+            }
+            // While it is wrong, and for two windows after, another word for it is no false alarm.
+            Some((_, from, to)) if now >= from && now < to + 2 * WINDOW => {}
+            _ if is_bad => outcome.false_alarms.push((now, status, group.why.to_string())),
+            _ => {}
+        }
+        if let Some((_, _, to)) = trace.wrong
+            && now >= to
+        {
+            outcome.well_after = if is_bad { None } else { outcome.well_after.or(Some(now - to)) };
+        }
+    }
+    outcome
+}
+
+fn wave(second: u64, period: u64) -> f64 {
+    let angle =
+        f64::from(u32::try_from(second % period).unwrap()) / f64::from(u32::try_from(period).unwrap());
+    (angle * std::f64::consts::TAU).sin()
+}
+
+/// A number of events where so many are expected.
+fn poisson(random: &mut fastrand::Rng, expected: f64) -> f64 {
+    let (limit, mut product, mut events) = ((-expected).exp(), 1.0, -1.0);
+    while product > limit {
+        product *= random.f64();
+        events += 1.0;
+    }
+    events
+}
+const WRONG_FROM: u64 = HOUR;
+const WRONG_TO: u64 = HOUR + 30 * MINUTE;
+
+fn is_wrong(world: &World) -> bool {
+    (WRONG_FROM..WRONG_TO).contains(&world.second)
+}
+
+const STEADY: Second = Second { adds: 100.0, takes: 3_000.0, asks: true, acknowledges: true };
+
+const TRACES: &[Trace] = &[
+    Trace { name: "steady, 100 a second", hours: 6, wrong: None, live: |_| STEADY },
+    Trace {
+        name: "bursts of 5,000 each 10 minutes, drained in 1",
+        hours: 12,
+        wrong: None,
+        live: |world| Second {
+            adds: if world.second % 600 < 10 { 500.0 } else { 20.0 },
+            takes: 120.0,
+            ..IDLE
+        },
+    },
+    Trace {
+        name: "bursts of 3 minutes each half hour, drained in 3",
+        hours: 12,
+        wrong: None,
+        live: |world| Second {
+            adds: if world.second % 1_800 < 180 { 200.0 } else { 20.0 },
+            takes: 120.0,
+            ..IDLE
+        },
+    },
+    Trace {
+        name: "a day, 5 to 95 a second, 2 seconds behind",
+        hours: 48,
+        wrong: None,
+        live: |world| {
+            let adds = 50.0 + 45.0 * wave(world.second, 24 * HOUR);
+            let lag = world.entries.len() - world.delivered;
+            let lag = f64::from(u32::try_from(lag).unwrap());
+            Second { adds, takes: (lag - adds).max(0.0), ..IDLE }
+        },
+    },
+    Trace {
+        name: "random, 90 % of capacity",
+        hours: 48,
+        wrong: None,
+        live: |world| Second {
+            adds: poisson(&mut world.random, 9.0),
+            takes: poisson(&mut world.random, 10.0),
+            ..IDLE
+        },
+    },
+    Trace {
+        name: "random, 4 a minute",
+        hours: 48,
+        wrong: None,
+        live: |world| Second {
+            adds: poisson(&mut world.random, 4.0 / 60.0),
+            takes: poisson(&mut world.random, 6.0 / 60.0),
+            ..IDLE
+        },
+    },
+    Trace {
+        name: "quiet, 1 in 20 minutes; consumers block without a limit",
+        hours: 24,
+        wrong: None,
+        live: |world| {
+            let comes = world.second % 1_200 == 7;
+            Second { adds: f64::from(u8::from(comes)), takes: 1.0, asks: comes, ..IDLE }
+        },
+    },
+    Trace {
+        name: "nothing at all; consumers block without a limit",
+        hours: 6,
+        wrong: None,
+        live: |_| Second { asks: false, ..IDLE },
+    },
+    Trace {
+        name: "one slow consumer, 100 seconds an entry, always busy",
+        hours: 12,
+        wrong: None,
+        live: |world| {
+            let turn = world.second % 100 == 0;
+            let adds = f64::from(u8::from(turn));
+            Second { adds, takes: 1.0, asks: turn, acknowledges: turn }
+        },
+    },
+    Trace {
+        name: "batches of 6,000 each minute",
+        hours: 6,
+        wrong: None,
+        live: |world| Second {
+            adds: 100.0,
+            takes: if world.second.is_multiple_of(60) { 10_000.0 } else { 0.0 },
+            ..IDLE
+        },
+    },
+    Trace {
+        name: "at its threshold, over and under each half minute",
+        hours: 6,
+        wrong: None,
+        live: |world| {
+            let target = if world.second % 60 < 30 { 49_900 } else { 50_100 };
+            let lag = world.entries.len() + 100 - world.delivered;
+            let takes = f64::from(u32::try_from(lag.saturating_sub(target)).unwrap());
+            Second { adds: if world.second < 60 { 1_000.0 } else { 100.0 }, takes, ..IDLE }
+        },
+    },
+    Trace {
+        name: "grows by 2 % of 100 a second",
+        hours: 4,
+        wrong: Some((GroupStatus::Lagging, WRONG_FROM, WRONG_TO)),
+        live: |world| if is_wrong(world) { Second { takes: 98.0, ..STEADY } } else { STEADY },
+    },
+    Trace {
+        name: "grows by 5 a second, a dip of a third each 2 minutes",
+        hours: 4,
+        wrong: Some((GroupStatus::Lagging, WRONG_FROM, WRONG_TO)),
+        live: |world| match (is_wrong(world), world.second % 120) {
+            (false, _) => STEADY,
+            (true, 0..10) => Second { takes: 120.0, ..STEADY },
+            (true, _) => Second { takes: 94.0, ..STEADY },
+        },
+    },
+    Trace {
+        name: "grows at random, 15 % more than it takes",
+        hours: 4,
+        wrong: Some((GroupStatus::Lagging, WRONG_FROM, WRONG_TO)),
+        live: |world| {
+            let adds = if is_wrong(world) { 11.5 } else { 7.0 };
+            Second { adds: poisson(&mut world.random, adds), takes: poisson(&mut world.random, 10.0), ..IDLE }
+        },
+    },
+    Trace {
+        name: "over its threshold, and steady",
+        hours: 4,
+        wrong: Some((GroupStatus::Lagging, WRONG_FROM, WRONG_TO)),
+        live: |world| match world.second {
+            WRONG_FROM => Second { adds: 60_000.0, ..STEADY },
+            WRONG_TO => Second { takes: 100_000.0, ..STEADY },
+            _ if is_wrong(world) => Second { takes: 100.0, ..STEADY },
+            _ => STEADY,
+        },
+    },
+    Trace {
+        name: "alive, and nothing moves",
+        hours: 4,
+        wrong: Some((GroupStatus::Stalled, WRONG_FROM, WRONG_TO)),
+        live: |world| {
+            if is_wrong(world) { Second { takes: 0.0, acknowledges: false, ..STEADY } } else { STEADY }
+        },
+    },
+    Trace {
+        name: "reads, and acknowledges nothing",
+        hours: 4,
+        wrong: Some((GroupStatus::Lagging, WRONG_FROM, WRONG_TO)),
+        live: |world| if is_wrong(world) { Second { acknowledges: false, ..STEADY } } else { STEADY },
+    },
+    Trace {
+        name: "its consumers hang",
+        hours: 4,
+        wrong: Some((GroupStatus::Stopped, WRONG_FROM, WRONG_TO)),
+        live: |world| {
+            if is_wrong(world) { Second { asks: false, acknowledges: false, ..STEADY } } else { STEADY }
+        },
+    },
+    Trace {
+        name: "its consumers are deleted",
+        hours: 4,
+        wrong: Some((GroupStatus::NoConsumers, WRONG_FROM, WRONG_TO)),
+        live: |world| {
+            world.consumers = if is_wrong(world) { 0 } else { 3 };
+            if is_wrong(world) {
+                world.acknowledged = world.delivered;
+            }
+            STEADY
+        },
+    },
+    Trace {
+        name: "the group is deleted",
+        hours: 4,
+        wrong: Some((GroupStatus::Missing, WRONG_FROM, WRONG_TO)),
+        live: |world| {
+            world.group_is_there = !is_wrong(world);
+            STEADY
+        },
+    },
+    Trace {
+        name: "set back by 30,000 entries",
+        hours: 4,
+        wrong: Some((GroupStatus::Rewound, WRONG_FROM, WRONG_FROM)),
+        live: |world| {
+            if world.second == WRONG_FROM {
+                world.delivered -= 30_000;
+                world.acknowledged = world.delivered;
+            }
+            Second { takes: 400.0, ..STEADY }
+        },
+    },
+    Trace {
+        name: "trimmed past while it hangs",
+        hours: 4,
+        wrong: Some((GroupStatus::TrimmedPast, WRONG_FROM, WRONG_TO)),
+        live: |world| {
+            if world.second == WRONG_TO - 15 * MINUTE {
+                world.trimmed = world.entries.len() - 1_000;
+            }
+            if world.second == WRONG_TO {
+                world.delivered = world.delivered.max(world.trimmed);
+                world.acknowledged = world.delivered;
+            }
+            if is_wrong(world) { Second { takes: 0.0, acknowledges: false, ..STEADY } } else { STEADY }
+        },
+    },
+];
+
+#[test]
+fn nothing_is_said_without_cause_and_each_cause_is_said_within_two_windows() {
+    let mut table =
+        "trace | hours | polls | changes | false alarms | said after | well after | reason\n".to_owned();
+    let mut failures = Vec::new();
+    for trace in TRACES {
+        let outcome = run(trace, 7);
+        let after =
+            |seconds: Option<u64>| seconds.map_or("-".to_owned(), |it| short(Duration::from_secs(it)));
+        writeln!(
+            table,
+            "{} | {} | {} | {} | {} | {} | {} | {}",
+            trace.name,
+            trace.hours,
+            outcome.polls,
+            outcome.changes,
+            outcome.false_alarms.len(),
+            after(outcome.said_after),
+            after(outcome.well_after),
+            outcome.reason
+        )
+        .unwrap();
+        if let Some(first) = outcome.false_alarms.first() {
+            failures.push(format!("{}: {first:?}", trace.name));
+        }
+        let late = |after: Option<u64>| after.is_none_or(|after| after > 2 * WINDOW);
+        if let Some((wrong, ..)) = trace.wrong {
+            let late_said = late(outcome.said_after) && wrong != GroupStatus::TrimmedPast;
+            if outcome.said_after.is_none() || late_said || late(outcome.well_after) {
+                failures.push(format!(
+                    "{}: said after {:?}, well after {:?}",
+                    trace.name, outcome.said_after, outcome.well_after
+                ));
+            }
+        }
+    }
+    println!("{table}");
+    assert!(failures.is_empty(), "{}\n{table}", failures.join("\n"));
+}
