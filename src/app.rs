@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use crate::{
     clock,
     config::{Config, Sources},
-    http::{Server, Surface},
+    http::{Server, Surface, Trims},
     poll::{Latest, Poller, Pulse, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::Reloader,
@@ -82,7 +82,7 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
     let (config_in, config_out) = watch::channel(Arc::clone(&config));
     let (latest_in, latest_out) = watch::channel(Latest::default());
     let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
-    let (_orders_in, orders_out) = mpsc::channel(ORDERS);
+    let (orders_in, orders_out) = mpsc::channel(ORDERS);
     let (pulse_in, pulse_out) = watch::channel(clock::now());
     let surface = Surface {
         config: config_out.clone(),
@@ -90,6 +90,7 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
         latest: latest_out.clone(),
         pulse: pulse_out,
         stopping: stop.clone(),
+        trims: Trims::new(orders_in),
         stats: Arc::clone(&stats),
     };
     let server = bind(&config, surface).await?;

@@ -300,6 +300,8 @@ pub struct Retention {
 pub struct Http {
     /// The address and port.
     pub listen: SocketAddr,
+    /// The file of the token that may ask for trims; `None`: nobody may.
+    pub trim_token_file: Option<PathBuf>,
 }
 
 /// What to log.

@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod negotiate;
 mod routes;
+mod trim;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use routes::Surface;
+pub use trim::Trims;
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
 const MAX_CONNECTIONS: u32 = 128;
@@ -111,8 +113,12 @@ async fn serve(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let answer = service_fn(move |request: Request<Incoming>| {
-        let response = surface.answer(&request);
-        async { Ok::<_, Infallible>(response) }
+        let surface = Arc::clone(&surface);
+        async move {
+            let is_trim = surface.takes_trims() && trim::key(request.uri().path()).is_some();
+            let answer = if is_trim { surface.trim(request).await } else { surface.answer(&request) };
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()

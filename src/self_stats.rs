@@ -44,6 +44,8 @@ pub struct SelfStats {
     pub retention_interval: Gauge,
     /// Connections turned away.
     pub rejected_connections: IntCounter,
+    /// Trims asked for without the token.
+    pub unauthorized_trims: IntCounter,
     redis_up: IntGauge,
     polls: IntCounter,
     poll_duration: Histogram,
@@ -82,6 +84,7 @@ impl SelfStats {
             retention_leader: maker.integer("streamwarden_retention_leader"),
             retention_interval: maker.gauge("streamwarden_retention_interval_seconds"),
             rejected_connections: maker.counter("streamwarden_http_rejected_connections_total"),
+            unauthorized_trims: maker.counter("streamwarden_http_unauthorized_trims_total"),
             redis_up: maker.integer("streamwarden_redis_up"),
             polls: maker.counter("streamwarden_polls_total"),
             poll_duration: maker.histogram("streamwarden_poll_duration_seconds", &POLL_BUCKETS),

@@ -102,24 +102,14 @@ impl Trim {
         Ok(if run.outcome() == Outcome::Reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// What is asked for; groups that the configuration expects or ignores count here too.
     fn policy(&self, config: &Config, stream: &Name) -> Policy {
-        let configured = Policy::of(config, stream);
-        let mut ignore_groups = configured.map(|policy| policy.ignore_groups).unwrap_or_default();
-        ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
-        Policy {
-            max_length: Some(self.max_length),
-            max_age: None,
-            mode: match self.mode {
-                TrimMode::Safe => Mode::Safe,
-                TrimMode::Strict => Mode::Strict,
-            },
-            ceiling: None,
-            exact: self.exact,
-            ignore_groups,
-            groups: config.rule(stream).map(|rule| rule.groups.clone()).unwrap_or_default(),
-            interval: config.retention.interval,
-        }
+        let mode = match self.mode {
+            TrimMode::Safe => Mode::Safe,
+            TrimMode::Strict => Mode::Strict,
+        };
+        let mut policy = Policy::by_hand(config, stream, self.max_length, mode, self.exact);
+        policy.ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
+        policy
     }
 }
 

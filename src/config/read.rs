@@ -15,6 +15,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ages and thresholds: up to a hundred years, so that no sum of them overflows.
 const AGES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_155_760_000);
+/// Shorter ones can be guessed.
+const MIN_TOKEN_BYTES: usize = 16;
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
 
 /// Reads the whole tree; `None`, or noted problems, where it can't be used.
@@ -234,8 +236,20 @@ fn retention(section: &mut Section<'_>) -> Retention {
 fn http(section: &mut Section<'_>) -> Option<Http> {
     let listen = section.text("listen").unwrap_or_else(|| "0.0.0.0:19121".to_owned());
     let must = "must be an IP address and a port, as in 0.0.0.0:19121 or [::1]:19121";
-    let listen = listen.parse().map_err(|_parse_error| section.problem("listen", must)).ok()?;
-    Some(Http { listen })
+    let listen = listen.parse().map_err(|_parse_error| section.problem("listen", must)).ok();
+    let trim_token_file = section.text("trim_token_file").map(PathBuf::from);
+    let token = trim_token_file.as_ref().map(std::fs::read);
+    let wrong = match token {
+        Some(Err(error)) => Some(format!("cannot be read: {error}")),
+        Some(Ok(token)) if token.trim_ascii().len() < MIN_TOKEN_BYTES => Some(format!(
+            "holds no token of at least {MIN_TOKEN_BYTES} characters, as `openssl rand -hex 32` makes one"
+        )),
+        _ => None,
+    };
+    if let Some(what) = wrong {
+        section.problem("trim_token_file", what);
+    }
+    Some(Http { listen: listen?, trim_token_file })
 }
 
 fn log(section: &mut Section<'_>) -> Log {

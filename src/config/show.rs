@@ -35,6 +35,9 @@ impl fmt::Display for Config {
         writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
         self.fmt_retention(f)?;
         writeln!(f, "http:\n  listen: {}", quoted(self.http.listen))?;
+        if let Some(path) = &self.http.trim_token_file {
+            writeln!(f, "  trim_token_file: {}", file(path))?;
+        }
         writeln!(f, "log:\n  format: {}", name(self.log.format, LogFormat::CHOICES))?;
         writeln!(f, "  level: {}", quoted(&self.log.level))
     }

@@ -1,4 +1,4 @@
-//! What each path answers. Nothing here waits, and nothing asks Redis.
+//! What each path answers, but for trims. Nothing here waits, and nothing asks Redis.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use hyper::{
 use tokio::sync::watch;
 
 use super::{
+    Trims,
     answer::{Answer, problem, respond, text, with},
     api, negotiate,
 };
@@ -38,6 +39,8 @@ pub struct Surface {
     pub pulse: watch::Receiver<Instant>,
     /// Whether the process is about to stop.
     pub stopping: tokio_util::sync::CancellationToken,
+    /// Trims that are asked for.
+    pub trims: Trims,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }

@@ -7,12 +7,14 @@
 
 mod group;
 mod stream;
+mod trim;
 mod view;
 
 use serde::{Deserialize, Serialize};
 
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory};
 pub use stream::{BlockedBy, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
+pub use trim::TrimDocument;
 pub use view::View;
 
 /// Goes up when a field is taken away or changes its meaning; new fields may come at any time.

@@ -258,6 +258,8 @@ pub const FAMILIES: &[Family] = &[
         "1 if the configuration was last loaded without a problem, 0 if a changed one was refused."),
     family("streamwarden_http_rejected_connections_total", Counter, Own(&[]),
         "Connections turned away, since too many were open."),
+    family("streamwarden_http_unauthorized_trims_total", Counter, Own(&[]),
+        "Trims asked for over HTTP without the configured token."),
     family("streamwarden_build_info", Info, Own(&["version"]),
         "The sidecar's version: always 1."),
 

@@ -46,6 +46,23 @@ impl Policy {
         })
     }
 
+    /// A trim that somebody asks for. Groups that the configuration expects or ignores count here too.
+    #[must_use]
+    pub fn by_hand(config: &Config, stream: &Name, max_length: u64, mode: Mode, exact: bool) -> Self {
+        let rule = config.rule(stream);
+        let retention = rule.and_then(|rule| rule.retention.as_ref());
+        Self {
+            max_length: Some(max_length),
+            max_age: None,
+            mode,
+            ceiling: None,
+            exact,
+            ignore_groups: retention.map(|retention| retention.ignore_groups.clone()).unwrap_or_default(),
+            groups: rule.map(|rule| rule.groups.clone()).unwrap_or_default(),
+            interval: config.retention.interval,
+        }
+    }
+
     /// Whether anything may ever be removed.
     #[must_use]
     pub fn enforces(&self) -> bool {

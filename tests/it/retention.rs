@@ -2,6 +2,7 @@
 
 mod command;
 mod faults;
+mod http;
 mod oracle;
 mod sidecars;
 mod steps;

@@ -1,4 +1,5 @@
 //! What the tests stand on: a real server, the built binary, and the page that it serves.
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 // By their paths, which hold for each test binary that includes this file.
 #[path = "support/page.rs"]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     group::{Group, GroupDocument, values},
+    trim::blocked_by,
     view::{key, milliseconds, per_second, rounded, seconds},
 };
 use crate::{
@@ -216,11 +217,7 @@ impl Stream<'_> {
 }
 
 fn retention_document(retention: &RetentionRow<'_>) -> RetentionDocument {
-    let blocked_by = retention.blocked_by().into_iter().map(|holder| BlockedBy {
-        group: holder.group.as_ref().map(ToString::to_string),
-        reason: holder.hold.as_str().to_owned(),
-        detail: holder.to_string(),
-    });
+    let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
     let standing = retention.standing;
     let last_run = standing.filter(|standing| standing.last.is_some()).map(|standing| standing.last_run);
     let outcome = standing.and_then(|standing| standing.last);

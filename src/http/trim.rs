@@ -1,0 +1,206 @@
+//! `POST /api/v1/streams/{key}/trim`: the one path that changes anything. It is not there unless a token is configured.
+
+use std::{collections::BTreeSet, fs, sync::Mutex, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    body::Body,
+    header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE},
+};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tracing::info;
+
+use super::{
+    Surface,
+    answer::{Answer, problem, respond, with},
+};
+use crate::{
+    config::{Config, Mode},
+    model::Name,
+    publish::api::TrimDocument,
+    retention::{Order, Plan, Policy},
+};
+
+/// A request's body: a handful of fields.
+const MAX_BODY_BYTES: usize = 4 * 1024;
+/// For that body to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Trims that are asked for over HTTP.
+pub struct Trims {
+    orders: mpsc::Sender<Order>,
+    under_way: Mutex<BTreeSet<Name>>,
+}
+
+impl Trims {
+    /// Hands orders on to who trims.
+    #[must_use]
+    pub const fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self { orders, under_way: Mutex::new(BTreeSet::new()) }
+    }
+
+    /// A place for this stream, unless it is being trimmed already.
+    fn begin(&self, stream: &Name) -> Option<UnderWay<'_>> {
+        let is_new = self.under_way.lock().expect("nobody panics with it").insert(stream.clone());
+        is_new.then(|| UnderWay(self, stream.clone()))
+    }
+}
+
+struct UnderWay<'a>(&'a Trims, Name);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().expect("nobody panics with it").remove(&self.1);
+    }
+}
+
+/// What is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    max_length: u64,
+    #[serde(default)]
+    mode: WishedMode,
+    #[serde(default)]
+    exact: bool,
+    /// Only what somebody clearly asks for is removed.
+    #[serde(default = "yes")]
+    dry_run: bool,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum WishedMode {
+    #[default]
+    Safe,
+    Strict,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The stream's key in the path, where the path is one of a trim.
+pub(super) fn key(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/v1/streams/")?.strip_suffix("/trim").filter(|key| !key.contains('/'))
+}
+
+impl Surface {
+    /// Whether trims over HTTP are there at all.
+    pub(super) fn takes_trims(&self) -> bool {
+        self.config.borrow().http.trim_token_file.is_some()
+    }
+
+    /// The answer to a request for a trim. The trim itself goes on if the client goes away.
+    pub(super) async fn trim<B: Body<Data = Bytes> + Unpin>(&self, request: Request<B>) -> Answer
+    where
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let config = self.config.borrow().clone();
+        if let Err(answer) = self.admit(&config, request.method(), request.headers()) {
+            return *answer;
+        }
+        let key = key(request.uri().path()).unwrap_or_default();
+        let stream = Name::from(percent_decode_str(key).collect::<Vec<u8>>());
+        let body = timeout(BODY_TIMEOUT, Limited::new(request.into_body(), MAX_BODY_BYTES).collect()).await;
+        let Ok(Ok(body)) = body else {
+            return problem(StatusCode::BAD_REQUEST, "the body is too long, or did not arrive in time");
+        };
+        let wish: Wish = match serde_json::from_slice(&body.to_bytes()) {
+            Ok(wish) => wish,
+            Err(error) => {
+                return problem(StatusCode::BAD_REQUEST, format!("the body is no trim: {error}"));
+            }
+        };
+        let mode = match wish.mode {
+            WishedMode::Safe => Mode::Safe,
+            WishedMode::Strict => Mode::Strict,
+        };
+        let policy = Policy::by_hand(&config, &stream, wish.max_length, mode, wish.exact);
+        let Some((length, plan)) = self.plan(&stream, &policy) else {
+            return problem(
+                StatusCode::NOT_FOUND,
+                format!("no stream {stream} is watched, or it can't be read"),
+            );
+        };
+        if wish.dry_run {
+            return json(&TrimDocument::planned(&stream, length, &plan));
+        }
+        info!(%stream, max_length = wish.max_length, mode = mode.as_str(), "a trim was asked for over HTTP");
+        self.order(stream, policy, &plan).await
+    }
+
+    /// Whether whoever asks may.
+    fn admit(&self, config: &Config, method: &Method, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+        let refuse = |status, why: &str| Err(Box::new(problem(status, why)));
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Some(file) = &config.http.trim_token_file else {
+            return refuse(StatusCode::NOT_FOUND, "there is no such path");
+        };
+        if method != Method::POST {
+            let answer = problem(StatusCode::METHOD_NOT_ALLOWED, "only POST");
+            return Err(Box::new(with(answer, ALLOW, "POST")));
+        }
+        // Read anew each time, so that a rotated token needs no restart.
+        let token = fs::read(file).unwrap_or_default();
+        let token = token.trim_ascii();
+        let given = text(AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default().as_bytes();
+        if token.is_empty() || !bool::from(token.ct_eq(given)) {
+            self.stats.unauthorized_trims.inc();
+            let answer = problem(StatusCode::UNAUTHORIZED, "the token of http.trim_token_file is needed");
+            return Err(Box::new(with(answer, WWW_AUTHENTICATE, "Bearer")));
+        }
+        let fetched_by = text(hyper::header::HeaderName::from_static("sec-fetch-site"));
+        if headers.contains_key(ORIGIN) || !matches!(fetched_by, "" | "none" | "same-origin") {
+            return refuse(StatusCode::FORBIDDEN, "no web page may ask for this");
+        }
+        let content_type =
+            text(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if content_type != "application/json" {
+            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
+        }
+        Ok(())
+    }
+
+    fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Plan)> {
+        let latest = self.latest.borrow();
+        let reading = latest.reading.as_ref()?;
+        let state = reading.snapshot.streams.get(stream)?.as_ref().ok()?;
+        Some((state.length, Plan::new(policy, state, reading.report.streams.get(stream)?)))
+    }
+
+    async fn order(&self, stream: Name, policy: Policy, plan: &Plan) -> Answer {
+        let busy = |status, why: &str| problem(status, why);
+        let Some(_under_way) = self.trims.begin(&stream) else {
+            return busy(StatusCode::CONFLICT, "this stream is being trimmed already");
+        };
+        let (answer, result) = oneshot::channel();
+        let order = Order { stream: stream.clone(), policy, answer };
+        if self.trims.orders.try_send(order).is_err() {
+            return busy(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many trims wait, or retention is switched off",
+            );
+        }
+        match result.await {
+            Ok(run) => match &run.failure {
+                Some(failure) => problem(StatusCode::BAD_GATEWAY, format!("Redis refused: {failure}")),
+                None => json(&TrimDocument::done(&stream, plan, &run)),
+            },
+            Err(_stopping) => busy(StatusCode::SERVICE_UNAVAILABLE, "the sidecar is about to stop"),
+        }
+    }
+}
+
+fn json(document: &TrimDocument) -> Answer {
+    let body = serde_json::to_vec(document).expect("a document is JSON");
+    respond(StatusCode::OK, "application/json", body.into())
+}

@@ -1,0 +1,71 @@
+//! What a trim would do, or did.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BlockedBy, SCHEMA_VERSION};
+use crate::{
+    model::Name,
+    retention::{Holder, Plan, Run},
+};
+
+/// The answer to a trim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrimDocument {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The stream's name, for people.
+    pub stream: String,
+    /// Whether this is only what would be done, by the last poll's reading.
+    pub dry_run: bool,
+    /// The stream's length, afterwards if it was trimmed; `null` where it was not looked at.
+    pub length: Option<u64>,
+    /// Entries beyond the limit, by the last poll's reading.
+    pub excess: u64,
+    /// Of those, the most that may go.
+    pub removable_at_most: u64,
+    /// Entries that were removed.
+    pub removed: u64,
+    /// How it ended: a value of the metrics' `outcome` label; `null` for a dry run.
+    pub outcome: Option<String>,
+    /// What keeps the limit from being reached.
+    pub blocked_by: Option<BlockedBy>,
+}
+
+impl TrimDocument {
+    /// What would be done to a stream of this length.
+    #[must_use]
+    pub fn planned(stream: &Name, length: u64, plan: &Plan) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            stream: stream.to_string(),
+            dry_run: true,
+            length: Some(length),
+            excess: plan.excess,
+            removable_at_most: plan.at_most,
+            removed: 0,
+            outcome: None,
+            blocked_by: plan.blocked_by().map(blocked_by),
+        }
+    }
+
+    /// What was done.
+    #[must_use]
+    pub fn done(stream: &Name, plan: &Plan, run: &Run) -> Self {
+        Self {
+            dry_run: false,
+            length: run.length,
+            removed: run.removed,
+            outcome: Some(run.outcome().as_str().to_owned()),
+            blocked_by: run.blocked_by.as_ref().map(blocked_by),
+            ..Self::planned(stream, 0, plan)
+        }
+    }
+}
+
+pub(super) fn blocked_by(holder: &Holder) -> BlockedBy {
+    BlockedBy {
+        group: holder.group.as_ref().map(ToString::to_string),
+        reason: holder.hold.as_str().to_owned(),
+        detail: holder.to_string(),
+    }
+}

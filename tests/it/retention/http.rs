@@ -1,0 +1,106 @@
+//! Trims over HTTP: only for who has the token, and no web page.
+
+use serde_json::Value as Json;
+
+use super::trimming;
+use crate::support::{Redis, Sidecar, write};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn sidecar(redis: &Redis, directory: &tempfile::TempDir) -> Sidecar {
+    let file = directory.path().join("token");
+    write(&file, &format!("{TOKEN}\n"));
+    let sidecar =
+        Sidecar::with_config(&redis.uri(), &format!("http: {{trim_token_file: {}}}", file.display()));
+    sidecar.wait("the stream", |page| page.count("streamwarden_stream_length") > 0);
+    sidecar
+}
+
+/// A trim of the stream `s`, with these headers and this body: the status and the answer.
+fn post(sidecar: &Sidecar, headers: &str, body: &str) -> (u16, Json) {
+    let headers = format!("{headers}content-length: {}\r\n", body.len());
+    let request = format!(
+        "POST /api/v1/streams/s/trim HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n{body}"
+    );
+    let answer = sidecar.send(request.as_bytes());
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+}
+
+fn authorized(more: &str) -> String {
+    format!("authorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n{more}")
+}
+
+#[test]
+fn with_the_token_it_plans_and_trims() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s slow 0");
+    redis.run::<redis::Value>("XREADGROUP GROUP slow c COUNT 300 NOACK STREAMS s >");
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = sidecar(&redis, &directory);
+    let (status, plan) = post(&sidecar, &authorized(""), r#"{"max_length": 500}"#);
+    assert_eq!((status, &plan["dry_run"], &plan["excess"]), (200, &true.into(), &500.into()), "{plan}");
+    assert_eq!((&plan["removable_at_most"], &plan["blocked_by"]["group"]), (&300.into(), &"slow".into()));
+    assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
+
+    let (status, done) = post(&sidecar, &authorized(""), r#"{"max_length": 500, "dry_run": false}"#);
+    assert_eq!((status, &done["removed"], &done["length"]), (200, &300.into(), &700.into()), "{done}");
+    assert_eq!((&done["outcome"], &done["blocked_by"]["reason"]), (&"blocked".into(), &"unread".into()));
+    let strict = r#"{"max_length": 100, "dry_run": false, "mode": "strict", "exact": true}"#;
+    let (status, done) = post(&sidecar, &authorized(""), strict);
+    assert_eq!(
+        (status, &done["outcome"], redis.run::<u64>("XLEN s")),
+        (200, &"reached".into(), 100),
+        "{done}"
+    );
+    assert!(sidecar.log().contains("a trim was asked for over HTTP"));
+    assert!(!sidecar.log().contains(TOKEN));
+}
+
+#[test]
+fn without_a_configured_token_there_is_no_such_path() {
+    let redis = Redis::start();
+    redis.add("s", 10);
+    let sidecar = Sidecar::start(&redis);
+    assert_eq!(sidecar.get("/api/v1/streams/s/trim").status, 404);
+    let (status, _) = post(&sidecar, &authorized(""), r#"{"max_length": 1}"#);
+    assert!(matches!(status, 404 | 405), "{status}");
+}
+
+#[test]
+fn who_may_not_or_asks_wrongly_is_told_so() {
+    let redis = Redis::start();
+    redis.add("s", 10);
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = sidecar(&redis, &directory);
+    let json = "content-type: application/json\r\n";
+    let wish = r#"{"max_length": 1, "dry_run": false}"#;
+    for (headers, body, status) in [
+        (json.to_owned(), wish, 401),
+        (format!("{json}authorization: Bearer wrong\r\n"), wish, 401),
+        (format!("{json}authorization: Basic {TOKEN}\r\n"), wish, 401),
+        (authorized("origin: http://evil.example\r\n"), wish, 403),
+        (authorized("sec-fetch-site: cross-site\r\n"), wish, 403),
+        (format!("authorization: Bearer {TOKEN}\r\ncontent-type: text/plain\r\n"), wish, 415),
+        (authorized(""), "", 400),
+        (authorized(""), r#"{"max_length": -1}"#, 400),
+        (authorized(""), r#"{"max_length": 1, "force": true}"#, 400),
+        (authorized(""), r#"{"max_length": 1, "mode": "observe"}"#, 400),
+    ] {
+        let (answered, problem) = post(&sidecar, &headers, body);
+        assert_eq!((answered, &problem["status"]), (status, &status.into()), "{headers}{body}: {problem}");
+    }
+    assert_eq!(sidecar.get("/api/v1/streams/s/trim").status, 405);
+    assert_eq!(redis.run::<u64>("XLEN s"), 10);
+    sidecar.wait("the refusals to be counted", |page| {
+        page.own("streamwarden_http_unauthorized_trims_total") == 3.0
+    });
+    let request = format!(
+        "POST /api/v1/streams/other/trim HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{}content-length: 17\r\n\r\n{{\"max_length\": 1}}",
+        authorized("")
+    );
+    assert_eq!(sidecar.send(request.as_bytes()).status, 404);
+    // A rotated token counts at once.
+    write(&directory.path().join("token"), "another-token-of-this-test");
+    assert_eq!(post(&sidecar, &authorized(""), wish).0, 401);
+}
