@@ -80,9 +80,9 @@ impl Keeper {
             tokio::select! {
                 () = sleep_until(wake), if !policies.is_empty() => {}
                 () = stop.cancelled() => {}
-                changed = self.streams.changed() => if changed.is_err() { return },
+                changed = self.streams.changed() => if changed.is_err() { break },
                 changed = self.config.changed() => {
-                    if changed.is_err() { return }
+                    if changed.is_err() { break }
                     self.enforcer.reconnect();
                 }
                 Some(order) = self.orders.recv() => self.obey(&config, order, &stop).await,
@@ -126,7 +126,9 @@ impl Keeper {
                 self.stats.retention_failed(&failure);
             }
             if is_server_down {
-                // The other streams would fare no better; they stay due.
+                // The other streams would fare no better: they wait for the next look at the lease.
+                let later = self.lease.due();
+                due.values_mut().for_each(|due| *due = later.max(*due));
                 return;
             }
         }

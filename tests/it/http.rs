@@ -127,11 +127,13 @@ fn connections_beyond_the_limit_are_turned_away_and_the_rest_is_served() {
 fn a_reader_that_stops_reading_does_not_hold_others_up() {
     let redis = Redis::start();
     // A page larger than what the sockets' buffers hold.
-    for stream in 0..600 {
-        let key = format!("a-stream-with-a-name-of-some-length-to-make-the-page-large-{stream}");
-        redis.add(&key, 1);
-        (0..10).for_each(|group| redis.run::<()>(&format!("XGROUP CREATE {key} group-{group} 0")));
+    let mut pipeline = redis::pipe();
+    for number in 0..6_000 {
+        let key = format!("a-stream-with-a-name-of-some-length-to-make-the-page-large-{}", number / 10);
+        let group = format!("group-{}", number % 10);
+        pipeline.cmd("XGROUP").arg("CREATE").arg(key).arg(group).arg(0).arg("MKSTREAM").ignore();
     }
+    pipeline.query::<()>(&mut redis.connect()).unwrap();
     let sidecar = Sidecar::start(&redis);
     sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == 600);
     let _stuck: Vec<TcpStream> = (0..20)
