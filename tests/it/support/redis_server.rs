@@ -61,7 +61,7 @@ impl Redis {
 
     fn try_connect(&self) -> Option<Connection> {
         let client = redis::Client::open(self.uri()).unwrap();
-        client.get_connection_with_timeout(Duration::from_secs(1)).ok()
+        client.get_connection_with_timeout(Duration::from_secs(5)).ok()
     }
 
     pub(crate) fn connect(&self) -> Connection {
