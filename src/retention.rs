@@ -13,7 +13,7 @@ mod policy;
 mod run;
 mod standing;
 
-pub use enforce::{Enforcer, Write};
+pub use enforce::{Enforcer, Step, Write};
 pub use keeper::{Keeper, Order};
 pub use lease::Lease;
 pub use plan::{Hold, Holder, Plan};

@@ -99,15 +99,17 @@ fn optional(value: Option<impl ToString>) -> String {
 
 /// What one step did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Step {
-    pub(super) removed: u64,
+pub struct Step {
+    /// Entries removed.
+    pub removed: u64,
     /// The stream's length afterwards; `None` where it was not looked at.
-    pub(super) length: Option<u64>,
-    pub(super) floor: Option<StreamId>,
+    pub length: Option<u64>,
+    /// The first entry that a group needs, where there is one.
+    pub floor: Option<StreamId>,
     /// Who holds what is left of the excess; known when nothing was removed.
-    pub(super) blocked_by: Option<Holder>,
+    pub blocked_by: Option<Holder>,
     /// Whether entries went that a group needs, past the ceiling.
-    pub(super) is_forced: bool,
+    pub is_forced: bool,
 }
 
 impl Step {
@@ -177,7 +179,7 @@ impl Enforcer {
     ///
     /// # Errors
     /// Why nothing was removed; after a lost connection it is not known whether something was.
-    pub(super) async fn step(
+    pub async fn step(
         &mut self,
         config: &Config,
         stream: &Name,
@@ -250,8 +252,14 @@ impl Enforcer {
         }
         if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
             // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
-            let rest = self.send(config, Command::Before(stream, id, limit)).await?;
-            let rest = u64::try_from(reply::range_ids(rest)?.len()).unwrap_or(u64::MAX);
+            let rest = match id {
+                // Before everything there is nothing, and the server refuses to look there.
+                StreamId::ZERO => 0,
+                id => {
+                    let rest = self.send(config, Command::Before(stream, id, limit)).await?;
+                    u64::try_from(reply::range_ids(rest)?.len()).unwrap_or(u64::MAX)
+                }
+            };
             step.blocked_by = (rest < limit).then_some(holder);
         }
         Ok(step)

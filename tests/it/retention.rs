@@ -6,6 +6,7 @@ mod http;
 mod oracle;
 mod sidecars;
 mod steps;
+mod stories;
 
 use crate::support::Redis;
 
