@@ -1,5 +1,6 @@
 //! Commands and flags.
 
+mod status;
 mod trim;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
@@ -50,6 +51,7 @@ enum Command {
     Serve,
     /// Check the configuration and print it as it takes effect, without secrets.
     CheckConfig,
+    Status(status::Status),
     Trim(trim::Trim),
 }
 
@@ -61,7 +63,7 @@ Environment:
   STREAMWARDEN_CONFIG, STREAMWARDEN_LISTEN, STREAMWARDEN_POLL_INTERVAL, STREAMWARDEN_LOG_LEVEL,
   STREAMWARDEN_LOG_FORMAT   as the flags of these names
 
-Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration.";
+Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration; those of status are its own.";
 
 /// Wrong usage or configuration.
 const EXIT_USAGE: u8 = 2;
@@ -75,6 +77,10 @@ impl Cli {
             environment: Environment::read(),
             overrides: self.overrides(),
         };
+        // It needs none of Redis where it asks a sidecar.
+        if let Some(Command::Status(status)) = self.command {
+            return status.run(|| sources.load());
+        }
         let config = match sources.load() {
             Ok(config) => config,
             Err(error) => {
@@ -88,6 +94,7 @@ impl Cli {
                 print(&config);
                 ExitCode::SUCCESS
             }
+            Command::Status(status) => status.run(|| Ok(config)),
             Command::Trim(trim) => trim.run(&config),
         }
     }

@@ -17,7 +17,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 pub use address::{Address, AddressError};
-pub use environment::Environment;
+pub use environment::{Environment, wants_no_colour};
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};
 pub use problem::{Problem, Problems};

@@ -9,6 +9,7 @@ mod number;
 mod pages;
 mod redis_exporter;
 mod rows;
+pub mod terminal;
 
 pub use bound::SeriesCount;
 pub use exposition::Format;

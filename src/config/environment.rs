@@ -34,6 +34,13 @@ impl Environment {
     }
 }
 
+/// Whether the user wants terminals without colours: <https://no-color.org>.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+pub fn wants_no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 #[cfg(test)]
 impl FromIterator<(&'static str, &'static str)> for Environment {
     fn from_iter<I: IntoIterator<Item = (&'static str, &'static str)>>(variables: I) -> Self {

@@ -28,6 +28,13 @@ pub(super) struct Moment<'a> {
     pub(super) is_after_gap: bool,
 }
 
+impl Moment<'_> {
+    /// How far back a rate is taken: not only from the last reading, which batches would let jump.
+    fn rate_window(&self) -> Duration {
+        self.config.status.window / 4
+    }
+}
+
 /// One stream in a reading.
 pub(super) struct Subject<'a> {
     pub(super) state: &'a Result<StreamState, Failure>,
@@ -70,7 +77,7 @@ impl StreamWatch {
         StreamVerdict {
             health,
             why,
-            rate_in: rate(moment.ticks.within(&self.added, moment.config.status.settle)),
+            rate_in: rate(moment.ticks.within(&self.added, moment.rate_window())),
             lengths: self.lengths,
             added: self.added,
             groups,
@@ -186,11 +193,11 @@ fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<
 
 /// How fast a group was given entries: those ever added, less those that it lags behind.
 pub(super) fn passed_rate(added: &Series, lags: &Series, moment: &Moment<'_>) -> Option<Rate> {
-    let settle = moment.config.status.settle;
-    let lags: Vec<(Duration, u32)> = moment.ticks.within(lags, settle).collect();
+    let recent = moment.rate_window();
+    let lags: Vec<(Duration, u32)> = moment.ticks.within(lags, recent).collect();
     let passed: Vec<(Duration, u32)> = moment
         .ticks
-        .within(added, settle)
+        .within(added, recent)
         .filter_map(|(age, added)| {
             let (_, lag) = lags.iter().find(|(of, _)| *of == age)?;
             Some((age, added.wrapping_sub(*lag)))

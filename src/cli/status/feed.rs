@@ -1,0 +1,143 @@
+//! Where documents come from: from a running sidecar, or from Redis itself.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use tokio::{net::TcpStream, time::timeout};
+use url::Url;
+
+use crate::{
+    config::Config,
+    model::Name,
+    poll::Reader,
+    publish::api::{Problem, View},
+    self_stats::SelfStats,
+    source::{Discovery, Link},
+};
+
+/// For a sidecar's whole answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Far more than any sidecar has to say.
+const MAX_ANSWER_BYTES: usize = 512 * 1024 * 1024;
+
+/// A source of documents.
+pub(super) enum Feed {
+    /// A sidecar.
+    Sidecar(Box<Url>),
+    /// Redis itself.
+    Redis(Box<Direct>),
+}
+
+/// What reads Redis.
+pub(super) struct Direct {
+    config: Config,
+    only: Option<Name>,
+    discovery: Discovery,
+    reader: Reader,
+}
+
+impl Feed {
+    /// The sidecar at this address.
+    pub(super) fn of_sidecar(url: &str, stream: Option<&Name>) -> Result<Self, String> {
+        let form = "--url must be the address of a sidecar, as in http://localhost:19121";
+        let mut url = Url::parse(url).map_err(|error| format!("{form}: {error}"))?;
+        if url.scheme() != "http" || url.host_str().is_none() {
+            return Err(format!("{form}; a sidecar speaks plain http"));
+        }
+        let key = stream.map(|name| format!("/{}", percent_encode(name.as_bytes(), NON_ALPHANUMERIC)));
+        let path = format!("{}/api/v1/streams{}", url.path().trim_end_matches('/'), key.unwrap_or_default());
+        url.set_path(&path);
+        url.set_query(None);
+        Ok(Self::Sidecar(Box::new(url)))
+    }
+
+    /// The Redis of this configuration. What a single look proves is said at once, unless it is looked at for longer.
+    pub(super) fn of_redis(mut config: Config, only: Option<Name>, is_long: bool) -> Self {
+        if !is_long {
+            config.status.settle = Duration::ZERO;
+        }
+        let stats = Arc::new(SelfStats::new());
+        let discovery = Discovery::new(Link::new(Arc::clone(&stats)));
+        Self::Redis(Box::new(Direct { config, only, discovery, reader: Reader::new(stats) }))
+    }
+
+    /// Whether it takes two looks to judge.
+    pub(super) const fn needs_two_looks(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
+    /// The document, as it stands now.
+    pub(super) async fn fetch(&mut self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Sidecar(url) => timeout(ANSWER_TIMEOUT, get(url))
+                .await
+                .map_err(|_elapsed| format!("{url} did not answer within {ANSWER_TIMEOUT:?}"))?,
+            Self::Redis(direct) => direct.read().await,
+        }
+    }
+}
+
+impl Direct {
+    async fn read(&mut self) -> Result<Vec<u8>, String> {
+        if !self.config.enabled {
+            return Err("it is switched off (enabled: false)".to_owned());
+        }
+        let streams = match &self.only {
+            Some(stream) => vec![stream.clone()],
+            None => {
+                let found = self.discovery.search(&self.config).await;
+                found.map_err(|failure| format!("cannot look for streams: {failure}"))?.streams
+            }
+        };
+        let reading = match self.reader.read(&self.config, &streams).await {
+            Ok(reading) => reading,
+            Err(failure) => {
+                self.reader.reconnect();
+                return Err(format!("cannot read Redis: {failure}"));
+            }
+        };
+        let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);
+        let mut document = Vec::new();
+        match &self.only {
+            None => view.write_streams(&mut document).map_err(|error| error.to_string())?,
+            Some(name) => {
+                let stream = view.one_stream(name).ok_or_else(|| format!("there is no stream {name}"))?;
+                serde_json::to_writer(&mut document, &stream).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(document)
+    }
+}
+
+async fn get(url: &Url) -> Result<Vec<u8>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot ask {url}: {error}");
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or(80);
+    let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
+    let stream = TcpStream::connect(address).await.map_err(|error| failed(&error))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+    let request = Request::get(url.path())
+        .header(HOST, format!("{host}:{port}"))
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| failed(&error))?;
+    let exchange = async {
+        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
+        Ok::<_, String>((status, body.map_err(|error| failed(&error))?.to_bytes().to_vec()))
+    };
+    let (status, body) = tokio::select! {
+        exchanged = exchange => exchanged?,
+        ended = connection => return Err(failed(&ended.err().map_or("it hung up".to_owned(), |error| error.to_string()))),
+    };
+    if status == StatusCode::OK {
+        return Ok(body);
+    }
+    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+    Err(problem.map_or_else(|| failed(&format!("it answered {status}")), |problem| problem.detail))
+}

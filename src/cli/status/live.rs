@@ -1,0 +1,176 @@
+//! The live view: the document drawn in place, again and again, on the terminal's other screen.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use crossterm::{
+    cursor::{Hide, MoveTo, Show},
+    event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, poll, read},
+    execute, queue,
+    terminal::{
+        BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+    },
+};
+
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::{EXIT_UNKNOWN, View, feed::Feed};
+use crate::{
+    clock::{self, Instant},
+    config::wants_no_colour,
+    evaluate::short,
+    publish::terminal::{Colour, Line, Style},
+};
+
+/// How soon a key is noticed, and a new document drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The terminal's columns, where it says.
+pub(super) fn columns() -> Option<usize> {
+    size().ok().map(|(columns, _)| usize::from(columns))
+}
+
+/// Shows the feed until q is pressed; then exits as the last document says.
+pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<ExitCode, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    // One in waiting: who draws slowly gets the next one, not all that were missed.
+    let (documents_in, mut documents) = channel(1);
+    runtime.spawn(async move {
+        let mut feed = feed;
+        while documents_in.send(feed.fetch().await).await.is_ok() {
+            tokio::time::sleep(every).await;
+        }
+    });
+    let cannot = |error: io::Error| format!("cannot show it live: {error}; it needs a terminal");
+    let screen = Screen::open().map_err(cannot)?;
+    let mut live = Live { view, last: None, failure: None, offset: 0 };
+    let ended = live.run(&mut documents);
+    drop(screen);
+    // What is still being read may take its timeouts.
+    runtime.shutdown_background();
+    ended.map_err(cannot)?;
+    let code = live.last.map_or(Ok(EXIT_UNKNOWN), |(document, _)| view.exit_code(&document))?;
+    Ok(if live.failure.is_some() { EXIT_UNKNOWN } else { code }.into())
+}
+
+struct Live {
+    view: View,
+    /// The last document, and when it came.
+    last: Option<(Vec<u8>, Instant)>,
+    /// Why there is no newer one.
+    failure: Option<String>,
+    /// Lines scrolled away.
+    offset: usize,
+}
+
+impl Live {
+    fn run(&mut self, documents: &mut Receiver<Result<Vec<u8>, String>>) -> io::Result<()> {
+        loop {
+            while let Ok(document) = documents.try_recv() {
+                match document {
+                    Ok(document) => (self.last, self.failure) = (Some((document, clock::now())), None),
+                    Err(failure) => self.failure = Some(failure),
+                }
+            }
+            self.draw()?;
+            // A resize only ends the wait: what is drawn next has the new size.
+            if poll(TICK)?
+                && let Event::Key(key) = read()?
+                && key.kind == KeyEventKind::Press
+                && !self.press(key)
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether to go on.
+    fn press(&mut self, key: KeyEvent) -> bool {
+        match (key.code, key.modifiers) {
+            (KeyCode::Char('q') | KeyCode::Esc, _) | (KeyCode::Char('c'), KeyModifiers::CONTROL) => {
+                return false;
+            }
+            (KeyCode::Down | KeyCode::Char('j'), _) => self.offset += 1,
+            (KeyCode::Up | KeyCode::Char('k'), _) => self.offset = self.offset.saturating_sub(1),
+            (KeyCode::PageDown, _) => self.offset += 10,
+            (KeyCode::PageUp, _) => self.offset = self.offset.saturating_sub(10),
+            (KeyCode::Home, _) => self.offset = 0,
+            _ => {}
+        }
+        true
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let (columns, rows) = size()?;
+        let style = Style { has_colours: !wants_no_colour(), has_history: true, width: Some(columns.into()) };
+        let lines = self.lines(style);
+        let height = usize::from(rows).saturating_sub(1);
+        self.offset = self.offset.min(lines.len().saturating_sub(height));
+        let mut out = io::stdout().lock();
+        queue!(out, BeginSynchronizedUpdate)?;
+        for (row, line) in (0..rows.saturating_sub(1))
+            .zip(lines.iter().skip(self.offset).chain(std::iter::repeat(&Line::default())))
+        {
+            queue!(out, MoveTo(0, row))?;
+            write!(out, "{}", line.render(style))?;
+            queue!(out, Clear(ClearType::UntilNewLine))?;
+        }
+        let mut footer = Line::default();
+        footer.push(&self.footer(lines.len(), height), Some(Colour::Dim));
+        queue!(out, MoveTo(0, rows.saturating_sub(1)))?;
+        write!(out, "{}", footer.render(style))?;
+        queue!(out, Clear(ClearType::UntilNewLine), EndSynchronizedUpdate)?;
+        out.flush()
+    }
+
+    fn lines(&self, style: Style) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if let Some(failure) = &self.failure {
+            let mut line = Line::default();
+            let since = self
+                .last
+                .as_ref()
+                .map(|(_, at)| format!(" (what is below is {} old)", short(clock::now() - *at)));
+            line.push(&format!("{failure}{}", since.unwrap_or_default()), Some(Colour::Red));
+            lines.push(line);
+        }
+        match self.last.as_ref().map(|(document, _)| self.view.lines(document, style)) {
+            Some(Ok(document)) => lines.extend(document),
+            Some(Err(error)) => lines.push(Line::plain(&error)),
+            None if self.failure.is_none() => lines.push(Line::plain("reading")),
+            None => {}
+        }
+        lines
+    }
+
+    fn footer(&self, lines: usize, height: usize) -> String {
+        let below = lines.saturating_sub(self.offset + height);
+        let more = if below > 0 { format!(", {below} more lines below") } else { String::new() };
+        format!("q quits, arrows scroll{more}")
+    }
+}
+
+/// The terminal's other screen, left again whatever happens.
+struct Screen;
+
+impl Screen {
+    fn open() -> io::Result<Self> {
+        enable_raw_mode()?;
+        let screen = Self;
+        execute!(io::stdout(), EnterAlternateScreen, Hide, Clear(ClearType::All))?;
+        Ok(screen)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // There is nobody to tell if the terminal is gone.
+        drop(execute!(io::stdout(), Show, LeaveAlternateScreen));
+        drop(disable_raw_mode());
+    }
+}

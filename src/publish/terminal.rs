@@ -1,0 +1,225 @@
+//! The terminal's view of the API's documents: lines of text, with colours where they are wanted.
+
+mod line;
+mod one;
+
+use std::cmp::Reverse;
+
+pub use line::{Colour, Line, Style};
+pub use one::one_stream;
+
+use super::api::{GroupDocument, Head, StreamDocument, StreamsDocument};
+use crate::evaluate::{grouped, short};
+use line::Align::{Left, Right};
+use std::time::Duration;
+
+/// Widths of the columns behind the name; the last one, the reason, takes what is left.
+const COLUMNS: [usize; 4] = [17, 9, 9, 9];
+const STATE_WIDTH: usize = 14;
+const NAME_WIDTHS: std::ops::RangeInclusive<usize> = 12..=44;
+
+/// All streams with their groups, the worst first.
+#[must_use]
+pub fn streams(document: &StreamsDocument, style: Style) -> Vec<Line> {
+    let mut streams: Vec<&StreamDocument> = document.streams.iter().collect();
+    streams.sort_by_key(|stream| Reverse(rank(&stream.health)));
+    let names = streams.iter().flat_map(|stream| {
+        let groups = stream.groups.iter().map(|group| line::width(&group.name) + 2);
+        groups.chain([line::width(&stream.name)])
+    });
+    let name_width = names.max().unwrap_or_default().clamp(*NAME_WIDTHS.start(), *NAME_WIDTHS.end());
+    let mut lines = head(&document.head);
+    lines.push(Line::default());
+    if streams.is_empty() {
+        lines.push(Line::plain("no stream was seen"));
+        return lines;
+    }
+    lines.extend(titles(name_width, style));
+    for stream in streams {
+        lines.push(stream_line(stream, name_width, style));
+        lines.extend(stream.groups.iter().map(|group| group_line(group, name_width, style)));
+    }
+    lines
+}
+
+/// Who was read, and how fresh it is.
+fn head(head: &Head) -> Vec<Line> {
+    let summary = &head.summary;
+    let mut line = Line::default();
+    line.push(&summary.health, colour(&summary.health));
+    let counts = [
+        (summary.critical, "critical"),
+        (summary.warning, "warning"),
+        (summary.unknown, "unknown"),
+        (summary.healthy, "healthy"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, health)| format!("{} {health}", grouped(*count))).collect();
+    line.push(&format!("  {}", counts.join(", ")), None);
+    let server = head.server.as_ref().map_or_else(
+        || "no server was read".to_owned(),
+        |server| {
+            let version = server.version.as_deref().unwrap_or("of unknown version");
+            let parts = [server.role.as_deref(), server.mode.as_deref(), head.database.as_deref()];
+            format!(
+                "{} {version} ({})",
+                server.flavour,
+                parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+            )
+        },
+    );
+    let age = head
+        .poll
+        .age_seconds
+        .map_or("nothing was read yet".to_owned(), |age| format!("read {} ago", duration(age)));
+    let mut second = Line::plain(&format!("{server}, {age}"));
+    if let Some(reason) = &head.poll.last_failure {
+        second.push(&format!(", the last poll failed: {reason}"), Some(Colour::Red));
+    }
+    if head.poll.stale {
+        second.push(", stale", Some(Colour::Red));
+    }
+    vec![line, second]
+}
+
+fn titles(name_width: usize, style: Style) -> [Line; 2] {
+    let of_streams = ["LENGTH", "IN/S", "WRITTEN", ""];
+    let of_groups = ["LAG", "OUT/S", "WAITS", "PENDING"];
+    let title = |state: &str, name: &str, columns: [&str; 4], rest: &str| {
+        let mut line = Line::default();
+        line.cell(state, STATE_WIDTH, Left, Some(Colour::Dim));
+        line.cell(name, name_width, Left, Some(Colour::Dim));
+        for (text, width) in columns.into_iter().zip(COLUMNS) {
+            line.cell(text, width, Right, Some(Colour::Dim));
+        }
+        line.rest(rest, Some(Colour::Dim));
+        line
+    };
+    let history = if style.has_history { "HISTORY" } else { "" };
+    [
+        title("HEALTH", "STREAM", of_streams, history),
+        title("  STATUS", "  GROUP", of_groups, if style.has_history { "" } else { "REASON" }),
+    ]
+}
+
+fn stream_line(stream: &StreamDocument, name_width: usize, style: Style) -> Line {
+    let limit = stream.max_length.map(|limit| format!("/{}", grouped(limit))).unwrap_or_default();
+    let mut line = Line::default();
+    line.cell(&stream.health, STATE_WIDTH, Left, colour(&stream.health));
+    line.cell(&stream.name, name_width, Left, Some(Colour::Bold));
+    let cells = [
+        format!("{}{limit}", count(stream.length)),
+        rate(stream.rate_in_per_second),
+        age(stream.last_write_age_seconds),
+        String::new(),
+    ];
+    for (text, width) in cells.iter().zip(COLUMNS) {
+        line.cell(text, width, Right, None);
+    }
+    if style.has_history {
+        line.rest(&sparkline(&rates(&stream.history.rate_in_per_second)), Some(Colour::Dim));
+        line.push("  ", None);
+    }
+    // What a group's own line says need not stand here too.
+    let is_groups = stream.groups.iter().any(|group| !matches!(group.status.as_str(), "ok"));
+    if stream.health != "healthy" && !is_groups {
+        line.rest(&stream.reason, None);
+    }
+    line
+}
+
+fn group_line(group: &GroupDocument, name_width: usize, style: Style) -> Line {
+    let lag = match (group.lag, group.lag_upper_bound) {
+        (Some(lag), _) => grouped(lag),
+        (None, Some(bound)) => format!("<={}", grouped(bound)),
+        (None, None) => "?".to_owned(),
+    };
+    let mut line = Line::default();
+    line.cell(&format!("  {}", group.status), STATE_WIDTH, Left, colour(&group.status));
+    line.cell(&format!("  {}", group.name), name_width, Left, None);
+    let cells = [lag, rate(group.rate_out_per_second), age(group.lag_seconds), count(group.pending)];
+    for (text, width) in cells.iter().zip(COLUMNS) {
+        line.cell(text, width, Right, None);
+    }
+    if style.has_history {
+        line.rest(&sparkline(&group.history.lag), Some(Colour::Dim));
+        line.push("  ", None);
+    }
+    if group.status != "ok" {
+        line.rest(&group.reason, None);
+    }
+    line
+}
+
+/// The colour of a health or a status.
+fn colour(state: &str) -> Option<Colour> {
+    match state {
+        "healthy" | "ok" => Some(Colour::Green),
+        "warning" | "lagging" | "rewound" => Some(Colour::Yellow),
+        "unknown" => Some(Colour::Magenta),
+        _ => Some(Colour::Red),
+    }
+}
+
+fn rank(health: &str) -> usize {
+    ["healthy", "unknown", "warning", "critical"].iter().position(|it| *it == health).unwrap_or_default()
+}
+
+fn count(number: Option<u64>) -> String {
+    number.map_or("?".to_owned(), grouped)
+}
+
+fn rate(rate: Option<f64>) -> String {
+    rate.map_or("?".to_owned(), |rate| if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") })
+}
+
+fn age(seconds: Option<f64>) -> String {
+    seconds.map_or("?".to_owned(), duration)
+}
+
+/// A duration in a column.
+fn duration(seconds: f64) -> String {
+    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    if duration.is_zero() {
+        return "0s".to_owned();
+    }
+    short(duration).replace(' ', "")
+}
+
+fn rates(rates: &[Option<f64>]) -> Vec<Option<u32>> {
+    // In thousandths, so that small rates show too.
+    rates.iter().map(|rate| rate.and_then(|rate| format!("{:.0}", rate * 1_000.0).parse().ok())).collect()
+}
+
+/// A line of blocks from nothing to the greatest value; what is not known is a gap.
+fn sparkline(values: &[Option<u32>]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let greatest = u64::from(values.iter().flatten().copied().max().unwrap_or_default().max(1));
+    let block = |value: u32| {
+        let height = u64::from(value) * 7 / greatest;
+        usize::try_from(height).ok().and_then(|height| BLOCKS.get(height)).copied().unwrap_or(' ')
+    };
+    let blocks: String = values.iter().map(|value| value.map_or(' ', block)).collect();
+    format!("{blocks:>width$}", width = crate::evaluate::SLOTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_drawn_with_its_gaps() {
+        let drawn = sparkline(&[Some(0), Some(50), None, Some(100)]);
+        assert_eq!(drawn.trim_start(), "▁▄ █");
+        assert_eq!(drawn.chars().count(), crate::evaluate::SLOTS);
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_number() {
+        assert_eq!((count(None), rate(None), age(None)), ("?".into(), "?".into(), "?".into()));
+        assert_eq!(
+            (count(Some(12_345)), rate(Some(12.34)), age(Some(93.0))),
+            ("12,345".into(), "12.3".into(), "1m33s".into())
+        );
+    }
+}
