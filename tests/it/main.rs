@@ -19,5 +19,6 @@ mod http;
 mod metrics;
 mod process;
 mod retention;
+mod status;
 mod tls;
 mod truth;

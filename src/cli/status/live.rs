@@ -107,7 +107,11 @@ impl Live {
 
     fn draw(&mut self) -> io::Result<()> {
         let (columns, rows) = size()?;
-        let style = Style { has_colours: !wants_no_colour(), has_history: true, width: Some(columns.into()) };
+        let style = Style {
+            has_colours: !wants_no_colour(),
+            has_history: columns >= 120,
+            width: Some(columns.into()),
+        };
         let lines = self.lines(style);
         let height = usize::from(rows).saturating_sub(1);
         self.offset = self.offset.min(lines.len().saturating_sub(height));

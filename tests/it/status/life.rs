@@ -1,0 +1,119 @@
+//! A stream that is written to, and one consumer of its group, who goes wrong as it is told to.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    thread::{JoinHandle, sleep, spawn},
+    time::Duration,
+};
+
+use redis::{Cmd, Connection, RedisResult, Value};
+
+use crate::support::Redis;
+
+/// Between two rounds.
+const ROUND: Duration = Duration::from_millis(25);
+
+/// What the consumer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Mode {
+    /// Reads all there is, and acknowledges it.
+    Works,
+    /// Does nothing.
+    Hangs,
+    /// Asks for what it has already, and acknowledges nothing.
+    Spins,
+    /// Reads less than comes in, but now and then more.
+    FallsBehind,
+    /// Works, but for one entry that it takes again and again.
+    Fails,
+}
+
+const MODES: [Mode; 5] = [Mode::Works, Mode::Hangs, Mode::Spins, Mode::FallsBehind, Mode::Fails];
+
+/// A producer and a consumer; they end with the test.
+pub(super) struct Life {
+    mode: Arc<AtomicU8>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Life {
+    pub(super) fn start(redis: &Redis) -> Self {
+        let (mode, ended) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut connection = redis.connect();
+        let (told, over) = (Arc::clone(&mode), Arc::clone(&ended));
+        let thread = spawn(move || {
+            for round in 0_u64.. {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let mode = MODES[usize::from(told.load(Ordering::Relaxed))];
+                // The group may be gone, and so may the server.
+                drop(live(&mut connection, mode, round));
+                sleep(ROUND);
+            }
+        });
+        Self { mode, ended, thread: Some(thread) }
+    }
+
+    pub(super) fn set(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
+        // The round under way is still of the mode before.
+        sleep(2 * ROUND);
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+fn live(connection: &mut Connection, mode: Mode, round: u64) -> RedisResult<()> {
+    words("XADD s * f v").query::<Value>(connection)?;
+    match mode {
+        Mode::Works => take(connection, 1_000, |_| true),
+        Mode::Hangs => Ok(()),
+        Mode::Spins => {
+            words("XREADGROUP GROUP g c COUNT 10 STREAMS s 0").query::<Value>(connection).map(drop)
+        }
+        Mode::FallsBehind if round % 20 == 0 => take(connection, 6, |_| true),
+        Mode::FallsBehind if round % 2 == 0 => take(connection, 1, |_| true),
+        Mode::FallsBehind => Ok(()),
+        Mode::Fails => {
+            let oldest: Vec<(String, String, u64, u64)> =
+                words("XPENDING s g - + 1").query(connection).unwrap_or_default();
+            if let Some((id, ..)) = oldest.first() {
+                words(&format!("XCLAIM s g c 0 {id}")).query::<Value>(connection)?;
+            }
+            let is_first = oldest.is_empty();
+            take(connection, 1_000, |index| index > 0 || !is_first)
+        }
+    }
+}
+
+/// Reads so many entries, and acknowledges those that are to be.
+fn take(connection: &mut Connection, count: usize, is_done: impl Fn(usize) -> bool) -> RedisResult<()> {
+    let read = words(&format!("XREADGROUP GROUP g c COUNT {count} STREAMS s >"));
+    let reply: Option<Vec<(String, Vec<(String, Value)>)>> = read.query(connection)?;
+    let entries = reply.into_iter().flatten().flat_map(|(_stream, entries)| entries);
+    let done: Vec<String> =
+        entries.enumerate().filter(|(index, _)| is_done(*index)).map(|(_, (id, _))| id).collect();
+    if done.is_empty() {
+        return Ok(());
+    }
+    redis::cmd("XACK").arg("s").arg("g").arg(done).query(connection)
+}
+
+fn words(words: &str) -> Cmd {
+    let mut command = Cmd::new();
+    words.split_whitespace().for_each(|word| {
+        command.arg(word);
+    });
+    command
+}
