@@ -12,6 +12,7 @@
 
 mod support;
 
+mod api;
 mod cost;
 mod docs;
 mod faults;

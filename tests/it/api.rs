@@ -1,0 +1,211 @@
+//! The JSON API: documents as they are described, keys of any bytes, what has not changed, and errors.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
+use crate::support::{Redis, Sidecar};
+
+const PATHS: [&str; 5] =
+    ["/api/v1/streams", "/api/v1/groups", "/api/v1/config", "/api/v1/openapi.json", "/api/v1/streams/s"];
+
+fn with_stream() -> (Redis, Sidecar) {
+    let redis = Redis::start();
+    redis.add("s", 30);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 2);
+    let config = "streams: [{match: s, groups: [g, missing], retention: {max_length: 10}}, {match: absent}, {match: '*'}]";
+    let sidecar = Sidecar::with_config(&redis.uri(), config);
+    sidecar.wait("the stream", |page| page.stream("length", "s") == Some(30.0));
+    (redis, sidecar)
+}
+
+fn json(sidecar: &Sidecar, path: &str) -> Value {
+    serde_json::from_slice(&sidecar.get(path).body).unwrap()
+}
+
+/// Fails where a value is not what the schema says, or has a field that the schema does not know.
+#[track_caller]
+fn assert_described(api: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().unwrap();
+        return assert_described(api, &api["components"]["schemas"][name], value, at);
+    }
+    if let Some(either) = schema["anyOf"].as_array() {
+        return if value.is_null() { () } else { assert_described(api, &either[0], value, at) };
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        assert!(choices.contains(value), "{at}: {value}");
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.clone(),
+        kind => vec![kind.clone()],
+    };
+    assert!(schema.get("enum").is_some() || kinds.contains(&kind.into()), "{at}: {value} is no {kinds:?}");
+    if let Some(items) = value.as_array() {
+        items.iter().for_each(|item| assert_described(api, &schema["items"], item, &format!("{at}[]")));
+    }
+    if let (Some(fields), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
+        for (name, field) in fields {
+            let described = known.get(name).unwrap_or_else(|| panic!("{at}.{name} is not described"));
+            assert_described(api, described, field, &format!("{at}.{name}"));
+        }
+        for name in schema["required"].as_array().unwrap() {
+            assert!(fields.contains_key(name.as_str().unwrap()), "{at}.{name} is missing");
+        }
+    }
+}
+
+#[test]
+fn every_field_is_described_and_every_described_field_is_there() {
+    let (_redis, sidecar) = with_stream();
+    let api = json(&sidecar, "/api/v1/openapi.json");
+    assert_eq!(api["openapi"], "3.1.0");
+    for path in PATHS {
+        let described = path.replace("/streams/s", "/streams/{key}");
+        let answers = &api["paths"][&described]["get"]["responses"];
+        let schema = &answers["200"]["content"]["application/json"]["schema"];
+        assert_described(&api, schema, &json(&sidecar, path), path);
+    }
+    let problem = &api["components"]["schemas"]["Problem"];
+    assert_described(&api, problem, &json(&sidecar, "/api/v1/streams/none"), "problem");
+}
+
+#[test]
+fn the_documents_and_the_metrics_agree() {
+    let (_redis, sidecar) = with_stream();
+    let page = sidecar.scrape();
+    let document = json(&sidecar, "/api/v1/streams");
+    let streams = document["streams"].as_array().unwrap();
+    let stream = streams.iter().find(|stream| stream["name"] == "s").unwrap();
+    assert_eq!(stream["length"].as_f64(), page.stream("length", "s"));
+    assert_eq!(stream["max_length"], 10);
+    assert_eq!(stream["mode"], "safe");
+    assert_eq!(stream["retention"]["excess"], 20);
+    let group = stream["groups"].as_array().unwrap().iter().find(|group| group["name"] == "g").unwrap();
+    assert_eq!(group["lag"].as_f64(), page.group("lag", "s", "g"));
+    assert_eq!(group["pending"].as_f64(), page.group("pending", "s", "g"));
+    assert_eq!(group["consumers"][0]["name"], "c");
+    let missing =
+        stream["groups"].as_array().unwrap().iter().find(|group| group["name"] == "missing").unwrap();
+    assert_eq!((&missing["present"], &missing["lag"]), (&Value::Bool(false), &Value::Null));
+    let absent = streams.iter().find(|stream| stream["name"] == "absent").unwrap();
+    assert_eq!((&absent["present"], &absent["length"]), (&Value::Bool(false), &Value::Null));
+    let groups = json(&sidecar, "/api/v1/groups");
+    assert_eq!(groups["groups"].as_array().unwrap().len(), 2);
+    assert_eq!(groups["groups"][0]["stream_key"], "s");
+}
+
+#[test]
+fn keys_of_any_bytes_come_back() {
+    let redis = Redis::start();
+    let names: [&[u8]; 8] =
+        [b"events:session", b"a/b", b"\xff\xfe", b"%41", b"a b?c#d", "grün".as_bytes(), b"..", b"\r\n\0"];
+    for name in names {
+        redis::cmd("XADD")
+            .arg(name)
+            .arg("*")
+            .arg("f")
+            .arg("v")
+            .query::<String>(&mut redis.connect())
+            .unwrap();
+    }
+    let sidecar = Sidecar::start(&redis);
+    sidecar.wait("the streams", |page| page.count("streamwarden_stream_length") == names.len());
+    let document = json(&sidecar, "/api/v1/streams");
+    let mut seen = 0;
+    for stream in document["streams"].as_array().unwrap() {
+        let key = stream["key"].as_str().unwrap();
+        assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"%-._~".contains(&byte)), "{key}");
+        let one = json(&sidecar, &format!("/api/v1/streams/{key}"));
+        assert_eq!(one["stream"]["name"], stream["name"], "{key}");
+        seen += 1;
+    }
+    assert_eq!(seen, names.len());
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let redis = Redis::start();
+    redis.add("s", 3);
+    let sidecar = Sidecar::with_config(&redis.uri(), "poll: {interval: 1h}");
+    sidecar.wait("the stream", |page| page.stream("length", "s") == Some(3.0));
+    for path in PATHS {
+        let first = sidecar.get(path);
+        let tag = first.header("etag").unwrap();
+        let again = sidecar.request("GET", path, &format!("if-none-match: \"x\", {tag}\r\n"));
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        assert_eq!(again.header("etag").as_deref(), Some(tag.as_str()), "{path}");
+        let other = sidecar.request("GET", path, "if-none-match: \"other\"\r\n");
+        assert_eq!(other.status, 200, "{path}");
+        let zipped = sidecar.request("GET", path, "accept-encoding: gzip\r\n");
+        let mut plain = Vec::new();
+        GzDecoder::new(zipped.body.as_slice()).read_to_end(&mut plain).unwrap();
+        serde_json::from_slice::<Value>(&plain).unwrap();
+        assert_eq!(sidecar.request("HEAD", path, "").status, 200);
+    }
+}
+
+#[test]
+fn a_poll_changes_the_tag() {
+    let (_redis, sidecar) = with_stream();
+    let tag = || sidecar.get("/api/v1/streams").header("etag").unwrap();
+    let before = tag();
+    sidecar.next_poll();
+    assert_ne!(before, tag());
+}
+
+#[test]
+fn errors_are_problems() {
+    let (_redis, sidecar) = with_stream();
+    for (method, path, status) in [
+        ("GET", "/api/", 404),
+        ("GET", "/api/v2/streams", 404),
+        ("GET", "/api/v1/streams/", 404),
+        ("GET", "/api/v1/streams/none", 404),
+        ("GET", "/api/v1/streams/s/", 404),
+        ("GET", "/api/v1/streams/%ZZ", 404),
+        ("POST", "/api/v1/streams", 405),
+        ("DELETE", "/api/v1/streams/s", 405),
+    ] {
+        let answer = sidecar.request(method, path, "");
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("content-type").as_deref(), Some("application/problem+json"), "{path}");
+        let problem: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(problem["status"], status);
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn the_configuration_is_told_without_secrets() {
+    let redis = Redis::with_settings("requirepass s3cret-word");
+    redis.add("s", 1);
+    let sidecar = Sidecar::start(&redis);
+    sidecar.wait("the stream", |page| page.stream("length", "s") == Some(1.0));
+    let config = sidecar.get("/api/v1/config").text();
+    assert!(config.contains("\"uri\":\"<redacted>\"") && config.contains("\"window\":\"5m\""), "{config}");
+    for path in PATHS {
+        assert!(!sidecar.get(path).text().contains("s3cret"), "{path}");
+    }
+}
+
+#[test]
+fn before_the_first_reading_nothing_is_known() {
+    let sidecar = Sidecar::with_config("redis://127.0.0.1:1/0", "");
+    let document = json(&sidecar, "/api/v1/streams");
+    assert_eq!(document["server"], Value::Null);
+    assert_eq!(document["summary"]["health"], "unknown");
+    assert_eq!(document["poll"]["last_success_unix_ms"], Value::Null);
+    assert_eq!(document["streams"], Value::Array(Vec::new()));
+}
