@@ -11,6 +11,7 @@ mod judge;
 mod lag;
 mod questions;
 mod report;
+mod sentence;
 mod series;
 mod settled;
 mod status;
@@ -24,10 +25,11 @@ pub use history::History;
 pub use lag::Lag;
 pub use questions::{PENDING_SAMPLE, Questions};
 pub use report::{GroupReport, Report, StreamReport};
+pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
 pub use verdict::{GroupVerdict, Rate, StreamVerdict};
-pub use why::{Backlog, GroupWhy, Over, StreamWhy, grouped, short};
+pub use why::{Backlog, GroupWhy, Over, StreamWhy};
 
 #[cfg(test)]
 mod simulation_tests;

@@ -216,10 +216,9 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
         let is_bad = !matches!(status, GroupStatus::Ok | GroupStatus::Unknown);
         match trace.wrong {
             Some((wrong, from, _)) if status == wrong && now >= from => {
-                if outcome.said_after.is_none() {
-                    outcome.said_after = Some(now - from);
-                    outcome.reason = group.why.to_string();
-                }
+                let is_first = outcome.said_after.is_none();
+                outcome.said_after.get_or_insert(now - from);
+                outcome.reason = if is_first { group.why.to_string() } else { outcome.reason };
             }
             // While it is wrong, and for two windows after, another word for it is no false alarm.
             Some((_, from, to)) if now >= from && now < to + 2 * WINDOW => {}

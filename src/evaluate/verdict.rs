@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     GroupStatus, Health,
     series::Series,
-    why::{GroupWhy, StreamWhy, grouped, short},
+    why::{GroupWhy, StreamWhy},
 };
 use crate::model::{Name, Reason};
 
@@ -66,44 +66,6 @@ impl GroupVerdict {
             why: GroupWhy::Unread(reason),
             rate_out: None,
             lags: Series::default(),
-        }
-    }
-}
-
-impl StreamVerdict {
-    /// Why, in a sentence.
-    #[must_use]
-    pub fn reason(&self) -> String {
-        match &self.why {
-            StreamWhy::Fine { groups: 0 } => "it has no group".to_owned(),
-            StreamWhy::Fine { groups: 1 } => "its group is ok".to_owned(),
-            StreamWhy::Fine { groups } => format!("its {groups} groups are ok"),
-            StreamWhy::Group { name, others } => match (self.groups.get(name), others) {
-                (Some(group), 0) => format!("{name} is {}: {}", group.status.as_str(), group.why),
-                (Some(group), others) => {
-                    let status = group.status.as_str();
-                    format!("{name} is {status}: {} (and {others} more)", group.why)
-                }
-                (None, _) => name.to_string(),
-            },
-            StreamWhy::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
-            StreamWhy::Absent(_) => "the configuration names it, and it is not there".to_owned(),
-            StreamWhy::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
-            StreamWhy::TooLong { length, limit, after } => {
-                let (length, limit) = (grouped(*length), grouped(*limit));
-                format!("its length is {length}, over its limit of {limit} for more than {}", short(*after))
-            }
-            StreamWhy::TooOld { age, limit, after } => format!(
-                "its oldest entry is {} old, over its limit of {} for more than {}",
-                short(*age),
-                short(*limit),
-                short(*after)
-            ),
-            StreamWhy::Silent { silent, threshold } => format!(
-                "nothing was added for {}, where something is expected every {}",
-                short(*silent),
-                short(*threshold)
-            ),
         }
     }
 }

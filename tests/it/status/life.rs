@@ -82,8 +82,8 @@ fn live(connection: &mut Connection, mode: Mode, round: u64) -> RedisResult<()> 
         Mode::Spins => {
             words("XREADGROUP GROUP g c COUNT 10 STREAMS s 0").query::<Value>(connection).map(drop)
         }
-        Mode::FallsBehind if round % 20 == 0 => take(connection, 6, |_| true),
-        Mode::FallsBehind if round % 2 == 0 => take(connection, 1, |_| true),
+        Mode::FallsBehind if round.is_multiple_of(20) => take(connection, 6, |_| true),
+        Mode::FallsBehind if round.is_multiple_of(2) => take(connection, 1, |_| true),
         Mode::FallsBehind => Ok(()),
         Mode::Fails => {
             let oldest: Vec<(String, String, u64, u64)> =
@@ -97,10 +97,12 @@ fn live(connection: &mut Connection, mode: Mode, round: u64) -> RedisResult<()> 
     }
 }
 
+type Entries = Vec<(String, Value)>;
+
 /// Reads so many entries, and acknowledges those that are to be.
 fn take(connection: &mut Connection, count: usize, is_done: impl Fn(usize) -> bool) -> RedisResult<()> {
     let read = words(&format!("XREADGROUP GROUP g c COUNT {count} STREAMS s >"));
-    let reply: Option<Vec<(String, Vec<(String, Value)>)>> = read.query(connection)?;
+    let reply: Option<Vec<(String, Entries)>> = read.query(connection)?;
     let entries = reply.into_iter().flatten().flat_map(|(_stream, entries)| entries);
     let done: Vec<String> =
         entries.enumerate().filter(|(index, _)| is_done(*index)).map(|(_, (id, _))| id).collect();

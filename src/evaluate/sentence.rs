@@ -1,0 +1,205 @@
+//! The sentences that tell why a group or a stream fares as it does, with their numbers.
+
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
+
+use super::{
+    Lag,
+    verdict::StreamVerdict,
+    why::{Backlog, GroupWhy, Over, StreamWhy},
+};
+use crate::model::Reason;
+
+impl StreamVerdict {
+    /// Why, in a sentence.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match &self.why {
+            StreamWhy::Fine { groups: 0 } => "it has no group".to_owned(),
+            StreamWhy::Fine { groups: 1 } => "its group is ok".to_owned(),
+            StreamWhy::Fine { groups } => format!("its {groups} groups are ok"),
+            StreamWhy::Group { name, others } => match (self.groups.get(name), others) {
+                (Some(group), 0) => format!("{name} is {}: {}", group.status.as_str(), group.why),
+                (Some(group), others) => {
+                    let status = group.status.as_str();
+                    format!("{name} is {status}: {} (and {others} more)", group.why)
+                }
+                (None, _) => name.to_string(),
+            },
+            StreamWhy::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
+            StreamWhy::Absent(_) => "the configuration names it, and it is not there".to_owned(),
+            StreamWhy::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
+            StreamWhy::TooLong { length, limit, after } => {
+                let (length, limit) = (grouped(*length), grouped(*limit));
+                format!("its length is {length}, over its limit of {limit} for more than {}", short(*after))
+            }
+            StreamWhy::TooOld { age, limit, after } => format!(
+                "its oldest entry is {} old, over its limit of {} for more than {}",
+                short(*age),
+                short(*limit),
+                short(*after)
+            ),
+            StreamWhy::Silent { silent, threshold } => format!(
+                "nothing was added for {}, where something is expected every {}",
+                short(*silent),
+                short(*threshold)
+            ),
+        }
+    }
+}
+
+impl Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = match self.lag {
+            Lag::Exactly(0) => None,
+            Lag::Exactly(lag) => Some(entries(lag)),
+            Lag::AtMost(lag) => Some(format!("up to {}", entries(lag))),
+        };
+        let verb = if self.lag == Lag::Exactly(1) { "waits" } else { "wait" };
+        match (waiting, self.pending) {
+            (Some(waiting), 0) => write!(f, "{waiting} {verb}"),
+            (Some(waiting), pending) => write!(f, "{waiting} {verb} and {} pending", are(pending)),
+            (None, 1) => f.write_str("1 entry is pending"),
+            (None, pending) => write!(f, "{} entries are pending", grouped(pending)),
+        }
+    }
+}
+
+impl Display for GroupWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread(reason) => write!(f, "the stream could not be read: {}", reason.as_str()),
+            Self::NotThere { since } => {
+                write!(f, "the configuration expects it, and it has not been there for {}", short(*since))
+            }
+            Self::TooEarly { backlog, watched, window } => {
+                write!(f, "{backlog}; watched for only {} of {}", short(*watched), short(*window))
+            }
+            Self::LagUnknown { backlog } => write!(f, "{backlog}, or nothing: the lag is not known"),
+            Self::Trimmed { entries: 1, ago } => {
+                write!(f, "1 entry was removed before the group was given it, {} ago", short(*ago))
+            }
+            Self::Trimmed { entries, ago } => {
+                let (entries, ago) = (grouped(*entries), short(*ago));
+                write!(
+                    f,
+                    "{entries} entries were removed before the group was given them, the last {ago} ago"
+                )
+            }
+            Self::WentBack { from, to, ago } => {
+                write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
+            }
+            Self::NoConsumer { backlog } => write!(f, "{backlog}, and the group has no consumer"),
+            Self::Silent { backlog, consumers: 1, silent } => {
+                write!(f, "{backlog}, and its 1 consumer has not asked for {}", short(*silent))
+            }
+            Self::Silent { backlog, consumers, silent } => {
+                write!(
+                    f,
+                    "{backlog}, and none of its {} consumers has asked for {}",
+                    grouped(*consumers),
+                    short(*silent)
+                )
+            }
+            Self::Still { backlog, consumers, least_idle, still } => {
+                let alive = least_idle.map(|idle| last_asked(*consumers, idle)).unwrap_or_default();
+                write!(f, "{backlog}; {alive}nothing was delivered or acknowledged for {}", short(*still))
+            }
+            Self::Over(over) => over.fmt(f),
+            Self::Growing { backlog, from, to, within } => {
+                write!(
+                    f,
+                    "{backlog}, grown from {} to {} within {}",
+                    grouped((*from).into()),
+                    grouped((*to).into()),
+                    short(*within)
+                )
+            }
+            Self::Recovering { backlog, since, until } => {
+                write!(
+                    f,
+                    "{backlog}; better for {}, said until that has lasted {}",
+                    short(*since),
+                    short(*until)
+                )
+            }
+            Self::Idle => f.write_str("nothing waits"),
+            Self::Moving { backlog } => write!(f, "{backlog}, and it moves"),
+        }
+    }
+}
+
+impl Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lag(lag, most) => {
+                write!(f, "{} wait, over the threshold of {}", entries(*lag), grouped(*most))
+            }
+            Self::LagAge(age, most) => {
+                write!(
+                    f,
+                    "the oldest entry that waits is {} old, over the threshold of {}",
+                    short(*age),
+                    short(*most)
+                )
+            }
+            Self::Pending(pending, most) => {
+                write!(f, "{} pending, over the threshold of {}", are(*pending), grouped(*most))
+            }
+            Self::PendingAge(age, most) => {
+                write!(
+                    f,
+                    "the oldest pending entry is {} old, over the threshold of {}",
+                    short(*age),
+                    short(*most)
+                )
+            }
+            Self::Poison(1, times) => write!(f, "1 pending entry was delivered {times} times or oftener"),
+            Self::Poison(count, times) => {
+                write!(f, "{} pending entries were delivered {times} times or oftener", grouped(*count))
+            }
+        }
+    }
+}
+
+fn last_asked(consumers: u64, idle: Duration) -> String {
+    let idle = short(idle);
+    match consumers {
+        1 => format!("its consumer asked {idle} ago and "),
+        consumers => format!("one of its {} consumers asked {idle} ago and ", grouped(consumers)),
+    }
+}
+
+fn are(count: u64) -> String {
+    if count == 1 { "1 is".to_owned() } else { format!("{} are", grouped(count)) }
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+}
+
+/// A number with its thousands apart.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration as people say it: its two greatest units, and below a minute one.
+#[must_use]
+pub fn short(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        return format!("{}ms", duration.as_millis());
+    }
+    let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
