@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-peers test-servers advisories redis
+.PHONY: bench help demo test check test-peers test-servers advisories redis
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -34,6 +34,11 @@ advisories: ## known vulnerabilities of dependencies; needs to reach the advisor
 test-peers: redis ## beside redis_exporter, promtool and Prometheus, unpacked into target/tools
 	tests/tools.sh target/tools
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --test peers
+
+bench: redis ## beside redis_exporter on the same data: time, load on Redis, CPU, memory (about 10 minutes)
+	tests/tools.sh target/tools
+	cargo build --locked --release
+	benches/compare.py
 
 test-servers: ## the tests on other servers: make test-servers SERVERS="program program"
 	for server in $(SERVERS); do \
