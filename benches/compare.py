@@ -24,6 +24,7 @@ from pathlib import Path
 
 BATCH = 2000
 DEADLINE = 120.0
+FIRST_POLLS = 8
 
 
 class Redis:
@@ -205,8 +206,8 @@ def measure(arguments, redis, redis_port, port, streams, is_ready, is_poller, ro
         wait_for("all streams", lambda: is_ready(page(port)))
         polls = lambda: value(page(port), "streamwarden_poll_duration_seconds_count")
         spent = lambda: value(page(port), "streamwarden_poll_duration_seconds_sum")
-        for _ in range(2):
-            scrape(port)
+        # A first look asks more: it proves lags and samples what is pending, a bounded number of groups a poll.
+        wait_for("the first polls", lambda: not is_poller or polls() >= FIRST_POLLS)
         row["resident memory, MB"] = memory_of(child.pid, "VmRSS")
         # Rounds: for a poller, as long as its polls take; each is scraped once.
         before_polls, before_spent = (polls(), spent()) if is_poller else (0, 0)

@@ -15,6 +15,7 @@ mod sentence;
 mod series;
 mod settled;
 mod status;
+mod stillness;
 mod trend;
 mod verdict;
 mod watch;

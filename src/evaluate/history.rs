@@ -10,6 +10,7 @@ use super::{
     questions::{Questions, questions},
     report::Report,
     series::Ticks,
+    stillness::{Sample, Sampled, Stillness},
     watch::{Moment, StreamWatch, Subject},
 };
 use crate::{
@@ -71,6 +72,8 @@ pub(super) struct GroupHistory {
     pub(super) lost: u64,
     /// How often the group's position went back.
     pub(super) rewinds: u64,
+    /// What the last sample of its pending entries told, if it can be known whether it still holds.
+    pub(super) sampled: Option<Sampled>,
 }
 
 impl Counters {
@@ -123,6 +126,7 @@ impl StreamHistory {
         // Another connection may lead to another server, whose stream had other entries under the same IDs.
         if !is_same_connection {
             self.checkpoints.clear();
+            self.groups.values_mut().for_each(|group| group.sampled = None);
         }
         if let Some(last) = self.last
             && !last.can_become(&now)
@@ -164,6 +168,20 @@ impl StreamHistory {
             }
             exact @ Lag::Exactly(_) => exact,
         }
+    }
+
+    /// What the last sample of the group's pending entries told, where they are the same ones still.
+    pub(super) fn sampled(
+        &self,
+        stream: &StreamState,
+        name: &Name,
+        group: &GroupState,
+        now: Option<ServerTime>,
+        poison_from: u64,
+    ) -> Option<Sample> {
+        let stillness = Stillness::of(stream, group, now)?;
+        let sampled = self.groups.get(name)?.sampled?;
+        (sampled.stillness == stillness && sampled.poison_from == poison_from).then_some(sampled.sample)
     }
 
     /// The first entry behind the group's position, where it is the one of the last poll and was not removed since.

@@ -8,6 +8,7 @@ use super::{
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
     report::{GroupReport, StreamReport},
+    stillness::{Sample, Sampled, Stillness},
 };
 use crate::model::{
     GroupAnswers, GroupState, Name, OldestPending, Pending, ServerTime, StreamId, StreamState,
@@ -38,8 +39,11 @@ impl Judge<'_> {
             found.extend(lag.known().map(|lag| (group.last_delivered_id, lag)));
             found.extend(part_way(known, answers));
             let first_after = self.first_after(group, lag, answers, history.first_after(name, group, known));
-            let after = GroupHistory { first_after, ..self.renew(history, name, group, lag) };
-            let report = self.report(group, lag, answers, after);
+            let kept_sample = history.sampled(self.stream, name, group, self.now, self.poison_from);
+            let sample = self.sample(answers).or(kept_sample);
+            let sampled = self.to_keep(group, sample);
+            let after = GroupHistory { first_after, sampled, ..self.renew(history, name, group, lag) };
+            let report = self.report(group, lag, answers, sample, after);
             groups.insert(name.clone(), GroupReport { lost: counts_losses.then_some(after.lost), ..report });
             kept.insert(name.clone(), after);
         }
@@ -108,6 +112,7 @@ impl Judge<'_> {
         group: &GroupState,
         lag: Lag,
         answers: &GroupAnswers,
+        sample: Option<Sample>,
         after: GroupHistory,
     ) -> GroupReport {
         let oldest_pending = self.oldest_pending(group, answers);
@@ -123,8 +128,8 @@ impl Judge<'_> {
                 Pending::Oldest(oldest) => self.age(oldest.id),
                 Pending::Unknown => None,
             },
-            dangling: self.dangling(group, answers),
-            poison: self.poison(group, answers),
+            dangling: self.dangling(group, sample),
+            poison: if group.pending == 0 { Some(0) } else { sample.map(|sample| sample.poison) },
             lost: Some(after.lost),
             rewinds: after.rewinds,
         }
@@ -148,25 +153,29 @@ impl Judge<'_> {
         }
     }
 
-    fn dangling(&self, group: &GroupState, answers: &GroupAnswers) -> Option<u64> {
+    fn dangling(&self, group: &GroupState, sample: Option<Sample>) -> Option<u64> {
         match group.oldest_pending {
             Pending::None => Some(0),
             Pending::Unknown => None,
             Pending::Oldest(_) if self.stream.length == 0 => Some(group.pending),
             Pending::Oldest(head) if !self.is_gone(head.id) => Some(0),
-            Pending::Oldest(_) => {
-                let sample = answers.pending_sample.as_ref()?;
-                Some(count(sample, |entry| self.is_gone(entry.id)))
-            }
+            Pending::Oldest(_) => sample.map(|sample| sample.gone),
         }
     }
 
-    fn poison(&self, group: &GroupState, answers: &GroupAnswers) -> Option<u64> {
-        if group.pending == 0 {
-            return Some(0);
-        }
-        let sample = answers.pending_sample.as_ref()?;
-        Some(count(sample, |entry| entry.deliveries >= self.poison_from && !self.is_gone(entry.id)))
+    /// What a sample that was asked for tells.
+    fn sample(&self, answers: &GroupAnswers) -> Option<Sample> {
+        let entries = answers.pending_sample.as_ref()?;
+        let is_poison =
+            |entry: &OldestPending| entry.deliveries >= self.poison_from && !self.is_gone(entry.id);
+        let gone = count(entries, |entry| self.is_gone(entry.id));
+        Some(Sample { poison: count(entries, is_poison), gone })
+    }
+
+    /// The sample with what will show whether it still holds.
+    fn to_keep(&self, group: &GroupState, sample: Option<Sample>) -> Option<Sampled> {
+        let stillness = Stillness::of(self.stream, group, self.now)?;
+        Some(Sampled { stillness, poison_from: self.poison_from, sample: sample? })
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{Config, LagCount},
-    model::{GroupState, Lookup, Name, Question, Snapshot, StreamId, StreamState},
+    model::{GroupState, Lookup, Name, Question, ServerTime, Snapshot, StreamId, StreamState},
 };
 
 /// Questions a poll; what is beyond stays unknown.
@@ -42,9 +42,10 @@ pub(super) fn questions(
     let (mut counts, mut firsts, mut pending) = (Vec::new(), Vec::new(), Vec::new());
     for (stream_name, state) in &snapshot.streams {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
+        let (now, poison_from) = (snapshot.time.as_ref().ok().copied(), config.poison_from(stream_name));
         for (name, group) in &stream.groups {
             let about = About { stream_name, stream, history, name, group };
-            pending.extend(about.pending());
+            pending.extend(about.pending(now, poison_from));
             match about.count() {
                 Some(count) => counts.push((about, count)),
                 None => firsts.extend(about.first_after()),
@@ -101,14 +102,16 @@ impl About<'_> {
     }
 
     /// A head that is gone hides the oldest pending entry; a head that stays, or comes again, is worth a look.
-    fn pending(&self) -> impl Iterator<Item = Question> + use<> {
+    fn pending(&self, now: Option<ServerTime>, poison_from: u64) -> impl Iterator<Item = Question> + use<> {
         let (mut from, mut sample) = (None, None);
         if let (Some(head), Some(first)) = (head(self.group), self.stream.first_entry_id) {
             let is_gone = is_gone(self.stream, head.id);
             let before = self.history.groups.get(self.name).and_then(|before| before.pending);
             from = is_gone.then(|| self.ask(Lookup::PendingFrom(first)));
             let is_stuck = is_gone || head.deliveries > 1 || before == Some(head.id);
-            sample = is_stuck.then(|| self.ask(Lookup::PendingSample(PENDING_SAMPLE)));
+            let is_known =
+                self.history.sampled(self.stream, self.name, self.group, now, poison_from).is_some();
+            sample = (is_stuck && !is_known).then(|| self.ask(Lookup::PendingSample(PENDING_SAMPLE)));
         }
         from.into_iter().chain(sample)
     }
