@@ -24,7 +24,7 @@ from pathlib import Path
 
 BATCH = 2000
 DEADLINE = 120.0
-FIRST_POLLS = 8
+FIRST_POLLS = 20
 
 
 class Redis:

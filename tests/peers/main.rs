@@ -9,7 +9,6 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
-#[allow(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../it/support.rs"]
 mod support;
 

@@ -109,7 +109,7 @@ fn takes_everything(accept: Accept, content_type: &str) {
     let samples = page_now.lines().filter(|line| !line.starts_with('#')).count();
     for count in ["scrape_samples_scraped", "scrape_samples_post_metric_relabeling"] {
         let taken = wait_for("a count of samples", || prometheus.value(count));
-        assert_eq!(taken, samples as f64, "{count}");
+        assert_eq!(taken, f64::from(u32::try_from(samples).unwrap()), "{count}");
     }
     assert_eq!(known_families(&prometheus.api("metadata").unwrap()), families(&page_now));
     let text = Page::parse(&page(&sidecar, "text/plain"));
