@@ -1,6 +1,6 @@
 //! The configuration in its checked form: what the rest of the program may rely on.
 //!
-//! It is built once from a file, the environment and flags ([`load`]), all problems told together, and never
+//! It is built once from a file, the environment and flags ([`Sources::load`]), all problems told together, and never
 //! half-built: a value of [`Config`] holds. Secrets are [`SecretString`]s and print as nothing.
 
 mod address;
