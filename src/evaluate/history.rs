@@ -237,7 +237,8 @@ impl History {
         let slot = self.ticks.advance(at, window);
         let moment = Moment { config, at, ticks: &self.ticks, slot, is_after_gap };
         let now = snapshot.time.as_ref().ok().copied();
-        let mut report = Report::default();
+        // Maps made of all at once are half the size of those that grow.
+        let (mut streams, mut verdicts) = (Vec::new(), Vec::new());
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             let stream = state.as_ref().ok().map(|stream| {
@@ -245,10 +246,13 @@ impl History {
                 judge.judge(history, |group| answers.group(name, group))
             });
             let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name) };
-            report.verdicts.insert(name.clone(), history.watch.judge(&subject, &moment));
-            report.streams.extend(stream.map(|stream| (name.clone(), stream)));
+            verdicts.push((name.clone(), history.watch.judge(&subject, &moment)));
+            streams.extend(stream.map(|stream| (name.clone(), stream)));
         }
-        report.ticks = self.ticks.clone();
-        report
+        Report {
+            streams: streams.into_iter().collect(),
+            verdicts: verdicts.into_iter().collect(),
+            ticks: self.ticks.clone(),
+        }
     }
 }

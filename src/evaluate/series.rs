@@ -67,26 +67,27 @@ impl Ticks {
 pub struct Series {
     values: [u32; SLOTS],
     known: u32,
-    len: usize,
+    len: u8,
 }
 
 impl Series {
     pub(super) fn put(&mut self, slot: Slot, value: Option<u32>) {
+        let mut len = usize::from(self.len);
         match slot {
-            Slot::Last if self.len > 0 => self.len -= 1,
-            _ if self.len == SLOTS => {
+            Slot::Last if len > 0 => len -= 1,
+            _ if len == SLOTS => {
                 self.values.rotate_left(1);
                 self.known >>= 1;
-                self.len -= 1;
+                len -= 1;
             }
             Slot::Last | Slot::Next => {}
         }
-        let bit = 1 << self.len;
+        let bit = 1 << len;
         self.known = if value.is_some() { self.known | bit } else { self.known & !bit };
-        if let Some(place) = self.values.get_mut(self.len) {
+        if let Some(place) = self.values.get_mut(len) {
             *place = value.unwrap_or_default();
-            self.len += 1;
         }
+        self.len = u8::try_from(len + 1).unwrap_or(u8::MAX);
     }
 
     /// The values, the oldest first. A series may be younger than the ticks: its last value is that of the last tick.
@@ -94,7 +95,7 @@ impl Series {
         let known = |index: usize| self.known & (1 << index) != 0;
         self.values
             .iter()
-            .take(self.len)
+            .take(self.len.into())
             .enumerate()
             .map(move |(index, value)| known(index).then_some(*value))
     }

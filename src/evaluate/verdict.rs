@@ -1,6 +1,6 @@
 //! What the judgement of a reading says of each stream and group, beside what can be read off a single one.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{
     GroupStatus, Health,
@@ -22,8 +22,18 @@ pub struct StreamVerdict {
     pub lengths: Series,
     /// Entries added between the ticks; the first is not known.
     pub added: Series,
-    /// By the group's name: those that are there, and those that are expected.
-    pub groups: BTreeMap<Name, GroupVerdict>,
+    /// In the order of their names: the groups that are there, and those that are expected. Not a map, whose nodes
+    /// have room for many more than the few groups of a stream.
+    pub groups: Vec<(Name, GroupVerdict)>,
+}
+
+impl StreamVerdict {
+    /// The verdict on this group.
+    #[must_use]
+    pub fn group(&self, name: &Name) -> Option<&GroupVerdict> {
+        let index = self.groups.binary_search_by(|(group, _)| group.cmp(name)).ok()?;
+        self.groups.get(index).map(|(_, verdict)| verdict)
+    }
 }
 
 /// Of a group that is there, or expected.

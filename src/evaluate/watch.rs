@@ -1,7 +1,7 @@
 //! What is remembered of a stream and its groups over a window of polls, and what it says of them together with the
 //! latest reading.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{
     Health,
@@ -48,7 +48,8 @@ pub(super) struct StreamWatch {
     lengths: Series,
     /// The low parts of the counter of entries added.
     added: Series,
-    groups: BTreeMap<Name, GroupWatch>,
+    /// Not a map, whose nodes have room for many more than the few groups of a stream.
+    groups: Vec<(Name, GroupWatch)>,
     absent: Settled,
     too_long: Settled,
     too_old: Settled,
@@ -84,16 +85,24 @@ impl StreamWatch {
         }
     }
 
-    fn judge_groups(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> BTreeMap<Name, GroupVerdict> {
-        self.groups.retain(|name, _| subject.groups().any(|(there, _)| there == name));
+    fn judge_groups(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Vec<(Name, GroupVerdict)> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
-        let mut verdicts = BTreeMap::new();
+        let mut before = std::mem::take(&mut self.groups);
+        let mut verdicts = Vec::new();
         for (name, state) in subject.groups() {
-            let watch = self.groups.entry(name.clone()).or_insert_with(|| GroupWatch::new(moment.at));
-            let report = subject.report.and_then(|report| report.groups.get(name));
+            let watched = before.iter().position(|(watched, _)| watched == name);
+            let (name, mut watch) = watched.map_or_else(
+                || (name.clone(), GroupWatch::new(moment.at)),
+                |index| before.swap_remove(index),
+            );
+            let report = subject.report.and_then(|report| report.groups.get(&name));
             let present = state.zip(report).map(|(state, report)| Present { state, report, thresholds });
-            verdicts.insert(name.clone(), watch.judge(present.as_ref(), &self.added, moment));
+            verdicts.push((name.clone(), watch.judge(present.as_ref(), &self.added, moment)));
+            self.groups.push((name, watch));
         }
+        self.groups.shrink_to_fit();
+        verdicts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        verdicts.shrink_to_fit();
         verdicts
     }
 
@@ -101,7 +110,7 @@ impl StreamWatch {
     fn health(
         &mut self,
         subject: &Subject<'_>,
-        groups: &BTreeMap<Name, GroupVerdict>,
+        groups: &[(Name, GroupVerdict)],
         moment: &Moment<'_>,
     ) -> (Health, StreamWhy) {
         let settle = moment.config.status.settle;
@@ -118,7 +127,7 @@ impl StreamWatch {
         let own = self.over_limit(subject, moment).or_else(|| silence(subject));
         let own = own.map(|why| (Health::Warning, why));
         let worst =
-            groups.values().map(|group| group.status.health()).max().filter(|it| *it != Health::Healthy);
+            groups.iter().map(|(_, group)| group.status.health()).max().filter(|it| *it != Health::Healthy);
         let of_group = worst.and_then(|worst| {
             let mut as_bad = groups.iter().filter(|(_, group)| group.status.health() == worst);
             let (name, _) = as_bad.next()?;

@@ -152,7 +152,7 @@ impl<'a> Rows<'a> {
                 self.consumers.push(ConsumerRow { labels, state: consumer });
             }
             let report = report.and_then(|report| report.groups.get(name));
-            let status = verdict.and_then(|verdict| Some(verdict.groups.get(name)?.status));
+            let status = verdict.and_then(|verdict| Some(verdict.group(name)?.status));
             self.groups.push(GroupRow {
                 labels,
                 state,

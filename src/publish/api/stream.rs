@@ -190,7 +190,7 @@ impl Stream<'_> {
 
     fn history(&self) -> StreamHistory {
         let lags: Vec<Vec<Option<u32>>> =
-            self.verdict.groups.values().map(|group| values(&group.lags)).collect();
+            self.verdict.groups.iter().map(|(_, group)| values(&group.lags)).collect();
         let worst = |from_end: usize| {
             lags.iter().filter_map(|lags| *lags.get(lags.len().checked_sub(from_end)?)?).max()
         };
