@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use crate::{
     clock,
     config::{Config, Sources},
-    http::{Server, Surface, Trims},
+    http::{Documents, Server, Surface, Trims},
     poll::{Latest, Poller, Pulse, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::Reloader,
@@ -91,6 +91,7 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
         pulse: pulse_out,
         stopping: stop.clone(),
         trims: Trims::new(orders_in),
+        documents: Documents::default(),
         stats: Arc::clone(&stats),
     };
     let server = bind(&config, surface).await?;

@@ -19,6 +19,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub use api::Documents;
 pub use routes::Surface;
 pub use trim::Trims;
 

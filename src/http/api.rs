@@ -3,6 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -11,10 +12,15 @@ use hyper::{
     Request, StatusCode,
     header::{
         ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
-        VARY,
+        RETRY_AFTER, VARY,
     },
 };
 use percent_encoding::percent_decode_str;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::block_in_place,
+};
 
 use super::{
     Surface,
@@ -33,6 +39,29 @@ use crate::{
 pub(super) const PREFIX: &str = "/api/";
 const OPENAPI: &str = include_str!("../publish/api/openapi.json");
 const JSON: &str = "application/json";
+/// Documents at once, until the last byte of each is sent: one of ten thousand streams takes tens of megabytes.
+const MAX_DOCUMENTS: usize = 8;
+
+/// Places for documents that are being sent.
+pub struct Documents(Arc<Semaphore>);
+
+impl Default for Documents {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_DOCUMENTS)))
+    }
+}
+
+/// A document, with its place until it is sent.
+struct Sent {
+    body: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
 
 impl Surface {
     /// The answer to a GET or HEAD of a path of the API.
@@ -43,24 +72,64 @@ impl Surface {
         let view = View::new(&config, reading, latest.failure.as_ref(), latest.polls > 0);
         let tag = entity_tag(&config, &latest, view.is_stale(), request);
         match request.uri().path() {
-            "/api/v1/streams" => document(request, tag, |out| view.write_streams(out)),
-            "/api/v1/groups" => document(request, tag, |out| view.write_groups(out)),
-            "/api/v1/config" => document(request, tag, |out| write_config(&config, out)),
-            "/api/v1/openapi.json" => document(request, tag, |out| out.write_all(OPENAPI.as_bytes())),
+            "/api/v1/streams" => self.document(request, tag, |out| view.write_streams(out)),
+            "/api/v1/groups" => self.document(request, tag, |out| view.write_groups(out)),
+            "/api/v1/config" => self.document(request, tag, |out| write_config(&config, out)),
+            "/api/v1/openapi.json" => self.document(request, tag, |out| out.write_all(OPENAPI.as_bytes())),
             path => match path.strip_prefix("/api/v1/streams/") {
-                Some(key) if !key.contains('/') => stream(request, tag, &view, key),
+                Some(key) if !key.contains('/') => self.stream(request, tag, &view, key),
                 _ => not_found("there is no such path; /api/v1/openapi.json describes those that there are"),
             },
         }
     }
+
+    fn stream(&self, request: &Request<()>, tag: HeaderValue, view: &View<'_>, key: &str) -> Answer {
+        let name = Name::from(percent_decode_str(key).collect::<Vec<u8>>());
+        match view.one_stream(&name) {
+            Some(stream) => {
+                self.document(request, tag, |out| serde_json::to_writer(out, &stream).map_err(Into::into))
+            }
+            None => not_found(format!("no stream {name} is watched; /api/v1/streams lists those that are")),
+        }
+    }
+
+    /// A document, or that the client has it already.
+    fn document(
+        &self,
+        request: &Request<()>,
+        tag: HeaderValue,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Answer {
+        let header =
+            |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut answer = if is_known(header(&IF_NONE_MATCH), &tag) {
+            let mut answer = respond(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
+            answer.headers_mut().remove(CONTENT_TYPE);
+            answer
+        } else {
+            let Ok(place) = Arc::clone(&self.documents.0).try_acquire_owned() else {
+                let why = "too many documents are being sent";
+                return with(problem(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, "1");
+            };
+            let encoding = negotiate::encoding(header(&ACCEPT_ENCODING));
+            // Of thousands of streams it takes a good part of a second: the other tasks go on elsewhere.
+            let body = block_in_place(|| body(encoding, write));
+            let answer = respond(StatusCode::OK, JSON, Bytes::from_owner(Sent { body, _place: place }));
+            match encoding {
+                Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
+                Encoding::Identity => answer,
+            }
+        };
+        answer.headers_mut().insert(ETAG, tag);
+        with(with(answer, VARY, "Accept-Encoding"), CACHE_CONTROL, "no-cache")
+    }
 }
 
-fn stream(request: &Request<()>, tag: HeaderValue, view: &View<'_>, key: &str) -> Answer {
-    let name = Name::from(percent_decode_str(key).collect::<Vec<u8>>());
-    match view.one_stream(&name) {
-        Some(stream) => document(request, tag, |out| serde_json::to_writer(out, &stream).map_err(Into::into)),
-        None => not_found(format!("no stream {name} is watched; /api/v1/streams lists those that are")),
-    }
+/// Whether this tag is one of those that the client has.
+fn is_known(tags: &str, tag: &HeaderValue) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let tag = tag.to_str().map(opaque).unwrap_or_default();
+    tags.split(',').any(|known| known.trim() == "*" || opaque(known) == tag)
 }
 
 fn not_found(detail: impl Into<String>) -> Answer {
@@ -76,35 +145,7 @@ fn entity_tag(config: &Config, latest: &Latest, is_stale: bool, request: &Reques
     HeaderValue::try_from(format!("W/\"{:016x}\"", hasher.finish())).expect("hexadecimal digits are fine")
 }
 
-/// A document, or that the client has it already.
-fn document(
-    request: &Request<()>,
-    tag: HeaderValue,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Answer {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_known = header(&IF_NONE_MATCH).split(',').any(|known| {
-        let known = known.trim();
-        known == "*"
-            || known.trim_start_matches("W/") == tag.to_str().unwrap_or_default().trim_start_matches("W/")
-    });
-    let encoding = negotiate::encoding(header(&ACCEPT_ENCODING));
-    let mut answer = if is_known {
-        let mut answer = respond(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
-        answer.headers_mut().remove(CONTENT_TYPE);
-        answer
-    } else {
-        let answer = respond(StatusCode::OK, JSON, body(encoding, write));
-        match encoding {
-            Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
-            Encoding::Identity => answer,
-        }
-    };
-    answer.headers_mut().insert(ETAG, tag);
-    with(with(answer, VARY, "Accept-Encoding"), CACHE_CONTROL, "no-cache")
-}
-
-fn body(encoding: Encoding, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Bytes {
+fn body(encoding: Encoding, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Vec<u8> {
     let written = match encoding {
         Encoding::Identity => {
             let mut body = Vec::new();
@@ -115,7 +156,7 @@ fn body(encoding: Encoding, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
             write(&mut encoder).and_then(|()| encoder.finish())
         }
     };
-    written.expect("a Vec takes any bytes, and documents are JSON").into()
+    written.expect("a Vec takes any bytes, and documents are JSON")
 }
 
 /// The configuration as it takes effect, without secrets.

@@ -41,6 +41,8 @@ pub struct Surface {
     pub stopping: tokio_util::sync::CancellationToken,
     /// Trims that are asked for.
     pub trims: Trims,
+    /// Places for the API's documents.
+    pub documents: api::Documents,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }

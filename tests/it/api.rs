@@ -1,11 +1,14 @@
 //! The JSON API: documents as they are described, keys of any bytes, what has not changed, and errors.
 
-use std::io::Read;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::support::{Redis, Sidecar};
+use crate::support::{Redis, Sidecar, wait_for};
 
 const PATHS: [&str; 5] =
     ["/api/v1/streams", "/api/v1/groups", "/api/v1/config", "/api/v1/openapi.json", "/api/v1/streams/s"];
@@ -198,6 +201,32 @@ fn the_configuration_is_told_without_secrets() {
     for path in PATHS {
         assert!(!sidecar.get(path).text().contains("s3cret"), "{path}");
     }
+}
+
+#[test]
+fn readers_who_stop_reading_hold_a_few_documents_at_most() {
+    let redis = Redis::start();
+    // A document larger than what the sockets' buffers hold: a key takes three bytes for each of these.
+    let long = "/".repeat(120);
+    for stream in 0..300 {
+        let key = format!("stream-{stream}");
+        redis.add(&key, 1);
+        (0..25).for_each(|group| redis.run::<()>(&format!("XGROUP CREATE {key} {long}{group} 0")));
+    }
+    let sidecar = Sidecar::start(&redis);
+    sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == 300);
+    let mut stuck: Vec<TcpStream> = Vec::new();
+    let refused = wait_for("a refusal", || {
+        assert!(stuck.len() < 30, "no limit");
+        let mut stream = TcpStream::connect(sidecar.address()).unwrap();
+        stream.write_all(b"GET /api/v1/streams HTTP/1.1\r\nhost: t\r\n\r\n").unwrap();
+        stuck.push(stream);
+        Some(sidecar.get("/api/v1/config")).filter(|answer| answer.status != 200)
+    });
+    assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("1")));
+    assert_eq!(sidecar.next_poll().count("streamwarden_stream_length"), 300);
+    drop(stuck);
+    wait_for("a place", || (sidecar.get("/api/v1/streams").status == 200).then_some(()));
 }
 
 #[test]
