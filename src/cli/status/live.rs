@@ -124,8 +124,7 @@ impl Live {
             write!(out, "{}", line.render(style))?;
             queue!(out, Clear(ClearType::UntilNewLine))?;
         }
-        let mut footer = Line::default();
-        footer.push(&self.footer(lines.len(), height), Some(Colour::Dim));
+        let footer = self.footer(lines.len(), height);
         queue!(out, MoveTo(0, rows.saturating_sub(1)))?;
         write!(out, "{}", footer.render(style))?;
         queue!(out, Clear(ClearType::UntilNewLine), EndSynchronizedUpdate)?;
@@ -133,29 +132,25 @@ impl Live {
     }
 
     fn lines(&self, style: Style) -> Vec<Line> {
-        let mut lines = Vec::new();
-        if let Some(failure) = &self.failure {
-            let mut line = Line::default();
-            let since = self
-                .last
-                .as_ref()
-                .map(|(_, at)| format!(" (what is below is {} old)", short(clock::now() - *at)));
-            line.push(&format!("{failure}{}", since.unwrap_or_default()), Some(Colour::Red));
-            lines.push(line);
-        }
         match self.last.as_ref().map(|(document, _)| self.view.lines(document, style)) {
-            Some(Ok(document)) => lines.extend(document),
-            Some(Err(error)) => lines.push(Line::plain(&error)),
-            None if self.failure.is_none() => lines.push(Line::plain("reading")),
-            None => {}
+            Some(Ok(lines)) => lines,
+            Some(Err(error)) => vec![Line::plain(&error)],
+            None => vec![Line::plain("nothing was read yet")],
         }
-        lines
     }
 
-    fn footer(&self, lines: usize, height: usize) -> String {
+    /// What is wrong with what is shown, or what there is to do.
+    fn footer(&self, lines: usize, height: usize) -> Line {
+        let mut footer = Line::default();
+        if let Some(failure) = &self.failure {
+            let age = self.last.as_ref().map(|(_, at)| format!("{} old: ", short(clock::now() - *at)));
+            footer.push(&format!("{}{failure}", age.unwrap_or_default()), Some(Colour::Red));
+            return footer;
+        }
         let below = lines.saturating_sub(self.offset + height);
         let more = if below > 0 { format!(", {below} more lines below") } else { String::new() };
-        format!("q quits, arrows scroll{more}")
+        footer.push(&format!("q quits, arrows scroll{more}"), Some(Colour::Dim));
+        footer
     }
 }
 
