@@ -116,8 +116,11 @@ async fn serve(
     let answer = service_fn(move |request: Request<Incoming>| {
         let surface = Arc::clone(&surface);
         async move {
-            let is_trim = surface.takes_trims() && trim::key(request.uri().path()).is_some();
-            let answer = if is_trim { surface.trim(request).await } else { surface.answer(&request) };
+            let answer = if trim::key(request.uri().path()).is_some() {
+                surface.trim(request).await
+            } else {
+                surface.answer(&request)
+            };
             Ok::<_, Infallible>(answer)
         }
     });

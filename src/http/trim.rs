@@ -94,11 +94,6 @@ pub(super) fn key(path: &str) -> Option<&str> {
 }
 
 impl Surface {
-    /// Whether trims over HTTP are there at all.
-    pub(super) fn takes_trims(&self) -> bool {
-        self.config.borrow().http.trim_token_file.is_some()
-    }
-
     /// The answer to a request for a trim. The trim itself goes on if the client goes away.
     pub(super) async fn trim<B: Body<Data = Bytes> + Unpin>(&self, request: Request<B>) -> Answer
     where
