@@ -1,5 +1,8 @@
 //! Commands and flags.
 
+mod acl;
+mod healthcheck;
+mod http;
 mod status;
 mod trim;
 
@@ -51,6 +54,8 @@ enum Command {
     Serve,
     /// Check the configuration and print it as it takes effect, without secrets.
     CheckConfig,
+    Acl(acl::Acl),
+    Healthcheck(healthcheck::Healthcheck),
     Status(status::Status),
     Trim(trim::Trim),
 }
@@ -77,9 +82,11 @@ impl Cli {
             environment: Environment::read(),
             overrides: self.overrides(),
         };
-        // It needs none of Redis where it asks a sidecar.
-        if let Some(Command::Status(status)) = self.command {
-            return status.run(|| sources.load());
+        // These need no configuration where they ask a sidecar.
+        match self.command {
+            Some(Command::Status(status)) => return status.run(|| sources.load()),
+            Some(Command::Healthcheck(check)) => return check.run(|| sources.load()),
+            _ => {}
         }
         let config = match sources.load() {
             Ok(config) => config,
@@ -94,6 +101,8 @@ impl Cli {
                 print(&config);
                 ExitCode::SUCCESS
             }
+            Command::Acl(acl) => acl.run(&config),
+            Command::Healthcheck(check) => check.run(|| Ok(config)),
             Command::Status(status) => status.run(|| Ok(config)),
             Command::Trim(trim) => trim.run(&config),
         }

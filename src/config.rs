@@ -12,7 +12,11 @@ mod read;
 mod section;
 mod show;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -302,6 +306,11 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The file of the token that may ask for trims; `None`: nobody may.
     pub trim_token_file: Option<PathBuf>,
+}
+
+impl Http {
+    /// Where to serve if nothing else is said.
+    pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 19121);
 }
 
 /// What to log.

@@ -40,6 +40,7 @@ pub mod publisher;
 
 pub mod http;
 
+pub mod acl;
 pub mod app;
 mod cli;
 pub mod clock;

@@ -1,6 +1,11 @@
 //! The sidecar's own metrics, in a registry of the prometheus crate. Their names and help texts are in the table
 //! of families; here is what counts.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector, process_collector::ProcessCollector, proto::MetricFamily,
@@ -56,6 +61,7 @@ pub struct SelfStats {
     discovery_failures: IntCounterVec,
     retention_failures: IntCounterVec,
     commands: IntCounterVec,
+    refused: Mutex<BTreeSet<&'static str>>,
 }
 
 impl SelfStats {
@@ -95,6 +101,7 @@ impl SelfStats {
             discovery_failures: maker.counters("streamwarden_discovery_failures_total", "reason", &reasons),
             retention_failures: maker.counters("streamwarden_retention_failures_total", "reason", &reasons),
             commands: maker.counters("streamwarden_redis_commands_total", "command", &commands),
+            refused: Mutex::default(),
             registry: maker.0,
         };
         stats.config_reload_successful.set(1);
@@ -110,6 +117,11 @@ impl SelfStats {
     /// A command is sent.
     pub fn command(&self, label: &'static str) {
         self.commands.with_label_values(&[label]).inc();
+    }
+
+    /// Redis refuses this command to the user; whether that is news.
+    pub fn is_first_refusal(&self, label: &'static str) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(label)
     }
 
     /// A poll begins.

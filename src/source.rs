@@ -16,6 +16,7 @@ mod observe;
 pub(crate) mod reply;
 
 pub use command::{Command, Request};
+pub(crate) use connect::address;
 pub use discover::{Discovered, Discovery};
 pub use link::{Backoff, Link};
 pub use observe::Observer;

@@ -234,7 +234,7 @@ fn retention(section: &mut Section<'_>) -> Retention {
 }
 
 fn http(section: &mut Section<'_>) -> Option<Http> {
-    let listen = section.text("listen").unwrap_or_else(|| "0.0.0.0:19121".to_owned());
+    let listen = section.text("listen").unwrap_or_else(|| Http::LISTEN.to_string());
     let must = "must be an IP address and a port, as in 0.0.0.0:19121 or [::1]:19121";
     let listen = listen.parse().map_err(|_parse_error| section.problem("listen", must)).ok();
     let trim_token_file = section.text("trim_token_file").map(PathBuf::from);

@@ -44,7 +44,8 @@ pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure>
     }
 }
 
-fn address(uri: &Uri) -> Result<Address, Failure> {
+/// The address, from where it is kept.
+pub(crate) fn address(uri: &Uri) -> Result<Address, Failure> {
     let secret = match uri {
         Uri::Inline(secret) => secret.clone(),
         Uri::File(path) => {
@@ -70,7 +71,8 @@ async fn open(
         .redis_settings()
         .clone()
         .set_protocol(protocol)
-        .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        // `CLIENT SETNAME` says who this is, on every version.
+        .set_skip_set_lib_name();
     let info = address
         .connection_info()
         .clone()

@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{ProtocolVersion, Value, aio::MultiplexedConnection};
+use tracing::warn;
 
 use super::{Command, Request, connect::connect, failure::from_redis, reply};
 use crate::{
@@ -121,7 +122,24 @@ impl Session {
                     return Err(Failure::new(Reason::Timeout, format!("no answer within {timeout:?}")));
                 }
             };
-        replies.into_iter().map(whole_or_single).collect()
+        let replies: Vec<_> = replies.into_iter().map(whole_or_single).collect::<Result<_, _>>()?;
+        for (command, reply) in commands.iter().zip(&replies) {
+            self.note_refusal(command.label(), reply.as_ref().err());
+        }
+        Ok(replies)
+    }
+
+    /// Names a command that the user may not run, once: what it would have told is missing from then on.
+    fn note_refusal(&self, command: &'static str, failure: Option<&Failure>) {
+        if let Some(failure) = failure.filter(|failure| failure.reason == Reason::NoPermission)
+            && self.stats.is_first_refusal(command)
+        {
+            warn!(
+                command,
+                detail = failure.detail,
+                "Redis refuses a command; `streamwarden acl` prints the rule that permits it"
+            );
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod support;
 
+mod acl;
 mod api;
 mod cost;
 mod docs;

@@ -185,3 +185,32 @@ fn the_password_shows_nowhere() {
     assert!(!String::from_utf8_lossy(&command_line).contains(password), "ps shows it");
     assert!(!sidecar.log().contains(password), "{}", sidecar.log());
 }
+
+#[test]
+fn healthcheck_asks_the_sidecar_and_exits_by_its_answer() {
+    let redis = Redis::start();
+    let mut sidecar = Sidecar::start(&redis);
+    let listen = sidecar.address().to_string();
+    let check = |arguments: &[&str]| streamwarden(&[&["healthcheck"], arguments].concat(), &[]);
+    sidecar.next_poll();
+    assert_eq!(
+        check(&["--listen", &listen]).status.code(),
+        Some(1),
+        "no address of Redis: the default port is asked"
+    );
+    let with_redis =
+        || streamwarden(&["healthcheck", "--listen", &listen], &[("REDIS_URI", "redis://localhost")]);
+    assert_eq!(with_redis().status.code(), Some(0), "{}", text(&with_redis().stderr));
+    let url = format!("http://{listen}/readyz");
+    assert_eq!(check(&["--url", &url]).status.code(), Some(0));
+    let lost = check(&["--url", &format!("http://{listen}/nothing")]);
+    assert_eq!(lost.status.code(), Some(1));
+    assert!(text(&lost.stderr).contains("404"), "{}", text(&lost.stderr));
+
+    sidecar.signal("TERM");
+    sidecar.wait_for_exit();
+    let ended = with_redis();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(text(&ended.stderr).contains(&listen), "{}", text(&ended.stderr));
+    assert_eq!(check(&["--url", "there"]).status.code(), Some(2));
+}

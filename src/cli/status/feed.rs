@@ -2,27 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
-use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-use tokio::{net::TcpStream, time::timeout};
 use url::Url;
 
 use crate::{
+    cli::http,
     config::Config,
     model::Name,
     poll::Reader,
-    publish::api::{Problem, View},
+    publish::api::View,
     self_stats::SelfStats,
     source::{Discovery, Link},
 };
-
-/// For a sidecar's whole answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Far more than any sidecar has to say.
-const MAX_ANSWER_BYTES: usize = 512 * 1024 * 1024;
 
 /// A source of documents.
 pub(super) enum Feed {
@@ -73,9 +64,7 @@ impl Feed {
     /// The document, as it stands now.
     pub(super) async fn fetch(&mut self) -> Result<Vec<u8>, String> {
         match self {
-            Self::Sidecar(url) => timeout(ANSWER_TIMEOUT, get(url))
-                .await
-                .map_err(|_elapsed| format!("{url} did not answer within {ANSWER_TIMEOUT:?}"))?,
+            Self::Sidecar(url) => http::get(url).await,
             Self::Redis(direct) => direct.read().await,
         }
     }
@@ -111,33 +100,4 @@ impl Direct {
         }
         Ok(document)
     }
-}
-
-async fn get(url: &Url) -> Result<Vec<u8>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("cannot ask {url}: {error}");
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or(80);
-    let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
-    let stream = TcpStream::connect(address).await.map_err(|error| failed(&error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    let request = Request::get(url.path())
-        .header(HOST, format!("{host}:{port}"))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| failed(&error))?;
-    let exchange = async {
-        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
-        Ok::<_, String>((status, body.map_err(|error| failed(&error))?.to_bytes().to_vec()))
-    };
-    let (status, body) = tokio::select! {
-        exchanged = exchange => exchanged?,
-        ended = connection => return Err(failed(&ended.err().map_or("it hung up".to_owned(), |error| error.to_string()))),
-    };
-    if status == StatusCode::OK {
-        return Ok(body);
-    }
-    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
-    Err(problem.map_or_else(|| failed(&format!("it answered {status}")), |problem| problem.detail))
 }

@@ -1,0 +1,92 @@
+//! The Redis user that a configuration needs: the commands that it may lead to, each on the keys that it is sent for,
+//! and nothing else.
+
+mod key_pattern;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    config::{Config, Mode, StreamRule},
+    model::{Flavour, Server},
+};
+
+/// Permissions that only read, and selectors, which keep permissions apart.
+const SELECTORS_SINCE: (u16, u16, u16) = (7, 0, 0);
+const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
+
+/// The command that makes this user, or changes it to this, as a line for `redis-cli`; `PASSWORD` stands for its
+/// password. Of a server whose version is not known it is taken to be 7.2 or later.
+#[must_use]
+pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> String {
+    let is_since = |version| {
+        server.flavour == Flavour::Valkey || server.version.is_none_or(|its_own| its_own >= version)
+    };
+    let has_selectors = is_since(SELECTORS_SINCE);
+    // 7.0 refuses to permit subcommands that it doesn't know. Earlier ones want them permitted to say so.
+    let has_no_touch = is_since(NO_TOUCH_SINCE) || !has_selectors;
+    let watched = watched_keys(config);
+    let enforced = keys(config.streams.iter().filter(|rule| enforces(config, rule)));
+    let is_leased = !enforced.is_empty();
+    let trimmed = if config.http.trim_token_file.is_some() { watched.clone() } else { enforced };
+    let lease = BTreeSet::from([key_pattern::literal(&config.retention.lease_key)]);
+    let trimming = (!trimmed.is_empty()).then(|| (trimmed, trimming(config)));
+    let leasing = is_leased.then(|| (lease, vec!["get", "set", "pexpire", "del"]));
+
+    let mut words = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(str::to_owned).to_vec();
+    let read_only = if has_selectors { "%R~" } else { "~" };
+    words.extend(permissions(read_only, &watched, &reading(config, database, has_no_touch)));
+    for (keys, commands) in trimming.into_iter().chain(leasing) {
+        if has_selectors {
+            words.push(format!("({})", permissions("~", &keys, &commands).join(" ")));
+        } else {
+            words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &commands));
+        }
+    }
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn permissions(prefix: &str, keys: &BTreeSet<String>, commands: &[&str]) -> Vec<String> {
+    let keys = keys.iter().map(|key| format!("{prefix}{key}"));
+    keys.chain(commands.iter().map(|command| format!("+{command}"))).collect()
+}
+
+fn reading(config: &Config, database: i64, has_no_touch: bool) -> Vec<&'static str> {
+    let always = ["client|setname", "time", "xinfo|stream", "xinfo|groups", "xlen", "xpending", "xrange"];
+    let sometimes = [
+        (has_no_touch, "client|no-touch"),
+        (database != 0, "select"),
+        (config.needs_discovery(), "scan"),
+        (config.lag_count.entries > 0, "xrevrange"),
+    ];
+    let needed = sometimes.into_iter().filter_map(|(is_needed, command)| is_needed.then_some(command));
+    always.into_iter().chain(needed).collect()
+}
+
+fn trimming(config: &Config) -> Vec<&'static str> {
+    let is_exact = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|retention| retention.exact);
+    // Who trims over HTTP may ask for it.
+    let needs_delete = config.http.trim_token_file.is_some()
+        || config.streams.iter().any(|rule| enforces(config, rule) && is_exact(rule));
+    ["eval", "xtrim"].into_iter().chain(needs_delete.then_some("xdel")).collect()
+}
+
+fn enforces(config: &Config, rule: &StreamRule) -> bool {
+    config.retention.enabled
+        && rule.retention.as_ref().is_some_and(|retention| retention.mode != Mode::Observe)
+}
+
+fn watched_keys(config: &Config) -> BTreeSet<String> {
+    if config.streams.is_empty() { BTreeSet::from(["*".to_owned()]) } else { keys(&config.streams) }
+}
+
+fn keys<'a>(rules: impl IntoIterator<Item = &'a StreamRule>) -> BTreeSet<String> {
+    rules.into_iter().flat_map(|rule| key_pattern::from_glob(&rule.pattern.to_string())).collect()
+}
+
+/// The word as `redis-cli` reads it.
+fn quoted(word: &str) -> String {
+    if word.contains(['"', '\'']) {
+        return format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    word.to_owned()
+}

@@ -1,0 +1,75 @@
+//! `streamwarden acl`: the rule of the Redis user that this configuration needs.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Args;
+
+use super::{complain, print};
+use crate::{
+    acl,
+    config::Config,
+    model::{Flavour, Server},
+    self_stats::SelfStats,
+    source::{Link, address},
+};
+
+/// Print the ACL rule of the Redis user that this configuration needs, as a line for redis-cli.
+#[derive(Debug, Args)]
+pub(super) struct Acl {
+    /// The user's name.
+    #[arg(long, value_name = "NAME", default_value = "streamwarden")]
+    user: String,
+
+    /// The version of Redis, as in 7.0; without it the server is asked.
+    #[arg(long, value_name = "VERSION", value_parser = parse_version)]
+    redis_version: Option<(u16, u16, u16)>,
+}
+
+impl Acl {
+    pub(super) fn run(self, config: &Config) -> ExitCode {
+        self.rule(config).map_or_else(
+            |error| {
+                complain(format_args!("error: {error}\n"));
+                ExitCode::FAILURE
+            },
+            |rule| {
+                print(format_args!("{rule}\n"));
+                ExitCode::SUCCESS
+            },
+        )
+    }
+
+    fn rule(self, config: &Config) -> Result<String, String> {
+        let database = address(&config.redis.uri).map_err(|failure| failure.to_string())?.database();
+        let server = match self.redis_version {
+            Some(version) => Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
+            None => ask(config)?,
+        };
+        Ok(acl::rule(config, &self.user, database, &server))
+    }
+}
+
+/// Who the server is. The user may not be there yet: then it is not known, and that is said.
+fn ask(config: &Config) -> Result<Server, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let mut link = Link::new(Arc::new(SelfStats::new()));
+    let server =
+        runtime.block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) });
+    Ok(server.unwrap_or_else(|failure| {
+        complain(format_args!(
+            "the server can't be asked for its version ({failure}): this is the rule for Redis 7.2 and later, and \
+             Valkey; for an earlier one give --redis-version\n"
+        ));
+        Server::UNKNOWN
+    }))
+}
+
+fn parse_version(text: &str) -> Result<(u16, u16, u16), String> {
+    let mut parts = text.split('.').map(str::parse::<u16>);
+    let version = (parts.next(), parts.next().unwrap_or(Ok(0)), parts.next().unwrap_or(Ok(0)), parts.next());
+    match version {
+        (Some(Ok(major)), Ok(minor), Ok(patch), None) => Ok((major, minor, patch)),
+        _ => Err("a version looks like 7.0 or 7.0.15".to_owned()),
+    }
+}

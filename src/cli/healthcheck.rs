@@ -1,0 +1,55 @@
+//! `streamwarden healthcheck`: the liveness probe for images that have nothing else to ask with.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use clap::Args;
+use url::Url;
+
+use super::{complain, http};
+use crate::config::{Config, Http, LoadError};
+
+/// Ask the sidecar on this machine whether its loop turns; exits with 0 if so, else with 1.
+#[derive(Debug, Args)]
+pub(super) struct Healthcheck {
+    /// Ask here instead, as in http://localhost:19121/readyz; without it, where the configuration says
+    /// that it listens.
+    #[arg(long, value_name = "URL")]
+    url: Option<Url>,
+}
+
+impl Healthcheck {
+    pub(super) fn run(self, load: impl FnOnce() -> Result<Config, LoadError>) -> ExitCode {
+        match self.ask(load) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(format_args!("error: {error}\n"));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn ask(self, load: impl FnOnce() -> Result<Config, LoadError>) -> Result<(), String> {
+        let url = match self.url {
+            Some(url) => url,
+            // A file that has become bad is no reason to end a sidecar that runs on what it read before.
+            None => local(load().map_or(Http::LISTEN, |config| config.http.listen))?,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+        runtime.block_on(http::get(&url)).map(drop)
+    }
+}
+
+/// The probe of a sidecar that listens there; one that listens everywhere is asked on the loopback interface.
+fn local(listen: SocketAddr) -> Result<Url, String> {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    let url = format!("http://{}/livez", SocketAddr::new(ip, listen.port()));
+    Url::parse(&url).map_err(|error| format!("{url} is no address: {error}"))
+}

@@ -1,0 +1,185 @@
+//! A user with the printed rule alone: everything works, and with one command less the log names it.
+
+use std::{thread::sleep, time::Duration};
+
+use crate::{
+    process::{streamwarden, text},
+    support::{Page, Redis, Sidecar, wait_for},
+};
+
+const OBSERVE: &str = "streams: [{match: 'o:*'}]";
+const RETAIN: &str = "retention: {interval: 1s, lease_ttl: 1s}\n\
+     streams: [{match: 'r:*', retention: {max_length: 50, exact: true}}, {match: 'o:*'}]";
+
+/// A server with a stream for each way to read: by position, by counting, and without its large entries.
+fn server() -> Redis {
+    let redis = Redis::start();
+    redis.add("o:plain", 20);
+    redis.run::<()>("XGROUP CREATE o:plain g 0");
+    redis.read("o:plain", "g", "c", 5);
+    let first: Vec<(String, redis::Value)> = redis.run("XRANGE o:plain - + COUNT 10");
+    redis.run::<u64>(&format!("XDEL o:plain {} {}", first[0].0, first[8].0));
+    let large = "x".repeat(100_000);
+    redis.run::<String>(&format!("XADD o:large * field {large}"));
+    redis.run::<()>("XGROUP CREATE o:large g 0");
+    redis.read("o:large", "g", "c", 1);
+    redis.add("r:s", 220);
+    redis
+}
+
+/// What `streamwarden acl` prints for this configuration on this server.
+fn rule(redis: &Redis, config: &str, database: &str) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config).unwrap();
+    let uri = redis.uri().replace("/0", database);
+    let output =
+        streamwarden(&["acl", "--config", file.path().to_str().unwrap()], &[("REDIS_URI", uri.as_str())]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    text(&output.stdout)
+}
+
+/// Makes the user by that rule, and gives the address to log in as.
+fn make_user(redis: &Redis, rule: &str) -> String {
+    redis.run::<()>(rule.trim());
+    redis.uri().replace("redis://", "redis://streamwarden:PASSWORD@")
+}
+
+fn denials(redis: &Redis) -> Vec<redis::Value> {
+    redis.run("ACL LOG")
+}
+
+fn lag(page: &Page, stream: &str) -> Option<f64> {
+    page.get("streamwarden_group_lag", &[("db", "db0"), ("stream", stream), ("group", "g")])
+}
+
+#[test]
+fn the_printed_rule_alone_lets_everything_work() {
+    for config in [OBSERVE, RETAIN] {
+        let redis = server();
+        let uri = make_user(&redis, &rule(&redis, config, "/0"));
+        let mut sidecar = Sidecar::with_config(&uri, config);
+        sidecar.wait("every number", |page| {
+            lag(page, "o:plain") == Some(14.0)
+                && lag(page, "o:large") == Some(0.0)
+                && page.stream("length", "o:large") == Some(1.0)
+        });
+        if config == RETAIN {
+            wait_for("the trim", || (redis.run::<u64>("XLEN r:s") == 50).then_some(()));
+            sleep(Duration::from_secs(1));
+        }
+        sidecar.signal("TERM");
+        assert!(sidecar.wait_for_exit().success());
+        assert!(!sidecar.log().contains("WARN"), "{}", sidecar.log());
+        assert_eq!(denials(&redis), [], "nothing was refused");
+        assert_eq!(redis.run::<u64>("EXISTS streamwarden:retention:lease"), 0, "the lease was given up");
+    }
+}
+
+#[test]
+fn each_command_of_the_rule_is_needed_and_the_log_names_the_one_that_is_missing() {
+    let redis = server();
+    let rule = rule(&redis, RETAIN, "/0");
+    let commands: Vec<&str> =
+        rule.split([' ', '(', ')', '\n']).filter_map(|word| word.strip_prefix('+')).collect();
+    assert!(commands.len() > 12, "{rule}");
+    for missing in commands {
+        redis.run::<u64>("DEL r:s");
+        redis.add("r:s", 220);
+        let narrow = rule.replacen(&format!("+{missing}"), "", 1);
+        let uri = make_user(&redis, &narrow.replace(" )", ")").replace("  ", " "));
+        let mut sidecar = Sidecar::with_config(&uri, RETAIN);
+        let is_named = |log: &str| {
+            let container = missing.split('|').next().unwrap();
+            log.contains(&format!("'{missing}'")) || log.contains(&format!("'{container}'"))
+        };
+        if missing == "del" {
+            sidecar.wait("the lease", |page| page.own("streamwarden_retention_leader") == 1.0);
+            sidecar.signal("TERM");
+            sidecar.wait_for_exit();
+        }
+        wait_for(&format!("the log to name {missing}"), || is_named(&sidecar.log()).then_some(()));
+        redis.run::<u64>("DEL streamwarden:retention:lease");
+    }
+}
+
+#[test]
+fn no_other_key_and_no_other_command_is_permitted() {
+    let redis = server();
+    redis.add("other", 1);
+    let uri = make_user(&redis, &rule(&redis, RETAIN, "/0"));
+    let client = redis::Client::open(uri).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    for words in [
+        "XLEN other",
+        "XTRIM o:plain MAXLEN 0",
+        "XTRIM other MAXLEN 0",
+        "DEL r:s",
+        "SET o:plain x",
+        "XADD r:s * a b",
+        "FLUSHALL",
+        "CONFIG GET *",
+        "KEYS *",
+    ] {
+        let mut command = redis::Cmd::new();
+        words.split(' ').for_each(|word| {
+            command.arg(word);
+        });
+        let result: redis::RedisResult<redis::Value> = command.query(&mut connection);
+        assert_eq!(result.unwrap_err().code(), Some("NOPERM"), "{words}");
+    }
+}
+
+#[test]
+fn the_rule_follows_the_configuration_and_the_version() {
+    let print = |config: &str, version: &str, uri: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), config).unwrap();
+        let arguments = ["acl", "--redis-version", version, "--config", file.path().to_str().unwrap()];
+        text(&streamwarden(&arguments, &[("REDIS_URI", uri)]).stdout)
+    };
+    let observe = "+client|setname +time +xinfo|stream +xinfo|groups +xlen +xpending +xrange";
+    assert_eq!(
+        print("streams: [{match: a}]", "7.0", "redis://h/2"),
+        format!("ACL SETUSER streamwarden reset on >PASSWORD %R~a {observe} +select +xrevrange\n")
+    );
+    assert_eq!(
+        print("{}", "7.2", "redis://h"),
+        format!(
+            "ACL SETUSER streamwarden reset on >PASSWORD %R~* {observe} +client|no-touch +scan +xrevrange\n"
+        )
+    );
+    let retain = "{lag_count: {entries: 0}, streams: [{match: 'a{1,2}', retention: {max_length: 5}}]}";
+    assert_eq!(
+        print(retain, "8.0", "redis://h"),
+        format!(
+            "ACL SETUSER streamwarden reset on >PASSWORD %R~a1 %R~a2 {observe} +client|no-touch +scan \
+             (~a1 ~a2 +eval +xtrim) (~streamwarden:retention:lease +get +set +pexpire +del)\n"
+        )
+    );
+    assert_eq!(
+        print(retain, "6.2", "redis://h"),
+        format!(
+            "ACL SETUSER streamwarden reset on >PASSWORD ~a1 ~a2 {observe} +client|no-touch +scan \
+             +eval +xtrim ~streamwarden:retention:lease +get +set +pexpire +del\n"
+        )
+    );
+    assert!(
+        !print(
+            "retention: {enabled: false}\nstreams: [{match: a, retention: {max_length: 5}}]",
+            "8.0",
+            "redis://h"
+        )
+        .contains("xtrim")
+    );
+    let refused = streamwarden(&["acl", "--redis-version", "new"], &[("REDIS_URI", "redis://h")]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn without_a_server_to_ask_the_rule_is_one_for_new_servers_and_says_so() {
+    let output = streamwarden(&["acl"], &[("REDIS_URI", "redis://127.0.0.1:1")]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("%R~* ") && text(&output.stdout).contains("no-touch"));
+    assert!(text(&output.stderr).contains("--redis-version"), "{}", text(&output.stderr));
+}
