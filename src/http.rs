@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod negotiate;
+mod page;
 mod routes;
 mod trim;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
 use crate::publish::api::Problem;
@@ -36,6 +36,19 @@ pub(super) fn respond(status: StatusCode, content_type: &'static str, body: Byte
     let answer = with(answer, CONTENT_TYPE, content_type);
     let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
     with(answer, CACHE_CONTROL, "no-store")
+}
+
+/// The client has it already.
+pub(super) fn not_modified() -> Answer {
+    let mut answer = respond(StatusCode::NOT_MODIFIED, PLAIN_TEXT, Bytes::new());
+    answer.headers_mut().remove(CONTENT_TYPE);
+    answer
+}
+
+/// With the entity tag by which the client may ask again, as it must before it uses what it keeps.
+pub(super) fn tagged(mut answer: Answer, tag: HeaderValue) -> Answer {
+    answer.headers_mut().insert(ETAG, tag);
+    with(answer, CACHE_CONTROL, "no-cache")
 }
 
 pub(super) fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {

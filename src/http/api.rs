@@ -10,10 +10,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use hyper::{
     Request, StatusCode,
-    header::{
-        ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
-        RETRY_AFTER, VARY,
-    },
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, RETRY_AFTER, VARY},
 };
 use percent_encoding::percent_decode_str;
 
@@ -24,7 +21,7 @@ use tokio::{
 
 use super::{
     Surface,
-    answer::{Answer, problem, respond, with},
+    answer::{Answer, not_modified, problem, respond, tagged, with},
     negotiate,
 };
 use crate::{
@@ -100,18 +97,15 @@ impl Surface {
         tag: HeaderValue,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Answer {
-        let header =
-            |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let mut answer = if is_known(header(&IF_NONE_MATCH), &tag) {
-            let mut answer = respond(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
-            answer.headers_mut().remove(CONTENT_TYPE);
-            answer
+        let answer = if negotiate::is_known(request.headers(), &tag) {
+            not_modified()
         } else {
             let Ok(place) = Arc::clone(&self.documents.0).try_acquire_owned() else {
                 let why = "too many documents are being sent";
                 return with(problem(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, "1");
             };
-            let encoding = negotiate::encoding(header(&ACCEPT_ENCODING));
+            let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+            let encoding = negotiate::encoding(accepted.unwrap_or_default());
             // Of thousands of streams it takes a good part of a second: the other tasks go on elsewhere.
             let body = block_in_place(|| body(encoding, write));
             let answer = respond(StatusCode::OK, JSON, Bytes::from_owner(Sent { body, _place: place }));
@@ -120,16 +114,8 @@ impl Surface {
                 Encoding::Identity => answer,
             }
         };
-        answer.headers_mut().insert(ETAG, tag);
-        with(with(answer, VARY, "Accept-Encoding"), CACHE_CONTROL, "no-cache")
+        with(tagged(answer, tag), VARY, "Accept-Encoding")
     }
-}
-
-/// Whether this tag is one of those that the client has.
-fn is_known(tags: &str, tag: &HeaderValue) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let tag = tag.to_str().map(opaque).unwrap_or_default();
-    tags.split(',').any(|known| known.trim() == "*" || opaque(known) == tag)
 }
 
 fn not_found(detail: impl Into<String>) -> Answer {

@@ -1,7 +1,12 @@
-//! What a client wants, by its `Accept` and `Accept-Encoding` headers.
+//! What a client wants, by its `Accept`, `Accept-Encoding` and `If-None-Match` headers.
 //!
-//! Source: RFC 9110, sections 12.5.1 and 12.5.3, and
+//! Source: RFC 9110, sections 12.5.1, 12.5.3 and 13.1.2, and
 //! <https://prometheus.io/docs/instrumenting/content_negotiation/>.
+
+use hyper::{
+    HeaderMap,
+    header::{HeaderValue, IF_NONE_MATCH},
+};
 
 use crate::publish::{Encoding, Format};
 
@@ -23,6 +28,14 @@ pub(super) fn encoding(accept_encoding: &str) -> Encoding {
         Some(weight) if weight > 0 => Encoding::Gzip,
         _ => Encoding::Identity,
     }
+}
+
+/// Whether the client has what this tag stands for, by its `If-None-Match` header.
+pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let (known, tag) = (headers.get(IF_NONE_MATCH).map(text).unwrap_or_default(), opaque(&text(tag)));
+    known.split(',').any(|known| known.trim() == "*" || opaque(known) == tag)
 }
 
 /// One item of a list with weights.

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Version,
     body::Body,
-    header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HOST, VARY},
+    header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HOST, VARY},
 };
 use tokio::sync::watch;
 
 use super::{
     Trims,
     answer::{Answer, problem, respond, text, with},
-    api, negotiate,
+    api, negotiate, page,
 };
 use crate::{
     clock::{self, Instant},
     config::Config,
     poll::Latest,
-    publish::{Encoding, Pages, landing_page},
+    publish::{Encoding, Pages},
     self_stats::SelfStats,
 };
 
@@ -62,11 +62,11 @@ impl Surface {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "no path takes a body");
         }
         let route: fn(&Self, &Request<()>) -> Answer = match path {
-            "/" => |surface, _| surface.landing(),
             "/metrics" => |surface, request| surface.metrics(request.headers()),
             "/livez" => |surface, _| surface.live(),
             "/readyz" => |surface, request| surface.ready(request.uri().query()),
             path if path.starts_with(api::PREFIX) => Self::api,
+            path if page::is_served(path) => |_, request| page::answer(request),
             _ => return text(StatusCode::NOT_FOUND, "no such page; see / for what there is\n"),
         };
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -77,12 +77,6 @@ impl Surface {
         head.uri_mut().clone_from(request.uri());
         head.headers_mut().clone_from(request.headers());
         route(self, &head)
-    }
-
-    fn landing(&self) -> Answer {
-        let page = landing_page(&self.config.borrow());
-        let answer = respond(StatusCode::OK, "text/html; charset=utf-8", page.into());
-        with(answer, CONTENT_SECURITY_POLICY, "default-src 'none'")
     }
 
     fn metrics(&self, headers: &HeaderMap) -> Answer {

@@ -17,6 +17,8 @@ pub struct GroupDocument {
     pub key: String,
     /// How it fares.
     pub status: String,
+    /// What that means for the stream.
+    pub health: String,
     /// Why, in a sentence with its numbers.
     pub reason: String,
     /// Whether the configuration expects it.
@@ -118,6 +120,7 @@ impl Group<'_> {
             name: self.name.to_string(),
             key: key(self.name),
             status: status.as_str().to_owned(),
+            health: status.health().as_str().to_owned(),
             reason,
             expected: self.is_expected,
             present: self.is_stream_known.then_some(state.is_some()),

@@ -1,0 +1,38 @@
+//! The page's files, as they are served.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use hyper::{
+    Request, StatusCode,
+    header::{self, HeaderValue},
+};
+
+use super::{
+    answer::{Answer, not_modified, respond, tagged, text, with},
+    negotiate,
+};
+use crate::publish::{CONTENT_SECURITY_POLICY, asset};
+
+/// Whether a path is one of the page's.
+pub(super) fn is_served(path: &str) -> bool {
+    asset(path).is_some()
+}
+
+/// The answer to a GET or HEAD of one of the page's files.
+pub(super) fn answer(request: &Request<()>) -> Answer {
+    let Some(asset) = asset(request.uri().path()) else {
+        return text(StatusCode::NOT_FOUND, "the page has no such file\n");
+    };
+    let mut hasher = DefaultHasher::new();
+    asset.body.hash(&mut hasher);
+    let tag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish()));
+    let tag = tag.expect("hexadecimal digits are fine");
+    let answer = if negotiate::is_known(request.headers(), &tag) {
+        not_modified()
+    } else {
+        respond(StatusCode::OK, asset.content_type, Bytes::from_static(asset.body.as_bytes()))
+    };
+    let answer = with(tagged(answer, tag), header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    with(answer, header::REFERRER_POLICY, "no-referrer")
+}

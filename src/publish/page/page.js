@@ -1,0 +1,169 @@
+// The page: what is looked at stands in the address, what there is to see comes from the feed, and each change of either
+// draws what differs. Nothing here can write: it asks the API with GET and nothing else.
+
+import { banner, freshness, renderable, server } from "./banner.js";
+import { detail, nothing } from "./detail.js";
+import { h, render } from "./dom.js";
+import { Feed } from "./feed.js";
+import { keys } from "./keys.js";
+import { ORDERS, chosen, healthButtons, table, totals } from "./list.js";
+import { HEALTHS, plural } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const TICK_MS = 1000;
+
+// What is looked at, as the address has it.
+function wanted() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  const oneOf = (name, all, otherwise) => (all.includes(parameters.get(name)) ? parameters.get(name) : otherwise);
+  return {
+    stream: parameters.get("stream"),
+    filter: parameters.get("filter") ?? "",
+    health: oneOf("health", HEALTHS, ""),
+    sort: oneOf("sort", Object.keys(ORDERS), "health"),
+  };
+}
+
+function address(changes) {
+  const all = { ...state, ...changes };
+  if (all.sort === "health") delete all.sort;
+  const there = Object.entries(all).filter(([, value]) => value);
+  return `#${new URLSearchParams(there)}`;
+}
+
+let state = wanted();
+let announced = "";
+let listScroll = 0;
+const feed = new Feed(draw);
+
+// The document as it may be shown: of what is stale nothing is known, whatever was last said of it.
+function shown() {
+  const last = feed.document;
+  if (!feed.isStale() || last.poll.stale) return last;
+  const unknown = { health: "unknown", reason: "what was read of it is stale" };
+  const streams = last.streams.map((stream) => ({
+    ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: "unknown" })),
+  }));
+  return { ...last, streams, summary: { critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
+}
+
+function draw() {
+  drawBanner();
+  if (!feed.document) return;
+  const shows = shown();
+  const isStale = feed.isStale() || feed.problem !== null;
+  document.body.classList.toggle("stale", isStale);
+  render($("server"), server(shows));
+  announce(shows);
+  $("list").hidden = state.stream !== null;
+  $("detail").hidden = state.stream === null;
+  if (state.stream === null) drawList(shows);
+  else drawDetail(shows);
+}
+
+function drawBanner() {
+  const says = banner(feed);
+  $("banner").hidden = says === null;
+  $("banner").className = says?.kind ?? "";
+  render($("banner"), says && renderable(says));
+  if (feed.document) render($("poll"), freshness(feed));
+}
+
+function drawList(shows) {
+  const hasReading = shows.poll.last_success_unix_ms !== null;
+  render($("healths"), healthButtons(shows, hasReading, state.health));
+  render($("totals"), hasReading && shows.streams.length > 0 && totals(shows.streams));
+  const streams = chosen(shows.streams, state);
+  const empty = emptiness(shows, hasReading);
+  if (document.activeElement !== $("filter")) $("filter").value = state.filter;
+  const list = table(streams, { sort: state.sort, ages: shows.history_ages_seconds, address: (key) => address({ stream: key }) });
+  render($("streams"), streams.length > 0 ? list : h("p", { class: "note" }, empty));
+}
+
+function emptiness({ streams, sidecar }, hasReading) {
+  if (!sidecar.enabled) return "Nothing is watched.";
+  if (!hasReading) return "Nothing was read yet.";
+  if (streams.length === 0) return "No stream is there that the configuration includes. Streams are looked for again all the time.";
+  return "No stream fits the filter.";
+}
+
+function drawDetail(shows) {
+  const stream = shows.streams.find((it) => it.key === state.stream);
+  const home = address({ stream: null });
+  const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, poll: shows.poll }) : nothing(state.stream, home);
+  render($("detail"), view);
+}
+
+// Says aloud, and in the tab's title, what has changed for the worse or the better; not each number.
+function announce({ summary }) {
+  const says = banner(feed);
+  const bad = [summary.critical && `${summary.critical} critical`, summary.warning && `${summary.warning} warning`].filter(Boolean);
+  const short = says && says.kind !== "calm" ? says.title : bad.join(", ") || "all well";
+  document.title = `${short} – Streamwarden`;
+  const aloud = says ? `${says.title}.` : `${plural(summary.critical, "critical stream")}, ${plural(summary.warning, "warning")}.`;
+  if (aloud !== announced) $("announcer").textContent = aloud;
+  announced = aloud;
+}
+
+// Takes over what the address says, and puts focus and scroll position where they belong.
+function navigate() {
+  const before = state.stream;
+  if (before === null) listScroll = scrollY;
+  state = wanted();
+  draw();
+  if (state.stream === before) return;
+  if (state.stream !== null) {
+    scrollTo(0, 0);
+    $("detail").querySelector("h2")?.focus({ preventScroll: true });
+  } else {
+    scrollTo(0, listScroll);
+    rowOf(before)?.focus({ preventScroll: true });
+  }
+}
+
+const rowOf = (key) => [...document.querySelectorAll("#streams tbody a")].find((link) => link.hash === address({ stream: key }));
+
+// Changes what is looked at without a new step in the browser's history.
+function refine(changes) {
+  history.replaceState(null, "", address(changes));
+  state = wanted();
+  draw();
+}
+
+// To the next stream in the list's order, while one is looked at.
+function step(by) {
+  const streams = chosen(shown().streams, state);
+  const next = streams[streams.findIndex((it) => it.key === state.stream) + by];
+  if (!next) return;
+  history.replaceState(null, "", address({ stream: next.key }));
+  navigate();
+}
+
+addEventListener("hashchange", navigate);
+$("filter").addEventListener("input", (event) => refine({ filter: event.target.value }));
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-health], button[data-sort]");
+  if (button?.dataset.health !== undefined) return refine({ health: button.dataset.health });
+  if (button) return refine({ sort: button.dataset.sort });
+  const row = event.target.closest("#streams tbody tr");
+  if (row && !event.target.closest("a") && getSelection().isCollapsed) row.querySelector("a").click();
+});
+keys({
+  isDetail: () => state.stream !== null,
+  home: () => {
+    history.pushState(null, "", address({ stream: null }));
+    navigate();
+  },
+  step,
+});
+// Time passes without a new document, too: ages grow, and what is shown becomes stale.
+let wasStale = false;
+setInterval(() => {
+  if (document.hidden) return;
+  const isStale = feed.isStale();
+  if (isStale !== wasStale) draw();
+  else drawBanner();
+  wasStale = isStale;
+}, TICK_MS);
+$("filter").value = state.filter;
+feed.ask();

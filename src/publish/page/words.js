@@ -1,0 +1,117 @@
+// Numbers, times and states as people read them. What is not known is never a number.
+
+import { h } from "./dom.js";
+
+const grouped = new Intl.NumberFormat("en");
+const few = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+
+// From the worst to the best.
+export const HEALTHS = ["critical", "warning", "unknown", "healthy"];
+
+const FAILURES = {
+  refused: "nobody listens at its address",
+  closed: "the connection was closed",
+  timeout: "it did not answer in time",
+  dns: "its host name has no address",
+  tls: "the TLS handshake failed",
+  io: "the network could not be used",
+  protocol: "what answers does not speak Redis's protocol",
+  address: "its address or password could not be read",
+  noauth: "it wants a password",
+  wrongpass: "the user or the password is wrong",
+  maxclients: "it takes no more clients",
+  loading: "it is loading its data",
+  busy: "a script is running there",
+  masterdown: "it is a replica without its primary",
+  clusterdown: "the cluster is down",
+  noperm: "the user may not do that there",
+};
+
+const OUTCOMES = {
+  reached: "the limit was reached",
+  blocked: "blocked before the limit was reached",
+  incomplete: "out of time, more to remove at the next run",
+  failed: "failed, the log says why",
+};
+
+// A reason of the closed set, in words and as it is.
+export const failure = (reason) => (FAILURES[reason] ? `${FAILURES[reason]} (${reason})` : (reason ?? "unknown"));
+export const outcome = (outcome) => OUTCOMES[outcome] ?? outcome;
+export const count = (number) => grouped.format(number);
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+export const rate = (perSecond) => `${perSecond < 1000 ? few.format(perSecond) : count(Math.round(perSecond))}/s`;
+
+// The two greatest units, and below a minute one, as in the reasons.
+export function duration(seconds) {
+  if (seconds > 0 && seconds < 1) return `${Math.round(seconds * 1000)}ms`;
+  const whole = Math.floor(seconds);
+  const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
+  const first = units.findIndex(([, size]) => whole >= size);
+  if (first < 0) return "0s";
+  const parts = units.slice(first, first + 2).map(([unit, size], index) => {
+    const within = index === 0 ? whole : whole % units[first][1];
+    return [Math.floor(within / size), unit];
+  });
+  return parts.filter(([number]) => number > 0).map(([number, unit]) => number + unit).join(" ");
+}
+
+// A time of this machine's clock: the hour for today, the day too for others.
+export function clock(unixMs) {
+  const time = new Date(unixMs);
+  const isToday = time.toDateString() === new Date().toDateString();
+  return isToday ? time.toLocaleTimeString("en-GB") : time.toLocaleString("en-GB");
+}
+
+// A value in words with the exact one in its title; where there is none, a dash that says why.
+export function value(number, words, { exact, why }) {
+  if (number == null) {
+    return h("span", { class: "none", title: `Unknown: ${why}` }, "–", h("span", { class: "unseen" }, `unknown: ${why}`));
+  }
+  return h("span", { title: exact?.(number) }, words(number));
+}
+
+export const exactSeconds = (seconds) => `${count(seconds)} seconds`;
+export const exactRate = (perSecond) => `${count(perSecond)} entries a second`;
+
+// A health or status: a shape, a colour and a word.
+export function badge(health, word = health) {
+  const shape = h("svg", { class: "shape", "aria-hidden": "true" }, h("use", { href: `#${health}` }));
+  return h("span", { class: `badge ${health}` }, shape, word);
+}
+
+// The time in an entry's ID, where it is one.
+export function idTime(id) {
+  const ms = Number(id?.split("-")[0]);
+  const isTime = ms > Date.UTC(2001, 0) && ms < Date.UTC(2200, 0);
+  return isTime ? new Date(ms).toISOString() : null;
+}
+
+// A small line: values over their ages, with a gap where one is not known. The last value is drawn as a dot.
+export function line(values, ages, { width, height, label }) {
+  const known = values.filter((it) => it != null);
+  if (known.length < 2) return h("svg", { class: "line", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const span = ages[0] || 1;
+  const place = (value, index) => {
+    const x = 2 + (width - 4) * (1 - ages[ages.length - values.length + index] / span);
+    const y = most === least ? height - 3 : 3 + (height - 6) * (1 - (value - least) / (most - least));
+    return [x.toFixed(1), y.toFixed(1)];
+  };
+  let drawn = false;
+  const path = values.map((value, index) => {
+    const command = drawn ? "L" : "M";
+    drawn = value != null;
+    return drawn ? command + place(value, index).join(" ") : "";
+  });
+  const last = values.at(-1) == null ? null : place(values.at(-1), values.length - 1);
+  const hearing = label ? { role: "img", "aria-label": label(least, most) } : { "aria-hidden": "true" };
+  return h("svg", { class: "line", viewBox: `0 0 ${width} ${height}`, ...hearing },
+    h("path", { d: path.join("") }), last && h("circle", { cx: last[0], cy: last[1], r: 2 }));
+}
+
+// How full something is; over its limit it is full and looks so.
+export function bar(part, whole) {
+  const share = Math.min(1, part / whole);
+  return h("svg", { class: part > whole ? "bar over" : "bar", viewBox: "0 0 100 3", preserveAspectRatio: "none", "aria-hidden": "true" },
+    h("rect", { class: "rest", width: 100, height: 3 }), h("rect", { width: (share * 100).toFixed(1), height: 3 }));
+}
