@@ -1,20 +1,19 @@
 // One stream in depth: its numbers and their past, what retention does, its groups and their consumers.
 
 import { h } from "./dom.js";
-import { lagWords, lengthOf } from "./list.js";
-import { badge, bar, clock, count, duration, exactRate, exactSeconds, idTime, line, outcome, plural, rate, value } from "./words.js";
+import { lagWords, limitOf } from "./list.js";
+import { badge, count, duration, exactRate, exactSeconds, idTime, line, outcome, passed, plural, rate, value } from "./words.js";
 
-const CHART = { width: 320, height: 56 };
 const UNREAD = "the stream could not be read";
 const NOT_TIMES = "there is none, its IDs are not times, or Redis's clock may not be read";
 
-export function detail(stream, { home, ages, poll }) {
+export function detail(stream, { home, ages, now }) {
   return [
     h("p", { class: "back" }, h("a", { href: home }, "← All streams")),
     h("div", { class: "title" }, h("h2", { tabindex: "-1" }, h("bdi", null, stream.name)), badge(stream.health)),
     h("p", { class: "reason" }, stream.reason),
     h("div", { class: "charts" }, charts(stream, ages)),
-    h("div", { class: "panels" }, panel("Stream", facts(streamFacts(stream))), panel("Retention", retention(stream, poll)), panel("Thresholds", thresholds(stream))),
+    h("div", { class: "panels" }, panel("Stream", facts(streamFacts(stream))), panel("Retention", retention(stream, now)), panel("Thresholds", thresholds(stream))),
     h("h3", null, `Groups (${count(stream.groups.length)})`),
     stream.groups.length === 0
       ? h("p", { class: "note" }, stream.length === null ? `Its groups are not known: ${UNREAD}.` : "It has no group: nobody reads it as a group, and none is expected.")
@@ -33,31 +32,31 @@ export function nothing(key, home) {
 
 const panel = (title, content) => h("section", { class: "panel", "aria-label": title }, h("h3", null, title), content);
 const facts = (pairs) => h("dl", null, pairs.map(([term, ...content]) => h("div", { key: term }, h("dt", null, term), h("dd", null, content))));
-const seconds = (number, why) => value(number, duration, { exact: exactSeconds, why });
-const ago = (number, why) => value(number, (it) => `${duration(it)} ago`, { exact: exactSeconds, why });
+const old = (number, why) => value(number, passed, { exact: exactSeconds, why });
+const ago = (number, why) => value(number, (it) => `${passed(it)} ago`, { exact: exactSeconds, why });
 const id = (text, why) => (text == null ? value(null, count, { why }) : h("code", { title: idTime(text) ?? "Not a time" }, text));
 
 function charts({ history, length, rate_in_per_second: rateIn, groups }, ages) {
-  const span = duration(ages[0] ?? 0);
-  const chart = (title, values, words, now) => {
-    const known = values.filter((it) => it != null);
-    const label = (least, most) => `${title} over the last ${span}: from ${words(least)} to ${words(most)}, now ${now == null ? "unknown" : words(now)}`;
-    const range = known.length < 2 ? "too few readings yet" : `${words(Math.min(...known))} to ${words(Math.max(...known))} in ${span}`;
-    return h("figure", null, h("figcaption", null, h("span", null, title), h("span", { class: "quiet" }, range)), line(values, ages, { ...CHART, label }));
-  };
-  const lag = history.worst_lag.at(-1);
   return [
-    chart("Length", history.length, count, length),
-    chart("In", history.rate_in_per_second, rate, rateIn),
-    groups.length > 0 && chart("Lag, worst group", history.worst_lag, count, lag),
+    chart("Length", history.length, ages, { words: count, now: length }),
+    chart("In", history.rate_in_per_second, ages, { words: rate, now: rateIn, floor: 0 }),
+    groups.length > 0 && chart("Lag, worst group", history.worst_lag, ages, { words: count, now: history.worst_lag.at(-1), floor: 0 }),
   ];
+}
+
+function chart(title, values, ages, { words, now, floor }) {
+  const known = values.filter((it) => it != null);
+  const span = duration(ages[ages.length - values.length] ?? 0);
+  const label = (least, most) => `${title} over the last ${span}: from ${words(least)} to ${words(most)}, now ${now == null ? "unknown" : words(now)}`;
+  const range = known.length < 2 ? "too few readings yet" : `${words(Math.min(...known))} to ${words(Math.max(...known))} in ${span}`;
+  return h("figure", null, h("figcaption", null, h("span", null, title), h("span", { class: "quiet" }, range)), line(values, ages, { floor, label }));
 }
 
 function streamFacts(stream) {
   const why = stream.length === null ? UNREAD : "Redis tells it from 7.0 on";
   const ageWhy = stream.length === null ? UNREAD : NOT_TIMES;
   return [
-    ["Length", lengthOf(stream), stream.length != null && stream.max_length != null && bar(stream.length, stream.max_length)],
+    ["Length", value(stream.length, count, { why: UNREAD }), limitOf(stream)],
     ["In", value(stream.rate_in_per_second, rate, { exact: exactRate, why: stream.length === null ? UNREAD : "not before two readings, and not before Redis 7.0" })],
     ["Last write", ago(stream.last_write_age_seconds, ageWhy)],
     ["Oldest entry", ago(stream.oldest_entry_age_seconds, ageWhy)],
@@ -68,16 +67,16 @@ function streamFacts(stream) {
   ].filter(Boolean);
 }
 
-function retention({ retention, mode, max_length: length, max_age_seconds: age }, poll) {
+function retention({ retention, mode, max_length: length, max_age_seconds: age }, now) {
   if (!retention) return h("p", { class: "quiet" }, "No limit is configured: nothing is ever removed.");
   const limits = [length != null && plural(length, "entry", "entries"), age != null && `${duration(age)} of age`].filter(Boolean).join(", ");
   const ran = retention.last_run_unix_ms;
   const list = [
     ["Limit", limits],
     ["Mode", mode],
-    ["Last run", ran === null ? "none since the sidecar started" : h("span", { title: new Date(ran).toISOString() }, `${clock(ran)}: ${outcome(retention.outcome)}`)],
+    ["Last run", ran === null ? "none since the sidecar started" : h("span", { title: new Date(ran).toISOString() }, `${passed((now - ran) / 1000)} ago: ${outcome(retention.outcome)}`)],
     ["Removed", `${plural(retention.trimmed_entries, "entry", "entries")} by this sidecar`],
-    length != null && ["Over the limit", value(retention.excess, count, { why: poll.up === null ? "nothing was read yet" : UNREAD })],
+    length != null && ["Over the limit", value(retention.excess, count, { why: UNREAD })],
     ["Blocked by", retention.blocked_by.length === 0 ? "nothing" : h("ul", null, retention.blocked_by.map((it) => h("li", { class: "blocked" }, it.detail)))],
   ];
   return facts(list.filter(Boolean));
@@ -94,7 +93,7 @@ function thresholds({ thresholds: set }) {
 
 function groupCard(group, ages) {
   const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, group.status.replaceAll("_", " ")));
-  const rest = group.present ? [facts(groupFacts(group)), line(group.history.lag, ages, { width: 320, height: 30 }), consumers(group)] : [];
+  const rest = group.present ? [facts(groupFacts(group)), chart("Lag", group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group)] : [];
   return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, group.reason), rest);
 }
 
@@ -102,7 +101,7 @@ function groupFacts(group) {
   const waits = group.pending > 0;
   const often = (number) => `${plural(number, "time")} delivered`;
   return [
-    ["Lag", lagWords(group.lag, group.lag_upper_bound), group.lag_seconds > 0 && h("div", { class: "under" }, "oldest ", seconds(group.lag_seconds))],
+    ["Lag", lagWords(group.lag, group.lag_upper_bound), group.lag_seconds > 0 && h("div", { class: "under" }, "oldest ", old(group.lag_seconds))],
     ["Out", value(group.rate_out_per_second, rate, { exact: exactRate, why: "its lag is not known, or there were not two readings yet" })],
     ["Pending", value(group.pending, count, { why: UNREAD })],
     waits && ["Oldest pending", ago(group.oldest_pending_age_seconds, "it is not in the stream any more, or its ID is not a time"), h("div", { class: "under" }, id(group.oldest_pending_id, "it could not be read"))],

@@ -6,6 +6,7 @@ export function keys({ isDetail, home, step }) {
   const filter = document.getElementById("filter");
   const help = document.getElementById("help");
   document.getElementById("help-button").addEventListener("click", () => help.showModal());
+  document.getElementById("help-close").addEventListener("click", () => help.close());
 
   function move(by) {
     if (isDetail()) return step(by);

@@ -1,7 +1,7 @@
 // All streams, worst first: what is wrong in words, and the numbers in a table.
 
 import { h } from "./dom.js";
-import { HEALTHS, badge, bar, count, duration, exactRate, exactSeconds, line, plural, rate, value } from "./words.js";
+import { HEALTHS, badge, bar, count, exactRate, exactSeconds, line, passed, plural, rate, value } from "./words.js";
 
 // A document that is filtered to fewer is quicker to read, too.
 const MOST_ROWS = 1000;
@@ -48,7 +48,7 @@ export const ORDERS = {
 };
 
 const COLUMNS = [
-  ["Health", "health"], ["Stream", "name"], ["Length", "length"], ["In", "rate"], ["Lag, worst group", "lag"],
+  ["Health", "health"], ["Stream", "name"], ["Length", "length"], ["In", "rate"], ["Lag", "lag"],
   ["Pending", "pending"], ["Oldest entry", "oldest"], ["Retention", null],
 ];
 
@@ -70,10 +70,11 @@ export function healthButtons({ summary }, hasReading, selected) {
 
 // All streams in short.
 export function totals(streams) {
+  const there = streams.filter((stream) => stream.present !== false);
   const sum = (of) => {
-    const known = streams.map(of).filter((it) => it != null);
+    const known = there.map(of).filter((it) => it != null);
     const total = known.reduce((sum, it) => sum + it, 0);
-    return { total: known.length ? total : null, sign: known.length < streams.length ? "≥ " : "" };
+    return { total: known.length ? total : null, sign: known.length < there.length ? "≥ " : "" };
   };
   const item = (label, { total, sign }, words, why) => h("span", { class: "total" }, label, " ", h("b", null, total == null ? "" : sign, value(total, words, { why })));
   return [
@@ -83,10 +84,10 @@ export function totals(streams) {
   ];
 }
 
-export function table(streams, { sort, address, ages }) {
+export function table(streams, { sort, address, ages, now }) {
   const head = COLUMNS.map(([label, key]) => h("th", { role: "columnheader", scope: "col", "aria-sort": key && key === sort ? (key === "name" || key === "health" ? "ascending" : "descending") : null },
     key ? h("button", { type: "button", "data-sort": key, title: `Order by ${label.toLowerCase()}` }, label) : label));
-  const rows = streams.slice(0, MOST_ROWS).map((stream) => row(stream, address, ages));
+  const rows = streams.slice(0, MOST_ROWS).map((stream) => row(stream, { address, ages, now }));
   const rest = streams.length - MOST_ROWS;
   return [
     h("table", { role: "table", "aria-label": "Streams" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), h("tbody", { role: "rowgroup" }, rows)),
@@ -94,31 +95,37 @@ export function table(streams, { sort, address, ages }) {
   ];
 }
 
-function row(stream, address, ages) {
+function row(stream, { address, ages, now }) {
   const cell = (label, content, name = "") => h("td", { role: "cell", "data-label": label, class: name }, content);
   return h("tr", { key: stream.key, role: "row", class: stream.health },
     cell("Health", badge(stream.health)),
     h("th", { role: "rowheader", scope: "row" }, h("a", { href: address(stream.key) }, h("bdi", null, stream.name)), h("p", { class: "reason" }, stream.reason)),
-    cell("Length", [figure(lengthOf(stream), small(line(stream.history.length, ages, SMALL))), stream.length != null && stream.max_length != null && bar(stream.length, stream.max_length)], "wide"),
-    cell("In", figure(value(stream.rate_in_per_second, rate, { exact: exactRate, why: stream.length === null ? WHY.unread : WHY.rate }), small(line(stream.history.rate_in_per_second, ages, SMALL)))),
-    cell("Lag, worst group", figure(lagOf(stream), small(line(stream.history.worst_lag, ages, SMALL)))),
+    cell("Length", [figure(value(stream.length, count, { why: WHY.unread }), small(line(stream.history.length, ages, {}))), limitOf(stream)]),
+    cell("In", figure(value(stream.rate_in_per_second, rate, { exact: exactRate, why: stream.length === null ? WHY.unread : WHY.rate }), small(line(stream.history.rate_in_per_second, ages, { floor: 0 })))),
+    cell("Lag", figure(lagOf(stream), small(line(stream.history.worst_lag, ages, { floor: 0 })))),
     cell("Pending", pendingOf(stream)),
     cell("Oldest entry", age(stream.oldest_entry_age_seconds, stream)),
-    cell("Retention", retentionOf(stream), "retention"));
+    cell("Retention", retentionOf(stream, now), "retention"));
 }
 
-const SMALL = { width: 64, height: 18 };
 const small = (line) => (line.children.length ? line : null);
-const figure = (words, drawing) => h("div", { class: "figure" }, h("div", null, words), drawing);
+// A number and its line, and what is said under both.
+function figure(words, drawing) {
+  const [number, ...rest] = [words].flat();
+  return [h("div", { class: "figure" }, number, drawing), rest];
+}
+
 const under = (words) => h("div", { class: "under" }, words);
 
 function age(seconds, stream) {
-  return value(seconds, duration, { exact: exactSeconds, why: stream.length === null ? WHY.unread : WHY.age });
+  return value(seconds, passed, { exact: exactSeconds, why: stream.length === null ? WHY.unread : WHY.age });
 }
 
-export function lengthOf(stream) {
-  const length = value(stream.length, count, { why: WHY.unread });
-  return stream.max_length == null ? length : [length, h("span", { class: "quiet" }, ` / ${count(stream.max_length)}`)];
+// How much of the limit is used.
+export function limitOf({ length, max_length: most }) {
+  if (most == null) return null;
+  const share = length == null ? "" : ` (${Math.floor((length / most) * 100)}%)`;
+  return [length != null && bar(length, most), under(`of ${count(most)}${share}`)];
 }
 
 // A lag as it is known: exact, bounded, or not at all.
@@ -131,18 +138,19 @@ function lagOf(stream) {
   const { lag, bound, age: seconds, none } = worstLag(stream);
   if (none) return stream.length === null ? value(null, count, { why: WHY.unread }) : h("span", { class: "quiet" }, "no group");
   const why = stream.length === null ? WHY.unread : stream.groups.some((group) => group.present) ? WHY.lag : "its groups are not there";
-  return [lagWords(lag, bound, why), seconds > 0 && under(`oldest ${duration(seconds)}`)];
+  return [lagWords(lag, bound, why), seconds > 0 && under(`oldest ${passed(seconds)}`)];
 }
 
 function pendingOf(stream) {
   const oldest = oldestPending(stream);
-  return [value(pending(stream), count, { why: WHY.unread }), oldest > 0 && under(`oldest ${duration(oldest)}`)];
+  return [value(pending(stream), count, { why: WHY.unread }), oldest > 0 && under(`oldest ${passed(oldest)}`)];
 }
 
-function retentionOf({ retention, mode }) {
+function retentionOf({ retention, mode }, now) {
   if (!retention) return h("span", { class: "quiet" }, "no limit");
   const [blocked] = retention.blocked_by;
   if (blocked) return h("span", { class: "blocked" }, `${mode}, blocked: ${blocked.detail}`);
   if (retention.last_run_unix_ms === null) return h("span", { class: "quiet" }, `${mode}, no run yet`);
-  return [`${mode}, ran ${duration(Math.max(0, (Date.now() - retention.last_run_unix_ms) / 1000))} ago`, under(`${plural(retention.trimmed_entries, "entry", "entries")} removed`)];
+  const ran = `${mode}, ran ${passed((now - retention.last_run_unix_ms) / 1000)} ago`;
+  return [ran, retention.trimmed_entries > 0 && under(`${plural(retention.trimmed_entries, "entry", "entries")} removed`)];
 }

@@ -36,11 +36,11 @@ let announced = "";
 let listScroll = 0;
 const feed = new Feed(draw);
 
-// The document as it may be shown: of what is stale nothing is known, whatever was last said of it.
+// The document as it may be shown, with the sidecar's time: of what is stale nothing is known, whatever was last said.
 function shown() {
-  const last = feed.document;
-  if (!feed.isStale() || last.poll.stale) return last;
-  const unknown = { health: "unknown", reason: "what was read of it is stale" };
+  const last = { ...feed.document, now: feed.document.poll.last_success_unix_ms + feed.age() * 1000 };
+  if (!feed.isStale()) return last;
+  const unknown = { health: "unknown", reason: "What was read of it last is stale" };
   const streams = last.streams.map((stream) => ({
     ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: "unknown" })),
   }));
@@ -76,7 +76,7 @@ function drawList(shows) {
   const streams = chosen(shows.streams, state);
   const empty = emptiness(shows, hasReading);
   if (document.activeElement !== $("filter")) $("filter").value = state.filter;
-  const list = table(streams, { sort: state.sort, ages: shows.history_ages_seconds, address: (key) => address({ stream: key }) });
+  const list = table(streams, { sort: state.sort, ages: shows.history_ages_seconds, now: shows.now, address: (key) => address({ stream: key }) });
   render($("streams"), streams.length > 0 ? list : h("p", { class: "note" }, empty));
 }
 
@@ -90,7 +90,7 @@ function emptiness({ streams, sidecar }, hasReading) {
 function drawDetail(shows) {
   const stream = shows.streams.find((it) => it.key === state.stream);
   const home = address({ stream: null });
-  const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, poll: shows.poll }) : nothing(state.stream, home);
+  const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, now: shows.now }) : nothing(state.stream, home);
   render($("detail"), view);
 }
 

@@ -55,6 +55,9 @@ export function duration(seconds) {
   return parts.filter(([number]) => number > 0).map(([number, unit]) => number + unit).join(" ");
 }
 
+// How long ago something was, or how old it is: below a second nobody cares, and it would flicker.
+export const passed = (seconds) => (seconds < 1 ? "<1s" : duration(seconds));
+
 // A time of this machine's clock: the hour for today, the day too for others.
 export function clock(unixMs) {
   const time = new Date(unixMs);
@@ -76,7 +79,7 @@ export const exactRate = (perSecond) => `${count(perSecond)} entries a second`;
 // A health or status: a shape, a colour and a word.
 export function badge(health, word = health) {
   const shape = h("svg", { class: "shape", "aria-hidden": "true" }, h("use", { href: `#${health}` }));
-  return h("span", { class: `badge ${health}` }, shape, word);
+  return h("span", { class: `badge ${health}` }, shape, word[0].toUpperCase() + word.slice(1));
 }
 
 // The time in an entry's ID, where it is one.
@@ -86,27 +89,24 @@ export function idTime(id) {
   return isTime ? new Date(ms).toISOString() : null;
 }
 
-// A small line: values over their ages, with a gap where one is not known. The last value is drawn as a dot.
-export function line(values, ages, { width, height, label }) {
+// A small line: values over their ages, with a gap where one is not known, and a dot for what is now. It is stretched to
+// the room that it gets. From `floor` up where one is given, else from the least value up.
+export function line(values, ages, { floor, label }) {
   const known = values.filter((it) => it != null);
-  if (known.length < 2) return h("svg", { class: "line", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const attributes = { class: "line", viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" };
+  if (known.length < 2) return h("svg", attributes);
   const [least, most] = [Math.min(...known), Math.max(...known)];
+  const bottom = floor ?? least;
   const span = ages[0] || 1;
-  const place = (value, index) => {
-    const x = 2 + (width - 4) * (1 - ages[ages.length - values.length + index] / span);
-    const y = most === least ? height - 3 : 3 + (height - 6) * (1 - (value - least) / (most - least));
-    return [x.toFixed(1), y.toFixed(1)];
-  };
-  let drawn = false;
-  const path = values.map((value, index) => {
-    const command = drawn ? "L" : "M";
-    drawn = value != null;
-    return drawn ? command + place(value, index).join(" ") : "";
+  const points = values.map((value, index) => {
+    if (value == null) return null;
+    const x = 98 * (1 - ages[ages.length - values.length + index] / span);
+    const y = most === bottom ? 90 : 90 - 80 * (value - bottom) / (most - bottom);
+    return `${x.toFixed(1)} ${y.toFixed(1)}`;
   });
-  const last = values.at(-1) == null ? null : place(values.at(-1), values.length - 1);
-  const hearing = label ? { role: "img", "aria-label": label(least, most) } : { "aria-hidden": "true" };
-  return h("svg", { class: "line", viewBox: `0 0 ${width} ${height}`, ...hearing },
-    h("path", { d: path.join("") }), last && h("circle", { cx: last[0], cy: last[1], r: 2 }));
+  const path = points.map((point, index) => point && (points[index - 1] ? "L" : "M") + point).filter(Boolean).join("");
+  const heard = label ? { role: "img", "aria-label": label(least, most), "aria-hidden": null } : {};
+  return h("svg", { ...attributes, ...heard }, h("path", { d: path }), points.at(-1) && h("path", { class: "now", d: `M${points.at(-1)}h.01` }));
 }
 
 // How full something is; over its limit it is full and looks so.
