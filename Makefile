@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench help demo test check test-api test-peers test-servers advisories redis
+.PHONY: bench help demo test check test-api test-page test-peers test-servers advisories redis
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -30,6 +30,12 @@ check: ## formatting, lints, documentation, dependencies
 
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories
+
+test-page: redis ## the page in a headless browser; installs chromium and Node.js
+	tests/page/tools.sh target/page
+	cargo build --locked --bin streamwarden
+	STREAMWARDEN_PROGRAM="$${CARGO_TARGET_DIR:-target}/debug/streamwarden" STREAMWARDEN_PAGE_MODULES=target/page \
+	  STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
 
 test-api: redis ## the JSON API against its own description, with schemathesis from PyPI; needs python3-venv and curl
 	cargo build --locked

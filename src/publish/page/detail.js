@@ -48,7 +48,8 @@ function chart(title, values, ages, { words, now, floor }) {
   const known = values.filter((it) => it != null);
   const span = duration(ages[ages.length - values.length] ?? 0);
   const label = (least, most) => `${title} over the last ${span}: from ${words(least)} to ${words(most)}, now ${now == null ? "unknown" : words(now)}`;
-  const range = known.length < 2 ? "too few readings yet" : `${words(Math.min(...known))} to ${words(Math.max(...known))} in ${span}`;
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const range = known.length < 2 ? "too few readings yet" : least === most ? `${words(most)} for ${span}` : `${words(least)} to ${words(most)} in ${span}`;
   return h("figure", null, h("figcaption", null, h("span", null, title), h("span", { class: "quiet" }, range)), line(values, ages, { floor, label }));
 }
 

@@ -3,7 +3,8 @@
 import { h } from "./dom.js";
 
 const grouped = new Intl.NumberFormat("en");
-const few = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
 // From the worst to the best.
 export const HEALTHS = ["critical", "warning", "unknown", "healthy"];
@@ -39,7 +40,12 @@ export const failure = (reason) => (FAILURES[reason] ? `${FAILURES[reason]} (${r
 export const outcome = (outcome) => OUTCOMES[outcome] ?? outcome;
 export const count = (number) => grouped.format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
-export const rate = (perSecond) => `${perSecond < 1000 ? few.format(perSecond) : count(Math.round(perSecond))}/s`;
+
+// Entries a second, with no more digits than mean something.
+export function rate(perSecond) {
+  const format = perSecond < 1 ? small : perSecond < 100 ? tenths : grouped;
+  return `${format.format(perSecond < 100 ? perSecond : Math.round(perSecond))}/s`;
+}
 
 // The two greatest units, and below a minute one, as in the reasons.
 export function duration(seconds) {
@@ -100,7 +106,7 @@ export function line(values, ages, { floor, label }) {
   const span = ages[0] || 1;
   const points = values.map((value, index) => {
     if (value == null) return null;
-    const x = 98 * (1 - ages[ages.length - values.length + index] / span);
+    const x = 100 * (1 - ages[ages.length - values.length + index] / span);
     const y = most === bottom ? 90 : 90 - 80 * (value - bottom) / (most - bottom);
     return `${x.toFixed(1)} ${y.toFixed(1)}`;
   });

@@ -1,0 +1,342 @@
+// The page in a real browser, over the built sidecar and a real Redis: run by `make test-page`.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { Browser, Redis, Sidecar, axePath, freePort, until } from "./support.mjs";
+
+const QUICK = "poll: {interval: 500ms, discovery_interval: 1s, stale_after: 3s}\nstatus: {window: 5s, stopped_after: 2s}\nretention: {interval: 1s}\n";
+// Milliseconds from the answer to 1,000 streams drawn, and the longest that an update may keep the page from answering
+// the reader: several times what was measured, for machines that do other things too.
+const FIRST_DRAWING_MS = 5000;
+const UPDATE_MS = 1500;
+
+let browser;
+const started = [];
+const start = async (promise) => {
+  const process = await promise;
+  started.push(process);
+  return process;
+};
+
+before(async () => (browser = await Browser.start()));
+after(() => browser.end());
+afterEach(async () => {
+  for (const context of browser.inner.contexts()) await context.close();
+  for (const process of started.splice(0).reverse()) await process.end();
+});
+
+async function both(commands, settings = QUICK) {
+  const redis = await start(Redis.start());
+  await redis.run(commands);
+  return { redis, sidecar: await start(Sidecar.start(redis.port, settings)) };
+}
+
+const row = (page, name) => page.locator("#streams tbody tr").filter({ has: page.getByRole("link", { name, exact: true }) });
+const names = (page) => page.locator("#streams tbody th a").allTextContents();
+const banner = (page) => page.locator("#banner").innerText();
+const cell = (page, name, label) => row(page, name).locator(`td[data-label="${label}"]`).innerText();
+const focused = (page) => page.evaluate(() => document.activeElement.textContent);
+const cleanly = (page) => assert.deepEqual(page.problems, []);
+
+// A stopped group, one that is fine, one stream without any, and one of another type.
+const STREAMS = `
+XADD orders 1-1 a 1
+XADD orders 1-2 a 1
+XGROUP CREATE orders billing 0
+XREADGROUP GROUP billing worker COUNT 1 STREAMS orders >
+XADD users * a 1
+XGROUP CREATE users mailer $
+XADD audit * a 1
+SET other text
+`;
+
+test("numbers move without a reload, and what one looks at stays", async () => {
+  const { redis, sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("the stream", async () => (await cell(page, "users", "Length")).startsWith("1"));
+  await page.evaluate(() => (window.sameDocument = true));
+  await page.getByRole("link", { name: "users", exact: true }).focus();
+  await redis.run("XADD users * a 1\n".repeat(41));
+  await until("42 entries", async () => (await cell(page, "users", "Length")).startsWith("42"));
+  await until("the lag", async () => (await cell(page, "users", "Lag")).startsWith("41"));
+  assert.equal(await focused(page), "users");
+  assert.equal(await page.evaluate(() => window.sameDocument), true);
+  await redis.run("XADD new * a 1");
+  await until("a new stream", async () => (await names(page)).includes("new"));
+  await redis.run("DEL new");
+  await until("its end", async () => !(await names(page)).includes("new"));
+  cleanly(page);
+});
+
+test("the worst comes first, with its reason in words", async () => {
+  const { sidecar } = await both(STREAMS, `${QUICK}streams: [{match: other}, {match: gone}, {match: "*"}]\n`);
+  const page = await browser.open(sidecar);
+  await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
+  assert.deepEqual(await names(page), ["gone", "orders", "other", "audit", "users"]);
+  assert.match(await row(page, "orders").innerText(), /billing is stopped: .*1 entry waits and 1 is pending/);
+  assert.match(await row(page, "other").innerText(), /the key holds another type/);
+  assert.match(await row(page, "gone").locator("td[data-label=Length] .none").getAttribute("title"), /^Unknown: /);
+  assert.equal(await cell(page, "gone", "Pending").then((text) => text.includes("0")), false, "unknown is not zero");
+  assert.match(await page.title(), /^3 critical – /);
+  await page.getByRole("button", { name: "Order by stream" }).or(page.locator("button[data-sort=name]")).first().click();
+  await until("the other order", async () => (await names(page))[0] === "audit");
+  cleanly(page);
+});
+
+test("the filter leaves what fits, and stands in the address", async () => {
+  const { sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("all streams", async () => (await names(page)).length === 3);
+  await page.keyboard.press("/");
+  await page.keyboard.type("mail");
+  await until("one stream", async () => (await names(page)).join() === "users");
+  await until("the address", () => page.url().endsWith("#filter=mail"));
+  await page.reload();
+  await until("the same stream", async () => (await names(page)).join() === "users");
+  assert.equal(await page.locator("#filter").inputValue(), "mail");
+  await page.locator("#filter").fill("no such thing");
+  await page.getByText("No stream fits the filter.").waitFor();
+  await page.keyboard.press("Escape");
+  await until("all streams again", async () => (await names(page)).length === 3);
+  await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
+  await page.locator("button[data-health=critical]").click();
+  await until("the critical one", async () => (await names(page)).join() === "orders");
+  assert.equal(await page.locator("button[data-health=critical]").getAttribute("aria-pressed"), "true");
+  cleanly(page);
+});
+
+test("one gets to a stream and back by mouse and by keys, and a detail stays open over updates", async () => {
+  const { redis, sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
+  await page.keyboard.press("j");
+  assert.equal(await focused(page), "orders");
+  await page.keyboard.press("j");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("k");
+  assert.equal(await focused(page), "audit");
+  await page.keyboard.press("k");
+  await page.keyboard.press("Enter");
+  const detail = page.locator("#detail");
+  await detail.getByRole("heading", { name: "orders" }).waitFor();
+  assert.match(await detail.innerText(), /billing\s+Stopped/);
+  assert.match(await detail.innerText(), /worker/);
+  assert.match(await detail.innerText(), /1-2/, "the last ID");
+  await detail.locator("summary").click();
+  await redis.run("XADD orders * a 1");
+  await until("the new entry", async () => /Ever added\s+3/.test(await detail.innerText()));
+  assert.equal(await detail.locator("details").getAttribute("open"), null, "closed by the reader, so closed");
+  await page.keyboard.press("j");
+  await detail.getByRole("heading", { name: "audit" }).waitFor();
+  await page.keyboard.press("k");
+  await detail.getByRole("heading", { name: "orders" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("#list").waitFor();
+  assert.equal(await focused(page), "orders");
+  await row(page, "users").locator("td").first().click();
+  await detail.getByRole("heading", { name: "users" }).waitFor();
+  await page.goBack();
+  await page.locator("#list").waitFor();
+  await page.keyboard.press("?");
+  assert.equal(await page.locator("#help").isVisible(), true);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator("#help").isVisible(), false);
+  await page.goto(`${sidecar.origin}/#stream=nowhere`);
+  await page.getByRole("heading", { name: "No such stream" }).waitFor();
+  cleanly(page);
+});
+
+test("retention's last run and what blocks it are there", async () => {
+  const settings = `${QUICK}streams: [{match: "*", retention: {max_length: 10, mode: safe}}]\n`;
+  const { sidecar } = await both(`XGROUP CREATE held slow 0 MKSTREAM\n${"XADD held * a 1\nXADD free * a 1\n".repeat(400)}`, settings);
+  const page = await browser.open(sidecar);
+  await until("what blocks", async () => /safe, blocked: group slow was not given the oldest entries/.test(await cell(page, "held", "Retention")));
+  await until("a run", async () => /safe, ran .* ago\s+\d+ entries removed/.test(await cell(page, "free", "Retention")));
+  await page.getByRole("link", { name: "held", exact: true }).click();
+  await until("the same in depth", async () => /Over the limit\s+390\s+Blocked by\s+group slow/.test(await page.locator("#detail").innerText()));
+  cleanly(page);
+});
+
+test("when Redis hangs the page says that it is stale and since when, and when it is back it is fresh", async () => {
+  const { redis, sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
+  redis.signal("SIGSTOP");
+  await until("the stale banner", async () => /^Stale Since \d\d:\d\d:\d\d \(.* ago\)\. .*The numbers shown are from \d\d:\d\d:\d\d/.test(await banner(page)));
+  await until("nothing known", async () => (await row(page, "orders").innerText()).includes("Unknown"));
+  assert.match(await page.title(), /^Stale – /);
+  assert.equal(await page.locator("body.stale").count(), 1);
+  redis.signal("SIGCONT");
+  await until("freshness", () => page.locator("#banner").isHidden());
+  await until("the judgement again", async () => (await row(page, "users").innerText()).includes("Healthy"));
+  cleanly(page);
+});
+
+test("when the sidecar is gone the page says so, and stops saying what it last said", async () => {
+  const { sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
+  await sidecar.end();
+  await until("the banner", async () => /^Sidecar unreachable This page can't ask the sidecar since/.test(await banner(page)));
+  await until("nothing known", async () => (await row(page, "orders").innerText()).includes("Unknown"));
+  cleanly(page);
+});
+
+test("a Redis that was never reached, an empty one, and a sidecar that is switched off are told apart", async () => {
+  const never = await start(Sidecar.start(await freePort(), QUICK));
+  let page = await browser.open(never);
+  await until("why", async () => /^Redis never reached .*nobody listens at its address \(refused\)/.test(await banner(page)));
+  assert.match(await page.locator("#healths").innerText(), /All\s*–/, "unknown is not zero");
+  cleanly(page);
+
+  const { sidecar } = await both("PING");
+  page = await browser.open(sidecar);
+  await page.getByText("No stream is there that the configuration includes.").waitFor();
+  cleanly(page);
+
+  const off = await start(Sidecar.start(await freePort(), QUICK, { STREAMS_ENABLED: "false" }));
+  page = await browser.open(off);
+  await until("that", async () => (await banner(page)).startsWith("Switched off"));
+  cleanly(page);
+});
+
+test("hostile names do nothing, and are seen as they are", async () => {
+  const hostile = [
+    ["<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"],
+    ["'\\\"><script>alert(1)</script>", "'\"><script>alert(1)</script>"],
+    ["javascript:alert(1)//#&stream=x%41", "javascript:alert(1)//#&stream=x%41"],
+    ["{{constructor.constructor('alert(1)')()}}", "{{constructor.constructor('alert(1)')()}}"],
+    ["line\\nbreak\\r\\x00\\x1b[31m", "line\\u{A}break\\u{D}\\u{0}\\u{1B}[31m"],
+    ["\\xe2\\x80\\xaegnp.exe", "\\u{202E}gnp.exe"],
+    ["bytes \\xff\\xfe", "bytes \\xFF\\xFE"],
+    ["../../etc/passwd?a=b", "../../etc/passwd?a=b"],
+    ["__proto__", "__proto__"],
+    ["\\xd8\\xb9\\xd8\\xb1\\xd8\\xa8\\xd9\\x8a \\xf0\\x9f\\x94\\xa5", "عربي 🔥"],
+  ];
+  const commands = hostile.flatMap(([key]) => [
+    `XADD "${key}" * a 1`, `XGROUP CREATE "${key}" "${key}" 0`, `XREADGROUP GROUP "${key}" "${key}" COUNT 1 STREAMS "${key}" >`,
+  ]);
+  const { sidecar } = await both(commands.join("\n"));
+  const page = await browser.open(sidecar);
+  await until("all streams", async () => (await names(page)).length === hostile.length);
+  assert.deepEqual((await names(page)).sort(), hostile.map(([, text]) => text).sort());
+  for (const [, text] of hostile) {
+    await page.locator("#streams tbody th a").getByText(text, { exact: true }).click();
+    const detail = page.locator("#detail");
+    await detail.getByRole("heading", { name: text, exact: true, level: 2 }).waitFor();
+    assert.equal(await detail.locator("article h4").textContent(), text, "the group");
+    assert.equal(await detail.locator("article tbody th").textContent(), text, "the consumer");
+    await page.keyboard.press("Escape");
+    await page.locator("#list").waitFor();
+  }
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  cleanly(page);
+});
+
+test("the policy forbids what is inline, elsewhere or framed, and nothing can be written", async () => {
+  const { sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("the streams", async () => (await names(page)).length === 3);
+  const answer = await fetch(sidecar.origin);
+  const policy = answer.headers.get("content-security-policy");
+  for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]) {
+    assert.ok(policy.includes(part), `${part} in ${policy}`);
+  }
+  assert.ok(!policy.includes("unsafe"));
+  assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+  const again = await fetch(sidecar.origin, { headers: { "If-None-Match": answer.headers.get("etag") } });
+  assert.equal(again.status, 304);
+  cleanly(page);
+  // This very test sees violations: an inline script is one.
+  await page.evaluate(() => document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = true" })));
+  await until("the violation", () => page.problems.some((it) => it.includes("script-src")));
+  assert.equal(await page.evaluate(() => window.ran), undefined);
+});
+
+test("a tab that nobody looks at asks for nothing", async () => {
+  const { sidecar } = await both(STREAMS);
+  const page = await browser.open(sidecar);
+  await until("the streams", async () => (await names(page)).length === 3);
+  const hide = (hidden) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  await hide(true);
+  let asked = 0;
+  page.on("request", () => (asked += 1));
+  await page.waitForTimeout(3000);
+  assert.ok(asked <= 1, `${asked} requests, where one may have been on its way`);
+  await hide(false);
+  await until("a request", () => asked > 1);
+  cleanly(page);
+});
+
+test("1,000 streams are drawn and drawn again in bounded time", async () => {
+  const commands = Array.from({ length: 1000 }, (_, index) => {
+    const key = `stream:${String(index).padStart(4, "0")}`;
+    return [1, 2, 3].map((group) => `XGROUP CREATE ${key} group-${group} 0 MKSTREAM`).concat(
+      `XADD ${key} * a 1`, `XADD ${key} * a 1`, `XREADGROUP GROUP group-1 consumer COUNT 1 STREAMS ${key} >`);
+  });
+  const { redis, sidecar } = await both(commands.flat().join("\n"), QUICK.replace("500ms", "1s"));
+  await until("a poll of all", async () => (await (await fetch(`${sidecar.origin}/api/v1/streams`)).json()).streams.length === 1000);
+  const page = await browser.open(sidecar);
+  const drawing = await page.waitForFunction(() => {
+    const isDrawn = document.querySelectorAll("#streams tbody tr").length === 1000;
+    const [answer] = performance.getEntriesByType("resource").filter((it) => it.name.endsWith("/api/v1/streams"));
+    return isDrawn && performance.now() - answer.responseEnd;
+  });
+  const drawn = Math.round(await drawing.jsonValue());
+  await page.evaluate(() => {
+    window.tasks = [];
+    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((it) => it.duration))).observe({ entryTypes: ["longtask"] });
+  });
+  await page.mouse.wheel(0, 5000);
+  await until("the scroll", () => page.evaluate(() => scrollY > 3000));
+  await page.waitForTimeout(3000);
+  const tasks = await page.evaluate(() => window.tasks);
+  const scrolled = await page.evaluate(() => scrollY);
+  await redis.run("XADD stream:0999 * a 1");
+  await page.locator("#filter").evaluate((filter) => {
+    filter.value = "stream:0999";
+    filter.dispatchEvent(new Event("input"));
+  });
+  await until("the update", async () => (await cell(page, "stream:0999", "Length")).startsWith("3"));
+  const longest = Math.max(0, ...tasks);
+  console.log(`1,000 streams of 3 groups: drawn in ${drawn} ms, longest task of an update ${Math.round(longest)} ms`);
+  assert.ok(drawn < FIRST_DRAWING_MS, `${drawn} ms`);
+  assert.ok(longest < UPDATE_MS, `${longest} ms`);
+  assert.ok(scrolled > 3000, "updates leave the scroll position");
+  cleanly(page);
+});
+
+for (const scheme of ["light", "dark"]) {
+  for (const width of [1440, 380]) {
+    test(`axe finds nothing: ${scheme}, ${width} pixels wide`, async () => {
+      const { redis, sidecar } = await both(STREAMS, `${QUICK}streams: [{match: other}, {match: "*", retention: {max_length: 1, mode: safe}, thresholds: {lag: 5}}]\n`);
+      // bypassCSP: axe is injected as a script, which the page's policy rightly forbids.
+      const page = await browser.open(sidecar, { scheme, width, bypassCSP: true });
+      await page.addScriptTag({ path: axePath });
+      const clean = async (where) => {
+        const { violations } = await page.evaluate(() => window.axe.run());
+        assert.deepEqual(violations.map((it) => `${where}: ${it.id}: ${it.nodes.map((node) => node.html).join(" ")}`), []);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${where}: ${wide} pixels wider than the window`);
+      };
+      await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
+      await clean("list");
+      await page.keyboard.press("?");
+      await clean("help");
+      await page.keyboard.press("Escape");
+      await page.getByRole("link", { name: "orders", exact: true }).click();
+      await page.locator("#detail article").waitFor();
+      await clean("detail");
+      redis.signal("SIGSTOP");
+      await until("the stale banner", async () => (await banner(page)).startsWith("Stale"));
+      await clean("stale detail");
+      await page.keyboard.press("Escape");
+      await page.locator("#list").waitFor();
+      await clean("stale list");
+      cleanly(page);
+    });
+  }
+}
