@@ -123,9 +123,8 @@ function age(seconds, stream) {
 
 // How much of the limit is used.
 export function limitOf({ length, max_length: most }) {
-  if (most == null) return null;
-  const share = length == null ? "" : ` (${Math.floor((length / most) * 100)}%)`;
-  return [length != null && bar(length, most), under(`of ${count(most)}${share}`)];
+  if (length == null || most == null) return null;
+  return [bar(length, most), under(`of ${count(most)} (${Math.floor((length / most) * 100)}%)`)];
 }
 
 // A lag as it is known: exact, bounded, or not at all.
