@@ -70,6 +70,32 @@ fn each_path_takes_get_and_head_only() {
 }
 
 #[test]
+fn the_page_is_sent_once_and_may_do_nothing_but_read() {
+    let (_redis, sidecar) = with_stream();
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page/page.css", "text/css; charset=utf-8"),
+        ("/page/page.js", "text/javascript; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ] {
+        let sent = sidecar.get(path);
+        assert_eq!(
+            (sent.status, sent.header("content-type").as_deref()),
+            (200, Some(content_type)),
+            "{path}"
+        );
+        let policy = sent.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"));
+        let tag = sent.header("etag").unwrap();
+        let again = sidecar.request("GET", path, &format!("if-none-match: \"other\", {tag}\r\n"));
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        assert_eq!(sidecar.request("POST", path, "").status, 405, "{path}");
+    }
+    assert_eq!(sidecar.get("/page/").status, 404);
+    assert_eq!(sidecar.get("/page/page.rs").status, 404);
+}
+
+#[test]
 fn unknown_paths_are_not_found_whatever_their_spelling() {
     let (_redis, sidecar) = with_stream();
     for path in
