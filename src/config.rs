@@ -47,6 +47,8 @@ pub struct Config {
     pub status: Status,
     /// How much may be counted to prove a lag.
     pub lag_count: LagCount,
+    /// Which of the streams' last entries are shown.
+    pub entries: Entries,
     /// What else the metrics page serves.
     pub exposition: Exposition,
     /// Bounds on the sidecar's own size.
@@ -262,6 +264,19 @@ pub struct LagCount {
     pub entries: u64,
     /// Bytes of those entries, estimated by the stream's first one.
     pub bytes: u64,
+}
+
+/// Which last entries of streams are shown on the page and in the API, by ID and type.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// So many a stream; 0 reads none.
+    pub last: u64,
+    /// Of so many streams at most.
+    pub streams: usize,
+    /// Bytes of all of them, estimated by each stream's first entry.
+    pub bytes: u64,
+    /// The field of an entry that tells its type.
+    pub type_field: String,
 }
 
 /// What else the metrics page serves.

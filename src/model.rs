@@ -12,6 +12,7 @@ pub use failure::{Class, Failure, Reason};
 pub use lookup::{Answers, Counted, GroupAnswers, Lookup, Question};
 pub use name::Name;
 pub use snapshot::{
-    ConsumerState, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot, StreamState,
+    ConsumerState, EntryHead, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot,
+    StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};

@@ -9,6 +9,7 @@
 mod command;
 mod connect;
 mod discover;
+mod entries;
 mod failure;
 mod link;
 mod lookup;

@@ -5,9 +5,9 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, ClientCertificate, Config, Consumers, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode,
-    Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds, Tls, Uri,
-    section::Section,
+    Address, ClientCertificate, Config, Consumers, Entries, Exposition, Http, LagCount, Limits, Log,
+    LogFormat, Mode, Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds, Tls,
+    Uri, section::Section,
 };
 use crate::model::Name;
 
@@ -37,6 +37,12 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         entries: section.count("entries", 0..=10_000_000).unwrap_or(20_000),
         bytes: section.count("bytes", 0..=1_000_000_000).unwrap_or(8_000_000),
     });
+    let entries = root.section_or_default("entries", |section| Entries {
+        last: section.count("last", 0..=100).unwrap_or(0),
+        streams: size(section.count("streams", 1..=10_000), 100),
+        bytes: section.count("bytes", 0..=1_000_000_000).unwrap_or(1_000_000),
+        type_field: section.text("type_field").unwrap_or_else(|| "event_type".to_owned()),
+    });
     let exposition = root.section_or_default("exposition", |section| Exposition {
         redis_exporter_names: section.flag("redis_exporter_names", false),
     });
@@ -56,6 +62,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         consumers,
         status,
         lag_count,
+        entries,
         exposition,
         limits,
         retention,

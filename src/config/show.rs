@@ -31,6 +31,9 @@ impl fmt::Display for Config {
         writeln!(f, "status:\n  window: {}", duration(self.status.window))?;
         writeln!(f, "  stopped_after: {}", duration(self.status.stopped_after))?;
         writeln!(f, "lag_count:\n  entries: {}\n  bytes: {}", self.lag_count.entries, self.lag_count.bytes)?;
+        let entries = &self.entries;
+        writeln!(f, "entries:\n  last: {}\n  streams: {}", entries.last, entries.streams)?;
+        writeln!(f, "  bytes: {}\n  type_field: {}", entries.bytes, quoted(&entries.type_field))?;
         writeln!(f, "exposition:\n  redis_exporter_names: {}", self.exposition.redis_exporter_names)?;
         writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
         self.fmt_retention(f)?;

@@ -127,6 +127,7 @@ impl World {
             groups: if self.group_is_there { BTreeMap::from([("g".into(), group)]) } else { BTreeMap::new() },
         };
         Snapshot {
+            last_entries: BTreeMap::new(),
             server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
             connection: 1,
             database: 0,

@@ -20,6 +20,17 @@ pub struct Snapshot {
     /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
     /// [`Reason::NoKey`](super::Reason::NoKey).
     pub streams: BTreeMap<Name, Result<StreamState, Failure>>,
+    /// Of streams whose last entries were to be read and could be: those, the newest first.
+    pub last_entries: BTreeMap<Name, Vec<EntryHead>>,
+}
+
+/// What is kept of an entry: never its contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryHead {
+    /// Its ID.
+    pub id: StreamId,
+    /// The field that the configuration says tells its type; `None` where it has none.
+    pub kind: Option<Name>,
 }
 
 /// Who answered.

@@ -13,7 +13,9 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory};
-pub use stream::{BlockedBy, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
+pub use stream::{
+    BlockedBy, EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument,
+};
 pub use trim::TrimDocument;
 pub use view::View;
 

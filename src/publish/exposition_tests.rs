@@ -74,6 +74,7 @@ fn snapshot() -> Snapshot {
     };
     let failed = |reason| Err(Failure::new(reason, "words"));
     Snapshot {
+        last_entries: BTreeMap::new(),
         server: Server {
             flavour: Flavour::Redis,
             version: Some((8, 0, 6)),

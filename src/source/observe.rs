@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, vec};
 use redis::Value;
 
 use super::{
-    Command, Link,
+    Command, Link, entries,
     link::Session,
     lookup,
     reply::{self, Reading},
@@ -161,6 +161,7 @@ async fn read(
         database: session.database,
         time,
         streams: BTreeMap::new(),
+        last_entries: BTreeMap::new(),
     };
     let (known, new): (Vec<&Name>, Vec<&Name>) =
         streams.iter().partition(|stream| manners.contains_key(*stream));
@@ -179,6 +180,7 @@ async fn read(
         }
     }
     read_pending(session, &mut snapshot).await?;
+    entries::read(session, &config.entries, &mut snapshot).await?;
     Ok(snapshot)
 }
 

@@ -15,8 +15,8 @@ use std::{collections::BTreeMap, time::Duration};
 use redis::Value;
 
 use crate::model::{
-    ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server, ServerTime,
-    StreamId, StreamState,
+    ConsumerState, EntryHead, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
+    ServerTime, StreamId, StreamState,
 };
 
 /// What a reply is read with.
@@ -378,6 +378,18 @@ pub(super) fn pending_entries(value: Value) -> Parsed<Vec<OldestPending>> {
 /// The IDs of a reply to `XRANGE` or `XREVRANGE`.
 pub(crate) fn range_ids(value: Value) -> Parsed<Vec<StreamId>> {
     list(value, "entries")?.iter().map(entry_id).collect()
+}
+
+/// The entries of a reply to `XRANGE` or `XREVRANGE`: their IDs, and of their fields this one.
+pub(super) fn entry_heads(value: Value, type_field: &str) -> Parsed<Vec<EntryHead>> {
+    let head = |entry: Value| {
+        let id = entry_id(&entry)?;
+        let fields =
+            list(entry, "entry")?.into_iter().nth(1).ok_or_else(|| unexpected("fields of an entry"))?;
+        let kind = Fields::new(fields)?.take(type_field);
+        Ok(EntryHead { id, kind: kind.as_ref().and_then(bytes).map(Name::from) })
+    };
+    list(value, "entries")?.into_iter().map(head).collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ fn with_stream() -> (Redis, Sidecar) {
     redis.add("s", 30);
     redis.run::<()>("XGROUP CREATE s g 0");
     redis.read("s", "g", "c", 2);
-    let config = "streams: [{match: s, groups: [g, missing], retention: {max_length: 10}}, {match: absent}, {match: '*'}]";
+    let config = "entries: {last: 2}\nstreams: [{match: s, groups: [g, missing], retention: {max_length: 10}}, {match: absent}, {match: '*'}]";
     let sidecar = Sidecar::with_config(&redis.uri(), config);
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(30.0));
     (redis, sidecar)
@@ -107,6 +107,33 @@ fn the_documents_and_the_metrics_agree() {
     let groups = json(&sidecar, "/api/v1/groups");
     assert_eq!(groups["groups"].as_array().unwrap().len(), 2);
     assert_eq!(groups["groups"][0]["stream_key"], "s");
+}
+
+#[test]
+fn of_the_last_entries_ids_and_types_are_told_and_never_contents() {
+    let redis = Redis::start();
+    for id in 1..=9 {
+        redis.run::<()>(&format!("XADD a {id}-0 payload a-secret event_type Created{id} more x"));
+        redis.run::<()>(&format!("XADD b {id}-0 payload a-secret"));
+        redis.run::<()>(&format!("XADD fat {id}-0 payload {}", "x".repeat(40_000)));
+        redis.run::<()>(&format!("XADD late {id}-0 f v"));
+    }
+    let config = "entries: {last: 3, streams: 2, bytes: 100000}";
+    let sidecar = Sidecar::with_config(&redis.uri(), config);
+    sidecar.wait("the streams", |page| page.count("streamwarden_stream_length") == 4);
+    let entries =
+        |key: &str| json(&sidecar, &format!("/api/v1/streams/{key}"))["stream"]["last_entries"].clone();
+    let created = |id: u8| serde_json::json!({"id": format!("{id}-0"), "type": format!("Created{id}")});
+    assert_eq!(entries("a"), serde_json::json!([created(9), created(8), created(7)]));
+    assert_eq!(entries("b")[0], serde_json::json!({"id": "9-0", "type": null}));
+    assert_eq!(entries("fat"), Value::Null, "three of them are more bytes than may be read");
+    assert_eq!(entries("late"), Value::Null, "the third stream that fits");
+    assert!(!sidecar.get("/api/v1/streams").text().contains("a-secret"));
+
+    let without = Sidecar::start(&redis);
+    let page = without.wait("the streams", |page| page.count("streamwarden_stream_length") == 4);
+    assert_eq!(json(&without, "/api/v1/streams/a")["stream"]["last_entries"], Value::Null);
+    assert_eq!(page.get("streamwarden_redis_commands_total", &[("command", "xrevrange")]), Some(0.0));
 }
 
 #[test]

@@ -157,6 +157,18 @@ test("retention's last run and what blocks it are there", async () => {
   cleanly(page);
 });
 
+test("the last entries are there by ID and type where that is configured, and never their contents", async () => {
+  const entry = (type) => `XADD events * event_type "${type}" payload "a-secret"\n`;
+  const { redis, sidecar } = await both(entry("Created") + entry("<b>Renamed</b>"), `${QUICK}entries: {last: 5}\n`);
+  const page = await browser.open(sidecar, { path: "/#stream=events" });
+  const detail = page.locator("#detail");
+  await until("the entries", async () => /Last 2 entries\s+ID\s+Type\s+Added\s+\d+-\d+\s+<b>Renamed<\/b>\s+\S+ ago\s+\d+-\d+\s+Created/.test(await detail.innerText()));
+  await redis.run(entry("Deleted"));
+  await until("the next", async () => /Last 3 entries\s+ID\s+Type\s+Added\s+\d+-\d+\s+Deleted/.test(await detail.innerText()));
+  assert.ok(!(await page.content()).includes("a-secret"));
+  cleanly(page);
+});
+
 test("when Redis hangs the page says that it is stale and since when, and when it is back it is fresh", async () => {
   const { redis, sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);

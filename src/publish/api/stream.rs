@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{Config, StreamRule, Thresholds},
     evaluate::{Health, StreamReport, StreamVerdict},
-    model::{Failure, Name, StreamId, StreamState},
+    model::{EntryHead, Failure, Name, StreamId, StreamState},
     poll::Reading,
     publish::rows::RetentionRow,
 };
@@ -54,6 +54,8 @@ pub struct StreamDocument {
     pub last_generated_id: Option<String>,
     /// The oldest entry.
     pub first_entry_id: Option<String>,
+    /// Its last entries, the newest first; `null` where they were not read, as by default.
+    pub last_entries: Option<Vec<EntryDocument>>,
     /// How often the stream was deleted and made anew, as far as polls could see it.
     pub recreations: Option<u64>,
     /// Where the configuration says that something is worth attention.
@@ -64,6 +66,15 @@ pub struct StreamDocument {
     pub history: StreamHistory,
     /// What retention has done, and what keeps it from more; `null` where no limit is set.
     pub retention: Option<RetentionDocument>,
+}
+
+/// What is kept of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryDocument {
+    /// Its ID.
+    pub id: String,
+    /// Its type, by the field that `entries.type_field` names; `null` where it has none.
+    pub r#type: Option<String>,
 }
 
 /// Thresholds; `null` where none is set.
@@ -165,6 +176,12 @@ impl Stream<'_> {
             last_write_age_seconds: self.report.and_then(|it| Some(seconds(it.last_write_age?.0))),
             last_generated_id: id(state.and_then(|state| state.last_generated_id)),
             first_entry_id: id(state.and_then(|state| state.first_entry_id)),
+            last_entries: self
+                .reading
+                .snapshot
+                .last_entries
+                .get(self.name)
+                .map(|entries| last_entries(entries)),
             recreations: self.report.map(|report| report.recreations),
             thresholds: thresholds(self.rule.map(|rule| &rule.thresholds)),
             groups: self.groups().map(|group| group.document()).collect(),
@@ -232,6 +249,14 @@ fn retention_document(retention: &RetentionRow<'_>) -> RetentionDocument {
             .map(|plan| plan.excess),
         blocked_by: blocked_by.collect(),
     }
+}
+
+fn last_entries(entries: &[EntryHead]) -> Vec<EntryDocument> {
+    let document = |entry: &EntryHead| EntryDocument {
+        id: entry.id.to_string(),
+        r#type: entry.kind.as_ref().map(ToString::to_string),
+    };
+    entries.iter().map(document).collect()
 }
 
 fn thresholds(set: Option<&Thresholds>) -> ThresholdsDocument {

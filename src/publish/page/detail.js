@@ -14,6 +14,7 @@ export function detail(stream, { home, ages, now }) {
     h("p", { class: "reason" }, stream.reason),
     h("div", { class: "charts" }, charts(stream, ages)),
     h("div", { class: "panels" }, panel("Stream", facts(streamFacts(stream))), panel("Retention", retention(stream, now)), panel("Thresholds", thresholds(stream))),
+    stream.last_entries && lastEntries(stream.last_entries, now),
     h("h3", null, `Groups (${count(stream.groups.length)})`),
     stream.groups.length === 0
       ? h("p", { class: "note" }, stream.length === null ? `Its groups are not known: ${UNREAD}.` : "It has no group: nobody reads it as a group, and none is expected.")
@@ -91,6 +92,17 @@ function thresholds({ thresholds: set }) {
   if (list.length === 0) return h("p", { class: "quiet" }, "None is configured: only what is broken is judged.");
   return facts(list.map(([term, number, words]) => [term, words(number)]));
 }
+
+// Keyed by ID, so that new ones come in above the rest.
+function lastEntries(entries, now) {
+  const row = ({ id: text, type }) => h("tr", { key: text }, h("th", { scope: "row" }, id(text)), h("td", null, type ?? value(null, count, { why: "it has no such field" })),
+    h("td", null, value(idAge(text, now), (it) => `${passed(it)} ago`, { exact: () => idTime(text), why: "its ID is not a time" })));
+  return h("details", { open: true, key: "entries" }, h("summary", null, `Last ${plural(entries.length, "entry", "entries")}`),
+    h("div", { class: "scroll panel", tabindex: "0", role: "group", "aria-label": "Last entries" },
+      h("table", null, h("thead", null, h("tr", null, ["ID", "Type", "Added"].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, entries.map(row)))));
+}
+
+const idAge = (id, now) => (idTime(id) === null ? null : Math.max(0, (now - Date.parse(idTime(id))) / 1000));
 
 function groupCard(group, ages) {
   const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, group.status.replaceAll("_", " ")));
