@@ -1,0 +1,47 @@
+//! The files that are shipped beside the program and made from its table of metrics.
+
+mod board;
+mod overview;
+mod query;
+mod retention;
+mod sidecar;
+mod stream;
+
+/// Where runbooks are read. Whoever keeps them elsewhere replaces it in `alerts/` and `dashboards/`.
+pub(crate) const RUNBOOKS: &str = "https://streamwarden.example/runbooks/";
+
+/// A file that is made, with its text.
+pub(crate) struct File {
+    pub(crate) path: &'static str,
+    pub(crate) text: String,
+}
+
+/// All of them; `rules` is the text of the rule file.
+pub(crate) fn files(rules: &str) -> Vec<File> {
+    let boards = [
+        ("dashboards/overview.json", overview::board()),
+        ("dashboards/stream.json", stream::board()),
+        ("dashboards/retention.json", retention::board()),
+        ("dashboards/sidecar.json", sidecar::board()),
+    ];
+    let boards =
+        boards.into_iter().map(|(path, board)| File { path, text: format!("{:#}\n", board.to_json()) });
+    let manifest = File { path: "alerts/prometheusrule.yaml", text: manifest(rules) };
+    boards.chain([manifest]).collect()
+}
+
+/// The rule file as a manifest for the Prometheus operator: its `groups`, as they are, under `spec`.
+fn manifest(rules: &str) -> String {
+    let (_, groups) = rules.split_once("\ngroups:\n").expect("the rule file has groups");
+    let groups: String = groups
+        .lines()
+        .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") })
+        .collect();
+    format!(
+        "# Made by `make dashboards` from streamwarden.rules.yml, which tells more. Change that, not this.\n\
+         apiVersion: monitoring.coreos.com/v1\n\
+         kind: PrometheusRule\n\
+         metadata:\n  name: streamwarden\n  labels:\n    app.kubernetes.io/name: streamwarden\n\
+         spec:\n  groups:\n{groups}"
+    )
+}

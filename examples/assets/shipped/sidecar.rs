@@ -1,0 +1,157 @@
+//! The sidecar itself: does it reach Redis, how long does it take, what does it leave out, what does it cost.
+
+use super::{
+    board::{Board, Panel, Row, Unit, View},
+    query::{Scope, max},
+};
+
+const SCOPE: Scope = Scope(&[]);
+const EACH: &str = "{{instance}}";
+
+pub(super) fn board() -> Board {
+    Board {
+        uid: "streamwarden-sidecar",
+        title: "Redis Streams: sidecar",
+        description: "Whether the sidecars see what they should, and what that costs. Here each one counts by itself.",
+        scope: SCOPE,
+        rows: vec![sight(), polls(), cost(), process()],
+    }
+}
+
+fn graph(title: &'static str, unit: Unit, description: &str) -> Panel {
+    Panel::new(View::Graph, title, unit, description)
+}
+
+fn each(panel: Panel, name: &str) -> Panel {
+    panel.query(EACH, SCOPE.series(name))
+}
+
+fn by_reason(name: &str) -> String {
+    format!("sum by (instance, reason) ({})", SCOPE.rate(name))
+}
+
+fn sight() -> Row {
+    let since = |name| format!("time() - ({} > 0)", SCOPE.series(name));
+    Row {
+        title: "Do they see?",
+        panels: vec![
+            each(
+                Panel::new(View::Timeline, "Redis reachable", Unit::YesNo, "Whether each sidecar's last poll succeeded."),
+                "streamwarden_redis_up",
+            )
+            .words(&[("0", "no", "red"), ("1", "yes", "green")]),
+            each(
+                Panel::new(View::Timeline, "Configuration taken", Unit::YesNo, "Whether the configuration was last loaded without a problem. If not, the previous one is in force."),
+                "streamwarden_config_last_reload_successful",
+            )
+            .words(&[("0", "refused", "red"), ("1", "yes", "green")]),
+            graph("Since the last good poll", Unit::Seconds, "What was read longer ago than poll.stale_after is shown no more. Dashed: four intervals and two minutes, where an alert begins.")
+                .query(EACH, since("streamwarden_poll_last_success_timestamp_seconds"))
+                .threshold("alert", format!("4 * {} + 120", max(&SCOPE.series("streamwarden_poll_interval_seconds")))),
+            graph("Since the last search for streams", Unit::Seconds, "Streams that are made later than that are not watched yet.")
+                .query(EACH, since("streamwarden_discovery_last_success_timestamp_seconds")),
+        ],
+    }
+}
+
+fn polls() -> Row {
+    let quantile = |q: &str| {
+        format!(
+            "histogram_quantile({q}, sum by (instance, le) ({}))",
+            SCOPE.rate("streamwarden_poll_duration_seconds_bucket")
+        )
+    };
+    Row {
+        title: "What fails?",
+        panels: vec![
+            graph("Failed polls", Unit::PerSecond, "Polls that failed as a whole, by reason.")
+                .query("{{instance}} {{reason}}", by_reason("streamwarden_poll_failures_total")),
+            graph("Streams that could not be read", Unit::PerSecond, "Streams that a successful poll could not read, by reason.")
+                .query("{{instance}} {{reason}}", by_reason("streamwarden_stream_read_failures_total")),
+            graph("Failed searches", Unit::PerSecond, "Searches for streams that failed, by reason.")
+                .query("{{instance}} {{reason}}", by_reason("streamwarden_discovery_failures_total")),
+            graph("Duration of a poll", Unit::Seconds, "The median and the slowest in a hundred. Dashed: the interval, less a fifth, where an alert begins.")
+                .query("{{instance}} median", quantile("0.5"))
+                .query("{{instance}} 99%", quantile("0.99"))
+                .threshold("alert", format!("0.8 * {}", max(&SCOPE.series("streamwarden_poll_interval_seconds")))),
+            Panel::new(View::Table, "Streams that can't be read", Unit::Short, "By the last poll, with the reason.")
+                .query("", SCOPE.max("streamwarden_stream_unreadable"))
+                .leads_to_the_stream(),
+            Panel::new(View::Graph, "Left out", Unit::Short, "Streams, series and lookups that are over the configured limits. Anything but 0 is blindness.")
+                .query("{{instance}} streams", SCOPE.series("streamwarden_unwatched_streams"))
+                .query("{{instance}} series", SCOPE.series("streamwarden_dropped_series"))
+                .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups")),
+        ],
+    }
+}
+
+fn cost() -> Row {
+    Row {
+        title: "What do they ask of Redis?",
+        panels: vec![
+            graph("Polls", Unit::PerSecond, "Polls begun a second.")
+                .query(EACH, SCOPE.rate("streamwarden_polls_total")),
+            graph(
+                "Commands",
+                Unit::PerSecond,
+                "Commands sent to Redis, by name, of all sidecars: what a hosted Redis bills.",
+            )
+            .query(
+                "{{command}}",
+                format!("sum by (command) ({})", SCOPE.rate("streamwarden_redis_commands_total")),
+            ),
+            graph(
+                "Round trips and connections",
+                Unit::PerSecond,
+                "Pipelines sent to Redis, and connections made to it.",
+            )
+            .query("{{instance}} round trips", SCOPE.rate("streamwarden_redis_round_trips_total"))
+            .query("{{instance}} connections", SCOPE.rate("streamwarden_redis_connections_total")),
+            graph(
+                "Watched streams and series",
+                Unit::Short,
+                "Streams that each poll asks for, and series about them.",
+            )
+            .query("{{instance}} streams", SCOPE.series("streamwarden_watched_streams"))
+            .query("{{instance}} series", SCOPE.series("streamwarden_series")),
+        ],
+    }
+}
+
+fn process() -> Row {
+    let of_sidecars = |name: &str| {
+        format!("{} and on (job, instance) {}", SCOPE.series(name), SCOPE.series("streamwarden_build_info"))
+    };
+    let table = |title, description| Panel::new(View::Table, title, Unit::Short, description);
+    Row {
+        title: "The processes",
+        panels: vec![
+            graph("CPU", Unit::Share, "Of one core.").query(
+                EACH,
+                format!(
+                    "{} and on (job, instance) {}",
+                    SCOPE.rate("process_cpu_seconds_total"),
+                    SCOPE.series("streamwarden_build_info")
+                ),
+            ),
+            graph("Memory", Unit::Bytes, "Resident and virtual.")
+                .query("{{instance}} resident", of_sidecars("process_resident_memory_bytes"))
+                .query("{{instance}} virtual", of_sidecars("process_virtual_memory_bytes")),
+            graph("File descriptors", Unit::Short, "Open ones. Dashed: how many there may be.")
+                .query(EACH, of_sidecars("process_open_fds"))
+                .threshold("at most, {{instance}}", of_sidecars("process_max_fds")),
+            graph("Threads", Unit::Short, "Threads of each process.")
+                .query(EACH, of_sidecars("process_threads")),
+            graph("Time since the start", Unit::Seconds, "A saw: it restarts again and again.")
+                .query(EACH, format!("time() - {}", of_sidecars("process_start_time_seconds"))),
+            graph(
+                "Connections turned away",
+                Unit::PerSecond,
+                "Scrapers that were refused, since too many connections were open.",
+            )
+            .query(EACH, SCOPE.rate("streamwarden_http_rejected_connections_total")),
+            table("Versions", "Of the sidecars.").query("", SCOPE.series("streamwarden_build_info")),
+            table("Servers", "The servers that are read.").query("", SCOPE.series("streamwarden_redis_info")),
+        ],
+    }
+}

@@ -1,0 +1,211 @@
+//! One stream in depth: its groups, what they have pending, their consumers, and the stream itself.
+
+use super::{
+    board::{Board, Panel, Row, Unit, View, Word},
+    overview::{HEALTHS, health},
+    query::{Scope, max, worst},
+};
+
+const SCOPE: Scope = Scope(&["db", "stream", "group"]);
+const GROUP: &str = "{{group}}";
+/// The statuses in the order of their urgency, with the number that draws them.
+const STATUSES: [Word; 9] = [
+    ("0", "ok", "green"),
+    ("1", "unknown", "text"),
+    ("2", "lagging", "yellow"),
+    ("3", "rewound", "orange"),
+    ("4", "stalled", "red"),
+    ("5", "stopped", "red"),
+    ("6", "no_consumers", "dark-red"),
+    ("7", "trimmed_past", "dark-red"),
+    ("8", "missing", "purple"),
+];
+
+pub(super) fn board() -> Board {
+    Board {
+        uid: "streamwarden-stream",
+        title: "Redis Streams: one stream",
+        description: "One stream and its groups, from what hurts to why.",
+        scope: SCOPE,
+        rows: vec![now(), lag(), pending(), losses(), consumers(), stream()],
+    }
+}
+
+fn stat(title: &'static str, unit: Unit, description: &str) -> Panel {
+    Panel::new(View::Stat, title, unit, description)
+}
+
+fn graph(title: &'static str, unit: Unit, description: &str) -> Panel {
+    Panel::new(View::Graph, title, unit, description)
+}
+
+/// The status as a number.
+fn status() -> String {
+    worst(SCOPE, "streamwarden_group_status", &STATUSES)
+}
+
+fn now() -> Row {
+    Row {
+        title: "How does it fare?",
+        panels: vec![
+            stat(
+                "Health",
+                Unit::Short,
+                "The worst of its groups and of its own length, age, silence and presence.",
+            )
+            .query("{{stream}}", health(SCOPE))
+            .words(&HEALTHS),
+            stat(
+                "Longest waiting time",
+                Unit::Seconds,
+                "Age of the oldest entry that some group was not given.",
+            )
+            .query("", format!("max({})", SCOPE.series("streamwarden_group_lag_seconds"))),
+            stat("Greatest lag", Unit::Short, "Entries that a group was not given, at most.")
+                .query("", format!("max({})", SCOPE.series("streamwarden_group_lag_upper_bound"))),
+            stat("Pending", Unit::Short, "Entries delivered and not acknowledged, in all groups.")
+                .query("", format!("sum({})", SCOPE.max("streamwarden_group_pending"))),
+            stat("Length", Unit::Short, "Entries in the stream.")
+                .query("", SCOPE.max("streamwarden_stream_length")),
+            stat("Groups", Unit::Short, "Consumer groups of the stream.")
+                .query("", SCOPE.max("streamwarden_stream_groups")),
+            Panel::new(
+                View::Timeline,
+                "Status of the groups",
+                Unit::Short,
+                "How each group fares, over the window that the configuration gives.",
+            )
+            .query(GROUP, status())
+            .words(&STATUSES)
+            .width(24),
+        ],
+    }
+}
+
+fn lag() -> Row {
+    Row {
+        title: "Lag",
+        panels: vec![
+            graph("Waiting time", Unit::Seconds, "Age of the oldest entry that a group was not given. Dashed: the threshold.")
+                .query(GROUP, SCOPE.max("streamwarden_group_lag_seconds"))
+                .threshold("threshold", SCOPE.max("streamwarden_stream_lag_threshold_seconds")),
+            graph("Lag", Unit::Short, "Entries that a group was not given: exact where it is drawn, and its upper bound. Dashed: the threshold.")
+                .query(GROUP, SCOPE.max("streamwarden_group_lag"))
+                .query("{{group}} at most", SCOPE.max("streamwarden_group_lag_upper_bound"))
+                .threshold("threshold", SCOPE.max("streamwarden_stream_lag_threshold")),
+            graph("Added and read", Unit::PerSecond, "Entries added to the stream and read by its groups. What is added and not read becomes lag.")
+                .query("added", max(&SCOPE.rate("streamwarden_stream_entries_added_total")))
+                .query("read by {{group}}", max(&SCOPE.rate("streamwarden_group_entries_read_total"))),
+            graph("Distance of the group's position", Unit::Milliseconds, "Between the last ID given out and the last one delivered to the group. Flat and rising: nothing is delivered.")
+                .query(GROUP, format!(
+                    "{} - ignoring (group) group_right () {}",
+                    SCOPE.max("streamwarden_stream_last_generated_id"),
+                    SCOPE.max("streamwarden_group_last_delivered_id"),
+                )),
+            graph("Lag is known", Unit::YesNo, "1 where the lag is proven, 0 where only its upper bound is known.")
+                .query(GROUP, SCOPE.max("streamwarden_group_lag_known"))
+                .width(24),
+        ],
+    }
+}
+
+fn pending() -> Row {
+    Row {
+        title: "Pending",
+        panels: vec![
+            graph(
+                "Pending entries",
+                Unit::Short,
+                "Entries delivered and not acknowledged. Dashed: the threshold.",
+            )
+            .query(GROUP, SCOPE.max("streamwarden_group_pending"))
+            .threshold("threshold", SCOPE.max("streamwarden_stream_pending_threshold")),
+            graph(
+                "Oldest pending entry",
+                Unit::Seconds,
+                "Its age, and the time since it was last delivered. Dashed: the threshold of the age.",
+            )
+            .query("{{group}} age", SCOPE.max("streamwarden_group_oldest_pending_age_seconds"))
+            .query("{{group}} idle", SCOPE.max("streamwarden_group_oldest_pending_idle_seconds"))
+            .threshold("threshold", SCOPE.max("streamwarden_stream_pending_age_threshold_seconds")),
+            graph(
+                "Deliveries of the oldest pending entry",
+                Unit::Short,
+                "How often it was delivered. From the threshold on, dashed, an entry counts as poison.",
+            )
+            .query(GROUP, SCOPE.max("streamwarden_group_oldest_pending_deliveries"))
+            .threshold("threshold", SCOPE.max("streamwarden_stream_deliveries_threshold")),
+            graph(
+                "Entries that can't be handled",
+                Unit::Short,
+                "Poison: delivered again and again. Dangling: pending, but gone from the stream.",
+            )
+            .query("{{group}} poison", SCOPE.max("streamwarden_group_poison_entries"))
+            .query("{{group}} dangling", SCOPE.max("streamwarden_group_dangling_pending")),
+        ],
+    }
+}
+
+fn losses() -> Row {
+    Row {
+        title: "Losses",
+        panels: vec![
+            graph("Entries lost", Unit::Short, "Entries removed before the group was given them, within the interval of the graph.")
+                .query(GROUP, max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__rate_interval"))),
+            graph("Breaks", Unit::Short, "How often the group's position went back, and the stream was made anew, within the interval of the graph.")
+                .query("{{group}} rewound", max(&SCOPE.over("increase", "streamwarden_group_rewinds_total", "$__rate_interval")))
+                .query("recreated", max(&SCOPE.over("increase", "streamwarden_stream_recreations_total", "$__rate_interval"))),
+        ],
+    }
+}
+
+fn consumers() -> Row {
+    Row {
+        title: "Consumers",
+        panels: vec![
+            Panel::new(View::Table, "Pending by consumer", Unit::Short, "Entries delivered to each consumer and not acknowledged.")
+                .query("", SCOPE.max("streamwarden_consumer_pending")),
+            graph("Silence of the consumers", Unit::Seconds, "Time since each consumer last asked.")
+                .query("{{group}} {{consumer}}", SCOPE.max("streamwarden_consumer_idle_seconds")),
+            graph("Time since a consumer was given an entry", Unit::Seconds, "Since each consumer was last given an entry.")
+                .query("{{group}} {{consumer}}", SCOPE.max("streamwarden_consumer_inactive_seconds")),
+            graph("Consumers", Unit::Short, "Consumers, alive or not; those that hold entries and do nothing; those without series of their own, with their entries.")
+                .query(GROUP, SCOPE.max("streamwarden_group_consumers"))
+                .query("{{group}} stuck", SCOPE.max("streamwarden_group_stuck_consumers"))
+                .query("{{group}} not listed", SCOPE.max("streamwarden_group_unlisted_consumers"))
+                .query("{{group}} pending, not listed", SCOPE.max("streamwarden_group_unlisted_pending")),
+        ],
+    }
+}
+
+fn stream() -> Row {
+    Row {
+        title: "The stream itself",
+        panels: vec![
+            graph("Length", Unit::Short, "Entries in the stream. Dashed: its limit.")
+                .query("length", SCOPE.max("streamwarden_stream_length"))
+                .threshold("limit", SCOPE.max("streamwarden_stream_max_length")),
+            graph(
+                "Age of the oldest entry",
+                Unit::Seconds,
+                "By its ID and the server's clock. Dashed: the limit.",
+            )
+            .query("age", SCOPE.max("streamwarden_stream_oldest_entry_age_seconds"))
+            .threshold("limit", SCOPE.max("streamwarden_stream_max_age_seconds")),
+            graph(
+                "Time since the last entry",
+                Unit::Seconds,
+                "How long nothing was added. Dashed: what the configuration expects at most.",
+            )
+            .query("silent", SCOPE.max("streamwarden_stream_last_write_age_seconds"))
+            .threshold("expected", SCOPE.max("streamwarden_stream_silence_threshold_seconds")),
+            graph(
+                "Radix tree",
+                Unit::Short,
+                "Keys and nodes of the tree that holds the entries. Few entries a key: memory is wasted.",
+            )
+            .query("keys", SCOPE.max("streamwarden_stream_radix_tree_keys"))
+            .query("nodes", SCOPE.max("streamwarden_stream_radix_tree_nodes")),
+        ],
+    }
+}

@@ -1,0 +1,202 @@
+//! The rules, their unit tests, the manifest and the example for Alertmanager, by the programs that read them.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use serde_json::{Value, json};
+
+use crate::{
+    generator::shipped::{self, RUNBOOKS},
+    monitoring::Alertmanager,
+    promql,
+    tools::{RULES, alerts, project, read, rules, succeeds, tool, yaml},
+};
+
+const TESTS: &str = "alerts/streamwarden.test.yml";
+const MANIFEST: &str = "alerts/prometheusrule.yaml";
+const ALERTMANAGER: &str = "alerts/alertmanager.yml";
+
+#[test]
+fn promtool_finds_nothing_to_complain_of() {
+    let said = succeeds(tool("promtool").args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(project(RULES)));
+    assert!(said.contains(&format!("{} rules found", rules().len())), "{said}");
+}
+
+#[test]
+fn every_alert_passes_its_unit_test() {
+    succeeds(tool("promtool").args(["test", "rules"]).arg(project(TESTS)));
+    let tests = yaml(&read(TESTS));
+    let tests = tests["tests"].as_array().unwrap();
+    for alert in alerts() {
+        let test = tests.iter().find(|test| test["name"] == alert.name.as_str());
+        let test = test.unwrap_or_else(|| panic!("{} has no unit test", alert.name));
+        let fires: Vec<bool> = test["alert_rule_test"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|moment| {
+                assert_eq!(moment["alertname"], alert.name.as_str());
+                match moment["exp_alerts"].as_array().unwrap().len() {
+                    0 => false,
+                    1 => true,
+                    several => panic!("{}: {several} alerts for one trouble", alert.name),
+                }
+            })
+            .collect();
+        assert_eq!(fires, [false, true, false], "{}: before its time, then once, then cleared", alert.name);
+        let series = test["input_series"].as_array().unwrap().iter();
+        let replicas = series.filter(|series| ["\"a\"", "\"b\""].iter().any(|it| series["series"].as_str().unwrap().contains(it)));
+        assert!(replicas.count() >= 2, "{}: two sidecars tell of it", alert.name);
+    }
+    assert_eq!(tests.len(), alerts().len());
+}
+
+#[test]
+fn the_manifest_holds_the_same_rules() {
+    let manifest = yaml(&read(MANIFEST));
+    assert_eq!((&manifest["kind"], &manifest["apiVersion"]), (&json!("PrometheusRule"), &json!("monitoring.coreos.com/v1")));
+    assert_eq!(manifest["spec"], yaml(&read(RULES)));
+}
+
+#[test]
+fn what_is_generated_is_what_is_there() {
+    for file in shipped::files(&read(RULES)) {
+        assert!(read(file.path) == file.text, "{} is not what `make dashboards` writes", file.path);
+    }
+}
+
+#[test]
+fn rules_name_metrics_and_labels_of_the_table() {
+    let recorded: Vec<String> = rules().iter().filter_map(|rule| rule["record"].as_str().map(str::to_owned)).collect();
+    for rule in rules() {
+        promql::families(rule["expr"].as_str().unwrap(), &recorded);
+    }
+    let used: String = rules().iter().map(|rule| format!("{} ", rule["expr"].as_str().unwrap())).collect();
+    for name in recorded {
+        assert!(used.contains(&name), "{name} is recorded and not used");
+    }
+}
+
+#[test]
+fn alerts_say_what_they_must() {
+    let mut names = BTreeSet::new();
+    for alert in alerts() {
+        let name = &alert.name;
+        assert!(names.insert(name.clone()) && name.starts_with("RedisStream"), "{name}");
+        assert!(["critical", "warning", "info"].contains(&alert.severity.as_str()), "{name}");
+        // Alerts of one kind share their summary, so that it may not tell one from another.
+        assert!(alert.summary.ends_with('.') && !alert.summary.contains("{{"), "{name}: {}", alert.summary);
+        assert!(alert.description.ends_with('.'), "{name}");
+        assert_eq!(alert.runbook, format!("{RUNBOOKS}{name}.md"));
+        let collapses = ["without (instance, pod", ":max", ":rate5m", "absent("].iter().any(|it| alert.expression.contains(it));
+        assert!(collapses, "{name} would fire once a sidecar");
+    }
+}
+
+#[test]
+fn readme_lists_the_alerts() {
+    let mut table = "\n| Alert | Severity | Meaning |\n|---|---|---|\n".to_owned();
+    for alert in alerts() {
+        let Alert { name, severity, summary, .. } = &alert;
+        writeln!(table, "| [`{name}`](docs/runbooks/{name}.md) | {severity} | {summary} |").unwrap();
+    }
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("<!-- alerts: begin -->").expect("README has a table of alerts");
+    assert!(rest.split_once("<!-- alerts: end -->").unwrap().0 == table, "README's table should be:\n{table}");
+}
+
+use crate::tools::Alert;
+
+#[test]
+fn alertmanager_takes_the_example_and_routes_by_severity() {
+    succeeds(tool("amtool").arg("check-config").arg(project(ALERTMANAGER)));
+    for (severity, receiver) in [("critical", "pager"), ("warning", "chat"), ("info", "nobody")] {
+        let mut test = tool("amtool");
+        test.args(["config", "routes", "test", "--config.file"]).arg(project(ALERTMANAGER));
+        test.arg(format!("--verify.receivers={receiver}"));
+        succeeds(test.args(["alertname=RedisStreamMissing", &format!("severity={severity}"), "stream=s"]));
+    }
+}
+
+/// An alert, its labels beside the job's, and the ones that must be muted by it or not.
+struct Muting {
+    by: Value,
+    muted: Vec<Value>,
+    heard: Vec<Value>,
+}
+
+fn alert(name: &str, component: &str, labels: &[(&str, &str)]) -> Value {
+    let mut all = json!({"alertname": name, "component": component, "job": "streamwarden", "namespace": "shop"});
+    for (label, value) in labels {
+        all[*label] = json!(value);
+    }
+    all
+}
+
+fn mutings() -> Vec<Muting> {
+    let (s, t) = ([("db", "db0"), ("stream", "s")], [("db", "db0"), ("stream", "t")]);
+    let group = |stream, group| [("db", "db0"), ("stream", stream), ("group", group)];
+    let on = |name, labels: &[(&str, &str)]| alert(name, "stream", labels);
+    let mut elsewhere = on("RedisStreamMissing", &s);
+    elsewhere["job"] = json!("other");
+    vec![
+        Muting {
+            by: alert("RedisStreamRedisUnreachable", "sidecar", &[]),
+            muted: vec![
+                on("RedisStreamMissing", &s),
+                alert("RedisStreamRetentionFailing", "retention", &s),
+                alert("RedisStreamSidecarPollsFailing", "sidecar", &[]),
+            ],
+            heard: vec![elsewhere, alert("RedisStreamSidecarConfigRefused", "sidecar", &[])],
+        },
+        Muting {
+            by: json!({"alertname": "RedisStreamSidecarAbsent", "component": "sidecar"}),
+            muted: vec![on("RedisStreamMissing", &s)],
+            heard: vec![],
+        },
+        Muting {
+            by: on("RedisStreamGroupNoConsumers", &group("s", "g")),
+            muted: vec![on("RedisStreamLagTooOld", &group("s", "g")), on("RedisStreamPendingHigh", &group("s", "g"))],
+            heard: vec![on("RedisStreamLagTooOld", &group("s", "h")), on("RedisStreamEntriesLost", &group("s", "g"))],
+        },
+        Muting {
+            by: on("RedisStreamMissing", &s),
+            muted: vec![on("RedisStreamGroupMissing", &group("s", "g"))],
+            heard: vec![on("RedisStreamGroupMissing", &group("t", "g"))],
+        },
+        Muting {
+            by: on("RedisStreamGroupMissing", &group("s", "g")),
+            muted: vec![alert("RedisStreamRetentionBlocked", "retention", &s)],
+            heard: vec![alert("RedisStreamRetentionBlocked", "retention", &t)],
+        },
+        Muting {
+            by: alert("RedisStreamRetentionBlocked", "retention", &s),
+            muted: vec![alert("RedisStreamLengthOverLimit", "retention", &s)],
+            heard: vec![alert("RedisStreamLengthOverLimit", "retention", &t)],
+        },
+        Muting {
+            by: on("RedisStreamThroughputHigh", &[("db", "db0")]),
+            muted: vec![on("RedisStreamThroughputRising", &[("db", "db0")])],
+            heard: vec![on("RedisStreamThroughputRising", &[("db", "db1")])],
+        },
+        Muting {
+            by: on("RedisStreamLagHigh", &group("s", "g")),
+            muted: vec![on("RedisStreamLagGrowing", &group("s", "g"))],
+            heard: vec![on("RedisStreamLagGrowing", &group("s", "h"))],
+        },
+    ]
+}
+
+#[test]
+fn what_follows_from_an_alert_is_muted_and_its_neighbour_is_not() {
+    for Muting { by, muted, heard } in mutings() {
+        let alertmanager = Alertmanager::start(&read(ALERTMANAGER), "http://127.0.0.1:9/");
+        let all: Vec<&Value> = [&by].into_iter().chain(&muted).chain(&heard).collect();
+        alertmanager.post(&all);
+        for expected in &muted {
+            alertmanager.wait_for_state(expected, "suppressed");
+        }
+        for expected in heard.iter().chain([&by]) {
+            alertmanager.wait_for_state(expected, "active");
+        }
+    }
+}
