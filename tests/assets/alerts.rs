@@ -17,7 +17,8 @@ const ALERTMANAGER: &str = "alerts/alertmanager.yml";
 
 #[test]
 fn promtool_finds_nothing_to_complain_of() {
-    let said = succeeds(tool("promtool").args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(project(RULES)));
+    let said =
+        succeeds(tool("promtool").args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(project(RULES)));
     assert!(said.contains(&format!("{} rules found", rules().len())), "{said}");
 }
 
@@ -44,7 +45,9 @@ fn every_alert_passes_its_unit_test() {
             .collect();
         assert_eq!(fires, [false, true, false], "{}: before its time, then once, then cleared", alert.name);
         let series = test["input_series"].as_array().unwrap().iter();
-        let replicas = series.filter(|series| ["\"a\"", "\"b\""].iter().any(|it| series["series"].as_str().unwrap().contains(it)));
+        let replicas = series.filter(|series| {
+            ["\"a\"", "\"b\""].iter().any(|it| series["series"].as_str().unwrap().contains(it))
+        });
         assert!(replicas.count() >= 2, "{}: two sidecars tell of it", alert.name);
     }
     assert_eq!(tests.len(), alerts().len());
@@ -53,7 +56,10 @@ fn every_alert_passes_its_unit_test() {
 #[test]
 fn the_manifest_holds_the_same_rules() {
     let manifest = yaml(&read(MANIFEST));
-    assert_eq!((&manifest["kind"], &manifest["apiVersion"]), (&json!("PrometheusRule"), &json!("monitoring.coreos.com/v1")));
+    assert_eq!(
+        (&manifest["kind"], &manifest["apiVersion"]),
+        (&json!("PrometheusRule"), &json!("monitoring.coreos.com/v1"))
+    );
     assert_eq!(manifest["spec"], yaml(&read(RULES)));
 }
 
@@ -66,7 +72,8 @@ fn what_is_generated_is_what_is_there() {
 
 #[test]
 fn rules_name_metrics_and_labels_of_the_table() {
-    let recorded: Vec<String> = rules().iter().filter_map(|rule| rule["record"].as_str().map(str::to_owned)).collect();
+    let recorded: Vec<String> =
+        rules().iter().filter_map(|rule| rule["record"].as_str().map(str::to_owned)).collect();
     for rule in rules() {
         promql::families(rule["expr"].as_str().unwrap(), &recorded);
     }
@@ -87,7 +94,9 @@ fn alerts_say_what_they_must() {
         assert!(alert.summary.ends_with('.') && !alert.summary.contains("{{"), "{name}: {}", alert.summary);
         assert!(alert.description.ends_with('.'), "{name}");
         assert_eq!(alert.runbook, format!("{RUNBOOKS}{name}.md"));
-        let collapses = ["without (instance, pod", ":max", ":rate5m", "absent("].iter().any(|it| alert.expression.contains(it));
+        let collapses = ["without (instance, pod", ":max", ":rate5m", "absent("]
+            .iter()
+            .any(|it| alert.expression.contains(it));
         assert!(collapses, "{name} would fire once a sidecar");
     }
 }
@@ -101,7 +110,10 @@ fn readme_lists_the_alerts() {
     }
     let readme = read("README.md");
     let (_, rest) = readme.split_once("<!-- alerts: begin -->").expect("README has a table of alerts");
-    assert!(rest.split_once("<!-- alerts: end -->").unwrap().0 == table, "README's table should be:\n{table}");
+    assert!(
+        rest.split_once("<!-- alerts: end -->").unwrap().0 == table,
+        "README's table should be:\n{table}"
+    );
 }
 
 use crate::tools::Alert;
@@ -125,7 +137,8 @@ struct Muting {
 }
 
 fn alert(name: &str, component: &str, labels: &[(&str, &str)]) -> Value {
-    let mut all = json!({"alertname": name, "component": component, "job": "streamwarden", "namespace": "shop"});
+    let mut all =
+        json!({"alertname": name, "component": component, "job": "streamwarden", "namespace": "shop"});
     for (label, value) in labels {
         all[*label] = json!(value);
     }
@@ -155,8 +168,14 @@ fn mutings() -> Vec<Muting> {
         },
         Muting {
             by: on("RedisStreamGroupNoConsumers", &group("s", "g")),
-            muted: vec![on("RedisStreamLagTooOld", &group("s", "g")), on("RedisStreamPendingHigh", &group("s", "g"))],
-            heard: vec![on("RedisStreamLagTooOld", &group("s", "h")), on("RedisStreamEntriesLost", &group("s", "g"))],
+            muted: vec![
+                on("RedisStreamLagTooOld", &group("s", "g")),
+                on("RedisStreamPendingHigh", &group("s", "g")),
+            ],
+            heard: vec![
+                on("RedisStreamLagTooOld", &group("s", "h")),
+                on("RedisStreamEntriesLost", &group("s", "g")),
+            ],
         },
         Muting {
             by: on("RedisStreamMissing", &s),

@@ -9,7 +9,7 @@
 )]
 
 #[path = "../it"]
-#[allow(dead_code, reason = "the integration tests use the rest")]
+#[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
 mod it {
     pub(crate) mod support;
 }

@@ -51,7 +51,11 @@ impl Program {
         let mut program = Self { child, address: ([127, 0, 0, 1], port).into(), directory };
         wait_for("the program to be ready", || {
             let ended = program.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{command:?} ended: {}", std::fs::read_to_string(program.directory.path().join("log")).unwrap());
+            assert!(
+                ended.is_none(),
+                "{command:?} ended: {}",
+                std::fs::read_to_string(program.directory.path().join("log")).unwrap()
+            );
             request(program.address, "GET", "/-/ready", "").filter(|(status, _)| *status == 200)
         });
         program
@@ -59,7 +63,8 @@ impl Program {
 
     /// An answer as JSON.
     fn get(&self, path: &str) -> Value {
-        let (_, body) = request(self.address, "GET", path, "").unwrap_or_else(|| panic!("no answer to {path}"));
+        let (_, body) =
+            request(self.address, "GET", path, "").unwrap_or_else(|| panic!("no answer to {path}"));
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 }
@@ -76,7 +81,9 @@ fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
     stream.write_all(format!("{head}{body}").as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
@@ -102,7 +109,9 @@ impl Alertmanager {
         let (file, port) = (directory.path().join("config.yml"), free_port());
         write(&file, &config.to_string());
         let mut command = tool("alertmanager");
-        command.arg(format!("--config.file={}", file.display())).arg(format!("--storage.path={}", directory.path().display()));
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.path={}", directory.path().display()));
         command.arg("--cluster.listen-address=").arg(format!("--web.listen-address=127.0.0.1:{port}"));
         Self(Program::start(command, directory, port))
     }
@@ -114,7 +123,8 @@ impl Alertmanager {
     /// Alerts, by their labels.
     pub(crate) fn post(&self, alerts: &[&Value]) {
         let alerts: Vec<Value> = alerts.iter().map(|labels| json!({"labels": labels})).collect();
-        let (status, said) = request(self.0.address, "POST", "/api/v2/alerts", &json!(alerts).to_string()).unwrap();
+        let (status, said) =
+            request(self.0.address, "POST", "/api/v2/alerts", &json!(alerts).to_string()).unwrap();
         assert_eq!(status, 200, "{said}");
     }
 
@@ -208,7 +218,8 @@ impl Webhook {
         eventually(&format!("{name} {labels:?} to be told as {status}"), || {
             let alerts = self.alerts.lock().unwrap();
             let has = |alert: &&Value, label: &str, value: &str| alert["labels"][label] == value;
-            let mut found = alerts.iter().filter(|alert| has(alert, "alertname", name) && alert["status"] == status);
+            let mut found =
+                alerts.iter().filter(|alert| has(alert, "alertname", name) && alert["status"] == status);
             found.find(|alert| labels.iter().all(|(label, value)| has(alert, label, value))).cloned()
         })
     }

@@ -14,7 +14,9 @@ pub(crate) fn families(query: &str, recorded: &[String]) -> BTreeSet<&'static st
     let names: Vec<&str> = names.filter(|name| !recorded.iter().any(|it| it == name)).collect();
     let known: BTreeSet<&str> = names
         .iter()
-        .map(|name| family(name).unwrap_or_else(|| panic!("{name} is not in the table of metrics: {query}")).name)
+        .map(|name| {
+            family(name).unwrap_or_else(|| panic!("{name} is not in the table of metrics: {query}")).name
+        })
         .collect();
     for name in &names {
         let family = family(name).unwrap();
@@ -37,7 +39,8 @@ pub(crate) fn families(query: &str, recorded: &[String]) -> BTreeSet<&'static st
 /// The family of a series' name.
 pub(crate) fn family(name: &str) -> Option<&'static Family> {
     let of = |name: &str| FAMILIES.iter().find(|family| family.name == name);
-    of(name).or_else(|| ["_bucket", "_sum", "_count"].iter().find_map(|suffix| of(name.strip_suffix(suffix)?)))
+    of(name)
+        .or_else(|| ["_bucket", "_sum", "_count"].iter().find_map(|suffix| of(name.strip_suffix(suffix)?)))
 }
 
 /// Names in a query, outside of quotes.

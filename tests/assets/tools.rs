@@ -24,14 +24,16 @@ pub(crate) fn yaml(text: &str) -> Value {
 /// A program of the folder that `STREAMWARDEN_TEST_TOOLS` names.
 #[expect(clippy::disallowed_methods, reason = "where the programs are is the caller's choice")]
 pub(crate) fn tool(name: &str) -> Command {
-    let folder = std::env::var("STREAMWARDEN_TEST_TOOLS").expect("STREAMWARDEN_TEST_TOOLS; see make test-assets");
+    let folder =
+        std::env::var("STREAMWARDEN_TEST_TOOLS").expect("STREAMWARDEN_TEST_TOOLS; see make test-assets");
     Command::new(PathBuf::from(folder).join(name))
 }
 
 /// Runs it and returns what it says, if it succeeds.
 #[track_caller]
 pub(crate) fn succeeds(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let Output { status, stdout, stderr } =
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{command:?}: {said}");
     said

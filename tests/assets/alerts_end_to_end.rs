@@ -1,0 +1,369 @@
+//! Each alert that wakes somebody, brought about for real: Redis, the example application, two sidecars, Prometheus with the
+//! shipped rules, Alertmanager with the shipped routes, and a webhook that is told it fires, and that it is over.
+//!
+//! The rules are the shipped ones with their durations divided: what they compare is as it is.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    dashboards::{boards, panels, queries, variables},
+    it::support::{Redis, Sidecar},
+    monitoring::{Alertmanager, Prometheus, Webhook, eventually},
+    tools::{RULES, alerts, read, yaml},
+};
+
+/// Durations of the rules are divided by this: five minutes become a second and a half.
+const FASTER: u32 = 200;
+/// The shortest duration that scrapes of four a second can fill.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+const CONFIG: &str = r#"
+poll: {interval: 500ms, discovery_interval: 500ms, stale_after: 2s}
+redis: {connect_timeout: 1s, command_timeout: 1s}
+status: {window: 2s, stopped_after: 2s}
+retention: {interval: 1s, lease_ttl: 2s}
+streams:
+  - {match: "test:old", thresholds: {lag: 100000, lag_age: 1s, pending: 1000, pending_age: 1h, deliveries: 5, silence: 1h}}
+  - {match: "test:stalled"}
+  - {match: "test:strict", retention: {max_length: 100, mode: strict}}
+  - {match: "test:lossy", retention: {max_length: 100000, max_age: 30d}}
+  - {match: "test:blocked", retention: {max_length: 100}}
+  - {match: "locked", retention: {max_length: 100}}
+  - {match: "test:gone"}
+  - {match: "test:text"}
+  - {match: "test:grouped", groups: [wanted]}
+  - {match: "events:*"}
+"#;
+
+/// The rules with short durations.
+fn fast_rules() -> Value {
+    let mut rules = yaml(&read(RULES));
+    for group in rules["groups"].as_array_mut().unwrap() {
+        for rule in group["rules"].as_array_mut().unwrap() {
+            for key in ["for", "keep_firing_for"] {
+                if let Some(duration) = rule.get(key).and_then(Value::as_str) {
+                    rule[key] = json!(faster(duration));
+                }
+            }
+            rule["expr"] = json!(with_fast_ranges(rule["expr"].as_str().unwrap()));
+        }
+    }
+    rules
+}
+
+fn faster(duration: &str) -> String {
+    let duration = humantime::parse_duration(duration).unwrap() / FASTER;
+    format!("{}ms", duration.max(SHORTEST).as_millis())
+}
+
+/// Ranges, which stand in brackets.
+fn with_fast_ranges(expression: &str) -> String {
+    let mut parts = expression.split('[');
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |text, part| {
+        let (range, rest) = part.split_once(']').unwrap();
+        format!("{text}[{}]{rest}", faster(range))
+    })
+}
+
+/// Something that goes on beside the test until it is stopped.
+struct Activity {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Activity {
+    fn start(every: Duration, mut act: impl FnMut() + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                act();
+                thread::sleep(every);
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// The example application; it ends with the test.
+struct Nexus(Child);
+
+impl Nexus {
+    fn start(redis: &Redis, arguments: &[&str]) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_streamwarden")).with_file_name("examples").join("nexus");
+        let mut command = Command::new(&program);
+        command.args(arguments).env("REDIS_URI", redis.uri());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(
+            command.spawn().unwrap_or_else(|error| {
+                panic!("{}: {error}; cargo build --example nexus", program.display())
+            }),
+        )
+    }
+}
+
+impl Drop for Nexus {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What goes wrong, as the webhook should tell it.
+type Told = (&'static str, &'static [(&'static str, &'static str)]);
+
+const ON_STREAMS: [Told; 9] = [
+    ("RedisStreamLagTooOld", &[("stream", "test:old"), ("group", "slow")]),
+    ("RedisStreamGroupStalled", &[("stream", "test:stalled"), ("group", "hung")]),
+    (
+        "RedisStreamGroupNoConsumers",
+        &[("stream", "events:simulation"), ("group", "nexus-simulation-consumers")],
+    ),
+    ("RedisStreamMissing", &[("stream", "test:gone")]),
+    ("RedisStreamGroupMissing", &[("stream", "test:grouped"), ("group", "wanted")]),
+    ("RedisStreamNearLoss", &[("stream", "test:strict"), ("group", "behind")]),
+    ("RedisStreamEntriesLost", &[("stream", "test:lossy"), ("group", "loser")]),
+    ("RedisStreamRetentionBlocked", &[("stream", "test:blocked")]),
+    ("RedisStreamRetentionFailing", &[("stream", "locked")]),
+];
+const UNREACHABLE: Told = ("RedisStreamRedisUnreachable", &[("job", "streamwarden")]);
+const ABSENT: Told = ("RedisStreamSidecarAbsent", &[("severity", "critical")]);
+
+/// A redis that the sidecars may write to, but for one stream.
+fn redis() -> Redis {
+    let redis = Redis::start();
+    redis.run::<()>(
+        "ACL SETUSER warden on >secret resetkeys %R~* %RW~test:* %RW~events:* %RW~streamwarden:* +@all",
+    );
+    for stream in [
+        "test:old",
+        "test:stalled",
+        "test:strict",
+        "test:lossy",
+        "test:blocked",
+        "locked",
+        "test:gone",
+        "test:grouped",
+    ] {
+        redis.add(stream, 10);
+    }
+    redis.run::<()>("SET test:text text");
+    redis.run::<()>("XGROUP CREATE test:grouped wanted $");
+    redis.run::<()>("XGROUP CREATE test:lossy loser 0");
+    redis
+}
+
+fn sidecars(redis: &Redis) -> [Sidecar; 2] {
+    let uri = redis.uri().replace("redis://", "redis://warden:secret@");
+    [(), ()].map(|()| Sidecar::with_config(&uri, CONFIG))
+}
+
+/// A group that reads more slowly than entries come.
+fn slow_reader(redis: &Redis) -> Activity {
+    redis.run::<()>("XGROUP CREATE test:old slow 0");
+    let mut connection = redis.connect();
+    Activity::start(Duration::from_millis(200), move || {
+        for words in [
+            "XADD test:old * a b",
+            "XADD test:old * a b",
+            "XREADGROUP GROUP slow reader COUNT 1 NOACK STREAMS test:old >",
+        ] {
+            drop(command(words).query::<redis::Value>(&mut connection));
+        }
+    })
+}
+
+/// A consumer that asks for what it holds, again and again, and acknowledges nothing.
+fn hung_reader(redis: &Redis) -> Activity {
+    redis.run::<()>("XGROUP CREATE test:stalled hung 0");
+    redis.read("test:stalled", "hung", "reader", 2);
+    let mut connection = redis.connect();
+    Activity::start(Duration::from_millis(200), move || {
+        drop(
+            command("XREADGROUP GROUP hung reader COUNT 1 STREAMS test:stalled 0")
+                .query::<redis::Value>(&mut connection),
+        );
+    })
+}
+
+fn command(words: &str) -> redis::Cmd {
+    let mut command = redis::Cmd::new();
+    words.split_whitespace().for_each(|word| {
+        command.arg(word);
+    });
+    command
+}
+
+/// Lets a group read and acknowledge everything.
+fn catch_up(redis: &Redis, stream: &str, group: &str) {
+    redis.run::<redis::Value>(&format!(
+        "XREADGROUP GROUP {group} cleaner COUNT 100000 NOACK STREAMS {stream} >"
+    ));
+    let pending: Vec<(String, String, u64, u64)> =
+        redis.run(&format!("XPENDING {stream} {group} - + 100000"));
+    for (id, ..) in pending {
+        redis.run::<u64>(&format!("XACK {stream} {group} {id}"));
+    }
+}
+
+#[test]
+fn every_page_arrives_and_clears_and_every_panel_shows() {
+    let redis = redis();
+    let webhook = Webhook::start();
+    let alertmanager = Alertmanager::start(&read("alerts/alertmanager.yml"), &webhook.url());
+    let prometheus = Prometheus::start(&fast_rules(), alertmanager.address());
+    let both = sidecars(&redis);
+    prometheus.scrape(&[both[0].address(), both[1].address()]);
+    let nexus = Nexus::start(
+        &redis,
+        &["--rate", "50", "--failures", "0.01", "--stop", "nexus-simulation-consumers", "--after", "5s"],
+    );
+    // What is lost, missed or broken is so by comparison with what was there.
+    both[0]
+        .wait("the groups to be seen", |page| page.group("present", "test:grouped", "wanted") == Some(1.0));
+    eventually("Prometheus to have seen the groups", || {
+        found(&prometheus, "streamwarden_group_entries_lost_total{group=\"loser\"}")
+    });
+
+    let (slow, hung) = (slow_reader(&redis), hung_reader(&redis));
+    redis.run::<()>("DEL test:gone");
+    redis.run::<()>("XGROUP DESTROY test:grouped wanted");
+    redis.run::<()>("XGROUP CREATE test:strict behind 0");
+    redis.add("test:strict", 85);
+    redis.run::<u64>("XTRIM test:lossy MAXLEN 2");
+    redis.run::<()>("XGROUP CREATE test:blocked holder 0");
+    redis.add("test:blocked", 500);
+    redis.read("test:blocked", "holder", "reader", 500);
+    redis.add("locked", 500);
+    for (name, labels) in ON_STREAMS {
+        let told = webhook.wait("firing", name, labels);
+        assert_eq!(told["labels"]["severity"], "critical");
+    }
+    one_alert_for_one_trouble(&prometheus);
+
+    drop((slow, hung, nexus));
+    let _nexus = Nexus::start(&redis, &["--rate", "50"]);
+    catch_up(&redis, "test:old", "slow");
+    catch_up(&redis, "test:stalled", "hung");
+    redis.add("test:gone", 1);
+    redis.run::<()>("XGROUP CREATE test:grouped wanted $");
+    catch_up(&redis, "test:strict", "behind");
+    catch_up(&redis, "test:blocked", "holder");
+    redis.run::<()>("ACL SETUSER warden %RW~locked");
+    for (name, labels) in ON_STREAMS {
+        webhook.wait("resolved", name, labels);
+    }
+
+    redis.pause();
+    webhook.wait("firing", UNREACHABLE.0, UNREACHABLE.1);
+    redis.resume();
+    webhook.wait("resolved", UNREACHABLE.0, UNREACHABLE.1);
+
+    drop(both);
+    webhook.wait("firing", ABSENT.0, ABSENT.1);
+    let both = sidecars(&redis);
+    prometheus.scrape(&[both[0].address(), both[1].address()]);
+    webhook.wait("resolved", ABSENT.0, ABSENT.1);
+
+    every_page_was_tested();
+    every_panel_shows(&prometheus, &redis);
+}
+
+/// Whether a query finds something, now.
+fn found(prometheus: &Prometheus, query: &str) -> Option<()> {
+    let answer = prometheus.get("query", &[("query", query)]);
+    (!answer["data"]["result"].as_array()?.is_empty()).then_some(())
+}
+
+/// Two sidecars tell of everything, and each trouble is one alert.
+fn one_alert_for_one_trouble(prometheus: &Prometheus) {
+    let alerts = prometheus.alerts();
+    let firing: Vec<&Value> = alerts.iter().filter(|alert| alert["state"] == "firing").collect();
+    assert!(firing.len() >= ON_STREAMS.len());
+    for alert in firing {
+        assert!(alert["labels"].get("instance").is_none(), "{alert}");
+    }
+}
+
+fn every_page_was_tested() {
+    let tested: Vec<&str> = ON_STREAMS.iter().chain([&UNREACHABLE, &ABSENT]).map(|(name, _)| *name).collect();
+    for alert in alerts().iter().filter(|alert| alert.severity == "critical") {
+        assert!(tested.contains(&alert.name.as_str()), "{} wakes people and was never seen", alert.name);
+    }
+}
+
+/// Every query of every board finds something in what the test has left in Prometheus, and none is complained of.
+fn every_panel_shows(prometheus: &Prometheus, redis: &Redis) {
+    let info: String = redis.run("INFO server");
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap();
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap());
+    let tells_inactivity = (numbers.next(), numbers.next()) >= (Some(7), Some(2));
+    for (name, board) in boards() {
+        for panel in panels(&board) {
+            for query in queries(panel) {
+                if query.contains("streamwarden_consumer_inactive_seconds") && !tells_inactivity {
+                    continue;
+                }
+                shows(prometheus, &format!("{name}, {}", panel["title"]), query);
+            }
+        }
+        shows(prometheus, name, board["annotations"]["list"][0]["expr"].as_str().unwrap());
+        for variable in variables(&board).iter().filter(|variable| variable["type"] == "query") {
+            resolves(prometheus, variable["definition"].as_str().unwrap());
+        }
+    }
+}
+
+/// The query as Grafana would send it with everything selected.
+fn interpolated(query: &str) -> String {
+    let mut query = query.replace("[$__rate_interval]", "[4s]").replace("[$__range]", "[5m]");
+    for variable in ["job", "instance", "db", "stream", "group"] {
+        query =
+            query.replace(&format!("=\"${variable}\""), &format!("=~\"${variable}\"")).replace("=~~", "=~");
+        query = query
+            .replace(&format!("\"(${variable})?\""), "\"(.+)?\"")
+            .replace(&format!("\"${variable}\""), "\".+\"");
+    }
+    assert!(!query.contains('$'), "{query}");
+    query
+}
+
+fn shows(prometheus: &Prometheus, place: &str, query: &str) {
+    let query = interpolated(query);
+    let now = prometheus.get("query", &[("query", "time()")])["data"]["result"][0].as_f64().unwrap();
+    let (start, end) = ((now - 300.0).to_string(), now.to_string());
+    let answer =
+        prometheus.get("query_range", &[("query", &query), ("start", &start), ("end", &end), ("step", "1")]);
+    assert_eq!(answer["status"], "success", "{place}: {query}: {answer}");
+    for complaint in ["warnings", "infos"] {
+        assert!(answer.get(complaint).is_none_or(Value::is_null), "{place}: {query}: {}", answer[complaint]);
+    }
+    assert!(!answer["data"]["result"].as_array().unwrap().is_empty(), "{place} is empty: {query}");
+}
+
+/// `label_values(selector, label)`, as Grafana asks for it.
+fn resolves(prometheus: &Prometheus, definition: &str) {
+    let inner = definition.strip_prefix("label_values(").unwrap().strip_suffix(')').unwrap();
+    let (selector, label) = inner.rsplit_once(", ").unwrap();
+    let answer = prometheus.get(&format!("label/{label}/values"), &[("match[]", &interpolated(selector))]);
+    assert!(!answer["data"].as_array().unwrap().is_empty(), "{definition}: {answer}");
+}
