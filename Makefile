@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench help demo test check test-api test-page test-peers test-servers advisories redis
+.PHONY: bench help demo test check test-api test-assets test-page test-peers test-servers dashboards advisories redis
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -49,6 +49,14 @@ bench: redis ## beside redis_exporter on the same data: time, load on Redis, CPU
 	tests/tools.sh target/tools
 	cargo build --locked --release
 	benches/compare.py
+
+test-assets: redis ## alerts, dashboards and runbooks, with Prometheus and Alertmanager unpacked into target/tools
+	tests/tools.sh target/tools
+	cargo build --locked --example nexus
+	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --test assets
+
+dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
+	cargo run --locked --quiet --example assets
 
 test-servers: ## the tests on other servers: make test-servers SERVERS="program program"
 	for server in $(SERVERS); do \

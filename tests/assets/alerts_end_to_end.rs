@@ -328,7 +328,7 @@ fn every_panel_shows(prometheus: &Prometheus, redis: &Redis) {
         }
         shows(prometheus, name, board["annotations"]["list"][0]["expr"].as_str().unwrap());
         for variable in variables(&board).iter().filter(|variable| variable["type"] == "query") {
-            resolves(prometheus, variable["definition"].as_str().unwrap());
+            resolves(prometheus, variable["query"]["query"].as_str().unwrap());
         }
     }
 }

@@ -308,10 +308,8 @@ impl Board {
             "hide": false,
             "iconColor": "red",
             "expr": format!("ALERTS{{alertname=~\"RedisStream.+\", alertstate=\"firing\"{narrowed}}}"),
-            "step": "30s",
             "titleFormat": "{{alertname}}",
             "textFormat": "{{stream}} {{group}}",
-            "tagKeys": "severity",
         })
     }
 
@@ -320,7 +318,7 @@ impl Board {
         let mut variables = vec![
             json!({
                 "type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus",
-                "current": {}, "hide": 0, "multi": false, "includeAll": false, "options": [], "refresh": 1, "regex": "",
+                "hide": 0, "multi": false, "includeAll": false, "options": [], "refresh": 1, "regex": "",
             }),
             variable("job", "label_values(streamwarden_build_info, job)", true),
             variable("instance", "label_values(streamwarden_build_info{job=~\"$job\"}, instance)", true),
@@ -367,14 +365,14 @@ impl Board {
 }
 
 fn variable(name: &str, query: &str, is_several: bool) -> Value {
-    let current = if is_several { json!({"text": ["All"], "value": ["$__all"]}) } else { json!({}) };
     let mut variable = json!({
         "type": "query", "name": name, "label": name, "datasource": datasource(),
-        "query": {"query": query, "refId": "Variable"}, "definition": query,
-        "current": current, "hide": 0, "multi": is_several, "includeAll": is_several,
+        "query": {"query": query, "refId": "Variable"},
+        "hide": 0, "multi": is_several, "includeAll": is_several,
         "options": [], "refresh": 2, "regex": "", "sort": 1,
     });
     if is_several {
+        variable["current"] = json!({"text": ["All"], "value": ["$__all"]});
         variable["allValue"] = json!(".+");
     }
     variable

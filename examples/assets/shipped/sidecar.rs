@@ -145,11 +145,12 @@ fn process() -> Row {
             graph("Time since the start", Unit::Seconds, "A saw: it restarts again and again.")
                 .query(EACH, format!("time() - {}", of_sidecars("process_start_time_seconds"))),
             graph(
-                "Connections turned away",
+                "Turned away",
                 Unit::PerSecond,
-                "Scrapers that were refused, since too many connections were open.",
+                "Connections over the limit, and requests to trim without the right token.",
             )
-            .query(EACH, SCOPE.rate("streamwarden_http_rejected_connections_total")),
+            .query("{{instance}} connections", SCOPE.rate("streamwarden_http_rejected_connections_total"))
+            .query("{{instance}} trims", SCOPE.rate("streamwarden_http_unauthorized_trims_total")),
             table("Versions", "Of the sidecars.").query("", SCOPE.series("streamwarden_build_info")),
             table("Servers", "The servers that are read.").query("", SCOPE.series("streamwarden_redis_info")),
         ],
