@@ -2,6 +2,7 @@
 
 mod board;
 mod overview;
+mod panel;
 mod query;
 mod retention;
 mod sidecar;

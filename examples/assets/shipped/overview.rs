@@ -1,7 +1,8 @@
 //! All streams at a glance: is anything wrong, and where.
 
 use super::{
-    board::{Board, Panel, Row, Unit, View, Word},
+    board::{Board, Row},
+    panel::{Panel, Unit, View, Word},
     query::{Scope, count, max, worst},
 };
 
@@ -34,73 +35,73 @@ fn with_status(name: &str, status: &str) -> String {
 }
 
 fn wrong() -> Row {
+    Row { title: "Is anything wrong?", panels: counts().into_iter().chain(named()).collect() }
+}
+
+/// How many are in trouble.
+fn counts() -> Vec<Panel> {
     let stat = |title, unit, description| Panel::new(View::Stat, title, unit, description);
-    Row {
-        title: "Is anything wrong?",
-        panels: vec![
-            stat(
-                "Redis reachable",
-                Unit::YesNo,
-                "Whether any sidecar can read Redis. If not, nothing below is fresh.",
-            )
-            .query("", format!("max({})", SCOPE.series("streamwarden_redis_up")))
-            .words(&[("0", "no", "red"), ("1", "yes", "green")]),
-            stat(
-                "Critical streams",
-                Unit::Short,
-                "Streams whose health is critical: someone should look now.",
-            )
+    vec![
+        stat(
+            "Redis reachable",
+            Unit::YesNo,
+            "Whether any sidecar can read Redis. If not, nothing below is fresh.",
+        )
+        .query("", format!("max({})", SCOPE.series("streamwarden_redis_up")))
+        .words(&[("0", "no", "red"), ("1", "yes", "green")]),
+        stat("Critical streams", Unit::Short, "Streams whose health is critical: someone should look now.")
             .query("", count(&with_status("streamwarden_stream_health", "status=\"critical\"")))
             .colours(&[(1.0, "red")]),
-            stat(
-                "Streams with a warning",
-                Unit::Short,
-                "Streams whose health is warning: someone should look.",
-            )
+        stat("Streams with a warning", Unit::Short, "Streams whose health is warning: someone should look.")
             .query("", count(&with_status("streamwarden_stream_health", "status=\"warning\"")))
             .colours(&[(1.0, "orange")]),
-            stat("Groups in trouble", Unit::Short, "Consumer groups whose status is neither ok nor unknown.")
-                .query("", count(&with_status("streamwarden_group_status", "status!~\"ok|unknown\"")))
-                .colours(&[(1.0, "red")]),
-            stat(
-                "Entries lost",
-                Unit::Short,
-                "Entries removed before a group was given them, in the time shown.",
-            )
-            .query(
-                "",
-                format!(
-                    "sum({}) or vector(0)",
-                    max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__range"))
-                ),
-            )
-            .colours(&[(0.5, "red")]),
-            stat(
-                "Messages a second",
-                Unit::PerSecond,
-                "Entries added to all streams. From 10,000 sustained on, another log serves better.",
-            )
-            .query("", format!("sum({})", max(&SCOPE.rate("streamwarden_stream_entries_added_total"))))
-            .colours(&[(8000.0, "orange"), (10_000.0, "red")]),
-            Panel::new(
-                View::Table,
-                "Groups in trouble",
-                Unit::Short,
-                "Each group that is not ok, and its status.",
-            )
-            .query("", with_status("streamwarden_group_status", "status!~\"ok|unknown\""))
-            .leads_to_the_stream(),
-            Panel::new(
-                View::Timeline,
-                "Health of the streams",
-                Unit::Short,
-                "The worst of a stream's groups and of its own length, age, silence and presence.",
-            )
-            .query("{{stream}}", health(SCOPE))
-            .words(&HEALTHS)
-            .leads_to_the_stream(),
-        ],
-    }
+        stat("Groups in trouble", Unit::Short, "Consumer groups whose status is neither ok nor unknown.")
+            .query("", count(&with_status("streamwarden_group_status", "status!~\"ok|unknown\"")))
+            .colours(&[(1.0, "red")]),
+        stat(
+            "Entries lost",
+            Unit::Short,
+            "Entries removed before a group was given them, in the time shown.",
+        )
+        .query(
+            "",
+            format!(
+                "sum({}) or vector(0)",
+                max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__range"))
+            ),
+        )
+        .colours(&[(0.5, "red")]),
+        stat(
+            "Messages a second",
+            Unit::PerSecond,
+            "Entries added to all streams. From 10,000 sustained on, another log serves better.",
+        )
+        .query("", format!("sum({})", max(&SCOPE.rate("streamwarden_stream_entries_added_total"))))
+        .colours(&[(8000.0, "orange"), (10_000.0, "red")]),
+    ]
+}
+
+/// Which are.
+fn named() -> Vec<Panel> {
+    vec![
+        Panel::new(
+            View::Table,
+            "Groups in trouble",
+            Unit::Short,
+            "Each group that is not ok, and its status.",
+        )
+        .query("", with_status("streamwarden_group_status", "status!~\"ok|unknown\""))
+        .leads_to_the_stream(),
+        Panel::new(
+            View::Timeline,
+            "Health of the streams",
+            Unit::Short,
+            "The worst of a stream's groups and of its own length, age, silence and presence.",
+        )
+        .query("{{stream}}", health(SCOPE))
+        .words(&HEALTHS)
+        .leads_to_the_stream(),
+    ]
 }
 
 fn waiting() -> Row {

@@ -3,7 +3,7 @@
 
 use streamwarden::publish::{FAMILIES, Family, Kind};
 
-use super::board::Word;
+use super::panel::Word;
 
 /// The variables that narrow a board's queries, beside the job and the instance.
 #[derive(Clone, Copy)]

@@ -1,7 +1,8 @@
 //! Retention: are the limits kept, who holds entries back, and what the runs did.
 
 use super::{
-    board::{Board, Panel, Row, Unit, View},
+    board::{Board, Row},
+    panel::{Panel, Unit, View},
     query::{Scope, count, max},
 };
 

@@ -1,7 +1,8 @@
 //! The sidecar itself: does it reach Redis, how long does it take, what does it leave out, what does it cost.
 
 use super::{
-    board::{Board, Panel, Row, Unit, View},
+    board::{Board, Row},
+    panel::{Panel, Unit, View},
     query::{Scope, max},
 };
 

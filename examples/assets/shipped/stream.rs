@@ -1,8 +1,9 @@
 //! One stream in depth: its groups, what they have pending, their consumers, and the stream itself.
 
 use super::{
-    board::{Board, Panel, Row, Unit, View, Word},
+    board::{Board, Row},
     overview::{HEALTHS, health},
+    panel::{Panel, Unit, View, Word},
     query::{Scope, max, worst},
 };
 
