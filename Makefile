@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench help demo test check test-api test-assets test-page test-peers test-servers dashboards advisories redis
+.PHONY: bench help demo test test-core check test-api test-assets test-page test-peers test-servers dashboards advisories redis
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -16,13 +16,15 @@ demo: redis ## a private Redis, the example application and the sidecar, until C
 	cargo build --locked --release --bin streamwarden --example nexus
 	@examples/demo.sh "$${CARGO_TARGET_DIR:-target}/release"
 
-test: redis ## every test; needs Debian's redis-server and nothing else
+test: test-core test-page test-peers test-assets ## every test; installs what they need
+
+test-core: redis ## the program against a real server: needs Debian's redis-server and nothing else
 	cargo test --locked --lib --bins --examples --test it
 	cargo test --locked --doc
 
 check: ## formatting, lints, documentation, dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets --test peers -- -D warnings
+	cargo clippy --locked --all-targets --test peers --test assets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)

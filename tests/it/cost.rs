@@ -28,7 +28,10 @@ fn seed(redis: &Redis, streams: usize) {
 
 /// Round trips and commands of one poll, once all streams are known.
 fn cost_of_a_poll(redis: &Redis, streams: usize) -> (f64, f64) {
-    let sidecar = Sidecar::with_config(&redis.uri(), "poll: {interval: 300ms, discovery_interval: 1h}");
+    let sidecar = Sidecar::with_config(
+        &redis.uri(),
+        "poll: {interval: 1s, discovery_interval: 1h}\nlag_count: {entries: 0}",
+    );
     sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == streams);
     let read = || {
         let page = sidecar.next_poll();
@@ -49,8 +52,10 @@ fn a_poll_is_one_round_trip_a_hundred_commands() {
     for streams in [10_u16, 100, 1_000] {
         let redis = Redis::start();
         seed(&redis, streams.into());
-        // Each stream is one command; its groups, whose pending entries nobody touches, are none.
-        let round_trips = 1.0 + f64::from(streams.div_ceil(100));
+        // Each stream is one command; its groups, whose pending entries nobody touches, are none. Before Redis 7.0 a
+        // deletion does not show, so the first entry after each of the three groups' positions is looked at anew.
+        let lookups = if redis.counts_additions() { 0 } else { 3 * streams };
+        let round_trips = 1.0 + f64::from(streams.div_ceil(100)) + f64::from(lookups.div_ceil(100));
         let commands = 1.0 + f64::from(streams);
         assert_eq!(cost_of_a_poll(&redis, streams.into()), (round_trips, commands), "{streams} streams");
     }

@@ -98,6 +98,9 @@ fn a_group_that_was_trimmed_past_has_lost_entries() {
     let (redis, life, sidecar) = working("");
     life.set(Mode::Hangs);
     wait_until(&sidecar, "stopped", "");
+    if !redis.counts_additions() {
+        return;
+    }
     redis.run::<u64>("XTRIM s MAXLEN 5");
     let reason = wait_until(&sidecar, "trimmed_past", "were removed before the group was given them");
     let lost = json(&sidecar, "/api/v1/streams/s")["stream"]["groups"][0]["entries_lost"].as_u64().unwrap();

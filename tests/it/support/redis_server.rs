@@ -102,6 +102,14 @@ impl Redis {
         line.and_then(|line| line.split(['=', ',']).nth(1)).map_or(0, |calls| calls.parse().unwrap())
     }
 
+    /// Whether the server counts the entries ever added to a stream, without which no loss is known: since Redis 7.0.
+    pub(crate) fn counts_additions(&self) -> bool {
+        self.run::<Value>("XADD counts-additions * f v");
+        let state: Vec<Value> = self.run("XINFO STREAM counts-additions");
+        self.run::<()>("DEL counts-additions");
+        state.contains(&Value::BulkString(b"entries-added".to_vec()))
+    }
+
     pub(crate) fn pause(&self) {
         signal(&self.child, "STOP");
     }
