@@ -22,8 +22,6 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
         server.flavour == Flavour::Valkey || server.version.is_none_or(|its_own| its_own >= version)
     };
     let has_selectors = is_since(SELECTORS_SINCE);
-    // 7.0 refuses to permit subcommands that it doesn't know. Earlier ones want them permitted to say so.
-    let has_no_touch = is_since(NO_TOUCH_SINCE) || !has_selectors;
     let watched = watched_keys(config);
     let enforced = keys(config.streams.iter().filter(|rule| enforces(config, rule)));
     let is_leased = !enforced.is_empty();
@@ -34,7 +32,7 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
 
     let mut words = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(str::to_owned).to_vec();
     let read_only = if has_selectors { "%R~" } else { "~" };
-    words.extend(permissions(read_only, &watched, &reading(config, database, has_no_touch)));
+    words.extend(permissions(read_only, &watched, &reading(config, database, is_since)));
     for (keys, commands) in trimming.into_iter().chain(leasing) {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands).join(" ")));
@@ -50,10 +48,13 @@ fn permissions(prefix: &str, keys: &BTreeSet<String>, commands: &[&str]) -> Vec<
     keys.chain(commands.iter().map(|command| format!("+{command}"))).collect()
 }
 
-fn reading(config: &Config, database: i64, has_no_touch: bool) -> Vec<&'static str> {
+fn reading(config: &Config, database: i64, is_since: impl Fn((u16, u16, u16)) -> bool) -> Vec<&'static str> {
     let always = ["client|setname", "time", "xinfo|stream", "xinfo|groups", "xlen", "xpending", "xrange"];
     let sometimes = [
-        (has_no_touch, "client|no-touch"),
+        // 7.0 refuses to permit subcommands that it doesn't know. Earlier ones want them permitted to say so.
+        (is_since(NO_TOUCH_SINCE) || !is_since(SELECTORS_SINCE), "client|no-touch"),
+        // Later ones permit it to everybody.
+        (!is_since(SELECTORS_SINCE), "hello"),
         (database != 0, "select"),
         (config.needs_discovery(), "scan"),
         (config.lag_count.entries > 0, "xrevrange"),

@@ -18,10 +18,13 @@ local DELETED_AT_ONCE = 1000
 -- Before 7.0 a script that asks XPENDING may write only if its effects are replicated.
 if redis.replicate_commands then redis.replicate_commands() end
 
--- An error keeps its code only if it is handed on as it is.
-local function call(...)
-  local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err then error({err = reply.err}, 0) end
+-- An error keeps its code only if it is handed on as it is. Redis 7.0 does not say what a script may not run.
+local function call(command, ...)
+  local reply = redis.pcall(command, ...)
+  if type(reply) == 'table' and reply.err then
+    local is_unnamed = reply.err:find("can't run this command", 1, true)
+    error({err = is_unnamed and reply.err .. " '" .. command:lower() .. "'" or reply.err}, 0)
+  end
   return reply
 end
 

@@ -19,6 +19,6 @@ fn has_min_id(redis: &Redis) -> bool {
 }
 
 /// The server, where what is tested can happen on it. On older ones nothing is trimmed, which has a test of its own.
-fn trimming(redis: Redis) -> Option<Redis> {
+pub(crate) fn trimming(redis: Redis) -> Option<Redis> {
     has_min_id(&redis).then_some(redis)
 }
