@@ -28,19 +28,21 @@ fn seed(redis: &Redis, streams: usize) {
 
 /// Round trips and commands of one poll, once all streams are known.
 fn cost_of_a_poll(redis: &Redis, streams: usize) -> (f64, f64) {
-    let sidecar = Sidecar::with_config(
-        &redis.uri(),
-        "poll: {interval: 1s, discovery_interval: 1h}\nlag_count: {entries: 0}",
-    );
+    // Long enough for a page to be made before the next poll begins.
+    let interval = 500 + 3 * streams;
+    let poll = format!("poll: {{interval: {interval}ms, discovery_interval: 1h}}");
+    let sidecar = Sidecar::with_config(&redis.uri(), &poll);
     sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == streams);
     let read = || {
-        let page = sidecar.next_poll();
+        sidecar.next_poll();
+        let polls = |page: &Page| page.own("streamwarden_poll_duration_seconds_count");
+        // Gathered between two polls, not in the middle of one.
+        let page = sidecar.wait("a pause", |page| polls(page) == page.own("streamwarden_polls_total"));
         let commands: f64 = ["time", "xinfo_stream_full", "xinfo_stream", "xlen", "xinfo_groups", "xpending"]
             .iter()
             .map(|command| page.get("streamwarden_redis_commands_total", &[("command", command)]).unwrap())
             .sum();
-        let polls = page.own("streamwarden_poll_duration_seconds_count");
-        (polls, page.own("streamwarden_redis_round_trips_total"), commands)
+        (polls(&page), page.own("streamwarden_redis_round_trips_total"), commands)
     };
     let (before, after) = (read(), read());
     let polls = after.0 - before.0;
@@ -53,7 +55,7 @@ fn a_poll_is_one_round_trip_a_hundred_commands() {
         let redis = Redis::start();
         seed(&redis, streams.into());
         // Each stream is one command; its groups, whose pending entries nobody touches, are none. Before Redis 7.0 a
-        // deletion does not show, so the first entry after each of the three groups' positions is looked at anew.
+        // deletion does not show, so the lag of each of the three groups is counted anew.
         let lookups = if redis.counts_additions() { 0 } else { 3 * streams };
         let round_trips = 1.0 + f64::from(streams.div_ceil(100)) + f64::from(lookups.div_ceil(100));
         let commands = 1.0 + f64::from(streams);
