@@ -304,7 +304,9 @@ test("1,000 streams are drawn and drawn again in bounded time", async () => {
   });
   await page.mouse.wheel(0, 5000);
   await until("the scroll", () => page.evaluate(() => scrollY > 3000));
-  await page.waitForTimeout(3000);
+  let updates = 0;
+  page.on("response", (answer) => (updates += answer.status() === 200 && answer.url().endsWith("/api/v1/streams")));
+  await until("three updates", () => updates >= 3);
   const tasks = await page.evaluate(() => window.tasks);
   const scrolled = await page.evaluate(() => scrollY);
   await redis.run("XADD stream:0999 * a 1");

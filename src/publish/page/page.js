@@ -36,11 +36,12 @@ let announced = "";
 let listScroll = 0;
 const feed = new Feed(draw);
 
-// The document as it may be shown, with the sidecar's time: of what is stale nothing is known, whatever was last said.
+// The document as it may be shown: of what is stale nothing is known, whatever was last said. All ages are those of the
+// moment of the reading, by the sidecar's clock.
 function shown() {
-  const last = { ...feed.document, now: feed.document.poll.last_success_unix_ms + feed.age() * 1000 };
+  const last = { ...feed.document, now: feed.document.poll.last_success_unix_ms };
   if (!feed.isStale()) return last;
-  const unknown = { health: "unknown", reason: "What was read of it last is stale" };
+  const unknown = { health: "unknown", reason: "what was read of it last is stale" };
   const streams = last.streams.map((stream) => ({
     ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: "unknown" })),
   }));
