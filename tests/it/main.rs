@@ -21,6 +21,7 @@ mod http;
 mod metrics;
 mod process;
 mod retention;
+mod rotation;
 mod status;
 mod tls;
 mod truth;
