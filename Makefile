@@ -60,6 +60,13 @@ test-assets: redis ## alerts, dashboards and runbooks, with Prometheus and Alert
 dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
 	cargo run --locked --quiet --example assets
 
+.PHONY: test-image
+test-image: ## the image, built and run here without a registry; needs root
+	command -v buildah podman runc mmdebstrap redis-server >/dev/null || \
+	  { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy \
+	    --no-install-recommends buildah podman runc mmdebstrap redis-server; }
+	$(SUDO) env PATH="$$PATH" tests/image.sh
+
 test-servers: ## the tests on other servers: make test-servers SERVERS="program program"
 	for server in $(SERVERS); do \
 	  echo "== $$server"; STREAMWARDEN_TEST_REDIS="$$server" cargo test --locked --test it; \
