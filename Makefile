@@ -61,6 +61,18 @@ dashboards: ## the dashboards and the PrometheusRule manifest, from the table of
 	cargo run --locked --quiet --example assets
 
 .PHONY: test-image
+
+.PHONY: test-image test-deploy deploy-copies
+test-deploy: ## what is shipped for Kubernetes and Compose, rendered and validated
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+	  { $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv; }
+	tests/deploy.sh
+
+deploy-copies: ## alerts and dashboards, copied to where Kustomize may read them
+	cp alerts/prometheusrule.yaml deploy/kubernetes/monitoring/
+	cp dashboards/*.json deploy/kubernetes/monitoring/dashboards/
+
 test-image: ## the image, built and run here without a registry; needs root
 	command -v buildah podman runc mmdebstrap redis-server >/dev/null || \
 	  { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy \
