@@ -62,3 +62,22 @@ fn every_variable_and_flag_is_told() {
         assert!(help.contains(variable), "{variable} is not in --help");
     }
 }
+
+#[test]
+fn the_shipped_configurations_are_accepted() {
+    let files = [
+        "deploy/kubernetes/config/config.yaml",
+        "deploy/kubernetes/examples/nexus/application/config.yaml",
+        "deploy/compose/streamwarden/config.yaml",
+        "examples/demo.yaml",
+    ];
+    for file in files {
+        let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+            .args(["check-config", "--config", &format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))])
+            .env_clear()
+            .env("REDIS_URI", "redis://localhost")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
