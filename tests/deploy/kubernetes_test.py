@@ -8,17 +8,13 @@ import unittest
 import yaml
 from jsonschema import ValidationError
 
-from render import KUBERNETES, PROJECT, overlay, render
+from render import KUBERNETES, PROJECT, THIRD_PARTY, render, sample
 from rules import containers, pod, restricted, validate
 
-THIRD_PARTY = "tests/deploy/third-party.yaml"
 NEWEST = "1.37"
+# By name: the oldest Kubernetes for which a form is, or whose schemas are at hand, and how its users render it.
 FORMS = {
-    "standalone": ("1.29", lambda: overlay(
-        "standalone",
-        resources=["deploy/kubernetes/standalone"],
-        components=["deploy/kubernetes/servicemonitor"],
-    )),
+    "standalone": ("1.29", lambda: sample("standalone", "Stand-alone")),
     "sidecar": ("1.29", lambda: patched("sidecar")),
     "sidecar-before-1.29": ("1.25", lambda: patched("sidecar-before-1.29")),
     "nexus": ("1.29", lambda: render(KUBERNETES / "examples/nexus")),
@@ -28,11 +24,7 @@ FORMS = {
 
 def patched(form: str) -> list[dict]:
     """Somebody else's workloads with the sidecar."""
-    return overlay(
-        form,
-        resources=[THIRD_PARTY, "deploy/kubernetes/config"],
-        components=[f"deploy/kubernetes/{form}", "deploy/kubernetes/podmonitor"],
-    )
+    return sample(form, "In an application's Pods", form)
 
 
 def workloads(items: list[dict]) -> list[dict]:
@@ -51,7 +43,10 @@ def selects(selector: dict, labels: dict) -> bool:
 class Forms(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.forms = {name: form() for name, (_, form) in FORMS.items()}
+        cls.rendered = {name: form() for name, (_, form) in FORMS.items()}
+
+    def setUp(self):
+        self.forms = copy.deepcopy(self.rendered)
 
     def sidecars(self):
         """Each Pod's specification and labels with its sidecar, by form."""
@@ -109,7 +104,7 @@ class Forms(unittest.TestCase):
             self.assertEqual([key], restricted(pod(wrong), containers(pod(wrong))["streamwarden"]))
 
     def test_the_sidecar_changes_nothing_else_of_a_workload(self):
-        before = {item["metadata"]["name"]: item for item in yaml.safe_load_all((PROJECT / THIRD_PARTY).read_text())}
+        before = {item["metadata"]["name"]: item for item in yaml.safe_load_all(THIRD_PARTY.read_text())}
         for form, field in (("sidecar", "initContainers"), ("sidecar-before-1.29", "containers")):
             for item in workloads(self.forms[form]):
                 spec = pod(item)
@@ -121,7 +116,6 @@ class Forms(unittest.TestCase):
                         spec.pop(key, None)
                 del item["spec"]["template"]["metadata"]["labels"]["streamwarden/sidecar"]
                 self.assertEqual(before[item["metadata"]["name"]], item)
-        self.forms.update({form: patched(form) for form in ("sidecar", "sidecar-before-1.29")})
 
     def test_both_sidecar_forms_have_the_same_container(self):
         native, plain = (
@@ -153,7 +147,9 @@ class Forms(unittest.TestCase):
                 self.assertEqual({"secretName": "streamwarden-redis"}, uri_volume["secret"])
                 config_map = one(self.forms[form], "ConfigMap")
                 self.assertEqual("streamwarden", config_map["metadata"]["name"], "no hash: a change must not restart")
-                self.assertIn(config.rpartition("/")[2], config_map["data"])
+                self.assertEqual([config.rpartition("/")[2]], list(config_map["data"]))
+                if form in ("standalone", "sidecar"):
+                    self.assertIn("30s", config_map["data"]["config.yaml"], "the user's own")
 
     def test_no_secret_is_shipped(self):
         self.assertFalse([item for items in self.forms.values() for item in items if item["kind"] == "Secret"])

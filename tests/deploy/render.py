@@ -12,6 +12,7 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 KUBERNETES = PROJECT / "deploy/kubernetes"
+THIRD_PARTY = PROJECT / "tests/deploy/third-party.yaml"
 WORK = PROJECT / "target/deploy-test"
 
 
@@ -39,18 +40,18 @@ def render(folder: Path) -> list[dict]:
     return list(yaml.safe_load_all(done.stdout))
 
 
-def overlay(name: str, **kustomization: list[str]) -> list[dict]:
-    """Renders a kustomization of somebody else that names folders of this project."""
+def sample(name: str, heading: str, form: str | None = None) -> list[dict]:
+    """Renders the kustomization that deploy/README.md shows under a heading, with another sidecar form if one is named."""
+    readme = (PROJECT / "deploy/README.md").read_text()
+    text = readme.split(f"### {heading}\n")[1].split("```yaml\n")[1].split("```")[0]
+    kustomization = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", **yaml.safe_load(text)}
     folder = WORK / name
     folder.mkdir(parents=True, exist_ok=True)
-    for key, paths in kustomization.items():
-        kustomization[key] = [os.path.relpath(PROJECT / path, folder) for path in paths]
-    # Files have to stand in or below the folder of the kustomization that names them.
-    resources = kustomization.get("resources", [])
-    for index, path in enumerate(resources):
-        if path.endswith(".yaml"):
-            (folder / Path(path).name).write_bytes((folder / path).read_bytes())
-            resources[index] = Path(path).name
-    text = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", **kustomization}
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(text))
+    project = os.path.relpath(PROJECT, folder)
+    for key in ("resources", "components"):
+        paths = [path.replace("streamwarden/deploy", f"{project}/deploy") for path in kustomization[key]]
+        kustomization[key] = [path.replace("/sidecar", f"/{form}") if form else path for path in paths]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (folder / "config.yaml").write_text("poll: {interval: 30s}\n")
+    (folder / "shop.yaml").write_bytes(THIRD_PARTY.read_bytes())
     return render(folder)
