@@ -16,9 +16,15 @@ use crate::{
     telemetry,
 };
 
+/// With the revision, where the build was told it: `make dist` does.
+const VERSION: &str = match option_env!("STREAMWARDEN_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Watches Redis Streams, keeps them within their retention and tells people when something is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "streamwarden", version, after_help = ENVIRONMENT_HELP)]
+#[command(name = "streamwarden", version = VERSION, after_help = ENVIRONMENT_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
