@@ -16,7 +16,7 @@ demo: redis ## a private Redis, the example application and the sidecar, until C
 	cargo build --locked --release --bin streamwarden --example nexus
 	@examples/demo.sh "$${CARGO_TARGET_DIR:-target}/release"
 
-test: test-core test-page test-peers test-assets ## every test; installs what they need
+test: test-core test-page test-peers test-assets test-deploy ## every test; installs what they need
 
 test-core: redis ## the program against a real server: needs Debian's redis-server and nothing else
 	cargo test --locked --lib --bins --examples --test it
@@ -59,15 +59,17 @@ test-assets: redis ## alerts, dashboards and runbooks, with Prometheus and Alert
 
 dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
 	cargo run --locked --quiet --example assets
+	$(MAKE) deploy-copies
 
-.PHONY: test-image
-
-.PHONY: test-image test-deploy deploy-copies
+.PHONY: dist test-image test-deploy deploy-copies
 test-deploy: ## what is shipped for Kubernetes and Compose, rendered and validated
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 	  { $(SUDO) apt-get update -q && \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv; }
 	tests/deploy.sh
+
+dist: ## a release in target/dist: binary, manifests, alerts, dashboards, checksums
+	deploy/dist.sh
 
 deploy-copies: ## alerts and dashboards, copied to where Kustomize may read them
 	cp alerts/prometheusrule.yaml deploy/kubernetes/monitoring/
