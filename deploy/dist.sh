@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 revision=$(git rev-parse --short=12 HEAD)
 [[ -z $(git status --porcelain --untracked-files=no) ]] || revision+=-modified
+time=$(git log -1 --format=%ct)
 grep -q "^## $version" CHANGELOG.md || { echo "dist: CHANGELOG.md has no section $version" >&2; exit 1; }
 
 # Without this machine's paths in the binary.
@@ -21,7 +22,7 @@ cp target/release-build/release/streamwarden LICENSE README.md CHANGELOG.md "$di
 cp -r deploy/README.md deploy/kubernetes "$dist/$name/deploy/"
 cp -r alerts dashboards docs "$dist/$name/"
 (cd "$dist/$name" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum >SHA256SUMS)
-tar --create --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$(git log -1 --format=%ct)" \
+tar --create --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" \
   --directory "$dist" "$name" | gzip --no-name >"$dist/$name.tar.gz"
 rm -r "${dist:?}/$name"
 (cd "$dist" && sha256sum "$name.tar.gz" >SHA256SUMS)
