@@ -12,6 +12,8 @@ use crate::support::{Page, Redis, Sidecar, wait_for, write};
 
 const STREAM: &str = "events:session";
 const GROUP: &str = "nexus-session-consumers";
+/// Values outlast a failed poll by a minute, as they do by default.
+const POLL: &str = "poll: {interval: 100ms, discovery_interval: 200ms, stale_after: 1m}\n";
 
 /// Replaces a mounted secret as the kubelet does: a new folder, and a link that is swapped to it.
 fn mount(volume: &Path, version: usize, uri: &str) {
@@ -79,7 +81,7 @@ fn passwords_and_configuration_rotate_under_scrapes_without_a_gap() {
     let config = |lag: usize| {
         let file = volume.path().join("uri");
         let streams = format!("[{{match: {STREAM}, groups: [{GROUP}], thresholds: {{lag: {lag}}}}}]");
-        format!("redis: {{uri_file: {}}}\nstreams: {streams}\n", file.display())
+        format!("{POLL}redis: {{uri_file: {}}}\nstreams: {streams}\n", file.display())
     };
     let sidecar = Sidecar::with_config("", &config(100));
     sidecar.wait("the group", |page| page.group("pending", STREAM, GROUP) == Some(1.0));

@@ -56,6 +56,11 @@ pub(crate) fn send(address: SocketAddr, request: &[u8]) -> Answer {
 /// Polls as often as the configuration allows, so that tests wait little.
 pub(crate) const FAST: &str = "poll: {interval: 100ms, discovery_interval: 200ms, stale_after: 2s}\n";
 
+fn with_poll(config: &str) -> String {
+    let poll = if config.contains("poll:") { "" } else { FAST };
+    format!("{poll}{config}")
+}
+
 impl Sidecar {
     /// Watches every stream of the server.
     pub(crate) fn start(redis: &Redis) -> Self {
@@ -79,8 +84,7 @@ impl Sidecar {
     pub(crate) fn unready(uri: &str, config: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
-        let poll = if config.contains("poll:") { "" } else { FAST };
-        write(&file, &format!("{poll}{config}"));
+        write(&file, &with_poll(config));
         let mut child = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
             .args(["--config", file.to_str().unwrap(), "--log-format", "json", "--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -115,7 +119,7 @@ impl Sidecar {
 
     /// Writes its configuration anew.
     pub(crate) fn configure(&self, config: &str) {
-        write(&self.directory.path().join("config.yaml"), &format!("{FAST}{config}"));
+        write(&self.directory.path().join("config.yaml"), &with_poll(config));
     }
 
     pub(crate) fn signal(&self, name: &str) {
