@@ -67,11 +67,15 @@ redis_pid=$!
 for _ in {1..100}; do redis-cli -p "$redis_port" PING >/dev/null 2>&1 && break; sleep 0.05; done
 for _ in 1 2 3; do redis-cli -p "$redis_port" XADD events:session '*' event_type SessionCreated >/dev/null; done
 
+mkdir -p "$work/mounts"/{config,redis}
+printf 'poll: {interval: 1s}\nhttp: {listen: "127.0.0.1:%s"}\n' "$port" >"$work/mounts/config/config.yaml"
+echo "redis://127.0.0.1:$redis_port" >"$work/mounts/redis/uri"
+chmod -R a+rX "$work/mounts"
 # The ulimits are what this machine may grant; the rest is what the manifests of deploy/kubernetes ask for.
 "${podman[@]}" run --detach --name sidecar --network host --read-only --read-only-tmpfs=false --cap-drop all \
   --security-opt no-new-privileges --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 \
-  --env "REDIS_URI=redis://127.0.0.1:$redis_port" --env "STREAMWARDEN_LISTEN=127.0.0.1:$port" \
-  --env STREAMWARDEN_POLL_INTERVAL=1s localhost/streamwarden >/dev/null
+  --volume "$work/mounts:/etc/streamwarden:ro" --env STREAMWARDEN_CONFIG=/etc/streamwarden/config/config.yaml \
+  --env REDIS_URI_FILE=/etc/streamwarden/redis/uri localhost/streamwarden >/dev/null
 for _ in {1..100}; do get '/readyz?strict=1' >/dev/null && break; sleep 0.1; done
 get '/readyz?strict=1' >/dev/null || { "${podman[@]}" logs sidecar >&2; fail "did not get ready"; }
 page=$(get /metrics)
