@@ -5,12 +5,14 @@
 mod failure;
 mod lookup;
 mod name;
+mod name_map;
 mod snapshot;
 mod stream_id;
 
 pub use failure::{Class, Failure, Reason};
 pub use lookup::{Answers, Counted, GroupAnswers, Lookup, Question};
 pub use name::Name;
+pub use name_map::NameMap;
 pub use snapshot::{
     ConsumerState, EntryHead, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot,
     StreamState,

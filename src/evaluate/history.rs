@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    model::{Answers, GroupState, Name, Reason, ServerTime, Snapshot, StreamId, StreamState},
+    model::{Answers, GroupState, Name, NameMap, Reason, ServerTime, Snapshot, StreamId, StreamState},
 };
 
 /// How far an ID that the server made may seem to be off the time of the poll that read it: polls take time.
@@ -44,7 +44,7 @@ pub(super) struct StreamHistory {
     /// application does, it may, and then an ID proves nothing about an earlier poll.
     pub(super) remembers: bool,
     pub(super) checkpoints: Checkpoints,
-    pub(super) groups: BTreeMap<Name, GroupHistory>,
+    pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
     watch: StreamWatch,
 }

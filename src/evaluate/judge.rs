@@ -1,7 +1,5 @@
 //! One stream's reading, judged: by what it says itself, by what was asked, and by what earlier polls know.
 
-use std::collections::BTreeMap;
-
 use super::{
     age::Age,
     checkpoints::Checkpoints,
@@ -28,8 +26,8 @@ impl Judge<'_> {
         answers: impl Fn(&Name) -> Option<&'b GroupAnswers>,
     ) -> StreamReport {
         let counts_losses = history.remembers && self.stream.entries_added.is_some();
-        let mut groups = BTreeMap::new();
-        let mut kept = BTreeMap::new();
+        let mut groups = Vec::with_capacity(self.stream.groups.len());
+        let mut kept = Vec::with_capacity(self.stream.groups.len());
         let mut found = Vec::new();
         for (name, group) in &self.stream.groups {
             let none = GroupAnswers::default();
@@ -44,10 +42,10 @@ impl Judge<'_> {
             let sampled = self.to_keep(group, sample);
             let after = GroupHistory { first_after, sampled, ..self.renew(history, name, group, lag) };
             let report = self.report(group, lag, answers, sample, after);
-            groups.insert(name.clone(), GroupReport { lost: counts_losses.then_some(after.lost), ..report });
-            kept.insert(name.clone(), after);
+            groups.push((name.clone(), GroupReport { lost: counts_losses.then_some(after.lost), ..report }));
+            kept.push((name.clone(), after));
         }
-        history.groups = kept;
+        history.groups = kept.into_iter().collect();
         if history.remembers {
             history.checkpoints.renew(self.stream, found);
         } else {
@@ -58,7 +56,7 @@ impl Judge<'_> {
             // A stream that never had an entry says 0-0, which is no time.
             last_write_age: self.stream.last_generated_id.and_then(|id| self.age(id)),
             recreations: history.recreations,
-            groups,
+            groups: groups.into_iter().collect(),
         }
     }
 

@@ -75,9 +75,9 @@ impl Lag {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::NameMap;
     use crate::model::Pending;
 
     /// A stream of ten entries, `11-0` to `20-0`, and a group that was given those up to `delivered`.
@@ -91,7 +91,7 @@ mod tests {
             entries_added: Some(20),
             first_entry_id: Some(StreamId::new(11, 0)),
             first_entry_bytes: 0,
-            groups: BTreeMap::new(),
+            groups: NameMap::default(),
         };
         let group = GroupState {
             last_delivered_id: StreamId::new(delivered, 0),

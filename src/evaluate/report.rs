@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Age, Lag, StreamVerdict, Ticks};
-use crate::model::{Name, Pending};
+use crate::model::{Name, NameMap, Pending};
 
 /// The meaning of a snapshot: of each stream that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +26,7 @@ pub struct StreamReport {
     /// How often the stream was seen to be another one under the same name, or to have gone back.
     pub recreations: u64,
     /// By the group's name.
-    pub groups: BTreeMap<Name, GroupReport>,
+    pub groups: NameMap<GroupReport>,
 }
 
 /// The meaning of a group's state.

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupAnswers, GroupState, Lookup, OldestPending, Pending, Question,
-        Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Flavour, GroupAnswers, GroupState, Lookup, NameMap, OldestPending, Pending,
+        Question, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 use std::time::Duration;
@@ -124,7 +124,11 @@ impl World {
             entries_added: Some(count(self.entries.len())),
             first_entry_id: self.entries.get(self.trimmed).copied(),
             first_entry_bytes: 0,
-            groups: if self.group_is_there { BTreeMap::from([("g".into(), group)]) } else { BTreeMap::new() },
+            groups: if self.group_is_there {
+                NameMap::from([("g".into(), group)])
+            } else {
+                NameMap::default()
+            },
         };
         Snapshot {
             last_entries: BTreeMap::new(),

@@ -188,7 +188,7 @@ impl<'a> Subject<'a> {
         let missing = self
             .expected()
             .iter()
-            .filter(move |name| !state.as_ref().is_ok_and(|stream| stream.groups.contains_key(*name)));
+            .filter(move |name| !state.as_ref().is_ok_and(|stream| stream.groups.contains_key(name)));
         present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Name, StreamId};
+use super::{Failure, Name, NameMap, StreamId};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ pub struct StreamState {
     /// Bytes of that entry, which tell how much a range of entries may hold.
     pub first_entry_bytes: u64,
     /// The consumer groups, by name.
-    pub groups: BTreeMap<Name, GroupState>,
+    pub groups: NameMap<GroupState>,
 }
 
 impl StreamState {

@@ -8,8 +8,8 @@ use crate::{
     config::{Config, Sources},
     evaluate::History,
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
-        ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Name, NameMap, OldestPending, Pending, Reason,
+        Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -61,7 +61,7 @@ fn snapshot() -> Snapshot {
         entries_added: Some(9_007_199_254_740_993),
         first_entry_id: Some(StreamId::new(NOW - 3_600_000, 0)),
         first_entry_bytes: 100,
-        groups: BTreeMap::from([("readers".into(), group())]),
+        groups: NameMap::from([("readers".into(), group())]),
     };
     let counter = StreamState {
         length: 0,
@@ -69,7 +69,7 @@ fn snapshot() -> Snapshot {
         max_deleted_entry_id: None,
         last_generated_id: Some(StreamId::new(1, 1)),
         first_entry_id: None,
-        groups: BTreeMap::new(),
+        groups: NameMap::default(),
         ..session.clone()
     };
     let failed = |reason| Err(Failure::new(reason, "words"));

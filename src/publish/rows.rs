@@ -143,7 +143,7 @@ impl<'a> Rows<'a> {
         let present = state.iter().flat_map(|state| &state.groups);
         let missing = expected
             .iter()
-            .filter(|name| is_known && !state.as_ref().is_ok_and(|state| state.groups.contains_key(*name)));
+            .filter(|name| is_known && !state.as_ref().is_ok_and(|state| state.groups.contains_key(name)));
         let all = present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)));
         for (name, state) in all {
             let labels = format!("{stream_labels},group=\"{}\"", Label(name));

@@ -129,7 +129,7 @@ fn below(hold: Hold, group: &Name, stream: &StreamState, report: &StreamReport) 
 fn floor(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<(StreamId, Holder)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
     let holder = |group: &Name, hold| Holder { group: Some(group.clone()), hold };
-    let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(*group));
+    let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));
     let missing = missing
         .filter(|group| !is_ignored(group))
         .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));

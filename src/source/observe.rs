@@ -214,7 +214,9 @@ async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<
             match reply.and_then(reply::pending_entries) {
                 Ok(entries) => {
                     let head = entries.first().map_or(Pending::None, |head| Pending::Oldest(*head));
-                    state.groups.entry(name.clone()).and_modify(|group| group.oldest_pending = head);
+                    if let Some(group) = state.groups.get_mut(name) {
+                        group.oldest_pending = head;
+                    }
                 }
                 Err(failure) if failure.reason == Reason::NoGroup => {
                     state.groups.remove(name);

@@ -10,13 +10,13 @@
     reason = "of the library's many kinds of values each reply takes one or two"
 )]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use redis::Value;
 
 use crate::model::{
-    ConsumerState, EntryHead, Failure, Flavour, GroupState, Name, OldestPending, Pending, Reason, Server,
-    ServerTime, StreamId, StreamState,
+    ConsumerState, EntryHead, Failure, Flavour, GroupState, Name, NameMap, OldestPending, Pending, Reason,
+    Server, ServerTime, StreamId, StreamState,
 };
 
 /// What a reply is read with.
@@ -226,7 +226,7 @@ pub(super) fn stream_length(value: &Value) -> Parsed<StreamState> {
         entries_added: None,
         first_entry_id: None,
         first_entry_bytes: 0,
-        groups: BTreeMap::new(),
+        groups: NameMap::default(),
     })
 }
 
@@ -240,7 +240,7 @@ fn stream_fields(fields: &mut Fields, first: Option<Value>) -> Parsed<StreamStat
         entries_added: fields.count("entries-added"),
         first_entry_id: first.as_ref().map(entry_id).transpose()?,
         first_entry_bytes: first.as_ref().map_or(0, size),
-        groups: BTreeMap::new(),
+        groups: NameMap::default(),
     })
 }
 
@@ -346,7 +346,7 @@ fn deliveries(value: Option<&Value>) -> Parsed<u64> {
 }
 
 /// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number.
-pub(super) fn groups(value: Value) -> Parsed<BTreeMap<Name, GroupState>> {
+pub(super) fn groups(value: Value) -> Parsed<NameMap<GroupState>> {
     let group = |value| {
         let mut fields = Fields::new(value)?;
         let pending = fields.require_count("pending")?;

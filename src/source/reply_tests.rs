@@ -87,7 +87,7 @@ fn both_shapes_say_the_same() {
     assert_eq!(stream.first_entry_id, Some(StreamId::new(2, 0)));
     assert_eq!(stream.first_entry_bytes, 9, "2-0, f and value");
 
-    let group = &stream.groups[&Name::from(&b"g\xff"[..])];
+    let group = stream.groups.get(&Name::from(&b"g\xff"[..])).unwrap();
     assert_eq!((group.entries_read, group.reported_lag), (None, Some(-989)));
     let oldest = OldestPending { id: StreamId::new(3, 0), idle: Some(Duration::from_secs(1)), deliveries: 3 };
     assert_eq!(group.oldest_pending, Pending::Oldest(oldest));

@@ -134,7 +134,7 @@ impl<'a> Oracle<'a> {
         self.groups.retain(|name, _| positions.contains_key(name));
         let (ids, time) = (self.ids(), *reading.snapshot.time.as_ref().expect("TIME is allowed"));
         for (name, delivered) in positions {
-            let group = &report.expect("checked above").groups[&Name::from(name.as_str())];
+            let group = report.expect("checked above").groups.get(&Name::from(name.as_str())).unwrap();
             self.compare_lag(group, &ids, delivered, time)?;
             self.compare_pending(group, &name, &ids, time)?;
             self.compare_losses(group, name, delivered)?;
