@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The sidecar on a base without a shell. Both images are arguments, for those who build from a mirror or on another base;
 # the base needs glibc 2.36 or later, libgcc and the public authorities' certificates.
-ARG BUILD_IMAGE=rust:1.95-slim-bookworm
+ARG BUILD_IMAGE=rust:1.95-bookworm
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${BUILD_IMAGE} AS build
