@@ -225,19 +225,20 @@ impl Enforcer {
         let report = reading.report.streams.get(stream);
         let report = report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
         let plan = Plan::new(policy, state, report);
-        let floor = plan.floor.as_ref().map(|(id, _)| *id);
-        let mut step = Step { length: Some(state.length), floor, ..Step::default() };
+        let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
         let is_time = |first: StreamId| first.ms >= 1_000_000_000_000;
         let limit = plan.excess.min(config.retention.step);
         let shortest = state.length.saturating_sub(config.retention.step);
-        let by_length = match (floor, policy.max_length) {
-            (Some(floor), _) => Some(Write::TrimBelow(stream, floor, limit)),
+        // Entries may come in the meantime, so by length only where no group is to be protected from that.
+        let by_length = match (plan.guard, policy.max_length) {
+            (Some(guard), _) => Some(Write::TrimBelow(stream, guard, limit)),
             (None, Some(length)) => Some(Write::TrimTo(stream, length.max(shortest))),
             (None, None) => None,
         };
         let by_age = cutoff.filter(|_| state.first_entry_id.is_some_and(is_time));
         let by_age = by_age.map(|cutoff| {
-            Write::TrimBelow(stream, floor.map_or(cutoff, |floor| floor.min(cutoff)), config.retention.step)
+            let below = plan.guard.map_or(cutoff, |guard| guard.min(cutoff));
+            Write::TrimBelow(stream, below, config.retention.step)
         });
         let ceiling = policy.ceiling.filter(|ceiling| state.length > *ceiling);
         let by_ceiling = ceiling.map(|ceiling| Write::TrimTo(stream, ceiling.max(shortest)));

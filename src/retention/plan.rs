@@ -74,7 +74,9 @@ impl std::fmt::Display for Holder {
 pub struct Plan {
     /// Entries beyond `max_length`.
     pub excess: u64,
-    /// The first entry that must stay, with who needs it; `None` where nobody needs any.
+    /// Entries from this ID on must stay, those too that are yet to come; `None` where there is no group to protect.
+    pub guard: Option<StreamId>,
+    /// The first entry of those there are that must stay, with who needs it; `None` where nobody needs any.
     pub floor: Option<(StreamId, Holder)>,
     /// Of the excess, the most that may go.
     pub at_most: u64,
@@ -87,7 +89,10 @@ impl Plan {
     #[must_use]
     pub fn new(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Self {
         let excess = policy.excess(stream.length);
-        let floor = (policy.mode != Mode::Strict).then(|| floor(policy, stream, report)).flatten();
+        let needed = (policy.mode != Mode::Strict).then(|| needed(policy, stream, report)).flatten();
+        let guard = needed.as_ref().map(|(id, _)| *id);
+        // A group that was given everything holds nothing that is there now.
+        let floor = needed.filter(|(id, _)| stream.last_generated_id.is_none_or(|last| *id <= last));
         let (below, is_exact) = match &floor {
             None => (stream.length, true),
             Some((id, _)) if stream.first_entry_id.is_none_or(|first| *id <= first) => (0, true),
@@ -96,7 +101,7 @@ impl Plan {
         };
         let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
         // The limit may be reached whatever the bound is, where it is above.
-        Self { excess, floor, at_most: below.max(forced).min(excess), is_exact }
+        Self { excess, guard, floor, at_most: below.max(forced).min(excess), is_exact }
     }
 
     /// Who keeps the limit from being reached, where that is certain.
@@ -125,8 +130,8 @@ fn below(hold: Hold, group: &Name, stream: &StreamState, report: &StreamReport) 
     }
 }
 
-/// The first entry that some group needs.
-fn floor(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<(StreamId, Holder)> {
+/// The first ID that some group needs, whether there is such an entry yet or not.
+fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<(StreamId, Holder)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
     let holder = |group: &Name, hold| Holder { group: Some(group.clone()), hold };
     let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));
@@ -144,8 +149,79 @@ fn floor(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option
         };
         unread.into_iter().chain(pending.map(|id| (id, holder(group, Hold::Pending))))
     });
-    // A group that was given everything holds nothing that is there now.
-    let needed = missing.chain(needs).min_by_key(|(id, _)| *id)?;
-    let is_past_the_end = stream.last_generated_id.is_some_and(|last| needed.0 > last);
-    (!is_past_the_end).then_some(needed)
+    missing.chain(needs).min_by_key(|(id, _)| *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, Sources},
+        evaluate::History,
+        model::{Answers, NameMap, Server, ServerTime, Snapshot},
+    };
+    use std::collections::BTreeMap;
+
+    fn config() -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let yaml = "redis: {uri: 'redis://h'}\nstreams: [{match: s, retention: {max_length: 10}}]";
+        std::fs::write(file.path(), yaml).unwrap();
+        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+    }
+
+    /// The plan for 100 entries of which one group was given those up to this one.
+    fn plan(delivered: u64) -> Plan {
+        let config = config();
+        let group = crate::model::GroupState {
+            last_delivered_id: StreamId::new(delivered, 0),
+            entries_read: None,
+            reported_lag: None,
+            pending: 0,
+            oldest_pending: Pending::None,
+            consumer_count: 0,
+            consumers: Vec::new(),
+            stuck_consumers: None,
+            least_idle: None,
+            unlisted_pending: None,
+        };
+        let stream = StreamState {
+            length: 100,
+            radix_tree_keys: None,
+            radix_tree_nodes: None,
+            last_generated_id: Some(StreamId::new(100, 0)),
+            max_deleted_entry_id: None,
+            entries_added: None,
+            first_entry_id: Some(StreamId::new(1, 0)),
+            first_entry_bytes: 1,
+            groups: NameMap::from([("g".into(), group)]),
+        };
+        let snapshot = Snapshot {
+            server: Server::UNKNOWN,
+            connection: 1,
+            database: 0,
+            time: Ok(ServerTime(1_000)),
+            streams: BTreeMap::from([("s".into(), Ok(stream.clone()))]),
+            last_entries: BTreeMap::new(),
+        };
+        let mut history = History::default();
+        drop(history.questions(&snapshot, &config));
+        let report = history.evaluate(&snapshot, &Answers::default(), &config, std::time::Duration::ZERO);
+        let policy = Policy::of(&config, &"s".into()).unwrap();
+        Plan::new(&policy, &stream, &report.streams[&"s".into()])
+    }
+
+    #[test]
+    fn a_group_that_has_everything_blocks_nothing_and_still_guards_what_is_to_come() {
+        let plan = plan(100);
+        assert_eq!((plan.removable(), plan.blocked_by()), (Some(90), None));
+        assert_eq!((plan.floor.as_ref(), plan.guard), (None, Some(StreamId::new(100, 1))));
+    }
+
+    #[test]
+    fn a_group_that_has_nothing_blocks_and_is_named() {
+        let plan = plan(0);
+        let holder = Holder { group: Some("g".into()), hold: Hold::Unread };
+        assert_eq!((plan.removable(), plan.blocked_by()), (Some(0), Some(&holder)));
+        assert_eq!(plan.guard, Some(StreamId::new(0, 1)));
+    }
 }
