@@ -20,6 +20,8 @@ use crate::{
 
 /// A stream that could not be brought within its limits is tried again so soon: who held it may have moved on.
 const RETRY: Duration = Duration::from_secs(60);
+/// A server that does not answer is asked again so soon.
+pub(super) const SERVER_RETRY: Duration = Duration::from_secs(2);
 /// The first run of a stream comes within so long of the start, so that restarts do not postpone it for ever.
 const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(60);
 /// Giving the lease up may take no longer: the process is about to end.
@@ -126,8 +128,8 @@ impl Keeper {
                 self.stats.retention_failed(&failure);
             }
             if is_server_down {
-                // The other streams would fare no better: they wait for the next look at the lease.
-                let later = self.lease.due();
+                // The other streams would fare no better.
+                let later = clock::now() + SERVER_RETRY;
                 due.values_mut().for_each(|due| *due = later.max(*due));
                 return;
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 use tracing::{info, warn};
 
-use super::{Enforcer, enforce::Write};
+use super::{Enforcer, enforce::Write, keeper::SERVER_RETRY};
 use crate::{
     clock::{self, Instant},
     config::Config,
@@ -67,7 +67,10 @@ impl Lease {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
             // A server out of memory takes no lease, and trimming is the cure.
             Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
-            Err(failure) => (false, None, Err(failure)),
+            Err(failure) => {
+                self.due = self.due.min(clock::now() + SERVER_RETRY);
+                (false, None, Err(failure))
+            }
         };
         if seen.is_some() && self.seen != seen {
             info!(holder = seen, held_here = is_held, "the retention lease has a new holder");

@@ -238,6 +238,15 @@ fn consume(mut connection: Connection, group: &str, stop: &AtomicBool) -> BTreeS
     }
 }
 
+/// Ends what goes on beside a test, also when the test fails.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
     let Some(redis) = trimming(Redis::start()) else { return };
@@ -245,7 +254,8 @@ fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
     for group in groups {
         redis.run::<()>(&format!("XGROUP CREATE s {group} 0 MKSTREAM"));
     }
-    let config = config("max_length: 100");
+    // Long enough for a busy machine to renew it in time.
+    let config = config("max_length: 100").replace("lease_ttl: 2s", "lease_ttl: 5s");
     let start = || Sidecar::with_config(&redis.uri(), &config);
     let mut sidecars = vec![start(), start(), start()];
     let leads = |sidecar: &Sidecar| sidecar.scrape().own("streamwarden_retention_leader") == 1.0;
@@ -258,6 +268,7 @@ fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
                 move || consume(redis.connect(), group, stop)
             })
         });
+        let stop_at_end = StopAtEnd(&stop);
         let mut removed = 0.0;
         for _ in 0..3 {
             let leader = wait_for("a leader", || sidecars.iter().position(leads));
@@ -272,7 +283,7 @@ fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
             sidecars.remove(leader);
             sidecars.push(start());
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stop_at_end);
         (producer.join().unwrap(), consumers.map(|consumer| consumer.join().unwrap()), removed)
     });
     for (group, given) in groups.into_iter().zip(given) {
