@@ -2,12 +2,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench help demo test test-core check test-api test-assets test-page test-peers test-servers dashboards advisories redis
+.PHONY: bench help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories redis node python
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
 SERVERS ?= redis-server
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# Debian's packages, unless this holds already: $(call install,CONDITION,PACKAGES)
+install = { $(1); } >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
+  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(2); }
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -16,7 +20,7 @@ demo: redis ## a private Redis, the example application and the sidecar, until C
 	cargo build --locked --release --bin streamwarden --example nexus
 	@examples/demo.sh "$${CARGO_TARGET_DIR:-target}/release"
 
-test: test-core test-page test-peers test-assets test-deploy ## every test; installs what they need
+test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 
 test-core: redis ## the program against a real server: needs Debian's redis-server and nothing else
 	cargo test --locked --lib --bins --examples --test it
@@ -33,13 +37,14 @@ check: ## formatting, lints, documentation, dependencies
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories
 
-test-page: redis ## the page in a headless browser; installs chromium and Node.js
+test-page: redis node ## the page in a headless browser; installs chromium
 	tests/page/tools.sh target/page
 	cargo build --locked --bin streamwarden
 	STREAMWARDEN_PROGRAM="$${CARGO_TARGET_DIR:-target}/debug/streamwarden" STREAMWARDEN_PAGE_MODULES=target/page \
 	  STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
 
-test-api: redis ## the JSON API against its own description, with schemathesis from PyPI; needs python3-venv and curl
+test-api: redis python ## the JSON API against its own description, with schemathesis from PyPI
+	@$(call install,command -v curl,curl)
 	cargo build --locked
 	tests/api.sh "$${CARGO_TARGET_DIR:-target}"
 
@@ -57,15 +62,14 @@ test-assets: redis ## alerts, dashboards and runbooks, with Prometheus and Alert
 	cargo build --locked --example nexus
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --test assets
 
+test-grafana: node python ## the dashboards against Grafana's own schema and SDK
+	tests/grafana.sh
+
 dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
 	cargo run --locked --quiet --example assets
 	$(MAKE) deploy-copies
 
-.PHONY: dist test-image test-deploy deploy-copies
-test-deploy: ## what is shipped for Kubernetes and Compose, rendered and validated
-	@python3 -c 'import ensurepip' 2>/dev/null || \
-	  { $(SUDO) apt-get update -q && \
-	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv; }
+test-deploy: python ## what is shipped for Kubernetes and Compose, rendered and validated
 	tests/deploy.sh
 
 dist: ## a release in target/dist: binary, manifests, alerts, dashboards, checksums
@@ -75,10 +79,9 @@ deploy-copies: ## alerts and dashboards, copied to where Kustomize may read them
 	cp alerts/prometheusrule.yaml deploy/kubernetes/monitoring/
 	cp dashboards/*.json deploy/kubernetes/monitoring/dashboards/
 
-test-image: ## the image, built and run here without a registry; needs root
-	command -v buildah podman runc mmdebstrap redis-server >/dev/null || \
-	  { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy \
-	    --no-install-recommends buildah podman runc mmdebstrap redis-server; }
+test-image: redis ## the image, built and run here without a registry; needs root
+	@$(call install,command -v buildah && command -v podman && command -v runc && command -v mmdebstrap,\
+	  buildah podman runc mmdebstrap)
 	$(SUDO) env PATH="$$PATH" tests/image.sh
 
 test-servers: ## the tests on other servers: make test-servers SERVERS="program program"
@@ -87,6 +90,10 @@ test-servers: ## the tests on other servers: make test-servers SERVERS="program 
 	done
 
 redis:
-	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null || \
-	  { $(SUDO) apt-get update -q && \
-	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends redis-server; }
+	@$(call install,command -v redis-server && command -v redis-cli,redis-server)
+
+node:
+	@$(call install,command -v node && command -v npm,nodejs npm)
+
+python:
+	@$(call install,python3 -c 'import ensurepip',python3-venv)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests of the page need: Debian's browser and Node.js, and two packages, unpacked into a folder.
+# What the tests of the page need beside Node.js: Debian's browser, and two packages, unpacked into a folder.
 #
 #   tools.sh DIR    DIR/node_modules then has playwright-core and axe-core
 set -euo pipefail
@@ -8,15 +8,11 @@ dir=${1:?usage: tools.sh DIR}
 playwright=playwright-core@1.60.0
 axe=axe-core@4.14.1
 
-missing=()
-command -v chromium >/dev/null || missing+=(chromium)
-command -v node >/dev/null || missing+=(nodejs)
-command -v npm >/dev/null || missing+=(npm)
-if ((${#missing[@]})); then
+if ! command -v chromium >/dev/null; then
   sudo=$([[ $(id -u) == 0 ]] || echo sudo)
   $sudo apt-get update -q
   # A font, since a browser without one has nothing to measure.
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends fonts-dejavu-core "${missing[@]}"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium fonts-dejavu-core
 fi
 
 have() { # NAME@VERSION: whether it is there
