@@ -86,7 +86,7 @@ impl Status {
         let has_colours = io::stdout().is_terminal() && !wants_no_colour();
         let width = if io::stdout().is_terminal() { live::columns() } else { None };
         let style = Style { has_colours, has_history: false, width };
-        for line in view.lines(&document, style)? {
+        for line in view.lines(&document, Duration::ZERO, style)? {
             print(format_args!("{}\n", line.render(style)));
         }
         Ok(view.exit_code(&document)?.into())
@@ -110,11 +110,12 @@ struct View {
 }
 
 impl View {
-    fn lines(self, document: &[u8], style: Style) -> Result<Vec<Line>, String> {
+    /// A document that came so long ago, as lines.
+    fn lines(self, document: &[u8], held: Duration, style: Style) -> Result<Vec<Line>, String> {
         if self.is_one {
-            Ok(terminal::one_stream(&parse::<OneStreamDocument>(document)?, style))
+            Ok(terminal::one_stream(&parse::<OneStreamDocument>(document)?.held_for(held), style))
         } else {
-            Ok(terminal::streams(&parse::<StreamsDocument>(document)?, style))
+            Ok(terminal::streams(&parse::<StreamsDocument>(document)?.held_for(held), style))
         }
     }
 

@@ -6,6 +6,7 @@
 //! stands for the object in paths.
 
 mod group;
+mod held;
 mod stream;
 mod trim;
 mod view;

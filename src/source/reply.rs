@@ -135,7 +135,9 @@ pub(crate) fn server_time(value: &Value) -> Parsed<ServerTime> {
     let part =
         |index: usize| parts.get(index).and_then(integer).and_then(|number| u64::try_from(number).ok());
     match (part(0), part(1)) {
-        (Some(seconds), Some(micros)) => Ok(ServerTime(seconds.saturating_mul(1_000).saturating_add(micros / 1_000))),
+        (Some(seconds), Some(micros)) => {
+            Ok(ServerTime(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
+        }
         _ => Err(unexpected("time")),
     }
 }

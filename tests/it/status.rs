@@ -1,6 +1,7 @@
 //! Each status, brought about on a real server and left again: the same in the metrics, the JSON and the terminal.
 
 mod life;
+mod live;
 
 use std::process::Command;
 

@@ -132,7 +132,7 @@ impl Live {
     }
 
     fn lines(&self, style: Style) -> Vec<Line> {
-        match self.last.as_ref().map(|(document, _)| self.view.lines(document, style)) {
+        match self.last.as_ref().map(|(document, at)| self.view.lines(document, clock::now() - *at, style)) {
             Some(Ok(lines)) => lines,
             Some(Err(error)) => vec![Line::plain(&error)],
             None => vec![Line::plain("nothing was read yet")],

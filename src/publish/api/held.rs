@@ -1,0 +1,57 @@
+//! Documents that somebody holds on to: what they say grows old, and past `stale_after` it is known no more.
+
+use std::time::Duration;
+
+use super::{Head, OneStreamDocument, StreamDocument, StreamsDocument, Summary};
+use crate::evaluate::{GroupStatus, Health, short};
+
+impl StreamsDocument {
+    /// The document as it is to be read so long after it came.
+    #[must_use]
+    pub fn held_for(mut self, held: Duration) -> Self {
+        if let Some(stale) = self.head.grow_older(held) {
+            self.streams.iter_mut().for_each(|stream| stream.forget(&stale));
+        }
+        self
+    }
+}
+
+impl OneStreamDocument {
+    /// The document as it is to be read so long after it came.
+    #[must_use]
+    pub fn held_for(mut self, held: Duration) -> Self {
+        if let Some(stale) = self.head.grow_older(held) {
+            self.stream.forget(&stale);
+        }
+        self
+    }
+}
+
+impl Head {
+    /// What is to be said of everything if it has become stale.
+    fn grow_older(&mut self, by: Duration) -> Option<String> {
+        let age = self.poll.age_seconds.map(|age| age + by.as_secs_f64())?;
+        self.poll.age_seconds = Some(age);
+        if self.poll.stale || age < self.poll.stale_after_seconds {
+            return None;
+        }
+        self.poll.stale = true;
+        let of_all = &self.summary;
+        let unknown = of_all.healthy + of_all.warning + of_all.critical + of_all.unknown;
+        self.summary = Summary { health: Health::Unknown.as_str().to_owned(), unknown, ..Summary::default() };
+        Some(format!("last read {} ago", short(Duration::try_from_secs_f64(age).unwrap_or_default())))
+    }
+}
+
+impl StreamDocument {
+    fn forget(&mut self, stale: &str) {
+        self.stale = true;
+        (self.health, self.reason) = (Health::Unknown.as_str().to_owned(), stale.to_owned());
+        for group in &mut self.groups {
+            let unknown = GroupStatus::Unknown;
+            group.status = unknown.as_str().to_owned();
+            group.health = unknown.health().as_str().to_owned();
+            stale.clone_into(&mut group.reason);
+        }
+    }
+}
