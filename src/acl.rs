@@ -2,37 +2,39 @@
 //! and nothing else.
 
 mod key_pattern;
+mod needs;
 
 use std::collections::BTreeSet;
 
+pub use needs::needs;
+
 use crate::{
     config::{Config, Mode, StreamRule},
-    model::{Flavour, Server},
+    model::{Flavour, Permission, Server},
 };
 
 /// Permissions that only read, and selectors, which keep permissions apart.
 const SELECTORS_SINCE: (u16, u16, u16) = (7, 0, 0);
 const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 
+const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
+
 /// The command that makes this user, or changes it to this, as a line for `redis-cli`; `PASSWORD` stands for its
 /// password. Of a server whose version is not known it is taken to be 7.2 or later.
 #[must_use]
 pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> String {
-    let is_since = |version| {
-        server.flavour == Flavour::Valkey || server.version.is_none_or(|its_own| its_own >= version)
-    };
-    let has_selectors = is_since(SELECTORS_SINCE);
+    let has_selectors = is_since(server, SELECTORS_SINCE);
     let watched = watched_keys(config);
     let enforced = keys(config.streams.iter().filter(|rule| enforces(config, rule)));
     let is_leased = !enforced.is_empty();
     let trimmed = if config.http.trim_token_file.is_some() { watched.clone() } else { enforced };
     let lease = BTreeSet::from([key_pattern::literal(&config.retention.lease_key)]);
     let trimming = (!trimmed.is_empty()).then(|| (trimmed, trimming(config)));
-    let leasing = is_leased.then(|| (lease, vec!["get", "set", "pexpire", "del"]));
+    let leasing = is_leased.then(|| (lease, LEASING.to_vec()));
 
     let mut words = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(str::to_owned).to_vec();
     let read_only = if has_selectors { "%R~" } else { "~" };
-    words.extend(permissions(read_only, &watched, &reading(config, database, is_since)));
+    words.extend(permissions(read_only, &watched, &reading(config, database, server)));
     for (keys, commands) in trimming.into_iter().chain(leasing) {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands).join(" ")));
@@ -43,32 +45,44 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-fn permissions(prefix: &str, keys: &BTreeSet<String>, commands: &[&str]) -> Vec<String> {
+fn permissions(prefix: &str, keys: &BTreeSet<String>, commands: &[Permission]) -> Vec<String> {
     let keys = keys.iter().map(|key| format!("{prefix}{key}"));
-    keys.chain(commands.iter().map(|command| format!("+{command}"))).collect()
+    keys.chain(commands.iter().map(|command| format!("+{}", command.as_str()))).collect()
 }
 
-fn reading(config: &Config, database: i64, is_since: impl Fn((u16, u16, u16)) -> bool) -> Vec<&'static str> {
-    let always = ["client|setname", "time", "xinfo|stream", "xinfo|groups", "xlen", "xpending", "xrange"];
+fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
+    server.flavour == Flavour::Valkey || server.version.is_none_or(|its_own| its_own >= version)
+}
+
+fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
+    use Permission::{
+        ClientNoTouch, ClientSetName, Hello, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen, Xpending,
+        Xrange, Xrevrange,
+    };
+    let has_selectors = is_since(server, SELECTORS_SINCE);
+    let always = [ClientSetName, Time, XinfoStream, XinfoGroups, Xlen, Xpending, Xrange];
     let sometimes = [
         // 7.0 refuses to permit subcommands that it doesn't know. Earlier ones want them permitted to say so.
-        (is_since(NO_TOUCH_SINCE) || !is_since(SELECTORS_SINCE), "client|no-touch"),
+        (is_since(server, NO_TOUCH_SINCE) || !has_selectors, ClientNoTouch),
         // Later ones permit it to everybody.
-        (!is_since(SELECTORS_SINCE), "hello"),
-        (database != 0, "select"),
-        (config.needs_discovery(), "scan"),
-        (config.lag_count.entries > 0, "xrevrange"),
+        (!has_selectors, Hello),
+        (database != 0, Select),
+        (config.needs_discovery(), Scan),
+        (config.lag_count.entries > 0, Xrevrange),
     ];
     let needed = sometimes.into_iter().filter_map(|(is_needed, command)| is_needed.then_some(command));
     always.into_iter().chain(needed).collect()
 }
 
-fn trimming(config: &Config) -> Vec<&'static str> {
-    let is_exact = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|retention| retention.exact);
+fn trimming(config: &Config) -> Vec<Permission> {
     // Who trims over HTTP may ask for it.
     let needs_delete = config.http.trim_token_file.is_some()
         || config.streams.iter().any(|rule| enforces(config, rule) && is_exact(rule));
-    ["eval", "xtrim"].into_iter().chain(needs_delete.then_some("xdel")).collect()
+    [Permission::Eval, Permission::Xtrim].into_iter().chain(needs_delete.then_some(Permission::Xdel)).collect()
+}
+
+fn is_exact(rule: &StreamRule) -> bool {
+    rule.retention.as_ref().is_some_and(|retention| retention.exact)
 }
 
 fn enforces(config: &Config, rule: &StreamRule) -> bool {

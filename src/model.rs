@@ -2,17 +2,21 @@
 //!
 //! The model knows nobody: no Redis client, no runtime, no clock. `None` means that Redis did not say.
 
+mod facts;
 mod failure;
 mod lookup;
 mod name;
 mod name_map;
+mod permission;
 mod snapshot;
 mod stream_id;
 
+pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
 pub use lookup::{Answers, Counted, GroupAnswers, Lookup, Question};
 pub use name::Name;
 pub use name_map::NameMap;
+pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use snapshot::{
     ConsumerState, EntryHead, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot,
     StreamState,

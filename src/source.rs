@@ -1,7 +1,8 @@
 //! The only code that reads from Redis: connect, discover, observe.
 //!
 //! A [`Link`] is one connection and how it is kept; [`Observer`] and [`Discovery`] have one each, so that a long
-//! search never delays a poll. What is sent is a [`Command`] of a closed set; nothing here can write.
+//! search never delays a poll. What is sent is a [`Command`] of a closed set; nothing here can write. What `doctor` asks once, through the
+//! [`Examiner`], is a closed set of its own, so that the sidecar's metrics have no commands that it never sends.
 //!
 //! The link takes any address that the configuration knows. A cluster would be a link a primary and a sentinel's
 //! primary another way to resolve the address; both would leave the rest of this module as it is.
@@ -10,7 +11,9 @@ mod command;
 mod connect;
 mod discover;
 mod entries;
+mod examine;
 mod failure;
+mod inspect;
 mod link;
 mod lookup;
 mod observe;
@@ -19,5 +22,6 @@ pub(crate) mod reply;
 pub use command::{Command, Request};
 pub(crate) use connect::address;
 pub use discover::{Discovered, Discovery};
+pub use examine::Examiner;
 pub use link::{Backoff, Link};
 pub use observe::Observer;

@@ -67,6 +67,7 @@ pub(crate) struct Session {
     pub(super) number: u64,
     pub(crate) server: Server,
     pub(super) database: i64,
+    pub(super) protocol: ProtocolVersion,
 }
 
 impl Session {
@@ -80,21 +81,26 @@ impl Session {
             number,
             server: Server::UNKNOWN,
             database: connected.database,
+            protocol: connected.protocol,
         };
-        session.introduce(connected.protocol).await?;
+        session.introduce().await?;
         Ok(session)
     }
 
     /// Learns who answers. Old servers and narrow permissions refuse some of it, which costs knowledge only.
-    async fn introduce(&mut self, protocol: ProtocolVersion) -> Result<(), Failure> {
-        let identity = if protocol == ProtocolVersion::RESP3 { Command::Hello } else { Command::InfoServer };
+    async fn introduce(&mut self) -> Result<(), Failure> {
+        let is_resp3 = self.is_resp3();
+        let identity = if is_resp3 { Command::Hello } else { Command::InfoServer };
         let mut replies = self.send(&[identity, Command::SetName, Command::NoTouch]).await?.into_iter();
         if let Some(Ok(reply)) = replies.next() {
-            let server =
-                if protocol == ProtocolVersion::RESP3 { reply::hello(reply) } else { reply::info(&reply) };
+            let server = if is_resp3 { reply::hello(reply) } else { reply::info(&reply) };
             self.server = server.unwrap_or(Server::UNKNOWN);
         }
         Ok(())
+    }
+
+    pub(super) fn is_resp3(&self) -> bool {
+        self.protocol == ProtocolVersion::RESP3
     }
 
     /// Sends the commands as one pipeline, one round trip, and gives a result for each.

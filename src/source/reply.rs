@@ -15,7 +15,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::model::{
-    ConsumerState, EntryHead, Failure, Flavour, GroupState, Name, NameMap, OldestPending, Pending, Reason,
+    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Name, NameMap, OldestPending, Pending, Reason,
     Server, ServerTime, StreamId, StreamState,
 };
 
@@ -160,13 +160,9 @@ pub(super) fn hello(value: Value) -> Parsed<Server> {
 
 /// The reply to `INFO server`, for servers without `HELLO`. Valkey hides behind a version of Redis in it.
 pub(super) fn info(value: &Value) -> Parsed<Server> {
-    let text = bytes(value).map(lossy).ok_or_else(|| unexpected("text"))?;
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(|value| value.trim().to_owned())
-    };
-    let (flavour, own_version) = match field("server_name").as_deref() {
+    let info = info_fields(value)?;
+    let field = |name: &str| info.get(name).map(str::to_owned);
+    let (flavour, own_version) = match info.get("server_name") {
         Some("valkey") => (Flavour::Valkey, field("valkey_version")),
         _ => (Flavour::Redis, field("redis_version")),
     };
@@ -176,6 +172,29 @@ pub(super) fn info(value: &Value) -> Parsed<Server> {
         role: None,
         mode: field("redis_mode"),
     })
+}
+
+/// The reply to `INFO section`: a field a line.
+pub(super) fn info_fields(value: &Value) -> Parsed<Info> {
+    let text = bytes(value).map(lossy).ok_or_else(|| unexpected("text"))?;
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(Info(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()))
+}
+
+/// The reply to `CONFIG GET setting`; the server may not know the setting.
+pub(super) fn setting(value: Value, name: &str) -> Parsed<String> {
+    let value = Fields::new(value)?.take(name).ok_or_else(|| unexpected(name))?;
+    bytes(&value).map(lossy).ok_or_else(|| unexpected(name))
+}
+
+/// The reply to `TTL key`, where the key is there and expires.
+pub(super) fn time_to_live(value: &Value) -> Option<Duration> {
+    Some(Duration::from_secs(u64::try_from(integer(value)?).ok()?))
+}
+
+/// What `ACL DRYRUN` says.
+pub(super) fn dry_run(value: &Value) -> Answer {
+    if bytes(value) == Some(b"OK") { Answer::Permitted } else { Answer::Refused }
 }
 
 fn lossy(bytes: &[u8]) -> String {

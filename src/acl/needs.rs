@@ -1,0 +1,101 @@
+//! The same as single needs, each with the keys to try it on: what `doctor` checks.
+
+use super::{LEASING, enforces, is_exact, reading, trimming};
+use crate::{
+    config::{Config, StreamRule},
+    model::{Feature, Name, Need, Permission, Server},
+};
+
+/// Streams that reading is tried on: one a rule. What is refused on others shows where they are read.
+const MAX_SAMPLES: usize = 20;
+/// Streams that trimming is tried on.
+const MAX_TRIMMED: usize = 100;
+
+/// What the user needs for these streams: the commands of the rule, but for `HELLO`, which every connection begins
+/// with.
+#[must_use]
+pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) -> Vec<Need> {
+    let is_token = config.http.trim_token_file.is_some();
+    let of_rules = |is_meant: fn(&StreamRule) -> bool| -> Vec<Name> {
+        let is_meant = |stream: &&Name| {
+            let rule = config.rule(stream);
+            is_token || rule.is_some_and(|rule| enforces(config, rule) && is_meant(rule))
+        };
+        streams.iter().filter(is_meant).take(MAX_TRIMMED).cloned().collect()
+    };
+    let samples = samples(config, streams);
+    let reading = reading(config, database, server).into_iter().map(|permission| {
+        let feature = match permission {
+            Permission::Scan => Feature::Discovery,
+            Permission::Xrevrange => Feature::Counting,
+            _ => Feature::Observing,
+        };
+        (feature, permission, samples.clone())
+    });
+    let is_leased = config.streams.iter().any(|rule| enforces(config, rule));
+    let trimming = (is_leased || is_token).then(|| trimming(config)).into_iter().flatten();
+    let trimming = trimming.map(|permission| match permission {
+        Permission::Xdel => (Feature::Exact, permission, of_rules(is_exact)),
+        _ => (Feature::Retention, permission, of_rules(|_| true)),
+    });
+    let lease = Name::from(config.retention.lease_key.as_str());
+    let leasing = LEASING.into_iter().filter(|_| is_leased);
+    let leasing = leasing.map(|permission| (Feature::Lease, permission, vec![lease.clone()]));
+    reading
+        .chain(trimming)
+        .chain(leasing)
+        .filter(|(_, permission, _)| *permission != Permission::Hello)
+        .map(|(feature, permission, keys)| Need {
+            feature,
+            permission,
+            keys: if permission.has_key() { keys } else { Vec::new() },
+        })
+        .collect()
+}
+
+/// The first stream of each rule.
+fn samples(config: &Config, streams: &[Name]) -> Vec<Name> {
+    if config.streams.is_empty() {
+        return streams.iter().take(1).cloned().collect();
+    }
+    let of_rule = |rule: &StreamRule| {
+        streams.iter().find(|stream| config.rule(stream).is_some_and(|its_own| std::ptr::eq(its_own, rule)))
+    };
+    config.streams.iter().filter_map(of_rule).take(MAX_SAMPLES).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{acl::rule, config::Sources};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_needed_is_what_the_rule_permits() {
+        let token = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(token.path(), "0123456789abcdef").unwrap();
+        let http = format!("http: {{trim_token_file: {}}}", token.path().display());
+        let retain = "streams: [{match: 'a*', retention: {max_length: 5, exact: true}}, {match: b}]";
+        for yaml in ["", "streams: [{match: b}]", retain, &http] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{yaml}")).unwrap();
+            let config = Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap();
+            let streams = ["a1", "a2", "b"].map(Name::from);
+            let needs = needs(&config, 2, &Server::UNKNOWN, &streams);
+            let needed: BTreeSet<&str> = needs.iter().map(|need| need.permission.as_str()).collect();
+            let rule = rule(&config, "u", 2, &Server::UNKNOWN);
+            let permitted: BTreeSet<&str> =
+                rule.split([' ', '(', ')']).filter_map(|word| word.strip_prefix('+')).collect();
+            assert_eq!(needed, permitted, "{yaml}");
+            let keys = |permission| {
+                let need = needs.iter().find(|need| need.permission == permission);
+                need.map(|need| need.keys.iter().map(ToString::to_string).collect::<Vec<_>>())
+            };
+            if yaml == retain {
+                assert_eq!(keys(Permission::Xlen).unwrap(), ["a1", "b"]);
+                assert_eq!(keys(Permission::Xdel).unwrap(), ["a1", "a2"]);
+                assert_eq!(keys(Permission::Time).unwrap(), [""; 0]);
+            }
+        }
+    }
+}

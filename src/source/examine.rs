@@ -1,0 +1,200 @@
+//! What `doctor` asks of a server, once: its settings and state, its clock, and what the user may do.
+//!
+//! Each answer stands alone. A refusal is an answer too: what it leaves open is not known, with the reason.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use redis::Value;
+
+use super::{
+    Command, Link, Request,
+    inspect::{Inspect, Trial},
+    link::Session,
+    reply,
+};
+use crate::{
+    clock, config,
+    model::{
+        Answer, ClockSkew, Facts, Failure, Method, Name, Need, Permission, Reason, Rights, Section, Setting,
+        Tried,
+    },
+};
+
+/// Questions a pipeline.
+const BATCH: usize = 100;
+/// A single round trip says little.
+const ROUND_TRIPS: usize = 5;
+/// Streams that are asked whether they expire.
+const MAX_EXPIRING: usize = 1_000;
+
+/// Asks a server, on a connection of its own.
+pub struct Examiner {
+    link: Link,
+}
+
+impl Examiner {
+    /// An examiner that connects at its first question.
+    #[must_use]
+    pub const fn new(link: Link) -> Self {
+        Self { link }
+    }
+
+    /// Asks the server about itself.
+    ///
+    /// # Errors
+    /// Where there is no connection. What is refused, or can't be answered now, is in the facts.
+    pub async fn facts(&mut self, redis: &config::Redis) -> Result<Facts, Failure> {
+        let session = self.link.session(redis).await?;
+        let (round_trips, clock) = time(session).await;
+        let mut facts = Facts {
+            server: session.server.clone(),
+            is_resp3: session.is_resp3(),
+            round_trips,
+            clock,
+            no_touch: one(session, Command::NoTouch).await.map(drop),
+            info: BTreeMap::new(),
+            settings: BTreeMap::new(),
+        };
+        for section in Section::ALL {
+            let reply = one(session, Inspect::Info(section)).await;
+            facts.info.insert(section, reply.and_then(|reply| reply::info_fields(&reply)));
+        }
+        for setting in Setting::ALL {
+            let reply = one(session, Inspect::Setting(setting)).await;
+            let value = reply.and_then(|reply| reply::setting(reply, setting.as_str()));
+            facts.settings.insert(setting, value);
+        }
+        Ok(facts)
+    }
+
+    /// Asks what a user may do: the one that is logged in, or the one that is named.
+    ///
+    /// # Errors
+    /// Where there is no connection.
+    pub async fn rights(
+        &mut self,
+        redis: &config::Redis,
+        user: &str,
+        is_own: bool,
+        needs: Vec<Need>,
+        streams: &[Name],
+    ) -> Result<Rights, Failure> {
+        let session = self.link.session(redis).await?;
+        let expiring = expiring(session, streams).await;
+        let dry_run = permissions(session, &needs, |trial| Inspect::DryRun(user, trial)).await;
+        let (method, tried) = match dry_run {
+            Err(failure) if is_own && is_refusal(&failure) => {
+                (Method::Trial, permissions(session, &needs, Inspect::Try).await)
+            }
+            tried => (Method::DryRun, tried),
+        };
+        Ok(Rights { tried, method, expiring })
+    }
+}
+
+/// Sends one command.
+async fn one(session: &mut Session, command: impl Request) -> Result<Value, Failure> {
+    let no_reply = || Err(Failure::new(Reason::Protocol, "no reply"));
+    session.send(&[command]).await?.pop().unwrap_or_else(no_reply)
+}
+
+/// Asks for the time, several times; the quickest answer tells best how far the clocks are apart.
+async fn time(session: &mut Session) -> (Vec<Duration>, Result<ClockSkew, Failure>) {
+    let mut round_trips = Vec::new();
+    let mut skew: Result<ClockSkew, Failure> = Err(Failure::new(Reason::Other, "nothing was measured"));
+    for _ in 0..ROUND_TRIPS {
+        let (sent, sent_at) = (clock::now(), clock::unix_time());
+        let reply = one(session, Command::Time).await;
+        let took = clock::now() - sent;
+        let answered = reply.and_then(|reply| reply::server_time(&reply));
+        let ms = |unix: Duration| i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
+        match answered {
+            Ok(time) => {
+                let theirs = i64::try_from(time.0).unwrap_or(i64::MAX);
+                let here = ms(sent_at + took / 2);
+                if skew.as_ref().map_or(true, |best| took / 2 < best.error) {
+                    skew = Ok(ClockSkew { ms: theirs.saturating_sub(here), error: took / 2 });
+                }
+            }
+            Err(failure) => skew = Err(failure),
+        }
+        round_trips.push(took);
+    }
+    (round_trips, skew)
+}
+
+async fn expiring(session: &mut Session, streams: &[Name]) -> Result<BTreeMap<Name, Duration>, Failure> {
+    let mut expiring = BTreeMap::new();
+    let streams = streams.get(..MAX_EXPIRING).unwrap_or(streams);
+    for batch in streams.chunks(BATCH) {
+        let questions: Vec<_> = batch.iter().map(Inspect::TimeToLive).collect();
+        for (stream, reply) in batch.iter().zip(session.send(&questions).await?) {
+            if let Some(left) = reply::time_to_live(&reply?) {
+                expiring.insert(stream.clone(), left);
+            }
+        }
+    }
+    Ok(expiring)
+}
+
+/// Whether the server, or the user's rule, has no such question.
+const fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::NoPermission | Reason::Unsupported)
+}
+
+/// What the needs are answered, in this way of asking.
+///
+/// # Errors
+/// Where this way of asking is not open.
+async fn permissions<'a>(
+    session: &mut Session,
+    needs: &'a [Need],
+    ask: impl Fn(Trial<'a>) -> Inspect<'a>,
+) -> Result<Vec<Tried>, Failure> {
+    static NO_KEY: std::sync::LazyLock<Name> = std::sync::LazyLock::new(|| Name::from(""));
+    let database = session.database;
+    let mut tried = Vec::new();
+    for need in needs {
+        let permission = need.permission;
+        let keys: Vec<Option<&Name>> =
+            if permission.has_key() { need.keys.iter().map(Some).collect() } else { vec![None] };
+        let trial = |key: &Option<&'a Name>| Trial { permission, key: key.unwrap_or(&NO_KEY), database };
+        let questions: Vec<Inspect<'a>> = keys.iter().map(|key| ask(trial(key))).collect();
+        let mut answers = Vec::new();
+        for (batch, keys) in questions.chunks(BATCH).zip(keys.chunks(BATCH)) {
+            for ((question, key), reply) in batch.iter().zip(keys).zip(session.send(batch).await?) {
+                answers.push((key.cloned(), answer(*question, reply)?));
+            }
+        }
+        tried.push(Tried { need: need.clone(), answers });
+    }
+    Ok(tried)
+}
+
+/// What a reply means.
+///
+/// # Errors
+/// Where it means that nobody may ask in this way.
+fn answer(question: Inspect<'_>, reply: Result<Value, Failure>) -> Result<Answer, Failure> {
+    let is_own_word = |failure: &Failure| failure.detail.to_ascii_lowercase().contains("unknown command");
+    Ok(match (question, reply) {
+        (Inspect::DryRun(..), Ok(reply)) => reply::dry_run(&reply),
+        (Inspect::DryRun(..), Err(failure)) => {
+            // A command that the server does not have can't be tried there either.
+            if failure.detail.contains("not found") && failure.detail.contains("Command") {
+                Answer::Absent
+            } else {
+                return Err(failure);
+            }
+        }
+        (Inspect::Try(Trial { permission: Permission::Del, .. }), reply) => match reply {
+            Ok(Value::Int(1)) => Answer::Permitted,
+            Ok(_) => Answer::Refused,
+            Err(failure) => Answer::Unknown(failure),
+        },
+        (_, Err(failure)) if failure.reason == Reason::NoPermission => Answer::Refused,
+        (_, Err(failure)) if is_own_word(&failure) => Answer::Absent,
+        // It got past the permissions: what it then says of its arguments is beside the point.
+        (_, Ok(_) | Err(_)) => Answer::Permitted,
+    })
+}

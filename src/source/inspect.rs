@@ -1,0 +1,114 @@
+//! What `doctor` asks beside the commands of a poll. None of it writes.
+//!
+//! Whether a user may write is found out without writing: the server checks permissions before it looks at arguments,
+//! so a command that it could never carry out is refused with another word than one that is not permitted.
+
+use redis::Cmd;
+
+use super::{Command, Request};
+use crate::model::{Name, Permission, Section, Setting, StreamId};
+
+/// What is no number and no ID, on any server.
+const NONSENSE: &str = "none";
+/// Asks for a permission, and does nothing with it. Redis 7.0 and later.
+const MAY_DELETE: &str = "return redis.acl_check_cmd('del', ARGV[1])";
+
+/// A question, with its arguments.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Inspect<'a> {
+    /// `INFO section`.
+    Info(Section),
+    /// `CONFIG GET setting`.
+    Setting(Setting),
+    /// `TTL key`.
+    TimeToLive(&'a Name),
+    /// `ACL DRYRUN user command`. Redis 7.0 and later.
+    DryRun(&'a str, Trial<'a>),
+    /// The command itself.
+    Try(Trial<'a>),
+}
+
+impl Request for Inspect<'_> {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Info(_) => "info",
+            Self::Setting(_) => "config_get",
+            Self::TimeToLive(_) => "ttl",
+            Self::DryRun(..) => "acl_dryrun",
+            Self::Try(trial) => trial.permission.as_str(),
+        }
+    }
+
+    fn encode(&self) -> Cmd {
+        let mut cmd = Cmd::new();
+        match self {
+            Self::Info(section) => {
+                cmd.arg("INFO").arg(section.as_str());
+            }
+            Self::Setting(setting) => {
+                cmd.arg("CONFIG").arg("GET").arg(setting.as_str());
+            }
+            Self::TimeToLive(stream) => {
+                cmd.arg("TTL").arg(stream.as_bytes());
+            }
+            Self::DryRun(user, trial) => {
+                cmd.arg("ACL").arg("DRYRUN").arg(*user);
+                for argument in trial.command().args_iter() {
+                    if let redis::Arg::Simple(word) = argument {
+                        cmd.arg(word);
+                    }
+                }
+            }
+            Self::Try(trial) if trial.permission == Permission::Del => {
+                cmd.arg("EVAL").arg(MAY_DELETE).arg(0).arg(trial.key.as_bytes());
+            }
+            Self::Try(trial) => return trial.command(),
+        }
+        cmd
+    }
+}
+
+/// A command that is to be permitted, on a key; without one where it has none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial<'a> {
+    pub(super) permission: Permission,
+    pub(super) key: &'a Name,
+    pub(super) database: i64,
+}
+
+impl Trial<'_> {
+    /// The command in a form that changes nothing, except for `DEL`, which has none.
+    fn command(&self) -> Cmd {
+        let key = self.key;
+        let database = self.database.to_string();
+        let words: &[&[u8]] = match self.permission {
+            Permission::ClientSetName => return Command::SetName.encode(),
+            Permission::ClientNoTouch => return Command::NoTouch.encode(),
+            Permission::Hello => return Command::Hello.encode(),
+            Permission::Time => return Command::Time.encode(),
+            Permission::Scan => return Command::Scan(0).encode(),
+            Permission::XinfoStream => return Command::StreamFull(key).encode(),
+            Permission::XinfoGroups => return Command::Groups(key).encode(),
+            Permission::Xlen => return Command::Length(key).encode(),
+            // A group that nobody has, and ranges without an entry.
+            Permission::Xpending => return Command::Pending(key, &Name::from(""), StreamId::ZERO, 1).encode(),
+            Permission::Xrange => return Command::First(key, StreamId::new(u64::MAX, u64::MAX)).encode(),
+            Permission::Xrevrange => return Command::Newest(key, StreamId::ZERO, StreamId::ZERO, 1).encode(),
+            Permission::Select => &[b"SELECT", database.as_bytes()],
+            Permission::Eval => &[b"EVAL", b"return 1", b"1", key.as_bytes()],
+            Permission::Xtrim => &[b"XTRIM", key.as_bytes(), b"MAXLEN", NONSENSE.as_bytes()],
+            Permission::Xdel => &[b"XDEL", key.as_bytes(), NONSENSE.as_bytes()],
+            Permission::Get => &[b"GET", key.as_bytes()],
+            Permission::Set => {
+                &[b"SET", key.as_bytes(), NONSENSE.as_bytes(), b"NX", b"PX", NONSENSE.as_bytes()]
+            }
+            Permission::Pexpire => &[b"PEXPIRE", key.as_bytes(), NONSENSE.as_bytes()],
+            Permission::Del => &[b"DEL", key.as_bytes()],
+        };
+        let mut cmd = Cmd::new();
+        words.iter().for_each(|word| {
+            cmd.arg(*word);
+        });
+        cmd
+    }
+}
