@@ -78,7 +78,10 @@ fn trimming(config: &Config) -> Vec<Permission> {
     // Who trims over HTTP may ask for it.
     let needs_delete = config.http.trim_token_file.is_some()
         || config.streams.iter().any(|rule| enforces(config, rule) && is_exact(rule));
-    [Permission::Eval, Permission::Xtrim].into_iter().chain(needs_delete.then_some(Permission::Xdel)).collect()
+    [Permission::Eval, Permission::Xtrim]
+        .into_iter()
+        .chain(needs_delete.then_some(Permission::Xdel))
+        .collect()
 }
 
 fn is_exact(rule: &StreamRule) -> bool {

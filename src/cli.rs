@@ -1,6 +1,7 @@
 //! Commands and flags.
 
 mod acl;
+mod doctor;
 mod healthcheck;
 mod http;
 mod status;
@@ -61,6 +62,7 @@ enum Command {
     /// Check the configuration and print it as it takes effect, without secrets.
     CheckConfig,
     Acl(acl::Acl),
+    Doctor(doctor::Doctor),
     Healthcheck(healthcheck::Healthcheck),
     Status(status::Status),
     Trim(trim::Trim),
@@ -108,6 +110,7 @@ impl Cli {
                 ExitCode::SUCCESS
             }
             Command::Acl(acl) => acl.run(&config),
+            Command::Doctor(doctor) => doctor.run(&config),
             Command::Healthcheck(check) => check.run(|| Ok(config)),
             Command::Status(status) => status.run(|| Ok(config)),
             Command::Trim(trim) => trim.run(&config),

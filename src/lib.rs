@@ -44,6 +44,7 @@ pub mod acl;
 pub mod app;
 mod cli;
 pub mod clock;
+pub mod doctor;
 pub mod reload;
 pub mod self_stats;
 pub mod signals;

@@ -13,6 +13,7 @@ mod policy;
 mod run;
 mod standing;
 
+pub(crate) use enforce::has_min_id;
 pub use enforce::{Enforcer, Step, Write};
 pub use keeper::{Keeper, Order};
 pub use lease::Lease;

@@ -26,6 +26,7 @@ use crate::{
     telemetry,
 };
 use feed::Feed;
+pub(super) use live::columns;
 
 /// How the streams fare; exits with 0 if healthy, 1 at a warning, 2 if critical, 3 if that is not known.
 #[derive(Debug, Args)]
@@ -84,7 +85,7 @@ impl Status {
             return Ok(view.exit_code(&document)?.into());
         }
         let has_colours = io::stdout().is_terminal() && !wants_no_colour();
-        let width = if io::stdout().is_terminal() { live::columns() } else { None };
+        let width = if io::stdout().is_terminal() { columns() } else { None };
         let style = Style { has_colours, has_history: false, width };
         for line in view.lines(&document, Duration::ZERO, style)? {
             print(format_args!("{}\n", line.render(style)));

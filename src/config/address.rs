@@ -1,6 +1,6 @@
 //! Redis's address: parsed by the client library, which is who has to understand it, and explained by us.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use secrecy::{ExposeSecret, SecretString};
@@ -50,6 +50,30 @@ impl Address {
     #[must_use]
     pub fn database(&self) -> i64 {
         self.0.redis_settings().db()
+    }
+
+    /// The user to log in as; `None` for the default one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.0.redis_settings().username()
+    }
+
+    /// Whether there is a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.0.redis_settings().password().is_some()
+    }
+
+    /// Whether the connection stays on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self.0.addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
+                let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+                host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn connection_info(&self) -> &ConnectionInfo {

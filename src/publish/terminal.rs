@@ -1,10 +1,12 @@
 //! The terminal's view of the API's documents: lines of text, with colours where they are wanted.
 
+mod diagnosis;
 mod line;
 mod one;
 
 use std::cmp::Reverse;
 
+pub use diagnosis::diagnosis;
 pub use line::{Colour, Line, Style};
 pub use one::one_stream;
 

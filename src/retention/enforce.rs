@@ -273,6 +273,6 @@ fn number(reply: Value) -> Result<u64, Failure> {
 }
 
 /// Whether `XTRIM MINID` is there and to be trusted; of a server that does not say its version it is not known.
-fn has_min_id(server: &Server) -> bool {
+pub(crate) fn has_min_id(server: &Server) -> bool {
     server.flavour == Flavour::Valkey || server.version.is_some_and(|version| version >= MIN_ID_SINCE)
 }

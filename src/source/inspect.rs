@@ -91,7 +91,9 @@ impl Trial<'_> {
             Permission::XinfoGroups => return Command::Groups(key).encode(),
             Permission::Xlen => return Command::Length(key).encode(),
             // A group that nobody has, and ranges without an entry.
-            Permission::Xpending => return Command::Pending(key, &Name::from(""), StreamId::ZERO, 1).encode(),
+            Permission::Xpending => {
+                return Command::Pending(key, &Name::from(""), StreamId::ZERO, 1).encode();
+            }
             Permission::Xrange => return Command::First(key, StreamId::new(u64::MAX, u64::MAX)).encode(),
             Permission::Xrevrange => return Command::Newest(key, StreamId::ZERO, StreamId::ZERO, 1).encode(),
             Permission::Select => &[b"SELECT", database.as_bytes()],

@@ -15,8 +15,8 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::model::{
-    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Name, NameMap, OldestPending, Pending, Reason,
-    Server, ServerTime, StreamId, StreamState,
+    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Name, NameMap, OldestPending,
+    Pending, Reason, Server, ServerTime, StreamId, StreamState,
 };
 
 /// What a reply is read with.
@@ -194,7 +194,8 @@ pub(super) fn time_to_live(value: &Value) -> Option<Duration> {
 
 /// What `ACL DRYRUN` says.
 pub(super) fn dry_run(value: &Value) -> Answer {
-    if bytes(value) == Some(b"OK") { Answer::Permitted } else { Answer::Refused }
+    let is_permitted = *value == Value::Okay || bytes(value) == Some(b"OK");
+    if is_permitted { Answer::Permitted } else { Answer::Refused }
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -30,7 +30,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 
 /// The terminal's columns, where it says.
-pub(super) fn columns() -> Option<usize> {
+pub(crate) fn columns() -> Option<usize> {
     size().ok().map(|(columns, _)| usize::from(columns))
 }
 

@@ -1,0 +1,158 @@
+//! `streamwarden doctor`: asks the configured Redis whatever tells whether the sidecar can be trusted with it, and prints
+//! what it found and what that means.
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Args;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{complain, print, status};
+use crate::{
+    acl,
+    config::{Address, Config, Log, LogFormat, wants_no_colour},
+    doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
+    model::{Facts, Failure, Reason, Rights},
+    poll::Reader,
+    publish::terminal::{Style, diagnosis},
+    self_stats::SelfStats,
+    source::{Discovered, Discovery, Examiner, Link, address},
+    telemetry,
+};
+
+/// A search of more keys than this allows is not waited for.
+const SEARCH: Duration = Duration::from_secs(60);
+/// Goes up when a field is taken away or changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Say what the configured Redis is like and what that means; nothing is written. Exits with 1 at a problem.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print the findings as JSON.
+    #[arg(long)]
+    json: bool,
+
+    /// Check this user's permissions and not those of the one that is logged in, who must be allowed ACL DRYRUN.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    /// The address without user and password.
+    address: Option<String>,
+    #[serde(flatten)]
+    diagnosis: &'a Diagnosis,
+    /// How to learn what is not known.
+    advice: Option<String>,
+}
+
+impl Doctor {
+    pub(super) fn run(self, config: &Config) -> ExitCode {
+        telemetry::start_logging(&Log { level: "off".to_owned(), format: LogFormat::Text });
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                complain(format_args!("error: cannot start: {error}\n"));
+                return ExitCode::FAILURE;
+            }
+        };
+        let address = address(&config.redis.uri);
+        let diagnosis = match &address {
+            _ if !config.enabled => unused(),
+            Ok(address) => runtime.block_on(self.examine(config, address)),
+            Err(failure) => unreachable(config, None, failure),
+        };
+        let address = address.ok().filter(|_| config.enabled);
+        if self.json {
+            self.print_json(&diagnosis, address.as_ref());
+        } else {
+            self.print_table(&diagnosis, address.as_ref());
+        }
+        if diagnosis.summary.problem > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    async fn examine(&self, config: &Config, address: &Address) -> Diagnosis {
+        let stats = Arc::new(SelfStats::new());
+        let link = || Link::new(Arc::clone(&stats));
+        let mut examiner = Examiner::new(link());
+        let facts = match examiner.facts(&config.redis).await {
+            Ok(facts) => facts,
+            Err(failure) => return unreachable(config, Some(address), &failure),
+        };
+        let streams = search(&mut Discovery::new(link()), config).await;
+        let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
+        let rights = self.rights(&mut examiner, config, address, &facts, &known).await;
+        let reading = Reader::new(Arc::clone(&stats)).read(config, &known.streams).await;
+        let user = self.user.as_deref();
+        let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
+        diagnose(Evidence { config, address, user, facts, streams, rights, reading })
+    }
+
+    async fn rights(
+        &self,
+        examiner: &mut Examiner,
+        config: &Config,
+        address: &Address,
+        facts: &Facts,
+        known: &Discovered,
+    ) -> Result<Rights, Failure> {
+        let user = self.user.as_deref().or(address.user()).unwrap_or("default");
+        let needs = acl::needs(config, address.database(), &facts.server, &known.streams);
+        examiner.rights(&config.redis, user, self.user.is_none(), needs, &known.streams).await
+    }
+
+    fn print_table(&self, found: &Diagnosis, address: Option<&Address>) {
+        let is_terminal = io::stdout().is_terminal();
+        let width = if is_terminal { status::columns() } else { None };
+        let style = Style { has_colours: is_terminal && !wants_no_colour(), has_history: false, width };
+        for line in diagnosis(found, style) {
+            print(format_args!("{}\n", line.render(style)));
+        }
+        print(format_args!("{}\n", found.summary));
+        if let Some(advice) = self.advice(found, address) {
+            print(format_args!("\n{advice}\n"));
+        }
+    }
+
+    fn print_json(&self, diagnosis: &Diagnosis, address: Option<&Address>) {
+        let advice = self.advice(diagnosis, address);
+        let address = address.map(ToString::to_string);
+        let document = Document { schema_version: SCHEMA_VERSION, address, diagnosis, advice };
+        match serde_json::to_string_pretty(&document) {
+            Ok(text) => print(format_args!("{text}\n")),
+            Err(error) => complain(format_args!("error: {error}\n")),
+        }
+    }
+
+    /// Who can be asked what this user may not ask.
+    fn advice(&self, diagnosis: &Diagnosis, address: Option<&Address>) -> Option<String> {
+        let is_open = diagnosis.findings.iter().any(|finding| finding.permission.is_some());
+        let address = address.filter(|_| is_open && self.user.is_none())?;
+        let (place, database) = (address.to_string(), address.database());
+        let uri = if place.starts_with('/') {
+            format!("redis+unix://{place}?db={database}&user=ADMIN&pass=PASSWORD")
+        } else {
+            let scheme = if address.is_tls() { "rediss" } else { "redis" };
+            format!("{scheme}://ADMIN:PASSWORD@{place}/{database}")
+        };
+        let user = address.user().unwrap_or("default");
+        Some(format!(
+            "What is not known, an administrator may ask, once; the sidecar's own user needs none of it:\n\
+             REDIS_URI='{uri}' streamwarden doctor --user {user}"
+        ))
+    }
+}
+
+async fn search(discovery: &mut Discovery, config: &Config) -> Result<Discovered, Failure> {
+    let late =
+        |_elapsed| Err(Failure::new(Reason::Timeout, format!("the search takes longer than {SEARCH:?}")));
+    timeout(SEARCH, discovery.search(config)).await.unwrap_or_else(late)
+}

@@ -1,0 +1,158 @@
+//! The way to the server: encryption, latency and clocks.
+
+use std::time::Duration;
+
+use super::{
+    Area::Connection,
+    Evidence, Finding,
+    Level::{Notice, Ok, Unknown, Warning},
+};
+use crate::{
+    config::{Address, Config},
+    evaluate::short,
+    model::Reason,
+};
+
+/// From here on clocks are apart for who compares them.
+const SKEW: Duration = Duration::from_secs(1);
+/// From here on a round trip is long, where every poll takes several.
+const SLOW: Duration = Duration::from_millis(50);
+
+pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
+    let address = evidence.address;
+    let protocol = if evidence.facts.is_resp3 { "RESP3" } else { "RESP2" };
+    let user = address.user().map_or("the default user".to_owned(), |user| format!("user {user}"));
+    let what = format!(
+        "connected to {address} as {user}, {protocol}, database {}, {}",
+        address.database(),
+        match (address.is_tls(), address.is_local()) {
+            (true, _) => "encrypted",
+            (false, true) => "on this machine",
+            (false, false) => "not encrypted",
+        }
+    );
+    let connected = Finding::new(Connection, Ok, what, "");
+    [connected]
+        .into_iter()
+        .chain(secrecy(evidence.config, address))
+        .chain(latency(evidence))
+        .chain([clock(evidence)])
+        .collect()
+}
+
+/// What is to be said of the address alone.
+pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !address.is_tls() && !address.is_local() {
+        let what = "the connection is not encrypted, and leaves this machine";
+        let meaning = if address.has_password() {
+            "whoever can read that network can read the password and the entries; rediss:// encrypts"
+        } else {
+            "whoever can read that network can read the entries; rediss:// encrypts"
+        };
+        findings.push(Finding::new(Connection, Notice, what, meaning));
+    }
+    if !address.is_tls() && (config.redis.tls.ca_file.is_some() || config.redis.tls.client.is_some()) {
+        let what = "redis.tls is set, and the address is not rediss://";
+        findings.push(Finding::new(Connection, Warning, what, "its certificates are not used"));
+    }
+    findings
+}
+
+fn latency(evidence: Evidence<'_>) -> Option<Finding> {
+    let mut trips = evidence.facts.round_trips.clone();
+    trips.sort_unstable();
+    let (median, longest) = (*trips.get(trips.len() / 2)?, *trips.last()?);
+    let what = format!("a round trip takes {}, the longest {}", precise(median), precise(longest));
+    let timeout = evidence.config.redis.command_timeout;
+    Some(if longest > timeout / 4 {
+        let meaning = format!(
+            "a pipeline must be answered within redis.command_timeout, {}; raise it, or run the sidecar nearer",
+            short(timeout)
+        );
+        Finding::new(Connection, Warning, what, meaning)
+    } else if median > SLOW {
+        Finding::new(Connection, Notice, what, "a poll takes several; run the sidecar nearer to Redis")
+    } else {
+        Finding::new(Connection, Ok, what, "")
+    })
+}
+
+fn clock(evidence: Evidence<'_>) -> Finding {
+    let skew = match &evidence.facts.clock {
+        Result::Ok(skew) => skew,
+        // The permission has a finding of its own.
+        Err(failure) if failure.reason == Reason::NoPermission => {
+            let what = "the server's clock: not known";
+            return Finding::new(Connection, Unknown, what, "without TIME there are no ages at all");
+        }
+        Err(failure) => return Finding::unknown(Connection, "the server's clock", "time", failure),
+    };
+    let apart = Duration::from_millis(skew.ms.unsigned_abs());
+    if apart.saturating_sub(skew.error) <= SKEW {
+        return Finding::new(Connection, Ok, "the clocks of the server and of this machine agree", "");
+    }
+    let side = if skew.ms > 0 { "ahead of" } else { "behind" };
+    let what = format!("the server's clock is {} {side} this machine's", short(apart));
+    let meaning = "ages are right: they are by the server's clock, as IDs are; but timestamps of polls and trims are by this \
+         machine's, and Prometheus's by its own";
+    Finding::new(Connection, Notice, what, meaning)
+}
+
+fn precise(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    if micros < 10_000 {
+        format!("{}.{:01} ms", micros / 1_000, micros % 1_000 / 100)
+    } else {
+        short(duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Level, test_evidence::Case};
+    use super::*;
+    use crate::model::{ClockSkew, Failure};
+
+    #[test]
+    fn what_leaves_the_machine_is_to_be_encrypted() {
+        for (uri, levels, word) in [
+            ("redis://localhost", vec![], ""),
+            ("redis://:p@127.0.0.1", vec![], ""),
+            ("redis://[::1]:6379", vec![], ""),
+            ("redis+unix:///run/redis.sock", vec![], ""),
+            ("rediss://:p@redis.example", vec![], ""),
+            ("redis://redis.example", vec![Notice], "the entries"),
+            ("redis://:p@10.0.0.1", vec![Notice], "the password"),
+        ] {
+            let case = Case::new(uri, "");
+            let findings = secrecy(&case.config, &case.address);
+            assert_eq!(findings.iter().map(|it| it.level).collect::<Vec<Level>>(), levels, "{uri}");
+            assert!(findings.iter().all(|it| it.meaning.contains(word)), "{uri}");
+        }
+    }
+
+    #[test]
+    fn slow_answers_and_clocks_that_differ_are_told() {
+        for (trip_ms, level) in [(1, Ok), (60, Notice), (2_000, Warning)] {
+            let mut case = Case::new("redis://localhost", "");
+            case.facts.round_trips = vec![Duration::from_millis(trip_ms); 5];
+            assert_eq!(latency(case.evidence()).unwrap().level, level, "{trip_ms}");
+        }
+        for (skew, level, words) in [
+            (Result::Ok((900, 0)), Ok, "agree"),
+            (Result::Ok((1_500, 600)), Ok, "agree"),
+            (Result::Ok((5_000, 1)), Notice, "5s ahead of"),
+            (Result::Ok((-90_000, 1)), Notice, "1m 30s behind"),
+            (Err(Reason::NoPermission), Unknown, "not known"),
+        ] {
+            let mut case = Case::new("redis://localhost", "");
+            case.facts.clock = skew
+                .map(|(ms, error)| ClockSkew { ms, error: Duration::from_millis(error) })
+                .map_err(|reason| Failure::new(reason, ""));
+            let finding = clock(case.evidence());
+            assert_eq!(finding.level, level, "{words}");
+            assert!(finding.what.contains(words), "{}", finding.what);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The streams themselves: what is missing of what the configuration expects, and what can't be told of those there are.
+
+use std::time::Duration;
+
+use super::{
+    Area::Streams,
+    Evidence, Finding,
+    Level::{self, Notice, Ok, Problem, Warning},
+    some,
+};
+use crate::{
+    config::StreamRule,
+    evaluate::{Age, grouped, short},
+    model::{Failure, Name, Reason, ServerTime, StreamId, StreamState},
+    poll::Reading,
+};
+
+/// IDs may be ahead of the clock by so much: it was read a moment before.
+const AHEAD: Duration = Duration::from_secs(1);
+
+pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
+    let mut findings = vec![found(evidence)];
+    match evidence.reading {
+        Result::Ok(reading) => {
+            findings.extend(unreadable(evidence, reading));
+            findings.extend(missing_groups(evidence, reading));
+            findings.extend(ids(evidence, reading));
+        }
+        Err(failure) => {
+            let what = "the streams could not be read";
+            findings.push(Finding::new(Streams, Problem, what, failure.to_string()));
+        }
+    }
+    findings.extend(expiring(evidence));
+    findings
+}
+
+fn found(evidence: Evidence<'_>) -> Finding {
+    let grouped_len = |count: usize| grouped(u64::try_from(count).unwrap_or(u64::MAX));
+    let limit = grouped_len(evidence.config.limits.streams);
+    let streams = match evidence.streams {
+        Result::Ok(streams) => streams,
+        Err(failure) => {
+            let what = "the search for streams failed; those that are named are looked at all the same";
+            return Finding::new(Streams, Problem, what, failure.to_string());
+        }
+    };
+    let count = streams.streams.len();
+    if streams.dropped > 0 {
+        let what = format!("{} more streams than limits.streams, {limit}", streams.dropped);
+        return Finding::new(
+            Streams,
+            Warning,
+            what,
+            "the last by name are not watched: raise it, or exclude some",
+        );
+    }
+    if count == 0 {
+        let what = format!("there is no stream in database {}", evidence.address.database());
+        let meaning = "none that the configuration watches; streams that come are found within \
+             poll.discovery_interval";
+        return Finding::new(Streams, Notice, what, meaning);
+    }
+    let what = match count {
+        1 => format!("1 stream is asked for at each poll, of at most {limit}"),
+        count => format!("{} streams are asked for at each poll, of at most {limit}", grouped_len(count)),
+    };
+    Finding::new(Streams, Ok, what, "")
+}
+
+/// A finding about all the streams that it is so of, if there is one.
+fn about(level: Level, streams: &[&Name], what: &str, meaning: &str) -> Option<Finding> {
+    let names = some(streams.iter().copied());
+    (!streams.is_empty()).then(|| Finding::new(Streams, level, format!("{what}: {names}"), meaning))
+}
+
+fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
+    let failed = |is_it: &dyn Fn(&Failure) -> bool| -> Vec<&Name> {
+        let streams = reading.snapshot.streams.iter();
+        streams.filter(|(_, state)| state.as_ref().err().is_some_and(is_it)).map(|(name, _)| name).collect()
+    };
+    let database = evidence.address.database();
+    let of_another =
+        format!("it was deleted, evicted or renamed, or is in another database than {database}");
+    let other = failed(&|failure| !failure.is_absence());
+    let why = other.first().and_then(|name| reading.snapshot.streams.get(*name)?.as_ref().err());
+    [
+        about(Problem, &failed(&|it| it.reason == Reason::NoKey), "named, and not there", &of_another),
+        about(
+            Problem,
+            &failed(&|it| it.reason == Reason::WrongType),
+            "named, and not a stream",
+            "the key holds another type",
+        ),
+        about(Problem, &other, "can't be read", &why.map(ToString::to_string).unwrap_or_default()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The streams that could be read, with the rules that they have.
+fn readable<'a>(
+    evidence: Evidence<'a>,
+    reading: &'a Reading,
+) -> impl Iterator<Item = (&'a Name, &'a StreamState, Option<&'a StreamRule>)> {
+    let streams = reading.snapshot.streams.iter();
+    streams.filter_map(move |(name, state)| Some((name, state.as_ref().ok()?, evidence.config.rule(name))))
+}
+
+fn missing_groups(evidence: Evidence<'_>, reading: &Reading) -> Option<Finding> {
+    let missing: Vec<String> = readable(evidence, reading)
+        .flat_map(|(name, state, rule)| {
+            let groups = rule.map(|rule| rule.groups.as_slice()).unwrap_or_default();
+            let missing = groups.iter().filter(|group| !state.groups.contains_key(group));
+            missing.map(move |group| format!("{group} of {name}"))
+        })
+        .collect();
+    let names: Vec<Name> = missing.iter().map(|text| Name::from(text.as_str())).collect();
+    let meaning =
+        "its consumers get NOGROUP, and safe retention keeps everything for it: XGROUP CREATE makes it";
+    about(Problem, &names.iter().collect::<Vec<_>>(), "expected groups that are not there", meaning)
+}
+
+/// Whether IDs are times that can be believed.
+fn ids(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
+    let Result::Ok(now) = reading.snapshot.time else { return Vec::new() };
+    let (mut timed, mut untimed, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, state, rule) in readable(evidence, reading) {
+        let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };
+        if Age::of(last, now).is_none() {
+            let by_time = rule.is_some_and(needs_time);
+            if by_time { timed.push(name) } else { untimed.push(name) }
+        } else if is_ahead(last, now) {
+            ahead.push(name);
+        }
+    }
+    [
+        about(
+            Problem,
+            &timed,
+            "limits or thresholds by age, on IDs that are not times",
+            "max_age removes nothing, and lag_age, pending_age and silence never hold: limit by length and number",
+        ),
+        about(Notice, &untimed, "IDs that are not times", "there are no ages, and what is lost is not counted"),
+        about(
+            Warning,
+            &ahead,
+            "IDs ahead of the server's clock",
+            "their ages are 0 until it has caught up: was the clock set back, or a failover to a slower one?",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn is_ahead(id: StreamId, now: ServerTime) -> bool {
+    id.ms.saturating_sub(now.0) > u64::try_from(AHEAD.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn needs_time(rule: &StreamRule) -> bool {
+    let thresholds = &rule.thresholds;
+    rule.retention.as_ref().is_some_and(|retention| retention.max_age.is_some())
+        || thresholds.lag_age.is_some()
+        || thresholds.pending_age.is_some()
+        || thresholds.silence.is_some()
+}
+
+fn expiring(evidence: Evidence<'_>) -> Option<Finding> {
+    match &evidence.rights.as_ref().ok()?.expiring {
+        Result::Ok(expiring) => {
+            let (soonest, left) = expiring.iter().min_by_key(|(_, left)| **left)?;
+            let names: Vec<&Name> = expiring.keys().collect();
+            let meaning = format!(
+                "each goes whole, with its groups and what they have not read; {soonest} in {}: PERSIST keeps it",
+                short(*left)
+            );
+            about(Warning, &names, "streams that expire", &meaning)
+        }
+        Err(failure) => Some(Finding::unknown(Streams, "whether streams expire", "ttl", failure)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_evidence::Case;
+    use super::*;
+    use crate::source::Discovered;
+
+    fn levels(case: &Case) -> Vec<(Level, String)> {
+        findings(case.evidence()).into_iter().map(|it| (it.level, it.what)).collect()
+    }
+
+    #[test]
+    fn streams_that_are_named_and_cannot_be_read_are_problems() {
+        for (reason, words) in [
+            (Reason::NoKey, "named, and not there: s"),
+            (Reason::WrongType, "named, and not a stream: s"),
+            (Reason::Moved, "can't be read: s"),
+        ] {
+            let mut case = Case::new("redis://h", "streams: [{match: s}]");
+            case.failed("s", reason);
+            assert_eq!(levels(&case)[1], (Problem, words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn groups_that_are_expected_are_missed() {
+        let mut case = Case::new("redis://h", "streams: [{match: s, groups: [g, other]}]");
+        case.stream("s", 100, 1, Some(100));
+        assert!(levels(&case)[1].1.ends_with("not there: other of s"), "{:?}", levels(&case));
+    }
+
+    #[test]
+    fn ids_are_times_or_are_said_not_to_be() {
+        let aged = "streams: [{match: s, retention: {max_age: 30d}}]";
+        for (config, last_ms, expected) in [
+            ("", Case::NOW_MS, None),
+            ("", Case::NOW_MS + 60_000, Some(Warning)),
+            ("", Case::NOW_MS + 100_000_000, Some(Notice)),
+            ("", 5, Some(Notice)),
+            (aged, 5, Some(Problem)),
+            (aged, Case::NOW_MS, None),
+        ] {
+            let mut case = Case::new("redis://h", config);
+            case.stream("s", 100, 1, Some(100));
+            case.last_id("s", StreamId::new(last_ms, 0));
+            assert_eq!(levels(&case).get(1).map(|it| it.0), expected, "{config} {last_ms}");
+        }
+    }
+
+    #[test]
+    fn how_many_there_are_is_told_against_the_limit() {
+        for (count, dropped, level) in [(0, 0, Notice), (2, 0, Ok), (2, 5, Warning)] {
+            let mut case = Case::new("redis://h", "");
+            let streams = (0..count).map(|index| Name::from(format!("s{index}").as_str())).collect();
+            case.streams = Result::Ok(Discovered { streams, dropped });
+            assert_eq!(levels(&case)[0].0, level);
+        }
+    }
+
+    #[test]
+    fn streams_that_expire_are_told_with_the_soonest() {
+        let mut case = Case::new("redis://h", "");
+        let expiring =
+            [("a", 100), ("b", 50)].map(|(name, left)| (Name::from(name), Duration::from_secs(left)));
+        case.rights.as_mut().unwrap().expiring = Result::Ok(expiring.into());
+        let last = findings(case.evidence()).pop().unwrap();
+        assert!(last.level == Warning && last.meaning.contains("b in 50s"), "{last:?}");
+    }
+}

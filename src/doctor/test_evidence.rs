@@ -1,0 +1,159 @@
+//! Evidence for the tests of single rules: of a server where all is well, to be changed in one thing.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::Evidence;
+use crate::{
+    clock,
+    config::{Address, Config, Sources},
+    evaluate::History,
+    model::{
+        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Pending,
+        Reason, Rights, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
+    },
+    poll::Reading,
+    source::Discovered,
+};
+
+/// A configuration that removes entries.
+pub(super) const RETAIN: &str = "streams: [{match: s, retention: {max_length: 5}}]";
+
+pub(super) struct Case {
+    pub(super) config: Config,
+    pub(super) address: Address,
+    pub(super) facts: Facts,
+    pub(super) streams: Result<Discovered, Failure>,
+    pub(super) rights: Result<Rights, Failure>,
+    reading: Result<Reading, Failure>,
+}
+
+impl Case {
+    pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+
+    pub(super) fn new(uri: &str, yaml: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("redis: {{uri: '{uri}'}}\n{yaml}")).unwrap();
+        let config = Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap();
+        let server = Server {
+            flavour: Flavour::Redis,
+            version: Some((8, 0, 0)),
+            role: Some("master".to_owned()),
+            mode: Some("standalone".to_owned()),
+        };
+        let snapshot = Snapshot {
+            server: server.clone(),
+            connection: 1,
+            database: 0,
+            time: Ok(ServerTime(Self::NOW_MS)),
+            streams: BTreeMap::new(),
+            last_entries: BTreeMap::new(),
+        };
+        let facts = Facts {
+            server,
+            is_resp3: true,
+            round_trips: vec![Duration::from_millis(1); 5],
+            clock: Ok(ClockSkew { ms: 0, error: Duration::ZERO }),
+            no_touch: Ok(()),
+            info: Section::ALL.into_iter().map(|section| (section, Ok(Info::default()))).collect(),
+            settings: BTreeMap::new(),
+        };
+        let rights = Rights { tried: Ok(Vec::new()), method: Method::DryRun, expiring: Ok(BTreeMap::new()) };
+        let mut case = Self {
+            address: Address::parse(&uri.into()).unwrap(),
+            config,
+            facts,
+            streams: Ok(Discovered::default()),
+            rights: Ok(rights),
+            reading: Err(Failure::new(Reason::Other, "")),
+        };
+        case.read(snapshot);
+        case
+    }
+
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        let Self { config, address, facts, streams, rights, reading } = self;
+        Evidence { config, address, user: None, facts, streams, rights, reading }
+    }
+
+    /// A part of `INFO`, as the server writes it.
+    pub(super) fn info(&mut self, section: Section, text: &str) {
+        let fields = text.lines().filter_map(|line| line.split_once(':'));
+        let info = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.facts.info.insert(section, Ok(Info(info)));
+    }
+
+    /// A setting; `refused` for one that may not be asked.
+    pub(super) fn set(&mut self, setting: Setting, value: &str) {
+        let refused = || Failure::new(Reason::NoPermission, "");
+        let value = if value == "refused" { Err(refused()) } else { Ok(value.to_owned()) };
+        self.facts.settings.insert(setting, value);
+    }
+
+    /// A stream with the IDs 1 to `length`, and a group that was given those up to `delivered`.
+    pub(super) fn stream(&mut self, name: &str, length: u64, nodes: u64, delivered: Option<u64>) {
+        let group = |delivered| GroupState {
+            last_delivered_id: StreamId::new(delivered, 0),
+            entries_read: None,
+            reported_lag: None,
+            pending: 0,
+            oldest_pending: Pending::None,
+            consumer_count: 0,
+            consumers: Vec::new(),
+            stuck_consumers: None,
+            least_idle: None,
+            unlisted_pending: None,
+        };
+        let state = StreamState {
+            length,
+            radix_tree_keys: Some(nodes),
+            radix_tree_nodes: None,
+            last_generated_id: Some(StreamId::new(length, 0)),
+            max_deleted_entry_id: None,
+            entries_added: None,
+            first_entry_id: Some(StreamId::new(1, 0)),
+            first_entry_bytes: 1,
+            groups: delivered.map(|id| ("g".into(), group(id))).into_iter().collect::<NameMap<_>>(),
+        };
+        self.insert(name, Ok(state));
+    }
+
+    /// A stream that could not be read.
+    pub(super) fn failed(&mut self, name: &str, reason: Reason) {
+        self.insert(name, Err(Failure::new(reason, "words")));
+    }
+
+    pub(super) fn last_id(&mut self, name: &str, id: StreamId) {
+        let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
+        snapshot.streams.get_mut(&Name::from(name)).unwrap().as_mut().unwrap().last_generated_id = Some(id);
+        self.read(snapshot);
+    }
+
+    fn insert(&mut self, name: &str, state: Result<StreamState, Failure>) {
+        let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
+        snapshot.streams.insert(name.into(), state);
+        self.streams = Ok(Discovered { streams: snapshot.streams.keys().cloned().collect(), dropped: 0 });
+        self.read(snapshot);
+    }
+
+    fn read(&mut self, snapshot: Snapshot) {
+        let mut history = History::default();
+        let questions = history.questions(&snapshot, &self.config);
+        // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.
+        let mut answers = Answers::default();
+        for question in questions.asked {
+            if let crate::model::Lookup::Count { after, up_to, .. } = question.lookup {
+                let counted = crate::model::Counted {
+                    up_to,
+                    entries: up_to.ms - after.ms,
+                    lowest: None,
+                    is_complete: true,
+                };
+                let groups = answers.0.entry(question.stream).or_default();
+                groups.entry(question.group).or_default().counted = Some(counted);
+            }
+        }
+        let report = history.evaluate(&snapshot, &answers, &self.config, Duration::ZERO);
+        let (read_at, read_at_unix) = (clock::now(), Duration::ZERO);
+        self.reading = Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix });
+    }
+}

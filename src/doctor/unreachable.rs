@@ -1,0 +1,118 @@
+//! No server: which step failed, and what to try.
+
+use super::{
+    Area::{Connection, Retention},
+    Diagnosis, Finding,
+    Level::{Notice, Ok, Problem},
+    connection::secrecy,
+};
+use crate::{
+    config::{Address, Config, Uri},
+    model::{Failure, Reason},
+};
+
+/// What can be said where nobody answered.
+#[must_use]
+pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
+    let place = address.map_or("the address".to_owned(), ToString::to_string);
+    let what = format!("no connection to {place}: {}", step(failure.reason));
+    let meaning = format!("{}; it said: {}", advice(failure.reason, address), failure.detail);
+    let mut findings = vec![Finding::new(Connection, Problem, what, meaning)];
+    if let Uri::File(path) = &config.redis.uri {
+        let what = format!("the address is read from {}", path.display());
+        findings.push(Finding::new(Connection, Ok, what, "anew for each connection"));
+    }
+    if let Some(address) = address {
+        let user = address.user().map_or("the default user".to_owned(), |user| format!("user {user}"));
+        let password = if address.has_password() { "with a password" } else { "without a password" };
+        let encryption = if address.is_tls() { "TLS" } else { "no TLS" };
+        let what = format!("{user}, {password}, {encryption}, database {}", address.database());
+        findings.push(Finding::new(Connection, Ok, what, ""));
+        findings.extend(secrecy(config, address));
+    }
+    findings.extend(super::limits::configured(config));
+    Diagnosis::new(findings)
+}
+
+/// The sidecar is switched off.
+#[must_use]
+pub fn unused() -> Diagnosis {
+    let what = "the sidecar is switched off (enabled: false)";
+    Diagnosis::new(vec![Finding::new(
+        Retention,
+        Notice,
+        what,
+        "it touches no Redis, and neither was one asked",
+    )])
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
+fn step(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Address => "the address could not be read",
+        Reason::Dns => "the host's name has no address",
+        Reason::Refused => "nobody listens there",
+        Reason::Timeout => "no answer in time",
+        Reason::Closed => "it was closed at once",
+        Reason::Tls => "the TLS handshake failed",
+        Reason::NoAuth => "the server wants a password",
+        Reason::WrongPassword => "the user or the password is wrong",
+        Reason::MaxClients => "the server takes no more clients",
+        Reason::Protocol => "what answers is no Redis",
+        Reason::Loading => "the server is loading its data",
+        Reason::Busy => "the server is busy with a script",
+        Reason::NoPermission => "the user may not even greet",
+        reason => reason.as_str(),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
+fn advice(reason: Reason, address: Option<&Address>) -> &'static str {
+    let is_tls = address.is_some_and(Address::is_tls);
+    match reason {
+        Reason::Address => "check redis.uri or redis.uri_file, and the files of redis.tls",
+        Reason::Dns => "check the host's spelling, and that this machine resolves it (`getent hosts HOST`)",
+        Reason::Refused => "check the port, that Redis runs, and that its `bind` includes that address",
+        Reason::Timeout if is_tls => {
+            "check routes and firewalls; a port without TLS does not answer rediss:// either"
+        }
+        Reason::Timeout => "check routes, firewalls and network policies; or raise redis.connect_timeout",
+        Reason::Closed => "a port with TLS does this to redis://: try rediss://; so does protected-mode",
+        Reason::Tls => "check the certificate's name and dates, and redis.tls.ca_file",
+        Reason::NoAuth => {
+            "put it into the address: redis://user:password@host, special characters percent-encoded"
+        }
+        Reason::WrongPassword => "check both, and that special characters are percent-encoded (`@` is `%40`)",
+        Reason::MaxClients => "raise maxclients, or end clients that are not needed",
+        Reason::Loading => "wait until it has loaded",
+        Reason::Busy => "wait for the script to end",
+        Reason::NoPermission => "`streamwarden acl` prints the rule that the user needs",
+        _ => "check that it is Redis that listens there",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_evidence::Case;
+    use super::*;
+
+    #[test]
+    fn each_step_has_its_advice_and_the_configuration_is_told_all_the_same() {
+        for (uri, reason, what, meaning) in [
+            ("redis://h:1", Reason::Refused, "h:1: nobody listens", "`bind`"),
+            ("redis://h", Reason::Dns, "no address", "getent"),
+            ("rediss://h", Reason::Timeout, "in time", "without TLS"),
+            ("redis://h", Reason::Timeout, "in time", "firewalls"),
+            ("redis://h", Reason::Closed, "closed", "rediss://"),
+            ("redis://u:s3cret@h", Reason::WrongPassword, "wrong", "%40"),
+        ] {
+            let case = Case::new(uri, "");
+            let diagnosis = unreachable(&case.config, Some(&case.address), &Failure::new(reason, "words"));
+            let first = &diagnosis.findings[0];
+            assert!(first.level == Problem && first.what.contains(what), "{}", first.what);
+            assert!(first.meaning.contains(meaning) && first.meaning.ends_with("words"), "{}", first.meaning);
+            assert!(diagnosis.findings.iter().any(|it| it.what.contains("nothing is ever deleted")));
+            assert!(!format!("{diagnosis:?}").contains("s3cret"));
+        }
+    }
+}
