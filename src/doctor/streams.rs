@@ -80,8 +80,7 @@ fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
         streams.filter(|(_, state)| state.as_ref().err().is_some_and(is_it)).map(|(name, _)| name).collect()
     };
     let database = evidence.address.database();
-    let of_another =
-        format!("it was deleted, evicted or renamed, or is in another database than {database}");
+    let of_another = format!("it was deleted, evicted or renamed, or is in another database than {database}");
     let other = failed(&|failure| !failure.is_absence());
     let why = other.first().and_then(|name| reading.snapshot.streams.get(*name)?.as_ref().err());
     [

@@ -29,7 +29,7 @@ fn server() -> Redis {
 }
 
 /// What `streamwarden acl` prints for this configuration on this server.
-fn rule(redis: &Redis, config: &str, database: &str) -> String {
+pub(crate) fn rule(redis: &Redis, config: &str, database: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), config).unwrap();
     let uri = redis.uri().replace("/0", database);
@@ -41,7 +41,7 @@ fn rule(redis: &Redis, config: &str, database: &str) -> String {
 }
 
 /// Makes the user by that rule, and gives the address to log in as.
-fn make_user(redis: &Redis, rule: &str) -> String {
+pub(crate) fn make_user(redis: &Redis, rule: &str) -> String {
     redis.run::<()>(rule.trim());
     redis.uri().replace("redis://", "redis://streamwarden:PASSWORD@")
 }

@@ -16,6 +16,7 @@ mod acl;
 mod api;
 mod cost;
 mod docs;
+mod doctor;
 mod faults;
 mod http;
 mod metrics;
