@@ -118,12 +118,15 @@ impl Finding {
 
     /// Something that could not be asked: what it is, the permission that would tell, and why it was not told.
     fn unknown(area: Area, what: &str, permission: &'static str, failure: &Failure) -> Self {
-        let meaning = match failure.reason {
-            Reason::NoPermission => format!("the user may not ask; +{permission} would tell"),
-            Reason::Unsupported => "the server does not know the question".to_owned(),
-            _ => failure.to_string(),
+        let is_refused = failure.reason == Reason::NoPermission;
+        let meaning = if is_refused {
+            format!("the user may not ask; +{permission} would tell")
+        } else if failure.reason == Reason::Unsupported {
+            "the server does not know the question".to_owned()
+        } else {
+            failure.to_string()
         };
-        let permission = Some(permission).filter(|_| failure.reason == Reason::NoPermission);
+        let permission = is_refused.then_some(permission);
         Self { permission, ..Self::new(area, Level::Unknown, format!("{what}: not known"), meaning) }
     }
 }
@@ -198,12 +201,10 @@ pub struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    /// The streams that have a rule with limits that are to be kept, of those there are.
-    fn enforced(self) -> impl Iterator<Item = (&'a Name, Policy)> {
+    /// The streams that have limits, of those there are.
+    fn limited(self) -> impl Iterator<Item = (&'a Name, Policy)> {
         let streams = self.streams.iter().flat_map(|found| &found.streams);
-        streams
-            .filter_map(move |stream| Some((stream, Policy::of(self.config, stream)?)))
-            .filter(|(_, policy)| policy.enforces())
+        streams.filter_map(move |stream| Some((stream, Policy::of(self.config, stream)?)))
     }
 
     /// Whether anything is to be removed, from streams that there are or may be.
@@ -220,9 +221,8 @@ impl<'a> Evidence<'a> {
 /// What the evidence means.
 #[must_use]
 pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
-    let subjects = [
-        connection::findings,
-        server::findings,
+    let subjects = [connection::findings, server::findings];
+    let of_streams = [
         bugs::findings,
         permissions::findings,
         memory::findings,
@@ -231,7 +231,9 @@ pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
         limits::findings,
         streams::findings,
     ];
-    Diagnosis::new(subjects.iter().flat_map(|findings| findings(evidence)).collect())
+    // A sentinel is asked for no streams.
+    let of_streams = of_streams.iter().filter(|_| !server::is_sentinel(evidence));
+    Diagnosis::new(subjects.iter().chain(of_streams).flat_map(|findings| findings(evidence)).collect())
 }
 
 /// A few names, and how many more there are.

@@ -25,18 +25,23 @@ pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) 
     };
     let samples = samples(config, streams);
     let reading = reading(config, database, server).into_iter().map(|permission| {
-        let feature = match permission {
-            Permission::Scan => Feature::Discovery,
-            Permission::Xrevrange => Feature::Counting,
-            _ => Feature::Observing,
+        let feature = if permission == Permission::Scan {
+            Feature::Discovery
+        } else if permission == Permission::Xrevrange {
+            Feature::Counting
+        } else {
+            Feature::Observing
         };
         (feature, permission, samples.clone())
     });
     let is_leased = config.streams.iter().any(|rule| enforces(config, rule));
     let trimming = (is_leased || is_token).then(|| trimming(config)).into_iter().flatten();
-    let trimming = trimming.map(|permission| match permission {
-        Permission::Xdel => (Feature::Exact, permission, of_rules(is_exact)),
-        _ => (Feature::Retention, permission, of_rules(|_| true)),
+    let trimming = trimming.map(|permission| {
+        if permission == Permission::Xdel {
+            (Feature::Exact, permission, of_rules(is_exact))
+        } else {
+            (Feature::Retention, permission, of_rules(|_| true))
+        }
     });
     let lease = Name::from(config.retention.lease_key.as_str());
     let leasing = LEASING.into_iter().filter(|_| is_leased);

@@ -67,13 +67,11 @@ impl Address {
     /// Whether the connection stays on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        match self.0.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
-                let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-                host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
-            }
-            _ => true,
-        }
+        let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = self.0.addr() else {
+            return true;
+        };
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
     pub(crate) fn connection_info(&self) -> &ConnectionInfo {

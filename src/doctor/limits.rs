@@ -3,7 +3,8 @@
 use super::{
     Area::Retention,
     Evidence, Finding,
-    Level::{Notice, Ok, Problem, Warning},
+    Level::{self, Notice, Ok, Problem, Warning},
+    some,
 };
 use crate::{
     config::{Config, Mode},
@@ -53,9 +54,8 @@ fn min_id(evidence: Evidence<'_>) -> Option<Finding> {
     if has_min_id(server) || !evidence.retains() {
         return None;
     }
-    let strict = |policy: Mode, length: Option<u64>| policy == Mode::Strict && length.is_some();
     let mut rules = evidence.config.streams.iter().filter_map(|rule| rule.retention.as_ref());
-    let level = if rules.all(|it| it.mode == Mode::Observe || strict(it.mode, it.max_length)) {
+    let level = if rules.all(|it| it.mode == Mode::Observe || is_by_length_alone(it.mode, it.max_length)) {
         Notice
     } else {
         Problem
@@ -78,74 +78,82 @@ fn by_stream(evidence: Evidence<'_>) -> Vec<Finding> {
         // A stream that can't be read has a finding of its own.
         let state = reading.snapshot.streams.get(name)?.as_ref().ok()?;
         let plan = Plan::new(&policy, state, reading.report.streams.get(name)?);
-        let step = evidence.config.retention.step;
-        Some(promise(name, &policy, state, &plan, step))
+        let (level, meaning) = promise(evidence, &policy, state, &plan);
+        let what = format!("{name}: {} entries, {}", grouped(state.length), limit(&policy));
+        Some(Finding::new(Retention, level, what, format!("{meaning}{}", exceptions(&policy))))
     };
-    evidence.enforced().filter_map(finding).collect()
+    evidence.limited().filter_map(finding).collect()
 }
 
-fn promise(name: &Name, policy: &Policy, state: &StreamState, plan: &Plan, step: u64) -> Finding {
+fn limit(policy: &Policy) -> String {
     let length = policy.max_length.map(|length| format!("{} entries", grouped(length)));
     let limits: Vec<String> = length.into_iter().chain(policy.max_age.map(short)).collect();
-    let what = format!(
-        "{name}: {} entries, limit {}, {}{}",
-        grouped(state.length),
-        limits.join(" and "),
-        policy.mode.as_str(),
-        if policy.exact { ", exact" } else { "" }
-    );
-    let node = state.radix_tree_keys.filter(|nodes| *nodes > 0).map(|nodes| state.length / nodes);
-    let protected = state.groups.iter().filter(|(group, _)| !policy.ignore_groups.contains(group)).count();
-    let (level, mut meaning) = if node.is_some_and(|node| node > step) && !policy.exact {
-        let node = grouped(node.unwrap_or_default());
+    let exact = if policy.exact { ", exact" } else { "" };
+    format!("limit {}, {}{exact}", limits.join(" and "), policy.mode.as_str())
+}
+
+/// What holds for the stream now, the worst first.
+fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &Plan) -> (Level, String) {
+    let over = grouped(plan.excess);
+    if policy.mode == Mode::Observe {
+        return (Notice, format!("nothing is removed; {over} over it now"));
+    }
+    if !has_min_id(&evidence.facts.server) && !is_by_length_alone(policy.mode, policy.max_length) {
+        return (Problem, "nothing is removed: this server can't trim by ID".to_owned());
+    }
+    let node = state.radix_tree_keys.filter(|nodes| *nodes > 0).map_or(0, |nodes| state.length / nodes);
+    if node > evidence.config.retention.step && !policy.exact {
         let meaning = format!(
-            "a node of it holds {node} entries, more than retention.step, so no step removes one: raise it, or set \
-             `exact`"
+            "a node of it holds {} entries, more than retention.step, so no step removes one: raise it, or set \
+             `exact`",
+            grouped(node)
         );
-        (Problem, meaning)
-    } else if policy.mode == Mode::Strict {
-        (
-            Notice,
-            "entries beyond the limit go, whoever has not read them; what groups lose is counted".to_owned(),
-        )
-    } else if let Some(holder) = plan.blocked_by() {
-        (
-            Warning,
-            format!(
-                "blocked now: {holder}; {} over it, {} may go",
-                grouped(plan.excess),
-                grouped(plan.at_most)
-            ),
-        )
-    } else if protected == 0 && policy.groups.is_empty() {
-        let meaning = "it has no group to protect: entries beyond the limit go. Readers without a group (XREAD) are \
-             unknown to Redis, and may lose entries";
-        (Warning, meaning.to_owned())
-    } else {
-        let groups =
-            if protected == 1 { "its group has".to_owned() } else { format!("its {protected} groups have") };
-        let meaning = format!(
-            "nothing goes that {groups} not read and acknowledged; {} over it now; readers without a group (XREAD) \
-             are not protected",
-            grouped(plan.excess)
-        );
-        (Ok, meaning)
+        return (Problem, meaning);
+    }
+    if policy.mode == Mode::Strict {
+        let meaning = "entries beyond the limit go, whoever has not read them; what groups lose is counted";
+        return (Notice, meaning.to_owned());
+    }
+    if let Some(holder) = plan.blocked_by() {
+        return (Warning, format!("blocked now: {holder}; {over} over it, {} may go", grouped(plan.at_most)));
+    }
+    let is_protected = |group: &Name| !policy.ignore_groups.contains(group);
+    let groups = match state.groups.iter().filter(|(group, _)| is_protected(group)).count() {
+        0 if policy.groups.is_empty() => {
+            let meaning = "it has no group to protect: entries beyond the limit go. Readers without a group (XREAD) \
+                 are unknown to Redis, and may lose entries";
+            return (Warning, meaning.to_owned());
+        }
+        1 => "its group has".to_owned(),
+        count => format!("its {count} groups have"),
     };
+    let meaning = format!(
+        "nothing goes that {groups} not read and acknowledged; {over} over it now; readers without a group (XREAD) \
+         are not protected"
+    );
+    (Ok, meaning)
+}
+
+/// What the configuration takes from the promise.
+fn exceptions(policy: &Policy) -> String {
+    let mut text = String::new();
     if let Some(ceiling) = policy.ceiling {
-        meaning += &format!("; past {} entries the oldest go all the same (ceiling)", grouped(ceiling));
+        text += &format!("; past {} entries the oldest go all the same (ceiling)", grouped(ceiling));
     }
     if !policy.ignore_groups.is_empty() && policy.mode == Mode::Safe {
-        meaning += &format!("; not protected, as configured: {}", super::some(&policy.ignore_groups));
+        text += &format!("; not protected, as configured: {}", some(&policy.ignore_groups));
     }
-    Finding::new(Retention, level, what, meaning)
+    text
+}
+
+/// What servers without a `MINID` can keep, too.
+fn is_by_length_alone(mode: Mode, max_length: Option<u64>) -> bool {
+    mode == Mode::Strict && max_length.is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
-        Level,
-        test_evidence::{Case, RETAIN},
-    };
+    use super::super::test_evidence::{Case, RETAIN};
     use super::*;
     use crate::model::Flavour;
 
@@ -198,6 +206,7 @@ mod tests {
                 "blocked now: group g was not given the oldest entries; 90 over it, 20",
             ),
             (rule(""), None, 1, Warning, "no group to protect"),
+            (rule(", mode: observe"), Some(0), 1, Notice, "nothing is removed; 90 over it"),
             (rule(", mode: strict"), Some(0), 1, Notice, "whoever has not read them"),
             (rule(", ceiling: 50"), Some(100), 1, Ok, "past 50 entries"),
             (rule(", ignore_groups: [g]"), Some(0), 1, Warning, "as configured: g"),
@@ -212,5 +221,7 @@ mod tests {
         let mut case = Case::new("redis://h", RETAIN);
         case.stream("s", 100_000, 1, Some(100_000));
         assert_eq!(by_stream(case.evidence())[0].level, Problem, "one giant node");
+        case.facts.server.version = Some((6, 0, 16));
+        assert!(by_stream(case.evidence())[0].meaning.contains("can't trim by ID"));
     }
 }

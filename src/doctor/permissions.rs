@@ -6,7 +6,7 @@ use super::{
     Level::{self, Notice, Ok, Problem, Unknown, Warning},
     some,
 };
-use crate::model::{Answer, Feature, Method, Name, Permission, Rights, Tried};
+use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Tried};
 
 const FEATURES: [Feature; 6] = [
     Feature::Observing,
@@ -95,48 +95,75 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
     }
 }
 
-fn of_feature(feature: Feature, tried: &[&Tried], user: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut permitted = Vec::new();
-    for tried in tried {
-        let permission = tried.need.permission;
-        let with = |answer: &dyn Fn(&Answer) -> bool| -> Vec<&Option<Name>> {
-            tried.answers.iter().filter(|(_, its)| answer(its)).map(|(key, _)| key).collect()
-        };
-        let refused = with(&|answer| matches!(answer, Answer::Refused));
-        let is_absent = !with(&|answer| matches!(answer, Answer::Absent)).is_empty();
-        let unknown = tried.answers.iter().find_map(|(_, answer)| match answer {
-            Answer::Unknown(failure) => Some(failure),
-            Answer::Permitted | Answer::Refused | Answer::Absent => None,
-        });
-        let (level, loss) = loss(permission);
-        let command = permission.as_str();
-        let what = |verb: &str| format!("{}: {command} {verb}", name(feature));
-        if is_absent {
-            let meaning = format!("{loss}; the server does not know the command: switched off or renamed");
-            findings.push(Finding::new(Permissions, level, what("is not there"), meaning));
-        } else if !refused.is_empty() {
-            let on = match refused.iter().filter_map(|key| key.as_ref()).collect::<Vec<_>>() {
-                keys if keys.is_empty() => String::new(),
-                keys => format!(" on {}", some(keys)),
-            };
-            let meaning = format!("{loss}; {} with +{command}{on}", rule_of(user));
-            findings.push(Finding::new(Permissions, level, what(&format!("is refused{on}")), meaning));
-        } else if let Some(failure) = unknown {
-            let meaning =
-                format!("nothing harmless tells ({}); if it is refused, {loss}", failure.reason.as_str());
-            findings.push(Finding::new(Permissions, Unknown, what("is not known"), meaning));
-        } else if tried.answers.is_empty() {
-            let meaning = "there is no such stream yet to try it on";
-            findings.push(Finding::new(Permissions, Unknown, what("was not tried"), meaning));
-        } else {
-            permitted.push(command);
+/// What the answers to a need come to: the worst of them.
+enum Outcome<'a> {
+    Permitted,
+    Untried,
+    Unknown(&'a Failure),
+    Refused(Vec<&'a Name>),
+    Absent,
+}
+
+fn outcome(tried: &Tried) -> Outcome<'_> {
+    let mut refused = None;
+    let mut unknown = None;
+    for (key, answer) in &tried.answers {
+        match answer {
+            Answer::Permitted => {}
+            Answer::Absent => return Outcome::Absent,
+            Answer::Refused => refused.get_or_insert_with(Vec::new).extend(key),
+            Answer::Unknown(failure) => unknown = Some(failure),
         }
     }
-    if !permitted.is_empty() {
-        let what = format!("{}: {} permitted", name(feature), are(&permitted));
-        findings.push(Finding::new(Permissions, Ok, what, ""));
+    match (refused, unknown) {
+        (Some(keys), _) => Outcome::Refused(keys),
+        (None, Some(failure)) => Outcome::Unknown(failure),
+        (None, None) if tried.answers.is_empty() => Outcome::Untried,
+        (None, None) => Outcome::Permitted,
     }
+}
+
+fn of_feature(feature: Feature, tried: &[&Tried], user: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (mut permitted, mut untried) = (Vec::new(), Vec::new());
+    for tried in tried {
+        let command = tried.need.permission.as_str();
+        let (level, loss) = loss(tried.need.permission);
+        let mut add = |level: Level, what: String, meaning: String| {
+            let what = format!("{}: {command} {what}", name(feature));
+            findings.push(Finding::new(Permissions, level, what, meaning));
+        };
+        match outcome(tried) {
+            Outcome::Permitted => permitted.push(command),
+            Outcome::Untried => untried.push(command),
+            Outcome::Absent => {
+                let meaning =
+                    format!("{loss}; the server does not know the command: switched off or renamed");
+                add(level, "is not there".to_owned(), meaning);
+            }
+            Outcome::Refused(keys) => {
+                let on = if keys.is_empty() { String::new() } else { format!(" on {}", some(keys)) };
+                add(
+                    level,
+                    format!("is refused{on}"),
+                    format!("{loss}; {} with +{command}{on}", rule_of(user)),
+                );
+            }
+            Outcome::Unknown(failure) => {
+                let reason = failure.reason.as_str();
+                let meaning = format!("nothing harmless tells ({reason}); if it is refused, {loss}");
+                add(Unknown, "is not known".to_owned(), meaning);
+            }
+        }
+    }
+    let mut all = |level: Level, commands: &[&str], what: &str, meaning: &str| {
+        if !commands.is_empty() {
+            let what = format!("{}: {} {what}", name(feature), commands.join(", "));
+            findings.push(Finding::new(Permissions, level, what, meaning));
+        }
+    };
+    all(Unknown, &untried, "not tried", "there is no such stream yet to try it on");
+    all(Ok, &permitted, "permitted", "");
     findings
 }
 
@@ -148,15 +175,11 @@ fn rule_of(user: &str) -> String {
     }
 }
 
-fn are(commands: &[&str]) -> String {
-    format!("{} {}", commands.join(", "), if commands.len() == 1 { "is" } else { "are" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::test_evidence::Case;
     use super::*;
-    use crate::model::{Failure, Need, Reason};
+    use crate::model::{Need, Reason};
 
     fn tried(feature: Feature, permission: Permission, answers: &[Answer]) -> Tried {
         let keys: Vec<Name> =
@@ -179,7 +202,7 @@ mod tests {
         use Answer::{Absent, Permitted, Refused};
         let not_known = Answer::Unknown(Failure::new(Reason::NoPermission, ""));
         for (feature, permission, answers, level, words) in [
-            (Feature::Retention, Permission::Xtrim, vec![Permitted, Permitted], Ok, "xtrim is permitted"),
+            (Feature::Retention, Permission::Xtrim, vec![Permitted, Permitted], Ok, "xtrim permitted"),
             (Feature::Retention, Permission::Xtrim, vec![Permitted, Refused], Problem, "refused on s1 "),
             (Feature::Retention, Permission::Xtrim, vec![Refused; 5], Problem, "s0, s1, s2 and 2 more"),
             (Feature::Retention, Permission::Eval, vec![Refused], Warning, "two commands"),

@@ -13,9 +13,16 @@ const OLDEST: (u16, u16, u16) = (6, 0, 0);
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut findings = vec![version(evidence)];
     findings.extend(topology(evidence));
-    findings.push(role(evidence));
-    findings.extend(enough_replicas(evidence));
+    if !is_sentinel(evidence) {
+        findings.push(role(evidence));
+        findings.extend(enough_replicas(evidence));
+    }
     findings
+}
+
+/// Whether it is a sentinel, by its own word.
+pub(super) fn is_sentinel(evidence: Evidence<'_>) -> bool {
+    evidence.facts.server.mode.as_deref() == Some("sentinel")
 }
 
 fn version(evidence: Evidence<'_>) -> Finding {

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     clock, config,
     model::{
-        Answer, ClockSkew, Facts, Failure, Method, Name, Need, Permission, Reason, Rights, Section, Setting,
-        Tried,
+        Answer, Class, ClockSkew, Facts, Failure, Method, Name, Need, Permission, Reason, Rights, Section,
+        Setting, Tried,
     },
 };
 
@@ -45,26 +45,19 @@ impl Examiner {
     /// Where there is no connection. What is refused, or can't be answered now, is in the facts.
     pub async fn facts(&mut self, redis: &config::Redis) -> Result<Facts, Failure> {
         let session = self.link.session(redis).await?;
-        let (round_trips, clock) = time(session).await;
-        let mut facts = Facts {
-            server: session.server.clone(),
-            is_resp3: session.is_resp3(),
-            round_trips,
-            clock,
-            no_touch: one(session, Command::NoTouch).await.map(drop),
-            info: BTreeMap::new(),
-            settings: BTreeMap::new(),
-        };
+        let (round_trips, clock) = time(session).await?;
+        let no_touch = one(session, Command::NoTouch).await?.map(drop);
+        let (mut info, mut settings) = (BTreeMap::new(), BTreeMap::new());
         for section in Section::ALL {
-            let reply = one(session, Inspect::Info(section)).await;
-            facts.info.insert(section, reply.and_then(|reply| reply::info_fields(&reply)));
+            let reply = one(session, Inspect::Info(section)).await?;
+            info.insert(section, reply.and_then(|reply| reply::info_fields(&reply)));
         }
         for setting in Setting::ALL {
-            let reply = one(session, Inspect::Setting(setting)).await;
-            let value = reply.and_then(|reply| reply::setting(reply, setting.as_str()));
-            facts.settings.insert(setting, value);
+            let reply = one(session, Inspect::Setting(setting)).await?;
+            settings.insert(setting, reply.and_then(|reply| reply::setting(reply, setting.as_str())));
         }
-        Ok(facts)
+        let (server, is_resp3) = (session.server.clone(), session.is_resp3());
+        Ok(Facts { server, is_resp3, round_trips, clock, no_touch, info, settings })
     }
 
     /// Asks what a user may do: the one that is logged in, or the one that is named.
@@ -93,34 +86,36 @@ impl Examiner {
 }
 
 /// Sends one command.
-async fn one(session: &mut Session, command: impl Request) -> Result<Value, Failure> {
+///
+/// # Errors
+/// Where the connection is lost. A server that can't answer now has refused this command only.
+async fn one(session: &mut Session, command: impl Request) -> Result<Result<Value, Failure>, Failure> {
     let no_reply = || Err(Failure::new(Reason::Protocol, "no reply"));
-    session.send(&[command]).await?.pop().unwrap_or_else(no_reply)
+    match session.send(&[command]).await {
+        Ok(mut replies) => Ok(replies.pop().unwrap_or_else(no_reply)),
+        Err(failure) if failure.reason.class() == Class::Reconnect => Err(failure),
+        Err(failure) => Ok(Err(failure)),
+    }
 }
 
 /// Asks for the time, several times; the quickest answer tells best how far the clocks are apart.
-async fn time(session: &mut Session) -> (Vec<Duration>, Result<ClockSkew, Failure>) {
+async fn time(session: &mut Session) -> Result<(Vec<Duration>, Result<ClockSkew, Failure>), Failure> {
     let mut round_trips = Vec::new();
     let mut skew: Result<ClockSkew, Failure> = Err(Failure::new(Reason::Other, "nothing was measured"));
     for _ in 0..ROUND_TRIPS {
         let (sent, sent_at) = (clock::now(), clock::unix_time());
-        let reply = one(session, Command::Time).await;
+        let reply = one(session, Command::Time).await?;
         let took = clock::now() - sent;
-        let answered = reply.and_then(|reply| reply::server_time(&reply));
-        let ms = |unix: Duration| i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
-        match answered {
-            Ok(time) => {
-                let theirs = i64::try_from(time.0).unwrap_or(i64::MAX);
-                let here = ms(sent_at + took / 2);
-                if skew.as_ref().map_or(true, |best| took / 2 < best.error) {
-                    skew = Ok(ClockSkew { ms: theirs.saturating_sub(here), error: took / 2 });
-                }
-            }
-            Err(failure) => skew = Err(failure),
-        }
         round_trips.push(took);
+        let ms = |ms: u128| i64::try_from(ms).unwrap_or(i64::MAX);
+        let here = ms((sent_at + took / 2).as_millis());
+        skew = match (reply.and_then(|reply| reply::server_time(&reply)), skew) {
+            (Ok(_), Ok(best)) if best.error <= took / 2 => Ok(best),
+            (Ok(time), _) => Ok(ClockSkew { ms: ms(time.0.into()).saturating_sub(here), error: took / 2 }),
+            (Err(failure), _) => Err(failure),
+        };
     }
-    (round_trips, skew)
+    Ok((round_trips, skew))
 }
 
 async fn expiring(session: &mut Session, streams: &[Name]) -> Result<BTreeMap<Name, Duration>, Failure> {

@@ -138,6 +138,7 @@ fn launch(directory: &TempDir, settings: &str, port: u16) -> Child {
     let program = server_program();
     Command::new(&program)
         .arg(&file)
+        .args(settings.contains("sentinel monitor").then_some("--sentinel"))
         .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
