@@ -1,5 +1,7 @@
 //! The same as single needs, each with the keys to try it on: what `doctor` checks.
 
+use std::collections::BTreeSet;
+
 use super::{LEASING, enforces, is_exact, reading, trimming};
 use crate::{
     config::{Config, StreamRule},
@@ -60,20 +62,15 @@ pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) 
 
 /// The first stream of each rule.
 fn samples(config: &Config, streams: &[Name]) -> Vec<Name> {
-    if config.streams.is_empty() {
-        return streams.iter().take(1).cloned().collect();
-    }
-    let of_rule = |rule: &StreamRule| {
-        streams.iter().find(|stream| config.rule(stream).is_some_and(|its_own| std::ptr::eq(its_own, rule)))
-    };
-    config.streams.iter().filter_map(of_rule).take(MAX_SAMPLES).cloned().collect()
+    let rule = |stream: &Name| config.streams.iter().position(|rule| rule.pattern.matches(stream));
+    let mut seen = BTreeSet::new();
+    streams.iter().filter(|stream| seen.insert(rule(stream))).take(MAX_SAMPLES).cloned().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{acl::rule, config::Sources};
-    use std::collections::BTreeSet;
 
     #[test]
     fn what_is_needed_is_what_the_rule_permits() {

@@ -77,7 +77,7 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// The command in a form that changes nothing, except for `DEL`, which has none.
+    /// The command in a form that changes nothing. `DEL` has none: it is for a dry run only.
     fn command(&self) -> Cmd {
         let key = self.key;
         let database = self.database.to_string();

@@ -160,6 +160,17 @@ fn a_user_that_an_administrator_asks_for_may_not_be_there() {
 }
 
 #[test]
+fn commands_that_the_server_does_not_have_are_told_from_those_that_are_refused() {
+    let Some(redis) = trimming(server("rename-command EVAL \"\"\nrename-command CONFIG \"\"")) else {
+        return;
+    };
+    let found = doctor(&redis.uri(), RETAIN, &[]);
+    found.has("permissions", "warning", "trimming: eval is not there");
+    found.has("retention", "unknown", "the server does not know the question");
+    assert_eq!((found.code, found.count("problem")), (0, 0), "{}", found.table);
+}
+
+#[test]
 fn a_server_that_evicts_any_key_is_warned_of() {
     let redis = server("appendonly yes\nmaxmemory 100mb\nmaxmemory-policy allkeys-lru");
     let found = doctor(&redis.uri(), WATCH, &[]);

@@ -5,8 +5,8 @@ use super::line::{Align::Left, Colour, Line, Style, width};
 use crate::doctor::{Diagnosis, Finding, Level};
 
 const LEVEL_WIDTH: usize = 9;
-/// Narrower columns are hard to read.
-const LEAST_WIDTH: usize = 20;
+/// Narrower columns hold no words.
+const LEAST_WIDTH: usize = 8;
 
 /// The findings under the titles of their areas.
 #[must_use]
@@ -100,7 +100,7 @@ mod tests {
         let long = "x".repeat(150);
         let finding =
             finding(&format!("some words and {long}"), "what they mean, in more words than fit on a line");
-        for columns in [50, 80, 140] {
+        for columns in [30, 50, 80, 140] {
             let lines = drawn(Some(columns), vec![finding.clone()]);
             assert!(lines.iter().all(|line| width(line) <= columns), "{lines:#?}");
             let text = lines.concat();
