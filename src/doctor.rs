@@ -21,10 +21,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
-    config::{Address, Config},
+    config::{Address, Config, Mode, StreamRule},
     model::{Facts, Failure, Name, Reason, Rights},
     poll::Reading,
-    retention::Policy,
     source::Discovered,
 };
 
@@ -200,21 +199,11 @@ pub struct Evidence<'a> {
     pub reading: &'a Result<Reading, Failure>,
 }
 
-impl<'a> Evidence<'a> {
-    /// The streams that have limits, of those there are.
-    fn limited(self) -> impl Iterator<Item = (&'a Name, Policy)> {
-        let streams = self.streams.iter().flat_map(|found| &found.streams);
-        streams.filter_map(move |stream| Some((stream, Policy::of(self.config, stream)?)))
-    }
-
+impl Evidence<'_> {
     /// Whether anything is to be removed, from streams that there are or may be.
     fn retains(self) -> bool {
-        self.config.retention.enabled
-            && self
-                .config
-                .streams
-                .iter()
-                .any(|rule| rule.retention.as_ref().is_some_and(|it| it.mode != crate::config::Mode::Observe))
+        let enforces = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe);
+        self.config.retention.enabled && self.config.streams.iter().any(enforces)
     }
 }
 

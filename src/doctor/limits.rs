@@ -74,15 +74,15 @@ fn min_id(evidence: Evidence<'_>) -> Option<Finding> {
 
 fn by_stream(evidence: Evidence<'_>) -> Vec<Finding> {
     let Result::Ok(reading) = evidence.reading else { return Vec::new() };
-    let finding = |(name, policy): (&Name, Policy)| {
-        // A stream that can't be read has a finding of its own.
-        let state = reading.snapshot.streams.get(name)?.as_ref().ok()?;
+    let finding = |name: &Name, state: &StreamState| {
+        let policy = Policy::of(evidence.config, name)?;
         let plan = Plan::new(&policy, state, reading.report.streams.get(name)?);
         let (level, meaning) = promise(evidence, &policy, state, &plan);
         let what = format!("{name}: {} entries, {}", grouped(state.length), limit(&policy));
         Some(Finding::new(Retention, level, what, format!("{meaning}{}", exceptions(&policy))))
     };
-    evidence.limited().filter_map(finding).collect()
+    // A stream that can't be read has a finding of its own.
+    reading.snapshot.streams.iter().filter_map(|(name, state)| finding(name, state.as_ref().ok()?)).collect()
 }
 
 fn limit(policy: &Policy) -> String {
