@@ -15,6 +15,7 @@ use crate::{
 
 /// Permissions that only read, and selectors, which keep permissions apart.
 const SELECTORS_SINCE: (u16, u16, u16) = (7, 0, 0);
+const READ_ONLY_SCRIPTS_SINCE: (u16, u16, u16) = (7, 0, 0);
 const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
@@ -34,12 +35,14 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
 
     let mut words = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(str::to_owned).to_vec();
     let read_only = if has_selectors { "%R~" } else { "~" };
-    words.extend(permissions(read_only, &watched, &reading(config, database, server)));
+    let reading = reading(config, database, server);
+    words.extend(permissions(read_only, &watched, &reading));
     for (keys, commands) in trimming.into_iter().chain(leasing) {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands).join(" ")));
         } else {
-            words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &commands));
+            let more: Vec<Permission> = commands.into_iter().filter(|command| !reading.contains(command)).collect();
+            words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &more));
         }
     }
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
@@ -54,6 +57,11 @@ fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
     server.flavour == Flavour::Valkey || server.version.is_none_or(|its_own| its_own >= version)
 }
 
+/// What runs the commands that read as one.
+fn script(server: &Server) -> Permission {
+    if is_since(server, READ_ONLY_SCRIPTS_SINCE) { Permission::EvalRo } else { Permission::Eval }
+}
+
 fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
     use Permission::{
         ClientNoTouch, ClientSetName, Hello, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen, Xpending,
@@ -66,6 +74,7 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         (is_since(server, NO_TOUCH_SINCE) || !has_selectors, ClientNoTouch),
         // Later ones permit it to everybody.
         (!has_selectors, Hello),
+        (config.redis.billed_by_command, script(server)),
         (database != 0, Select),
         (config.needs_discovery(), Scan),
         (config.lag_count.entries > 0, Xrevrange),

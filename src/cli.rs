@@ -1,6 +1,7 @@
 //! Commands and flags.
 
 mod acl;
+mod cost;
 mod doctor;
 mod healthcheck;
 mod http;
@@ -60,7 +61,11 @@ enum Command {
     /// Run the sidecar; this is what no command does.
     Serve,
     /// Check the configuration and print it as it takes effect, without secrets.
-    CheckConfig,
+    CheckConfig {
+        /// Print instead what it costs on this Redis: commands a poll, a day and in 30 days.
+        #[arg(long)]
+        cost: bool,
+    },
     Acl(acl::Acl),
     Doctor(doctor::Doctor),
     Healthcheck(healthcheck::Healthcheck),
@@ -105,7 +110,8 @@ impl Cli {
         };
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve(config, sources),
-            Command::CheckConfig => {
+            Command::CheckConfig { cost: true } => cost::run(&config, sources),
+            Command::CheckConfig { cost: false } => {
                 print(&config);
                 ExitCode::SUCCESS
             }

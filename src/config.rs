@@ -113,6 +113,8 @@ pub struct Redis {
     pub connect_timeout: Duration,
     /// How long one pipeline of commands may take.
     pub command_timeout: Duration,
+    /// Whether each command costs money: then few are sent.
+    pub billed_by_command: bool,
 }
 
 /// Redis's address with its password, or the file that holds it.

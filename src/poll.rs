@@ -16,12 +16,16 @@ use crate::{
     clock::{self, Instant},
     config::Config,
     evaluate::{History, Report},
-    model::{Failure, Name, Reason, Snapshot},
+    model::{Class, Failure, Name, Reason, Snapshot},
     retention::Standings,
     self_stats::SelfStats,
     source::{Backoff, Discovered, Discovery, Link, Observer},
 };
 use changes::{Health, StreamFailures};
+
+/// A search that the server refuses is tried again so soon: seldom, since each try may be billed, and often enough for
+/// the alert.
+const REFUSED: Duration = Duration::from_secs(180);
 
 /// What one successful poll read, and what it means.
 pub struct Reading {
@@ -72,7 +76,17 @@ impl Reader {
     /// # Errors
     /// Where the connection failed or the server as a whole can't answer.
     pub async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Reading, Failure> {
-        let snapshot = self.observer.observe(config, streams).await?;
+        let snapshot = self.observe(config, streams).await?;
+        self.complete(config, snapshot).await
+    }
+
+    /// The first half of a reading: what Redis says of the streams.
+    pub(crate) async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
+        self.observer.observe(config, streams).await
+    }
+
+    /// The second half: asks what the first left open, and draws from both what they mean.
+    pub(crate) async fn complete(&mut self, config: &Config, snapshot: Snapshot) -> Result<Reading, Failure> {
         let questions = self.history.questions(&snapshot, config);
         self.stats.skipped_lookups.set(i64::try_from(questions.skipped).unwrap_or(i64::MAX));
         let answers = self.observer.ask(config, &questions.asked).await?;
@@ -226,13 +240,17 @@ impl Searcher {
                     self.found(discovered);
                     config.poll.discovery_interval
                 }
-                Err(_) => {
+                Err(failure) => {
                     self.streams.send_if_modified(|streams| {
                         let is_first = streams.is_none();
                         streams.get_or_insert_with(|| Discovered::named(&config));
                         is_first
                     });
-                    backoff.next(config.poll.discovery_interval)
+                    let longest = config.poll.discovery_interval;
+                    match failure.reason.class() {
+                        Class::Object => REFUSED.min(longest),
+                        Class::Reconnect | Class::Server => backoff.next(longest),
+                    }
                 }
             };
             tokio::select! {

@@ -119,6 +119,12 @@ impl SelfStats {
         self.commands.with_label_values(&[label]).inc();
     }
 
+    /// How many of these commands were sent.
+    #[must_use]
+    pub fn commands_sent(&self, labels: &[&str]) -> u64 {
+        labels.iter().map(|label| self.commands.with_label_values(&[label]).get()).sum()
+    }
+
     /// Redis refuses this command to the user; whether that is news.
     pub fn is_first_refusal(&self, label: &'static str) -> bool {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(label)

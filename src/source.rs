@@ -18,10 +18,13 @@ mod link;
 mod lookup;
 mod observe;
 pub(crate) mod reply;
+mod together;
 
 pub use command::{Command, Request};
 pub(crate) use connect::address;
 pub use discover::{Discovered, Discovery};
 pub use examine::Examiner;
 pub use link::{Backoff, Link};
+pub(crate) use lookup::BATCH as QUESTIONS_TOGETHER;
 pub use observe::Observer;
+pub use together::Eval;

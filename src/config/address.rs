@@ -74,6 +74,15 @@ impl Address {
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
+    /// Whether the host is known to bill each command.
+    #[must_use]
+    pub fn is_billed_by_command(&self) -> bool {
+        let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = self.0.addr() else {
+            return false;
+        };
+        host.to_ascii_lowercase().ends_with(".upstash.io")
+    }
+
     pub(crate) fn connection_info(&self) -> &ConnectionInfo {
         &self.0
     }
@@ -113,6 +122,19 @@ mod tests {
                 (shown, tls, database)
             );
             assert!(!format!("{address:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn hosts_that_bill_each_command_are_known_by_their_domain() {
+        for (uri, is_billed) in [
+            ("rediss://default:secret@eu1-calm-cat-1.upstash.io:6379", true),
+            ("rediss://default:secret@EU1-calm-cat-1.Upstash.io", true),
+            ("redis://upstash.io.example", false),
+            ("redis://notupstash.io", false),
+            ("redis+unix:///run/x.upstash.io", false),
+        ] {
+            assert_eq!(parse(uri).unwrap().is_billed_by_command(), is_billed, "{uri}");
         }
     }
 

@@ -30,6 +30,23 @@ fn an_address_is_enough() {
 }
 
 #[test]
+fn where_each_command_is_billed_what_is_not_set_is_done_more_seldom() {
+    let minutes = |yaml: &str| {
+        let config = check(yaml).unwrap();
+        let seconds = config.poll.discovery_interval.as_secs() + config.retention.lease_ttl.as_secs();
+        (config.redis.billed_by_command, seconds / 60)
+    };
+    assert_eq!(minutes("redis: {uri: 'rediss://x.upstash.io'}"), (true, 90));
+    assert_eq!(minutes("redis: {uri: 'rediss://x.upstash.io', billed_by_command: auto}"), (true, 90));
+    assert_eq!(minutes("redis: {uri: 'rediss://x.upstash.io', billed_by_command: false}"), (false, 2));
+    assert_eq!(minutes("redis: {uri: 'redis://h'}"), (false, 2));
+    let set = "poll: {discovery_interval: 2m}\nretention: {lease_ttl: 3m}";
+    assert_eq!(minutes(&format!("redis: {{uri: 'redis://h', billed_by_command: true}}\n{set}")), (true, 5));
+    let wrong = check("redis: {uri: 'redis://h', billed_by_command: maybe}").unwrap_err().to_string();
+    assert!(wrong.starts_with("redis.billed_by_command: must be one of: auto, true, false"), "{wrong}");
+}
+
+#[test]
 fn without_an_address_only_a_switched_off_sidecar_starts() {
     let problem = check("").unwrap_err().to_string();
     assert!(problem.starts_with("redis.uri: is missing; set it,"), "{problem}");

@@ -18,12 +18,16 @@ const AGES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from
 /// Shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+/// `auto` goes by the host's name.
+const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), ("false", Some(false))];
 
 /// Reads the whole tree; `None`, or noted problems, where it can't be used.
 pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let enabled = root.flag("enabled", true);
     let redis = root.section_or_default("redis", |section| redis(section, enabled));
-    let poll = root.section_or_default("poll", poll);
+    // Where each command is billed, what the user did not set is done more seldom.
+    let is_billed = redis.as_ref().is_some_and(|redis| redis.billed_by_command);
+    let poll = root.section_or_default("poll", |section| poll(section, is_billed));
     let streams = root.items("streams", stream_rule);
     refuse_duplicates(root, &streams);
     let exclude = root.texts("exclude").iter().filter_map(|text| pattern(root, "exclude", text)).collect();
@@ -50,7 +54,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         streams: size(section.count("streams", 1..=1_000_000), 10_000),
         series: size(section.count("series", 1..=100_000_000), 500_000),
     });
-    let retention = root.section_or_default("retention", retention);
+    let retention = root.section_or_default("retention", |section| retention(section, is_billed));
     let http = root.section_or_default("http", http);
     let log = root.section_or_default("log", log);
     Some(Config {
@@ -82,10 +86,19 @@ fn redis(section: &mut Section<'_>, enabled: bool) -> Option<Redis> {
         section.duration("connect_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
     let command_timeout =
         section.duration("command_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
-    Some(Redis { uri: uri?, tls: tls?, connect_timeout, command_timeout })
+    let billed = section.choice("billed_by_command", None, BILLED);
+    let (uri, is_billed) = uri?;
+    Some(Redis {
+        uri,
+        tls: tls?,
+        connect_timeout,
+        command_timeout,
+        billed_by_command: billed.unwrap_or(is_billed),
+    })
 }
 
-fn uri(section: &mut Section<'_>, enabled: bool) -> Option<Uri> {
+/// The address, and whether its host is known to bill each command.
+fn uri(section: &mut Section<'_>, enabled: bool) -> Option<(Uri, bool)> {
     let (inline, file) = (section.text("uri"), section.text("uri_file").map(PathBuf::from));
     let (key, uri, text) = match (inline, file) {
         (Some(_), Some(_)) => {
@@ -100,20 +113,18 @@ fn uri(section: &mut Section<'_>, enabled: bool) -> Option<Uri> {
             let text = std::fs::read_to_string(&file).map(SecretString::from);
             ("uri_file", Uri::File(file), text)
         }
-        (None, None) if !enabled => return Some(Uri::None),
+        (None, None) if !enabled => return Some((Uri::None, false)),
         (None, None) => {
             section.problem("uri", "is missing; set it, redis.uri_file, REDIS_URI or REDIS_URI_FILE");
             return None;
         }
     };
-    let wrong = match &text {
-        Ok(text) => Address::parse(text).err().map(|error| error.to_string()),
-        Err(error) => Some(format!("cannot be read: {error}")),
+    let address = match &text {
+        Ok(text) => Address::parse(text).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("cannot be read: {error}")),
     };
-    wrong.map_or(Some(uri), |what| {
-        section.problem(key, what);
-        None
-    })
+    let is_billed = address.map(|address| address.is_billed_by_command());
+    is_billed.map(|is_billed| (uri, is_billed)).map_err(|what| section.problem(key, what)).ok()
 }
 
 fn tls(section: &mut Section<'_>) -> Option<Tls> {
@@ -139,9 +150,10 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
     Some(Tls { ca_file, client })
 }
 
-fn poll(section: &mut Section<'_>) -> Poll {
+fn poll(section: &mut Section<'_>, is_billed: bool) -> Poll {
     let interval = section.duration("interval", SECOND / 10..=DAY).unwrap_or(15 * SECOND);
-    let discovery_interval = section.duration("discovery_interval", SECOND / 10..=DAY).unwrap_or(60 * SECOND);
+    let seldom = if is_billed { 3600 * SECOND } else { 60 * SECOND };
+    let discovery_interval = section.duration("discovery_interval", SECOND / 10..=DAY).unwrap_or(seldom);
     let default = (4 * interval).max(60 * SECOND);
     let stale_after = section.duration("stale_after", SECOND / 10..=7 * DAY).unwrap_or(default);
     if stale_after < 2 * interval {
@@ -228,7 +240,8 @@ fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
     }
 }
 
-fn retention(section: &mut Section<'_>) -> Retention {
+fn retention(section: &mut Section<'_>, is_billed: bool) -> Retention {
+    let lease_ttl = if is_billed { 30 * 60 * SECOND } else { 60 * SECOND };
     Retention {
         enabled: section.flag("enabled", true),
         interval: section.duration("interval", SECOND..=7 * DAY).unwrap_or(60 * 60 * SECOND),
@@ -236,7 +249,7 @@ fn retention(section: &mut Section<'_>) -> Retention {
         pause: section.duration("pause", Duration::ZERO..=SECOND).unwrap_or(Duration::from_millis(5)),
         budget: section.duration("budget", SECOND..=600 * SECOND).unwrap_or(20 * SECOND),
         lease_key: section.text("lease_key").unwrap_or_else(|| "streamwarden:retention:lease".to_owned()),
-        lease_ttl: section.duration("lease_ttl", SECOND..=60 * 60 * SECOND).unwrap_or(60 * SECOND),
+        lease_ttl: section.duration("lease_ttl", SECOND..=60 * 60 * SECOND).unwrap_or(lease_ttl),
     }
 }
 

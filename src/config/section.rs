@@ -118,7 +118,8 @@ impl<'a> Section<'a> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let must = format!("must be one of: {}", names.join(", "));
         self.parse(key, |value| {
-            let chosen = choices.iter().find(|(name, _)| Some(*name) == value.as_str());
+            let flag = value.as_bool().map(|flag| if flag { "true" } else { "false" });
+            let chosen = choices.iter().find(|(name, _)| Some(*name) == flag.or(value.as_str()));
             chosen.map(|(_, choice)| *choice).ok_or(must)
         })
         .unwrap_or(default)

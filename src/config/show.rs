@@ -82,7 +82,8 @@ impl Config {
             writeln!(f, "    {key}: {}", file(path))?;
         }
         writeln!(f, "  connect_timeout: {}", duration(self.redis.connect_timeout))?;
-        writeln!(f, "  command_timeout: {}", duration(self.redis.command_timeout))
+        writeln!(f, "  command_timeout: {}", duration(self.redis.command_timeout))?;
+        writeln!(f, "  billed_by_command: {}", self.redis.billed_by_command)
     }
 }
 

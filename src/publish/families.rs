@@ -225,7 +225,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_redis_connections_total", Counter, Own(&[]),
         "Connections made to Redis."),
     family("streamwarden_redis_commands_total", Counter, Own(&["command"]),
-        "Commands sent to Redis, without those of the login."),
+        "Commands sent to Redis, without those of the login. A script is one command."),
     family("streamwarden_redis_round_trips_total", Counter, Own(&[]),
         "Pipelines of commands sent to Redis, each one round trip."),
     family("streamwarden_polls_total", Counter, Own(&[]),

@@ -20,6 +20,8 @@ use crate::{
 
 /// A stream that could not be brought within its limits is tried again so soon: who held it may have moved on.
 const RETRY: Duration = Duration::from_secs(60);
+/// The same where each try is billed.
+const BILLED_RETRY: Duration = Duration::from_secs(600);
 /// A server that does not answer is asked again so soon.
 pub(super) const SERVER_RETRY: Duration = Duration::from_secs(2);
 /// The first run of a stream comes within so long of the start, so that restarts do not postpone it for ever.
@@ -115,10 +117,11 @@ impl Keeper {
                 continue;
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
+            let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
             let run = trim(&mut self.enforcer, config, stream, policy, budget, stop, |_| {}).await;
             let wait = match run.outcome() {
                 Outcome::Reached => policy.interval.mul_f64(0.95 + 0.1 * fastrand::f64()),
-                Outcome::Blocked | Outcome::Failed => policy.interval.min(RETRY),
+                Outcome::Blocked | Outcome::Failed => policy.interval.min(retry),
                 Outcome::Incomplete => config.retention.pause,
             };
             due.insert(stream.clone(), clock::now() + wait);

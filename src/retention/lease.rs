@@ -18,6 +18,8 @@ use crate::{
 
 /// Renewed so often within its time, so that a lost reply or two do not lose it.
 const RENEWALS: u32 = 3;
+/// At its soonest a renewal comes after this part of the time for one, so that sidecars do not come together.
+const SOONEST: f64 = 0.8;
 
 /// The lease, as this sidecar sees it.
 pub struct Lease {
@@ -38,6 +40,12 @@ impl Lease {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let holder = format!("{}:{}:{:08x}", host.trim(), std::process::id(), fastrand::u32(..));
         Self { holder, is_held: false, is_unleased: false, seen: None, due: clock::now() }
+    }
+
+    /// Between two looks after it, on average: each is two commands for its holder, and one for others.
+    #[must_use]
+    pub fn pace(config: &Config) -> Duration {
+        (config.retention.lease_ttl / RENEWALS).mul_f64(f64::midpoint(SOONEST, 1.0))
     }
 
     /// Whether this sidecar holds it.
@@ -62,7 +70,7 @@ impl Lease {
             return Ok(());
         }
         let ttl = config.retention.lease_ttl;
-        self.due = clock::now() + (ttl / RENEWALS).mul_f64(0.8 + 0.2 * fastrand::f64());
+        self.due = clock::now() + (ttl / RENEWALS).mul_f64(SOONEST + (1.0 - SOONEST) * fastrand::f64());
         let (is_held, seen, result) = match self.look(enforcer, config, ttl).await {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
             // A server out of memory takes no lease, and trimming is the cure.

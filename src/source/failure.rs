@@ -26,6 +26,12 @@ pub(super) fn from_redis(error: &RedisError) -> Failure {
     Failure::new(reason, detail)
 }
 
+/// Why a command inside a script failed, by the error's text.
+pub(super) fn from_text(text: &str) -> Failure {
+    let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
+    Failure::new(from_code(code, detail), text)
+}
+
 fn from_code(code: &str, detail: &str) -> Reason {
     match code {
         "NOAUTH" => Reason::NoAuth,
@@ -53,12 +59,16 @@ fn from_general_error(detail: &str) -> Reason {
     let detail = detail.to_ascii_lowercase();
     if detail.contains("no such key") {
         Reason::NoKey
-    } else if detail.contains("can't run this command") || detail.contains("acl failure in script") {
+    } else if ["can't run this command", "can't access at least one of the keys", "acl failure in script"]
+        .iter()
+        .any(|refusal| detail.contains(refusal))
+    {
         // A command inside a script: its own code is lost.
         Reason::NoPermission
     } else if detail.contains("max number of clients") {
         Reason::MaxClients
     } else if detail.contains("unknown command")
+        || detail.contains("unknown redis command")
         || detail.contains("unknown subcommand")
         || detail.contains("syntax")
     {

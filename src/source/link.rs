@@ -7,9 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{ProtocolVersion, Value, aio::MultiplexedConnection};
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::{Command, Request, connect::connect, failure::from_redis, reply};
+use super::{Command, Request, connect::connect, failure::from_redis, reply, together::Together};
 use crate::{
     config,
     model::{Class, Failure, Reason, Server},
@@ -62,7 +62,8 @@ impl Link {
 pub(crate) struct Session {
     connection: MultiplexedConnection,
     command_timeout: Duration,
-    stats: Arc<SelfStats>,
+    pub(super) stats: Arc<SelfStats>,
+    pub(super) together: Together,
     /// Which connection of its link this is.
     pub(super) number: u64,
     pub(crate) server: Server,
@@ -78,6 +79,7 @@ impl Session {
             connection: connected.connection,
             command_timeout: redis.command_timeout,
             stats,
+            together: Together::new(redis.billed_by_command),
             number,
             server: Server::UNKNOWN,
             database: connected.database,
@@ -112,6 +114,18 @@ impl Session {
         &mut self,
         commands: &[R],
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let replies = self.pipeline(commands).await?;
+        for (command, reply) in commands.iter().zip(&replies) {
+            self.note_refusal(command.label(), reply.as_ref().err());
+        }
+        Ok(replies)
+    }
+
+    /// Sends them without a word about what is refused.
+    pub(super) async fn pipeline<R: Request>(
+        &mut self,
+        commands: &[R],
+    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let mut pipeline = redis::Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();
         for command in commands {
@@ -128,38 +142,48 @@ impl Session {
                     return Err(Failure::new(Reason::Timeout, format!("no answer within {timeout:?}")));
                 }
             };
-        let replies: Vec<_> = replies.into_iter().map(whole_or_single).collect::<Result<_, _>>()?;
-        for (command, reply) in commands.iter().zip(&replies) {
-            self.note_refusal(command.label(), reply.as_ref().err());
-        }
-        Ok(replies)
+        replies.into_iter().map(|reply| whole_or_single(reply.map_err(|error| from_redis(&error)))).collect()
     }
 
-    /// Names a command that the user may not run, once: what it would have told is missing from then on.
+    /// The reply to a command that ran inside another, with what [`send`](Self::send) does to one.
+    pub(super) fn checked(
+        &self,
+        command: Command<'_>,
+        reply: Result<Value, Failure>,
+    ) -> Result<Result<Value, Failure>, Failure> {
+        let reply = whole_or_single(reply)?;
+        self.note_refusal(command.label(), reply.as_ref().err());
+        Ok(reply)
+    }
+
+    /// Names a command that the user may not run, or that the server does not know, once: what it would have told is
+    /// missing from then on.
     fn note_refusal(&self, command: &'static str, failure: Option<&Failure>) {
-        if let Some(failure) = failure.filter(|failure| failure.reason == Reason::NoPermission)
-            && self.stats.is_first_refusal(command)
-        {
+        let is_told =
+            |failure: &&Failure| matches!(failure.reason, Reason::NoPermission | Reason::Unsupported);
+        let Some(Failure { reason, detail }) = failure.filter(is_told) else { return };
+        if !self.stats.is_first_refusal(command) {
+            return;
+        }
+        if *reason == Reason::NoPermission {
             warn!(
                 command,
-                detail = failure.detail,
-                "Redis refuses a command; `streamwarden acl` prints the rule that permits it"
+                detail, "Redis refuses a command; `streamwarden acl` prints the rule that permits it"
+            );
+        } else {
+            info!(
+                command,
+                detail, "Redis does not know a command; what it would have told or done is missing"
             );
         }
     }
 }
 
 /// Parts the failures of the whole server (outer) from those of the single command (inner).
-fn whole_or_single(reply: redis::RedisResult<Value>) -> Result<Result<Value, Failure>, Failure> {
+fn whole_or_single(reply: Result<Value, Failure>) -> Result<Result<Value, Failure>, Failure> {
     match reply {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) => {
-            let failure = from_redis(&error);
-            match failure.reason.class() {
-                Class::Object => Ok(Err(failure)),
-                Class::Reconnect | Class::Server => Err(failure),
-            }
-        }
+        Err(failure) if failure.reason.class() != Class::Object => Err(failure),
+        reply => Ok(reply),
     }
 }
 

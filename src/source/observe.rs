@@ -1,7 +1,7 @@
 //! One reading of all streams, in a fixed number of pipelined round trips.
 //!
-//! First a command or two for each stream, in batches; then, in batches again, what the first answers showed to
-//! be needed. Never a round trip a stream.
+//! First the clock and a command or two for each stream, in batches; then, in batches again, what the first answers
+//! showed to be needed. Never a round trip a stream.
 
 use std::{collections::BTreeMap, vec};
 
@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     config::Config,
-    model::{Answers, Failure, Name, Pending, Question, Reason, ServerTime, Snapshot, StreamId, StreamState},
+    model::{Answers, Failure, Name, Pending, Question, Reason, Snapshot, StreamId, StreamState},
 };
 
-/// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it.
+/// Streams a pipeline, or a script: bounds the size of a reply, what a timeout covers and how long other clients wait
+/// behind it.
 const BATCH: usize = 100;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
 const FIRST_BATCH: usize = 10;
@@ -151,29 +152,39 @@ async fn read(
     streams: &[Name],
     manners: &mut BTreeMap<Name, Manner>,
 ) -> Result<Snapshot, Failure> {
-    let time = read_time(session).await?;
-    let max_consumers = if config.consumers.metrics { config.consumers.max_per_group } else { 0 };
-    let stuck_after = config.consumers.stuck_after;
-    let reading = Reading { time: time.as_ref().ok().copied(), max_consumers, stuck_after };
+    let mut reading = Reading {
+        time: None,
+        max_consumers: if config.consumers.metrics { config.consumers.max_per_group } else { 0 },
+        stuck_after: config.consumers.stuck_after,
+    };
     let mut snapshot = Snapshot {
         server: session.server.clone(),
         connection: session.number,
         database: session.database,
-        time,
+        time: Err(too_few_replies()),
         streams: BTreeMap::new(),
         last_entries: BTreeMap::new(),
     };
     let (known, new): (Vec<&Name>, Vec<&Name>) =
         streams.iter().partition(|stream| manners.contains_key(*stream));
     let before = std::mem::take(manners);
-    for batch in known.chunks(BATCH).chain(new.chunks(FIRST_BATCH)) {
+    let none: &[&Name] = &[];
+    let batches = known.chunks(BATCH).chain(new.chunks(FIRST_BATCH));
+    for (number, batch) in batches.chain(streams.is_empty().then_some(none)).enumerate() {
         let manner = |stream: &Name| before.get(stream).copied().unwrap_or(Manner::Full);
-        let commands: Vec<Command<'_>> =
-            batch.iter().flat_map(|stream| manner(stream).commands(stream)).collect();
-        let mut replies = session.send(&commands).await?.into_iter();
+        let clock = (number == 0).then_some(Command::Time);
+        let of_streams = batch.iter().flat_map(|stream| manner(stream).commands(stream));
+        let commands: Vec<Command<'_>> = clock.into_iter().chain(of_streams).collect();
+        let mut replies = session.read(&commands).await?.into_iter();
+        if clock.is_some() {
+            let reply = replies.next().unwrap_or_else(|| Err(too_few_replies()));
+            snapshot.time = reply.and_then(|value| reply::server_time(&value));
+            reading.time = snapshot.time.as_ref().ok().copied();
+        }
         for stream in batch {
             let (state, next) = manner(stream).read(&mut replies, reading);
-            if state.is_ok() {
+            // One that is not there is no reason for a batch of its own at each poll.
+            if state.as_ref().err().is_none_or(Failure::is_absence) {
                 manners.insert((*stream).clone(), next);
             }
             keep(&mut snapshot, config, stream, state);
@@ -182,11 +193,6 @@ async fn read(
     read_pending(session, &mut snapshot).await?;
     entries::read(session, &config.entries, &mut snapshot).await?;
     Ok(snapshot)
-}
-
-async fn read_time(session: &mut Session) -> Result<Result<ServerTime, Failure>, Failure> {
-    let reply = session.send(&[Command::Time]).await?.pop();
-    Ok(reply.unwrap_or_else(|| Err(too_few_replies())).and_then(|value| reply::server_time(&value)))
 }
 
 /// A stream that is gone leaves no trace, unless it was named.
@@ -208,7 +214,7 @@ async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<
     for batch in wanted.chunks(BATCH) {
         let commands: Vec<Command<'_>> =
             batch.iter().map(|(stream, group)| Command::Pending(stream, group, StreamId::ZERO, 1)).collect();
-        let replies = session.send(&commands).await?;
+        let replies = session.read(&commands).await?;
         for ((stream, name), reply) in batch.iter().zip(replies) {
             let Some(Ok(state)) = snapshot.streams.get_mut(stream) else { continue };
             match reply.and_then(reply::pending_entries) {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::failure::from_text;
 use crate::model::{
     Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Name, NameMap, OldestPending,
     Pending, Reason, Server, ServerTime, StreamId, StreamState,
@@ -127,6 +128,25 @@ fn list(value: Value, what: &str) -> Parsed<Vec<Value>> {
         Value::Attribute { data, .. } => list(*data, what),
         _ => Err(unexpected(what)),
     }
+}
+
+/// The reply to several commands in one script: for each its reply or error, `None` where it has to be asked on its own.
+pub(super) fn together(value: Value) -> Parsed<Vec<Option<Result<Value, Failure>>>> {
+    let answer = |answer: Value| {
+        let mut parts = list(answer, "answer")?.into_iter();
+        let kind = parts.next().as_ref().and_then(integer);
+        match (kind, parts.next()) {
+            (Some(0), reply) => Ok(Some(Ok(reply.unwrap_or_default()))),
+            (Some(1), Some(error)) => {
+                let text = bytes(&error).map(String::from_utf8_lossy).unwrap_or_default();
+                Ok(Some(Err(from_text(&text))))
+            }
+            (Some(2), _) => Ok(None),
+            _ => Err(unexpected("answer")),
+        }
+    };
+    let answers: Vec<_> = list(value, "answers")?.into_iter().map(answer).collect::<Parsed<_>>()?;
+    if answers.is_empty() { Err(unexpected("answer")) } else { Ok(answers) }
 }
 
 /// The reply to `TIME`: seconds and microseconds.
@@ -274,9 +294,10 @@ fn entry_id(entry: &Value) -> Parsed<StreamId> {
     .ok_or_else(|| unexpected("entry ID"))
 }
 
-/// Bytes of the texts in a value.
+/// Bytes of the texts in a value; a script has added them up.
 fn size(value: &Value) -> u64 {
     match value {
+        Value::Int(bytes) => u64::try_from(*bytes).unwrap_or(0),
         Value::Array(items) | Value::Set(items) => items.iter().map(size).sum(),
         Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),
         value => bytes(value).map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)),

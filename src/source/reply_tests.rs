@@ -167,6 +167,36 @@ fn pending_entries_and_ranges_are_read() {
     assert_eq!(ids, [StreamId::new(2, 0), StreamId::new(1, 0)]);
 }
 
+#[test]
+fn the_reply_to_several_commands_has_one_for_each() {
+    let answer = |kind, parts: &[Value]| Value::Array([&[Value::Int(kind)], parts].concat());
+    let told = together(Value::Array(vec![
+        answer(0, &[Value::Int(5)]),
+        answer(0, &[Value::Nil]),
+        answer(1, &[text("WRONGTYPE Operation against a key")]),
+        answer(
+            1,
+            &[text("@user_script: 5: The user executing the script can't run this command or subcommand")],
+        ),
+        answer(2, &[]),
+    ]));
+    let told = told.unwrap();
+    assert_eq!(told[..2], [Some(Ok(Value::Int(5))), Some(Ok(Value::Nil))]);
+    let reason = |told: &Option<Result<Value, Failure>>| told.clone().unwrap().unwrap_err().reason;
+    assert_eq!((reason(&told[2]), reason(&told[3])), (Reason::WrongType, Reason::NoPermission));
+    assert_eq!(told[4], None, "to be asked on its own");
+    for wrong in [Value::Array(vec![]), Value::Nil, Value::Array(vec![answer(3, &[])]), answer(0, &[])] {
+        assert!(together(wrong).is_err());
+    }
+}
+
+#[test]
+fn an_entry_whose_fields_a_script_added_up_is_as_large() {
+    let entry = |fields| Value::Array(vec![text("2-0"), fields]);
+    let whole = entry(Value::Array(vec![text("f"), text("value")]));
+    assert_eq!(size(&whole), size(&entry(Value::Int(6))));
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Nil),
@@ -198,6 +228,7 @@ proptest! {
         drop(hello(value.clone()));
         drop(pending_entries(value.clone()));
         drop(range_ids(value.clone()));
+        drop(together(value.clone()));
         drop((server_time(&value), stream_length(&value), info(&value)));
     }
 }

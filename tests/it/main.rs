@@ -14,6 +14,7 @@ mod support;
 
 mod acl;
 mod api;
+mod billed;
 mod cost;
 mod docs;
 mod doctor;
