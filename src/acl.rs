@@ -41,7 +41,8 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands).join(" ")));
         } else {
-            let more: Vec<Permission> = commands.into_iter().filter(|command| !reading.contains(command)).collect();
+            let more: Vec<Permission> =
+                commands.into_iter().filter(|command| !reading.contains(command)).collect();
             words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &more));
         }
     }

@@ -8,7 +8,12 @@ mod http;
 mod status;
 mod trim;
 
-use std::{fmt, path::PathBuf, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -150,12 +155,12 @@ fn serve(config: Config, sources: Sources) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
+/// Prints the command's output. Whoever reads it may stop reading, as `head` does: then the rest is for nobody.
 fn print(output: impl fmt::Display) {
-    print!("{output}");
+    drop(write!(io::stdout(), "{output}"));
 }
 
-#[expect(clippy::print_stderr, reason = "logging is not set up before the configuration is read")]
+/// Prints what is wrong: logging is not set up before the configuration is read.
 fn complain(problem: impl fmt::Display) {
-    eprint!("{problem}");
+    drop(write!(io::stderr(), "{problem}"));
 }

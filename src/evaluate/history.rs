@@ -245,7 +245,8 @@ impl History {
                 let judge = Judge { stream, now, poison_from: config.poison_from(name) };
                 judge.judge(history, |group| answers.group(name, group))
             });
-            let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name) };
+            let is_expected = state.is_err() && config.expects(name);
+            let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name), is_expected };
             verdicts.push((name.clone(), history.watch.judge(&subject, &moment)));
             streams.extend(stream.map(|stream| (name.clone(), stream)));
         }

@@ -40,6 +40,8 @@ pub(super) struct Subject<'a> {
     pub(super) state: &'a Result<StreamState, Failure>,
     pub(super) report: Option<&'a StreamReport>,
     pub(super) rule: Option<&'a StreamRule>,
+    /// Whether it could not be read although the configuration names it.
+    pub(super) is_expected: bool,
 }
 
 /// Of a stream.
@@ -114,9 +116,9 @@ impl StreamWatch {
         moment: &Moment<'_>,
     ) -> (Health, StreamWhy) {
         let settle = moment.config.status.settle;
-        let is_named = subject.rule.is_some_and(|rule| rule.pattern.exact().is_some());
         let absence = subject.state.as_ref().err().filter(|failure| failure.is_absence());
-        let is_absent = self.absent.update(absence.is_some() && is_named, moment.at, settle, Duration::ZERO);
+        let is_missed = absence.is_some() && subject.is_expected;
+        let is_absent = self.absent.update(is_missed, moment.at, settle, Duration::ZERO);
         if let Some(failure) = subject.unreadable() {
             return (Health::Unknown, StreamWhy::Unreadable(failure.reason));
         }

@@ -19,8 +19,8 @@ pub struct StreamRow<'a> {
     pub rule: Option<&'a StreamRule>,
     /// How it fares.
     pub health: Option<Health>,
-    /// Whether the configuration names it outright.
-    pub is_named: bool,
+    /// Whether it could not be read although the configuration names it.
+    pub is_expected: bool,
     /// Its limits, and how they are kept.
     pub retention: Option<RetentionRow<'a>>,
 }
@@ -66,7 +66,7 @@ impl StreamRow<'_> {
     pub(super) fn present(&self) -> Option<bool> {
         match self.state {
             Ok(_) => Some(true),
-            Err(failure) if self.is_named && failure.is_absence() => Some(false),
+            Err(failure) if self.is_expected && failure.is_absence() => Some(false),
             Err(_) => None,
         }
     }
@@ -122,10 +122,10 @@ impl<'a> Rows<'a> {
             let rule = config.rule(name);
             let (report, verdict) = (report.streams.get(name), report.verdicts.get(name));
             let health = verdict.map(|verdict| verdict.health);
-            let is_named = rule.is_some_and(|rule| rule.pattern.exact().is_some());
+            let is_expected = state.is_err() && config.expects(name);
             rows.add_groups(&labels, state, (report, verdict), rule);
             let retention = RetentionRow::new(config, reading, name);
-            rows.streams.push(StreamRow { labels, state, report, rule, health, is_named, retention });
+            rows.streams.push(StreamRow { labels, state, report, rule, health, is_expected, retention });
         }
         rows
     }

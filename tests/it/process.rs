@@ -81,6 +81,15 @@ fn check_config_prints_what_takes_effect_without_the_secret() {
 }
 
 #[test]
+fn who_stops_reading_the_output_ends_nothing_in_a_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streamwarden"));
+    let output = command.arg("check-config").env("REDIS_URI", "redis://h").stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
 fn a_taken_port_is_exit_code_1_with_a_way_out() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
