@@ -18,10 +18,14 @@ use crate::{
     signals::Signals,
     source::{Discovery, Link},
     tasks::{TaskEnded, Tasks},
+    telemetry::Traces,
 };
 
 /// Stopping takes no longer: a sidecar is told to stop after its application, with little time left.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Of that, what is kept for sending the last traces at most.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// Trims asked for that may wait behind one under way; more are refused.
 const ORDERS: usize = 8;
@@ -49,7 +53,7 @@ pub enum AppError {
 ///
 /// # Errors
 /// [`AppError`]; Redis's absence is none.
-pub async fn run(config: Config, sources: Sources) -> Result<(), AppError> {
+pub async fn run(config: Config, sources: Sources, traces: Traces) -> Result<(), AppError> {
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
     let stop = CancellationToken::new();
     let mut tasks = start(config, sources, &stop).await?;
@@ -65,13 +69,21 @@ pub async fn run(config: Config, sources: Sources) -> Result<(), AppError> {
     };
     stop.cancel();
     tokio::select! {
-        joined = tasks.join_all(GRACE) => match joined {
-            Ok(()) => info!("stopped"),
-            Err(late) => warn!(?late, "stopped with tasks that did not end in time"),
-        },
+        () = wind_down(tasks, traces) => {}
         signal = signals.stop() => warn!(signal, "stopped at once"),
     }
     ended
+}
+
+/// Waits for the tasks to end, and sends the traces of what they did in the time that is left.
+async fn wind_down(tasks: Tasks, traces: Traces) {
+    let until = clock::now() + GRACE;
+    let joined = tasks.join_all(GRACE).await;
+    traces.flush(FLUSH.min(until - clock::now())).await;
+    match joined {
+        Ok(()) => info!("stopped"),
+        Err(late) => warn!(?late, "stopped with tasks that did not end in time"),
+    }
 }
 
 /// Makes and starts everything.

@@ -85,6 +85,7 @@ Environment:
   STREAMS_ENABLED      false serves the sidecar's own metrics and touches no Redis
   STREAMWARDEN_CONFIG, STREAMWARDEN_LISTEN, STREAMWARDEN_POLL_INTERVAL, STREAMWARDEN_LOG_LEVEL,
   STREAMWARDEN_LOG_FORMAT   as the flags of these names
+  OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables: where traces go, and which
 
 Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration; those of status are its own.";
 
@@ -140,16 +141,24 @@ impl Cli {
 }
 
 fn serve(config: Config, sources: Sources) -> ExitCode {
-    telemetry::start_logging(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(app::run(config, sources)).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("cannot start: {error}")),
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("cannot start: {error}\n"));
+            return ExitCode::FAILURE;
+        }
     };
-    match result {
+    let traces = match runtime.block_on(async { telemetry::start(&config) }) {
+        Ok(traces) => traces,
+        Err(error) => {
+            complain(format_args!("{error}\n"));
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match runtime.block_on(app::run(config, sources, traces)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error, "the sidecar cannot go on");
+            tracing::error!(%error, "the sidecar cannot go on");
             ExitCode::FAILURE
         }
     }

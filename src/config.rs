@@ -11,6 +11,7 @@ mod problem;
 mod read;
 mod section;
 mod show;
+mod telemetry;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -20,7 +21,7 @@ use std::{
 
 use secrecy::SecretString;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, Endpoint};
 pub use environment::{Environment, wants_no_colour};
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};
@@ -59,6 +60,8 @@ pub struct Config {
     pub http: Http,
     /// What to log.
     pub log: Log,
+    /// Where telemetry goes.
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -353,4 +356,65 @@ pub enum LogFormat {
 impl LogFormat {
     pub(crate) const CHOICES: &[(&str, Self)] =
         &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+}
+
+/// Where telemetry goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether anything may be sent.
+    pub otlp: Otlp,
+    /// Where traces are sent; `None`: nowhere.
+    pub traces: Option<Traces>,
+}
+
+/// Whether telemetry may be sent over OpenTelemetry's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otlp {
+    /// As OpenTelemetry's variables say, which is nowhere if they name no endpoint.
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl Otlp {
+    pub(crate) const CHOICES: &[(&str, Self)] = &[("auto", Self::Auto), ("off", Self::Off)];
+}
+
+/// How traces are sent. What is not here the exporter reads from the environment itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// How the collector is spoken to.
+    pub protocol: Protocol,
+    /// The collector, for people: scheme, host and port.
+    pub collector: String,
+    /// Whether TLS is spoken to it.
+    pub is_tls: bool,
+    /// Certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long sending a batch may take.
+    pub timeout: Duration,
+    /// Which traces are sent.
+    pub sampling: Sampling,
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC.
+    Grpc,
+    /// Protocol buffers over HTTP.
+    Http,
+}
+
+impl Protocol {
+    pub(crate) const CHOICES: &[(&str, Self)] = &[("grpc", Self::Grpc), ("http/protobuf", Self::Http)];
+}
+
+/// Which traces are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// Those in which something happened, and few of the others.
+    Noteworthy,
+    /// Those that the sampler takes which the environment names.
+    AsTold,
 }

@@ -48,6 +48,7 @@ pub mod doctor;
 pub mod reload;
 pub mod self_stats;
 pub mod signals;
+mod spans;
 pub mod tasks;
 pub mod telemetry;
 

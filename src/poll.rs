@@ -10,7 +10,7 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, Span, info, warn};
 
 use crate::{
     clock::{self, Instant},
@@ -20,12 +20,16 @@ use crate::{
     retention::Standings,
     self_stats::SelfStats,
     source::{Backoff, Discovered, Discovery, Link, Observer},
+    spans,
 };
 use changes::{Health, StreamFailures};
 
 /// A search that the server refuses is tried again so soon: seldom, since each try may be billed, and often enough for
 /// the alert.
 const REFUSED: Duration = Duration::from_secs(180);
+
+/// A poll that takes so long is slow, and its trace is worth having: Redis answers from memory.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// What one successful poll read, and what it means.
 pub struct Reading {
@@ -137,10 +141,12 @@ impl Poller {
             let started = clock::now();
             due = (due + step).max(started);
             step = config.poll.interval;
+            let span = spans::poll();
             let result = tokio::select! {
-                result = self.poll(&config) => result,
+                result = self.poll(&config).instrument(span.clone()) => result,
                 () = stop.cancelled() => return,
             };
+            let took = clock::now() - started;
             let wake = match &result {
                 Ok(_) => {
                     backoff.reset();
@@ -148,11 +154,16 @@ impl Poller {
                 }
                 Err(_) => due.min(clock::now() + backoff.next(config.poll.interval)),
             };
-            health.note(result.as_ref().err());
-            if let Ok(reading) = &result {
-                stream_failures.note(&reading.snapshot, &self.stats);
-            }
-            self.stats.poll_ends((clock::now() - started).as_secs_f64(), result.as_ref().err());
+            span.in_scope(|| {
+                health.note(result.as_ref().err());
+                if let Ok(reading) = &result {
+                    stream_failures.note(&reading.snapshot, &self.stats);
+                }
+            });
+            spans::ended(span.record("streamwarden.slow", took >= SLOW), &result);
+            // It ends here and not after the pause.
+            drop(span);
+            self.stats.poll_ends(took.as_secs_f64(), result.as_ref().err());
             self.hand_on(result);
             tokio::select! {
                 () = sleep_until(wake) => {}
@@ -181,6 +192,7 @@ impl Poller {
             Some(discovered) => discovered.streams.clone(),
             None => Discovered::named(config).streams,
         };
+        Span::current().record("streamwarden.streams", spans::int(streams.len()));
         // A reading that takes longer than this would be stale when it arrives.
         let longest = config.poll.stale_after;
         match timeout(longest, self.reader.read(config, &streams)).await {
@@ -228,10 +240,14 @@ impl Searcher {
         let mut health = Health::new("the search for streams");
         while !stop.is_cancelled() {
             let config = Arc::clone(&self.config.borrow_and_update());
+            // Where all streams are named, nothing is asked.
+            let span = if config.needs_discovery() { spans::discovery() } else { Span::none() };
             let result = tokio::select! {
-                result = self.discovery.search(&config) => result,
+                result = self.discovery.search(&config).instrument(span.clone()) => result,
                 () = stop.cancelled() => return,
             };
+            spans::ended(&span, &result);
+            let told = span.entered();
             self.stats.discovery_ends(result.as_ref().err());
             health.note(result.as_ref().err());
             let pause = match result {
@@ -253,6 +269,7 @@ impl Searcher {
                     }
                 }
             };
+            drop(told);
             tokio::select! {
                 () = sleep_until(clock::now() + pause) => {}
                 () = stop.cancelled() => return,
@@ -266,6 +283,7 @@ impl Searcher {
 
     fn found(&self, discovered: Discovered) {
         let (watched, unwatched) = (discovered.streams.len(), discovered.dropped);
+        Span::current().record("streamwarden.streams", spans::int(watched));
         self.stats.watched_streams.set(i64::try_from(watched).unwrap_or(i64::MAX));
         let before = self.stats.unwatched_streams.get();
         self.stats.unwatched_streams.set(i64::try_from(unwatched).unwrap_or(i64::MAX));

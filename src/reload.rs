@@ -77,6 +77,7 @@ impl Reloader {
             ("http.listen", running.http.listen != new.http.listen),
             ("log.format", running.log.format != new.log.format),
             ("log.level", running.log.level != new.log.level),
+            ("telemetry.otlp", running.telemetry.otlp != new.telemetry.otlp),
         ];
         for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
             warn!(key, "the change takes effect at the next start only");

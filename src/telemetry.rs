@@ -1,28 +1,86 @@
-//! Logs: text for people on a terminal, JSON for machines elsewhere, on standard error.
+//! Logs, and the traces that they are part of. Logs are text for people on a terminal, JSON for machines elsewhere, on
+//! standard error; traces go to a collector, where the environment names one.
+
+#[cfg(feature = "otlp")]
+mod export;
+#[cfg(feature = "otlp")]
+mod ids;
+#[cfg(feature = "otlp")]
+mod keep;
+#[cfg(not(feature = "otlp"))]
+mod none;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::{io::IsTerminal, panic::PanicHookInfo};
 
-use tracing::error;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::{Subscriber, error, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Config, Log, LogFormat};
+#[cfg(not(feature = "otlp"))]
+use none as ids;
+#[cfg(not(feature = "otlp"))]
+pub use none::Traces;
+#[cfg(feature = "otlp")]
+pub use traces::Traces;
 
-/// Sets up logging for the whole process. A panic is logged like everything else, in one line.
+/// Why traces can't be sent as the environment says.
+#[derive(Debug, thiserror::Error)]
+#[error("traces cannot be sent to {collector}: {what}")]
+pub struct TracesError {
+    /// The collector.
+    pub collector: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Sets up logs and traces for the whole process, within a Tokio runtime.
+///
+/// # Errors
+/// Where the exporter can't be made.
+pub fn start(config: &Config) -> Result<Traces, TracesError> {
+    let traces = config.telemetry.traces.as_ref().map(Traces::start).transpose()?.unwrap_or_default();
+    install(&config.log, &traces);
+    traces.announce();
+    Ok(traces)
+}
+
+/// Sets up logs only, for commands that end by themselves.
 pub fn start_logging(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_checked_when_read| EnvFilter::new("info"));
+    install(log, &Traces::default());
+}
+
+/// A panic is logged like everything else, in one line.
+fn install(log: &Log, traces: &Traces) {
+    tracing_subscriber::registry().with(traces.layer()).with(lines(log)).init();
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// The log. It has no use for spans: unless traces are sent, that makes them cost nothing.
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(log: &Log) -> impl Layer<S> + use<S> {
+    let level = EnvFilter::try_new(&log.level).unwrap_or_else(|_checked_when_read| EnvFilter::new("info"));
+    let no_spans = filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
     let is_terminal = std::io::stderr().is_terminal();
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     let is_json = match log.format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    if is_json {
-        builder.json().flatten_event(true).init();
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
+    let layer = if is_json {
+        layer.json().flatten_event(true).map_event_format(ids::in_json).boxed()
     } else {
-        builder.init();
-    }
-    std::panic::set_hook(Box::new(log_panic));
+        layer.map_event_format(|format| ids::in_text(format.with_ansi(is_terminal))).boxed()
+    };
+    layer.with_filter(no_spans.and(level))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

@@ -10,6 +10,18 @@ use url::Url;
 #[derive(Clone)]
 pub struct Address(ConnectionInfo);
 
+/// Where a server listens, as traces tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its host, or the path of its socket.
+    pub address: String,
+    /// Its port; `None` for the default one, and for a socket.
+    pub port: Option<u16>,
+}
+
+/// Redis's own port.
+const DEFAULT_PORT: u16 = 6379;
+
 /// Why a text is not an address; it never repeats the text, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -83,6 +95,16 @@ impl Address {
         host.to_ascii_lowercase().ends_with(".upstash.io")
     }
 
+    /// The server's end of the connection.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = self.0.addr()
+        else {
+            return Endpoint { address: self.to_string(), port: None };
+        };
+        Endpoint { address: host.clone(), port: Some(*port).filter(|port| *port != DEFAULT_PORT) }
+    }
+
     pub(crate) fn connection_info(&self) -> &ConnectionInfo {
         &self.0
     }
@@ -135,6 +157,17 @@ mod tests {
             ("redis+unix:///run/x.upstash.io", false),
         ] {
             assert_eq!(parse(uri).unwrap().is_billed_by_command(), is_billed, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_default_port_and_a_sockets_are_no_part_of_the_endpoint() {
+        for (uri, address, port) in [
+            ("redis://host", "host", None),
+            ("rediss://host:6380", "host", Some(6380)),
+            ("redis+unix:///run/redis.sock", "/run/redis.sock", None),
+        ] {
+            assert_eq!(parse(uri).unwrap().endpoint(), Endpoint { address: address.to_owned(), port });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
-/// Every variable that has a meaning here, with the key that it sets.
+/// Every variable that sets a key, with the key.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("REDIS_URI", "redis.uri"),
     ("REDIS_URI_FILE", "redis.uri_file"),
@@ -11,6 +11,29 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("STREAMWARDEN_POLL_INTERVAL", "poll.interval"),
     ("STREAMWARDEN_LOG_FORMAT", "log.format"),
     ("STREAMWARDEN_LOG_LEVEL", "log.level"),
+];
+
+/// OpenTelemetry's variables that are checked here; each of the exporter's has a form for traces only.
+const OPENTELEMETRY: &[&str] = &[
+    "OTEL_SDK_DISABLED",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
 ];
 
 /// The variable that names the configuration file.
@@ -26,6 +49,7 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     pub fn read() -> Self {
         let names = VARIABLES.iter().map(|(name, _)| *name).chain([CONFIG_FILE]);
+        let names = names.chain(OPENTELEMETRY.iter().copied());
         Self(names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect())
     }
 

@@ -96,7 +96,7 @@ impl Sources {
             origins.push((*key, *flag));
         }
         let mut root = Section::root(tree, &mut problems, &origins);
-        let config = read::config(&mut root);
+        let config = read::config(&mut root, &self.environment);
         root.end();
         match config {
             Some(config) if problems.0.is_empty() => Ok(config),

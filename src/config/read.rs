@@ -5,9 +5,9 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Address, ClientCertificate, Config, Consumers, Entries, Exposition, Http, LagCount, Limits, Log,
-    LogFormat, Mode, Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds, Tls,
-    Uri, section::Section,
+    Address, ClientCertificate, Config, Consumers, Entries, Environment, Exposition, Http, LagCount, Limits,
+    Log, LogFormat, Mode, Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds,
+    Tls, Uri, section::Section, telemetry::telemetry,
 };
 use crate::model::Name;
 
@@ -22,7 +22,7 @@ const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
 const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), ("false", Some(false))];
 
 /// Reads the whole tree; `None`, or noted problems, where it can't be used.
-pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
+pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Option<Config> {
     let enabled = root.flag("enabled", true);
     let redis = root.section_or_default("redis", |section| redis(section, enabled));
     // Where each command is billed, what the user did not set is done more seldom.
@@ -57,6 +57,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
     let retention = root.section_or_default("retention", |section| retention(section, is_billed));
     let http = root.section_or_default("http", http);
     let log = root.section_or_default("log", log);
+    let telemetry = telemetry(root, environment);
     Some(Config {
         enabled,
         redis: redis?,
@@ -72,6 +73,7 @@ pub(super) fn config(root: &mut Section<'_>) -> Option<Config> {
         retention,
         http: http?,
         log,
+        telemetry,
     })
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, LogFormat, StreamRule, Uri, load::parse};
+use super::{Config, LogFormat, Otlp, StreamRule, Uri, load::parse};
 use crate::model::Name;
 
 impl fmt::Display for Config {
@@ -42,7 +42,10 @@ impl fmt::Display for Config {
             writeln!(f, "  trim_token_file: {}", file(path))?;
         }
         writeln!(f, "log:\n  format: {}", name(self.log.format, LogFormat::CHOICES))?;
-        writeln!(f, "  level: {}", quoted(&self.log.level))
+        writeln!(f, "  level: {}", quoted(&self.log.level))?;
+        let traces = self.telemetry.traces.as_ref();
+        let whereto = traces.map(|traces| format!("  # traces to {}", traces.collector)).unwrap_or_default();
+        writeln!(f, "telemetry:\n  otlp: {}{whereto}", name(self.telemetry.otlp, Otlp::CHOICES))
     }
 }
 

@@ -116,6 +116,14 @@ impl Failure {
         Self { reason, detail: detail.into() }
     }
 
+    /// The server's own code, as in `WRONGTYPE`, where it was the server that spoke: its words begin with it.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        let first = self.detail.split(' ').next()?;
+        let is_code = first.len() > 1 && first.bytes().all(|byte| byte.is_ascii_uppercase());
+        Some(first).filter(|_| is_code)
+    }
+
     /// Whether it says that there is no such stream: no such key, or one of another type.
     #[must_use]
     pub fn is_absence(&self) -> bool {
@@ -135,6 +143,16 @@ impl std::error::Error for Failure {}
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_servers_code_is_told_from_other_words() {
+        let code = |detail: &str| Failure::new(Reason::Other, detail).code().map(str::to_owned);
+        assert_eq!(code("WRONGTYPE Operation against a key").as_deref(), Some("WRONGTYPE"));
+        assert_eq!(code("BUSY").as_deref(), Some("BUSY"));
+        for detail in ["no answer within 5s", "Connection refused (os error 111)", "I/O error", ""] {
+            assert_eq!(code(detail), None, "{detail}");
+        }
+    }
 
     #[test]
     fn each_reason_has_a_label_of_its_own() {

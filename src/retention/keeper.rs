@@ -7,7 +7,7 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::{Enforcer, Lease, Outcome, Policy, Run, Standing, Standings, trim};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     model::{Class, Name},
     self_stats::SelfStats,
     source::Discovered,
+    spans,
 };
 
 /// A stream that could not be brought within its limits is tried again so soon: who held it may have moved on.
@@ -118,15 +119,14 @@ impl Keeper {
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
             let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
-            let run = trim(&mut self.enforcer, config, stream, policy, budget, stop, |_| {}).await;
+            let run = self.trim(config, stream, policy, budget, stop).await;
             let wait = match run.outcome() {
                 Outcome::Reached => policy.interval.mul_f64(0.95 + 0.1 * fastrand::f64()),
                 Outcome::Blocked | Outcome::Failed => policy.interval.min(retry),
                 Outcome::Incomplete => config.retention.pause,
             };
             due.insert(stream.clone(), clock::now() + wait);
-            let is_server_down = run.failure.as_ref().is_some_and(|it| it.reason.class() != Class::Object);
-            self.note(stream, policy.mode, run);
+            let is_server_down = run.failure.is_some_and(|it| it.reason.class() != Class::Object);
             if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
                 self.stats.retention_failed(&failure);
             }
@@ -142,21 +142,36 @@ impl Keeper {
     /// Trims as somebody asked. The limits of the configuration hold again with the next run.
     async fn obey(&mut self, config: &Config, order: Order, stop: &CancellationToken) {
         let Order { stream, policy, answer } = order;
-        let run =
-            trim(&mut self.enforcer, config, &stream, &policy, config.retention.budget, stop, |_| {}).await;
-        self.note(&stream, policy.mode, run.clone());
+        let run = self.trim(config, &stream, &policy, config.retention.budget, stop).await;
         // Who asked may have gone away; what was done is logged and counted.
         drop(answer.send(run));
     }
 
-    fn note(&self, stream: &Name, mode: Mode, run: Run) {
+    /// One run, told to everybody.
+    async fn trim(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        policy: &Policy,
+        budget: Duration,
+        stop: &CancellationToken,
+    ) -> Run {
+        let span = spans::retention(stream, policy.mode);
+        let run = trim(&mut self.enforcer, config, stream, policy, budget, stop, |_| {});
+        let run = run.instrument(span.clone()).await;
+        span.in_scope(|| self.note(stream, policy.mode, &run));
+        spans::trimmed(&span, &run);
+        run
+    }
+
+    fn note(&self, stream: &Name, mode: Mode, run: &Run) {
         if let Some(failure) = &run.failure {
             self.stats.retention_failed(failure);
         }
         self.standings.send_modify(|standings| {
             let standing = Arc::make_mut(standings).entry(stream.clone()).or_default();
-            log(stream, mode, &run, standing);
-            standing.note(&run);
+            log(stream, mode, run, standing);
+            standing.note(run);
         });
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::{Enforcer, enforce::Write, keeper::SERVER_RETRY};
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     model::{Class, Failure, Reason},
     source::Command,
+    spans,
 };
 
 /// Renewed so often within its time, so that a lost reply or two do not lose it.
@@ -69,6 +70,13 @@ impl Lease {
         if clock::now() < self.due {
             return Ok(());
         }
+        let span = spans::retention_lease();
+        let result = self.renew(enforcer, config).instrument(span.clone()).await;
+        spans::ended(&span, &result);
+        result
+    }
+
+    async fn renew(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
         let ttl = config.retention.lease_ttl;
         self.due = clock::now() + (ttl / RENEWALS).mul_f64(SOONEST + (1.0 - SOONEST) * fastrand::f64());
         let (is_held, seen, result) = match self.look(enforcer, config, ttl).await {
@@ -111,11 +119,16 @@ impl Lease {
     pub async fn release(&mut self, enforcer: &mut Enforcer, config: &Config) {
         if std::mem::take(&mut self.is_held) {
             let key = config.retention.lease_key.as_str();
-            let holder = enforcer.send(config, Command::Get(key)).await.and_then(text);
-            if holder.is_ok_and(|holder| holder.as_ref() == Some(&self.holder)) {
-                // If this fails, the key's own end gives the lease up.
-                drop(enforcer.send(config, Write::Release(key)).await);
-            }
+            let release = async {
+                let holder = text(enforcer.send(config, Command::Get(key)).await?)?;
+                if holder.as_ref() == Some(&self.holder) {
+                    enforcer.send(config, Write::Release(key)).await?;
+                }
+                Ok::<(), Failure>(())
+            };
+            let span = spans::retention_lease();
+            // If this fails, the key's own end gives the lease up.
+            spans::ended(&span, &release.instrument(span.clone()).await);
         }
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{Enforcer, Holder, Policy, enforce::Step};
 use crate::{
     clock,
     config::Config,
     model::{Failure, Name, StreamId},
+    spans,
 };
 
 /// How a run ended; the `outcome` label.
@@ -104,13 +106,21 @@ pub async fn trim(
         },
     };
     while !run.is_complete && clock::now() < until && !stop.is_cancelled() {
-        match enforcer.step(config, stream, policy, cutoff).await {
-            Ok(step) => run.add(step),
+        let span = spans::retention_step(stream);
+        let result = enforcer.step(config, stream, policy, cutoff).instrument(span.clone()).await;
+        spans::ended(&span, &result);
+        match result {
+            Ok(step) => {
+                span.record("streamwarden.retention.removed", spans::int(step.removed));
+                run.add(step);
+            }
             Err(failure) => {
                 run.failure = Some(failure);
                 return run;
             }
         }
+        // It ends here and not after the pause.
+        drop(span);
         told(&run);
         if !run.is_complete {
             sleep(config.retention.pause).await;

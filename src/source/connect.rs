@@ -9,11 +9,13 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 use secrecy::SecretString;
+use tracing::Span;
 
 use super::failure::from_redis;
 use crate::{
-    config::{self, Address, Tls, Uri},
+    config::{self, Address, Endpoint, Tls, Uri},
     model::{Failure, Reason},
+    spans,
 };
 
 /// A connection that is logged in, with the database that it selected.
@@ -21,6 +23,7 @@ pub(super) struct Connected {
     pub(super) connection: MultiplexedConnection,
     pub(super) protocol: ProtocolVersion,
     pub(super) database: i64,
+    pub(super) endpoint: Endpoint,
 }
 
 /// Connects within the configured time. Secrets and certificates are read anew each time, so that rotated ones
@@ -32,6 +35,7 @@ pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure>
     let timeout = redis.connect_timeout;
     let attempt = async {
         let address = address(&redis.uri)?;
+        spans::to_server(&Span::current(), &address.endpoint());
         match open(&address, redis, ProtocolVersion::RESP3).await {
             Err(error) if lacks_resp3(&error) => open(&address, redis, ProtocolVersion::RESP2).await,
             result => result,
@@ -82,7 +86,7 @@ async fn open(
     // Timeouts are ours: the library's would leave a connection in use that has stopped answering.
     let timeouts = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     let connection = client.get_multiplexed_async_connection_with_config(&timeouts).await?;
-    Ok(Connected { connection, protocol, database: address.database() })
+    Ok(Connected { connection, protocol, database: address.database(), endpoint: address.endpoint() })
 }
 
 /// A peer that vanished without a word is noticed by the system too, should our own timeout not come first.

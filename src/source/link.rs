@@ -7,13 +7,14 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{ProtocolVersion, Value, aio::MultiplexedConnection};
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 use super::{Command, Request, connect::connect, failure::from_redis, reply, together::Together};
 use crate::{
-    config,
+    config::{self, Endpoint},
     model::{Class, Failure, Reason, Server},
     self_stats::SelfStats,
+    spans,
 };
 
 /// A connection, while there is one.
@@ -39,7 +40,11 @@ impl Link {
             Some(session) => session,
             None => {
                 self.connections += 1;
-                Session::open(redis, Arc::clone(&self.stats), self.connections).await?
+                let span = spans::connect();
+                let opened = Session::open(redis, Arc::clone(&self.stats), self.connections);
+                let opened = opened.instrument(span.clone()).await;
+                spans::ended(&span, &opened);
+                opened?
             }
         };
         Ok(self.session.insert(session))
@@ -69,6 +74,7 @@ pub(crate) struct Session {
     pub(crate) server: Server,
     pub(super) database: i64,
     pub(super) protocol: ProtocolVersion,
+    endpoint: Endpoint,
 }
 
 impl Session {
@@ -84,6 +90,7 @@ impl Session {
             server: Server::UNKNOWN,
             database: connected.database,
             protocol: connected.protocol,
+            endpoint: connected.endpoint,
         };
         session.introduce().await?;
         Ok(session)
@@ -126,6 +133,15 @@ impl Session {
         &mut self,
         commands: &[R],
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+        let span = spans::pipeline(commands, &self.endpoint, self.database);
+        let result = self.exchange(commands).instrument(span.clone()).await;
+        spans::ended(&span, &result);
+        let refused = result.iter().flatten().find(|reply| reply.is_err());
+        refused.inspect(|reply| spans::ended(&span, reply));
+        result
+    }
+
+    async fn exchange<R: Request>(&mut self, commands: &[R]) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let mut pipeline = redis::Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();
         for command in commands {

@@ -26,4 +26,6 @@ mod retention;
 mod rotation;
 mod status;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 mod truth;

@@ -9,7 +9,7 @@ use rcgen::{
 use crate::support::{Page, Redis, Sidecar, wait_for, write};
 
 /// Writes `ca.pem`, and `server` and `client` certificates with their keys.
-fn certificates(directory: &Path, server_name: &str) {
+pub(crate) fn certificates(directory: &Path, server_name: &str) {
     let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
     // By the library's default all certificates have one name, and the server would take each for its own issuer.
     authority.distinguished_name.push(DnType::CommonName, "test authority");

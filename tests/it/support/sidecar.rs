@@ -69,7 +69,12 @@ impl Sidecar {
 
     /// With more lines of configuration.
     pub(crate) fn with_config(uri: &str, config: &str) -> Self {
-        let mut sidecar = Self::unready(uri, config, &[]);
+        Self::in_environment(uri, config, &[])
+    }
+
+    /// With more variables.
+    pub(crate) fn in_environment(uri: &str, config: &str, environment: &[(&str, &str)]) -> Self {
+        let mut sidecar = Self::launch(uri, config, &[], environment);
         let address = wait_for("the sidecar to listen", || {
             assert!(sidecar.child.try_wait().unwrap().is_none(), "the sidecar ended: {}", sidecar.log());
             let log = sidecar.log();
@@ -82,6 +87,10 @@ impl Sidecar {
 
     /// Starts it and waits for nothing.
     pub(crate) fn unready(uri: &str, config: &str, arguments: &[&str]) -> Self {
+        Self::launch(uri, config, arguments, &[])
+    }
+
+    fn launch(uri: &str, config: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
         write(&file, &with_poll(config));
@@ -90,6 +99,7 @@ impl Sidecar {
             .args(arguments)
             .env_clear()
             .env("REDIS_URI", uri)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -1,0 +1,173 @@
+//! Every span of the program's traces, with its attributes: OpenTelemetry's for databases
+//! (<https://opentelemetry.io/docs/specs/semconv/db/redis/>) and, for what it has no name for, `streamwarden.*`.
+//!
+//! Where no traces are sent, none of these spans is made, and asking for one costs a look at a static.
+
+use tracing::{Span, field::Empty, info_span};
+
+use crate::{
+    config::{Endpoint, Mode},
+    model::{Failure, Name},
+    retention::Run,
+    source::Request,
+};
+
+/// One poll.
+pub(crate) fn poll() -> Span {
+    info_span!(
+        "poll",
+        "streamwarden.streams" = Empty,
+        "streamwarden.slow" = Empty,
+        "error.type" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
+/// One search for streams.
+pub(crate) fn discovery() -> Span {
+    info_span!(
+        "discovery",
+        "streamwarden.streams" = Empty,
+        "error.type" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
+/// One run of retention on a stream.
+pub(crate) fn retention(stream: &Name, mode: Mode) -> Span {
+    info_span!(
+        "retention",
+        "messaging.destination.name" = %stream,
+        "streamwarden.retention.mode" = mode.as_str(),
+        "streamwarden.retention.outcome" = Empty,
+        "streamwarden.retention.removed" = Empty,
+        "error.type" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
+/// Says how a run ended.
+pub(crate) fn trimmed(span: &Span, run: &Run) {
+    span.record("streamwarden.retention.outcome", run.outcome().as_str());
+    span.record("streamwarden.retention.removed", int(run.removed));
+    run.failure.iter().for_each(|failure| failed(span, failure));
+}
+
+/// One step of a run.
+pub(crate) fn retention_step(stream: &Name) -> Span {
+    info_span!(
+        "retention step",
+        "messaging.destination.name" = %stream,
+        "streamwarden.retention.removed" = Empty,
+        "error.type" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
+/// Taking, renewing or giving up the lease.
+pub(crate) fn retention_lease() -> Span {
+    info_span!("retention lease", "error.type" = Empty, "otel.status_description" = Empty)
+}
+
+/// Making a connection, its handshakes and its login.
+pub(crate) fn connect() -> Span {
+    info_span!(
+        "connect",
+        "otel.kind" = "client",
+        "db.system.name" = "redis",
+        "server.address" = Empty,
+        "server.port" = Empty,
+        "error.type" = Empty,
+        "db.response.status_code" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
+/// Commands sent in one go.
+pub(crate) fn pipeline<R: Request>(commands: &[R], server: &Endpoint, database: i64) -> Span {
+    let span = info_span!(
+        "pipeline",
+        "otel.kind" = "client",
+        "otel.name" = Empty,
+        "db.system.name" = "redis",
+        "db.operation.name" = Empty,
+        "db.operation.batch.size" = Empty,
+        "db.namespace" = Empty,
+        "server.address" = Empty,
+        "server.port" = Empty,
+        "error.type" = Empty,
+        "db.response.status_code" = Empty,
+        "otel.status_description" = Empty,
+    );
+    if !span.is_disabled() {
+        let operation = operation(commands);
+        span.record("otel.name", &operation).record("db.operation.name", &operation);
+        span.record("db.namespace", database.to_string());
+        if commands.len() > 1 {
+            span.record("db.operation.batch.size", int(commands.len()));
+        }
+        to_server(&span, server);
+    }
+    span
+}
+
+/// Says who is spoken to.
+pub(crate) fn to_server(span: &Span, server: &Endpoint) {
+    span.record("server.address", &server.address);
+    if let Some(port) = server.port {
+        span.record("server.port", i64::from(port));
+    }
+}
+
+/// Says of what has failed why.
+pub(crate) fn ended<T>(span: &Span, result: &Result<T, Failure>) {
+    result.as_ref().err().into_iter().for_each(|failure| failed(span, failure));
+}
+
+fn failed(span: &Span, failure: &Failure) {
+    let code = failure.code();
+    // `ERR` says nothing by itself.
+    let kind = code.filter(|code| *code != "ERR").unwrap_or(failure.reason.as_str());
+    span.record("error.type", kind);
+    span.record("otel.status_description", &failure.detail);
+    if let Some(code) = code {
+        span.record("db.response.status_code", code);
+    }
+}
+
+/// A count as spans take it.
+pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// The command's name; of several `PIPELINE`, with the name if it is one for all.
+fn operation<R: Request>(commands: &[R]) -> String {
+    let name = |command: &R| command.label().split('_').next().unwrap_or_default().to_ascii_uppercase();
+    match commands {
+        [command] => name(command),
+        [first, rest @ ..] if rest.iter().all(|command| name(command) == name(first)) => {
+            format!("PIPELINE {}", name(first))
+        }
+        _ => "PIPELINE".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Command;
+
+    #[test]
+    fn operations_are_named_by_the_convention() {
+        let stream = Name::from("s");
+        let (full, groups) = (Command::StreamFull(&stream), Command::Groups(&stream));
+        for (commands, name) in [
+            (vec![full], "XINFO"),
+            (vec![full, groups], "PIPELINE XINFO"),
+            (vec![Command::Time, groups], "PIPELINE"),
+            (vec![Command::SetName], "CLIENT"),
+        ] {
+            assert_eq!(operation(&commands), name);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The way to the collector: gRPC or HTTP, TLS, and what is said when it can't be reached.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use hyper_rustls::HttpsConnectorBuilder;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, hyper::HyperClient};
+use opentelemetry_otlp::{
+    SpanExporter, WithHttpConfig, WithTonicConfig,
+    tonic_types::transport::{Certificate, ClientTlsConfig},
+};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{SpanData, SpanExporter as Export},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+use crate::config::{Protocol, Traces};
+
+/// Sends batches, and logs the first failure and the recovery, not each of a thousand between.
+#[derive(Debug)]
+pub(super) struct Exporter {
+    inner: SpanExporter,
+    collector: String,
+    cause: Cause,
+    failures: AtomicU64,
+}
+
+/// What went wrong below HTTP, which the exporter keeps to itself.
+type Cause = Arc<Mutex<Option<String>>>;
+
+impl Exporter {
+    /// An exporter that connects when it first sends. Endpoint, headers, compression and timeout it reads from the
+    /// environment. Must be called within the Tokio runtime that is to do the work.
+    ///
+    /// # Errors
+    /// What is wrong with the endpoint or the certificates.
+    pub(super) fn new(config: &Traces) -> Result<Self, String> {
+        let cause = Cause::default();
+        let inner = match config.protocol {
+            Protocol::Grpc => over_grpc(config),
+            Protocol::Http => over_http(config, Arc::clone(&cause)),
+        };
+        Ok(Self { inner: inner?, collector: config.collector.clone(), cause, failures: AtomicU64::new(0) })
+    }
+
+    fn note(&self, result: &OTelSdkResult) {
+        let collector = &self.collector;
+        match result {
+            Ok(()) => {
+                let failures = self.failures.swap(0, Ordering::Relaxed);
+                if failures > 0 {
+                    info!(collector, failures, "sending traces works again");
+                }
+            }
+            Err(error) => {
+                let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let detail = cause.unwrap_or_else(|| error.to_string());
+                    warn!(collector, detail, "sending traces failed; those that do not get through are lost");
+                }
+            }
+        }
+    }
+}
+
+impl Export for Exporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let result = self.inner.export(batch).await;
+        self.note(&result);
+        result
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        self.inner.shutdown()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+fn over_grpc(config: &Traces) -> Result<SpanExporter, String> {
+    let mut builder = SpanExporter::builder().with_tonic();
+    if config.is_tls {
+        let tls = match &config.ca_file {
+            Some(path) => {
+                let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+            }
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        builder = builder.with_tls_config(tls);
+    }
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn over_http(config: &Traces, cause: Cause) -> Result<SpanExporter, String> {
+    let client: Arc<dyn HttpClient> = if config.is_tls {
+        let connector = HttpsConnectorBuilder::new();
+        let connector = match &config.ca_file {
+            Some(path) => {
+                connector.with_tls_config(tls(path).map_err(|error| format!("{}: {error}", path.display()))?)
+            }
+            None => connector.with_native_roots().map_err(|error| error.to_string())?,
+        };
+        Arc::new(HyperClient::new(connector.https_only().enable_http1().build(), config.timeout, None))
+    } else {
+        Arc::new(HyperClient::with_default_connector(config.timeout, None))
+    };
+    let client = OnRuntime { runtime: Handle::current(), client, cause };
+    SpanExporter::builder().with_http().with_http_client(client).build().map_err(|error| error.to_string())
+}
+
+fn tls(ca_file: &std::path::Path) -> Result<ClientConfig, rustls::pki_types::pem::Error> {
+    let mut roots = RootCertStore::empty();
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(ca_file)?.collect::<Result<_, _>>()?;
+    roots.add_parsable_certificates(certificates);
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Sends on the Tokio runtime, which the thread that exports is no part of.
+#[derive(Debug)]
+struct OnRuntime {
+    runtime: Handle,
+    client: Arc<dyn HttpClient>,
+    cause: Cause,
+}
+
+#[async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = Arc::clone(&self.client);
+        let result = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
+        let cause = result.as_ref().err().map(|error| chain(error.as_ref()));
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+        result
+    }
+}
+
+/// An error with its sources, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
+}

@@ -1,0 +1,46 @@
+//! A build without traces: says so where some are wanted.
+
+use std::time::Duration;
+
+use tracing::warn;
+use tracing_subscriber::{
+    fmt::format::{Format, Full, Json},
+    layer::Identity,
+};
+
+use super::TracesError;
+use crate::config;
+
+/// In place of what sends traces: whether it was wanted.
+#[derive(Default)]
+pub struct Traces {
+    is_wanted: bool,
+}
+
+impl Traces {
+    #[expect(clippy::unnecessary_wraps, reason = "as where there are traces")]
+    pub(super) fn start(_config: &config::Traces) -> Result<Self, TracesError> {
+        Ok(Self { is_wanted: true })
+    }
+
+    pub(super) fn layer(&self) -> Option<Identity> {
+        None
+    }
+
+    pub(super) fn announce(&self) {
+        if self.is_wanted {
+            warn!("the environment names a collector, but this build sends no traces (feature otlp)");
+        }
+    }
+
+    /// There is nothing to send.
+    pub async fn flush(self, _longest: Duration) {}
+}
+
+pub(super) fn in_json(format: Format<Json>) -> Format<Json> {
+    format
+}
+
+pub(super) fn in_text(format: Format<Full>) -> Format<Full> {
+    format
+}

@@ -1,0 +1,82 @@
+//! Traces, while the process runs: made of its spans, sent in batches by a thread of their own, flushed at the end.
+
+use std::time::Duration;
+
+use opentelemetry::{InstrumentationScope, Key, KeyValue, trace::TracerProvider as _};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{BatchSpanProcessor, SdkTracerProvider},
+};
+use tracing::{Subscriber, info, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
+
+use super::{TracesError, export::Exporter, keep::Keep};
+use crate::config;
+
+const NAME: &str = env!("CARGO_PKG_NAME");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What sends traces; by default it sends none.
+#[derive(Default)]
+pub struct Traces(Option<Running>);
+
+struct Running {
+    provider: SdkTracerProvider,
+    collector: String,
+}
+
+impl Traces {
+    /// Starts to send traces, within a Tokio runtime. What is not yet sent waits in a queue that never grows beyond
+    /// its bound (`OTEL_BSP_MAX_QUEUE_SIZE`, 2,048 spans).
+    pub(super) fn start(config: &config::Traces) -> Result<Self, TracesError> {
+        let exporter = Exporter::new(config)
+            .map_err(|what| TracesError { collector: config.collector.clone(), what })?;
+        let batches = BatchSpanProcessor::builder(exporter).build();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(Keep::new(config.sampling, batches))
+            .with_resource(resource())
+            .build();
+        Ok(Self(Some(Running { provider, collector: config.collector.clone() })))
+    }
+
+    /// Takes spans and log lines of this program only: those of the exporter's own connection would cause more.
+    pub(super) fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let scope = InstrumentationScope::builder(NAME).with_version(VERSION).build();
+        let tracer = self.0.as_ref()?.provider.tracer_with_scope(scope);
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false);
+        Some(layer.with_filter(Targets::new().with_target(NAME, LevelFilter::INFO)))
+    }
+
+    pub(super) fn announce(&self) {
+        if let Some(running) = &self.0 {
+            info!(collector = running.collector, "sending traces");
+        }
+    }
+
+    /// Sends what is left, for no longer than this. Cancel-safe: then the rest is lost.
+    pub async fn flush(self, longest: Duration) {
+        let Some(Running { provider, collector }) = self.0 else { return };
+        let (end, ended) = tokio::sync::oneshot::channel();
+        // The runtime would wait for a blocking task of its own, also when a second signal wants an end at once.
+        std::thread::spawn(move || drop(end.send(provider.shutdown_with_timeout(longest))));
+        if let Ok(Err(error)) = ended.await {
+            info!(collector, %error, "the last traces were not sent");
+        }
+    }
+}
+
+/// Who sends: as `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say, or else the program's name.
+fn resource() -> Resource {
+    let named = Resource::builder().build().get(&Key::new("service.name"));
+    let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    let builder = Resource::builder().with_attribute(KeyValue::new("service.version", VERSION));
+    if is_named { builder } else { builder.with_service_name(NAME) }.build()
+}
