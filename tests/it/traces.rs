@@ -38,16 +38,17 @@ fn spans_arrive_with_their_parents_over_grpc_and_http_and_hold_no_secret() {
             ("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=orders-1".to_owned()),
         ]);
         let sidecar = sidecar(&redis.uri(), "log: {level: trace}", &environment);
-        let (pipeline, trace) = collector.wait("a poll", |span| span.name == "PIPELINE XINFO");
-        let root = named(&trace, "poll");
+        let (root, trace) = collector.wait("a poll", |span| span.name == "poll");
+        let pipeline = trace.iter().find(|span| span.name == "PIPELINE" && span.parent == root.id).unwrap();
         assert_eq!((root.parent.as_str(), root.kind), ("", INTERNAL));
         assert_eq!(root.attribute("streamwarden.streams"), Some("int 2"));
         assert_eq!((&pipeline.parent, pipeline.kind, &pipeline.error), (&root.id, CLIENT, &None));
         let port = format!("int {}", redis.port());
         let expected = [
             ("db.namespace", "0"),
-            ("db.operation.batch.size", "int 2"),
-            ("db.operation.name", "PIPELINE XINFO"),
+            // The clock and the two streams.
+            ("db.operation.batch.size", "int 3"),
+            ("db.operation.name", "PIPELINE"),
             ("db.system.name", "redis"),
             ("server.address", "127.0.0.1"),
             ("server.port", port.as_str()),
@@ -56,14 +57,12 @@ fn spans_arrive_with_their_parents_over_grpc_and_http_and_hold_no_secret() {
             pipeline.attributes,
             expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
         );
-        let time = named(&trace, "TIME");
-        assert_eq!((&time.parent, time.attribute("db.operation.batch.size")), (&root.id, None));
-
         let (connect, trace) = collector.wait("a connection", |span| span.name == "connect");
         assert_eq!((&connect.parent, connect.kind), (&trace.last().unwrap().id, CLIENT));
         assert_eq!(named(&trace, "PIPELINE").parent, connect.id, "the login is a part of it");
         let (scan, trace) = collector.wait("a search", |span| span.name == "SCAN");
         assert_eq!(scan.parent, named(&trace, "discovery").id);
+        assert_eq!(scan.attribute("db.operation.batch.size"), None, "it went alone");
 
         let (headers, resource, everything) = collector.first();
         assert_eq!(headers["x-token"], format!("{token} x"));
@@ -137,9 +136,10 @@ fn what_redis_refuses_has_its_code() {
     redis.run::<()>("SET s text");
     let collector = Collector::start("http/protobuf");
     let _sidecar = sidecar(&redis.uri(), "streams: [{match: s}]", &collector.environment());
-    let (span, trace) = collector.wait("the refusal", |span| span.name == "XINFO" && span.error.is_some());
-    assert_eq!(span.attribute("db.response.status_code"), Some("WRONGTYPE"));
-    assert_eq!(span.attribute("error.type"), Some("WRONGTYPE"));
+    let (span, trace) =
+        collector.wait("the refusal", |span| span.attribute("db.response.status_code") == Some("WRONGTYPE"));
+    assert_eq!((span.attribute("error.type"), span.error.is_some()), (Some("WRONGTYPE"), true));
+    assert_eq!(span.parent, named(&trace, "poll").id);
     assert_eq!(named(&trace, "poll").error, None, "one bad key fails no poll");
 }
 
