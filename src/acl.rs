@@ -60,7 +60,8 @@ fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
 
 /// What runs the commands that read as one.
 fn script(server: &Server) -> Permission {
-    if is_since(server, READ_ONLY_SCRIPTS_SINCE) { Permission::EvalRo } else { Permission::Eval }
+    let has_read_only = server.flavour == Flavour::Upstash || is_since(server, READ_ONLY_SCRIPTS_SINCE);
+    if has_read_only { Permission::EvalRo } else { Permission::Eval }
 }
 
 fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {

@@ -86,9 +86,9 @@ impl Address {
         host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Whether the host is known to bill each command.
+    /// Whether the host is Upstash's, which bills each command.
     #[must_use]
-    pub fn is_billed_by_command(&self) -> bool {
+    pub fn is_upstash(&self) -> bool {
         let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = self.0.addr() else {
             return false;
         };
@@ -148,15 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_bill_each_command_are_known_by_their_domain() {
-        for (uri, is_billed) in [
+    fn upstash_is_known_by_its_domain() {
+        for (uri, is_upstash) in [
             ("rediss://default:secret@eu1-calm-cat-1.upstash.io:6379", true),
             ("rediss://default:secret@EU1-calm-cat-1.Upstash.io", true),
             ("redis://upstash.io.example", false),
             ("redis://notupstash.io", false),
             ("redis+unix:///run/x.upstash.io", false),
         ] {
-            assert_eq!(parse(uri).unwrap().is_billed_by_command(), is_billed, "{uri}");
+            assert_eq!(parse(uri).unwrap().is_upstash(), is_upstash, "{uri}");
         }
     }
 

@@ -125,7 +125,7 @@ fn uri(section: &mut Section<'_>, enabled: bool) -> Option<(Uri, bool)> {
         Ok(text) => Address::parse(text).map_err(|error| error.to_string()),
         Err(error) => Err(format!("cannot be read: {error}")),
     };
-    let is_billed = address.map(|address| address.is_billed_by_command());
+    let is_billed = address.map(|address| address.is_upstash());
     is_billed.map(|is_billed| (uri, is_billed)).map_err(|what| section.problem(key, what)).ok()
 }
 

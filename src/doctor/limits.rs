@@ -184,6 +184,7 @@ mod tests {
             (RETAIN, Flavour::Redis, Some((6, 2, 7)), None),
             (RETAIN, Flavour::Redis, None, Some(Problem)),
             (RETAIN, Flavour::Valkey, None, None),
+            (RETAIN, Flavour::Upstash, Some((6, 2, 6)), None),
             (strict, Flavour::Redis, Some((6, 0, 16)), Some(Notice)),
             ("", Flavour::Redis, Some((6, 0, 16)), None),
         ] {

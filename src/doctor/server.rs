@@ -5,7 +5,7 @@ use super::{
     Evidence, Finding,
     Level::{Notice, Ok, Problem, Unknown, Warning},
 };
-use crate::model::{Failure, Section, Setting};
+use crate::model::{Failure, Flavour, Section, Setting};
 
 /// The oldest version that this was tried on; `SCAN ... TYPE` came with it.
 const OLDEST: (u16, u16, u16) = (6, 0, 0);
@@ -28,6 +28,12 @@ pub(super) fn is_sentinel(evidence: Evidence<'_>) -> bool {
 fn version(evidence: Evidence<'_>) -> Finding {
     let server = &evidence.facts.server;
     let name = server.flavour.as_str();
+    if server.flavour == Flavour::Upstash {
+        let what = format!("{name} {}", server.version_text().unwrap_or_default());
+        let meaning = "it is not built on Redis, and this version was tried on Redis and Valkey only: look at what \
+             it removes, and what it costs";
+        return Finding::new(Server, Notice, what.trim_end(), meaning);
+    }
     match (server.version, server.version_text()) {
         (Some(version), Some(text)) if version < OLDEST => {
             let meaning = "it is older than any that this was tried on, and can't be searched for streams";

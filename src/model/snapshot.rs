@@ -64,6 +64,8 @@ pub enum Flavour {
     Redis,
     /// Valkey.
     Valkey,
+    /// Upstash, which is not built on Redis and says that it is some version of it.
+    Upstash,
 }
 
 impl Flavour {
@@ -73,6 +75,7 @@ impl Flavour {
         match self {
             Self::Redis => "redis",
             Self::Valkey => "valkey",
+            Self::Upstash => "upstash",
         }
     }
 }

@@ -272,7 +272,11 @@ fn number(reply: Value) -> Result<u64, Failure> {
     u64::from_redis_value(reply).map_err(unexpected)
 }
 
-/// Whether `XTRIM MINID` is there and to be trusted; of a server that does not say its version it is not known.
+/// Whether `XTRIM MINID` is there and to be trusted; of a Redis that does not say its version it is not known.
 pub(crate) fn has_min_id(server: &Server) -> bool {
-    server.flavour == Flavour::Valkey || server.version.is_some_and(|version| version >= MIN_ID_SINCE)
+    match server.flavour {
+        Flavour::Redis => server.version.is_some_and(|version| version >= MIN_ID_SINCE),
+        // The fault is of Redis's own code, and these began with or without it.
+        Flavour::Valkey | Flavour::Upstash => true,
+    }
 }

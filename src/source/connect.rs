@@ -24,6 +24,7 @@ pub(super) struct Connected {
     pub(super) protocol: ProtocolVersion,
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
+    pub(super) is_upstash: bool,
 }
 
 /// Connects within the configured time. Secrets and certificates are read anew each time, so that rotated ones
@@ -86,7 +87,13 @@ async fn open(
     // Timeouts are ours: the library's would leave a connection in use that has stopped answering.
     let timeouts = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     let connection = client.get_multiplexed_async_connection_with_config(&timeouts).await?;
-    Ok(Connected { connection, protocol, database: address.database(), endpoint: address.endpoint() })
+    Ok(Connected {
+        connection,
+        protocol,
+        database: address.database(),
+        endpoint: address.endpoint(),
+        is_upstash: address.is_upstash(),
+    })
 }
 
 /// A peer that vanished without a word is noticed by the system too, should our own timeout not come first.

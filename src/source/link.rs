@@ -12,7 +12,7 @@ use tracing::{Instrument, info, warn};
 use super::{Command, Request, connect::connect, failure::from_redis, reply, together::Together};
 use crate::{
     config::{self, Endpoint},
-    model::{Class, Failure, Reason, Server},
+    model::{Class, Failure, Flavour, Reason, Server},
     self_stats::SelfStats,
     spans,
 };
@@ -93,6 +93,9 @@ impl Session {
             endpoint: connected.endpoint,
         };
         session.introduce().await?;
+        if connected.is_upstash {
+            session.server.flavour = Flavour::Upstash;
+        }
         Ok(session)
     }
 

@@ -178,12 +178,13 @@ pub(super) fn hello(value: Value) -> Parsed<Server> {
     })
 }
 
-/// The reply to `INFO server`, for servers without `HELLO`. Valkey hides behind a version of Redis in it.
+/// The reply to `INFO server`, for servers without `HELLO`. Others hide behind a version of Redis in it.
 pub(super) fn info(value: &Value) -> Parsed<Server> {
     let info = info_fields(value)?;
     let field = |name: &str| info.get(name).map(str::to_owned);
-    let (flavour, own_version) = match info.get("server_name") {
-        Some("valkey") => (Flavour::Valkey, field("valkey_version")),
+    let (flavour, own_version) = match (info.get("server_name"), info.get("upstash_version")) {
+        (Some("valkey"), _) => (Flavour::Valkey, field("valkey_version")),
+        (_, Some(_)) => (Flavour::Upstash, field("upstash_version")),
         _ => (Flavour::Redis, field("redis_version")),
     };
     Ok(Server {

@@ -143,6 +143,8 @@ fn servers_say_who_they_are_in_several_ways() {
     let valkey =
         info(&text("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n")).unwrap();
     assert_eq!((valkey.flavour, valkey.version), (Flavour::Valkey, Some((8, 1, 1))));
+    let upstash = info(&text("# Server\r\nupstash_version:1.13.3\r\nredis_version:6.2.6\r\n")).unwrap();
+    assert_eq!((upstash.flavour, upstash.version), (Flavour::Upstash, Some((1, 13, 3))));
 }
 
 #[test]

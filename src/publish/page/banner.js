@@ -45,7 +45,7 @@ export function renderable({ title, text }) {
 // Which server is read.
 export function server({ server, database, sidecar }) {
   if (!server) return [h("span", { class: "quiet" }, `v${sidecar.version}`)];
-  const flavour = server.flavour === "valkey" ? "Valkey" : "Redis";
+  const flavour = { valkey: "Valkey", upstash: "Upstash" }[server.flavour] ?? "Redis";
   const words = [`${flavour} ${server.version ?? ""}`.trim(), server.role, server.mode !== "standalone" && server.mode, database];
   return [words.filter(Boolean).join(" · ")];
 }
