@@ -29,7 +29,7 @@ fn seed(redis: &Redis, streams: usize) {
 /// Round trips and commands of one poll, once all streams are known.
 fn cost_of_a_poll(redis: &Redis, streams: usize) -> (f64, f64) {
     // Long enough for a page to be made before the next poll begins.
-    let interval = 500 + 3 * streams;
+    let interval = 500 + 5 * streams;
     let poll = format!("poll: {{interval: {interval}ms, discovery_interval: 1h}}");
     let sidecar = Sidecar::with_config(&redis.uri(), &poll);
     sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == streams);
