@@ -9,6 +9,7 @@
 
 mod command;
 mod connect;
+mod connection;
 mod discover;
 mod entries;
 mod examine;
@@ -18,12 +19,15 @@ mod link;
 mod lookup;
 mod observe;
 pub(crate) mod reply;
+pub(crate) mod resp;
 mod together;
+mod transport;
 
 pub use command::{Command, Request};
 pub(crate) use connect::address;
 pub use discover::{Discovered, Discovery};
 pub use examine::Examiner;
+pub(crate) use link::no_reply;
 pub use link::{Backoff, Link};
 pub(crate) use lookup::BATCH as QUESTIONS_TOGETHER;
 pub use observe::Observer;

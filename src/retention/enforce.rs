@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use redis::{Cmd, FromRedisValue, Value};
+use redis::Cmd;
 use tracing::warn;
 
 use super::{Hold, Holder, Plan, Policy};
@@ -16,7 +16,10 @@ use crate::{
     model::{Failure, Flavour, Name, Reason, Server, ServerTime, StreamId},
     poll::Reader,
     self_stats::SelfStats,
-    source::{Command, Link, Request, reply},
+    source::{
+        Command, Link, Request, no_reply, reply,
+        resp::{Reply, Value},
+    },
 };
 
 const SCRIPT: &str = include_str!("step.lua");
@@ -117,18 +120,30 @@ impl Step {
         Self { blocked_by: Some(Holder { group: None, hold }), ..Self::default() }
     }
 
-    fn parse(reply: Value) -> Result<Self, Failure> {
-        let unexpected = |error: String| Failure::new(Reason::UnexpectedReply, error);
-        let (removed, length, floor, group, why, is_forced): (u64, u64, String, Vec<u8>, String, bool) =
-            FromRedisValue::from_redis_value(reply).map_err(|error| unexpected(error.to_string()))?;
-        let hold = Hold::ALL.into_iter().find(|hold| hold.as_str() == why);
+    /// What the script says: removed, length, floor, who holds and why, whether it was by force.
+    fn parse(reply: &Reply) -> Result<Self, Failure> {
+        let unexpected = || Failure::new(Reason::UnexpectedReply, "the script said something else");
+        let Value::List(parts) = reply.value()? else { return Err(unexpected()) };
+        let [
+            Value::Int(removed),
+            Value::Int(length),
+            Value::Text(floor),
+            Value::Text(group),
+            Value::Text(why),
+            Value::Int(is_forced),
+        ] = parts[..]
+        else {
+            return Err(unexpected());
+        };
+        let count = |number: i64| u64::try_from(number).map_err(|_negative| unexpected());
+        let hold = Hold::ALL.into_iter().find(|hold| hold.as_str().as_bytes() == why);
         let group = (!group.is_empty()).then(|| Name::from(group));
         Ok(Self {
-            removed,
-            length: Some(length),
-            floor: floor.parse().ok(),
+            removed: count(removed)?,
+            length: Some(count(length)?),
+            floor: std::str::from_utf8(floor).ok().and_then(|floor| floor.parse().ok()),
             blocked_by: hold.map(|hold| Holder { group, hold }),
-            is_forced,
+            is_forced: is_forced != 0,
         })
     }
 }
@@ -160,15 +175,12 @@ impl Enforcer {
     }
 
     /// Sends one command. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
-    pub(super) async fn send(&mut self, config: &Config, command: impl Request) -> Result<Value, Failure> {
+    pub(super) async fn send(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
         let result = match self.link.session(&config.redis).await {
             Ok(session) => session.send(&[command]).await,
             Err(failure) => Err(failure),
         };
-        let reply = result.and_then(|mut replies| {
-            let too_few = || Err(Failure::new(Reason::Protocol, "no reply"));
-            replies.pop().unwrap_or_else(too_few)
-        });
+        let reply = result.and_then(|mut replies| replies.pop().unwrap_or_else(|| Err(no_reply())));
         if let Err(failure) = &reply {
             self.link.after(failure);
         }
@@ -195,7 +207,7 @@ impl Enforcer {
         match self.send(config, write).await {
             Ok(reply) => {
                 self.is_without_scripts = false;
-                let step = Step::parse(reply)?;
+                let step = Step::parse(&reply)?;
                 let is_cut_short = policy.max_age.is_some() && !has_min_id && step.removed == 0;
                 return Ok(if is_cut_short { Step::blocked(Hold::Unsupported) } else { step });
             }
@@ -245,7 +257,7 @@ impl Enforcer {
         let trims = [by_length.filter(|_| plan.excess > 0), by_age, by_ceiling];
         for (trim, is_forced) in trims.into_iter().zip([false, false, true]) {
             let Some(trim) = trim else { continue };
-            let removed: u64 = self.send(config, trim).await.and_then(number)?;
+            let removed: u64 = self.send(config, trim).await.and_then(|reply| reply::count(&reply))?;
             if removed > 0 {
                 let length = Some(state.length.saturating_sub(removed));
                 return Ok(Step { removed, length, is_forced, ..step });
@@ -258,18 +270,13 @@ impl Enforcer {
                 StreamId::ZERO => 0,
                 id => {
                     let rest = self.send(config, Command::Before(stream, id, limit)).await?;
-                    u64::try_from(reply::range_ids(rest)?.len()).unwrap_or(u64::MAX)
+                    u64::try_from(reply::range_ids(&rest)?.len()).unwrap_or(u64::MAX)
                 }
             };
             step.blocked_by = (rest < limit).then_some(holder);
         }
         Ok(step)
     }
-}
-
-fn number(reply: Value) -> Result<u64, Failure> {
-    let unexpected = |error: redis::ParsingError| Failure::new(Reason::UnexpectedReply, error.to_string());
-    u64::from_redis_value(reply).map_err(unexpected)
 }
 
 /// Whether `XTRIM MINID` is there and to be trusted; of a Redis that does not say its version it is not known.

@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use redis::{FromRedisValue, Value};
 use tracing::{Instrument, info, warn};
 
 use super::{Enforcer, enforce::Write, keeper::SERVER_RETRY};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Class, Failure, Reason},
-    source::Command,
+    model::{Class, Failure},
+    source::{Command, reply},
     spans,
 };
 
@@ -104,13 +103,13 @@ impl Lease {
     async fn look(&self, enforcer: &mut Enforcer, config: &Config, ttl: Duration) -> Result<String, Failure> {
         let key = config.retention.lease_key.as_str();
         let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        if let Some(holder) = text(enforcer.send(config, Command::Get(key)).await?)? {
+        if let Some(holder) = reply::optional_text(&enforcer.send(config, Command::Get(key)).await?)? {
             if holder == self.holder {
                 enforcer.send(config, Write::Keep(key, ms)).await?;
             }
             return Ok(holder);
         }
-        let taken = text(enforcer.send(config, Write::Take(key, &self.holder, ms)).await?)?;
+        let taken = reply::optional_text(&enforcer.send(config, Write::Take(key, &self.holder, ms)).await?)?;
         // Somebody else was faster: who, the next look tells.
         Ok(taken.map_or_else(|| "another sidecar".to_owned(), |_ok| self.holder.clone()))
     }
@@ -120,7 +119,7 @@ impl Lease {
         if std::mem::take(&mut self.is_held) {
             let key = config.retention.lease_key.as_str();
             let release = async {
-                let holder = text(enforcer.send(config, Command::Get(key)).await?)?;
+                let holder = reply::optional_text(&enforcer.send(config, Command::Get(key)).await?)?;
                 if holder.as_ref() == Some(&self.holder) {
                     enforcer.send(config, Write::Release(key)).await?;
                 }
@@ -137,9 +136,4 @@ impl Default for Lease {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn text(reply: Value) -> Result<Option<String>, Failure> {
-    let unexpected = |error: redis::ParsingError| Failure::new(Reason::UnexpectedReply, error.to_string());
-    Option::<String>::from_redis_value(reply).map_err(unexpected)
 }

@@ -1,26 +1,22 @@
 //! Making a connection: address, TLS, login, and who it is that answers.
 
-use std::time::Duration;
-
-use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionInfo, ErrorKind, ProtocolVersion, RedisError,
-    TlsCertificates,
-    aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
+use redis::{ProtocolVersion, RedisConnectionInfo};
 use secrecy::SecretString;
 use tracing::Span;
 
-use super::failure::from_redis;
+use super::{connection::Connection, transport};
 use crate::{
-    config::{self, Address, Endpoint, Tls, Uri},
+    config::{self, Address, Endpoint, Uri},
     model::{Failure, Reason},
     spans,
 };
 
+/// Who logs in with a password alone.
+const DEFAULT_USER: &str = "default";
+
 /// A connection that is logged in, with the database that it selected.
 pub(super) struct Connected {
-    pub(super) connection: MultiplexedConnection,
+    pub(super) connection: Connection,
     pub(super) protocol: ProtocolVersion,
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
@@ -31,17 +27,16 @@ pub(super) struct Connected {
 /// are used, and names are resolved anew.
 ///
 /// # Errors
-/// A [`Failure`] whose class is to connect again later, whatever the reason.
+/// Why there is no connection.
 pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let attempt = async {
         let address = address(&redis.uri)?;
         spans::to_server(&Span::current(), &address.endpoint());
         match open(&address, redis, ProtocolVersion::RESP3).await {
-            Err(error) if lacks_resp3(&error) => open(&address, redis, ProtocolVersion::RESP2).await,
+            Err(failure) if lacks_resp3(&failure) => open(&address, redis, ProtocolVersion::RESP2).await,
             result => result,
         }
-        .map_err(|error| from_redis(&error))
     };
     match tokio::time::timeout(timeout, attempt).await {
         Ok(result) => result,
@@ -70,23 +65,10 @@ async fn open(
     address: &Address,
     redis: &config::Redis,
     protocol: ProtocolVersion,
-) -> Result<Connected, RedisError> {
-    let settings = address
-        .connection_info()
-        .redis_settings()
-        .clone()
-        .set_protocol(protocol)
-        // `CLIENT SETNAME` says who this is, on every version.
-        .set_skip_set_lib_name();
-    let info = address
-        .connection_info()
-        .clone()
-        .set_tcp_settings(tcp_settings(redis.command_timeout))
-        .set_redis_settings(settings);
-    let client = client(info, &redis.tls, address.is_tls())?;
-    // Timeouts are ours: the library's would leave a connection in use that has stopped answering.
-    let timeouts = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-    let connection = client.get_multiplexed_async_connection_with_config(&timeouts).await?;
+) -> Result<Connected, Failure> {
+    let info = address.connection_info();
+    let mut connection = Connection::new(transport::open(info.addr(), redis).await?);
+    log_in(&mut connection, info.redis_settings(), protocol).await?;
     Ok(Connected {
         connection,
         protocol,
@@ -96,30 +78,37 @@ async fn open(
     })
 }
 
-/// A peer that vanished without a word is noticed by the system too, should our own timeout not come first.
-fn tcp_settings(command_timeout: Duration) -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(10))
-        .with_interval(Duration::from_secs(5))
-        .with_retries(3);
-    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(command_timeout)
-}
-
-fn client(info: ConnectionInfo, tls: &Tls, is_tls: bool) -> Result<Client, RedisError> {
-    if !is_tls || (tls.ca_file.is_none() && tls.client.is_none()) {
-        return Client::open(info);
-    }
-    let root_cert = tls.ca_file.as_ref().map(std::fs::read).transpose()?;
-    let read_client = |client: &config::ClientCertificate| {
-        Ok::<_, std::io::Error>(ClientTlsConfig {
-            client_cert: std::fs::read(&client.cert_file)?,
-            client_key: std::fs::read(&client.key_file)?,
-        })
+/// Chooses the protocol, says who this is, and selects the database.
+async fn log_in(
+    connection: &mut Connection,
+    settings: &RedisConnectionInfo,
+    protocol: ProtocolVersion,
+) -> Result<(), Failure> {
+    let mut login = redis::pipe();
+    match (protocol, settings.password()) {
+        (ProtocolVersion::RESP2, Some(password)) => {
+            // Servers without HELLO may have no users either, and know the default one by no name.
+            let user = settings.username().filter(|user| *user != DEFAULT_USER);
+            login.cmd("AUTH").arg(user).arg(password)
+        }
+        (ProtocolVersion::RESP2, None) => &mut login,
+        (_, Some(password)) => {
+            let user = settings.username().unwrap_or(DEFAULT_USER);
+            login.cmd("HELLO").arg(3).arg("AUTH").arg(user).arg(password)
+        }
+        (_, None) => login.cmd("HELLO").arg(3),
     };
-    let client_tls = tls.client.as_ref().map(read_client).transpose()?;
-    Client::build_with_tls(info, TlsCertificates { client_tls, root_cert })
+    if settings.db() != 0 {
+        login.cmd("SELECT").arg(settings.db());
+    }
+    connection.send(&login.get_packed_pipeline(), login.len()).await?;
+    for _ in 0..login.len() {
+        connection.receive().await??;
+    }
+    Ok(())
 }
 
-fn lacks_resp3(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::RESP3NotSupported
+/// Whether it was `HELLO`, or its protocol, that was refused.
+fn lacks_resp3(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::Unsupported | Reason::NoPermission) || failure.code() == Some("NOPROTO")
 }

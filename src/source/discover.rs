@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Command, Link, reply};
+use super::{Command, Link, link::no_reply, reply};
 use crate::{
     clock,
     config::Config,
@@ -79,8 +79,8 @@ impl Discovery {
         loop {
             let started = clock::now();
             let mut replies = session.send(&[Command::Scan(cursor)]).await?;
-            let page = replies.pop().unwrap_or_else(|| Ok(redis::Value::Nil))?;
-            let (next, keys) = reply::scan_page(page)?;
+            let page = replies.pop().unwrap_or_else(|| Err(no_reply()))?;
+            let (next, keys) = reply::scan_page(&page)?;
             for key in keys.into_iter().filter(|key| config.watches(key) && !config.expects(key)) {
                 found.insert(key);
                 // The smallest names stay, so that the same streams are watched after each search.

@@ -26,7 +26,7 @@ pub(super) async fn read(
         let commands: Vec<Command<'_>> = newest.collect();
         let replies = session.send(&commands).await?;
         for ((stream, _), reply) in batch.iter().zip(replies) {
-            if let Ok(entries) = reply.and_then(|reply| reply::entry_heads(reply, &config.type_field)) {
+            if let Ok(entries) = reply.and_then(|reply| reply::entry_heads(&reply, &config.type_field)) {
                 snapshot.last_entries.insert(stream.clone(), entries);
             }
         }

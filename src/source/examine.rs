@@ -4,13 +4,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use redis::Value;
-
 use super::{
     Command, Link, Request,
     inspect::{Inspect, Trial},
-    link::Session,
+    link::{Session, no_reply},
     reply,
+    resp::{Reply, Value},
 };
 use crate::{
     clock, config,
@@ -54,7 +53,7 @@ impl Examiner {
         }
         for setting in Setting::ALL {
             let reply = one(session, Inspect::Setting(setting)).await?;
-            settings.insert(setting, reply.and_then(|reply| reply::setting(reply, setting.as_str())));
+            settings.insert(setting, reply.and_then(|reply| reply::setting(&reply, setting.as_str())));
         }
         let (server, is_resp3) = (session.server.clone(), session.is_resp3());
         Ok(Facts { server, is_resp3, round_trips, clock, no_touch, info, settings })
@@ -89,10 +88,9 @@ impl Examiner {
 ///
 /// # Errors
 /// Where the connection is lost. A server that can't answer now has refused this command only.
-async fn one(session: &mut Session, command: impl Request) -> Result<Result<Value, Failure>, Failure> {
-    let no_reply = || Err(Failure::new(Reason::Protocol, "no reply"));
+async fn one(session: &mut Session, command: impl Request) -> Result<Result<Reply, Failure>, Failure> {
     match session.send(&[command]).await {
-        Ok(mut replies) => Ok(replies.pop().unwrap_or_else(no_reply)),
+        Ok(mut replies) => Ok(replies.pop().unwrap_or_else(|| Err(no_reply()))),
         Err(failure) if failure.reason.class() == Class::Reconnect => Err(failure),
         Err(failure) => Ok(Err(failure)),
     }
@@ -170,7 +168,7 @@ async fn permissions<'a>(
 ///
 /// # Errors
 /// Where it means that nobody may ask in this way.
-fn answer(question: Inspect<'_>, reply: Result<Value, Failure>) -> Result<Answer, Failure> {
+fn answer(question: Inspect<'_>, reply: Result<Reply, Failure>) -> Result<Answer, Failure> {
     let is_own_word = |failure: &Failure| failure.detail.to_ascii_lowercase().contains("unknown command");
     Ok(match (question, reply) {
         (Inspect::DryRun(..), Ok(reply)) => reply::dry_run(&reply),
@@ -183,7 +181,7 @@ fn answer(question: Inspect<'_>, reply: Result<Value, Failure>) -> Result<Answer
             }
         }
         (Inspect::Try(Trial { permission: Permission::Del, .. }), reply) => match reply {
-            Ok(Value::Int(1)) => Answer::Permitted,
+            Ok(reply) if reply.value() == Ok(Value::Int(1)) => Answer::Permitted,
             Ok(_) => Answer::Refused,
             Err(failure) => Answer::Unknown(failure),
         },

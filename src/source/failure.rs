@@ -1,32 +1,12 @@
-//! From the client library's errors to the closed set of reasons.
+//! From the server's and the system's errors to the closed set of reasons.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the library's kinds may grow, and an unknown one is Other"
-)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds may grow, and an unknown one is Io")]
 
-use redis::{ErrorKind, RedisError};
+use std::io;
 
 use crate::model::{Failure, Reason};
 
-/// Why it failed, by the server's first word where the server spoke.
-///
-/// The detail is the server's or the system's message. It holds no secret: the client never puts the address's
-/// user information or the arguments of `AUTH` into an error.
-pub(super) fn from_redis(error: &RedisError) -> Failure {
-    let reason = match error.code() {
-        Some(code) => from_code(code, error.detail().unwrap_or_default()),
-        None => from_kind(error),
-    };
-    let detail = match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
-        (Some(code), None) => code.to_owned(),
-        (None, _) => error.to_string(),
-    };
-    Failure::new(reason, detail)
-}
-
-/// Why a command inside a script failed, by the error's text.
+/// Why the server refused, by its error's text: its first word where that says enough.
 pub(super) fn from_text(text: &str) -> Failure {
     let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
     Failure::new(from_code(code, detail), text)
@@ -78,29 +58,24 @@ fn from_general_error(detail: &str) -> Reason {
     }
 }
 
-fn from_kind(error: &RedisError) -> Reason {
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => Reason::WrongPassword,
-        ErrorKind::InvalidClientConfig => Reason::Address,
-        ErrorKind::Parse => Reason::Protocol,
-        ErrorKind::Io if error.is_timeout() => Reason::Timeout,
-        ErrorKind::Io if error.is_connection_refusal() => Reason::Refused,
-        ErrorKind::Io => from_io(error),
-        _ if error.is_connection_dropped() => Reason::Closed,
-        _ => Reason::Other,
-    }
-}
-
-fn from_io(error: &RedisError) -> Reason {
-    let text = error.to_string().to_ascii_lowercase();
-    if ["certificate", "handshake", "tls", "alert"].iter().any(|word| text.contains(word)) {
-        Reason::Tls
-    } else if ["lookup", "name or service", "nodename", "no such host"].iter().any(|word| text.contains(word))
-    {
-        Reason::Dns
-    } else if error.is_connection_dropped() {
-        Reason::Closed
-    } else {
-        Reason::Io
-    }
+/// Why the connection failed, by the system's error, or by what the TLS library made of one.
+///
+/// The detail holds no secret: neither knows the login.
+pub(super) fn from_io(error: &io::Error) -> Failure {
+    let text = error.to_string();
+    let lower = text.to_ascii_lowercase();
+    let reason = match error.kind() {
+        _ if ["certificate", "handshake", "tls", "alert"].iter().any(|word| lower.contains(word)) => {
+            Reason::Tls
+        }
+        io::ErrorKind::ConnectionRefused => Reason::Refused,
+        io::ErrorKind::TimedOut => Reason::Timeout,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::UnexpectedEof => Reason::Closed,
+        _ => Reason::Io,
+    };
+    Failure::new(reason, text)
 }

@@ -1,15 +1,16 @@
 //! One connection to Redis and how it is kept: made when it is needed, dropped when it is of no more use.
 //!
-//! The client library's own manager is not used: it caches a failed login for ever, and a command that timed out
-//! leaves it on a connection that will never answer. Here any failure of [`Class::Reconnect`] drops the
-//! connection, and the next use makes a new one.
+//! Any failure of [`Class::Reconnect`] drops the connection, and the next use makes a new one: a command that timed
+//! out may be answered later, when another one has been asked.
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{ProtocolVersion, Value, aio::MultiplexedConnection};
+use redis::ProtocolVersion;
 use tracing::{Instrument, info, warn};
 
-use super::{Command, Request, connect::connect, failure::from_redis, reply, together::Together};
+use super::{
+    Command, Request, connect::connect, connection::Connection, reply, resp::Reply, together::Together,
+};
 use crate::{
     config::{self, Endpoint},
     model::{Class, Failure, Flavour, Reason, Server},
@@ -65,7 +66,7 @@ impl Link {
 
 /// A connection in use.
 pub(crate) struct Session {
-    connection: MultiplexedConnection,
+    connection: Connection,
     command_timeout: Duration,
     pub(super) stats: Arc<SelfStats>,
     pub(super) together: Together,
@@ -105,7 +106,7 @@ impl Session {
         let identity = if is_resp3 { Command::Hello } else { Command::InfoServer };
         let mut replies = self.send(&[identity, Command::SetName, Command::NoTouch]).await?.into_iter();
         if let Some(Ok(reply)) = replies.next() {
-            let server = if is_resp3 { reply::hello(reply) } else { reply::info(&reply) };
+            let server = if is_resp3 { reply::hello(&reply) } else { reply::info(&reply) };
             self.server = server.unwrap_or(Server::UNKNOWN);
         }
         Ok(())
@@ -123,7 +124,7 @@ impl Session {
     pub(crate) async fn send<R: Request>(
         &mut self,
         commands: &[R],
-    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let replies = self.pipeline(commands).await?;
         for (command, reply) in commands.iter().zip(&replies) {
             self.note_refusal(command.label(), reply.as_ref().err());
@@ -135,7 +136,7 @@ impl Session {
     pub(super) async fn pipeline<R: Request>(
         &mut self,
         commands: &[R],
-    ) -> Result<Vec<Result<Value, Failure>>, Failure> {
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let span = spans::pipeline(commands, &self.endpoint, self.database);
         let result = self.exchange(commands).instrument(span.clone()).await;
         spans::ended(&span, &result);
@@ -144,32 +145,33 @@ impl Session {
         result
     }
 
-    async fn exchange<R: Request>(&mut self, commands: &[R]) -> Result<Vec<Result<Value, Failure>>, Failure> {
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        pipeline.ignore_errors();
+    async fn exchange<R: Request>(&mut self, commands: &[R]) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let mut packed = Vec::new();
         for command in commands {
             self.stats.command(command.label());
-            pipeline.add_command(command.encode());
+            command.encode().write_packed_command(&mut packed);
         }
         self.stats.round_trips.inc();
         let timeout = self.command_timeout;
-        let replies: Vec<redis::RedisResult<Value>> =
-            match tokio::time::timeout(timeout, pipeline.query_async(&mut self.connection)).await {
-                Ok(Ok(replies)) => replies,
-                Ok(Err(error)) => return Err(from_redis(&error)),
-                Err(_elapsed) => {
-                    return Err(Failure::new(Reason::Timeout, format!("no answer within {timeout:?}")));
-                }
-            };
-        replies.into_iter().map(|reply| whole_or_single(reply.map_err(|error| from_redis(&error)))).collect()
+        let exchange = async {
+            self.connection.send(&packed, commands.len()).await?;
+            let mut replies = Vec::with_capacity(commands.len());
+            for _ in commands {
+                replies.push(self.connection.receive().await?);
+            }
+            Ok(replies)
+        };
+        let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
+        let replies = tokio::time::timeout(timeout, exchange).await.map_err(no_answer).flatten()?;
+        replies.into_iter().map(whole_or_single).collect()
     }
 
     /// The reply to a command that ran inside another, with what [`send`](Self::send) does to one.
     pub(super) fn checked(
         &self,
         command: Command<'_>,
-        reply: Result<Value, Failure>,
-    ) -> Result<Result<Value, Failure>, Failure> {
+        reply: Result<Reply, Failure>,
+    ) -> Result<Result<Reply, Failure>, Failure> {
         let reply = whole_or_single(reply)?;
         self.note_refusal(command.label(), reply.as_ref().err());
         Ok(reply)
@@ -198,8 +200,13 @@ impl Session {
     }
 }
 
+/// For a command that was left without one.
+pub(crate) fn no_reply() -> Failure {
+    Failure::new(Reason::Protocol, "fewer replies than commands")
+}
+
 /// Parts the failures of the whole server (outer) from those of the single command (inner).
-fn whole_or_single(reply: Result<Value, Failure>) -> Result<Result<Value, Failure>, Failure> {
+fn whole_or_single(reply: Result<Reply, Failure>) -> Result<Result<Reply, Failure>, Failure> {
     match reply {
         Err(failure) if failure.reason.class() != Class::Object => Err(failure),
         reply => Ok(reply),

@@ -1,6 +1,6 @@
 //! What a first reading left open, asked group by group in batches.
 
-use super::{Command, link::Session, reply};
+use super::{Command, link::Session, reply, resp::Reply};
 use crate::model::{Answers, Counted, Failure, GroupAnswers, Lookup, Question, StreamId};
 
 /// Questions a pipeline, or a script.
@@ -17,7 +17,7 @@ pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result
             let group = stream.entry(question.group.clone()).or_default();
             // A group that went away in between is not there at the next poll either.
             if let Ok(reply) = reply {
-                take(group, question.lookup, reply)?;
+                take(group, question.lookup, &reply)?;
             }
         }
     }
@@ -39,7 +39,7 @@ fn from(after: StreamId) -> StreamId {
     after.next().unwrap_or(after)
 }
 
-fn take(group: &mut GroupAnswers, lookup: Lookup, reply: redis::Value) -> Result<(), Failure> {
+fn take(group: &mut GroupAnswers, lookup: Lookup, reply: &Reply) -> Result<(), Failure> {
     match lookup {
         Lookup::Count { up_to, limit, .. } => {
             let ids = reply::range_ids(reply)?;

@@ -5,13 +5,12 @@
 
 use std::{collections::BTreeMap, vec};
 
-use redis::Value;
-
 use super::{
     Command, Link, entries,
-    link::Session,
+    link::{Session, no_reply},
     lookup,
     reply::{self, Reading},
+    resp::Reply,
 };
 use crate::{
     config::Config,
@@ -30,7 +29,7 @@ const MANY_CONSUMERS: u64 = 500;
 /// After so many polls a stream that is asked for less is asked for everything once: it may have changed.
 const POLLS_ASKED_FOR_LESS: u32 = 100;
 
-type Replies = vec::IntoIter<Result<Value, Failure>>;
+type Replies = vec::IntoIter<Result<Reply, Failure>>;
 
 /// How a stream is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +54,9 @@ impl Manner {
 
     /// Takes this stream's replies, and tells how to ask it next time.
     fn read(self, replies: &mut Replies, reading: Reading) -> (Result<StreamState, Failure>, Self) {
-        let mut reply = || replies.next().unwrap_or_else(|| Err(too_few_replies()));
+        let mut reply = || replies.next().unwrap_or_else(|| Err(no_reply()));
         match self {
-            Self::Full => match reply().and_then(|value| reply::stream_full(value, reading)) {
+            Self::Full => match reply().and_then(|reply| reply::stream_full(&reply, reading)) {
                 Ok(state) => {
                     let next = Self::after_full(&state);
                     (Ok(state), next)
@@ -66,11 +65,14 @@ impl Manner {
             },
             Self::WithoutConsumers(polls) => {
                 let (state, groups) = (reply(), reply());
-                (with_groups(state.and_then(reply::stream_summary), groups), self.again(polls))
+                (
+                    with_groups(state.and_then(|reply| reply::stream_summary(&reply)), groups),
+                    self.again(polls),
+                )
             }
             Self::WithoutEntries(polls) => {
                 let (length, groups) = (reply(), reply());
-                let state = length.and_then(|value| reply::stream_length(&value));
+                let state = length.and_then(|reply| reply::stream_length(&reply));
                 (with_groups(state, groups), self.again(polls))
             }
         }
@@ -161,7 +163,7 @@ async fn read(
         server: session.server.clone(),
         connection: session.number,
         database: session.database,
-        time: Err(too_few_replies()),
+        time: Err(no_reply()),
         streams: BTreeMap::new(),
         last_entries: BTreeMap::new(),
     };
@@ -177,8 +179,8 @@ async fn read(
         let commands: Vec<Command<'_>> = clock.into_iter().chain(of_streams).collect();
         let mut replies = session.read(&commands).await?.into_iter();
         if clock.is_some() {
-            let reply = replies.next().unwrap_or_else(|| Err(too_few_replies()));
-            snapshot.time = reply.and_then(|value| reply::server_time(&value));
+            let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
+            snapshot.time = reply.and_then(|reply| reply::server_time(&reply));
             reading.time = snapshot.time.as_ref().ok().copied();
         }
         for stream in batch {
@@ -217,7 +219,7 @@ async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<
         let replies = session.read(&commands).await?;
         for ((stream, name), reply) in batch.iter().zip(replies) {
             let Some(Ok(state)) = snapshot.streams.get_mut(stream) else { continue };
-            match reply.and_then(reply::pending_entries) {
+            match reply.and_then(|reply| reply::pending_entries(&reply)) {
                 Ok(entries) => {
                     let head = entries.first().map_or(Pending::None, |head| Pending::Oldest(*head));
                     if let Some(group) = state.groups.get_mut(name) {
@@ -236,11 +238,7 @@ async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<
 
 fn with_groups(
     state: Result<StreamState, Failure>,
-    groups: Result<Value, Failure>,
+    groups: Result<Reply, Failure>,
 ) -> Result<StreamState, Failure> {
-    Ok(StreamState { groups: groups.and_then(reply::groups)?, ..state? })
-}
-
-fn too_few_replies() -> Failure {
-    Failure::new(Reason::Protocol, "fewer replies than commands")
+    Ok(StreamState { groups: groups.and_then(|reply| reply::groups(&reply))?, ..state? })
 }

@@ -1,20 +1,15 @@
 //! From Redis's replies to the model: pure, and forgiving in shape only.
 //!
-//! RESP2 answers with flat arrays of alternating names and values, RESP3 with maps, and some servers with arrays
-//! even in RESP3. Fields are found by name, so unknown ones are passed over and missing ones are `None`. The
-//! client's own types are not used: they wrap a negative lag, drop names that are not UTF-8, and have no shape
-//! for `XINFO STREAM FULL`.
-
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "of the library's many kinds of values each reply takes one or two"
-)]
+//! Fields are found by name, so unknown ones are passed over and missing ones are `None`. The client library's own
+//! types are not used: they wrap a negative lag, drop names that are not UTF-8, and have no shape for
+//! `XINFO STREAM FULL`.
 
 use std::time::Duration;
 
-use redis::Value;
-
-use super::failure::from_text;
+use super::{
+    failure::from_text,
+    resp::{Reply, Value},
+};
 use crate::model::{
     Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Name, NameMap, OldestPending,
     Pending, Reason, Server, ServerTime, StreamId, StreamState,
@@ -45,32 +40,28 @@ fn unexpected(what: &str) -> Failure {
     Failure::new(Reason::UnexpectedReply, format!("the reply has no usable {what}"))
 }
 
-/// Named values, whichever shape they came in. Each can be taken once.
-struct Fields(Vec<(Value, Value)>);
+/// Named values. Each can be taken once.
+struct Fields<'a> {
+    /// Names and values in turn.
+    values: Vec<Value<'a>>,
+    /// Where the next one is looked for first: servers send fields in an order of their own, mostly that of the asking.
+    next: usize,
+}
 
-impl Fields {
-    fn new(value: Value) -> Parsed<Self> {
-        match value {
-            Value::Map(pairs) => Ok(Self(pairs)),
-            Value::Array(items) => {
-                let mut items = items.into_iter();
-                let mut pairs = Vec::with_capacity(items.len() / 2);
-                while let (Some(name), Some(value)) = (items.next(), items.next()) {
-                    pairs.push((name, value));
-                }
-                Ok(Self(pairs))
-            }
-            Value::Attribute { data, .. } => Self::new(*data),
-            _ => Err(unexpected("fields")),
-        }
+impl<'a> Fields<'a> {
+    fn new(value: Value<'a>) -> Parsed<Self> {
+        Ok(Self { values: list(value, "fields")?, next: 0 })
     }
 
-    fn take(&mut self, name: &str) -> Option<Value> {
-        let (_, value) = self.0.iter_mut().find(|(field, _)| bytes(field) == Some(name.as_bytes()))?;
-        match std::mem::take(value) {
-            Value::Nil => None,
-            value => Some(value),
-        }
+    fn take(&mut self, name: &str) -> Option<Value<'a>> {
+        let (passed, ahead) = self.values.split_at_mut_checked(self.next)?;
+        let is_it = |pair: &&mut [Value<'a>]| pair.first() == Some(&Value::Text(name.as_bytes()));
+        let mut pairs = ahead.chunks_exact_mut(2).chain(passed.chunks_exact_mut(2)).enumerate();
+        let (steps, pair) = pairs.find(|(_, pair)| is_it(pair))?;
+        let value = pair.get_mut(1).map(std::mem::take);
+        let count = self.values.len() / 2;
+        self.next = (self.next / 2 + steps + 1) % count * 2;
+        value.filter(|value| *value != Value::Nil)
     }
 
     fn integer(&mut self, name: &str) -> Option<i64> {
@@ -90,68 +81,57 @@ impl Fields {
     }
 
     fn name(&mut self) -> Parsed<Name> {
-        match self.take("name") {
-            Some(Value::BulkString(bytes)) => Ok(bytes.into()),
-            Some(Value::SimpleString(text)) => Ok(text.into_bytes().into()),
-            _ => Err(unexpected("name")),
-        }
+        self.take("name").as_ref().and_then(bytes).map(Name::from).ok_or_else(|| unexpected("name"))
     }
 
-    fn list(&mut self, name: &str) -> Parsed<Vec<Value>> {
+    fn list(&mut self, name: &str) -> Parsed<Vec<Value<'a>>> {
         list(self.take(name).ok_or_else(|| unexpected(name))?, name)
     }
 }
 
-fn bytes(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.as_bytes()),
-        _ => None,
-    }
+const fn bytes<'a>(value: &Value<'a>) -> Option<&'a [u8]> {
+    if let Value::Text(bytes) = value { Some(bytes) } else { None }
 }
 
 /// Integers come as such, or as text where a script or a summary made them.
-fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int(number) => Some(*number),
-        value => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),
-    }
+fn integer(value: &Value<'_>) -> Option<i64> {
+    if let Value::Int(number) = value { Some(*number) } else { text(value)?.parse().ok() }
 }
 
-fn id(value: &Value) -> Option<StreamId> {
-    std::str::from_utf8(bytes(value)?).ok()?.parse().ok()
+fn text<'a>(value: &Value<'a>) -> Option<&'a str> {
+    std::str::from_utf8(bytes(value)?).ok()
 }
 
-fn list(value: Value, what: &str) -> Parsed<Vec<Value>> {
-    match value {
-        Value::Array(items) | Value::Set(items) => Ok(items),
-        Value::Attribute { data, .. } => list(*data, what),
-        _ => Err(unexpected(what)),
-    }
+fn id(value: &Value<'_>) -> Option<StreamId> {
+    text(value)?.parse().ok()
+}
+
+fn list<'a>(value: Value<'a>, what: &str) -> Parsed<Vec<Value<'a>>> {
+    if let Value::List(values) = value { Ok(values) } else { Err(unexpected(what)) }
 }
 
 /// The reply to several commands in one script: for each its reply or error, `None` where it has to be asked on its own.
-pub(super) fn together(value: Value) -> Parsed<Vec<Option<Result<Value, Failure>>>> {
-    let answer = |answer: Value| {
-        let mut parts = list(answer, "answer")?.into_iter();
-        let kind = parts.next().as_ref().and_then(integer);
+pub(super) fn together(reply: &Reply) -> Parsed<Vec<Option<Parsed<Reply>>>> {
+    let answer = |answer: Reply| {
+        let mut parts = answer.elements()?.into_iter();
+        let kind = parts.next().and_then(|kind| integer(&kind.value().ok()?));
         match (kind, parts.next()) {
-            (Some(0), reply) => Ok(Some(Ok(reply.unwrap_or_default()))),
+            (Some(0), Some(reply)) => Ok(Some(Ok(reply))),
             (Some(1), Some(error)) => {
-                let text = bytes(&error).map(String::from_utf8_lossy).unwrap_or_default();
+                let text = String::from_utf8_lossy(bytes(&error.value()?).unwrap_or_default()).into_owned();
                 Ok(Some(Err(from_text(&text))))
             }
             (Some(2), _) => Ok(None),
             _ => Err(unexpected("answer")),
         }
     };
-    let answers: Vec<_> = list(value, "answers")?.into_iter().map(answer).collect::<Parsed<_>>()?;
+    let answers: Vec<_> = reply.elements()?.into_iter().map(answer).collect::<Parsed<_>>()?;
     if answers.is_empty() { Err(unexpected("answer")) } else { Ok(answers) }
 }
 
 /// The reply to `TIME`: seconds and microseconds.
-pub(crate) fn server_time(value: &Value) -> Parsed<ServerTime> {
-    let Value::Array(parts) = value else { return Err(unexpected("time")) };
+pub(crate) fn server_time(reply: &Reply) -> Parsed<ServerTime> {
+    let parts = list(reply.value()?, "time")?;
     let part =
         |index: usize| parts.get(index).and_then(integer).and_then(|number| u64::try_from(number).ok());
     match (part(0), part(1)) {
@@ -163,8 +143,8 @@ pub(crate) fn server_time(value: &Value) -> Parsed<ServerTime> {
 }
 
 /// The reply to `HELLO`.
-pub(super) fn hello(value: Value) -> Parsed<Server> {
-    let mut fields = Fields::new(value)?;
+pub(super) fn hello(reply: &Reply) -> Parsed<Server> {
+    let mut fields = Fields::new(reply.value()?)?;
     let mut text = |name: &str| fields.take(name).as_ref().and_then(bytes).map(lossy);
     let flavour = match text("server").as_deref() {
         Some("valkey") => Flavour::Valkey,
@@ -179,8 +159,8 @@ pub(super) fn hello(value: Value) -> Parsed<Server> {
 }
 
 /// The reply to `INFO server`, for servers without `HELLO`. Others hide behind a version of Redis in it.
-pub(super) fn info(value: &Value) -> Parsed<Server> {
-    let info = info_fields(value)?;
+pub(super) fn info(reply: &Reply) -> Parsed<Server> {
+    let info = info_fields(reply)?;
     let field = |name: &str| info.get(name).map(str::to_owned);
     let (flavour, own_version) = match (info.get("server_name"), info.get("upstash_version")) {
         (Some("valkey"), _) => (Flavour::Valkey, field("valkey_version")),
@@ -196,27 +176,38 @@ pub(super) fn info(value: &Value) -> Parsed<Server> {
 }
 
 /// The reply to `INFO section`: a field a line.
-pub(super) fn info_fields(value: &Value) -> Parsed<Info> {
-    let text = bytes(value).map(lossy).ok_or_else(|| unexpected("text"))?;
+pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
+    let text = bytes(&reply.value()?).map(lossy).ok_or_else(|| unexpected("text"))?;
     let fields = text.lines().filter_map(|line| line.split_once(':'));
     Ok(Info(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()))
 }
 
 /// The reply to `CONFIG GET setting`; the server may not know the setting.
-pub(super) fn setting(value: Value, name: &str) -> Parsed<String> {
-    let value = Fields::new(value)?.take(name).ok_or_else(|| unexpected(name))?;
+pub(super) fn setting(reply: &Reply, name: &str) -> Parsed<String> {
+    let value = Fields::new(reply.value()?)?.take(name).ok_or_else(|| unexpected(name))?;
     bytes(&value).map(lossy).ok_or_else(|| unexpected(name))
 }
 
 /// The reply to `TTL key`, where the key is there and expires.
-pub(super) fn time_to_live(value: &Value) -> Option<Duration> {
-    Some(Duration::from_secs(u64::try_from(integer(value)?).ok()?))
+pub(super) fn time_to_live(reply: &Reply) -> Option<Duration> {
+    Some(Duration::from_secs(count(reply).ok()?))
 }
 
 /// What `ACL DRYRUN` says.
-pub(super) fn dry_run(value: &Value) -> Answer {
-    let is_permitted = *value == Value::Okay || bytes(value) == Some(b"OK");
-    if is_permitted { Answer::Permitted } else { Answer::Refused }
+pub(super) fn dry_run(reply: &Reply) -> Answer {
+    if reply.value() == Ok(Value::Text(b"OK")) { Answer::Permitted } else { Answer::Refused }
+}
+
+/// A number that is not negative.
+pub(crate) fn count(reply: &Reply) -> Parsed<u64> {
+    integer(&reply.value()?).and_then(|number| u64::try_from(number).ok()).ok_or_else(|| unexpected("number"))
+}
+
+/// A text, or nothing.
+pub(crate) fn optional_text(reply: &Reply) -> Parsed<Option<String>> {
+    let value = reply.value()?;
+    let text = bytes(&value).map(lossy);
+    if text.is_some() || value == Value::Nil { Ok(text) } else { Err(unexpected("text")) }
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -229,21 +220,17 @@ fn version(text: &str) -> Option<(u16, u16, u16)> {
 }
 
 /// The reply to `SCAN`: the next cursor and a page of keys.
-pub(super) fn scan_page(value: Value) -> Parsed<(u64, Vec<Name>)> {
-    let mut parts = list(value, "page")?.into_iter();
-    let cursor =
-        parts.next().as_ref().and_then(bytes).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+pub(super) fn scan_page(reply: &Reply) -> Parsed<(u64, Vec<Name>)> {
+    let mut parts = list(reply.value()?, "page")?.into_iter();
+    let cursor = parts.next().as_ref().and_then(text).and_then(|text| text.parse().ok());
     let keys = list(parts.next().unwrap_or_default(), "keys")?;
-    let keys = keys.into_iter().filter_map(|key| match key {
-        Value::BulkString(bytes) => Some(bytes.into()),
-        _ => None,
-    });
-    Ok((cursor.ok_or_else(|| unexpected("cursor"))?, keys.collect()))
+    let keys = keys.iter().filter_map(bytes).map(Name::from).collect();
+    Ok((cursor.ok_or_else(|| unexpected("cursor"))?, keys))
 }
 
 /// The reply to `XINFO STREAM key FULL COUNT 1`.
-pub(super) fn stream_full(value: Value, reading: Reading) -> Parsed<StreamState> {
-    let mut fields = Fields::new(value)?;
+pub(super) fn stream_full(reply: &Reply, reading: Reading) -> Parsed<StreamState> {
+    let mut fields = Fields::new(reply.value()?)?;
     let first = fields.list("entries")?.into_iter().next();
     let groups = fields.list("groups")?.into_iter().map(|group| full_group(group, reading));
     let groups = groups.collect::<Parsed<_>>()?;
@@ -251,17 +238,16 @@ pub(super) fn stream_full(value: Value, reading: Reading) -> Parsed<StreamState>
 }
 
 /// The reply to `XINFO STREAM key`, whose groups are a number only.
-pub(super) fn stream_summary(value: Value) -> Parsed<StreamState> {
-    let mut fields = Fields::new(value)?;
+pub(super) fn stream_summary(reply: &Reply) -> Parsed<StreamState> {
+    let mut fields = Fields::new(reply.value()?)?;
     let first = fields.take("first-entry");
     stream_fields(&mut fields, first)
 }
 
 /// A stream of which only `XLEN` is known.
-pub(super) fn stream_length(value: &Value) -> Parsed<StreamState> {
-    let length = integer(value).and_then(|number| u64::try_from(number).ok());
+pub(super) fn stream_length(reply: &Reply) -> Parsed<StreamState> {
     Ok(StreamState {
-        length: length.ok_or_else(|| unexpected("length"))?,
+        length: count(reply).map_err(|_no_number| unexpected("length"))?,
         radix_tree_keys: None,
         radix_tree_nodes: None,
         last_generated_id: None,
@@ -273,7 +259,7 @@ pub(super) fn stream_length(value: &Value) -> Parsed<StreamState> {
     })
 }
 
-fn stream_fields(fields: &mut Fields, first: Option<Value>) -> Parsed<StreamState> {
+fn stream_fields(fields: &mut Fields<'_>, first: Option<Value<'_>>) -> Parsed<StreamState> {
     Ok(StreamState {
         length: fields.require_count("length")?,
         radix_tree_keys: fields.count("radix-tree-keys"),
@@ -287,26 +273,23 @@ fn stream_fields(fields: &mut Fields, first: Option<Value>) -> Parsed<StreamStat
     })
 }
 
-fn entry_id(entry: &Value) -> Parsed<StreamId> {
-    match entry {
-        Value::Array(parts) => parts.first().and_then(id),
-        _ => None,
-    }
-    .ok_or_else(|| unexpected("entry ID"))
+fn entry_id(entry: &Value<'_>) -> Parsed<StreamId> {
+    let id = if let Value::List(parts) = entry { parts.first().and_then(id) } else { None };
+    id.ok_or_else(|| unexpected("entry ID"))
 }
 
 /// Bytes of the texts in a value; a script has added them up.
-fn size(value: &Value) -> u64 {
+fn size(value: &Value<'_>) -> u64 {
     match value {
+        Value::Nil => 0,
         Value::Int(bytes) => u64::try_from(*bytes).unwrap_or(0),
-        Value::Array(items) | Value::Set(items) => items.iter().map(size).sum(),
-        Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),
-        value => bytes(value).map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+        Value::List(values) => values.iter().map(size).sum(),
+        Value::Text(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
     }
 }
 
 /// A group of `XINFO STREAM FULL`, with its consumers and the head of its pending list.
-fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
+fn full_group(value: Value<'_>, reading: Reading) -> Parsed<(Name, GroupState)> {
     let mut fields = Fields::new(value)?;
     let head = fields.list("pending")?.into_iter().next();
     let mut consumers: Vec<ConsumerState> = fields
@@ -342,7 +325,7 @@ fn full_group(value: Value, reading: Reading) -> Parsed<(Name, GroupState)> {
 }
 
 /// What both forms of a group have.
-fn group_fields(fields: &mut Fields) -> Parsed<GroupState> {
+fn group_fields(fields: &mut Fields<'_>) -> Parsed<GroupState> {
     Ok(GroupState {
         last_delivered_id: fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?,
         entries_read: fields.integer("entries-read"),
@@ -362,7 +345,7 @@ fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Duration
     Some(time?.since(u64::try_from(milliseconds?).ok()?))
 }
 
-fn full_consumer(value: Value, time: Option<ServerTime>) -> Parsed<ConsumerState> {
+fn full_consumer(value: Value<'_>, time: Option<ServerTime>) -> Parsed<ConsumerState> {
     let mut fields = Fields::new(value)?;
     Ok(ConsumerState {
         pending: fields.require_count("pel-count")?,
@@ -373,7 +356,7 @@ fn full_consumer(value: Value, time: Option<ServerTime>) -> Parsed<ConsumerState
 }
 
 /// `[id, consumer, delivery time, delivery count]`
-fn full_pending(value: Value, time: Option<ServerTime>) -> Parsed<OldestPending> {
+fn full_pending(value: Value<'_>, time: Option<ServerTime>) -> Parsed<OldestPending> {
     let parts = list(value, "pending entry")?;
     Ok(OldestPending {
         id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
@@ -382,7 +365,7 @@ fn full_pending(value: Value, time: Option<ServerTime>) -> Parsed<OldestPending>
     })
 }
 
-fn deliveries(value: Option<&Value>) -> Parsed<u64> {
+fn deliveries(value: Option<&Value<'_>>) -> Parsed<u64> {
     value
         .and_then(integer)
         .and_then(|count| u64::try_from(count).ok())
@@ -390,7 +373,7 @@ fn deliveries(value: Option<&Value>) -> Parsed<u64> {
 }
 
 /// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number.
-pub(super) fn groups(value: Value) -> Parsed<NameMap<GroupState>> {
+pub(super) fn groups(reply: &Reply) -> Parsed<NameMap<GroupState>> {
     let group = |value| {
         let mut fields = Fields::new(value)?;
         let pending = fields.require_count("pending")?;
@@ -402,11 +385,11 @@ pub(super) fn groups(value: Value) -> Parsed<NameMap<GroupState>> {
         };
         Ok((fields.name()?, group))
     };
-    list(value, "groups")?.into_iter().map(group).collect()
+    list(reply.value()?, "groups")?.into_iter().map(group).collect()
 }
 
 /// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`.
-pub(super) fn pending_entries(value: Value) -> Parsed<Vec<OldestPending>> {
+pub(super) fn pending_entries(reply: &Reply) -> Parsed<Vec<OldestPending>> {
     let entry = |row| {
         let parts = list(row, "pending entry")?;
         let idle = parts.get(2).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
@@ -416,24 +399,24 @@ pub(super) fn pending_entries(value: Value) -> Parsed<Vec<OldestPending>> {
             deliveries: deliveries(parts.get(3))?,
         })
     };
-    list(value, "pending entries")?.into_iter().map(entry).collect()
+    list(reply.value()?, "pending entries")?.into_iter().map(entry).collect()
 }
 
 /// The IDs of a reply to `XRANGE` or `XREVRANGE`.
-pub(crate) fn range_ids(value: Value) -> Parsed<Vec<StreamId>> {
-    list(value, "entries")?.iter().map(entry_id).collect()
+pub(crate) fn range_ids(reply: &Reply) -> Parsed<Vec<StreamId>> {
+    list(reply.value()?, "entries")?.iter().map(entry_id).collect()
 }
 
 /// The entries of a reply to `XRANGE` or `XREVRANGE`: their IDs, and of their fields this one.
-pub(super) fn entry_heads(value: Value, type_field: &str) -> Parsed<Vec<EntryHead>> {
-    let head = |entry: Value| {
+pub(super) fn entry_heads(reply: &Reply, type_field: &str) -> Parsed<Vec<EntryHead>> {
+    let head = |entry: Value<'_>| {
         let id = entry_id(&entry)?;
         let fields =
             list(entry, "entry")?.into_iter().nth(1).ok_or_else(|| unexpected("fields of an entry"))?;
         let kind = Fields::new(fields)?.take(type_field);
         Ok(EntryHead { id, kind: kind.as_ref().and_then(bytes).map(Name::from) })
     };
-    list(value, "entries")?.into_iter().map(head).collect()
+    list(reply.value()?, "entries")?.into_iter().map(head).collect()
 }
 
 #[cfg(test)]

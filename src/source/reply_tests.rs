@@ -2,85 +2,88 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::resp::tests::reply, *};
 
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
 const READING: Reading =
     Reading { time: Some(NOW), max_consumers: 20, stuck_after: Duration::from_secs(300) };
 
-fn text(text: &str) -> Value {
-    Value::BulkString(text.into())
+fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let text = text.as_ref();
+    [format!("${}\r\n", text.len()).as_bytes(), text, b"\r\n"].concat()
+}
+
+fn int(number: i64) -> Vec<u8> {
+    format!(":{number}\r\n").into_bytes()
+}
+
+fn nil() -> Vec<u8> {
+    b"$-1\r\n".to_vec()
+}
+
+fn list(parts: &[Vec<u8>]) -> Vec<u8> {
+    [format!("*{}\r\n", parts.len()).into_bytes(), parts.concat()].concat()
 }
 
 /// Named values in the shape of RESP3 or of RESP2.
-fn fields(resp3: bool, pairs: Vec<(&str, Value)>) -> Value {
-    let pairs = pairs.into_iter().map(|(name, value)| (text(name), value));
-    if resp3 {
-        Value::Map(pairs.collect())
-    } else {
-        Value::Array(pairs.flat_map(|(name, value)| [name, value]).collect())
-    }
+fn fields(resp3: bool, pairs: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let head = if resp3 { format!("%{}\r\n", pairs.len()) } else { format!("*{}\r\n", pairs.len() * 2) };
+    pairs.iter().fold(head.into_bytes(), |all, (name, value)| [all, text(name), value.clone()].concat())
 }
 
-fn pending(id: &str) -> Value {
-    Value::Array(vec![text(id), text("alice"), Value::Int(1_799_999_999_000), Value::Int(3)])
+fn pending(id: &str) -> Vec<u8> {
+    list(&[text(id), text("alice"), int(1_799_999_999_000), int(3)])
 }
 
 /// The reply of Redis 7.2 for a stream with one group of two consumers.
-fn full(resp3: bool) -> Value {
+fn full(resp3: bool) -> Vec<u8> {
+    fields(resp3, &full_fields(resp3))
+}
+
+fn full_fields(resp3: bool) -> Vec<(&'static str, Vec<u8>)> {
     let consumer = |name, pending, active| {
         fields(
             resp3,
-            vec![
+            &[
                 ("name", text(name)),
-                ("seen-time", Value::Int(1_799_999_998_000)),
-                ("active-time", Value::Int(active)),
-                ("pel-count", Value::Int(pending)),
-                ("pending", Value::Array(vec![])),
+                ("seen-time", int(1_799_999_998_000)),
+                ("active-time", int(active)),
+                ("pel-count", int(pending)),
+                ("pending", list(&[])),
             ],
         )
     };
     let group = fields(
         resp3,
-        vec![
-            ("name", Value::BulkString(b"g\xff".to_vec())),
+        &[
+            ("name", text(b"g\xff")),
             ("last-delivered-id", text("7-1")),
-            ("entries-read", Value::Nil),
-            ("lag", Value::Int(-989)),
-            ("pel-count", Value::Int(5)),
-            ("pending", Value::Array(vec![pending("3-0")])),
-            (
-                "consumers",
-                Value::Array(vec![consumer("idle", 1, -1), consumer("alice", 4, 1_799_999_000_000)]),
-            ),
+            ("entries-read", nil()),
+            ("lag", int(-989)),
+            ("pel-count", int(5)),
+            ("pending", list(&[pending("3-0")])),
+            ("consumers", list(&[consumer("idle", 1, -1), consumer("alice", 4, 1_799_999_000_000)])),
         ],
     );
-    fields(
-        resp3,
-        vec![
-            ("length", Value::Int(8)),
-            ("radix-tree-keys", Value::Int(1)),
-            ("radix-tree-nodes", Value::Int(2)),
-            ("last-generated-id", text("9-0")),
-            ("max-deleted-entry-id", text("0-0")),
-            ("entries-added", Value::Int(12)),
-            ("something-new", Value::Double(1.5)),
-            (
-                "entries",
-                Value::Array(vec![Value::Array(vec![
-                    text("2-0"),
-                    Value::Array(vec![text("f"), text("value")]),
-                ])]),
-            ),
-            ("groups", Value::Array(vec![group])),
-        ],
-    )
+    vec![
+        ("length", int(8)),
+        ("radix-tree-keys", int(1)),
+        ("radix-tree-nodes", int(2)),
+        ("last-generated-id", text("9-0")),
+        ("max-deleted-entry-id", text("0-0")),
+        ("entries-added", int(12)),
+        ("something-new", b",1.5\r\n".to_vec()),
+        ("entries", list(&[list(&[text("2-0"), list(&[text("f"), text("value")])])])),
+        ("groups", list(&[group])),
+    ]
 }
 
 #[test]
 fn both_shapes_say_the_same() {
-    let (maps, arrays) =
-        (stream_full(full(true), READING).unwrap(), stream_full(full(false), READING).unwrap());
+    let (maps, arrays) = (
+        stream_full(&reply(full(true)), READING).unwrap(),
+        stream_full(&reply(full(false)), READING).unwrap(),
+    );
     assert_eq!(maps, arrays);
     let stream = maps;
     assert_eq!((stream.length, stream.entries_added), (8, Some(12)));
@@ -101,14 +104,14 @@ fn both_shapes_say_the_same() {
 #[test]
 fn consumers_beyond_the_cap_are_added_up() {
     let reading = Reading { max_consumers: 1, ..READING };
-    let stream = stream_full(full(true), reading).unwrap();
+    let stream = stream_full(&reply(full(true)), reading).unwrap();
     let group = stream.groups.values().next().unwrap();
     assert_eq!((group.consumers.len(), group.consumer_count, group.unlisted_pending), (1, 2, Some(1)));
 }
 
 #[test]
 fn without_the_servers_time_durations_are_unknown() {
-    let stream = stream_full(full(true), Reading { time: None, ..READING }).unwrap();
+    let stream = stream_full(&reply(full(true)), Reading { time: None, ..READING }).unwrap();
     let group = stream.groups.values().next().unwrap();
     assert!(matches!(group.oldest_pending, Pending::Oldest(OldestPending { idle: None, .. })));
     assert!(group.consumers.iter().all(|consumer| consumer.idle.is_none() && consumer.inactive.is_none()));
@@ -117,120 +120,115 @@ fn without_the_servers_time_durations_are_unknown() {
 #[test]
 fn a_missing_or_impossible_field_fails_this_stream_with_its_name() {
     for name in ["length", "entries", "groups"] {
-        let Value::Map(mut pairs) = full(true) else { unreachable!() };
-        pairs.retain(|(field, _)| *field != text(name));
-        let failure = stream_full(Value::Map(pairs), READING).unwrap_err();
+        let mut pairs = full_fields(true);
+        pairs.retain(|(field, _)| *field != name);
+        let failure = stream_full(&reply(fields(true, &pairs)), READING).unwrap_err();
         assert_eq!(failure.reason, Reason::UnexpectedReply);
         assert!(failure.detail.contains(name), "{failure}");
     }
-    assert!(stream_length(&Value::Int(-1)).is_err());
+    assert!(stream_length(&reply(int(-1))).is_err());
+}
+
+#[test]
+fn fields_are_found_in_any_order_and_once() {
+    let named = reply(fields(true, &[("a", int(1)), ("b", nil()), ("c", int(3))]));
+    let mut taken = Fields::new(named.value().unwrap()).unwrap();
+    let numbers = ["c", "a", "b", "d", "c"].map(|name| taken.integer(name));
+    assert_eq!(numbers, [Some(3), Some(1), None, None, None]);
 }
 
 #[test]
 fn servers_say_who_they_are_in_several_ways() {
     let hello = |server, version| {
-        hello(fields(
-            true,
-            vec![("server", text(server)), ("version", text(version)), ("role", text("master"))],
-        ))
-        .unwrap()
+        let pairs = [("server", text(server)), ("version", text(version)), ("role", text("master"))];
+        hello(&reply(fields(true, &pairs))).unwrap()
     };
     assert_eq!(hello("redis", "8.6.3").version, Some((8, 6, 3)));
     assert_eq!(hello("valkey", "9.1.2").flavour, Flavour::Valkey);
     assert_eq!(hello("redis", "unstable").version, None);
-    let old = info(&text("# Server\r\nredis_version:6.0.16\r\nredis_mode:standalone\r\n")).unwrap();
+    let old = info(&reply(text("# Server\r\nredis_version:6.0.16\r\nredis_mode:standalone\r\n"))).unwrap();
     assert_eq!((old.version, old.mode.as_deref()), (Some((6, 0, 16)), Some("standalone")));
     let valkey =
-        info(&text("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n")).unwrap();
+        info(&reply(text("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n"))).unwrap();
     assert_eq!((valkey.flavour, valkey.version), (Flavour::Valkey, Some((8, 1, 1))));
-    let upstash = info(&text("# Server\r\nupstash_version:1.13.3\r\nredis_version:6.2.6\r\n")).unwrap();
+    let upstash =
+        info(&reply(text("# Server\r\nupstash_version:1.13.3\r\nredis_version:6.2.6\r\n"))).unwrap();
     assert_eq!((upstash.flavour, upstash.version), (Flavour::Upstash, Some((1, 13, 3))));
 }
 
 #[test]
 fn time_and_scan_pages_are_read() {
-    let time = Value::Array(vec![text("1800000000"), text("123456")]);
-    assert_eq!(server_time(&time).unwrap(), ServerTime(1_800_000_000_123));
-    let page = Value::Array(vec![text("17"), Value::Array(vec![text("a"), Value::BulkString(vec![0xff])])]);
-    assert_eq!(scan_page(page).unwrap(), (17, vec![Name::from("a"), Name::from(&[0xff][..])]));
-    assert!(scan_page(Value::Array(vec![text("x"), Value::Array(vec![])])).is_err());
+    let time = list(&[text("1800000000"), text("123456")]);
+    assert_eq!(server_time(&reply(time)).unwrap(), ServerTime(1_800_000_000_123));
+    let page = list(&[text("17"), list(&[text("a"), text([0xff])])]);
+    assert_eq!(scan_page(&reply(page)).unwrap(), (17, vec![Name::from("a"), Name::from(&[0xff][..])]));
+    assert!(scan_page(&reply(list(&[text("x"), list(&[])]))).is_err());
 }
 
 #[test]
 fn pending_entries_and_ranges_are_read() {
-    assert_eq!(pending_entries(Value::Array(vec![])).unwrap(), []);
-    let row = Value::Array(vec![text("3-1"), text("c"), Value::Int(1_500), Value::Int(i64::MAX)]);
+    assert_eq!(pending_entries(&reply(list(&[]))).unwrap(), []);
+    let row = list(&[text("3-1"), text("c"), int(1_500), int(i64::MAX)]);
     let deliveries = u64::try_from(i64::MAX).unwrap();
     let entry =
         OldestPending { id: StreamId::new(3, 1), idle: Some(Duration::from_millis(1_500)), deliveries };
-    assert_eq!(pending_entries(Value::Array(vec![row])).unwrap(), [entry]);
-    let entry = |id| Value::Array(vec![text(id), Value::Array(vec![text("f"), text("v")])]);
-    let ids = range_ids(Value::Array(vec![entry("2-0"), entry("1-0")])).unwrap();
+    assert_eq!(pending_entries(&reply(list(&[row]))).unwrap(), [entry]);
+    let entry = |id| list(&[text(id), list(&[text("f"), text("v")])]);
+    let ids = range_ids(&reply(list(&[entry("2-0"), entry("1-0")]))).unwrap();
     assert_eq!(ids, [StreamId::new(2, 0), StreamId::new(1, 0)]);
 }
 
 #[test]
 fn the_reply_to_several_commands_has_one_for_each() {
-    let answer = |kind, parts: &[Value]| Value::Array([&[Value::Int(kind)], parts].concat());
-    let told = together(Value::Array(vec![
-        answer(0, &[Value::Int(5)]),
-        answer(0, &[Value::Nil]),
+    let answer = |kind, parts: &[Vec<u8>]| list(&[&[int(kind)], parts].concat());
+    let told = together(&reply(list(&[
+        answer(0, &[int(5)]),
+        answer(0, &[nil()]),
         answer(1, &[text("WRONGTYPE Operation against a key")]),
         answer(
             1,
             &[text("@user_script: 5: The user executing the script can't run this command or subcommand")],
         ),
         answer(2, &[]),
-    ]));
+    ])));
     let told = told.unwrap();
-    assert_eq!(told[..2], [Some(Ok(Value::Int(5))), Some(Ok(Value::Nil))]);
-    let reason = |told: &Option<Result<Value, Failure>>| told.clone().unwrap().unwrap_err().reason;
+    assert_eq!(told[..2], [Some(Ok(reply(int(5)))), Some(Ok(reply(nil())))]);
+    let reason = |told: &Option<Parsed<Reply>>| told.clone().unwrap().unwrap_err().reason;
     assert_eq!((reason(&told[2]), reason(&told[3])), (Reason::WrongType, Reason::NoPermission));
     assert_eq!(told[4], None, "to be asked on its own");
-    for wrong in [Value::Array(vec![]), Value::Nil, Value::Array(vec![answer(3, &[])]), answer(0, &[])] {
-        assert!(together(wrong).is_err());
+    for wrong in [list(&[]), nil(), list(&[answer(3, &[])]), answer(0, &[])] {
+        assert!(together(&reply(wrong)).is_err());
     }
 }
 
 #[test]
 fn an_entry_whose_fields_a_script_added_up_is_as_large() {
-    let entry = |fields| Value::Array(vec![text("2-0"), fields]);
-    let whole = entry(Value::Array(vec![text("f"), text("value")]));
-    assert_eq!(size(&whole), size(&entry(Value::Int(6))));
+    let entry = |fields| reply(list(&[text("2-0"), fields]));
+    let whole = entry(list(&[text("f"), text("value")]));
+    assert_eq!(size(&whole.value().unwrap()), size(&entry(int(6)).value().unwrap()));
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
+fn any_value() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
-        Just(Value::Nil),
-        any::<i64>().prop_map(Value::Int),
-        "[a-z0-9-]{0,12}".prop_map(|text| Value::BulkString(text.into_bytes())),
+        Just(nil()),
+        any::<i64>().prop_map(int),
+        "[a-z0-9-]{0,12}".prop_map(text),
         prop::sample::select(
             &["name", "length", "entries", "groups", "pel-count", "pending", "consumers"][..]
         )
         .prop_map(text),
-        any::<Vec<u8>>().prop_map(Value::BulkString),
-        "[a-z]{0,5}".prop_map(Value::SimpleString),
-        any::<f64>().prop_map(Value::Double),
+        any::<Vec<u8>>().prop_map(text),
     ];
-    leaf.prop_recursive(4, 64, 8, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
-            prop::collection::vec((inner.clone(), inner), 0..8).prop_map(Value::Map),
-        ]
-    })
+    leaf.prop_recursive(4, 64, 8, |inner| prop::collection::vec(inner, 0..16).prop_map(|parts| list(&parts)))
 }
 
 proptest! {
     #[test]
     fn no_reply_makes_it_panic(value in any_value()) {
-        drop(stream_full(value.clone(), READING));
-        drop(stream_summary(value.clone()));
-        drop(groups(value.clone()));
-        drop(scan_page(value.clone()));
-        drop(hello(value.clone()));
-        drop(pending_entries(value.clone()));
-        drop(range_ids(value.clone()));
-        drop(together(value.clone()));
-        drop((server_time(&value), stream_length(&value), info(&value)));
+        let value = &reply(value);
+        drop((stream_full(value, READING), stream_summary(value), stream_length(value)));
+        drop((groups(value), pending_entries(value), range_ids(value), entry_heads(value, "a")));
+        drop((scan_page(value), hello(value), info(value), together(value), server_time(value)));
+        drop((setting(value, "name"), time_to_live(value), optional_text(value), count(value)));
     }
 }

@@ -12,10 +12,13 @@ use std::{
     mem::replace,
 };
 
-use redis::Value;
 use tracing::{info, warn};
 
-use super::{Command, link::Session, reply};
+use super::{
+    Command,
+    link::{Session, no_reply},
+    reply, resp,
+};
 use crate::model::{Failure, Name, Reason};
 
 pub(super) const SCRIPT: &str = include_str!("together.lua");
@@ -50,7 +53,7 @@ impl Together {
 
 /// Commands with their places in the batch.
 type Placed<'a> = Vec<(usize, Command<'a>)>;
-type Reply = Result<Value, Failure>;
+type Reply = Result<resp::Reply, Failure>;
 
 impl Session {
     /// Sends commands that read keys or the clock, and gives a result for each: together where each is billed, else as
@@ -117,8 +120,7 @@ impl Session {
         commands: &[Command<'_>],
     ) -> Result<Result<Vec<Option<Reply>>, Failure>, Failure> {
         let reply = self.pipeline(&[Command::Together(eval, commands)]).await?.pop();
-        let reply = reply.unwrap_or_else(|| Ok(Value::Nil));
-        let answers = reply.and_then(reply::together);
+        let answers = reply.unwrap_or_else(|| Err(no_reply())).and_then(|reply| reply::together(&reply));
         if answers.is_ok() && eval == Eval::Any && self.stats.is_first_refusal("EVAL_RO") {
             info!("Redis has no EVAL_RO: EVAL runs the commands that read");
         }

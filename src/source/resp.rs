@@ -1,0 +1,272 @@
+//! Redis's protocol, RESP2 and RESP3 (<https://redis.io/docs/latest/develop/reference/protocol-spec/>): where a reply
+//! ends, and what it says.
+//!
+//! The client library's parser builds every value anew on the heap, which took more than half of the sidecar's
+//! processor time. Here a reply stays the bytes that came, and values borrow from it. Both versions of the protocol
+//! become the same few kinds: named values are a list of names and values in turn, and attributes are passed over.
+
+use bytes::{Bytes, BytesMut};
+
+use super::failure::from_text;
+use crate::model::{Failure, Reason};
+
+/// A line is a number, a status or an error.
+const LONGEST_LINE: usize = 64 * 1024;
+/// Lists in lists; Redis's own replies have a handful.
+const DEEPEST: usize = 64;
+/// No value takes fewer bytes, whatever a list announces.
+const LEAST_VALUE_BYTES: usize = 3;
+
+/// A whole reply, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply(Bytes);
+
+/// What a reply says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Value<'a> {
+    /// Nothing.
+    #[default]
+    Nil,
+    /// A number, or whether something is so.
+    Int(i64),
+    /// Any bytes.
+    Text(&'a [u8]),
+    /// Values; where they are named, each behind its name.
+    List(Vec<Self>),
+}
+
+impl Reply {
+    /// What it says.
+    ///
+    /// # Errors
+    /// The server's, and [`Reason::Protocol`] where it is none of the protocol's values.
+    pub(crate) fn value(&self) -> Result<Value<'_>, Failure> {
+        let mut rest = &*self.0;
+        value(&mut rest, DEEPEST)
+    }
+
+    /// The values of a list, each as a reply of its own.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value), and where it is no list.
+    pub(super) fn elements(&self) -> Result<Vec<Self>, Failure> {
+        let mut rest = &*self.0;
+        let Token::Open(Kind::List, count) = whole(&mut rest)? else {
+            return Err(malformed("it is no list"));
+        };
+        let mut elements = Vec::with_capacity(count.min(rest.len() / LEAST_VALUE_BYTES));
+        for _ in 0..count {
+            let (from, mut end) = (rest, End::default());
+            if !end.find(&mut rest)? {
+                return Err(cut_short());
+            }
+            let (element, _) = from.split_at(from.len() - rest.len());
+            elements.push(Self(self.0.slice_ref(element)));
+        }
+        Ok(elements)
+    }
+}
+
+/// Finds replies in what is received, looking at each byte once.
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    end: End,
+    /// Bytes of the reply that were looked at.
+    seen: usize,
+}
+
+impl Framer {
+    /// Takes the next reply out of `received`, or its error; `None` until all of it is there.
+    ///
+    /// # Errors
+    /// [`Reason::Protocol`]: nothing that comes after it can be understood.
+    pub(super) fn next(
+        &mut self,
+        received: &mut BytesMut,
+    ) -> Result<Option<Result<Reply, Failure>>, Failure> {
+        loop {
+            let mut rest = received.get(self.seen..).unwrap_or_default();
+            let is_whole = self.end.find(&mut rest)?;
+            self.seen = received.len() - rest.len();
+            if !is_whole {
+                return Ok(None);
+            }
+            let seen = std::mem::take(self).seen;
+            let reply = Reply(received.split_to(seen).freeze());
+            let mut bytes = &*reply.0;
+            match whole(&mut bytes)? {
+                // The server's own word, and no reply to anything.
+                Token::Open(Kind::Push, _) => {}
+                Token::Error(text) => return Ok(Some(Err(from_text(&String::from_utf8_lossy(text))))),
+                Token::Nil | Token::Int(_) | Token::Text(_) | Token::Open(..) => return Ok(Some(Ok(reply))),
+            }
+        }
+    }
+}
+
+/// Where a value ends.
+#[derive(Debug)]
+struct End {
+    /// Values that are still to come.
+    missing: usize,
+}
+
+impl Default for End {
+    fn default() -> Self {
+        Self { missing: 1 }
+    }
+}
+
+impl End {
+    /// Goes on to the value's end; false where there are not all of its bytes.
+    fn find(&mut self, rest: &mut &[u8]) -> Result<bool, Failure> {
+        while self.missing > 0 {
+            let Some(token) = token(rest)? else { return Ok(false) };
+            let more = match token {
+                // What they belong to is still to come.
+                Token::Open(Kind::Attributes, count) => count.checked_add(1),
+                Token::Open(Kind::List | Kind::Push, count) => Some(count),
+                Token::Nil | Token::Int(_) | Token::Text(_) | Token::Error(_) => Some(0),
+            };
+            let missing = more.and_then(|more| (self.missing - 1).checked_add(more));
+            self.missing = missing.ok_or_else(|| malformed("a list is too long"))?;
+        }
+        Ok(true)
+    }
+}
+
+/// What stands at the beginning of a value.
+enum Token<'a> {
+    Nil,
+    Int(i64),
+    Text(&'a [u8]),
+    Error(&'a [u8]),
+    /// So many values belong to it.
+    Open(Kind, usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    List,
+    Push,
+    Attributes,
+}
+
+/// Takes a token; `None` where not all of it is there.
+fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+    let Some((kind, mut after)) = rest.split_first() else { return Ok(None) };
+    let Some(line) = line(&mut after)? else { return Ok(None) };
+    let token = match kind {
+        b'$' | b'=' | b'!' => match length(line)? {
+            None => Token::Nil,
+            Some(length) => {
+                let Some((text, end)) = after.split_at_checked(length) else { return Ok(None) };
+                let Some((end, behind)) = end.split_at_checked(2) else { return Ok(None) };
+                if end != b"\r\n" {
+                    return Err(malformed("a text does not end where it should"));
+                }
+                after = behind;
+                match kind {
+                    b'!' => Token::Error(text),
+                    // Its first four bytes say what kind of text it is.
+                    b'=' => Token::Text(text.get(4..).unwrap_or_default()),
+                    _ => Token::Text(text),
+                }
+            }
+        },
+        b'*' | b'~' | b'>' | b'%' | b'|' => match length(line)? {
+            None => Token::Nil,
+            Some(count) => {
+                let (kind, of_each) = match kind {
+                    b'%' => (Kind::List, 2),
+                    b'|' => (Kind::Attributes, 2),
+                    b'>' => (Kind::Push, 1),
+                    _ => (Kind::List, 1),
+                };
+                let count = count.checked_mul(of_each).ok_or_else(|| malformed("a list is too long"))?;
+                Token::Open(kind, count)
+            }
+        },
+        b':' => Token::Int(number(line)?),
+        b'+' | b',' | b'(' => Token::Text(line),
+        b'-' => Token::Error(line),
+        b'_' => Token::Nil,
+        b'#' => Token::Int((line == b"t").into()),
+        _ => return Err(malformed("a value is of no known kind")),
+    };
+    *rest = after;
+    Ok(Some(token))
+}
+
+fn whole<'a>(rest: &mut &'a [u8]) -> Result<Token<'a>, Failure> {
+    token(rest)?.ok_or_else(cut_short)
+}
+
+/// A value, with no more than so many lists in lists.
+fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
+    loop {
+        let (kind, count) = match whole(rest)? {
+            Token::Nil => return Ok(Value::Nil),
+            Token::Int(number) => return Ok(Value::Int(number)),
+            Token::Text(text) => return Ok(Value::Text(text)),
+            Token::Error(text) => return Err(from_text(&String::from_utf8_lossy(text))),
+            Token::Open(kind, count) => (kind, count),
+        };
+        let depth = depth.checked_sub(1).ok_or_else(|| malformed("too many lists are in each other"))?;
+        let mut values = Vec::with_capacity(count.min(rest.len() / LEAST_VALUE_BYTES));
+        for _ in 0..count {
+            values.push(value(rest, depth)?);
+        }
+        if kind != Kind::Attributes {
+            return Ok(Value::List(values));
+        }
+    }
+}
+
+/// Takes a line without its end; `None` where the end is not there.
+fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
+    let Some(end) = rest.iter().position(|byte| *byte == b'\r') else {
+        return if rest.len() > LONGEST_LINE { Err(malformed("a line does not end")) } else { Ok(None) };
+    };
+    let (line, end) = rest.split_at(end);
+    match end {
+        [_, b'\n', behind @ ..] => {
+            *rest = behind;
+            Ok(Some(line))
+        }
+        [_] => Ok(None),
+        _ => Err(malformed("a line does not end as it should")),
+    }
+}
+
+/// A text's or a list's length; `None` where there is none: it is no text and no list.
+fn length(line: &[u8]) -> Result<Option<usize>, Failure> {
+    match number(line)? {
+        -1 => Ok(None),
+        length => usize::try_from(length).map(Some).map_err(|_negative| malformed("a length is negative")),
+    }
+}
+
+fn number(line: &[u8]) -> Result<i64, Failure> {
+    let (digits, is_negative) = line.strip_prefix(b"-").map_or((line, false), |digits| (digits, true));
+    // Downwards, where there is one number more.
+    let append = |number: i64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_sub(digit)
+    };
+    let negative = digits.iter().try_fold(0, append).filter(|_| !digits.is_empty());
+    let number = negative.and_then(|number| if is_negative { Some(number) } else { number.checked_neg() });
+    number.ok_or_else(|| malformed("a number is none"))
+}
+
+fn cut_short() -> Failure {
+    malformed("it is cut short")
+}
+
+fn malformed(what: &str) -> Failure {
+    Failure::new(Reason::Protocol, format!("the reply is not Redis's protocol: {what}"))
+}
+
+#[cfg(test)]
+#[path = "resp_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,150 @@
+//! Replies whole, in pieces and broken.
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+use super::*;
+
+/// All replies in these bytes, which come in pieces of this size.
+fn replies(bytes: &[u8], piece: usize) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+    let (mut framer, mut received, mut replies) = (Framer::default(), BytesMut::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        received.extend_from_slice(piece);
+        while let Some(reply) = framer.next(&mut received)? {
+            replies.push(reply);
+        }
+    }
+    Ok(replies)
+}
+
+/// The only reply in these bytes.
+pub(in crate::source) fn reply(bytes: impl AsRef<[u8]>) -> Reply {
+    let mut replies = replies(bytes.as_ref(), 1024).unwrap();
+    assert_eq!(replies.len(), 1);
+    replies.remove(0).unwrap()
+}
+
+fn text(text: &str) -> Value<'_> {
+    Value::Text(text.as_bytes())
+}
+
+#[test]
+fn every_kind_of_value_is_one_of_four() {
+    for (bytes, value) in [
+        ("$-1\r\n", Value::Nil),
+        ("*-1\r\n", Value::Nil),
+        ("_\r\n", Value::Nil),
+        (":-42\r\n", Value::Int(-42)),
+        (":9223372036854775807\r\n", Value::Int(i64::MAX)),
+        (":-9223372036854775808\r\n", Value::Int(i64::MIN)),
+        ("#t\r\n", Value::Int(1)),
+        ("#f\r\n", Value::Int(0)),
+        ("+OK\r\n", text("OK")),
+        ("$0\r\n\r\n", text("")),
+        ("$4\r\na\r\nb\r\n", text("a\r\nb")),
+        ("=8\r\ntxt:some\r\n", text("some")),
+        (",1.5\r\n", text("1.5")),
+        ("(12345678901234567890\r\n", text("12345678901234567890")),
+        ("*0\r\n", Value::List(vec![])),
+        ("*2\r\n:1\r\n*1\r\n+a\r\n", Value::List(vec![Value::Int(1), Value::List(vec![text("a")])])),
+        ("%1\r\n+a\r\n:1\r\n", Value::List(vec![text("a"), Value::Int(1)])),
+        ("~1\r\n:1\r\n", Value::List(vec![Value::Int(1)])),
+        ("|1\r\n+ttl\r\n:3\r\n:1\r\n", Value::Int(1)),
+        ("*1\r\n|1\r\n+ttl\r\n:3\r\n:1\r\n", Value::List(vec![Value::Int(1)])),
+        (">2\r\n+invalidate\r\n*1\r\n+k\r\n:7\r\n", Value::Int(7)),
+    ] {
+        for piece in 1..=bytes.len() {
+            let replies = replies(bytes.as_bytes(), piece).unwrap();
+            let [Ok(reply)] = &replies[..] else { panic!("{bytes:?} in pieces of {piece}: {replies:?}") };
+            assert_eq!(reply.value().unwrap(), value, "{bytes:?}");
+        }
+    }
+}
+
+#[test]
+fn errors_are_failures_wherever_they_stand() {
+    let told = replies(b"-WRONGTYPE Operation against\r\n!7\r\nBUSY no\r\n*1\r\n-NOPERM no\r\n", 1).unwrap();
+    let reasons: Vec<Reason> =
+        told.into_iter().map(|reply| reply.and_then(|it| it.value().map(drop)).unwrap_err().reason).collect();
+    assert_eq!(reasons, [Reason::WrongType, Reason::Busy, Reason::NoPermission]);
+}
+
+#[test]
+fn what_is_not_the_protocol_is_told_and_never_waited_for() {
+    let deep = "*1\r\n".repeat(DEEPEST + 1) + ":1\r\n";
+    assert_eq!(reply(deep).value().unwrap_err().reason, Reason::Protocol);
+    let endless = "+".to_owned() + &"a".repeat(LONGEST_LINE + 1);
+    for bytes in [
+        "HTTP/1.1 400 Bad Request\r\n",
+        "\0\u{ff}\n\r\n",
+        "$x\r\n",
+        "$-2\r\n",
+        "*-7\r\n",
+        ":12a\r\n",
+        ":\r\n",
+        ":-\r\n",
+        ":99999999999999999999\r\n",
+        "$1\r\nab\r\n",
+        "+a\rb\r\n",
+        "*9223372036854775807\r\n*9223372036854775807\r\n*9223372036854775807\r\n",
+        &endless,
+    ] {
+        assert_eq!(replies(bytes.as_bytes(), 7).unwrap_err().reason, Reason::Protocol, "{bytes:.40}");
+    }
+    // What only announces much takes no room and is waited for, as long as the caller likes.
+    assert_eq!(replies(b"$2147483647\r\nx", 1).unwrap(), []);
+    assert_eq!(replies(b"*9223372036854775807\r\n:1\r\n", 1).unwrap(), []);
+}
+
+#[test]
+fn a_lists_values_can_be_replies_of_their_own() {
+    let reply = reply("*3\r\n:1\r\n*2\r\n$1\r\na\r\n_\r\n|1\r\n+ttl\r\n:3\r\n+b\r\n");
+    let elements = reply.elements().unwrap();
+    let values: Vec<Value<'_>> = elements.iter().map(|element| element.value().unwrap()).collect();
+    assert_eq!(reply.value().unwrap(), Value::List(values));
+    assert_eq!(elements[0].elements().unwrap_err().reason, Reason::Protocol);
+}
+
+/// A value as bytes, with its meaning's own picture of it.
+fn any_value() -> impl Strategy<Value = (Vec<u8>, String)> {
+    let leaf = prop_oneof![
+        Just((b"_\r\n".to_vec(), format!("{:?}", Value::Nil))),
+        any::<i64>().prop_map(|it| (format!(":{it}\r\n").into_bytes(), format!("{:?}", Value::Int(it)))),
+        any::<Vec<u8>>().prop_map(|it| {
+            let head = format!("${}\r\n", it.len()).into_bytes();
+            ([&head, &it[..], b"\r\n"].concat(), format!("{:?}", Value::Text(&it)))
+        }),
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        prop::collection::vec(inner, 0..8).prop_map(|parts| {
+            let head = format!("*{}\r\n", parts.len()).into_bytes();
+            let bytes = parts.iter().fold(head, |all, (bytes, _)| [&all, &bytes[..]].concat());
+            let pictures: Vec<&str> = parts.iter().map(|(_, picture)| picture.as_str()).collect();
+            (bytes, format!("List([{}])", pictures.join(", ")))
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_was_sent_is_read_whatever_pieces_it_comes_in(
+        values in prop::collection::vec(any_value(), 1..4),
+        piece in 1_usize..64,
+    ) {
+        let bytes: Vec<u8> = values.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        let told = replies(&bytes, piece).unwrap();
+        prop_assert_eq!(told.len(), values.len());
+        for (reply, (_, picture)) in told.iter().zip(&values) {
+            let told = reply.as_ref().unwrap().value().unwrap();
+            prop_assert_eq!(&format!("{told:?}"), picture);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, start in prop::sample::select(&b"$*%~>|:+-!=#,(_"[..]), piece in 1_usize..16) {
+        let bytes = [&[start], &bytes[..]].concat();
+        for reply in replies(&bytes, piece).into_iter().flatten().flatten() {
+            drop((reply.value(), reply.elements()));
+        }
+    }
+}
