@@ -17,6 +17,7 @@ mod failure;
 mod inspect;
 mod link;
 mod lookup;
+mod manner;
 mod observe;
 pub(crate) mod reply;
 pub(crate) mod resp;

@@ -36,6 +36,14 @@ impl Name {
         std::str::from_utf8(&self.0).ok()
     }
 
+    /// The text, where it is the name itself.
+    #[must_use]
+    pub fn as_plain(&self) -> Option<&str> {
+        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
+        let is_short = (1..=MAX_TEXT_BYTES).contains(&self.0.len());
+        self.as_str().filter(|_| is_short && self.0.iter().all(is_plain))
+    }
+
     fn text(&self) -> String {
         let mut text = String::with_capacity(self.0.len());
         for chunk in self.0.utf8_chunks() {
@@ -79,14 +87,10 @@ fn hash(bytes: &[u8]) -> u64 {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
         if self.0.is_empty() {
             return f.write_str(EMPTY_TEXT);
         }
-        if self.0.len() <= MAX_TEXT_BYTES
-            && self.0.iter().all(plain)
-            && let Some(text) = self.as_str()
-        {
+        if let Some(text) = self.as_plain() {
             return f.write_str(text);
         }
         let text = self.text();

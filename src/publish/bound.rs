@@ -4,9 +4,12 @@
 
 use super::{
     families::{Family, Source},
-    rows::Rows,
+    rows::{GroupRow, Rows, StreamRow},
 };
-use crate::evaluate::GroupStatus;
+use crate::{
+    evaluate::{GroupStatus, Health},
+    model::ConsumerState,
+};
 
 /// How many series of a snapshot a page shows and leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,35 +27,42 @@ pub(super) fn bound(
     families: impl Iterator<Item = &'static Family> + Clone,
     limit: usize,
 ) -> SeriesCount {
-    let series = |samples: &dyn Fn(Source) -> usize| {
-        families.clone().map(|family| samples(family.source)).sum::<usize>()
-    };
+    let sources: Vec<Source> = families.map(|family| family.source).collect();
     let mut count = SeriesCount::default();
-    let mut keep = |series: usize| {
+    let mut fits = |series: usize| {
         // Once a row was left out, no later one is shown: what is seen must not depend on what happens to fit.
         let fits = count.dropped == 0 && count.shown + series <= limit;
         *if fits { &mut count.shown } else { &mut count.dropped } += series;
         fits
     };
-    rows.streams.retain(|row| {
-        keep(series(&|source| match source {
+    let of_stream = |row: &StreamRow<'_>| {
+        let series = sources.iter().map(|source| match source {
             Source::Stream(value) => value(row).is_some().into(),
             Source::StreamMore(_, values) => values(row).len(),
+            Source::StreamHealth if row.health.is_some() => Health::ALL.len(),
             _ => 0,
-        }))
-    });
-    rows.groups.retain(|row| {
-        keep(series(&|source| match source {
+        });
+        series.sum()
+    };
+    let of_group = |row: &GroupRow<'_>| {
+        let series = sources.iter().map(|source| match source {
             Source::Group(value) => value(row).is_some().into(),
             Source::GroupStatus if row.status.is_some() => GroupStatus::ALL.len(),
             _ => 0,
-        }))
-    });
-    rows.consumers.retain(|row| {
-        keep(series(&|source| match source {
-            Source::Consumer(value) => value(row).is_some().into(),
-            _ => 0,
-        }))
-    });
+        });
+        series.sum()
+    };
+    let of_consumers: Vec<_> = sources
+        .iter()
+        .filter_map(|source| if let Source::Consumer(value) = source { Some(value) } else { None })
+        .collect();
+    let of_consumer =
+        |consumer: &ConsumerState| of_consumers.iter().filter(|value| value(consumer).is_some()).count();
+    let streams = rows.streams.iter().filter(|row| fits(of_stream(row))).count();
+    let groups = rows.groups.iter().filter(|row| fits(of_group(row))).count();
+    let consumers = rows.consumers().filter(|(_, consumer)| fits(of_consumer(consumer))).count();
+    rows.streams.truncate(streams);
+    rows.groups.truncate(groups);
+    rows.shown_consumers = consumers;
     count
 }

@@ -10,9 +10,12 @@ use prometheus::proto;
 use super::{
     families::{Family, Kind, SERVER_LABELS, Source},
     number::Number,
-    rows::{GroupRow, Rows},
+    rows::{Rows, escaped},
 };
-use crate::{evaluate::GroupStatus, model::Server};
+use crate::{
+    evaluate::{GroupStatus, Health},
+    model::Server,
+};
 
 /// A page may be tens of megabytes, so it leaves in pieces: into a buffer that grows, or into a compressor.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -91,13 +94,22 @@ impl<W: io::Write> Page<'_, W> {
             Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(row))),
             Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {
                 let mut more = values(row).into_iter();
-                more.try_for_each(|(labels, value)| {
-                    self.sample(name, &format!("{},{labels}", row.labels), value)
-                })
+                more.try_for_each(|(labels, value)| self.sample(name, &[&row.labels, ",", &labels], value))
             }),
-            Source::GroupStatus => rows.groups.iter().try_for_each(|row| self.status(name, row)),
+            Source::StreamHealth => rows.streams.iter().try_for_each(|row| {
+                let state = |is: Health| Health::ALL.iter().map(move |of| (of.as_str(), *of == is));
+                self.states(name, &row.labels, row.health.into_iter().flat_map(state))
+            }),
             Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(row))),
-            Source::Consumer(value) => self.rows(name, &rows.consumers, |row| (&row.labels, value(row))),
+            Source::GroupStatus => rows.groups.iter().try_for_each(|row| {
+                let state = |is: GroupStatus| GroupStatus::ALL.iter().map(move |of| (of.as_str(), *of == is));
+                self.states(name, &row.labels, row.status.into_iter().flat_map(state))
+            }),
+            Source::Consumer(value) => rows.consumers().try_for_each(|(group, consumer)| {
+                let Some(value) = value(consumer) else { return Ok(()) };
+                let label = [&group.labels, ",consumer=\"", &escaped(&consumer.name), "\""];
+                self.sample(name, &label, value)
+            }),
         }
     }
 
@@ -109,28 +121,31 @@ impl<W: io::Write> Page<'_, W> {
     ) -> io::Result<()> {
         for (labels, value) in rows.iter().map(sample) {
             if let Some(value) = value {
-                self.sample(name, labels, value)?;
+                self.sample(name, &[labels], value)?;
             }
         }
         Ok(())
     }
 
-    /// One sample a status: 1 for the one that the group has.
-    fn status(&mut self, name: &str, row: &GroupRow<'_>) -> io::Result<()> {
-        let statuses = row.status.iter().flat_map(|is| GroupStatus::ALL.iter().map(move |of| (of, of == is)));
-        statuses.into_iter().try_for_each(|(status, is)| {
-            self.sample(name, &format!("{},status=\"{}\"", row.labels, status.as_str()), is.into())
-        })
+    /// A sample a state, with whether it is the one.
+    fn states<'b>(
+        &mut self,
+        name: &str,
+        labels: &str,
+        mut states: impl Iterator<Item = (&'b str, bool)>,
+    ) -> io::Result<()> {
+        states.try_for_each(|(state, is)| self.sample(name, &[labels, ",status=\"", state, "\""], is.into()))
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: Number) -> io::Result<()> {
+    /// A sample whose labels are these texts in turn.
+    fn sample(&mut self, name: &str, labels: &[&str], value: Number) -> io::Result<()> {
         if let Some(family) = self.header_due.take() {
             self.header(family);
         }
         self.text.push_str(name);
-        if !labels.is_empty() {
+        if labels.iter().any(|text| !text.is_empty()) {
             self.text.push('{');
-            self.text.push_str(labels);
+            labels.iter().for_each(|text| self.text.push_str(text));
             self.text.push('}');
         }
         self.text.push(' ');
@@ -171,7 +186,7 @@ impl<W: io::Write> Page<'_, W> {
         let labels = SERVER_LABELS.into_iter().zip(values);
         self.sample(
             name,
-            &labels_text(labels.map(|(label, value)| (label, value.unwrap_or_default()))),
+            &[&labels_text(labels.map(|(label, value)| (label, value.unwrap_or_default())))],
             Number::Count(1),
         )
     }
@@ -180,10 +195,10 @@ impl<W: io::Write> Page<'_, W> {
         let labels = labels_text(metric.get_label().iter().map(|pair| (pair.name(), pair.value())));
         match family.kind {
             Kind::Counter => {
-                self.sample(family.name, &labels, Number::Float(metric.get_counter().get_value()))
+                self.sample(family.name, &[&labels], Number::Float(metric.get_counter().get_value()))
             }
             Kind::Gauge | Kind::Info => {
-                self.sample(family.name, &labels, Number::Float(metric.get_gauge().get_value()))
+                self.sample(family.name, &[&labels], Number::Float(metric.get_gauge().get_value()))
             }
             Kind::Histogram => self.histogram(family.name, metric.get_histogram()),
         }
@@ -194,11 +209,11 @@ impl<W: io::Write> Page<'_, W> {
         for bucket in histogram.get_bucket() {
             // OpenMetrics wants the bound as a float even where it is whole, which Debug writes.
             let labels = format!("le=\"{:?}\"", bucket.upper_bound());
-            self.sample(&bucket_name, &labels, Number::Count(bucket.cumulative_count()))?;
+            self.sample(&bucket_name, &[&labels], Number::Count(bucket.cumulative_count()))?;
         }
-        self.sample(&bucket_name, "le=\"+Inf\"", total)?;
-        self.sample(&format!("{name}_sum"), "", Number::Float(histogram.get_sample_sum()))?;
-        self.sample(&format!("{name}_count"), "", total)
+        self.sample(&bucket_name, &["le=\"+Inf\""], total)?;
+        self.sample(&format!("{name}_sum"), &[], Number::Float(histogram.get_sample_sum()))?;
+        self.sample(&format!("{name}_count"), &[], total)
     }
 }
 

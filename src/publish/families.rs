@@ -5,12 +5,12 @@
 use super::{
     REDIS_EXPORTER_FAMILIES,
     number::Number::{self, Count, Seconds},
-    rows::{ConsumerRow, GroupRow, Label, RetentionRow, StreamRow},
+    rows::{GroupRow, RetentionRow, StreamRow, escaped},
 };
 use crate::{
     config::{Exposition, StreamRetention, Thresholds},
-    evaluate::{Age, GroupReport, Health},
-    model::{GroupState, OldestPending, Pending, StreamId},
+    evaluate::{Age, GroupReport},
+    model::{ConsumerState, GroupState, OldestPending, Pending, StreamId},
     retention::{Holder, Outcome, Plan, Standing},
 };
 
@@ -52,12 +52,14 @@ pub(super) enum Source {
     Stream(fn(&StreamRow<'_>) -> Option<Number>),
     /// Several values a stream, each with labels more than the stream's own, which are all of these.
     StreamMore(&'static [&'static str], fn(&StreamRow<'_>) -> Vec<(String, Number)>),
-    /// A group's status: a sample a status, 1 for the one that it has.
+    /// A stream's health: a sample a state, 1 for the one that it has.
+    StreamHealth,
+    /// A group's status, likewise.
     GroupStatus,
     /// A value a group.
     Group(fn(&GroupRow<'_>) -> Option<Number>),
     /// A value a consumer.
-    Consumer(fn(&ConsumerRow<'_>) -> Option<Number>),
+    Consumer(fn(&ConsumerState) -> Option<Number>),
 }
 
 pub(super) const SERVER_LABELS: [&str; 4] = ["flavour", "version", "role", "mode"];
@@ -71,6 +73,7 @@ impl Family {
             Server => &SERVER_LABELS,
             Stream(_) => &["db", "stream"],
             StreamMore(labels, _) => labels,
+            Source::StreamHealth => &["db", "stream", "status"],
             Source::GroupStatus => &["db", "stream", "group", "status"],
             Group(_) => &["db", "stream", "group"],
             Consumer(_) => &["db", "stream", "group", "consumer"],
@@ -112,7 +115,7 @@ pub const FAMILIES: &[Family] = &[
         "1 for a stream that is there, 0 for one that the configuration names and that is absent or of another type."),
     family("streamwarden_stream_unreadable", Gauge, StreamMore(&["db", "stream", "reason"], unreadable),
         "1 for a stream that the last poll could not read, with the reason; its other series are left out."),
-    family("streamwarden_stream_health", Gauge, StreamMore(&["db", "stream", "status"], health),
+    family("streamwarden_stream_health", Gauge, Source::StreamHealth,
         "How the stream fares: 1 for the status that it has, of healthy, unknown, warning and critical, and 0 for the others. The worst of its groups and its own length, age, silence and presence."),
     family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.read()?.length))),
         "Entries in the stream."),
@@ -190,11 +193,11 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_last_delivered_id", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
         "The last ID delivered to the group, its part in milliseconds."),
 
-    family("streamwarden_consumer_pending", Gauge, Consumer(|row| Some(Count(row.state.pending))),
+    family("streamwarden_consumer_pending", Gauge, Consumer(|it| Some(Count(it.pending))),
         "Entries delivered to the consumer and not acknowledged."),
-    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|row| Some(Seconds(row.state.idle?))),
+    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?))),
         "Time since the consumer last tried to read, claim or acknowledge."),
-    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|row| Some(Seconds(row.state.inactive?))),
+    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|it| Some(Seconds(it.inactive?))),
         "Time since the consumer was last given an entry. Left out while it never was. Redis 7.2 and later."),
 
     family("streamwarden_retention_info", Info, StreamMore(&["db", "stream", "mode"], retention_mode),
@@ -322,20 +325,10 @@ fn retention_mode(row: &StreamRow<'_>) -> Vec<(String, Number)> {
 fn blocked(row: &StreamRow<'_>) -> Vec<(String, Number)> {
     let holder = row.retention.as_ref().and_then(RetentionRow::blocked_by);
     let labels = |holder: &Holder| {
-        let group = holder.group.as_ref().map(|group| Label(group).to_string()).unwrap_or_default();
+        let group = holder.group.as_ref().map(escaped).unwrap_or_default();
         format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())
     };
     holder.iter().map(|holder| (labels(holder), Count(1))).collect()
-}
-
-/// The stream's health as a state set.
-fn health(row: &StreamRow<'_>) -> Vec<(String, Number)> {
-    let state = |is: Health| {
-        Health::ALL
-            .iter()
-            .map(move |health| (format!("status=\"{}\"", health.as_str()), (*health == is).into()))
-    };
-    row.health.into_iter().flat_map(state).collect()
 }
 
 fn unreadable(row: &StreamRow<'_>) -> Vec<(String, Number)> {

@@ -22,7 +22,11 @@ impl Number {
                 page.push_str(itoa::Buffer::new().format(duration.as_secs()));
                 let milliseconds = duration.subsec_millis();
                 if milliseconds > 0 {
-                    write!(page, ".{milliseconds:03}").expect("a String takes any text");
+                    page.push('.');
+                    // With a digit before, so that zeros behind the point are not left out.
+                    page.push_str(
+                        itoa::Buffer::new().format(1_000 + milliseconds).get(1..).unwrap_or_default(),
+                    );
                 }
             }
             Self::Float(float) if float.is_nan() => page.push_str("NaN"),

@@ -41,9 +41,9 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
         "Total number of entries read from the stream group"),
     family("redis_stream_group_lag", Gauge, Group(|row| Some(Count(row.report?.lag.known()?))),
         "The number of messages waiting to be delivered to the stream group's consumers"),
-    family("redis_stream_group_consumer_messages_pending", Gauge, Consumer(|row| Some(Count(row.state.pending))),
+    family("redis_stream_group_consumer_messages_pending", Gauge, Consumer(|it| Some(Count(it.pending))),
         "Pending number of messages for this specific consumer"),
-    family("redis_stream_group_consumer_idle_seconds", Gauge, Consumer(|row| Some(Seconds(row.state.idle?))),
+    family("redis_stream_group_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?))),
         "Consumer idle time in seconds"),
 ];
 

@@ -1,5 +1,7 @@
 //! What the families draw from: a row a stream, a group and a consumer, with their labels written once.
 
+use std::borrow::Cow;
+
 use crate::{
     config::{Config, StreamRule},
     evaluate::{GroupReport, GroupStatus, Health, StreamReport, StreamVerdict},
@@ -91,13 +93,6 @@ pub struct GroupRow<'a> {
     pub is_expected: bool,
 }
 
-/// A consumer that the configuration lets be listed.
-pub struct ConsumerRow<'a> {
-    pub(super) labels: String,
-    /// What it said.
-    pub state: &'a ConsumerState,
-}
-
 /// All rows of a snapshot, in the order of their names.
 #[derive(Default)]
 pub(super) struct Rows<'a> {
@@ -107,8 +102,8 @@ pub(super) struct Rows<'a> {
     pub streams: Vec<StreamRow<'a>>,
     /// Their groups.
     pub groups: Vec<GroupRow<'a>>,
-    /// Their consumers.
-    pub consumers: Vec<ConsumerRow<'a>>,
+    /// How many of their consumers are shown.
+    pub shown_consumers: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -116,18 +111,37 @@ impl<'a> Rows<'a> {
     #[must_use]
     pub(super) fn new(config: &'a Config, reading: &'a Reading) -> Self {
         let (snapshot, report) = (&reading.snapshot, &reading.report);
-        let mut rows = Self { server: Some(&snapshot.server), ..Self::default() };
+        let mut rows = Self {
+            server: Some(&snapshot.server),
+            streams: Vec::with_capacity(snapshot.streams.len()),
+            shown_consumers: usize::MAX,
+            ..Self::default()
+        };
+        // All three are in the order of the names.
+        let (mut reports, mut verdicts) =
+            (report.streams.iter().peekable(), report.verdicts.iter().peekable());
         for (name, state) in &snapshot.streams {
-            let labels = format!("db=\"db{}\",stream=\"{}\"", snapshot.database, Label(name));
+            let labels = format!("db=\"db{}\",stream=\"{}\"", snapshot.database, escaped(name));
             let rule = config.rule(name);
-            let (report, verdict) = (report.streams.get(name), report.verdicts.get(name));
+            let report = reports.next_if(|(of, _)| *of == name).map(|(_, report)| report);
+            let verdict = verdicts.next_if(|(of, _)| *of == name).map(|(_, verdict)| verdict);
             let health = verdict.map(|verdict| verdict.health);
             let is_expected = state.is_err() && config.expects(name);
             rows.add_groups(&labels, state, (report, verdict), rule);
-            let retention = RetentionRow::new(config, reading, name);
+            let has_limits = rule.is_some_and(|rule| rule.retention.is_some());
+            let retention = if has_limits { RetentionRow::new(config, reading, name) } else { None };
             rows.streams.push(StreamRow { labels, state, report, rule, health, is_expected, retention });
         }
         rows
+    }
+
+    /// The consumers that are listed, each with its group.
+    pub(super) fn consumers<'b>(&'b self) -> impl Iterator<Item = (&'b GroupRow<'a>, &'a ConsumerState)> {
+        let of_group = |group: &'b GroupRow<'a>| {
+            let consumers = group.state.iter().flat_map(|state| &state.consumers);
+            consumers.map(move |consumer| (group, consumer))
+        };
+        self.groups.iter().flat_map(of_group).take(self.shown_consumers)
     }
 
     fn add_groups(
@@ -146,11 +160,7 @@ impl<'a> Rows<'a> {
             .filter(|name| is_known && !state.as_ref().is_ok_and(|state| state.groups.contains_key(name)));
         let all = present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)));
         for (name, state) in all {
-            let labels = format!("{stream_labels},group=\"{}\"", Label(name));
-            for consumer in state.iter().flat_map(|group| &group.consumers) {
-                let labels = format!("{labels},consumer=\"{}\"", Label(&consumer.name));
-                self.consumers.push(ConsumerRow { labels, state: consumer });
-            }
+            let labels = [stream_labels, ",group=\"", &escaped(name), "\""].concat();
             let report = report.and_then(|report| report.groups.get(name));
             let status = verdict.and_then(|verdict| Some(verdict.group(name)?.status));
             self.groups.push(GroupRow {
@@ -165,14 +175,9 @@ impl<'a> Rows<'a> {
 }
 
 /// A name's text, escaped as label values are: in it only quotes and backslashes are left to escape.
-pub(super) struct Label<'a>(pub(super) &'a Name);
-
-impl std::fmt::Display for Label<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.to_string();
-        if !text.contains(['"', '\\']) {
-            return f.write_str(&text);
-        }
-        f.write_str(&text.replace('\\', "\\\\").replace('"', "\\\""))
+pub(super) fn escaped(name: &Name) -> Cow<'_, str> {
+    match name.as_plain() {
+        Some(plain) if !plain.contains('"') => Cow::Borrowed(plain),
+        _ => Cow::Owned(name.to_string().replace('\\', "\\\\").replace('"', "\\\"")),
     }
 }

@@ -6,12 +6,13 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::ProtocolVersion;
-use tracing::{Instrument, info, warn};
+use tracing::{Instrument, Span, info, warn};
 
 use super::{
     Command, Request, connect::connect, connection::Connection, reply, resp::Reply, together::Together,
 };
 use crate::{
+    clock::{self, Instant},
     config::{self, Endpoint},
     model::{Class, Failure, Flavour, Reason, Server},
     self_stats::SelfStats,
@@ -62,6 +63,13 @@ impl Link {
     pub fn disconnect(&mut self) {
         self.session = None;
     }
+}
+
+/// Commands that were handed over.
+pub(super) struct Asked {
+    span: Span,
+    /// When the answers must be there.
+    until: Instant,
 }
 
 /// A connection in use.
@@ -126,10 +134,14 @@ impl Session {
         commands: &[R],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let replies = self.pipeline(commands).await?;
-        for (command, reply) in commands.iter().zip(&replies) {
+        self.note_refusals(commands, &replies);
+        Ok(replies)
+    }
+
+    pub(super) fn note_refusals<R: Request>(&self, commands: &[R], replies: &[Result<Reply, Failure>]) {
+        for (command, reply) in commands.iter().zip(replies) {
             self.note_refusal(command.label(), reply.as_ref().err());
         }
-        Ok(replies)
     }
 
     /// Sends them without a word about what is refused.
@@ -137,33 +149,57 @@ impl Session {
         &mut self,
         commands: &[R],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
-        let span = spans::pipeline(commands, &self.endpoint, self.database);
-        let result = self.exchange(commands).instrument(span.clone()).await;
-        spans::ended(&span, &result);
-        let refused = result.iter().flatten().find(|reply| reply.is_err());
-        refused.inspect(|reply| spans::ended(&span, reply));
-        result
+        let asked = self.ask(commands).await?;
+        self.answers(commands, asked).await
     }
 
-    async fn exchange<R: Request>(&mut self, commands: &[R]) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+    /// The first half of [`pipeline`](Self::pipeline): hands the commands over. What is done before the second half is
+    /// done while the server works.
+    pub(super) async fn ask<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
+        let span = spans::pipeline(commands, &self.endpoint, self.database);
+        let until = clock::now() + self.command_timeout;
         let mut packed = Vec::new();
         for command in commands {
             self.stats.command(command.label());
             command.encode().write_packed_command(&mut packed);
         }
         self.stats.round_trips.inc();
-        let timeout = self.command_timeout;
-        let exchange = async {
-            self.connection.send(&packed, commands.len()).await?;
+        let sent = self.in_time(until, async |connection| connection.send(&packed, commands.len()).await);
+        let sent = sent.instrument(span.clone()).await;
+        spans::ended(&span, &sent);
+        sent.map(|()| Asked { span, until })
+    }
+
+    /// The second half: a result for each command, as [`send`](Self::send) gives it.
+    pub(super) async fn answers<R: Request>(
+        &mut self,
+        commands: &[R],
+        Asked { span, until }: Asked,
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let replies = self.in_time(until, async |connection| {
             let mut replies = Vec::with_capacity(commands.len());
             for _ in commands {
-                replies.push(self.connection.receive().await?);
+                replies.push(connection.receive().await?);
             }
             Ok(replies)
-        };
+        });
+        let replies = replies.instrument(span.clone()).await;
+        let result: Result<Vec<_>, _> =
+            replies.and_then(|all| all.into_iter().map(whole_or_single).collect());
+        spans::ended(&span, &result);
+        let refused = result.iter().flatten().find(|reply| reply.is_err());
+        refused.inspect(|reply| spans::ended(&span, reply));
+        result
+    }
+
+    async fn in_time<T>(
+        &mut self,
+        until: Instant,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let timeout = self.command_timeout;
         let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
-        let replies = tokio::time::timeout(timeout, exchange).await.map_err(no_answer).flatten()?;
-        replies.into_iter().map(whole_or_single).collect()
+        tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten()
     }
 
     /// The reply to a command that ran inside another, with what [`send`](Self::send) does to one.

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::{
     Command,
-    link::{Session, no_reply},
+    link::{Asked, Session, no_reply},
     reply, resp,
 };
 use crate::model::{Failure, Name, Reason};
@@ -56,13 +56,42 @@ type Placed<'a> = Vec<(usize, Command<'a>)>;
 type Reply = Result<resp::Reply, Failure>;
 
 impl Session {
+    /// Whether each command is billed, so that they go out together.
+    pub(super) fn is_billed(&self) -> bool {
+        self.together.eval.is_some()
+    }
+
+    /// Begins to [`read`](Self::read), for who has something to do while the server works; where each command is billed
+    /// nothing is sent yet.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) async fn begin(&mut self, commands: &[Command<'_>]) -> Result<Option<Asked>, Failure> {
+        if self.is_billed() { Ok(None) } else { self.ask(commands).await.map(Some) }
+    }
+
+    /// Ends what was begun: as [`read`](Self::read) of the same commands.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(super) async fn end(
+        &mut self,
+        commands: &[Command<'_>],
+        begun: Option<Asked>,
+    ) -> Result<Vec<Reply>, Failure> {
+        let Some(asked) = begun else { return self.read(commands).await };
+        let replies = self.answers(commands, asked).await?;
+        self.note_refusals(commands, &replies);
+        Ok(replies)
+    }
+
     /// Sends commands that read keys or the clock, and gives a result for each: together where each is billed, else as
     /// [`send`](Self::send) does.
     ///
     /// # Errors
     /// As [`send`](Self::send). Not cancel-safe either.
     pub(super) async fn read(&mut self, commands: &[Command<'_>]) -> Result<Vec<Reply>, Failure> {
-        if self.together.eval.is_none() {
+        if !self.is_billed() {
             return self.send(commands).await;
         }
         let commands = commands.iter().copied().enumerate();
