@@ -39,8 +39,9 @@ advisories: ## known vulnerabilities of dependencies; needs to reach the advisor
 
 test-page: redis node ## the page in a headless browser; installs chromium
 	tests/page/tools.sh target/page
-	cargo build --locked --bin streamwarden
-	STREAMWARDEN_PROGRAM="$${CARGO_TARGET_DIR:-target}/debug/streamwarden" STREAMWARDEN_PAGE_MODULES=target/page \
+	cargo build --locked --bin streamwarden --example nexus
+	STREAMWARDEN_PROGRAM="$${CARGO_TARGET_DIR:-target}/debug/streamwarden" \
+	  STREAMWARDEN_NEXUS="$${CARGO_TARGET_DIR:-target}/debug/examples/nexus" STREAMWARDEN_PAGE_MODULES=target/page \
 	  STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
 
 test-api: redis python ## the JSON API against its own description, with schemathesis from PyPI

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { Browser, Redis, Sidecar, axePath, freePort, until } from "./support.mjs";
+import { Browser, Redis, Sidecar, axePath, cell, cleanly, endAll, freePort, row, start, until } from "./support.mjs";
 
 const QUICK = "poll: {interval: 500ms, discovery_interval: 1s, stale_after: 3s}\nstatus: {window: 5s, stopped_after: 2s}\nretention: {interval: 1s}\n";
 // Milliseconds from the answer to 1,000 streams drawn, and the longest that an update may keep the page from answering
@@ -11,18 +11,12 @@ const FIRST_DRAWING_MS = 5000;
 const UPDATE_MS = 1500;
 
 let browser;
-const started = [];
-const start = async (promise) => {
-  const process = await promise;
-  started.push(process);
-  return process;
-};
 
 before(async () => (browser = await Browser.start()));
 after(() => browser.end());
 afterEach(async () => {
   for (const context of browser.inner.contexts()) await context.close();
-  for (const process of started.splice(0).reverse()) await process.end();
+  await endAll();
 });
 
 async function both(commands, settings = QUICK) {
@@ -31,12 +25,9 @@ async function both(commands, settings = QUICK) {
   return { redis, sidecar: await start(Sidecar.start(redis.port, settings)) };
 }
 
-const row = (page, name) => page.locator("#streams tbody tr").filter({ has: page.getByRole("link", { name, exact: true }) });
 const names = (page) => page.locator("#streams tbody th a").allTextContents();
 const banner = (page) => page.locator("#banner").innerText();
-const cell = (page, name, label) => row(page, name).locator(`td[data-label="${label}"]`).innerText();
 const focused = (page) => page.evaluate(() => document.activeElement.textContent);
-const cleanly = (page) => assert.deepEqual(page.problems, []);
 
 // A stopped group, one that is fine, one stream without any, and one of another type.
 const STREAMS = `

@@ -1,14 +1,18 @@
-// What the tests of the page run on: a Redis, the built sidecar and a browser of their own, on ports that the system chose.
+// What the tests of the page run on: a Redis, the built sidecar, an application and a browser of their own, on ports that
+// the system chose.
 
-import { spawn } from "node:child_process";
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 
 const built = resolve(process.env.STREAMWARDEN_PROGRAM ?? "target/debug/streamwarden");
+const nexus = resolve(process.env.STREAMWARDEN_NEXUS ?? "target/debug/examples/nexus");
 const require = createRequire(resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page", "x.js"));
 const { chromium } = require("playwright-core");
 export const axePath = require.resolve("axe-core/axe.min.js");
@@ -56,6 +60,19 @@ class Process {
   }
 }
 
+const started = [];
+
+// Notes what is to end with the test.
+export async function start(promise) {
+  const process = await promise;
+  started.push(process);
+  return process;
+}
+
+export async function endAll() {
+  for (const process of started.splice(0).reverse()) await process.end();
+}
+
 export class Redis extends Process {
   static async start(port) {
     const chosen = port ?? (await freePort());
@@ -93,9 +110,23 @@ export class Sidecar extends Process {
     return sidecar;
   }
 
+  // What the terminal says of its streams; the exit code tells how they fare.
+  async status() {
+    const { stdout } = await promisify(execFile)(built, ["status", "--url", this.origin]).catch((error) => error);
+    return stdout;
+  }
+
   async end() {
     await super.end();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+// The example application.
+export class Nexus extends Process {
+  static start(redis, ...flags) {
+    if (!existsSync(nexus)) throw new Error(`${nexus} is not there: cargo build --example nexus`);
+    return new Nexus(nexus, flags, { env: { REDIS_URI: `redis://127.0.0.1:${redis.port}` } });
   }
 }
 
@@ -138,3 +169,7 @@ export class Browser {
     await this.inner.close();
   }
 }
+
+export const row = (page, name) => page.locator("#streams tbody tr").filter({ has: page.getByRole("link", { name, exact: true }) });
+export const cell = (page, name, label) => row(page, name).locator(`td[data-label="${label}"]`).innerText();
+export const cleanly = (page) => assert.deepEqual(page.problems, []);
