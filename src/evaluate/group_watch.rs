@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{
     GroupStatus, Lag,
     report::GroupReport,
-    series::{Series, cut},
+    series::{Series, cut, low_part},
     settled::Settled,
     trend::{Growth, growth},
-    verdict::GroupVerdict,
+    verdict::{GroupVerdict, Rate},
     watch::{Moment, passed_rate},
     why::{Backlog, GroupWhy, Over},
 };
@@ -31,6 +31,8 @@ pub(super) struct GroupWatch {
     lags: Series,
     /// Lag and pending entries together.
     backlogs: Series,
+    /// The entries that it lost, as a low part; from the first loss on, which most groups never have.
+    lost: Option<Box<Series>>,
     last: Option<Cursors>,
     /// When the group last moved, or last had nothing to do.
     moved_at: Duration,
@@ -90,8 +92,22 @@ impl GroupWatch {
             }
             None => self.absent(moment),
         };
-        let rate_out = passed_rate(added, &self.lags, moment);
+        let rate_out = self.rate_out(present, added, moment);
         GroupVerdict { status, why, rate_out, lags: self.lags }
+    }
+
+    /// What is not in the stream any more was not delivered: where losses are not known, nor is this.
+    fn rate_out(
+        &mut self,
+        present: Option<&Present<'_>>,
+        added: &Series,
+        moment: &Moment<'_>,
+    ) -> Option<Rate> {
+        let lost = present.and_then(|present| present.report.lost);
+        if self.lost.is_some() || lost.is_some_and(|lost| lost > 0) {
+            self.lost.get_or_insert_default().put(moment.slot, lost.map(low_part));
+        }
+        lost.and_then(|_| passed_rate(added, &self.lags, self.lost.as_deref(), moment))
     }
 
     fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {

@@ -202,18 +202,26 @@ fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<
     Some(Rate { entries: last.wrapping_sub(first).into(), over })
 }
 
-/// How fast a group was given entries: those ever added, less those that it lags behind.
-pub(super) fn passed_rate(added: &Series, lags: &Series, moment: &Moment<'_>) -> Option<Rate> {
-    let recent = moment.rate_window();
-    let lags: Vec<(Duration, u32)> = moment.ticks.within(lags, recent).collect();
-    let passed: Vec<(Duration, u32)> = moment
-        .ticks
-        .within(added, recent)
-        .filter_map(|(age, added)| {
-            let (_, lag) = lags.iter().find(|(of, _)| *of == age)?;
-            Some((age, added.wrapping_sub(*lag)))
+/// How fast a group was given entries: those ever added, less those that it lags behind and those that it lost.
+pub(super) fn passed_rate(
+    added: &Series,
+    lags: &Series,
+    lost: Option<&Series>,
+    moment: &Moment<'_>,
+) -> Option<Rate> {
+    let recent = |series| moment.ticks.within(series, moment.rate_window());
+    let lags: Vec<(Duration, u32)> = recent(lags).collect();
+    let lost: Vec<(Duration, u32)> = lost.into_iter().flat_map(recent).collect();
+    let at =
+        |series: &[(Duration, u32)], age| series.iter().find(|(of, _)| *of == age).map(|(_, value)| *value);
+    // As far back as the lag is known throughout: before that it may have been another group of this name.
+    let newest_first: Vec<(Duration, u32)> = recent(added)
+        .rev()
+        .map_while(|(age, added)| {
+            let gone = at(&lost, age).unwrap_or(0);
+            Some((age, added.wrapping_sub(at(&lags, age)?).wrapping_sub(gone)))
         })
         .collect();
     // A group that was set back was given no negative number of entries.
-    rate(passed.into_iter()).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
+    rate(newest_first.into_iter().rev()).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
 }
