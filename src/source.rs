@@ -18,6 +18,7 @@ mod inspect;
 mod link;
 mod lookup;
 mod manner;
+mod names;
 mod observe;
 pub(crate) mod reply;
 pub(crate) mod resp;

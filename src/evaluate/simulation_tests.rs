@@ -214,7 +214,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
         let jitter = Duration::from_millis(world.random.u64(0..400));
         let report =
             history.evaluate(&snapshot, &answers, &config, Duration::from_secs(world.second) + jitter);
-        let group = report.verdicts[&"s".into()].group(&"g".into()).unwrap();
+        let group = report.verdicts[&b"s"[..]].group(&"g".into()).unwrap();
         let (now, status) = (world.second, group.status);
         outcome.changes += usize::from(status != last);
         last = status;

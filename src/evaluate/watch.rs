@@ -103,6 +103,7 @@ impl StreamWatch {
             self.groups.push((name, watch));
         }
         self.groups.shrink_to_fit();
+        verdicts.shrink_to_fit();
         verdicts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         verdicts.shrink_to_fit();
         verdicts

@@ -4,6 +4,7 @@
 //! Redis, so no view may print the bytes as they are.
 
 use std::{
+    borrow::Borrow,
     fmt::{self, Write},
     sync::Arc,
 };
@@ -105,6 +106,13 @@ impl fmt::Display for Name {
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
+    }
+}
+
+/// They hash and compare alike, so that a set of names can be asked for bytes.
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

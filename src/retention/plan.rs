@@ -207,7 +207,7 @@ mod tests {
         drop(history.questions(&snapshot, &config));
         let report = history.evaluate(&snapshot, &Answers::default(), &config, std::time::Duration::ZERO);
         let policy = Policy::of(&config, &"s".into()).unwrap();
-        Plan::new(&policy, &stream, &report.streams[&"s".into()])
+        Plan::new(&policy, &stream, &report.streams[&b"s"[..]])
     }
 
     #[test]

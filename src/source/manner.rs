@@ -45,7 +45,7 @@ impl Manner {
     pub(super) fn read(
         self,
         replies: &mut Replies,
-        reading: Reading,
+        reading: Reading<'_>,
     ) -> (Result<StreamState, Failure>, Self) {
         let mut reply = || replies.next().unwrap_or_else(|| Err(no_reply()));
         match self {
@@ -59,14 +59,14 @@ impl Manner {
             Self::WithoutConsumers(polls) => {
                 let (state, groups) = (reply(), reply());
                 (
-                    with_groups(state.and_then(|reply| reply::stream_summary(&reply)), groups),
+                    with_groups(state.and_then(|reply| reply::stream_summary(&reply)), groups, reading),
                     self.again(polls),
                 )
             }
             Self::WithoutEntries(polls) => {
                 let (length, groups) = (reply(), reply());
                 let state = length.and_then(|reply| reply::stream_length(&reply));
-                (with_groups(state, groups), self.again(polls))
+                (with_groups(state, groups, reading), self.again(polls))
             }
         }
     }
@@ -94,6 +94,7 @@ impl Manner {
 fn with_groups(
     state: Result<StreamState, Failure>,
     groups: Result<Reply, Failure>,
+    reading: Reading<'_>,
 ) -> Result<StreamState, Failure> {
-    Ok(StreamState { groups: groups.and_then(|reply| reply::groups(&reply))?, ..state? })
+    Ok(StreamState { groups: groups.and_then(|reply| reply::groups(&reply, reading.names))?, ..state? })
 }

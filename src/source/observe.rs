@@ -10,8 +10,8 @@ use super::{
     link::{Session, no_reply},
     lookup,
     manner::{Manner, Replies},
+    names::Names,
     reply::{self, Reading},
-    resp::Reply,
 };
 use crate::{
     config::Config,
@@ -32,13 +32,14 @@ type Asking<'a> = (&'a Name, Option<Manner>);
 pub struct Observer {
     link: Link,
     manners: BTreeMap<Name, Manner>,
+    names: Names,
 }
 
 impl Observer {
     /// An observer that connects at its first reading.
     #[must_use]
-    pub const fn new(link: Link) -> Self {
-        Self { link, manners: BTreeMap::new() }
+    pub fn new(link: Link) -> Self {
+        Self { link, manners: BTreeMap::new(), names: Names::default() }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -47,8 +48,9 @@ impl Observer {
     /// Where the connection failed or the server as a whole can't answer. What failed for one stream only is in
     /// the snapshot.
     pub async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
+        self.names.turn();
         let result = match self.link.session(&config.redis).await {
-            Ok(session) => read(session, config, streams, &mut self.manners).await,
+            Ok(session) => read(session, config, streams, &mut self.manners, &mut self.names).await,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = &result {
@@ -83,8 +85,9 @@ async fn read(
     config: &Config,
     streams: &[Name],
     manners: &mut BTreeMap<Name, Manner>,
+    names: &mut Names,
 ) -> Result<Snapshot, Failure> {
-    let mut taken = Taken::new(config);
+    let mut taken = Taken::new(config, names);
     let before = std::mem::take(manners);
     let of = |stream: &Name| before.get(stream).copied();
     let (known, new): (Vec<_>, Vec<_>) =
@@ -105,7 +108,8 @@ async fn read(
         }
         let mut replies = session.end(&commands, begun).await?.into_iter();
         if clock.is_some() {
-            taken.set_clock(replies.next().unwrap_or_else(|| Err(no_reply())));
+            let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
+            taken.time = reply.and_then(|reply| reply::server_time(&reply));
         }
         answered = Some((batch, replies));
     }
@@ -129,7 +133,7 @@ async fn read(
 /// What was read until now. Lists, since maps made of all at once are half the size of those that grow.
 struct Taken<'a> {
     config: &'a Config,
-    reading: Reading,
+    names: &'a mut Names,
     time: Result<ServerTime, Failure>,
     streams: Vec<(Name, Result<StreamState, Failure>)>,
     /// How to ask them next time.
@@ -137,21 +141,20 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    fn new(config: &'a Config) -> Self {
-        let consumers = &config.consumers;
-        let max_consumers = if consumers.metrics { consumers.max_per_group } else { 0 };
-        let reading = Reading { time: None, max_consumers, stuck_after: consumers.stuck_after };
-        Self { config, reading, time: Err(no_reply()), streams: Vec::new(), manners: Vec::new() }
-    }
-
-    fn set_clock(&mut self, reply: Result<Reply, Failure>) {
-        self.time = reply.and_then(|reply| reply::server_time(&reply));
-        self.reading.time = self.time.as_ref().ok().copied();
+    fn new(config: &'a Config, names: &'a mut Names) -> Self {
+        Self { config, names, time: Err(no_reply()), streams: Vec::new(), manners: Vec::new() }
     }
 
     fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
+        let consumers = &self.config.consumers;
+        let reading = Reading {
+            names: self.names,
+            time: self.time.as_ref().ok().copied(),
+            max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
+            stuck_after: consumers.stuck_after,
+        };
         for (stream, manner) in batch {
-            let (state, next) = manner.unwrap_or(Manner::Full).read(&mut replies, self.reading);
+            let (state, next) = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
             // One that is not there is no reason for a batch of its own at each poll.
             if state.as_ref().err().is_none_or(Failure::is_absence) {
                 self.manners.push(((*stream).clone(), next));

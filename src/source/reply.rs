@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{
     failure::from_text,
+    names::Names,
     resp::{Reply, Value},
 };
 use crate::model::{
@@ -17,7 +18,9 @@ use crate::model::{
 
 /// What a reply is read with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct Reading<'a> {
+    /// Names that are known.
+    pub(super) names: &'a Names,
     /// The server's time, to turn its timestamps into durations.
     pub(super) time: Option<ServerTime>,
     /// How many consumers of a group are kept.
@@ -26,7 +29,7 @@ pub(super) struct Reading {
     pub(super) stuck_after: Duration,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// Whether the consumer holds entries and does nothing; unknown without the server's time.
     fn is_stuck(&self, consumer: &ConsumerState) -> Option<bool> {
         let silent = consumer.idle?.max(consumer.inactive.unwrap_or_default());
@@ -80,8 +83,8 @@ impl<'a> Fields<'a> {
         self.take(name).as_ref().and_then(id)
     }
 
-    fn name(&mut self) -> Parsed<Name> {
-        self.take("name").as_ref().and_then(bytes).map(Name::from).ok_or_else(|| unexpected("name"))
+    fn name(&mut self) -> Parsed<&'a [u8]> {
+        self.take("name").as_ref().and_then(bytes).ok_or_else(|| unexpected("name"))
     }
 
     fn list(&mut self, name: &str) -> Parsed<Vec<Value<'a>>> {
@@ -229,7 +232,7 @@ pub(super) fn scan_page(reply: &Reply) -> Parsed<(u64, Vec<Name>)> {
 }
 
 /// The reply to `XINFO STREAM key FULL COUNT 1`.
-pub(super) fn stream_full(reply: &Reply, reading: Reading) -> Parsed<StreamState> {
+pub(super) fn stream_full(reply: &Reply, reading: Reading<'_>) -> Parsed<StreamState> {
     let mut fields = Fields::new(reply.value()?)?;
     let first = fields.list("entries")?.into_iter().next();
     let groups = fields.list("groups")?.into_iter().map(|group| full_group(group, reading));
@@ -289,14 +292,14 @@ fn size(value: &Value<'_>) -> u64 {
 }
 
 /// A group of `XINFO STREAM FULL`, with its consumers and the head of its pending list.
-fn full_group(value: Value<'_>, reading: Reading) -> Parsed<(Name, GroupState)> {
+fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupState)> {
     let mut fields = Fields::new(value)?;
     let head = fields.list("pending")?.into_iter().next();
-    let mut consumers: Vec<ConsumerState> = fields
-        .list("consumers")?
-        .into_iter()
-        .map(|consumer| full_consumer(consumer, reading.time))
-        .collect::<Parsed<_>>()?;
+    let told = fields.list("consumers")?;
+    let mut consumers = Vec::with_capacity(told.len());
+    for consumer in told {
+        consumers.push(full_consumer(consumer, reading)?);
+    }
     let consumer_count = u64::try_from(consumers.len()).unwrap_or(u64::MAX);
     consumers.sort_unstable_by(|one, other| {
         other.pending.cmp(&one.pending).then_with(|| one.name.cmp(&other.name))
@@ -321,7 +324,7 @@ fn full_group(value: Value<'_>, reading: Reading) -> Parsed<(Name, GroupState)> 
         unlisted_pending: Some(unlisted_pending),
         ..group_fields(&mut fields)?
     };
-    Ok((fields.name()?, group))
+    Ok((reading.names.get(fields.name()?), group))
 }
 
 /// What both forms of a group have.
@@ -345,13 +348,13 @@ fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Duration
     Some(time?.since(u64::try_from(milliseconds?).ok()?))
 }
 
-fn full_consumer(value: Value<'_>, time: Option<ServerTime>) -> Parsed<ConsumerState> {
+fn full_consumer(value: Value<'_>, reading: Reading<'_>) -> Parsed<ConsumerState> {
     let mut fields = Fields::new(value)?;
     Ok(ConsumerState {
         pending: fields.require_count("pel-count")?,
-        idle: since(fields.integer("seen-time"), time),
-        inactive: since(fields.integer("active-time"), time),
-        name: fields.name()?,
+        idle: since(fields.integer("seen-time"), reading.time),
+        inactive: since(fields.integer("active-time"), reading.time),
+        name: reading.names.get(fields.name()?),
     })
 }
 
@@ -373,7 +376,7 @@ fn deliveries(value: Option<&Value<'_>>) -> Parsed<u64> {
 }
 
 /// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number.
-pub(super) fn groups(reply: &Reply) -> Parsed<NameMap<GroupState>> {
+pub(super) fn groups(reply: &Reply, names: &Names) -> Parsed<NameMap<GroupState>> {
     let group = |value| {
         let mut fields = Fields::new(value)?;
         let pending = fields.require_count("pending")?;
@@ -383,7 +386,7 @@ pub(super) fn groups(reply: &Reply) -> Parsed<NameMap<GroupState>> {
             consumer_count: fields.require_count("consumers")?,
             ..group_fields(&mut fields)?
         };
-        Ok((fields.name()?, group))
+        Ok((names.get(fields.name()?), group))
     };
     list(reply.value()?, "groups")?.into_iter().map(group).collect()
 }

@@ -5,8 +5,15 @@ use proptest::prelude::*;
 use super::{super::resp::tests::reply, *};
 
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
-const READING: Reading =
-    Reading { time: Some(NOW), max_consumers: 20, stuck_after: Duration::from_secs(300) };
+
+/// A whole stream, read with these settings changed.
+fn full_state(reply: &Reply, change: impl FnOnce(&mut Reading<'_>)) -> Parsed<StreamState> {
+    let names = Names::default();
+    let mut reading =
+        Reading { names: &names, time: Some(NOW), max_consumers: 20, stuck_after: Duration::from_secs(300) };
+    change(&mut reading);
+    stream_full(reply, reading)
+}
 
 fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
     let text = text.as_ref();
@@ -80,10 +87,8 @@ fn full_fields(resp3: bool) -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn both_shapes_say_the_same() {
-    let (maps, arrays) = (
-        stream_full(&reply(full(true)), READING).unwrap(),
-        stream_full(&reply(full(false)), READING).unwrap(),
-    );
+    let (maps, arrays) =
+        (full_state(&reply(full(true)), |_| {}).unwrap(), full_state(&reply(full(false)), |_| {}).unwrap());
     assert_eq!(maps, arrays);
     let stream = maps;
     assert_eq!((stream.length, stream.entries_added), (8, Some(12)));
@@ -103,15 +108,14 @@ fn both_shapes_say_the_same() {
 
 #[test]
 fn consumers_beyond_the_cap_are_added_up() {
-    let reading = Reading { max_consumers: 1, ..READING };
-    let stream = stream_full(&reply(full(true)), reading).unwrap();
+    let stream = full_state(&reply(full(true)), |reading| reading.max_consumers = 1).unwrap();
     let group = stream.groups.values().next().unwrap();
     assert_eq!((group.consumers.len(), group.consumer_count, group.unlisted_pending), (1, 2, Some(1)));
 }
 
 #[test]
 fn without_the_servers_time_durations_are_unknown() {
-    let stream = stream_full(&reply(full(true)), Reading { time: None, ..READING }).unwrap();
+    let stream = full_state(&reply(full(true)), |reading| reading.time = None).unwrap();
     let group = stream.groups.values().next().unwrap();
     assert!(matches!(group.oldest_pending, Pending::Oldest(OldestPending { idle: None, .. })));
     assert!(group.consumers.iter().all(|consumer| consumer.idle.is_none() && consumer.inactive.is_none()));
@@ -122,7 +126,7 @@ fn a_missing_or_impossible_field_fails_this_stream_with_its_name() {
     for name in ["length", "entries", "groups"] {
         let mut pairs = full_fields(true);
         pairs.retain(|(field, _)| *field != name);
-        let failure = stream_full(&reply(fields(true, &pairs)), READING).unwrap_err();
+        let failure = full_state(&reply(fields(true, &pairs)), |_| {}).unwrap_err();
         assert_eq!(failure.reason, Reason::UnexpectedReply);
         assert!(failure.detail.contains(name), "{failure}");
     }
@@ -226,8 +230,8 @@ proptest! {
     #[test]
     fn no_reply_makes_it_panic(value in any_value()) {
         let value = &reply(value);
-        drop((stream_full(value, READING), stream_summary(value), stream_length(value)));
-        drop((groups(value), pending_entries(value), range_ids(value), entry_heads(value, "a")));
+        drop((full_state(value, |_| {}), stream_summary(value), stream_length(value)));
+        drop((groups(value, &Names::default()), pending_entries(value), range_ids(value), entry_heads(value, "a")));
         drop((scan_page(value), hello(value), info(value), together(value), server_time(value)));
         drop((setting(value, "name"), time_to_live(value), optional_text(value), count(value)));
     }
