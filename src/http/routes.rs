@@ -84,7 +84,8 @@ impl Surface {
         let (format, encoding) =
             (negotiate::format(header(&ACCEPT)), negotiate::encoding(header(&ACCEPT_ENCODING)));
         let pages = Arc::clone(&self.pages.borrow());
-        let answer = respond(StatusCode::OK, format.content_type(), pages.get(format, encoding));
+        let page = pages.get(format, encoding, || self.latest.borrow().reading.clone());
+        let answer = respond(StatusCode::OK, format.content_type(), page);
         let answer = with(answer, VARY, "Accept, Accept-Encoding");
         match encoding {
             Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),

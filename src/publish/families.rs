@@ -323,7 +323,7 @@ fn retention_mode(row: &StreamRow<'_>) -> Vec<(String, Number)> {
 }
 
 fn blocked(row: &StreamRow<'_>) -> Vec<(String, Number)> {
-    let holder = row.retention.as_ref().and_then(RetentionRow::blocked_by);
+    let holder = row.retention.as_deref().and_then(RetentionRow::blocked_by);
     let labels = |holder: &Holder| {
         let group = holder.group.as_ref().map(escaped).unwrap_or_default();
         format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())

@@ -1,11 +1,8 @@
 //! The metrics page in each format and encoding, made at most once a publication and served to every scraper.
 
-use std::{
-    io::{self, Write},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
@@ -22,6 +19,8 @@ use crate::{config::Config, poll::Reading};
 
 /// A variant that nobody asked for during so many publications is made on demand only.
 const FORGOTTEN_AFTER: u64 = 20;
+/// A page is a little larger than the last one at most: numbers get longer and streams more.
+const SPARE_PART: usize = 16;
 
 /// How a page is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,15 +40,24 @@ const VARIANTS: [Variant; 4] = [
     (Format::OpenMetrics, Encoding::Gzip),
 ];
 
-/// Which variants scrapers ask for, by the publication that they last asked: only those are made ahead.
+/// Which variants scrapers ask for: only those are made ahead.
 #[derive(Debug, Default)]
-pub struct Demand([AtomicU64; VARIANTS.len()]);
+pub struct Demand([Asked; VARIANTS.len()]);
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// The publication that was last asked for it.
+    number: AtomicU64,
+    /// How large it was last: one that grows to tens of megabytes would be copied again and again.
+    bytes: AtomicUsize,
+}
 
 /// A publication's pages.
 pub struct Pages {
     number: u64,
     config: Arc<Config>,
-    reading: Option<Arc<Reading>>,
+    /// Held by whoever needs it whole: a poll has room for the new one and one other.
+    reading: Option<Weak<Reading>>,
     own: Vec<MetricFamily>,
     demand: Arc<Demand>,
     made: [OnceLock<Bytes>; VARIANTS.len()],
@@ -69,31 +77,37 @@ impl Pages {
         own: impl FnOnce(SeriesCount) -> Vec<MetricFamily>,
     ) -> Self {
         let made = [const { OnceLock::new() }; VARIANTS.len()];
-        let mut pages = Self { number, config, reading, own: Vec::new(), demand, made };
-        let (rows, count) = rows(&pages.config, pages.reading.as_deref());
+        let (rows, count) = rows(&config, reading.as_deref());
         let own = own(count);
-        for (made, (variant, asked)) in pages.made.iter().zip(VARIANTS.into_iter().zip(&pages.demand.0)) {
-            let asked = asked.load(Ordering::Relaxed);
-            if asked > 0 && asked + FORGOTTEN_AFTER >= number {
-                made.get_or_init(|| make(&pages.config, &rows, &own, variant));
+        for (made, (variant, asked)) in made.iter().zip(VARIANTS.into_iter().zip(&demand.0)) {
+            let last_asked = asked.number.load(Ordering::Relaxed);
+            if last_asked > 0 && last_asked + FORGOTTEN_AFTER >= number {
+                made.get_or_init(|| make(&config, &rows, &own, variant, asked));
             }
         }
         drop(rows);
-        pages.own = own;
-        pages
+        Self { number, config, reading: reading.as_ref().map(Arc::downgrade), own, demand, made }
     }
 
-    /// The page, made now if nobody was expected to ask for it.
+    /// The page, made now if nobody was expected to ask for it: from `newest` if its own reading has been replaced
+    /// since, and the pages of the new one are still being made.
     #[must_use]
-    pub fn get(&self, format: Format, encoding: Encoding) -> Bytes {
+    pub fn get(
+        &self,
+        format: Format,
+        encoding: Encoding,
+        newest: impl FnOnce() -> Option<Arc<Reading>>,
+    ) -> Bytes {
         let index = VARIANTS.iter().position(|variant| *variant == (format, encoding));
         let index = index.expect("each format stands there with each encoding");
         let (Some(made), Some(asked)) = (self.made.get(index), self.demand.0.get(index)) else {
             return Bytes::new();
         };
-        asked.store(self.number, Ordering::Relaxed);
+        asked.number.store(self.number, Ordering::Relaxed);
         let page = || {
-            make(&self.config, &rows(&self.config, self.reading.as_deref()).0, &self.own, (format, encoding))
+            let reading = self.reading.as_ref().and_then(|own| own.upgrade().or_else(newest));
+            let rows = rows(&self.config, reading.as_deref()).0;
+            make(&self.config, &rows, &self.own, (format, encoding), asked)
         };
         made.get_or_init(page).clone()
     }
@@ -105,22 +119,25 @@ fn rows<'a>(config: &'a Config, reading: Option<&'a Reading>) -> (Rows<'a>, Seri
     (rows, count)
 }
 
-fn make(config: &Config, rows: &Rows<'_>, own: &[MetricFamily], (format, encoding): Variant) -> Bytes {
+fn make(
+    config: &Config,
+    rows: &Rows<'_>,
+    own: &[MetricFamily],
+    (format, encoding): Variant,
+    asked: &Asked,
+) -> Bytes {
     let families = served(&config.exposition);
-    let page = match encoding {
-        Encoding::Identity => {
-            let mut page = Vec::new();
-            render(families, rows, own, format, &mut page).map(|()| page)
+    let last = asked.bytes.load(Ordering::Relaxed);
+    let mut page = Vec::with_capacity(last + last / SPARE_PART);
+    let made = match encoding {
+        Encoding::Identity => render(families, rows, own, format, &mut page),
+        // The fastest level: the page compresses well at any.
+        Encoding::Gzip => {
+            let mut encoder = GzEncoder::new(&mut page, Compression::fast());
+            render(families, rows, own, format, &mut encoder).and_then(|()| encoder.try_finish())
         }
-        Encoding::Gzip => gzip(|encoder| render(families, rows, own, format, encoder)),
     };
-    page.expect("a Vec takes any bytes").into()
-}
-
-/// The fastest level: the page compresses well at any.
-fn gzip(write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> io::Result<()>) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    write(&mut encoder)?;
-    encoder.flush()?;
-    encoder.finish()
+    made.expect("a Vec takes any bytes");
+    asked.bytes.store(page.len(), Ordering::Relaxed);
+    page.into()
 }

@@ -24,7 +24,7 @@ pub struct StreamRow<'a> {
     /// Whether it could not be read although the configuration names it.
     pub is_expected: bool,
     /// Its limits, and how they are kept.
-    pub retention: Option<RetentionRow<'a>>,
+    pub retention: Option<Box<RetentionRow<'a>>>,
 }
 
 /// A stream with limits.
@@ -129,7 +129,8 @@ impl<'a> Rows<'a> {
             let is_expected = state.is_err() && config.expects(name);
             rows.add_groups(&labels, state, (report, verdict), rule);
             let has_limits = rule.is_some_and(|rule| rule.retention.is_some());
-            let retention = if has_limits { RetentionRow::new(config, reading, name) } else { None };
+            let retention =
+                if has_limits { RetentionRow::new(config, reading, name).map(Box::new) } else { None };
             rows.streams.push(StreamRow { labels, state, report, rule, health, is_expected, retention });
         }
         rows
