@@ -148,8 +148,7 @@ impl Case {
                     lowest: None,
                     is_complete: true,
                 };
-                let groups = answers.0.entry(question.stream).or_default();
-                groups.entry(question.group).or_default().counted = Some(counted);
+                answers.group_mut(&question.stream, &question.group).counted = Some(counted);
             }
         }
         let report = history.evaluate(&snapshot, &answers, &self.config, Duration::ZERO);

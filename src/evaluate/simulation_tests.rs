@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupAnswers, GroupState, Lookup, NameMap, OldestPending, Pending,
-        Question, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Flavour, GroupState, Lookup, NameMap, OldestPending, Pending, Question, Server,
+        ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 use std::time::Duration;
@@ -141,7 +141,8 @@ impl World {
     }
 
     fn answer(&self, questions: &[Question]) -> Answers {
-        let mut answers = GroupAnswers::default();
+        let mut all = Answers::default();
+        let answers = all.group_mut(&"s".into(), &"g".into());
         let there = &self.entries[self.trimmed..];
         for question in questions {
             let after = |id: StreamId| there.partition_point(|entry| *entry <= id);
@@ -159,7 +160,7 @@ impl World {
                 Lookup::PendingFrom(_) | Lookup::PendingSample(_) => {}
             }
         }
-        Answers(BTreeMap::from([("s".into(), BTreeMap::from([("g".into(), answers)]))]))
+        all
     }
 }
 

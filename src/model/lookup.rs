@@ -37,13 +37,26 @@ pub enum Lookup {
 
 /// What was answered, by stream and group. What could not be answered is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answers(pub BTreeMap<Name, BTreeMap<Name, GroupAnswers>>);
+pub struct Answers(
+    // Not a map in a map, whose nodes have room for many more than the few groups of a stream.
+    BTreeMap<Name, Vec<(Name, GroupAnswers)>>,
+);
 
 impl Answers {
     /// What was answered about this group.
     #[must_use]
     pub fn group(&self, stream: &Name, group: &Name) -> Option<&GroupAnswers> {
-        self.0.get(stream)?.get(group)
+        self.0.get(stream)?.iter().find(|(name, _)| name == group).map(|(_, answers)| answers)
+    }
+
+    /// The same, to add to it.
+    pub fn group_mut(&mut self, stream: &Name, group: &Name) -> &mut GroupAnswers {
+        let groups = self.0.entry(stream.clone()).or_default();
+        let index = groups.iter().position(|(name, _)| name == group).unwrap_or_else(|| {
+            groups.push((group.clone(), GroupAnswers::default()));
+            groups.len() - 1
+        });
+        groups.get_mut(index).map(|(_, answers)| answers).expect("it was found or added")
     }
 }
 

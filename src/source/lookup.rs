@@ -13,8 +13,7 @@ pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result
         let commands: Vec<Command<'_>> = batch.iter().map(command).collect();
         let replies = session.read(&commands).await?;
         for (question, reply) in batch.iter().zip(replies) {
-            let stream = answers.0.entry(question.stream.clone()).or_default();
-            let group = stream.entry(question.group.clone()).or_default();
+            let group = answers.group_mut(&question.stream, &question.group);
             // A group that went away in between is not there at the next poll either.
             if let Ok(reply) = reply {
                 take(group, question.lookup, &reply)?;
