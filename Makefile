@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: bench bench-instructions help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: dist test-image test-deploy dashboards deploy-copies advisories redis node python
 
 CARGO_DENY_VERSION := 0.20.2
@@ -57,6 +57,11 @@ bench: redis ## beside redis_exporter on the same data: time, load on Redis, CPU
 	tests/tools.sh target/tools
 	cargo build --locked --release
 	benches/compare.py
+
+bench-instructions: ## instructions of the parts of a poll, counted by callgrind
+	@$(call install,command -v valgrind,valgrind)
+	cargo bench --locked --bench micro --no-run
+	benches/instructions.sh
 
 test-assets: redis ## alerts, dashboards and runbooks, with Prometheus and Alertmanager unpacked into target/tools
 	tests/tools.sh target/tools

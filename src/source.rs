@@ -33,4 +33,5 @@ pub(crate) use link::no_reply;
 pub use link::{Backoff, Link};
 pub(crate) use lookup::BATCH as QUESTIONS_TOGETHER;
 pub use observe::Observer;
+pub use reply::read_stream;
 pub use together::Eval;

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
     failure::from_text,
     names::Names,
@@ -229,6 +231,16 @@ pub(super) fn scan_page(reply: &Reply) -> Parsed<(u64, Vec<Name>)> {
     let keys = list(parts.next().unwrap_or_default(), "keys")?;
     let keys = keys.iter().filter_map(bytes).map(Name::from).collect();
     Ok((cursor.ok_or_else(|| unexpected("cursor"))?, keys))
+}
+
+/// A stream by the bytes of a whole reply to `XINFO STREAM key FULL COUNT 1`, for who has them from elsewhere.
+///
+/// # Errors
+/// The server's, and where the bytes are not such a reply.
+pub fn read_stream(bytes: &Bytes, now: ServerTime) -> Parsed<StreamState> {
+    let reply = Reply::whole(bytes)?;
+    let (time, max_consumers, stuck_after) = (Some(now), usize::MAX, Duration::MAX);
+    stream_full(&reply, Reading { names: &Names::default(), time, max_consumers, stuck_after })
 }
 
 /// The reply to `XINFO STREAM key FULL COUNT 1`.

@@ -36,6 +36,14 @@ pub(crate) enum Value<'a> {
 }
 
 impl Reply {
+    /// The one that begins these bytes.
+    ///
+    /// # Errors
+    /// The server's, and [`Reason::Protocol`] where the bytes are none or not all of it.
+    pub(super) fn whole(bytes: &Bytes) -> Result<Self, Failure> {
+        Framer::default().next(&mut BytesMut::from(&**bytes))?.ok_or_else(cut_short)?
+    }
+
     /// What it says.
     ///
     /// # Errors

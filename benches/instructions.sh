@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Instructions of the micro-benchmarks, a run each: of eleven runs less those of one, so that preparing is not counted.
+# Unlike times they are the same whatever else the machine does. `make bench-instructions` builds what this needs.
+set -euo pipefail
+bench=$(ls -t "${CARGO_TARGET_DIR:-target}"/release/deps/micro-* | grep -v '\.d$' | head -n 1)
+runs=10
+
+instructions() { # BENCHMARK SAMPLES
+  valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+    "$bench" --bench --exact "micro::$1" --sample-count "$2" --sample-size 1 2>&1 >/dev/null | sed -n 's/.*Collected : *//p'
+}
+
+for name in read_replies judge 'write_page::Identity' 'write_page::Gzip'; do
+  all=$(instructions "$name" $((runs + 1)))
+  one=$(instructions "$name" 1)
+  printf '%-22s %15d instructions\n' "$name" $(((all - one) / runs))
+done
