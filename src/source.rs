@@ -23,6 +23,7 @@ mod observe;
 pub(crate) mod reply;
 pub(crate) mod resp;
 mod together;
+mod token;
 mod transport;
 
 pub use command::{Command, Request};

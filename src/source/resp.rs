@@ -7,11 +7,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::failure::from_text;
-use crate::model::{Failure, Reason};
+use super::{
+    failure::from_text,
+    token::{Kind, Token, malformed, token},
+};
+use crate::model::Failure;
 
-/// A line is a number, a status or an error.
-const LONGEST_LINE: usize = 64 * 1024;
 /// Lists in lists; Redis's own replies have a handful.
 const DEEPEST: usize = 64;
 /// No value takes fewer bytes, whatever a list announces.
@@ -39,7 +40,7 @@ impl Reply {
     /// The one that begins these bytes.
     ///
     /// # Errors
-    /// The server's, and [`Reason::Protocol`] where the bytes are none or not all of it.
+    /// The server's, and [`Reason::Protocol`](crate::model::Reason::Protocol) where the bytes are none or not all of it.
     pub(super) fn whole(bytes: &Bytes) -> Result<Self, Failure> {
         Framer::default().next(&mut BytesMut::from(&**bytes))?.ok_or_else(cut_short)?
     }
@@ -47,7 +48,7 @@ impl Reply {
     /// What it says.
     ///
     /// # Errors
-    /// The server's, and [`Reason::Protocol`] where it is none of the protocol's values.
+    /// The server's, and [`Reason::Protocol`](crate::model::Reason::Protocol) where it is none of the protocol's values.
     pub(crate) fn value(&self) -> Result<Value<'_>, Failure> {
         let mut rest = &*self.0;
         value(&mut rest, DEEPEST)
@@ -87,7 +88,7 @@ impl Framer {
     /// Takes the next reply out of `received`, or its error; `None` until all of it is there.
     ///
     /// # Errors
-    /// [`Reason::Protocol`]: nothing that comes after it can be understood.
+    /// [`Reason::Protocol`](crate::model::Reason::Protocol): nothing that comes after it can be understood.
     pub(super) fn next(
         &mut self,
         received: &mut BytesMut,
@@ -143,69 +144,6 @@ impl End {
     }
 }
 
-/// What stands at the beginning of a value.
-enum Token<'a> {
-    Nil,
-    Int(i64),
-    Text(&'a [u8]),
-    Error(&'a [u8]),
-    /// So many values belong to it.
-    Open(Kind, usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    List,
-    Push,
-    Attributes,
-}
-
-/// Takes a token; `None` where not all of it is there.
-fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
-    let Some((kind, mut after)) = rest.split_first() else { return Ok(None) };
-    let Some(line) = line(&mut after)? else { return Ok(None) };
-    let token = match kind {
-        b'$' | b'=' | b'!' => match length(line)? {
-            None => Token::Nil,
-            Some(length) => {
-                let Some((text, end)) = after.split_at_checked(length) else { return Ok(None) };
-                let Some((end, behind)) = end.split_at_checked(2) else { return Ok(None) };
-                if end != b"\r\n" {
-                    return Err(malformed("a text does not end where it should"));
-                }
-                after = behind;
-                match kind {
-                    b'!' => Token::Error(text),
-                    // Its first four bytes say what kind of text it is.
-                    b'=' => Token::Text(text.get(4..).unwrap_or_default()),
-                    _ => Token::Text(text),
-                }
-            }
-        },
-        b'*' | b'~' | b'>' | b'%' | b'|' => match length(line)? {
-            None => Token::Nil,
-            Some(count) => {
-                let (kind, of_each) = match kind {
-                    b'%' => (Kind::List, 2),
-                    b'|' => (Kind::Attributes, 2),
-                    b'>' => (Kind::Push, 1),
-                    _ => (Kind::List, 1),
-                };
-                let count = count.checked_mul(of_each).ok_or_else(|| malformed("a list is too long"))?;
-                Token::Open(kind, count)
-            }
-        },
-        b':' => Token::Int(number(line)?),
-        b'+' | b',' | b'(' => Token::Text(line),
-        b'-' => Token::Error(line),
-        b'_' => Token::Nil,
-        b'#' => Token::Int((line == b"t").into()),
-        _ => return Err(malformed("a value is of no known kind")),
-    };
-    *rest = after;
-    Ok(Some(token))
-}
-
 fn whole<'a>(rest: &mut &'a [u8]) -> Result<Token<'a>, Failure> {
     token(rest)?.ok_or_else(cut_short)
 }
@@ -231,48 +169,8 @@ fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
     }
 }
 
-/// Takes a line without its end; `None` where the end is not there.
-fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
-    let Some(end) = rest.iter().position(|byte| *byte == b'\r') else {
-        return if rest.len() > LONGEST_LINE { Err(malformed("a line does not end")) } else { Ok(None) };
-    };
-    let (line, end) = rest.split_at(end);
-    match end {
-        [_, b'\n', behind @ ..] => {
-            *rest = behind;
-            Ok(Some(line))
-        }
-        [_] => Ok(None),
-        _ => Err(malformed("a line does not end as it should")),
-    }
-}
-
-/// A text's or a list's length; `None` where there is none: it is no text and no list.
-fn length(line: &[u8]) -> Result<Option<usize>, Failure> {
-    match number(line)? {
-        -1 => Ok(None),
-        length => usize::try_from(length).map(Some).map_err(|_negative| malformed("a length is negative")),
-    }
-}
-
-fn number(line: &[u8]) -> Result<i64, Failure> {
-    let (digits, is_negative) = line.strip_prefix(b"-").map_or((line, false), |digits| (digits, true));
-    // Downwards, where there is one number more.
-    let append = |number: i64, digit: &u8| {
-        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_sub(digit)
-    };
-    let negative = digits.iter().try_fold(0, append).filter(|_| !digits.is_empty());
-    let number = negative.and_then(|number| if is_negative { Some(number) } else { number.checked_neg() });
-    number.ok_or_else(|| malformed("a number is none"))
-}
-
 fn cut_short() -> Failure {
     malformed("it is cut short")
-}
-
-fn malformed(what: &str) -> Failure {
-    Failure::new(Reason::Protocol, format!("the reply is not Redis's protocol: {what}"))
 }
 
 #[cfg(test)]

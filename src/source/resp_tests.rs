@@ -3,7 +3,8 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::token::LONGEST_LINE, *};
+use crate::model::Reason;
 
 /// All replies in these bytes, which come in pieces of this size.
 fn replies(bytes: &[u8], piece: usize) -> Result<Vec<Result<Reply, Failure>>, Failure> {

@@ -1,0 +1,136 @@
+//! The tokens of Redis's protocol: how each kind of value begins.
+
+use crate::model::{Failure, Reason};
+
+/// A line is a number, a status or an error.
+pub(super) const LONGEST_LINE: usize = 64 * 1024;
+/// No number of so few digits is too large.
+const SAFE_DIGITS: usize = 18;
+
+/// What stands at the beginning of a value.
+pub(super) enum Token<'a> {
+    Nil,
+    Int(i64),
+    Text(&'a [u8]),
+    Error(&'a [u8]),
+    /// So many values belong to it.
+    Open(Kind, usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    List,
+    Push,
+    Attributes,
+}
+
+/// Takes a token; `None` where not all of it is there.
+pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+    let Some((kind, mut after)) = rest.split_first() else { return Ok(None) };
+    let token = match kind {
+        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => {
+            let Some(length) = number(&mut after)? else { return Ok(None) };
+            match (length, usize::try_from(length)) {
+                // No text, or no list.
+                (-1, _) => Token::Nil,
+                (_, Ok(length)) if matches!(kind, b'$' | b'=' | b'!') => {
+                    let Some(text) = text(&mut after, length)? else { return Ok(None) };
+                    match kind {
+                        b'!' => Token::Error(text),
+                        // Its first four bytes say what kind of text it is.
+                        b'=' => Token::Text(text.get(4..).unwrap_or_default()),
+                        _ => Token::Text(text),
+                    }
+                }
+                (_, Ok(length)) => open(*kind, length)?,
+                (_, Err(_)) => return Err(malformed("a length is negative")),
+            }
+        }
+        b':' => {
+            let Some(number) = number(&mut after)? else { return Ok(None) };
+            Token::Int(number)
+        }
+        b'+' | b',' | b'(' | b'-' | b'_' | b'#' => {
+            let Some(line) = line(&mut after)? else { return Ok(None) };
+            match kind {
+                b'-' => Token::Error(line),
+                b'_' => Token::Nil,
+                b'#' => Token::Int((line == b"t").into()),
+                _ => Token::Text(line),
+            }
+        }
+        _ => return Err(malformed("a value is of no known kind")),
+    };
+    *rest = after;
+    Ok(Some(token))
+}
+
+fn open<'a>(kind: u8, length: usize) -> Result<Token<'a>, Failure> {
+    let (kind, of_each) = match kind {
+        b'%' => (Kind::List, 2),
+        b'|' => (Kind::Attributes, 2),
+        b'>' => (Kind::Push, 1),
+        _ => (Kind::List, 1),
+    };
+    let count = length.checked_mul(of_each).ok_or_else(|| malformed("a list is too long"))?;
+    Ok(Token::Open(kind, count))
+}
+
+/// Takes a text of this length, and its end.
+fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Failure> {
+    let Some((text, end)) = rest.split_at_checked(length) else { return Ok(None) };
+    match end {
+        [b'\r', b'\n', behind @ ..] => {
+            *rest = behind;
+            Ok(Some(text))
+        }
+        [_, _, ..] => Err(malformed("a text does not end where it should")),
+        _ => Ok(None),
+    }
+}
+
+/// Takes a line without its end; `None` where the end is not there.
+fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
+    let Some(end) = rest.iter().position(|byte| *byte == b'\r') else {
+        return if rest.len() > LONGEST_LINE { Err(malformed("a line does not end")) } else { Ok(None) };
+    };
+    let (line, end) = rest.split_at(end);
+    match end {
+        [_, b'\n', behind @ ..] => {
+            *rest = behind;
+            Ok(Some(line))
+        }
+        [_] => Ok(None),
+        _ => Err(malformed("a line does not end as it should")),
+    }
+}
+
+/// Takes a line that is a number, in one pass: most of a reply's lines are.
+fn number(rest: &mut &[u8]) -> Result<Option<i64>, Failure> {
+    let (mut behind, is_negative) = rest.strip_prefix(b"-").map_or((*rest, false), |digits| (digits, true));
+    let (mut number, mut digits) = (0_i64, 0_usize);
+    loop {
+        match behind {
+            [digit @ b'0'..=b'9', more @ ..] if digits < SAFE_DIGITS => {
+                number = number * 10 + i64::from(digit - b'0');
+                digits += 1;
+                behind = more;
+            }
+            [b'\r', b'\n', more @ ..] if digits > 0 => {
+                *rest = more;
+                return Ok(Some(if is_negative { -number } else { number }));
+            }
+            [] | [b'\r'] => return Ok(None),
+            // The largest numbers, and what is none.
+            _ => {
+                let Some(line) = line(rest)? else { return Ok(None) };
+                let number = std::str::from_utf8(line).ok().and_then(|text| text.parse().ok());
+                return number.map(Some).ok_or_else(|| malformed("a number is none"));
+            }
+        }
+    }
+}
+
+pub(super) fn malformed(what: &str) -> Failure {
+    Failure::new(Reason::Protocol, format!("the reply is not Redis's protocol: {what}"))
+}
