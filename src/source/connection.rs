@@ -37,6 +37,10 @@ impl Connection {
             return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
         }
         self.awaited = count;
+        // Its replies are gone: one of megabytes would keep the room that it took.
+        if self.received.is_empty() {
+            self.received = BytesMut::new();
+        }
         self.transport.write_all(commands).await.map_err(|error| from_io(&error))?;
         self.transport.flush().await.map_err(|error| from_io(&error))
     }

@@ -88,8 +88,7 @@ async fn read(
     names: &mut Names,
 ) -> Result<Snapshot, Failure> {
     let mut taken = Taken::new(config, names);
-    let before = std::mem::take(manners);
-    let of = |stream: &Name| before.get(stream).copied();
+    let of = |stream: &Name| manners.get(stream).copied();
     let (known, new): (Vec<_>, Vec<_>) =
         streams.iter().map(|stream| (stream, of(stream))).partition(|(_, manner)| manner.is_some());
     let none: &[Asking<'_>] = &[];

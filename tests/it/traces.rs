@@ -82,12 +82,12 @@ fn retention_is_a_trace_of_runs_and_steps_and_the_lease_one_of_its_own() {
     let redis = Redis::start();
     redis.add("s", 350);
     let collector = Collector::start("grpc");
-    let config = "streams: [{match: s, retention: {max_length: 100, interval: 1s}}]";
+    let config = "streams: [{match: s, retention: {max_length: 100, mode: strict, interval: 1s}}]";
     let _sidecar = sidecar(&redis.uri(), config, &collector.environment());
     let (root, trace) = collector.wait("a run", |span| span.name == "retention");
     let expected = [
         ("messaging.destination.name", "s"),
-        ("streamwarden.retention.mode", "safe"),
+        ("streamwarden.retention.mode", "strict"),
         ("streamwarden.retention.outcome", "reached"),
         ("streamwarden.retention.removed", "int 200"),
     ];

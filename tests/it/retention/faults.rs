@@ -128,12 +128,11 @@ fn nothing_is_lost(redis: &Redis) {
 fn a_sidecar_killed_in_the_middle_loses_nothing_and_the_next_finishes() {
     let Some(redis) = trimming(Redis::start()) else { return };
     half_read(&redis, 60_000);
+    // The next one looks for a lease as often as it would renew its own.
+    let config = CONFIG.replace("interval: 1s", "interval: 1s, lease_ttl: 1s");
     // At moments that nobody chose: whenever so many more are gone, in the middle of whatever goes on then.
     for gone in [1, 9_000, 17_500, 23_000, 40_001] {
-        let sidecar = Sidecar::with_config(
-            &redis.uri(),
-            &CONFIG.replace("interval: 1s", "interval: 1s, lease_ttl: 1s"),
-        );
+        let sidecar = Sidecar::with_config(&redis.uri(), &config);
         let left = wait_for("it to trim", || {
             let left: u64 = redis.run("XLEN s");
             (left <= 60_000 - gone).then_some(left)
@@ -141,7 +140,7 @@ fn a_sidecar_killed_in_the_middle_loses_nothing_and_the_next_finishes() {
         sidecar.signal("KILL");
         assert!(left > 700, "it was not killed in the middle");
     }
-    let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
+    let sidecar = Sidecar::with_config(&redis.uri(), &config);
     sidecar.wait("the rest to go", |_| redis.run::<u64>("XLEN s") == 700);
     nothing_is_lost(&redis);
 }
