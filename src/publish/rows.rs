@@ -1,4 +1,4 @@
-//! What the families draw from: a row a stream, a group and a consumer, with their labels written once.
+//! What the families draw from: a row a stream and a group, with their labels written once.
 
 use std::borrow::Cow;
 
