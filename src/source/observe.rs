@@ -20,7 +20,7 @@ use crate::{
 
 /// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it,
 /// which is some 20 microseconds a stream.
-const BATCH: usize = 32;
+const BATCH: usize = 24;
 /// Streams a script, each of which is billed.
 const BILLED_BATCH: usize = 100;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.

@@ -50,14 +50,14 @@ fn cost_of_a_poll(redis: &Redis, streams: usize) -> (f64, f64) {
 }
 
 #[test]
-fn a_poll_is_one_round_trip_for_32_streams_or_a_hundred_lookups() {
+fn a_poll_is_one_round_trip_for_24_streams_or_a_hundred_lookups() {
     for streams in [10_u16, 100, 1_000] {
         let redis = Redis::start();
         seed(&redis, streams.into());
         // Each stream is one command; its groups, whose pending entries nobody touches, are none. Before Redis 7.0 a
         // deletion does not show, so the lag of each of the three groups is counted anew.
         let lookups = if redis.counts_additions() { 0 } else { 3 * streams };
-        let round_trips = f64::from(streams.div_ceil(32)) + f64::from(lookups.div_ceil(100));
+        let round_trips = f64::from(streams.div_ceil(24)) + f64::from(lookups.div_ceil(100));
         let commands = 1.0 + f64::from(streams);
         assert_eq!(cost_of_a_poll(&redis, streams.into()), (round_trips, commands), "{streams} streams");
     }
