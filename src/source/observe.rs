@@ -24,7 +24,7 @@ const BATCH: usize = 24;
 /// Streams a script, each of which is billed.
 const BILLED_BATCH: usize = 100;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
-const FIRST_BATCH: usize = 10;
+const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
 type Asking<'a> = (&'a Name, Option<Manner>);
 
@@ -154,8 +154,10 @@ impl<'a> Taken<'a> {
         };
         for (stream, manner) in batch {
             let (state, next) = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
-            // One that is not there is no reason for a batch of its own at each poll.
-            if state.as_ref().err().is_none_or(Failure::is_absence) {
+            // Asked for less until now, so its size will not be known.
+            let is_to_be_tried = manner.is_some_and(|manner| manner != Manner::Full) && next == Manner::Full;
+            // One that is not there is no reason for a small batch at each poll.
+            if !is_to_be_tried && state.as_ref().err().is_none_or(Failure::is_absence) {
                 self.manners.push(((*stream).clone(), next));
             }
             // A stream that is gone leaves no trace, unless it was named.
