@@ -29,6 +29,7 @@ test-core: redis ## the program against a real server: needs Debian's redis-serv
 check: ## formatting, lints, documentation, dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets --test peers --test assets -- -D warnings
+	cargo check --locked --no-default-features --bin streamwarden
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
