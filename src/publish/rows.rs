@@ -128,9 +128,7 @@ impl<'a> Rows<'a> {
             let health = verdict.map(|verdict| verdict.health);
             let is_expected = state.is_err() && config.expects(name);
             rows.add_groups(&labels, state, (report, verdict), rule);
-            let has_limits = rule.is_some_and(|rule| rule.retention.is_some());
-            let retention =
-                if has_limits { RetentionRow::new(config, reading, name).map(Box::new) } else { None };
+            let retention = RetentionRow::new(config, reading, name).map(Box::new);
             rows.streams.push(StreamRow { labels, state, report, rule, health, is_expected, retention });
         }
         rows
