@@ -5,6 +5,7 @@
 mod facts;
 mod failure;
 mod lookup;
+mod millis;
 mod name;
 mod name_map;
 mod permission;
@@ -14,6 +15,7 @@ mod stream_id;
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
 pub use lookup::{Answers, Counted, GroupAnswers, Lookup, Question};
+pub use millis::Millis;
 pub use name::Name;
 pub use name_map::NameMap;
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};

@@ -8,8 +8,8 @@ use crate::{
     config::{Address, Config, Sources},
     evaluate::History,
     model::{
-        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Pending,
-        Reason, Rights, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
+        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Reason, Rights,
+        Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     source::Discovered,
@@ -91,18 +91,7 @@ impl Case {
 
     /// A stream with the IDs 1 to `length`, and a group that was given those up to `delivered`.
     pub(super) fn stream(&mut self, name: &str, length: u64, nodes: u64, delivered: Option<u64>) {
-        let group = |delivered| GroupState {
-            last_delivered_id: StreamId::new(delivered, 0),
-            entries_read: None,
-            reported_lag: None,
-            pending: 0,
-            oldest_pending: Pending::None,
-            consumer_count: 0,
-            consumers: Vec::new(),
-            stuck_consumers: None,
-            least_idle: None,
-            unlisted_pending: None,
-        };
+        let group = |delivered| GroupState::at(StreamId::new(delivered, 0));
         let state = StreamState {
             length,
             radix_tree_keys: Some(nodes),

@@ -1,8 +1,6 @@
 //! How old an entry is, by its ID and the server's clock.
 
-use std::time::Duration;
-
-use crate::model::{ServerTime, StreamId};
+use crate::model::{Millis, ServerTime, StreamId};
 
 /// 2001-09-09 as milliseconds since the Unix epoch: no Redis with streams ran before, so a smaller number in an ID
 /// is the application's own.
@@ -15,11 +13,11 @@ const CLOCK_SKEW_MS: u64 = 24 * 60 * 60 * 1_000;
 ///
 /// An ID a little ahead of the clock is of age zero. `1-1`, counters, and IDs more than a day ahead are no times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Age(pub Duration);
+pub struct Age(pub Millis);
 
 impl Age {
     /// Nothing waits.
-    pub const ZERO: Self = Self(Duration::ZERO);
+    pub const ZERO: Self = Self(Millis::ZERO);
 
     /// The age of the entry with this ID.
     #[must_use]
@@ -39,12 +37,12 @@ mod tests {
 
     #[test]
     fn an_automatic_id_has_the_age_of_its_entry() {
-        assert_eq!(Age::of(StreamId::new(NOW.0 - 1_500, 7), NOW), Some(Age(Duration::from_millis(1_500))));
+        assert_eq!(Age::of(StreamId::new(NOW.0 - 1_500, 7), NOW), Some(Age(Millis::new(1_500))));
     }
 
     #[test]
     fn an_id_just_ahead_of_the_clock_is_new() {
-        assert_eq!(Age::of(StreamId::new(NOW.0 + 5_000, 0), NOW), Some(Age(Duration::ZERO)));
+        assert_eq!(Age::of(StreamId::new(NOW.0 + 5_000, 0), NOW), Some(Age(Millis::ZERO)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    GroupStatus, Lag,
+    Age, GroupStatus, Lag,
     report::GroupReport,
     series::{Series, cut, low_part},
     settled::Settled,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Thresholds,
-    model::{GroupState, Pending, StreamId},
+    model::{GroupState, Millis, Pending, StreamId},
 };
 
 /// A group that is there.
@@ -179,7 +179,8 @@ impl GroupWatch {
     /// Only while entries could be read: a consumer that blocks without a limit is silent too, until there are some.
     fn stopped(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
         let status = &moment.config.status;
-        let silent = present.state.least_idle.filter(|idle| *idle > status.stopped_after);
+        let silent =
+            present.state.least_idle.map(Millis::duration).filter(|idle| *idle > status.stopped_after);
         let holds = silent.is_some() && present.has_lag() == Some(true);
         let is_so = self.stopped.update(holds, moment.at, status.settle, Duration::ZERO);
         let (silent, consumers) = (silent.filter(|_| is_so)?, present.state.consumer_count);
@@ -193,7 +194,7 @@ impl GroupWatch {
         holds.then(|| GroupWhy::Still {
             backlog: present.backlog(),
             consumers: state.consumer_count,
-            least_idle: state.least_idle,
+            least_idle: state.least_idle.map(Millis::duration),
             still,
         })
     }
@@ -314,8 +315,8 @@ impl Present<'_> {
             |number: Option<u64>, most: Option<u64>| number.zip(most).filter(|(number, most)| number > most);
         let older =
             |age: Option<Duration>, most: Option<Duration>| age.zip(most).filter(|(age, most)| age > most);
-        let (lag_age, pending_age) =
-            (report.lag_age.map(|age| age.0), report.oldest_pending_age.map(|age| age.0));
+        let age = |age: Option<Age>| age.map(|Age(age)| age.duration());
+        let (lag_age, pending_age) = (age(report.lag_age), age(report.oldest_pending_age));
         let times = set.deliveries.unwrap_or(Thresholds::DELIVERIES);
         over(report.lag.known(), set.lag)
             .map(|(lag, most)| Over::Lag(lag, most))

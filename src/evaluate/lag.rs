@@ -78,7 +78,6 @@ mod tests {
 
     use super::*;
     use crate::model::NameMap;
-    use crate::model::Pending;
 
     /// A stream of ten entries, `11-0` to `20-0`, and a group that was given those up to `delivered`.
     fn states(delivered: u64) -> (StreamState, GroupState) {
@@ -93,18 +92,7 @@ mod tests {
             first_entry_bytes: 0,
             groups: NameMap::default(),
         };
-        let group = GroupState {
-            last_delivered_id: StreamId::new(delivered, 0),
-            entries_read: None,
-            reported_lag: Some(4),
-            pending: 0,
-            oldest_pending: Pending::None,
-            consumer_count: 0,
-            consumers: Vec::new(),
-            least_idle: None,
-            stuck_consumers: None,
-            unlisted_pending: None,
-        };
+        let group = GroupState { reported_lag: Some(4), ..GroupState::at(StreamId::new(delivered, 0)) };
         (stream, group)
     }
 

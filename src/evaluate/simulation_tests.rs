@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupState, Lookup, NameMap, OldestPending, Pending, Question, Server,
-        ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Flavour, GroupState, Lookup, Millis, NameMap, OldestPending, Pending, Question,
+        Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 use std::time::Duration;
@@ -98,24 +98,20 @@ impl World {
         let count = |number: usize| u64::try_from(number).unwrap();
         let id = |index: usize| self.entries[index];
         let pending = self.delivered - self.acknowledged;
+        let position = self.delivered.checked_sub(1).map_or(StreamId::ZERO, id);
         let group = GroupState {
-            last_delivered_id: self.delivered.checked_sub(1).map_or(StreamId::ZERO, id),
-            entries_read: None,
-            reported_lag: None,
             pending: count(pending),
             oldest_pending: match pending {
                 0 => Pending::None,
                 _ => Pending::Oldest(OldestPending {
                     id: id(self.acknowledged),
-                    idle: Some(Duration::from_secs(1)),
+                    idle: Some(Millis::new(1_000)),
                     deliveries: 1,
                 }),
             },
             consumer_count: self.consumers,
-            consumers: Vec::new(),
-            least_idle: (self.consumers > 0).then(|| Duration::from_secs(self.second - self.asked_at)),
-            stuck_consumers: None,
-            unlisted_pending: None,
+            least_idle: (self.consumers > 0).then(|| Millis::new(1_000 * (self.second - self.asked_at))),
+            ..GroupState::at(position)
         };
         let stream = StreamState {
             length: count(self.entries.len() - self.trimmed),

@@ -2,9 +2,7 @@
 //!
 //! Entries that are stuck stay so for long, and asking for them anew at each poll would cost a command a group.
 
-use std::time::Duration;
-
-use crate::model::{GroupState, ServerTime, StreamId, StreamState};
+use crate::model::{GroupState, Millis, ServerTime, StreamId, StreamState};
 
 /// What stays the same only while nobody touches a group's pending entries.
 ///
@@ -25,8 +23,8 @@ impl Stillness {
         let consumers = u64::try_from(group.consumers.len()).ok()?;
         let held: u64 = group.consumers.iter().map(|consumer| consumer.pending).sum();
         let idle = group.consumers.iter().map(|consumer| consumer.idle).min()??;
-        let is_told = consumers == group.consumer_count && held == group.pending && idle > Duration::ZERO;
-        let last_seen_ms = now?.0.checked_sub(u64::try_from(idle.as_millis()).ok()?)?;
+        let is_told = consumers == group.consumer_count && held == group.pending && idle > Millis::ZERO;
+        let last_seen_ms = now?.0.checked_sub(idle.get())?;
         let first_entry = stream.first_entry_id;
         is_told.then_some(Self { last_seen_ms, pending: group.pending, consumers, first_entry })
     }

@@ -164,13 +164,13 @@ impl StreamWatch {
 const NODE_ENTRIES: u64 = 100;
 
 fn too_old(subject: &Subject<'_>, retention: &StreamRetention) -> (Option<Duration>, bool) {
-    let age = subject.report.and_then(|report| Some(report.oldest_entry_age?.0));
+    let age = subject.report.and_then(|report| Some(report.oldest_entry_age?.0.duration()));
     (age, age.zip(retention.max_age).is_some_and(|(age, limit)| age > limit))
 }
 
 fn silence(subject: &Subject<'_>) -> Option<StreamWhy> {
     let threshold = subject.rule?.thresholds.silence?;
-    let silent = subject.report?.last_write_age?.0;
+    let silent = subject.report?.last_write_age?.0.duration();
     (silent > threshold).then_some(StreamWhy::Silent { silent, threshold })
 }
 

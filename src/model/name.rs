@@ -5,9 +5,12 @@
 
 use std::{
     borrow::Borrow,
+    cmp::Ordering,
     fmt::{self, Write},
-    sync::Arc,
+    hash::{Hash, Hasher},
 };
+
+use triomphe::ThinArc;
 
 /// The longest text of a name, in bytes. Longer ones end in a hash; label limits in the field start at 128.
 const MAX_TEXT_BYTES: usize = 128;
@@ -21,33 +24,33 @@ const HASH_BYTES: usize = 17;
 /// In the text a backslash is doubled, bytes that are not UTF-8 are `\xNN`, control and text-direction
 /// characters `\u{N}`; no name at all is `\empty`. So it is valid UTF-8 on one line, and different names have different texts; those longer
 /// than 128 bytes are cut and end in `~` and a hash of the whole.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Name(ThinArc<(), u8>);
 
 impl Name {
     /// The bytes, as commands take them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.slice
     }
 
     /// The name as UTF-8, where it is that.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
+        std::str::from_utf8(self.as_bytes()).ok()
     }
 
     /// The text, where it is the name itself.
     #[must_use]
     pub fn as_plain(&self) -> Option<&str> {
         let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
-        let is_short = (1..=MAX_TEXT_BYTES).contains(&self.0.len());
-        self.as_str().filter(|_| is_short && self.0.iter().all(is_plain))
+        let is_short = (1..=MAX_TEXT_BYTES).contains(&self.as_bytes().len());
+        self.as_str().filter(|_| is_short && self.as_bytes().iter().all(is_plain))
     }
 
     fn text(&self) -> String {
-        let mut text = String::with_capacity(self.0.len());
-        for chunk in self.0.utf8_chunks() {
+        let mut text = String::with_capacity(self.as_bytes().len());
+        for chunk in self.as_bytes().utf8_chunks() {
             for character in chunk.valid().chars() {
                 push_escaped(&mut text, character);
             }
@@ -88,7 +91,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.as_bytes().is_empty() {
             return f.write_str(EMPTY_TEXT);
         }
         if let Some(text) = self.as_plain() {
@@ -99,7 +102,7 @@ impl fmt::Display for Name {
             return f.write_str(&text);
         }
         let kept = text.floor_char_boundary(MAX_TEXT_BYTES - HASH_BYTES);
-        write!(f, "{}~{:016x}", text.get(..kept).unwrap_or_default(), hash(&self.0))
+        write!(f, "{}~{:016x}", text.get(..kept).unwrap_or_default(), hash(self.as_bytes()))
     }
 }
 
@@ -109,16 +112,42 @@ impl fmt::Debug for Name {
     }
 }
 
-/// They hash and compare alike, so that a set of names can be asked for bytes.
+/// They compare and hash as their bytes do, so that a set of names can be asked for bytes.
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
-        &self.0
+        self.as_bytes()
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
 impl From<&[u8]> for Name {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        Self(ThinArc::from_header_and_slice((), bytes))
     }
 }
 
@@ -130,7 +159,7 @@ impl From<&str> for Name {
 
 impl From<Vec<u8>> for Name {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+        bytes.as_slice().into()
     }
 }
 

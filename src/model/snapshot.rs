@@ -1,8 +1,8 @@
 //! One poll's reading of Redis.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use super::{Failure, Name, NameMap, StreamId};
+use super::{Failure, Millis, Name, NameMap, StreamId};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -87,8 +87,8 @@ pub struct ServerTime(pub u64);
 impl ServerTime {
     /// The time that has passed since `ms`; zero where `ms` is ahead, as after a failover to another clock.
     #[must_use]
-    pub const fn since(self, ms: u64) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(ms))
+    pub const fn since(self, ms: u64) -> Millis {
+        Millis::new(self.0.saturating_sub(ms))
     }
 }
 
@@ -144,13 +144,32 @@ pub struct GroupState {
     /// Consumers by their pending entries, most first, then by name; as many as the configuration lists.
     ///
     /// Empty where the consumers were not read, and then [`Self::unlisted_pending`] is `None`.
-    pub consumers: Vec<ConsumerState>,
+    pub consumers: Box<[ConsumerState]>,
     /// Since the consumer that was active last tried to read, claim or acknowledge; `None` where there is none too.
-    pub least_idle: Option<Duration>,
+    pub least_idle: Option<Millis>,
     /// Consumers, listed or not, that hold pending entries and have been idle or inactive for too long.
     pub stuck_consumers: Option<u64>,
     /// The pending entries of all consumers that are not listed, added up.
     pub unlisted_pending: Option<u64>,
+}
+
+impl GroupState {
+    /// A group with this position, of which nothing else is known and nothing is pending.
+    #[must_use]
+    pub(crate) fn at(last_delivered_id: StreamId) -> Self {
+        Self {
+            last_delivered_id,
+            entries_read: None,
+            reported_lag: None,
+            pending: 0,
+            oldest_pending: Pending::None,
+            consumer_count: 0,
+            consumers: Box::default(),
+            least_idle: None,
+            stuck_consumers: None,
+            unlisted_pending: None,
+        }
+    }
 }
 
 /// The head of a group's list of pending entries.
@@ -170,7 +189,7 @@ pub struct OldestPending {
     /// The entry's ID. The entry itself may be gone already.
     pub id: StreamId,
     /// Since it was last delivered; `None` without the server's time.
-    pub idle: Option<Duration>,
+    pub idle: Option<Millis>,
     /// How often it was delivered.
     pub deliveries: u64,
 }
@@ -183,7 +202,7 @@ pub struct ConsumerState {
     /// Entries that were delivered to it and that it did not acknowledge.
     pub pending: u64,
     /// Since it last tried to read, claim or acknowledge; `None` without the server's time.
-    pub idle: Option<Duration>,
+    pub idle: Option<Millis>,
     /// Since it last was given an entry; `None` before Redis 7.2 and where it never was given any.
-    pub inactive: Option<Duration>,
+    pub inactive: Option<Millis>,
 }

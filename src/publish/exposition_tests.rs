@@ -8,8 +8,8 @@ use crate::{
     config::{Config, Sources},
     evaluate::History,
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Name, NameMap, OldestPending, Pending, Reason,
-        Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, OldestPending, Pending,
+        Reason, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -30,8 +30,8 @@ fn group() -> GroupState {
     let alice = ConsumerState {
         name: "alice".into(),
         pending: 3,
-        idle: Some(Duration::from_millis(1_500)),
-        inactive: Some(Duration::from_secs(2)),
+        idle: Some(Millis::new(1_500)),
+        inactive: Some(Millis::new(2_000)),
     };
     GroupState {
         last_delivered_id: StreamId::new(NOW - 5_000, 0),
@@ -40,12 +40,12 @@ fn group() -> GroupState {
         pending: 4,
         oldest_pending: Pending::Oldest(OldestPending {
             id: StreamId::new(NOW - 60_000, 1),
-            idle: Some(Duration::from_secs(30)),
+            idle: Some(Millis::new(30_000)),
             deliveries: 2,
         }),
         consumer_count: 2,
-        consumers: vec![alice],
-        least_idle: Some(Duration::from_millis(1_500)),
+        consumers: [alice].into(),
+        least_idle: Some(Millis::new(1_500)),
         stuck_consumers: Some(0),
         unlisted_pending: Some(1),
     }

@@ -172,7 +172,7 @@ pub const FAMILIES: &[Family] = &[
         "Entries delivered to the group and not acknowledged."),
     family("streamwarden_group_oldest_pending_age_seconds", Gauge, Group(|row| seconds(report(row)?.oldest_pending_age)),
         "Age of the oldest entry delivered and not acknowledged that is still in the stream, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times."),
-    family("streamwarden_group_oldest_pending_idle_seconds", Gauge, Group(|row| Some(Seconds(oldest_pending(row)?.idle?))),
+    family("streamwarden_group_oldest_pending_idle_seconds", Gauge, Group(|row| Some(Seconds(oldest_pending(row)?.idle?.duration()))),
         "Time since that entry was last delivered. Left out when nothing is pending."),
     family("streamwarden_group_oldest_pending_deliveries", Gauge, Group(|row| Some(Count(oldest_pending(row)?.deliveries))),
         "How often that entry was delivered. Left out when nothing is pending."),
@@ -195,9 +195,9 @@ pub const FAMILIES: &[Family] = &[
 
     family("streamwarden_consumer_pending", Gauge, Consumer(|it| Some(Count(it.pending))),
         "Entries delivered to the consumer and not acknowledged."),
-    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?))),
+    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?.duration()))),
         "Time since the consumer last tried to read, claim or acknowledge."),
-    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|it| Some(Seconds(it.inactive?))),
+    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|it| Some(Seconds(it.inactive?.duration()))),
         "Time since the consumer was last given an entry. Left out while it never was. Redis 7.2 and later."),
 
     family("streamwarden_retention_info", Info, StreamMore(&["db", "stream", "mode"], retention_mode),
@@ -287,7 +287,7 @@ pub(super) fn count(size: usize) -> Number {
 }
 
 fn seconds(age: Option<Age>) -> Option<Number> {
-    age.map(|Age(duration)| Seconds(duration))
+    age.map(|Age(age)| Seconds(age.duration()))
 }
 
 pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {

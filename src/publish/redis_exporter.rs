@@ -43,7 +43,7 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
         "The number of messages waiting to be delivered to the stream group's consumers"),
     family("redis_stream_group_consumer_messages_pending", Gauge, Consumer(|it| Some(Count(it.pending))),
         "Pending number of messages for this specific consumer"),
-    family("redis_stream_group_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?))),
+    family("redis_stream_group_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?.duration()))),
         "Consumer idle time in seconds"),
 ];
 

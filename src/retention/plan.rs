@@ -158,7 +158,7 @@ mod tests {
     use crate::{
         config::{Config, Sources},
         evaluate::History,
-        model::{Answers, NameMap, Server, ServerTime, Snapshot},
+        model::{Answers, GroupState, NameMap, Server, ServerTime, Snapshot},
     };
     use std::collections::BTreeMap;
 
@@ -172,18 +172,7 @@ mod tests {
     /// The plan for 100 entries of which one group was given those up to this one.
     fn plan(delivered: u64) -> Plan {
         let config = config();
-        let group = crate::model::GroupState {
-            last_delivered_id: StreamId::new(delivered, 0),
-            entries_read: None,
-            reported_lag: None,
-            pending: 0,
-            oldest_pending: Pending::None,
-            consumer_count: 0,
-            consumers: Vec::new(),
-            stuck_consumers: None,
-            least_idle: None,
-            unlisted_pending: None,
-        };
+        let group = GroupState::at(StreamId::new(delivered, 0));
         let stream = StreamState {
             length: 100,
             radix_tree_keys: None,

@@ -14,8 +14,8 @@ use super::{
     resp::{Reply, Value},
 };
 use crate::model::{
-    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Name, NameMap, OldestPending,
-    Pending, Reason, Server, ServerTime, StreamId, StreamState,
+    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Millis, Name, NameMap,
+    OldestPending, Pending, Reason, Server, ServerTime, StreamId, StreamState,
 };
 
 /// What a reply is read with.
@@ -34,8 +34,8 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Whether the consumer holds entries and does nothing; unknown without the server's time.
     fn is_stuck(&self, consumer: &ConsumerState) -> Option<bool> {
-        let silent = consumer.idle?.max(consumer.inactive.unwrap_or_default());
-        Some(consumer.pending > 0 && silent > self.stuck_after)
+        let silent = consumer.idle?.max(consumer.inactive.unwrap_or(Millis::ZERO));
+        Some(consumer.pending > 0 && silent.duration() > self.stuck_after)
     }
 }
 
@@ -330,7 +330,7 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
         },
         pending,
         consumer_count,
-        consumers,
+        consumers: consumers.into(),
         least_idle,
         stuck_consumers: stuck,
         unlisted_pending: Some(unlisted_pending),
@@ -341,22 +341,16 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
 
 /// What both forms of a group have.
 fn group_fields(fields: &mut Fields<'_>) -> Parsed<GroupState> {
+    let last_delivered_id = fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?;
     Ok(GroupState {
-        last_delivered_id: fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?,
         entries_read: fields.integer("entries-read"),
         reported_lag: fields.integer("lag"),
-        pending: 0,
-        oldest_pending: Pending::None,
-        consumer_count: 0,
-        consumers: Vec::new(),
-        least_idle: None,
-        stuck_consumers: None,
-        unlisted_pending: None,
+        ..GroupState::at(last_delivered_id)
     })
 }
 
 /// A timestamp of the server's as the time since, where the server's clock is known. `-1` is "never".
-fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Duration> {
+fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Millis> {
     Some(time?.since(u64::try_from(milliseconds?).ok()?))
 }
 
@@ -410,7 +404,7 @@ pub(super) fn pending_entries(reply: &Reply) -> Parsed<Vec<OldestPending>> {
         let idle = parts.get(2).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
         Ok(OldestPending {
             id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
-            idle: idle.map(Duration::from_millis),
+            idle: idle.map(Millis::new),
             deliveries: deliveries(parts.get(3))?,
         })
     };

@@ -97,12 +97,12 @@ fn both_shapes_say_the_same() {
 
     let group = stream.groups.get(&Name::from(&b"g\xff"[..])).unwrap();
     assert_eq!((group.entries_read, group.reported_lag), (None, Some(-989)));
-    let oldest = OldestPending { id: StreamId::new(3, 0), idle: Some(Duration::from_secs(1)), deliveries: 3 };
+    let oldest = OldestPending { id: StreamId::new(3, 0), idle: Some(Millis::new(1_000)), deliveries: 3 };
     assert_eq!(group.oldest_pending, Pending::Oldest(oldest));
     assert_eq!(group.consumers[0].name, Name::from("alice"));
-    assert_eq!(group.consumers[0].inactive, Some(Duration::from_secs(1_000)));
+    assert_eq!(group.consumers[0].inactive, Some(Millis::new(1_000_000)));
     assert_eq!(group.consumers[1].inactive, None, "-1 is never");
-    assert_eq!(group.consumers[1].idle, Some(Duration::from_secs(2)));
+    assert_eq!(group.consumers[1].idle, Some(Millis::new(2_000)));
     assert_eq!(group.stuck_consumers, Some(1), "alice holds entries and was given none for 1,000 s");
 }
 
@@ -174,8 +174,7 @@ fn pending_entries_and_ranges_are_read() {
     assert_eq!(pending_entries(&reply(list(&[]))).unwrap(), []);
     let row = list(&[text("3-1"), text("c"), int(1_500), int(i64::MAX)]);
     let deliveries = u64::try_from(i64::MAX).unwrap();
-    let entry =
-        OldestPending { id: StreamId::new(3, 1), idle: Some(Duration::from_millis(1_500)), deliveries };
+    let entry = OldestPending { id: StreamId::new(3, 1), idle: Some(Millis::new(1_500)), deliveries };
     assert_eq!(pending_entries(&reply(list(&[row]))).unwrap(), [entry]);
     let entry = |id| list(&[text(id), list(&[text("f"), text("v")])]);
     let ids = range_ids(&reply(list(&[entry("2-0"), entry("1-0")]))).unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::view::{key, per_second, seconds};
+use super::view::{age, key, per_second, span};
 use crate::{
     evaluate::{GroupReport, GroupStatus, GroupVerdict, Series},
     model::{ConsumerState, GroupState, Name, Pending},
@@ -127,12 +127,12 @@ impl Group<'_> {
             lag: report.and_then(|report| report.lag.known()),
             lag_known: report.map(|report| report.lag.known().is_some()),
             lag_upper_bound: report.map(|report| report.lag.upper_bound()),
-            lag_seconds: report.and_then(|report| Some(seconds(report.lag_age?.0))),
+            lag_seconds: report.and_then(|report| age(report.lag_age)),
             rate_out_per_second: self.verdict.rate_out.map(per_second),
             pending: state.map(|state| state.pending),
             oldest_pending_id: oldest.map(|oldest| oldest.id.to_string()),
-            oldest_pending_age_seconds: report.and_then(|report| Some(seconds(report.oldest_pending_age?.0))),
-            oldest_pending_idle_seconds: oldest.and_then(|oldest| oldest.idle.map(seconds)),
+            oldest_pending_age_seconds: report.and_then(|report| age(report.oldest_pending_age)),
+            oldest_pending_idle_seconds: oldest.and_then(|oldest| oldest.idle.map(span)),
             oldest_pending_deliveries: oldest.map(|oldest| oldest.deliveries),
             dangling_pending: report.and_then(|report| report.dangling),
             poison_entries: report.and_then(|report| report.poison),
@@ -141,7 +141,7 @@ impl Group<'_> {
             last_delivered_id: state.map(|state| state.last_delivered_id.to_string()),
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
             consumer_count: state.map(|state| state.consumer_count),
-            least_idle_seconds: state.and_then(|state| state.least_idle.map(seconds)),
+            least_idle_seconds: state.and_then(|state| state.least_idle.map(span)),
             stuck_consumers: state.and_then(|state| state.stuck_consumers),
             unlisted_pending: state.and_then(|state| state.unlisted_pending),
             consumers: state
@@ -157,8 +157,8 @@ fn consumer(consumer: &ConsumerState) -> ConsumerDocument {
         name: consumer.name.to_string(),
         key: key(&consumer.name),
         pending: consumer.pending,
-        idle_seconds: consumer.idle.map(seconds),
-        inactive_seconds: consumer.inactive.map(seconds),
+        idle_seconds: consumer.idle.map(span),
+        inactive_seconds: consumer.inactive.map(span),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     group::{Group, GroupDocument, values},
     trim::blocked_by,
-    view::{key, milliseconds, per_second, rounded, seconds},
+    view::{age, key, milliseconds, per_second, rounded, seconds},
 };
 use crate::{
     config::{Config, StreamRule, Thresholds},
@@ -172,8 +172,8 @@ impl Stream<'_> {
             mode: policy.map(|it| it.mode.as_str().to_owned()),
             entries_added: state.and_then(|state| state.entries_added),
             rate_in_per_second: self.verdict.rate_in.map(per_second),
-            oldest_entry_age_seconds: self.report.and_then(|it| Some(seconds(it.oldest_entry_age?.0))),
-            last_write_age_seconds: self.report.and_then(|it| Some(seconds(it.last_write_age?.0))),
+            oldest_entry_age_seconds: self.report.and_then(|it| age(it.oldest_entry_age)),
+            last_write_age_seconds: self.report.and_then(|it| age(it.last_write_age)),
             last_generated_id: id(state.and_then(|state| state.last_generated_id)),
             first_entry_id: id(state.and_then(|state| state.first_entry_id)),
             last_entries: self

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     config::Config,
-    evaluate::{Health, Rate, short},
-    model::{Failure, Name},
+    evaluate::{Age, Health, Rate, short},
+    model::{Failure, Millis, Name},
     poll::Reading,
 };
 
@@ -192,6 +192,14 @@ impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Sequence<F> {
 /// A name's bytes, percent-encoded.
 pub(super) fn key(name: &Name) -> String {
     percent_encode(name.as_bytes(), ENCODED).to_string()
+}
+
+pub(super) fn age(age: Option<Age>) -> Option<f64> {
+    age.map(|Age(age)| span(age))
+}
+
+pub(super) fn span(span: Millis) -> f64 {
+    seconds(span.duration())
 }
 
 /// To the millisecond: what is finer is noise.

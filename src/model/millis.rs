@@ -1,0 +1,47 @@
+//! Spans of time as Redis tells them.
+
+use std::{num::NonZeroU64, time::Duration};
+
+/// A span of time in whole milliseconds. That it may be unknown takes no room: there are tens of thousands in a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(
+    /// One more than the milliseconds.
+    NonZeroU64,
+);
+
+impl Millis {
+    /// No time.
+    pub const ZERO: Self = Self::new(0);
+
+    /// So many milliseconds; half a billion years at most.
+    #[must_use]
+    pub const fn new(milliseconds: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(milliseconds))
+    }
+
+    /// The milliseconds.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get() - 1
+    }
+
+    /// The same, to compare with what people configure.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_kept() {
+        for milliseconds in [0, 1, 1_500, u64::MAX - 1] {
+            assert_eq!(Millis::new(milliseconds).get(), milliseconds);
+        }
+        assert_eq!(Millis::new(u64::MAX).get(), u64::MAX - 1);
+        assert_eq!(size_of::<Option<Millis>>(), 8);
+    }
+}
