@@ -15,7 +15,7 @@ use tracing::{Instrument, Span, info, warn};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    evaluate::{History, Report},
+    evaluate::{History, Questions, Report},
     model::{Class, Failure, Name, Reason, Snapshot},
     retention::Standings,
     self_stats::SelfStats,
@@ -91,9 +91,10 @@ impl Reader {
 
     /// The second half: asks what the first left open, and draws from both what they mean.
     pub(crate) async fn complete(&mut self, config: &Config, snapshot: Snapshot) -> Result<Reading, Failure> {
-        let questions = self.history.questions(&snapshot, config);
-        self.stats.skipped_lookups.set(i64::try_from(questions.skipped).unwrap_or(i64::MAX));
-        let answers = self.observer.ask(config, &questions.asked).await?;
+        let Questions { asked, skipped } = self.history.questions(&snapshot, config);
+        self.stats.skipped_lookups.set(i64::try_from(skipped).unwrap_or(i64::MAX));
+        let answers = self.observer.ask(config, &asked).await?;
+        drop(asked);
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
         let read_at_unix = clock::unix_time();

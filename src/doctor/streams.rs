@@ -82,7 +82,7 @@ fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
     let database = evidence.address.database();
     let of_another = format!("it was deleted, evicted or renamed, or is in another database than {database}");
     let other = failed(&|failure| !failure.is_absence());
-    let why = other.first().and_then(|name| reading.snapshot.streams.get(*name)?.as_ref().err());
+    let why = other.first().and_then(|name| reading.snapshot.streams.get(name)?.as_ref().err());
     [
         about(Problem, &failed(&|it| it.reason == Reason::NoKey), "named, and not there", &of_another),
         about(

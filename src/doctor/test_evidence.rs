@@ -45,7 +45,7 @@ impl Case {
             connection: 1,
             database: 0,
             time: Ok(ServerTime(Self::NOW_MS)),
-            streams: BTreeMap::new(),
+            streams: NameMap::default(),
             last_entries: BTreeMap::new(),
         };
         let facts = Facts {
@@ -119,7 +119,8 @@ impl Case {
 
     fn insert(&mut self, name: &str, state: Result<StreamState, Failure>) {
         let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
-        snapshot.streams.insert(name.into(), state);
+        let before = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
+        snapshot.streams = before.chain([(name.into(), state)]).collect();
         self.streams = Ok(Discovered { streams: snapshot.streams.keys().cloned().collect(), dropped: 0 });
         self.read(snapshot);
     }

@@ -27,7 +27,7 @@ pub(super) struct Present<'a> {
 /// Of a group that is there, or expected. Times are of a clock that only goes forward.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupWatch {
-    since: Duration,
+    since: Millis,
     lags: Series,
     /// Lag and pending entries together.
     backlogs: Series,
@@ -35,9 +35,10 @@ pub(super) struct GroupWatch {
     lost: Option<Box<Series>>,
     last: Option<Cursors>,
     /// When the group last moved, or last had nothing to do.
-    moved_at: Duration,
-    trimmed: Option<Trimmed>,
-    rewound: Option<Rewound>,
+    moved_at: Millis,
+    /// Seldom there, like the next.
+    trimmed: Option<Box<Trimmed>>,
+    rewound: Option<Box<Rewound>>,
     missing: Settled,
     no_consumers: Settled,
     stopped: Settled,
@@ -58,19 +59,19 @@ struct Cursors {
 #[derive(Debug, Clone, Copy)]
 struct Trimmed {
     entries: u64,
-    at: Duration,
+    at: Millis,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Rewound {
     from: StreamId,
     to: StreamId,
-    at: Duration,
+    at: Millis,
 }
 
 impl GroupWatch {
     /// A group that is seen for the first time.
-    pub(super) fn new(at: Duration) -> Self {
+    pub(super) fn new(at: Millis) -> Self {
         Self { since: at, moved_at: at, ..Self::default() }
     }
 
@@ -93,7 +94,7 @@ impl GroupWatch {
             None => self.absent(moment),
         };
         let rate_out = self.rate_out(present, added, moment);
-        GroupVerdict { status, why, rate_out, lags: self.lags }
+        GroupVerdict { status, why, rate_out, lags: self.lags.clone() }
     }
 
     /// What is not in the stream any more was not delivered: where losses are not known, nor is this.
@@ -112,11 +113,12 @@ impl GroupWatch {
 
     fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
         if self.last.is_some() {
-            *self = Self { lags: self.lags, backlogs: self.backlogs, ..Self::new(moment.at) };
+            let (lags, backlogs) = (std::mem::take(&mut self.lags), std::mem::take(&mut self.backlogs));
+            *self = Self { lags, backlogs, ..Self::new(moment.at) };
         }
         let is_missing = self.missing.update(true, moment.at, moment.config.status.settle, Duration::ZERO);
         let status = if is_missing { GroupStatus::Missing } else { GroupStatus::Unknown };
-        (status, GroupWhy::NotThere { since: moment.at.saturating_sub(self.since) })
+        (status, GroupWhy::NotThere { since: moment.since(self.since) })
     }
 
     /// Notes what has moved since the last reading.
@@ -128,19 +130,21 @@ impl GroupWatch {
         let now = present.cursors();
         if let Some(before) = self.last.replace(now) {
             if now.lost > before.lost {
-                let earlier = self.trimmed.map_or(0, |trimmed| trimmed.entries);
-                self.trimmed = Some(Trimmed { entries: earlier + now.lost - before.lost, at: moment.at });
+                let earlier = self.trimmed.as_ref().map_or(0, |trimmed| trimmed.entries);
+                self.trimmed =
+                    Some(Box::new(Trimmed { entries: earlier + now.lost - before.lost, at: moment.at }));
             }
             if now.rewinds > before.rewinds {
-                self.rewound = Some(Rewound { from: before.delivered, to: now.delivered, at: moment.at });
+                self.rewound =
+                    Some(Box::new(Rewound { from: before.delivered, to: now.delivered, at: moment.at }));
             }
             if now.has_moved_since(&before) || present.waits() == Some(false) {
                 self.moved_at = moment.at;
             }
         }
-        let is_over = |at: Duration| moment.at.saturating_sub(at) >= moment.config.status.window;
-        self.trimmed = self.trimmed.filter(|trimmed| !is_over(trimmed.at));
-        self.rewound = self.rewound.filter(|rewound| !is_over(rewound.at));
+        let is_over = |at: Millis| moment.since(at) >= moment.config.status.window;
+        self.trimmed.take_if(|trimmed| is_over(trimmed.at));
+        self.rewound.take_if(|rewound| is_over(rewound.at));
     }
 
     /// The first rule that holds.
@@ -155,9 +159,11 @@ impl GroupWatch {
         let stopped = self.stopped(present, moment);
         let stalled = self.stalled(present, moment);
         let lagging = self.lagging(present, added, moment);
-        let ago = |at: Duration| moment.at.saturating_sub(at);
-        let trimmed = self.trimmed.map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
-        let rewound = self.rewound.map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
+        let ago = |at: Millis| moment.since(at);
+        let trimmed =
+            self.trimmed.as_ref().map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
+        let rewound =
+            self.rewound.as_ref().map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
         let rules = [
             (GroupStatus::TrimmedPast, trimmed),
             (GroupStatus::Rewound, rewound),
@@ -188,7 +194,7 @@ impl GroupWatch {
     }
 
     fn stalled(&self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
-        let still = moment.at.saturating_sub(self.moved_at);
+        let still = moment.since(self.moved_at);
         let holds = present.waits() == Some(true) && still >= moment.config.status.window;
         let state = present.state;
         holds.then(|| GroupWhy::Still {
@@ -220,14 +226,14 @@ impl GroupWatch {
                     (Some(over), Some(growing)) => (over.max(growing), leave),
                     (None, None) => return None,
                 };
-                Some(GroupWhy::Recovering { backlog, since: moment.at.saturating_sub(since), until })
+                Some(GroupWhy::Recovering { backlog, since: moment.since(since), until })
             }
         }
     }
 
     fn growth(&self, added: &Series, moment: &Moment<'_>) -> Option<Growth> {
         let window = moment.config.status.window;
-        if moment.at.saturating_sub(self.since) < window {
+        if moment.since(self.since) < window {
             return None;
         }
         let values: Vec<u32> = moment.ticks.within(&self.backlogs, window).map(|(_, value)| value).collect();
@@ -240,7 +246,7 @@ impl GroupWatch {
     /// Nothing is known to be wrong; but is it known to be right?
     fn otherwise(&self, present: &Present<'_>, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
         let (backlog, status) = (present.backlog(), &moment.config.status);
-        let watched = moment.at.saturating_sub(self.since);
+        let watched = moment.since(self.since);
         let has_moved = self.moved_at > self.since;
         let is_suspect = watched < status.settle && present.over().is_some();
         match present.waits() {
@@ -251,7 +257,7 @@ impl GroupWatch {
             Some(true) => {
                 (GroupStatus::Unknown, GroupWhy::TooEarly { backlog, watched, window: status.window })
             }
-            None if has_moved && moment.at.saturating_sub(self.moved_at) < status.window => {
+            None if has_moved && moment.since(self.moved_at) < status.window => {
                 (GroupStatus::Ok, GroupWhy::Moving { backlog })
             }
             None => (GroupStatus::Unknown, GroupWhy::LagUnknown { backlog }),

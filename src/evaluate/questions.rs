@@ -34,7 +34,7 @@ pub struct Questions {
 
 /// Everything that is to be asked about a reading.
 pub(super) fn questions(
-    histories: &BTreeMap<Name, StreamHistory>,
+    histories: &BTreeMap<Name, Box<StreamHistory>>,
     snapshot: &Snapshot,
     config: &Config,
     poll: usize,
@@ -57,6 +57,7 @@ pub(super) fn questions(
     asked.extend(firsts.into_iter().chain(pending));
     let skipped = asked.len().saturating_sub(MOST_QUESTIONS);
     asked.truncate(MOST_QUESTIONS);
+    asked.shrink_to_fit();
     Questions { asked, skipped }
 }
 

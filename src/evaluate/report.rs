@@ -1,17 +1,15 @@
 //! What a reading means, stream by stream.
 
-use std::collections::BTreeMap;
-
 use super::{Age, Lag, StreamVerdict, Ticks};
-use crate::model::{Name, NameMap, Pending};
+use crate::model::{NameMap, Pending};
 
 /// The meaning of a snapshot: of each stream that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// By the stream's name; a stream that could not be read is not here.
-    pub streams: BTreeMap<Name, StreamReport>,
+    pub streams: NameMap<StreamReport>,
     /// The judgement, by the name of each stream that was asked for.
-    pub verdicts: BTreeMap<Name, StreamVerdict>,
+    pub verdicts: NameMap<StreamVerdict>,
     /// When the samples of the verdicts' series were taken.
     pub ticks: Ticks,
 }

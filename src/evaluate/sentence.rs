@@ -20,7 +20,7 @@ impl StreamVerdict {
             StreamWhy::Fine { groups: 0 } => "it has no group".to_owned(),
             StreamWhy::Fine { groups: 1 } => "its group is ok".to_owned(),
             StreamWhy::Fine { groups } => format!("its {groups} groups are ok"),
-            StreamWhy::Group { name, others } => match (self.group(name), others) {
+            StreamWhy::Group { name, others } => match (self.groups.get(name), others) {
                 (Some(group), 0) => format!("{name} is {}: {}", group.status.as_str(), group.why),
                 (Some(group), others) => {
                     let status = group.status.as_str();

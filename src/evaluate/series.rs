@@ -1,5 +1,5 @@
-//! The last few values of a number, at times that all series of a sidecar share: compact, since there may be tens of
-//! thousands of them.
+//! The last few values of a number, at times that all series of a sidecar share: compact, since there may be a hundred
+//! thousand of them.
 
 use std::time::Duration;
 
@@ -63,11 +63,20 @@ impl Ticks {
 }
 
 /// The values of a number at the last ticks; `None` where it was not known. Counts beyond 32 bits are cut there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Series {
-    values: [u32; SLOTS],
+    values: Values,
     known: u32,
     len: u8,
+}
+
+/// The values that are known; what stands elsewhere means nothing.
+#[derive(Debug, Clone)]
+enum Values {
+    /// What each is beyond the least of them, or the first of a counter that went round.
+    Near(u32, [u16; SLOTS]),
+    /// Too far apart for that.
+    Far(Box<[u32; SLOTS]>),
 }
 
 impl Series {
@@ -76,28 +85,80 @@ impl Series {
         match slot {
             Slot::Last if len > 0 => len -= 1,
             _ if len == SLOTS => {
-                self.values.rotate_left(1);
+                self.values.shift();
                 self.known >>= 1;
                 len -= 1;
             }
             Slot::Last | Slot::Next => {}
         }
         let bit = 1 << len;
-        self.known = if value.is_some() { self.known | bit } else { self.known & !bit };
-        if let Some(place) = self.values.get_mut(len) {
-            *place = value.unwrap_or_default();
+        self.known &= !bit;
+        if let Some(value) = value {
+            self.known |= bit;
+            self.values.set(len, value, self.known);
         }
         self.len = u8::try_from(len + 1).unwrap_or(u8::MAX);
     }
 
     /// The values, the oldest first. A series may be younger than the ticks: its last value is that of the last tick.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Option<u32>> + ExactSizeIterator + '_ {
-        let known = |index: usize| self.known & (1 << index) != 0;
-        self.values
-            .iter()
-            .take(self.len.into())
-            .enumerate()
-            .map(move |(index, value)| known(index).then_some(*value))
+        (0..usize::from(self.len))
+            .map(|index| if self.known & (1 << index) == 0 { None } else { self.values.get(index) })
+    }
+}
+
+impl PartialEq for Series {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Series {}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Near(0, [0; SLOTS])
+    }
+}
+
+impl Values {
+    fn get(&self, index: usize) -> Option<u32> {
+        match self {
+            Self::Near(least, beyond) => beyond.get(index).map(|beyond| least.wrapping_add((*beyond).into())),
+            Self::Far(values) => values.get(index).copied(),
+        }
+    }
+
+    /// Makes room for one more at the end.
+    fn shift(&mut self) {
+        match self {
+            Self::Near(_, beyond) => beyond.rotate_left(1),
+            Self::Far(values) => values.rotate_left(1),
+        }
+    }
+
+    /// `known` has a bit for each value that counts, this one too.
+    fn set(&mut self, index: usize, value: u32, known: u32) {
+        if let Self::Near(least, beyond) = self
+            && let Ok(near) = u16::try_from(value.wrapping_sub(*least))
+            && let Some(place) = beyond.get_mut(index)
+        {
+            *place = near;
+            return;
+        }
+        let before = |other| self.get(other).unwrap_or_default();
+        *self =
+            Self::of(std::array::from_fn(|other| if other == index { value } else { before(other) }), known);
+    }
+
+    fn of(values: [u32; SLOTS], known: u32) -> Self {
+        let known = || values.iter().enumerate().filter(|(index, _)| known & (1 << index) != 0);
+        let near = |value: u32, least: u32| u16::try_from(value.wrapping_sub(least)).ok();
+        let is_least = |least: u32| known().all(|(_, value)| near(*value, least).is_some());
+        match known().map(|(_, value)| *value).find(|least| is_least(*least)) {
+            Some(least) => Self::Near(least, values.map(|value| near(value, least).unwrap_or_default())),
+            None => Self::Far(Box::new(values)),
+        }
     }
 }
 
@@ -145,16 +206,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_series_holds_the_last_values(values: Vec<Option<u32>>) {
+        fn a_series_holds_the_last_values(
+            near in 0_u32..=u32::MAX,
+            values in prop::collection::vec(prop::option::of(any::<u32>()), 0..100),
+            wide in any::<bool>(),
+        ) {
+            // Mostly they are near each other, also where a counter goes round.
+            let value = |value: u32| if wide { value } else { near.wrapping_add(value % 70_000) };
+            let values: Vec<Option<u32>> = values.into_iter().map(|it| it.map(value)).collect();
             let mut series = Series::default();
             values.iter().for_each(|value| series.put(Slot::Next, *value));
             let kept: Vec<Option<u32>> = series.iter().collect();
             prop_assert_eq!(&kept[..], &values[values.len().saturating_sub(SLOTS)..]);
             if let Some((last, before)) = kept.split_last() {
-                series.put(Slot::Last, last.map(u32::reverse_bits));
+                series.put(Slot::Last, last.map(|last| last ^ 1));
                 let replaced: Vec<Option<u32>> = series.iter().collect();
                 prop_assert_eq!(&replaced[..before.len()], before);
-                prop_assert_eq!(replaced[before.len()], last.map(u32::reverse_bits));
+                prop_assert_eq!(replaced[before.len()], last.map(|last| last ^ 1));
             }
         }
     }

@@ -3,31 +3,33 @@
 
 use std::time::Duration;
 
+use crate::model::Millis;
+
 /// Such a condition.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Settled {
     is_said: bool,
     /// Since when it has been otherwise than it is said.
-    turning_since: Option<Duration>,
+    turning_since: Option<Millis>,
 }
 
 impl Settled {
     /// Takes over whether the condition holds now, and says whether it is to be said: from when it has held for `enter`
     /// until it has not for `leave`.
-    pub(super) fn update(&mut self, holds: bool, at: Duration, enter: Duration, leave: Duration) -> bool {
+    pub(super) fn update(&mut self, holds: bool, at: Millis, enter: Duration, leave: Duration) -> bool {
         if holds == self.is_said {
             self.turning_since = None;
             return self.is_said;
         }
         let since = *self.turning_since.get_or_insert(at);
-        if at.saturating_sub(since) >= if holds { enter } else { leave } {
+        if at.since(since) >= if holds { enter } else { leave } {
             *self = Self { is_said: holds, turning_since: None };
         }
         self.is_said
     }
 
     /// Since when it has not held any more although it is still said.
-    pub(super) fn over_since(&self) -> Option<Duration> {
+    pub(super) fn over_since(&self) -> Option<Millis> {
         self.turning_since.filter(|_| self.is_said)
     }
 }
@@ -39,12 +41,12 @@ mod tests {
     #[test]
     fn only_what_lasts_is_said_and_only_what_stays_away_is_not() {
         let mut settled = Settled::default();
-        let mut at = Duration::ZERO;
+        let mut at = 0;
         let mut said = |holds: &[u8]| -> Vec<u8> {
             let mut step = |holds: &u8| {
-                at += Duration::from_secs(1);
+                at += 1_000;
                 let (enter, leave) = (Duration::from_secs(2), Duration::from_secs(3));
-                u8::from(settled.update(*holds == 1, at, enter, leave))
+                u8::from(settled.update(*holds == 1, Millis::new(at), enter, leave))
             };
             holds.iter().map(&mut step).collect()
         };

@@ -134,7 +134,7 @@ impl World {
             connection: 1,
             database: 0,
             time: Ok(now),
-            streams: BTreeMap::from([("s".into(), Ok(stream))]),
+            streams: NameMap::from([("s".into(), Ok(stream))]),
         }
     }
 
@@ -213,7 +213,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
         let jitter = Duration::from_millis(world.random.u64(0..400));
         let report =
             history.evaluate(&snapshot, &answers, &config, Duration::from_secs(world.second) + jitter);
-        let group = report.verdicts[&b"s"[..]].group(&"g".into()).unwrap();
+        let group = report.verdicts.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap();
         let (now, status) = (world.second, group.status);
         outcome.changes += usize::from(status != last);
         last = status;

@@ -7,7 +7,7 @@ use super::{
     series::Series,
     why::{GroupWhy, StreamWhy},
 };
-use crate::model::{Name, Reason};
+use crate::model::{NameMap, Reason};
 
 /// Of a stream, whether it could be read or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,18 +22,8 @@ pub struct StreamVerdict {
     pub lengths: Series,
     /// Entries added between the ticks; the first is not known.
     pub added: Series,
-    /// In the order of their names: the groups that are there, and those that are expected. Not a map, whose nodes
-    /// have room for many more than the few groups of a stream.
-    pub groups: Vec<(Name, GroupVerdict)>,
-}
-
-impl StreamVerdict {
-    /// The verdict on this group.
-    #[must_use]
-    pub fn group(&self, name: &Name) -> Option<&GroupVerdict> {
-        let index = self.groups.binary_search_by(|(group, _)| group.cmp(name)).ok()?;
-        self.groups.get(index).map(|(_, verdict)| verdict)
-    }
+    /// By their names: the groups that are there, and those that are expected.
+    pub groups: NameMap<GroupVerdict>,
 }
 
 /// Of a group that is there, or expected.

@@ -14,14 +14,14 @@ use super::{
 };
 use crate::{
     config::{Config, Mode, StreamRetention, StreamRule},
-    model::{Failure, GroupState, Name, StreamState},
+    model::{Failure, GroupState, Millis, Name, NameMap, StreamState},
 };
 
 /// When a reading was made, and what it is judged by.
 pub(super) struct Moment<'a> {
     pub(super) config: &'a Config,
     /// On a clock that only goes forward.
-    pub(super) at: Duration,
+    pub(super) at: Millis,
     pub(super) ticks: &'a Ticks,
     pub(super) slot: Slot,
     /// Whether the reading before was so long ago that nothing is known of the time between.
@@ -29,6 +29,11 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// How long ago this was.
+    pub(super) fn since(&self, earlier: Millis) -> Duration {
+        self.at.since(earlier)
+    }
+
     /// How far back a rate is taken: not only from the last reading, which batches would let jump.
     fn rate_window(&self) -> Duration {
         self.config.status.window / 4
@@ -81,17 +86,18 @@ impl StreamWatch {
             health,
             why,
             rate_in: rate(moment.ticks.within(&self.added, moment.rate_window())),
-            lengths: self.lengths,
-            added: self.added,
+            lengths: self.lengths.clone(),
+            added: self.added.clone(),
             groups,
         }
     }
 
-    fn judge_groups(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Vec<(Name, GroupVerdict)> {
+    fn judge_groups(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> NameMap<GroupVerdict> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
-        let mut before = std::mem::take(&mut self.groups);
-        let mut verdicts = Vec::new();
-        for (name, state) in subject.groups() {
+        let groups = subject.groups();
+        let mut before = std::mem::replace(&mut self.groups, Vec::with_capacity(groups.len()));
+        let mut verdicts = Vec::with_capacity(groups.len());
+        for (name, state) in groups {
             let watched = before.iter().position(|(watched, _)| watched == name);
             let (name, mut watch) = watched.map_or_else(
                 || (name.clone(), GroupWatch::new(moment.at)),
@@ -102,18 +108,14 @@ impl StreamWatch {
             verdicts.push((name.clone(), watch.judge(present.as_ref(), &self.added, moment)));
             self.groups.push((name, watch));
         }
-        self.groups.shrink_to_fit();
-        verdicts.shrink_to_fit();
-        verdicts.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        verdicts.shrink_to_fit();
-        verdicts
+        verdicts.into_iter().collect()
     }
 
     /// The worst of the stream's own state and its groups'.
     fn health(
         &mut self,
         subject: &Subject<'_>,
-        groups: &[(Name, GroupVerdict)],
+        groups: &NameMap<GroupVerdict>,
         moment: &Moment<'_>,
     ) -> (Health, StreamWhy) {
         let settle = moment.config.status.settle;
@@ -130,7 +132,7 @@ impl StreamWatch {
         let own = self.over_limit(subject, moment).or_else(|| silence(subject));
         let own = own.map(|why| (Health::Warning, why));
         let worst =
-            groups.iter().map(|(_, group)| group.status.health()).max().filter(|it| *it != Health::Healthy);
+            groups.values().map(|group| group.status.health()).max().filter(|it| *it != Health::Healthy);
         let of_group = worst.and_then(|worst| {
             let mut as_bad = groups.iter().filter(|(_, group)| group.status.health() == worst);
             let (name, _) = as_bad.next()?;
@@ -185,14 +187,14 @@ impl<'a> Subject<'a> {
     }
 
     /// The groups that are there, and those that the configuration expects.
-    fn groups(&self) -> impl Iterator<Item = (&'a Name, Option<&'a GroupState>)> + use<'a> {
+    fn groups(&self) -> Vec<(&'a Name, Option<&'a GroupState>)> {
         let state = self.state;
         let present = state.iter().flat_map(|stream| &stream.groups);
         let missing = self
             .expected()
             .iter()
-            .filter(move |name| !state.as_ref().is_ok_and(|stream| stream.groups.contains_key(name)));
-        present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None)))
+            .filter(|name| !state.as_ref().is_ok_and(|stream| stream.groups.contains_key(name)));
+        present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None))).collect()
     }
 }
 

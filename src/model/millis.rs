@@ -25,10 +25,29 @@ impl Millis {
         self.0.get() - 1
     }
 
+    /// How much longer it is than `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.get().saturating_sub(earlier.get()))
+    }
+
     /// The same, to compare with what people configure.
     #[must_use]
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.get())
+    }
+}
+
+impl Default for Millis {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+/// What is finer is cut off.
+impl From<Duration> for Millis {
+    fn from(duration: Duration) -> Self {
+        Self::new(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

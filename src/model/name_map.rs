@@ -1,4 +1,4 @@
-//! A map from names, for the few groups of a stream.
+//! A map from names, made of all at once: the few groups of a stream, or all streams of a reading.
 //!
 //! A `BTreeMap` has room for eleven entries where there are three, and there are three maps for each of thousands of
 //! streams: it took most of the sidecar's memory.
@@ -81,9 +81,12 @@ impl<T> Default for NameMap<T> {
 impl<T> FromIterator<(Name, T)> for NameMap<T> {
     fn from_iter<I: IntoIterator<Item = (Name, T)>>(entries: I) -> Self {
         let mut entries: Vec<(Name, T)> = entries.into_iter().collect();
-        entries.reverse();
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        entries.dedup_by(|(later, _), (kept, _)| later == kept);
+        // Mostly they come in order, and to sort them would take as much room again.
+        if !entries.is_sorted_by(|(one, _), (other, _)| one < other) {
+            entries.reverse();
+            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            entries.dedup_by(|(later, _), (kept, _)| later == kept);
+        }
         Self(entries.into_boxed_slice())
     }
 }

@@ -19,7 +19,7 @@ pub struct Snapshot {
     ///
     /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
     /// [`Reason::NoKey`](super::Reason::NoKey).
-    pub streams: BTreeMap<Name, Result<StreamState, Failure>>,
+    pub streams: NameMap<Result<StreamState, Failure>>,
     /// Of streams whose last entries were to be read and could be: those, the newest first.
     pub last_entries: BTreeMap<Name, Vec<EntryHead>>,
 }

@@ -75,8 +75,7 @@ impl StreamFailures {
         if new > NAMED_AT_ONCE {
             warn!(more = new - NAMED_AT_ONCE, "more streams cannot be read");
         }
-        let over =
-            self.known.keys().filter(|stream| snapshot.streams.get(*stream).is_some_and(Result::is_ok));
+        let over = self.known.keys().filter(|stream| snapshot.streams.get(stream).is_some_and(Result::is_ok));
         for stream in over.take(NAMED_AT_ONCE) {
             info!(%stream, "the stream can be read again");
         }

@@ -84,7 +84,7 @@ fn snapshot() -> Snapshot {
         connection: 1,
         database: 0,
         time: Ok(ServerTime(NOW)),
-        streams: BTreeMap::from([
+        streams: NameMap::from([
             ("events:session".into(), Ok(session)),
             ("events:absent".into(), failed(Reason::NoKey)),
             ("forbidden".into(), failed(Reason::NoPermission)),
@@ -147,10 +147,10 @@ fn the_open_metrics_page_is_as_it_was() {
 #[test]
 fn a_page_larger_than_a_chunk_is_whole() {
     let (config, mut snapshot) = (config(), snapshot());
-    let state = snapshot.streams[&Name::from("events:session")].clone();
-    snapshot
-        .streams
-        .extend((0..2_000).map(|number| (format!("stream-{number}").as_str().into(), state.clone())));
+    let state = snapshot.streams.get(&"events:session".into()).unwrap();
+    let more = (0..2_000).map(|number| (Name::from(format!("stream-{number}").as_str()), state.clone()));
+    let before = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
+    snapshot.streams = before.chain(more).collect();
     let reading = reading(snapshot, &config);
     let mut page = Vec::new();
     render(served(&config.exposition), &Rows::new(&config, &reading), &[], Format::Text, &mut page).unwrap();

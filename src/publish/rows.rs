@@ -161,7 +161,7 @@ impl<'a> Rows<'a> {
         for (name, state) in all {
             let labels = [stream_labels, ",group=\"", &escaped(name), "\""].concat();
             let report = report.and_then(|report| report.groups.get(name));
-            let status = verdict.and_then(|verdict| Some(verdict.group(name)?.status));
+            let status = verdict.and_then(|verdict| Some(verdict.groups.get(name)?.status));
             self.groups.push(GroupRow {
                 labels,
                 state,

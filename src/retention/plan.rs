@@ -189,14 +189,14 @@ mod tests {
             connection: 1,
             database: 0,
             time: Ok(ServerTime(1_000)),
-            streams: BTreeMap::from([("s".into(), Ok(stream.clone()))]),
+            streams: NameMap::from([("s".into(), Ok(stream.clone()))]),
             last_entries: BTreeMap::new(),
         };
         let mut history = History::default();
         drop(history.questions(&snapshot, &config));
         let report = history.evaluate(&snapshot, &Answers::default(), &config, std::time::Duration::ZERO);
         let policy = Policy::of(&config, &"s".into()).unwrap();
-        Plan::new(&policy, &stream, &report.streams[&b"s"[..]])
+        Plan::new(&policy, &stream, report.streams.get(&"s".into()).unwrap())
     }
 
     #[test]

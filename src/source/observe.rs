@@ -87,7 +87,7 @@ async fn read(
     manners: &mut BTreeMap<Name, Manner>,
     names: &mut Names,
 ) -> Result<Snapshot, Failure> {
-    let mut taken = Taken::new(config, names);
+    let mut taken = Taken::new(config, names, streams.len());
     let of = |stream: &Name| manners.get(stream).copied();
     let (known, new): (Vec<_>, Vec<_>) =
         streams.iter().map(|stream| (stream, of(stream))).partition(|(_, manner)| manner.is_some());
@@ -140,8 +140,15 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    fn new(config: &'a Config, names: &'a mut Names) -> Self {
-        Self { config, names, time: Err(no_reply()), streams: Vec::new(), manners: Vec::new() }
+    /// `most` is how many streams there are to be read.
+    fn new(config: &'a Config, names: &'a mut Names, most: usize) -> Self {
+        Self {
+            config,
+            names,
+            time: Err(no_reply()),
+            streams: Vec::with_capacity(most),
+            manners: Vec::with_capacity(most),
+        }
     }
 
     fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
