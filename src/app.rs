@@ -19,6 +19,7 @@ use crate::{
     source::{Discovery, Link},
     tasks::{TaskEnded, Tasks},
     telemetry::Traces,
+    worker::Worker,
 };
 
 /// Stopping takes no longer: a sidecar is told to stop after its application, with little time left.
@@ -44,6 +45,9 @@ pub enum AppError {
     /// No handler for signals can be set.
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
+    /// No thread can be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// A task ended that should not have.
     #[error(transparent)]
     Task(#[from] TaskEnded),
@@ -56,7 +60,8 @@ pub enum AppError {
 pub async fn run(config: Config, sources: Sources, traces: Traces) -> Result<(), AppError> {
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
     let stop = CancellationToken::new();
-    let mut tasks = start(config, sources, &stop).await?;
+    let worker = Worker::start("worker").map_err(AppError::Thread)?;
+    let mut tasks = start(config, sources, &worker, &stop).await?;
     let ended = tokio::select! {
         signal = signals.stop() => {
             info!(signal, "stopping");
@@ -87,7 +92,12 @@ async fn wind_down(tasks: Tasks, traces: Traces) {
 }
 
 /// Makes and starts everything.
-async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Result<Tasks, AppError> {
+async fn start(
+    config: Config,
+    sources: Sources,
+    worker: &Worker,
+    stop: &CancellationToken,
+) -> Result<Tasks, AppError> {
     let stats = Arc::new(SelfStats::new());
     let config = Arc::new(config);
     let first_page = first_page(Arc::clone(&config), &stats);
@@ -116,12 +126,12 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
         pages: pages_in,
         stats: Arc::clone(&stats),
     };
-    tasks.spawn("publisher", publisher.run(stop.clone()));
+    tasks.spawn_on(worker.handle(), "publisher", publisher.run(stop.clone()));
     let reloader = Reloader { sources, config: config_in, stats: Arc::clone(&stats) };
     tasks.spawn("reload", reloader.run(stop.clone()));
     if config.enabled {
         let inputs = (config_out, orders_out);
-        start_on_redis(&mut tasks, inputs, (latest_in, pulse_in), &stats, stop);
+        start_on_redis((&mut tasks, worker), inputs, (latest_in, pulse_in), &stats, stop);
     } else {
         info!("switched off (enabled: false): no Redis is touched");
         tasks.spawn("switched off", idle((latest_in, pulse_in), stop.clone()));
@@ -131,7 +141,7 @@ async fn start(config: Config, sources: Sources, stop: &CancellationToken) -> Re
 
 /// Starts what has a connection to Redis.
 fn start_on_redis(
-    tasks: &mut Tasks,
+    (tasks, worker): (&mut Tasks, &Worker),
     (config, orders): (watch::Receiver<Arc<Config>>, mpsc::Receiver<Order>),
     (latest, pulse): (watch::Sender<Latest>, Pulse),
     stats: &Arc<SelfStats>,
@@ -145,7 +155,7 @@ fn start_on_redis(
         streams: streams_in,
         stats: Arc::clone(stats),
     };
-    tasks.spawn("discovery", searcher.run(stop.clone()));
+    tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
     let keeper = Keeper {
         enforcer: Enforcer::new(Arc::clone(stats)),
         lease: Lease::new(),
@@ -165,7 +175,7 @@ fn start_on_redis(
         pulse,
         stats: Arc::clone(stats),
     };
-    tasks.spawn("poll", poller.run(stop.clone()));
+    tasks.spawn_on(worker.handle(), "poll", poller.run(stop.clone()));
 }
 
 async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {

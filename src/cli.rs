@@ -141,7 +141,7 @@ impl Cli {
 }
 
 fn serve(config: Config, sources: Sources) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(format_args!("cannot start: {error}\n"));
@@ -155,7 +155,10 @@ fn serve(config: Config, sources: Sources) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    match runtime.block_on(app::run(config, sources, traces)) {
+    let ended = runtime.block_on(app::run(config, sources, traces));
+    // A name that is still being resolved is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the sidecar cannot go on");

@@ -9,17 +9,19 @@ mod trim;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use answer::{Answer, text};
 pub use api::Documents;
 pub use routes::Surface;
 pub use trim::Trims;
@@ -114,16 +116,9 @@ async fn serve(
 ) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    let answer = service_fn(move |request: Request<Incoming>| {
-        let surface = Arc::clone(&surface);
-        async move {
-            let answer = if trim::key(request.uri().path()).is_some() {
-                surface.trim(request).await
-            } else {
-                surface.answer(&request)
-            };
-            Ok::<_, Infallible>(answer)
-        }
+    let answer = service_fn(move |request| {
+        let answer = answer(Arc::clone(&surface), request);
+        async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -149,6 +144,19 @@ async fn serve(
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "a connection ended early"),
         Err(elapsed) => debug!(%elapsed, "the last response of a connection took too long"),
+    }
+}
+
+async fn answer(surface: Arc<Surface>, request: Request<Incoming>) -> Answer {
+    if trim::key(request.uri().path()).is_some() {
+        surface.trim(request).await
+    } else if surface.takes_time(&request) {
+        let answer = spawn_blocking(move || surface.answer(&request)).await;
+        answer.unwrap_or_else(|_panicked| {
+            text(StatusCode::INTERNAL_SERVER_ERROR, "this is a fault of the sidecar\n")
+        })
+    } else {
+        surface.answer(&request)
     }
 }
 

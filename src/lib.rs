@@ -51,5 +51,6 @@ pub mod signals;
 mod spans;
 pub mod tasks;
 pub mod telemetry;
+pub mod worker;
 
 pub use cli::Cli;

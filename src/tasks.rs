@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use tokio::{
+    runtime::Handle,
     task::{Id, JoinError, JoinSet},
     time::timeout,
 };
@@ -26,9 +27,19 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task.
+    /// Starts a task on the scheduler that this runs on.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = self.running.spawn(task);
+        self.spawn_on(&Handle::current(), name, task);
+    }
+
+    /// Starts a task on another scheduler.
+    pub fn spawn_on(
+        &mut self,
+        scheduler: &Handle,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let handle = self.running.spawn_on(task, scheduler);
         self.names.insert(handle.id(), name);
     }
 

@@ -14,10 +14,7 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::block_in_place,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Surface,
@@ -106,9 +103,8 @@ impl Surface {
             };
             let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
             let encoding = negotiate::encoding(accepted.unwrap_or_default());
-            // Of thousands of streams it takes a good part of a second: the other tasks go on elsewhere.
-            let body = block_in_place(|| body(encoding, write));
-            let answer = respond(StatusCode::OK, JSON, Bytes::from_owner(Sent { body, _place: place }));
+            let body = Sent { body: body(encoding, write), _place: place };
+            let answer = respond(StatusCode::OK, JSON, Bytes::from_owner(body));
             match encoding {
                 Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
                 Encoding::Identity => answer,

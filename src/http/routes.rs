@@ -1,4 +1,4 @@
-//! What each path answers, but for trims. Nothing here waits, and nothing asks Redis.
+//! What each path answers, but for trims. Nothing here waits for another, and nothing asks Redis.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     clock::{self, Instant},
     config::Config,
     poll::Latest,
-    publish::{Encoding, Pages},
+    publish::{Encoding, Format, Pages},
     self_stats::SelfStats,
 };
 
@@ -79,10 +79,19 @@ impl Surface {
         route(self, &head)
     }
 
+    /// Whether the answer may take a good part of a second where thousands of streams are watched.
+    pub(super) fn takes_time(&self, request: &Request<impl Body>) -> bool {
+        match request.uri().path() {
+            "/metrics" => {
+                let (format, encoding) = variant(request.headers());
+                !self.pages.borrow().has(format, encoding)
+            }
+            path => path.starts_with(api::PREFIX),
+        }
+    }
+
     fn metrics(&self, headers: &HeaderMap) -> Answer {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (format, encoding) =
-            (negotiate::format(header(&ACCEPT)), negotiate::encoding(header(&ACCEPT_ENCODING)));
+        let (format, encoding) = variant(headers);
         let pages = Arc::clone(&self.pages.borrow());
         let page = pages.get(format, encoding, || self.latest.borrow().reading.clone());
         let answer = respond(StatusCode::OK, format.content_type(), page);
@@ -129,4 +138,10 @@ impl Surface {
             text(StatusCode::OK, "ok\n")
         }
     }
+}
+
+/// The page that a scraper asks for.
+fn variant(headers: &HeaderMap) -> (Format, Encoding) {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    (negotiate::format(header(&ACCEPT)), negotiate::encoding(header(&ACCEPT_ENCODING)))
 }

@@ -89,6 +89,12 @@ impl Pages {
         Self { number, config, reading: reading.as_ref().map(Arc::downgrade), own, demand, made }
     }
 
+    /// Whether the page is made, so that [`get`](Self::get) gives it at once.
+    #[must_use]
+    pub fn has(&self, format: Format, encoding: Encoding) -> bool {
+        self.made.get(index((format, encoding))).is_some_and(|made| made.get().is_some())
+    }
+
     /// The page, made now if nobody was expected to ask for it: from `newest` if its own reading has been replaced
     /// since, and the pages of the new one are still being made.
     #[must_use]
@@ -98,8 +104,7 @@ impl Pages {
         encoding: Encoding,
         newest: impl FnOnce() -> Option<Arc<Reading>>,
     ) -> Bytes {
-        let index = VARIANTS.iter().position(|variant| *variant == (format, encoding));
-        let index = index.expect("each format stands there with each encoding");
+        let index = index((format, encoding));
         let (Some(made), Some(asked)) = (self.made.get(index), self.demand.0.get(index)) else {
             return Bytes::new();
         };
@@ -111,6 +116,10 @@ impl Pages {
         };
         made.get_or_init(page).clone()
     }
+}
+
+fn index(of: Variant) -> usize {
+    VARIANTS.iter().position(|variant| *variant == of).expect("each format stands there with each encoding")
 }
 
 fn rows<'a>(config: &'a Config, reading: Option<&'a Reading>) -> (Rows<'a>, SeriesCount) {

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    thread,
     time::Duration,
 };
 
@@ -36,23 +37,24 @@ pub(crate) fn columns() -> Option<usize> {
 
 /// Shows the feed until q is pressed; then exits as the last document says.
 pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<ExitCode, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     // One in waiting: who draws slowly gets the next one, not all that were missed.
     let (documents_in, mut documents) = channel(1);
-    runtime.spawn(async move {
-        let mut feed = feed;
-        while documents_in.send(feed.fetch().await).await.is_ok() {
-            tokio::time::sleep(every).await;
-        }
+    // Not joined: what is still being read when somebody quits may take its timeouts.
+    thread::spawn(move || {
+        runtime.block_on(async move {
+            let mut feed = feed;
+            while documents_in.send(feed.fetch().await).await.is_ok() {
+                tokio::time::sleep(every).await;
+            }
+        });
     });
     let cannot = |error: io::Error| format!("cannot show it live: {error}; it needs a terminal");
     let screen = Screen::open().map_err(cannot)?;
     let mut live = Live { view, last: None, failure: None, offset: 0 };
     let ended = live.run(&mut documents);
     drop(screen);
-    // What is still being read may take its timeouts.
-    runtime.shutdown_background();
     ended.map_err(cannot)?;
     let code = live.last.map_or(Ok(EXIT_UNKNOWN), |(document, _)| view.exit_code(&document))?;
     Ok(if live.failure.is_some() { EXIT_UNKNOWN } else { code }.into())

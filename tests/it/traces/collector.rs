@@ -30,7 +30,6 @@ use prost::Message;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    runtime::Runtime,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -39,6 +38,8 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
+
+use streamwarden::worker::Worker;
 
 use crate::support::wait_for;
 
@@ -73,7 +74,7 @@ pub(crate) struct Collector {
     protocol: &'static str,
     address: SocketAddr,
     received: Received,
-    _runtime: Runtime,
+    _worker: Worker,
 }
 
 impl Collector {
@@ -83,14 +84,13 @@ impl Collector {
 
     /// With the certificate of this folder, if one is given.
     pub(crate) fn with_tls(protocol: &'static str, certificates: Option<&Path>) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let worker = Worker::start("collector").unwrap();
+        let listener = worker.handle().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let received = Received::default();
         let acceptor = certificates.map(|folder| acceptor(folder, protocol));
-        runtime.spawn(accept(listener, protocol, acceptor, Arc::clone(&received)));
-        Self { protocol, address, received, _runtime: runtime }
+        worker.handle().spawn(accept(listener, protocol, acceptor, Arc::clone(&received)));
+        Self { protocol, address, received, _worker: worker }
     }
 
     /// The environment of a sidecar that sends here, soon and everything.
