@@ -4,15 +4,20 @@
 //! The client library's parser builds every value anew on the heap, which took more than half of the sidecar's
 //! processor time. Here a reply stays the bytes that came, and values borrow from it. Both versions of the protocol
 //! become the same few kinds: named values are a list of names and values in turn, and attributes are passed over.
+//!
+//! An entry may be hundreds of megabytes, of which nothing but its size matters: the number of its bytes takes the place
+//! of a text beyond 64 KiB while it comes in.
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
     failure::from_text,
-    token::{Kind, Token, malformed, token},
+    token::{Kind, Token, long_text, malformed, token},
 };
 use crate::model::Failure;
 
+/// Of a line.
+const END_BYTES: usize = 2;
 /// Lists in lists; Redis's own replies have a handful.
 const DEEPEST: usize = 64;
 /// No value takes fewer bytes, whatever a list announces.
@@ -82,6 +87,16 @@ pub(super) struct Framer {
     end: End,
     /// Bytes of the reply that were looked at.
     seen: usize,
+    passing: Option<Passing>,
+}
+
+/// A text that is too long to be kept.
+#[derive(Debug)]
+struct Passing {
+    /// Where it would stand.
+    at: usize,
+    /// How many of its bytes are still to come.
+    missing: usize,
 }
 
 impl Framer {
@@ -94,11 +109,17 @@ impl Framer {
         received: &mut BytesMut,
     ) -> Result<Option<Result<Reply, Failure>>, Failure> {
         loop {
+            if !self.pass_over(received)? {
+                return Ok(None);
+            }
             let mut rest = received.get(self.seen..).unwrap_or_default();
             let is_whole = self.end.find(&mut rest)?;
             self.seen = received.len() - rest.len();
             if !is_whole {
-                return Ok(None);
+                match self.begin_to_pass_over(received) {
+                    true => continue,
+                    false => return Ok(None),
+                }
             }
             let seen = std::mem::take(self).seen;
             let reply = Reply(received.split_to(seen).freeze());
@@ -111,6 +132,38 @@ impl Framer {
             }
         }
     }
+}
+
+impl Framer {
+    /// If a text that is too long comes next: makes `$70000\r\n` a `:70000`, which the text's own end will end.
+    fn begin_to_pass_over(&mut self, received: &mut BytesMut) -> bool {
+        let rest = received.get_mut(self.seen..).unwrap_or_default();
+        let (Some((before, length)), Some(kind)) = (long_text(rest), rest.first_mut()) else { return false };
+        *kind = b':';
+        let at = self.seen + before - END_BYTES;
+        remove(received, at, END_BYTES);
+        self.passing = Some(Passing { at, missing: length });
+        true
+    }
+
+    /// Takes out what has come of a text that is too long; whether it is over.
+    fn pass_over(&mut self, received: &mut BytesMut) -> Result<bool, Failure> {
+        let Some(Passing { at, missing }) = &mut self.passing else { return Ok(true) };
+        let there = received.len().saturating_sub(*at).min(*missing);
+        remove(received, *at, there);
+        *missing -= there;
+        match received.get(*at..) {
+            Some([b'\r', b'\n', ..]) if *missing == 0 => self.passing = None,
+            Some([_, _, ..]) => return Err(malformed("a text does not end where it should")),
+            _ => {}
+        }
+        Ok(self.passing.is_none())
+    }
+}
+
+fn remove(bytes: &mut BytesMut, at: usize, count: usize) {
+    bytes.copy_within(at + count.., at);
+    bytes.truncate(bytes.len() - count);
 }
 
 /// Where a value ends.

@@ -3,7 +3,10 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use super::{super::token::LONGEST_LINE, *};
+use super::{
+    super::token::{LONGEST_LINE, LONGEST_TEXT},
+    *,
+};
 use crate::model::Reason;
 
 /// All replies in these bytes, which come in pieces of this size.
@@ -104,6 +107,30 @@ fn a_lists_values_can_be_replies_of_their_own() {
     let values: Vec<Value<'_>> = elements.iter().map(|element| element.value().unwrap()).collect();
     assert_eq!(reply.value().unwrap(), Value::List(values));
     assert_eq!(elements[0].elements().unwrap_err().reason, Reason::Protocol);
+}
+
+#[test]
+fn of_a_text_that_is_too_long_only_its_size_is_kept() {
+    let long = |length: usize| [format!("${length}\r\n").as_bytes(), &vec![b'x'; length], b"\r\n"].concat();
+    let entry =
+        [b"*2\r\n$3\r\n1-1\r\n*4\r\n+a\r\n", &long(5_000_000)[..], b"+b\r\n", &long(LONGEST_TEXT)].concat();
+    let both = [&entry[..], b":7\r\n"].concat();
+    for piece in [1_000, 65_536, both.len()] {
+        let told = replies(&both, piece).unwrap();
+        let [Ok(entry), Ok(behind)] = &told[..] else { panic!("{piece}: {}", told.len()) };
+        let kept = "x".repeat(LONGEST_TEXT);
+        let fields = vec![text("a"), Value::Int(5_000_000), text("b"), text(&kept)];
+        assert!(entry.value().unwrap() == Value::List(vec![text("1-1"), Value::List(fields)]), "{piece}");
+        assert_eq!(behind.value().unwrap(), Value::Int(7));
+    }
+    let (mut framer, mut received) = (Framer::default(), BytesMut::new());
+    for piece in long(5_000_000).chunks(10_000) {
+        received.extend_from_slice(piece);
+        framer.next(&mut received).unwrap();
+    }
+    assert!(received.capacity() < 100_000, "{}", received.capacity());
+    let broken = [&vec![b'x'; 70_000][..], b"yz"].concat();
+    assert!(replies(&[b"$70000\r\n", &broken[..]].concat(), 1_000).is_err());
 }
 
 /// A value as bytes, with its meaning's own picture of it.

@@ -64,6 +64,20 @@ fn a_poll_is_one_round_trip_for_24_streams_or_a_hundred_lookups() {
 }
 
 #[test]
+fn of_large_entries_nothing_is_held() {
+    let redis = Redis::start();
+    let script =
+        "for i = 1, 5 do redis.call('XADD', 'large-' .. i, '*', 'field', string.rep('x', 32000000)) end";
+    redis::cmd("EVAL").arg(script).arg(0).query::<()>(&mut redis.connect()).unwrap();
+    let sidecar = Sidecar::start(&redis);
+    sidecar.wait("the streams", |page| page.count("streamwarden_stream_length") == 5);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 32_000, "{peak} kB, after five entries of 32 MB in one pipeline");
+}
+
+#[test]
 fn scrapes_cause_no_commands() {
     let redis = Redis::start();
     seed(&redis, 5);
