@@ -1,6 +1,8 @@
 //! The sidecar's own metrics, in a registry of the prometheus crate. Their names and help texts are in the table
 //! of families; here is what counts.
 
+mod process;
+
 use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
@@ -8,7 +10,7 @@ use std::{
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector, process_collector::ProcessCollector, proto::MetricFamily,
+    core::Collector, proto::MetricFamily,
 };
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
     retention::Write,
     source::Command,
 };
+use process::ProcessStats;
 
 /// Bounds of the poll duration's buckets in seconds: from a small local Redis to the longest timeouts.
 const POLL_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
@@ -70,7 +73,9 @@ impl SelfStats {
     #[must_use]
     pub fn new() -> Self {
         let maker = Maker(Registry::new());
-        maker.0.register(Box::new(ProcessCollector::for_self())).expect(VALID);
+        if let Some(process) = ProcessStats::own() {
+            maker.0.register(Box::new(process)).expect(VALID);
+        }
         maker
             .register(IntGaugeVec::new(options("streamwarden_build_info"), &["version"]).expect(VALID))
             .with_label_values(&[env!("CARGO_PKG_VERSION")])

@@ -1,0 +1,116 @@
+//! The process's own use of the machine, from Linux's `/proc`.
+//!
+//! The prometheus crate's collector tells the processor's time in whole seconds, of which a sidecar uses one in hours,
+//! and reads anew for each page what never changes.
+
+use procfs::process::{LimitValue, Process};
+use prometheus::{
+    Counter, IntGauge,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+
+use super::{VALID, options};
+
+/// What is told of the process. What `/proc` does not tell has no sample.
+pub(super) struct ProcessStats {
+    process: Process,
+    processor: Counter,
+    open_files: IntGauge,
+    resident: IntGauge,
+    size: IntGauge,
+    threads: IntGauge,
+    /// What never changes.
+    fixed: Vec<IntGauge>,
+}
+
+impl ProcessStats {
+    /// Of this process; `None` where there is no `/proc`.
+    pub(super) fn own() -> Option<Self> {
+        let process = Process::myself().ok()?;
+        let gauge = |name| IntGauge::with_opts(options(name)).expect(VALID);
+        let fixed =
+            [("process_max_fds", most_files(&process)), ("process_start_time_seconds", started(&process))];
+        let fixed = fixed.into_iter().filter_map(|(name, value)| {
+            let told = gauge(name);
+            told.set(value?);
+            Some(told)
+        });
+        Some(Self {
+            processor: Counter::with_opts(options("process_cpu_seconds_total")).expect(VALID),
+            open_files: gauge("process_open_fds"),
+            resident: gauge("process_resident_memory_bytes"),
+            size: gauge("process_virtual_memory_bytes"),
+            threads: gauge("process_threads"),
+            fixed: fixed.collect(),
+            process,
+        })
+    }
+
+    fn collectors(&self) -> impl Iterator<Item = &dyn Collector> {
+        let changing: [&dyn Collector; 5] =
+            [&self.processor, &self.open_files, &self.resident, &self.size, &self.threads];
+        changing.into_iter().chain(self.fixed.iter().map(|gauge| gauge as &dyn Collector))
+    }
+}
+
+impl Collector for ProcessStats {
+    fn desc(&self) -> Vec<&Desc> {
+        self.collectors().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (Ok(stat), Ok(files)) = (self.process.stat(), self.process.fd_count()) else {
+            return Vec::new();
+        };
+        let hundredths = u32::try_from((stat.utime + stat.stime) * 100 / procfs::ticks_per_second());
+        let seconds = f64::from(hundredths.unwrap_or(u32::MAX)) / 100.0;
+        self.processor.inc_by((seconds - self.processor.get()).max(0.0));
+        self.open_files.set(whole(files));
+        self.resident.set(whole(stat.rss * procfs::page_size()));
+        self.size.set(whole(stat.vsize));
+        self.threads.set(stat.num_threads);
+        self.collectors().flat_map(Collector::collect).collect()
+    }
+}
+
+fn most_files(process: &Process) -> Option<i64> {
+    match process.limits().ok()?.max_open_files.soft_limit {
+        LimitValue::Value(most) => Some(whole(most)),
+        LimitValue::Unlimited => None,
+    }
+}
+
+/// Since the Unix epoch, in seconds.
+fn started(process: &Process) -> Option<i64> {
+    let since_boot = process.stat().ok()?.starttime / procfs::ticks_per_second();
+    Some(whole(procfs::boot_time_secs().ok()? + since_boot))
+}
+
+fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::{clock, publish::FAMILIES};
+
+    #[test]
+    fn all_that_the_table_has_of_the_process_is_told() {
+        let until = clock::now() + Duration::from_millis(50);
+        while clock::now() < until {}
+        let told = ProcessStats::own().unwrap().collect();
+        let value = |family: &MetricFamily| {
+            let metric = &family.get_metric()[0];
+            metric.get_gauge().get_value() + metric.get_counter().get_value()
+        };
+        let told: BTreeMap<&str, f64> = told.iter().map(|family| (family.name(), value(family))).collect();
+        let named = FAMILIES.iter().map(|family| family.name).filter(|name| name.starts_with("process_"));
+        assert!(named.eq(told.keys().copied()), "{told:?}");
+        assert!(told.values().all(|value| *value > 0.0), "{told:?}");
+        assert!(told["process_cpu_seconds_total"] < 60.0, "{told:?}");
+    }
+}
