@@ -1,9 +1,7 @@
 // What there is to say of all that is shown: whether it is fresh, and if not, since when and why.
 
 import { h } from "./dom.js";
-import { clock, duration, failure, passed, value } from "./words.js";
-
-const ago = (seconds) => `${passed(seconds)} ago`;
+import { ago, clock, duration, failure, value } from "./words.js";
 
 // The one thing to say above everything, or null: a title, a text, and whether it is bad.
 export function banner(feed) {

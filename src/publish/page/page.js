@@ -7,7 +7,7 @@ import { h, render } from "./dom.js";
 import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
 import { ORDERS, chosen, healthButtons, table, totals } from "./list.js";
-import { HEALTHS, plural } from "./words.js";
+import { HEALTHS, ago, plural } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const TICK_MS = 1000;
@@ -41,7 +41,7 @@ const feed = new Feed(draw);
 function shown() {
   const last = { ...feed.document, now: feed.document.poll.last_success_unix_ms };
   if (!feed.isStale()) return last;
-  const unknown = { health: "unknown", reason: "what was read of it last is stale" };
+  const unknown = { health: "unknown", reason: `last read ${ago(feed.age())}` };
   const streams = last.streams.map((stream) => ({
     ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: "unknown" })),
   }));
@@ -52,6 +52,8 @@ function draw() {
   drawBanner();
   if (!feed.document) return;
   const shows = shown();
+  const typed = typedName(shows.streams);
+  if (typed) return refine({ stream: typed.key });
   const isStale = feed.isStale() || feed.problem !== null;
   document.body.classList.toggle("stale", isStale);
   render($("server"), server(shows));
@@ -60,6 +62,12 @@ function draw() {
   $("detail").hidden = state.stream === null;
   if (state.stream === null) drawList(shows);
   else drawDetail(shows);
+}
+
+// The stream whose name somebody typed into the address, where its key belongs.
+function typedName(streams) {
+  if (state.stream === null || streams.some((it) => it.key === state.stream)) return undefined;
+  return streams.find((it) => it.name === state.stream);
 }
 
 function drawBanner() {

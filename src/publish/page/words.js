@@ -63,6 +63,7 @@ export function duration(seconds) {
 
 // How long ago something was, or how old it is: below a second nobody cares, and it would flicker.
 export const passed = (seconds) => (seconds < 1 ? "<1s" : duration(seconds));
+export const ago = (seconds) => `${passed(seconds)} ago`;
 
 // A time of this machine's clock: the hour for today, the day too for others.
 export function clock(unixMs) {
