@@ -151,6 +151,7 @@ async fn answer(surface: Arc<Surface>, request: Request<Incoming>) -> Answer {
     if trim::key(request.uri().path()).is_some() {
         surface.trim(request).await
     } else if surface.takes_time(&request) {
+        // The thread that serves goes on meanwhile.
         let answer = spawn_blocking(move || surface.answer(&request)).await;
         answer.unwrap_or_else(|_panicked| {
             text(StatusCode::INTERNAL_SERVER_ERROR, "this is a fault of the sidecar\n")

@@ -94,6 +94,7 @@ impl Reader {
         let Questions { asked, skipped } = self.history.questions(&snapshot, config);
         self.stats.skipped_lookups.set(i64::try_from(skipped).unwrap_or(i64::MAX));
         let answers = self.observer.ask(config, &asked).await?;
+        // Nothing that is made from here on needs its room beside it.
         drop(asked);
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
