@@ -27,6 +27,10 @@ pub trait Request {
     fn label(&self) -> &'static str;
     /// The command as it is sent.
     fn encode(&self) -> Cmd;
+    /// Whether it is answered with entries, whose contents nobody needs.
+    fn has_entries(&self) -> bool {
+        false
+    }
 }
 
 /// A command with its arguments.
@@ -114,6 +118,17 @@ labels! {
 impl Request for Command<'_> {
     fn label(&self) -> &'static str {
         self.name()
+    }
+
+    fn has_entries(&self) -> bool {
+        matches!(
+            self,
+            Self::StreamFull(_)
+                | Self::StreamSummary(_)
+                | Self::First(..)
+                | Self::Newest(..)
+                | Self::Before(..)
+        )
     }
 
     fn encode(&self) -> Cmd {

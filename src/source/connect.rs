@@ -101,7 +101,7 @@ async fn log_in(
     if settings.db() != 0 {
         login.cmd("SELECT").arg(settings.db());
     }
-    connection.send(&login.get_packed_pipeline(), login.len()).await?;
+    connection.send(&login.get_packed_pipeline(), login.len(), false).await?;
     for _ in 0..login.len() {
         connection.receive().await??;
     }

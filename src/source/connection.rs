@@ -20,23 +20,36 @@ pub(super) struct Connection {
     framer: Framer,
     /// Replies that are still to come.
     awaited: usize,
+    /// Whether there are entries in them.
+    has_entries: bool,
 }
 
 impl Connection {
     pub(super) fn new(transport: Transport) -> Self {
-        Self { transport, received: BytesMut::new(), framer: Framer::default(), awaited: 0 }
+        Self {
+            transport,
+            received: BytesMut::new(),
+            framer: Framer::default(),
+            awaited: 0,
+            has_entries: false,
+        }
     }
 
-    /// Sends so many commands.
+    /// Sends so many commands; `has_entries` is whether any of them is answered with entries.
     ///
     /// # Errors
     /// Why the connection is of no more use. Not cancel-safe.
-    pub(super) async fn send(&mut self, commands: &[u8], count: usize) -> Result<(), Failure> {
+    pub(super) async fn send(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+        has_entries: bool,
+    ) -> Result<(), Failure> {
         if self.awaited > 0 {
             // Whoever asked gave up: their replies would be taken for the next ones.
             return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
         }
-        self.awaited = count;
+        (self.awaited, self.has_entries) = (count, has_entries);
         // Its replies are gone: one of megabytes would keep the room that it took.
         if self.received.is_empty() {
             self.received = BytesMut::new();
@@ -51,7 +64,7 @@ impl Connection {
     /// Why the connection is of no more use. Not cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<Result<Reply, Failure>, Failure> {
         loop {
-            if let Some(reply) = self.framer.next(&mut self.received)? {
+            if let Some(reply) = self.framer.next(&mut self.received, self.has_entries)? {
                 self.awaited = self.awaited.saturating_sub(1);
                 return Ok(reply);
             }

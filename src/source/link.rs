@@ -164,7 +164,10 @@ impl Session {
             command.encode().write_packed_command(&mut packed);
         }
         self.stats.round_trips.inc();
-        let sent = self.in_time(until, async |connection| connection.send(&packed, commands.len()).await);
+        let has_entries = commands.iter().any(Request::has_entries);
+        let send =
+            async |connection: &mut Connection| connection.send(&packed, commands.len(), has_entries).await;
+        let sent = self.in_time(until, send);
         let sent = sent.instrument(span.clone()).await;
         spans::ended(&span, &sent);
         sent.map(|()| Asked { span, until })

@@ -5,8 +5,8 @@
 //! processor time. Here a reply stays the bytes that came, and values borrow from it. Both versions of the protocol
 //! become the same few kinds: named values are a list of names and values in turn, and attributes are passed over.
 //!
-//! An entry may be hundreds of megabytes, of which nothing but its size matters: the number of its bytes takes the place
-//! of a text beyond 64 KiB while it comes in.
+//! An entry may be hundreds of megabytes, of which nothing but its size matters: in replies with entries the number of its
+//! bytes takes the place of a text beyond 64 KiB while it comes in.
 
 use bytes::{Bytes, BytesMut};
 
@@ -47,7 +47,7 @@ impl Reply {
     /// # Errors
     /// The server's, and [`Reason::Protocol`](crate::model::Reason::Protocol) where the bytes are none or not all of it.
     pub(super) fn whole(bytes: &Bytes) -> Result<Self, Failure> {
-        Framer::default().next(&mut BytesMut::from(&**bytes))?.ok_or_else(cut_short)?
+        Framer::default().next(&mut BytesMut::from(&**bytes), false)?.ok_or_else(cut_short)?
     }
 
     /// What it says.
@@ -100,13 +100,15 @@ struct Passing {
 }
 
 impl Framer {
-    /// Takes the next reply out of `received`, or its error; `None` until all of it is there.
+    /// Takes the next reply out of `received`, or its error; `None` until all of it is there. `has_entries` is whether of
+    /// long texts only the size is kept.
     ///
     /// # Errors
     /// [`Reason::Protocol`](crate::model::Reason::Protocol): nothing that comes after it can be understood.
     pub(super) fn next(
         &mut self,
         received: &mut BytesMut,
+        has_entries: bool,
     ) -> Result<Option<Result<Reply, Failure>>, Failure> {
         loop {
             if !self.pass_over(received)? {
@@ -116,7 +118,7 @@ impl Framer {
             let is_whole = self.end.find(&mut rest)?;
             self.seen = received.len() - rest.len();
             if !is_whole {
-                match self.begin_to_pass_over(received) {
+                match has_entries && self.begin_to_pass_over(received) {
                     true => continue,
                     false => return Ok(None),
                 }

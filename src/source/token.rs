@@ -4,7 +4,7 @@ use crate::model::{Failure, Reason};
 
 /// A line is a number, a status or an error.
 pub(super) const LONGEST_LINE: usize = 64 * 1024;
-/// A longer text is part of an entry, of which only the size matters.
+/// A longer one in a reply with entries is part of an entry, of which only the size matters.
 pub(super) const LONGEST_TEXT: usize = 64 * 1024;
 /// No number of so few digits is too large.
 const SAFE_DIGITS: usize = 18;
@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Attributes,
 }
 
-/// Takes a token; `None` where not all of it is there, or where it is a [`long_text`].
+/// Takes a token; `None` where not all of it is there.
 pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
     let Some((kind, mut after)) = rest.split_first() else { return Ok(None) };
     let token = match kind {
@@ -35,7 +35,6 @@ pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failur
             match (length, usize::try_from(length)) {
                 // No text, or no list.
                 (-1, _) => Token::Nil,
-                (_, Ok(length)) if *kind == b'$' && length > LONGEST_TEXT => return Ok(None),
                 (_, Ok(length)) if matches!(kind, b'$' | b'=' | b'!') => {
                     let Some(text) = text(&mut after, length)? else { return Ok(None) };
                     match kind {
@@ -68,7 +67,7 @@ pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failur
     Ok(Some(token))
 }
 
-/// The bytes before a text that is too long to be kept, and its own; `None` where there is no such text.
+/// How many bytes stand before a text that is too long to be kept, and how many it has; `None` for any other value.
 pub(super) fn long_text(rest: &[u8]) -> Option<(usize, usize)> {
     let mut behind = rest.strip_prefix(b"$")?;
     let length = usize::try_from(number(&mut behind).ok()??).ok()?;

@@ -168,6 +168,17 @@ fn names_of_any_bytes_stay_apart_and_harmless() {
 }
 
 #[test]
+fn a_stream_is_found_however_long_its_name() {
+    let redis = Redis::start();
+    let name = "x".repeat(100_000);
+    redis.add(&name, 3);
+    let sidecar = Sidecar::start(&redis);
+    let page = sidecar.wait("the stream", |page| page.count("streamwarden_stream_length") == 1);
+    let label = &page.label_values("streamwarden_stream_length", "stream")[0];
+    assert!(label.len() == 128 && label.starts_with("xxx"), "{label}");
+}
+
+#[test]
 fn consumers_beyond_the_cap_are_added_up() {
     let redis = Redis::start();
     redis.add("s", 30);
