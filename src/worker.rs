@@ -2,7 +2,8 @@
 //!
 //! Reading thousands of streams, judging them and writing their pages takes a good part of a second. Who scrapes, probes
 //! or trims meanwhile must not wait for it, so it has a thread and a scheduler of its own. Two schedulers of one thread
-//! each cost a small sidecar less than one of two threads, which wake each other.
+//! each cost a small sidecar less than one of two threads, which wake each other. The live view's feed has such a thread
+//! too, while it waits for keys.
 
 use std::{io, thread};
 

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
-    thread,
     time::Duration,
 };
 
@@ -25,6 +24,7 @@ use crate::{
     config::wants_no_colour,
     evaluate::short,
     publish::terminal::{Colour, Line, Style},
+    worker::Worker,
 };
 
 /// How soon a key is noticed, and a new document drawn.
@@ -37,18 +37,15 @@ pub(crate) fn columns() -> Option<usize> {
 
 /// Shows the feed until q is pressed; then exits as the last document says.
 pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<ExitCode, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    // What is still being read when somebody quits may take its timeouts: its thread is not waited for.
+    let worker = Worker::start("feed").map_err(|error| format!("cannot start: {error}"))?;
     // One in waiting: who draws slowly gets the next one, not all that were missed.
     let (documents_in, mut documents) = channel(1);
-    // Not joined: what is still being read when somebody quits may take its timeouts.
-    thread::spawn(move || {
-        runtime.block_on(async move {
-            let mut feed = feed;
-            while documents_in.send(feed.fetch().await).await.is_ok() {
-                tokio::time::sleep(every).await;
-            }
-        });
+    worker.handle().spawn(async move {
+        let mut feed = feed;
+        while documents_in.send(feed.fetch().await).await.is_ok() {
+            tokio::time::sleep(every).await;
+        }
     });
     let cannot = |error: io::Error| format!("cannot show it live: {error}; it needs a terminal");
     let screen = Screen::open().map_err(cannot)?;
