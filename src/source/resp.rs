@@ -134,9 +134,7 @@ impl Framer {
             }
         }
     }
-}
 
-impl Framer {
     /// If a text that is too long comes next: makes `$70000\r\n` a `:70000`, which the text's own end will end.
     fn begin_to_pass_over(&mut self, received: &mut BytesMut) -> bool {
         let rest = received.get_mut(self.seen..).unwrap_or_default();
