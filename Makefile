@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories redis node python
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories redis curl node python
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -22,7 +22,7 @@ demo: redis ## a private Redis, the example application and the sidecar, until C
 
 test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 
-test-core: redis ## the program against a real server: needs Debian's redis-server and nothing else
+test-core: redis curl ## the program against a real server: needs Debian's redis-server and curl, and nothing else
 	cargo test --locked --lib --bins --examples --test it
 	cargo test --locked --doc
 
@@ -45,8 +45,7 @@ test-page: redis node ## the page in a headless browser; installs chromium
 	  STREAMWARDEN_NEXUS="$${CARGO_TARGET_DIR:-target}/debug/examples/nexus" STREAMWARDEN_PAGE_MODULES=target/page \
 	  STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
 
-test-api: redis python ## the JSON API against its own description, with schemathesis from PyPI
-	@$(call install,command -v curl,curl)
+test-api: redis curl python ## the JSON API against its own description, with schemathesis from PyPI
 	cargo build --locked
 	tests/api.sh "$${CARGO_TARGET_DIR:-target}"
 
@@ -98,6 +97,9 @@ test-servers: ## the tests on other servers: make test-servers SERVERS="program 
 
 redis:
 	@$(call install,command -v redis-server && command -v redis-cli,redis-server)
+
+curl:
+	@$(call install,command -v curl,curl)
 
 node:
 	@$(call install,command -v node && command -v npm,nodejs npm)

@@ -24,6 +24,7 @@ mod metrics;
 mod process;
 mod retention;
 mod rotation;
+mod runbooks;
 mod status;
 mod tls;
 #[cfg(feature = "otlp")]

@@ -1,0 +1,78 @@
+//! The pages and their blocks, as people copy them.
+
+use std::{fs, path::Path};
+
+/// A block that a test names: by its page, and by words that no other block of the page has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    pub(super) page: &'static str,
+    pub(super) words: &'static str,
+}
+
+impl Block {
+    pub(super) fn is(&self, block: &str) -> bool {
+        block.contains(self.words)
+    }
+
+    #[track_caller]
+    pub(super) fn text(&self) -> String {
+        let mut found = blocks(self.page).into_iter().filter(|block| self.is(block));
+        let block = found.next().unwrap_or_else(|| panic!("no block has {self:?}"));
+        assert!(found.next().is_none(), "several blocks have {self:?}");
+        block
+    }
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/runbooks"))
+}
+
+fn text(page: &str) -> String {
+    fs::read_to_string(folder().join(format!("{page}.md"))).unwrap()
+}
+
+/// The names of all pages, the one with the set-up too.
+pub(super) fn pages() -> Vec<String> {
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    files.filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned)).collect()
+}
+
+/// What comes before a page's mitigation, and what comes from there on.
+pub(super) fn halves(page: &str) -> (Vec<String>, Vec<String>) {
+    let text = text(page);
+    let (before, after) = text.split_once("\n## Mitigation\n").unwrap();
+    let blocks = |half: &str| in_fences(half).into_iter().map(|(_, block)| block).collect();
+    (blocks(before), blocks(after))
+}
+
+/// The blocks of a page that are for a shell.
+pub(super) fn blocks(page: &str) -> Vec<String> {
+    fences(page).into_iter().filter(|(kind, _)| kind == "sh").map(|(_, block)| block).collect()
+}
+
+/// What stands between fences, with the kind that each has, without the indentation of the list that it is in.
+pub(super) fn fences(page: &str) -> Vec<(String, String)> {
+    in_fences(&text(page))
+}
+
+fn in_fences(text: &str) -> Vec<(String, String)> {
+    let mut fences: Vec<(String, String)> = Vec::new();
+    let mut indent = None;
+    for line in text.lines() {
+        match (indent, line.trim_start().strip_prefix("```")) {
+            (None, Some(kind)) => {
+                indent = Some(line.len() - line.trim_start().len());
+                fences.push((kind.to_owned(), String::new()));
+            }
+            (Some(_), Some(_)) => indent = None,
+            (Some(indent), None) => {
+                let (_, block) = fences.last_mut().unwrap();
+                *block += line.get(indent..).unwrap_or_default();
+                *block += "\n";
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(indent.is_none(), "a fence is open at the end");
+    fences
+}
