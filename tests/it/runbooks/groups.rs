@@ -4,6 +4,7 @@ use super::{
     lab::{GROUP, Lab, STREAM},
     pages::Block,
 };
+use crate::support::{Redis, Sidecar};
 
 pub(super) const CREATE_GROUP: Block = Block { page: "RedisStreamGroupMissing", words: "XGROUP CREATE" };
 pub(super) const RECREATE_STREAM: Block = Block { page: "RedisStreamMissing", words: "MKSTREAM" };
@@ -97,4 +98,44 @@ pub(super) fn a_trim_by_hand_keeps_what_a_group_needs() {
         let (is_done, said) = lab.run(&block.text());
         assert!(is_done && said.contains("nothing to remove"), "{block:?}: {said}");
     }
+}
+
+#[test]
+fn the_sample_configuration_watches_dead_letters_and_never_trims_them() {
+    let (_, sample) = include_str!("../../../README.md").split_once("```yaml\n").unwrap();
+    let redis = Redis::start();
+    redis.add("events:session", 1);
+    redis.add("events:other", 1);
+    redis.add("dlq:{events:session}", 1);
+    let sidecar = Sidecar::with_config(&redis.uri(), sample.split_once("```").unwrap().0);
+    let page = sidecar.wait("the streams to be seen", |page| page.stream("length", "events:other").is_some());
+    assert_eq!(page.stream("length", "dlq:{events:session}"), Some(1.0));
+    let mut limited = page.label_values("streamwarden_retention_info", "stream");
+    limited.sort_unstable();
+    assert_eq!(limited, ["events:other", "events:session"]);
+}
+
+#[test]
+fn past_a_ceiling_undelivered_entries_are_lost_and_pending_ones_dangle() {
+    let Some(lab) = Lab::start() else { return };
+    if !lab.redis.counts_additions() {
+        eprintln!("skipped: needs Redis 7.0 or later, which counts additions");
+        return;
+    }
+    lab.redis.add(STREAM, 800);
+    lab.redis.run::<()>(&format!("XGROUP CREATE {STREAM} unread 0"));
+    let sidecar = Sidecar::start(&lab.redis);
+    // What goes before the first poll would not be counted.
+    sidecar.wait("the stream to be seen", |page| page.stream("length", STREAM) == Some(1_000.0));
+    let limits = "retention: {max_length: 100, ceiling: 300}";
+    sidecar.configure(&format!("retention: {{interval: 1s}}\nstreams: [{{match: \"events:*\", {limits}}}]"));
+    sidecar.signal("HUP");
+    let page = sidecar.wait("the ceiling to be reached", |page| {
+        page.stream("length", STREAM).is_some_and(|length| length <= 400.0)
+            && page.group("dangling_pending", STREAM, GROUP) > Some(0.0)
+    });
+    let removed = 1_000.0 - page.stream("length", STREAM).unwrap();
+    assert_eq!(page.group("entries_lost_total", STREAM, "unread"), Some(removed));
+    assert_eq!(page.group("entries_lost_total", STREAM, GROUP), Some(removed - 20.0));
+    assert_eq!(page.group("dangling_pending", STREAM, GROUP), Some(20.0));
 }
