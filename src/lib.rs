@@ -46,6 +46,7 @@ mod cli;
 pub mod clock;
 pub mod doctor;
 pub mod reload;
+pub mod schedule;
 pub mod self_stats;
 pub mod signals;
 mod spans;
