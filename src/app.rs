@@ -158,7 +158,7 @@ fn start_on_redis(
     tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
     let keeper = Keeper {
         enforcer: Enforcer::new(Arc::clone(stats)),
-        lease: Lease::new(),
+        lease: Lease::new(&config.borrow()),
         config: config.clone(),
         streams: streams_out.clone(),
         orders,

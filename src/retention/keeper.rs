@@ -14,6 +14,7 @@ use crate::{
     clock::{self, Instant},
     config::{Config, Mode},
     model::{Class, Name},
+    schedule::Schedule,
     self_stats::SelfStats,
     source::Discovered,
     spans,
@@ -23,8 +24,6 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(60);
 /// The same where each try is billed.
 const BILLED_RETRY: Duration = Duration::from_secs(600);
-/// A server that does not answer is asked again so soon.
-pub(super) const SERVER_RETRY: Duration = Duration::from_secs(2);
 /// The first run of a stream comes within so long of the start, so that restarts do not postpone it for ever.
 const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(60);
 /// Giving the lease up may take no longer: the process is about to end.
@@ -61,16 +60,12 @@ pub struct Keeper {
 impl Keeper {
     /// Keeps until told to stop. A step under way is awaited, no longer than its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut due: BTreeMap<Name, Instant> = BTreeMap::new();
+        let mut schedules = Schedules::new();
         while !stop.is_cancelled() {
-            let config = Arc::clone(&self.config.borrow_and_update());
+            let config = Arc::clone(&self.config.borrow());
             let policies = self.policies(&config);
             self.stats.retention_interval.set(config.retention.interval.as_secs_f64());
-            due.retain(|stream, _| policies.contains_key(stream));
-            for (stream, policy) in &policies {
-                let wait = policy.interval.min(LONGEST_FIRST_WAIT).mul_f64(fastrand::f64());
-                due.entry(stream.clone()).or_insert_with(|| clock::now() + wait);
-            }
+            keep_schedules(&mut schedules, &policies);
             if policies.is_empty() {
                 self.lease.release(&mut self.enforcer, &config).await;
             } else if let Err(failure) = self.lease.keep(&mut self.enforcer, &config).await {
@@ -78,10 +73,10 @@ impl Keeper {
             }
             self.stats.retention_leader.set(self.lease.is_held().into());
             if self.lease.is_held() {
-                self.run_due(&config, &policies, &mut due, &stop).await;
+                self.run_due(&config, &policies, &mut schedules, &stop).await;
             }
-            let next = due.values().min().filter(|_| self.lease.is_held());
-            let wake = next.map_or(self.lease.due(), |next| self.lease.due().min(*next));
+            let next_run = schedules.values().map(Schedule::due).min().filter(|_| self.lease.is_held());
+            let wake = next_run.map_or(self.lease.due(), |due| self.lease.due().min(due));
             tokio::select! {
                 () = sleep_until(wake), if !policies.is_empty() => {}
                 () = stop.cancelled() => {}
@@ -89,6 +84,7 @@ impl Keeper {
                 changed = self.config.changed() => {
                     if changed.is_err() { break }
                     self.enforcer.reconnect();
+                    self.lease.reload(&self.config.borrow());
                 }
                 Some(order) = self.orders.recv() => self.obey(&config, order, &stop).await,
             }
@@ -109,32 +105,23 @@ impl Keeper {
         &mut self,
         config: &Config,
         policies: &BTreeMap<Name, Policy>,
-        due: &mut BTreeMap<Name, Instant>,
+        schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
         for (stream, policy) in policies {
-            let is_due = due.get(stream).is_some_and(|due| *due <= clock::now());
-            if !is_due || stop.is_cancelled() || !self.lease.is_held() {
+            let Some(schedule) = schedules.get_mut(stream) else { continue };
+            let began = clock::now();
+            if schedule.due() > began || stop.is_cancelled() || !self.lease.is_held() {
                 continue;
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
-            let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
             let run = self.trim(config, stream, policy, budget, stop).await;
-            let wait = match run.outcome() {
-                Outcome::Reached => policy.interval.mul_f64(0.95 + 0.1 * fastrand::f64()),
-                Outcome::Blocked | Outcome::Failed => policy.interval.min(retry),
-                Outcome::Incomplete => config.retention.pause,
-            };
-            due.insert(stream.clone(), clock::now() + wait);
-            let is_server_down = run.failure.is_some_and(|it| it.reason.class() != Class::Object);
-            if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
+            note_end(schedule, &run, (began, clock::now()), policy, config);
+            if is_unanswered(&run) {
+                // Nor would it answer for the other streams, which stay due.
+                self.lease.unanswered();
+            } else if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
                 self.stats.retention_failed(&failure);
-            }
-            if is_server_down {
-                // The other streams would fare no better.
-                let later = clock::now() + SERVER_RETRY;
-                due.values_mut().for_each(|due| *due = later.max(*due));
-                return;
             }
         }
     }
@@ -176,6 +163,41 @@ impl Keeper {
     }
 }
 
+/// When each stream's next run is due.
+type Schedules = BTreeMap<Name, Schedule>;
+
+/// Each stream with a policy gets one, and follows its interval.
+fn keep_schedules(schedules: &mut Schedules, policies: &BTreeMap<Name, Policy>) {
+    schedules.retain(|stream, _| policies.contains_key(stream));
+    for (stream, Policy { interval, .. }) in policies {
+        let first = || clock::now() + LONGEST_FIRST_WAIT.min(*interval).mul_f64(fastrand::f64());
+        let schedule = schedules.entry(stream.clone());
+        schedule.or_insert_with(|| Schedule::new(first(), *interval, fastrand::f64())).every(*interval);
+    }
+}
+
+/// A run ended: when the stream's next one is due.
+fn note_end(
+    schedule: &mut Schedule,
+    run: &Run,
+    (began, ended): (Instant, Instant),
+    policy: &Policy,
+    config: &Config,
+) {
+    let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
+    match run.outcome() {
+        Outcome::Reached => schedule.succeeded(began, ended),
+        Outcome::Incomplete => schedule.retry_in(ended, config.retention.pause),
+        Outcome::Failed if is_unanswered(run) => schedule.failed(ended, fastrand::f64()),
+        Outcome::Blocked | Outcome::Failed => schedule.retry_in(ended, retry.min(policy.interval)),
+    }
+}
+
+/// Whether it is the server that failed, and not just this stream.
+fn is_unanswered(run: &Run) -> bool {
+    run.failure.as_ref().is_some_and(|failure| failure.reason.class() != Class::Object)
+}
+
 /// Tells each act, and what has changed since the last run.
 fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
     let floor = run.floor.map(tracing::field::display);
@@ -200,5 +222,78 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
             Some(holder) => warn!(%stream, length = run.length, %holder, floor, "retention is blocked"),
             None => info!(%stream, "retention is blocked no more"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Sources,
+        model::{Failure, Reason},
+        retention::{Hold, Holder},
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn policies(interval: Duration) -> (Config, BTreeMap<Name, Policy>) {
+        let mut sources = Sources::default();
+        sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+        let config = sources.load().unwrap();
+        let policy = Policy { interval, ..Policy::by_hand(&config, &Name::from("s"), 1, Mode::Safe, false) };
+        (config, BTreeMap::from([(Name::from("s"), policy)]))
+    }
+
+    /// How long after a run that ended so the next is due at the latest, of a stream with this interval.
+    fn wait_after(run: &Run, interval: Duration) -> Duration {
+        let (config, policies) = policies(interval);
+        let wait = || {
+            let mut schedules = Schedules::new();
+            keep_schedules(&mut schedules, &policies);
+            let (schedule, policy) =
+                (schedules.get_mut(&Name::from("s")).unwrap(), &policies[&Name::from("s")]);
+            let began = schedule.due();
+            note_end(schedule, run, (began, began), policy, &config);
+            schedule.due() - began
+        };
+        (0..50).map(|_| wait()).max().unwrap()
+    }
+
+    #[test]
+    fn a_run_that_the_server_did_not_answer_is_tried_again_after_the_back_off() {
+        let failed = |reason| Run { failure: Some(Failure::new(reason, "")), ..Run::default() };
+        for reason in [Reason::Refused, Reason::Closed, Reason::Timeout, Reason::Loading] {
+            assert!(wait_after(&failed(reason), HOUR) <= SECOND / 10, "{reason:?}");
+        }
+        // The server answers, and would answer the same at once.
+        assert_eq!(wait_after(&failed(Reason::NoPermission), HOUR), RETRY);
+        assert_eq!(wait_after(&failed(Reason::NoPermission), 10 * SECOND), 10 * SECOND);
+    }
+
+    #[test]
+    fn a_run_that_ended_well_is_followed_within_the_interval() {
+        let holder = Holder { group: None, hold: Hold::Unread };
+        let reached = Run { is_complete: true, ..Run::default() };
+        let blocked = Run { blocked_by: Some(holder), ..reached.clone() };
+        let wait = wait_after(&reached, HOUR);
+        assert!(wait > RETRY && wait <= HOUR, "{wait:?}");
+        assert_eq!(wait_after(&blocked, HOUR), RETRY);
+        assert!(wait_after(&Run::default(), HOUR) < SECOND, "what is incomplete goes on");
+    }
+
+    #[test]
+    fn a_shorter_interval_counts_from_the_reload_on() {
+        let (_, seldom) = policies(7 * 24 * HOUR);
+        let (_, often) = policies(SECOND);
+        let mut schedules = Schedules::new();
+        keep_schedules(&mut schedules, &seldom);
+        let schedule = schedules.get_mut(&Name::from("s")).unwrap();
+        let began = schedule.due();
+        schedule.succeeded(began, began);
+        keep_schedules(&mut schedules, &often);
+        assert!(schedules[&Name::from("s")].due() <= began + SECOND);
+        keep_schedules(&mut schedules, &BTreeMap::new());
+        assert!(schedules.is_empty(), "a stream that is gone leaves nothing");
     }
 }

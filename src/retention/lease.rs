@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use tracing::{Instrument, info, warn};
 
-use super::{Enforcer, enforce::Write, keeper::SERVER_RETRY};
+use super::{Enforcer, enforce::Write};
 use crate::{
     clock::{self, Instant},
     config::Config,
     model::{Class, Failure},
+    schedule::Schedule,
     source::{Command, reply},
     spans,
 };
 
-/// Renewed so often within its time, so that a lost reply or two do not lose it.
-const RENEWALS: u32 = 3;
-/// At its soonest a renewal comes after this part of the time for one, so that sidecars do not come together.
-const SOONEST: f64 = 0.8;
+/// Looked after each time that this part of its time is over: three times within it, so that a lost reply or two do
+/// not lose it.
+const RENEWED_AFTER: f64 = 0.3;
 
 /// The lease, as this sidecar sees it.
 pub struct Lease {
@@ -29,23 +29,24 @@ pub struct Lease {
     is_unleased: bool,
     /// Who holds it, as far as it was seen.
     seen: Option<String>,
-    due: Instant,
+    schedule: Schedule,
 }
 
 impl Lease {
-    /// A lease that nobody is known to hold.
+    /// A lease that nobody is known to hold, to be looked after at once.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(config: &Config) -> Self {
         // The host tells people which sidecar it is: in Kubernetes it is the Pod's name.
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let holder = format!("{}:{}:{:08x}", host.trim(), std::process::id(), fastrand::u32(..));
-        Self { holder, is_held: false, is_unleased: false, seen: None, due: clock::now() }
+        let schedule = Schedule::new(clock::now(), Self::pace(config), fastrand::f64());
+        Self { holder, is_held: false, is_unleased: false, seen: None, schedule }
     }
 
-    /// Between two looks after it, on average: each is two commands for its holder, and one for others.
+    /// Between two looks after it: each is two commands for its holder, and one for others.
     #[must_use]
     pub fn pace(config: &Config) -> Duration {
-        (config.retention.lease_ttl / RENEWALS).mul_f64(f64::midpoint(SOONEST, 1.0))
+        config.retention.lease_ttl.mul_f64(RENEWED_AFTER)
     }
 
     /// Whether this sidecar holds it.
@@ -56,8 +57,19 @@ impl Lease {
 
     /// When to look after it next.
     #[must_use]
-    pub const fn due(&self) -> Instant {
-        self.due
+    pub fn due(&self) -> Instant {
+        self.schedule.due()
+    }
+
+    /// The configuration has changed, and perhaps the server: it is looked after at once.
+    pub fn reload(&mut self, config: &Config) {
+        self.schedule.restart(clock::now(), Self::pace(config));
+    }
+
+    /// Redis does not answer: the lease is not held until it was looked after again, which is after the back-off.
+    pub fn unanswered(&mut self) {
+        self.is_held = false;
+        self.schedule.failed(clock::now(), fastrand::f64());
     }
 
     /// Takes it, renews it or sees who has it, if it is time to. Where Redis refuses it, it counts as held: it saves
@@ -66,7 +78,7 @@ impl Lease {
     /// # Errors
     /// Where Redis did not answer, and then it is not held, or refused.
     pub async fn keep(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
-        if clock::now() < self.due {
+        if clock::now() < self.due() {
             return Ok(());
         }
         let span = spans::retention_lease();
@@ -76,17 +88,17 @@ impl Lease {
     }
 
     async fn renew(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
-        let ttl = config.retention.lease_ttl;
-        self.due = clock::now() + (ttl / RENEWALS).mul_f64(SOONEST + (1.0 - SOONEST) * fastrand::f64());
-        let (is_held, seen, result) = match self.look(enforcer, config, ttl).await {
+        let began = clock::now();
+        let (is_held, seen, result) = match self.look(enforcer, config).await {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
             // A server out of memory takes no lease, and trimming is the cure.
             Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
             Err(failure) => {
-                self.due = self.due.min(clock::now() + SERVER_RETRY);
-                (false, None, Err(failure))
+                self.unanswered();
+                return Err(failure);
             }
         };
+        self.schedule.succeeded(began, clock::now());
         if seen.is_some() && self.seen != seen {
             info!(holder = seen, held_here = is_held, "the retention lease has a new holder");
         }
@@ -100,9 +112,9 @@ impl Lease {
     }
 
     /// Who holds it, after taking or renewing it.
-    async fn look(&self, enforcer: &mut Enforcer, config: &Config, ttl: Duration) -> Result<String, Failure> {
+    async fn look(&self, enforcer: &mut Enforcer, config: &Config) -> Result<String, Failure> {
         let key = config.retention.lease_key.as_str();
-        let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let ms = u64::try_from(config.retention.lease_ttl.as_millis()).unwrap_or(u64::MAX);
         if let Some(holder) = reply::optional_text(&enforcer.send(config, Command::Get(key)).await?)? {
             if holder == self.holder {
                 enforcer.send(config, Write::Keep(key, ms)).await?;
@@ -132,8 +144,27 @@ impl Lease {
     }
 }
 
-impl Default for Lease {
-    fn default() -> Self {
-        Self::new()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_again_after_the_back_off_and_after_a_reload_at_once() {
+        let mut sources = Sources::default();
+        sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+        let config = sources.load().unwrap();
+        let mut lease = Lease::new(&config);
+        let now = clock::now();
+        assert!(lease.due() <= now);
+        lease.schedule.succeeded(now, now);
+        assert!(lease.due() > now && lease.due() <= now + Lease::pace(&config));
+        lease.reload(&config);
+        assert!(lease.due() <= clock::now());
+        lease.is_held = true;
+        lease.unanswered();
+        assert!(
+            !lease.is_held() && lease.due() > now && lease.due() <= clock::now() + Duration::from_millis(100)
+        );
     }
 }
