@@ -1,14 +1,11 @@
-//! The loops over Redis: poll (tick, observe, evaluate, hand on) and search for streams. After a failure each tries
-//! again sooner than its next tick.
+//! The loops over Redis: poll (observe, evaluate, hand on) and search for streams, each when its schedule says.
 
 mod changes;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::watch,
-    time::{sleep_until, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info, warn};
 
@@ -19,10 +16,11 @@ use crate::{
     model::{Class, Failure, Name, Reason, Snapshot},
     retention::Standings,
     self_stats::SelfStats,
-    source::{Backoff, Discovered, Discovery, Link, Observer},
+    source::{Discovered, Discovery, Link, Observer},
     spans,
 };
 use changes::{Health, StreamFailures};
+use turns::{Turn, Turns};
 
 /// A search that the server refuses is tried again so soon: seldom, since each try may be billed, and often enough for
 /// the alert.
@@ -129,33 +127,28 @@ pub struct Poller {
 impl Poller {
     /// Polls until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new();
         let mut health = Health::new("polling Redis");
         let mut stream_failures = StreamFailures::default();
         self.first_search(&stop).await;
-        // The first poll is at once; the second at a random part of the interval, so that sidecars that start
-        // together do not poll together.
-        let mut due = clock::now();
-        let mut step = self.config.borrow().poll.interval.mul_f64(fastrand::f64());
-        while !stop.is_cancelled() {
-            let config = Arc::clone(&self.config.borrow_and_update());
-            self.pulse.send_replace(clock::now());
+        let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
+        while let Some(turn) = turns.next(&stop).await {
+            let Turn::Attempt(config) = turn else {
+                self.reader.reconnect();
+                continue;
+            };
             let started = clock::now();
-            due = (due + step).max(started);
-            step = config.poll.interval;
+            self.pulse.send_replace(started);
             let span = spans::poll();
             let result = tokio::select! {
                 result = self.poll(&config).instrument(span.clone()) => result,
                 () = stop.cancelled() => return,
             };
-            let took = clock::now() - started;
-            let wake = match &result {
-                Ok(_) => {
-                    backoff.reset();
-                    due
-                }
-                Err(_) => due.min(clock::now() + backoff.next(config.poll.interval)),
-            };
+            let ended = clock::now();
+            let took = ended - started;
+            match &result {
+                Ok(_) => turns.schedule.succeeded(started, ended),
+                Err(_) => turns.schedule.failed(ended, fastrand::f64()),
+            }
             span.in_scope(|| {
                 health.note(result.as_ref().err());
                 if let Ok(reading) = &result {
@@ -167,15 +160,6 @@ impl Poller {
             drop(span);
             self.stats.poll_ends(took.as_secs_f64(), result.as_ref().err());
             self.hand_on(result);
-            tokio::select! {
-                () = sleep_until(wake) => {}
-                () = stop.cancelled() => return,
-                changed = self.config.changed() => {
-                    if changed.is_err() { return }
-                    self.reader.reconnect();
-                    due = clock::now();
-                }
-            }
         }
     }
 
@@ -238,10 +222,14 @@ pub struct Searcher {
 impl Searcher {
     /// Searches until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new();
         let mut health = Health::new("the search for streams");
-        while !stop.is_cancelled() {
-            let config = Arc::clone(&self.config.borrow_and_update());
+        let mut turns = Turns::new(self.config.clone(), |config| config.poll.discovery_interval);
+        while let Some(turn) = turns.next(&stop).await {
+            let Turn::Attempt(config) = turn else {
+                self.discovery.reconnect();
+                continue;
+            };
+            let started = clock::now();
             // Where all streams are named, nothing is asked.
             let span = if config.needs_discovery() { spans::discovery() } else { Span::none() };
             let result = tokio::select! {
@@ -252,11 +240,11 @@ impl Searcher {
             let told = span.entered();
             self.stats.discovery_ends(result.as_ref().err());
             health.note(result.as_ref().err());
-            let pause = match result {
+            let ended = clock::now();
+            match result {
                 Ok(discovered) => {
-                    backoff.reset();
+                    turns.schedule.succeeded(started, ended);
                     self.found(discovered);
-                    config.poll.discovery_interval
                 }
                 Err(failure) => {
                     self.streams.send_if_modified(|streams| {
@@ -264,22 +252,15 @@ impl Searcher {
                         streams.get_or_insert_with(|| Discovered::named(&config));
                         is_first
                     });
-                    let longest = config.poll.discovery_interval;
                     match failure.reason.class() {
-                        Class::Object => REFUSED.min(longest),
-                        Class::Reconnect | Class::Server => backoff.next(longest),
+                        Class::Object => {
+                            turns.schedule.retry_in(ended, REFUSED.min(config.poll.discovery_interval))
+                        }
+                        Class::Reconnect | Class::Server => turns.schedule.failed(ended, fastrand::f64()),
                     }
                 }
-            };
-            drop(told);
-            tokio::select! {
-                () = sleep_until(clock::now() + pause) => {}
-                () = stop.cancelled() => return,
-                changed = self.config.changed() => {
-                    if changed.is_err() { return }
-                    self.discovery.reconnect();
-                }
             }
+            drop(told);
         }
     }
 

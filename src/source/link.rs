@@ -251,39 +251,3 @@ fn whole_or_single(reply: Result<Reply, Failure>) -> Result<Result<Reply, Failur
         reply => Ok(reply),
     }
 }
-
-/// How long to wait before trying again: twice as long after each failure, with full jitter, so that many
-/// sidecars do not come back to a recovering server all at once.
-#[derive(Debug)]
-pub struct Backoff {
-    ceiling: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(10);
-
-    /// A back-off that starts short.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { ceiling: Self::FIRST }
-    }
-
-    /// After a success the next wait is short again.
-    pub const fn reset(&mut self) {
-        self.ceiling = Self::FIRST;
-    }
-
-    /// The next wait: at least the shortest, at most 10 s or `limit`.
-    pub fn next(&mut self, limit: Duration) -> Duration {
-        let wait = self.ceiling.mul_f64(fastrand::f64()).max(Self::FIRST / 2);
-        self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
-        wait.min(limit)
-    }
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self::new()
-    }
-}

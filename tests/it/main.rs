@@ -21,6 +21,7 @@ mod doctor;
 mod faults;
 mod http;
 mod metrics;
+mod outage;
 mod process;
 mod retention;
 mod rotation;

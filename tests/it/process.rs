@@ -172,6 +172,24 @@ fn a_changed_configuration_is_taken_up_and_a_bad_one_refused() {
 }
 
 #[test]
+fn a_changed_configuration_is_polled_with_at_once_however_long_the_interval() {
+    let redis = Redis::start();
+    redis.add("a", 1);
+    redis.add("b", 1);
+    let config = |stream: &str, interval: &str| {
+        format!("streams: [{{match: {stream}}}]\npoll: {{interval: {interval}, stale_after: 3h}}")
+    };
+    let sidecar = Sidecar::with_config(&redis.uri(), &config("a", "1h"));
+    sidecar.wait("the first poll", |page| page.stream("length", "a") == Some(1.0));
+    sidecar.configure(&config("b", "1h"));
+    sidecar.signal("HUP");
+    sidecar.wait("the other stream", |page| page.stream("length", "b") == Some(1.0));
+    sidecar.configure(&config("b", "100ms"));
+    sidecar.signal("HUP");
+    sidecar.next_poll();
+}
+
+#[test]
 fn the_password_shows_nowhere() {
     let password = "kXv7-canary-pQ2z";
     let redis = Redis::with_settings(&format!("requirepass {password}"));

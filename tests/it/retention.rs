@@ -11,7 +11,7 @@ mod stories;
 use crate::support::Redis;
 
 /// Whether the server has an `XTRIM MINID` that can be trusted: Redis 6.2.7 and later, and Valkey.
-fn has_min_id(redis: &Redis) -> bool {
+pub(crate) fn has_min_id(redis: &Redis) -> bool {
     let info: String = redis.run("INFO server");
     let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).expect("a version");
     let mut parts = version.split('.').map(|part| part.parse::<u32>().expect("a number"));

@@ -25,14 +25,20 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits until `ready` gives something, and says what was waited for if it never does.
 #[track_caller]
+pub(crate) fn wait_for<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(DEADLINE, what, ready)
+}
+
+/// The same for what takes longer.
+#[track_caller]
 #[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
-pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_at_most<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(result) = ready() {
             return result;
         }
-        assert!(started.elapsed() < DEADLINE, "waited in vain for {what}");
+        assert!(started.elapsed() < deadline, "waited in vain for {what}");
         sleep(Duration::from_millis(20));
     }
 }

@@ -74,26 +74,33 @@ impl Sidecar {
 
     /// With more variables.
     pub(crate) fn in_environment(uri: &str, config: &str, environment: &[(&str, &str)]) -> Self {
-        let mut sidecar = Self::launch(uri, config, &[], environment);
-        let address = wait_for("the sidecar to listen", || {
-            assert!(sidecar.child.try_wait().unwrap().is_none(), "the sidecar ended: {}", sidecar.log());
-            let log = sidecar.log();
-            let listen = log.split_once("\"listen\":\"")?.1;
-            listen.split_once('"')?.0.parse().ok()
-        });
-        sidecar.address = address;
-        sidecar
+        Self::launch(uri, &with_poll(config), &[], environment).listening()
+    }
+
+    /// Polls as often as it does by itself: nothing is added to the configuration.
+    pub(crate) fn with_default_polls(uri: &str, config: &str) -> Self {
+        Self::launch(uri, config, &[], &[]).listening()
     }
 
     /// Starts it and waits for nothing.
     pub(crate) fn unready(uri: &str, config: &str, arguments: &[&str]) -> Self {
-        Self::launch(uri, config, arguments, &[])
+        Self::launch(uri, &with_poll(config), arguments, &[])
+    }
+
+    fn listening(mut self) -> Self {
+        self.address = wait_for("the sidecar to listen", || {
+            assert!(self.child.try_wait().unwrap().is_none(), "the sidecar ended: {}", self.log());
+            let log = self.log();
+            let listen = log.split_once("\"listen\":\"")?.1;
+            listen.split_once('"')?.0.parse().ok()
+        });
+        self
     }
 
     fn launch(uri: &str, config: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
-        write(&file, &with_poll(config));
+        write(&file, config);
         let mut child = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
             .args(["--config", file.to_str().unwrap(), "--log-format", "json", "--listen", "127.0.0.1:0"])
             .args(arguments)
