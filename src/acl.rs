@@ -15,7 +15,6 @@ use crate::{
 
 /// Permissions that only read, and selectors, which keep permissions apart.
 const SELECTORS_SINCE: (u16, u16, u16) = (7, 0, 0);
-const READ_ONLY_SCRIPTS_SINCE: (u16, u16, u16) = (7, 0, 0);
 const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
@@ -58,12 +57,6 @@ fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
     server.flavour == Flavour::Valkey || server.version.is_none_or(|its_own| its_own >= version)
 }
 
-/// What runs the commands that read as one.
-fn script(server: &Server) -> Permission {
-    let has_read_only = server.flavour == Flavour::Upstash || is_since(server, READ_ONLY_SCRIPTS_SINCE);
-    if has_read_only { Permission::EvalRo } else { Permission::Eval }
-}
-
 fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
     use Permission::{
         ClientNoTouch, ClientSetName, Hello, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen, Xpending,
@@ -76,7 +69,6 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         (is_since(server, NO_TOUCH_SINCE) || !has_selectors, ClientNoTouch),
         // Later ones permit it to everybody.
         (!has_selectors, Hello),
-        (config.redis.billed_by_command, script(server)),
         (database != 0, Select),
         (config.needs_discovery(), Scan),
         (config.lag_count.entries > 0, Xrevrange),

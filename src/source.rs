@@ -22,7 +22,6 @@ mod names;
 mod observe;
 pub(crate) mod reply;
 pub(crate) mod resp;
-mod together;
 mod token;
 mod transport;
 
@@ -32,7 +31,5 @@ pub use discover::{Discovered, Discovery};
 pub use examine::Examiner;
 pub use link::Link;
 pub(crate) use link::no_reply;
-pub(crate) use lookup::BATCH as QUESTIONS_TOGETHER;
 pub use observe::Observer;
 pub use reply::read_stream;
-pub use together::Eval;

@@ -142,12 +142,8 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
 
 /// The command's name; of several `PIPELINE`, with the name if it is one for all.
 fn operation<R: Request>(commands: &[R]) -> String {
-    let name = |command: &R| {
-        // Behind the command's name a label has its subcommand, but for one with an underscore of its own.
-        let label = command.label();
-        let name = if label == "eval_ro" { label } else { label.split('_').next().unwrap_or_default() };
-        name.to_ascii_uppercase()
-    };
+    // Behind the command's name a label has its subcommand.
+    let name = |command: &R| command.label().split('_').next().unwrap_or_default().to_ascii_uppercase();
     match commands {
         [command] => name(command),
         [first, rest @ ..] if rest.iter().all(|command| name(command) == name(first)) => {
@@ -160,7 +156,7 @@ fn operation<R: Request>(commands: &[R]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Command, Eval};
+    use crate::source::Command;
 
     #[test]
     fn operations_are_named_by_the_convention() {
@@ -171,7 +167,6 @@ mod tests {
             (vec![full, groups], "PIPELINE XINFO"),
             (vec![Command::Time, groups], "PIPELINE"),
             (vec![Command::SetName], "CLIENT"),
-            (vec![Command::Together(Eval::ReadOnly, &[full])], "EVAL_RO"),
         ] {
             assert_eq!(operation(&commands), name);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{LEASING, enforces, is_exact, reading, script, trimming};
+use super::{LEASING, enforces, is_exact, reading, trimming};
 use crate::{
     config::{Config, StreamRule},
     model::{Feature, Name, Need, Permission, Server},
@@ -31,8 +31,6 @@ pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) 
             Feature::Discovery
         } else if permission == Permission::Xrevrange {
             Feature::Counting
-        } else if permission == script(server) {
-            Feature::Together
         } else {
             Feature::Observing
         };
@@ -80,11 +78,9 @@ mod tests {
         std::fs::write(token.path(), "0123456789abcdef").unwrap();
         let http = format!("http: {{trim_token_file: {}}}", token.path().display());
         let retain = "streams: [{match: 'a*', retention: {max_length: 5, exact: true}}, {match: b}]";
-        let billed = "redis: {uri: 'rediss://h.upstash.io'}";
-        for yaml in ["", "streams: [{match: b}]", retain, &http, billed] {
+        for yaml in ["", "streams: [{match: b}]", retain, &http] {
             let file = tempfile::NamedTempFile::new().unwrap();
-            let uri = if yaml == billed { "" } else { "redis: {uri: 'redis://h'}\n" };
-            std::fs::write(file.path(), format!("{uri}{yaml}")).unwrap();
+            std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{yaml}")).unwrap();
             let config = Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap();
             let streams = ["a1", "a2", "b"].map(Name::from);
             let needs = needs(&config, 2, &Server::UNKNOWN, &streams);

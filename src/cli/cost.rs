@@ -10,7 +10,7 @@ use crate::{
     poll::Reader,
     retention::{Lease, Policy},
     self_stats::SelfStats,
-    source::{Command, Discovery, Link, QUESTIONS_TOGETHER},
+    source::{Command, Discovery, Link},
     telemetry,
 };
 
@@ -116,8 +116,6 @@ impl Cost {
         reader.complete(config, snapshot).await?;
         let asked = sent() - read;
 
-        let is_together = stats.commands_sent(&["eval_ro", "eval"]) > 0;
-        let most_open = if is_together { groups.div_ceil(QUESTIONS_TOGETHER) } else { groups };
         let row = |what: &str, commands, every| {
             let what = what.to_owned();
             Row { what, commands, every, how_known: "measured" }
@@ -129,7 +127,7 @@ impl Cost {
             open: row("what that leaves open", asked, config.poll.interval),
             others: search.into_iter().chain(retention(config, streams)).collect(),
             groups,
-            most_open: asked.max(u64::try_from(most_open).unwrap_or(u64::MAX)),
+            most_open: asked.max(u64::try_from(groups).unwrap_or(u64::MAX)),
         })
     }
 

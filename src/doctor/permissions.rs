@@ -8,11 +8,10 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Tried};
 
-const FEATURES: [Feature; 7] = [
+const FEATURES: [Feature; 6] = [
     Feature::Observing,
     Feature::Discovery,
     Feature::Counting,
-    Feature::Together,
     Feature::Retention,
     Feature::Exact,
     Feature::Lease,
@@ -58,20 +57,15 @@ const fn name(feature: Feature) -> &'static str {
         Feature::Observing => "observing",
         Feature::Discovery => "looking for streams",
         Feature::Counting => "counting lags",
-        Feature::Together => "many commands as one",
         Feature::Retention => "trimming",
         Feature::Exact => "trimming to the entry",
         Feature::Lease => "the lease",
     }
 }
 
-const TOGETHER: (Level, &str) = (Warning, "each command that reads goes out, and is billed, on its own");
-
 /// What is lost where the command is refused, and how bad that is: a problem where nothing takes its place.
-const fn loss(feature: Feature, permission: Permission) -> (Level, &'static str) {
+const fn loss(permission: Permission) -> (Level, &'static str) {
     match permission {
-        Permission::EvalRo => TOGETHER,
-        Permission::Eval if matches!(feature, Feature::Together) => TOGETHER,
         Permission::ClientSetName => (Notice, "the server's list of clients does not say who this is"),
         Permission::ClientNoTouch => (Notice, "reading makes streams look used to eviction by use"),
         Permission::Hello | Permission::Select => (Problem, "there is no connection"),
@@ -134,7 +128,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str) -> Vec<Finding> {
     let (mut permitted, mut untried) = (Vec::new(), Vec::new());
     for tried in tried {
         let command = tried.need.permission.as_str();
-        let (level, loss) = loss(feature, tried.need.permission);
+        let (level, loss) = loss(tried.need.permission);
         let mut add = |level: Level, what: String, meaning: String| {
             let what = format!("{}: {command} {what}", name(feature));
             findings.push(Finding::new(Permissions, level, what, meaning));

@@ -32,7 +32,6 @@ permissions! {
     Xpending "xpending",
     Xrange "xrange",
     Xrevrange "xrevrange",
-    EvalRo "eval_ro",
     Eval "eval",
     Xtrim "xtrim",
     Xdel "xdel",
@@ -62,8 +61,6 @@ pub enum Feature {
     Discovery,
     /// Counting entries, to prove lags that nothing else proves.
     Counting,
-    /// Reading with one command in the place of many, where each is billed.
-    Together,
     /// Removing entries.
     Retention,
     /// Removing them to the entry.

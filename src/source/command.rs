@@ -1,8 +1,7 @@
 //! Every command that the sidecar may send to read. None of them writes, creates or touches anything.
 
-use redis::{Arg, Cmd};
+use redis::Cmd;
 
-use super::together::{Eval, SCRIPT};
 use crate::model::{Name, StreamId};
 
 /// How many keys one `SCAN` looks at: about a millisecond of the server's time.
@@ -68,32 +67,6 @@ pub enum Command<'a> {
     Before(&'a Name, StreamId, u64),
     /// `GET key`: who holds the lease.
     Get(&'a str),
-    /// `EVAL_RO script ...` or `EVAL script ...`: these commands as one.
-    Together(Eval, &'a [Self]),
-}
-
-impl<'a> Command<'a> {
-    /// The key that it reads.
-    pub(super) const fn key(&self) -> Option<&'a Name> {
-        match *self {
-            Self::StreamFull(key)
-            | Self::StreamSummary(key)
-            | Self::Length(key)
-            | Self::Groups(key)
-            | Self::Pending(key, ..)
-            | Self::First(key, _)
-            | Self::Newest(key, ..)
-            | Self::Before(key, ..) => Some(key),
-            Self::Hello
-            | Self::InfoServer
-            | Self::SetName
-            | Self::NoTouch
-            | Self::Time
-            | Self::Scan(_)
-            | Self::Get(_)
-            | Self::Together(..) => None,
-        }
-    }
 }
 
 labels! {
@@ -111,8 +84,6 @@ labels! {
     Self::First(..) | Self::Before(..) => "xrange",
     Self::Newest(..) => "xrevrange",
     Self::Get(_) => "get",
-    Self::Together(Eval::ReadOnly, _) => "eval_ro",
-    Self::Together(Eval::Any, _) => "eval",
 }
 
 impl Request for Command<'_> {
@@ -165,23 +136,7 @@ impl Request for Command<'_> {
                 key.arg("-").arg(format!("({end}")).arg("COUNT").arg(*count)
             }
             Self::Get(key) => cmd.arg("GET").arg(*key),
-            Self::Together(eval, commands) => encode_together(&mut cmd, *eval, commands),
         };
         cmd
     }
-}
-
-/// The script's keys, and then for each command how many words it has and the words.
-fn encode_together<'a>(cmd: &'a mut Cmd, eval: Eval, commands: &[Command<'_>]) -> &'a mut Cmd {
-    let keys: Vec<&[u8]> = commands.iter().filter_map(Command::key).map(Name::as_bytes).collect();
-    cmd.arg(if eval == Eval::ReadOnly { "EVAL_RO" } else { "EVAL" }).arg(SCRIPT).arg(keys.len()).arg(keys);
-    for command in commands {
-        let command = command.encode();
-        let words: Vec<&[u8]> = command
-            .args_iter()
-            .filter_map(|word| if let Arg::Simple(word) = word { Some(word) } else { None })
-            .collect();
-        cmd.arg(words.len()).arg(words);
-    }
-    cmd
 }

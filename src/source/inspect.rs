@@ -97,7 +97,6 @@ impl Trial<'_> {
             Permission::Xrange => return Command::First(key, StreamId::new(u64::MAX, u64::MAX)).encode(),
             Permission::Xrevrange => return Command::Newest(key, StreamId::ZERO, StreamId::ZERO, 1).encode(),
             Permission::Select => &[b"SELECT", database.as_bytes()],
-            Permission::EvalRo => &[b"EVAL_RO", b"return 1", b"1", key.as_bytes()],
             Permission::Eval => &[b"EVAL", b"return 1", b"1", key.as_bytes()],
             Permission::Xtrim => &[b"XTRIM", key.as_bytes(), b"MAXLEN", NONSENSE.as_bytes()],
             Permission::Xdel => &[b"XDEL", key.as_bytes(), NONSENSE.as_bytes()],

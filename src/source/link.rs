@@ -8,9 +8,7 @@ use std::{sync::Arc, time::Duration};
 use redis::ProtocolVersion;
 use tracing::{Instrument, Span, info, warn};
 
-use super::{
-    Command, Request, connect::connect, connection::Connection, reply, resp::Reply, together::Together,
-};
+use super::{Command, Request, connect::connect, connection::Connection, reply, resp::Reply};
 use crate::{
     clock::{self, Instant},
     config::{self, Endpoint},
@@ -76,8 +74,7 @@ pub(super) struct Asked {
 pub(crate) struct Session {
     connection: Connection,
     command_timeout: Duration,
-    pub(super) stats: Arc<SelfStats>,
-    pub(super) together: Together,
+    stats: Arc<SelfStats>,
     /// Which connection of its link this is.
     pub(super) number: u64,
     pub(crate) server: Server,
@@ -94,7 +91,6 @@ impl Session {
             connection: connected.connection,
             command_timeout: redis.command_timeout,
             stats,
-            together: Together::new(redis.billed_by_command),
             number,
             server: Server::UNKNOWN,
             database: connected.database,
@@ -133,27 +129,11 @@ impl Session {
         &mut self,
         commands: &[R],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
-        let replies = self.pipeline(commands).await?;
-        self.note_refusals(commands, &replies);
-        Ok(replies)
-    }
-
-    pub(super) fn note_refusals<R: Request>(&self, commands: &[R], replies: &[Result<Reply, Failure>]) {
-        for (command, reply) in commands.iter().zip(replies) {
-            self.note_refusal(command.label(), reply.as_ref().err());
-        }
-    }
-
-    /// Sends them without a word about what is refused.
-    pub(super) async fn pipeline<R: Request>(
-        &mut self,
-        commands: &[R],
-    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let asked = self.ask(commands).await?;
         self.answers(commands, asked).await
     }
 
-    /// The first half of [`pipeline`](Self::pipeline): hands the commands over. What is done before the second half is
+    /// The first half of [`send`](Self::send): hands the commands over. What is done before the second half is
     /// done while the server works.
     pub(super) async fn ask<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
         let span = spans::pipeline(commands, &self.endpoint, self.database);
@@ -190,9 +170,12 @@ impl Session {
         let result: Result<Vec<_>, _> =
             replies.and_then(|all| all.into_iter().map(whole_or_single).collect());
         spans::ended(&span, &result);
-        let refused = result.iter().flatten().find(|reply| reply.is_err());
-        refused.inspect(|reply| spans::ended(&span, reply));
-        result
+        let replies = result?;
+        replies.iter().find(|reply| reply.is_err()).inspect(|reply| spans::ended(&span, reply));
+        for (command, reply) in commands.iter().zip(&replies) {
+            self.note_refusal(command.label(), reply.as_ref().err());
+        }
+        Ok(replies)
     }
 
     async fn in_time<T>(
@@ -203,17 +186,6 @@ impl Session {
         let timeout = self.command_timeout;
         let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
         tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten()
-    }
-
-    /// The reply to a command that ran inside another, with what [`send`](Self::send) does to one.
-    pub(super) fn checked(
-        &self,
-        command: Command<'_>,
-        reply: Result<Reply, Failure>,
-    ) -> Result<Result<Reply, Failure>, Failure> {
-        let reply = whole_or_single(reply)?;
-        self.note_refusal(command.label(), reply.as_ref().err());
-        Ok(reply)
     }
 
     /// Names a command that the user may not run, or that the server does not know, once: what it would have told is

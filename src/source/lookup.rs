@@ -3,15 +3,15 @@
 use super::{Command, link::Session, reply, resp::Reply};
 use crate::model::{Answers, Counted, Failure, GroupAnswers, Lookup, Question, StreamId};
 
-/// Questions a pipeline, or a script.
-pub(crate) const BATCH: usize = 100;
+/// Questions a pipeline.
+const BATCH: usize = 100;
 
 /// Asks every question; what a single command's failure leaves unanswered is missing.
 pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result<Answers, Failure> {
     let mut answers = Answers::default();
     for batch in questions.chunks(BATCH) {
         let commands: Vec<Command<'_>> = batch.iter().map(command).collect();
-        let replies = session.read(&commands).await?;
+        let replies = session.send(&commands).await?;
         for (question, reply) in batch.iter().zip(replies) {
             let group = answers.group_mut(&question.stream, &question.group);
             // A group that went away in between is not there at the next poll either.

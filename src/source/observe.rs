@@ -21,8 +21,6 @@ use crate::{
 /// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it,
 /// which is some 20 microseconds a stream.
 const BATCH: usize = 24;
-/// Streams a script, each of which is billed.
-const BILLED_BATCH: usize = 100;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
 const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
@@ -92,20 +90,19 @@ async fn read(
     let (known, new): (Vec<_>, Vec<_>) =
         streams.iter().map(|stream| (stream, of(stream))).partition(|(_, manner)| manner.is_some());
     let none: &[Asking<'_>] = &[];
-    let most = if session.is_billed() { BILLED_BATCH } else { BATCH };
-    let batches = known.chunks(most).chain(new.chunks(FIRST_BATCH));
+    let batches = known.chunks(BATCH).chain(new.chunks(FIRST_BATCH));
     let mut answered: Option<(&[Asking<'_>], Replies)> = None;
     for (number, batch) in batches.chain(streams.is_empty().then_some(none)).enumerate() {
         let clock = (number == 0).then_some(Command::Time);
         let of_streams =
             batch.iter().flat_map(|(stream, manner)| manner.unwrap_or(Manner::Full).commands(stream));
         let commands: Vec<Command<'_>> = clock.into_iter().chain(of_streams).collect();
-        let begun = session.begin(&commands).await?;
+        let asked = session.ask(&commands).await?;
         // The server works on this batch while the one before is read.
         if let Some((batch, replies)) = answered.take() {
             taken.add(batch, replies);
         }
-        let mut replies = session.end(&commands, begun).await?.into_iter();
+        let mut replies = session.answers(&commands, asked).await?.into_iter();
         if clock.is_some() {
             let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
             taken.time = reply.and_then(|reply| reply::server_time(&reply));
@@ -187,7 +184,7 @@ async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<
     for batch in wanted.chunks(BATCH) {
         let commands: Vec<Command<'_>> =
             batch.iter().map(|(stream, group)| Command::Pending(stream, group, StreamId::ZERO, 1)).collect();
-        let replies = session.read(&commands).await?;
+        let replies = session.send(&commands).await?;
         for ((stream, name), reply) in batch.iter().zip(replies) {
             let Some(Ok(state)) = snapshot.streams.get_mut(stream) else { continue };
             match reply.and_then(|reply| reply::pending_entries(&reply)) {

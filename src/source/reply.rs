@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    failure::from_text,
     names::Names,
     resp::{Reply, Value},
 };
@@ -113,25 +112,6 @@ fn id(value: &Value<'_>) -> Option<StreamId> {
 
 fn list<'a>(value: Value<'a>, what: &str) -> Parsed<Vec<Value<'a>>> {
     if let Value::List(values) = value { Ok(values) } else { Err(unexpected(what)) }
-}
-
-/// The reply to several commands in one script: for each its reply or error, `None` where it has to be asked on its own.
-pub(super) fn together(reply: &Reply) -> Parsed<Vec<Option<Parsed<Reply>>>> {
-    let answer = |answer: Reply| {
-        let mut parts = answer.elements()?.into_iter();
-        let kind = parts.next().and_then(|kind| integer(&kind.value().ok()?));
-        match (kind, parts.next()) {
-            (Some(0), Some(reply)) => Ok(Some(Ok(reply))),
-            (Some(1), Some(error)) => {
-                let text = String::from_utf8_lossy(bytes(&error.value()?).unwrap_or_default()).into_owned();
-                Ok(Some(Err(from_text(&text))))
-            }
-            (Some(2), _) => Ok(None),
-            _ => Err(unexpected("answer")),
-        }
-    };
-    let answers: Vec<_> = reply.elements()?.into_iter().map(answer).collect::<Parsed<_>>()?;
-    if answers.is_empty() { Err(unexpected("answer")) } else { Ok(answers) }
 }
 
 /// The reply to `TIME`: seconds and microseconds.
@@ -293,7 +273,7 @@ fn entry_id(entry: &Value<'_>) -> Parsed<StreamId> {
     id.ok_or_else(|| unexpected("entry ID"))
 }
 
-/// Bytes of the texts in a value; a script has added them up.
+/// Bytes of the texts in a value; of one that is too long to be kept its size stands there.
 fn size(value: &Value<'_>) -> u64 {
     match value {
         Value::Nil => 0,

@@ -58,27 +58,6 @@ impl Reply {
         let mut rest = &*self.0;
         value(&mut rest, DEEPEST)
     }
-
-    /// The values of a list, each as a reply of its own.
-    ///
-    /// # Errors
-    /// As [`value`](Self::value), and where it is no list.
-    pub(super) fn elements(&self) -> Result<Vec<Self>, Failure> {
-        let mut rest = &*self.0;
-        let Token::Open(Kind::List, count) = whole(&mut rest)? else {
-            return Err(malformed("it is no list"));
-        };
-        let mut elements = Vec::with_capacity(count.min(rest.len() / LEAST_VALUE_BYTES));
-        for _ in 0..count {
-            let (from, mut end) = (rest, End::default());
-            if !end.find(&mut rest)? {
-                return Err(cut_short());
-            }
-            let (element, _) = from.split_at(from.len() - rest.len());
-            elements.push(Self(self.0.slice_ref(element)));
-        }
-        Ok(elements)
-    }
 }
 
 /// Finds replies in what is received, looking at each byte once.

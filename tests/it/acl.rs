@@ -12,8 +12,6 @@ const OBSERVE: &str = "streams: [{match: 'o:*'}]";
 const RETAIN: &str = "retention: {interval: 1s, lease_ttl: 1s}\n\
      streams: [{match: 'r:*', retention: {max_length: 50, exact: true}}, {match: 'o:*'}]";
 
-const BILLED: &str = "redis: {billed_by_command: true}\nstreams: [{match: 'o:*'}]";
-
 /// A server with a stream for each way to read: by position, by counting, and without its large entries.
 fn server() -> Redis {
     let redis = Redis::start();
@@ -58,7 +56,7 @@ fn lag(page: &Page, stream: &str) -> Option<f64> {
 
 #[test]
 fn the_printed_rule_alone_lets_everything_work() {
-    for config in [OBSERVE, RETAIN, BILLED] {
+    for config in [OBSERVE, RETAIN] {
         let redis = if config == RETAIN { trimming(server()) } else { Some(server()) };
         let Some(redis) = redis else { continue };
         let uri = make_user(&redis, &rule(&redis, config, "/0"));
@@ -84,12 +82,12 @@ fn the_printed_rule_alone_lets_everything_work() {
 fn each_command_of_the_rule_is_needed_and_the_log_names_the_one_that_is_missing() {
     let Some(redis) = trimming(server()) else { return };
     // Without counting the first entry behind a group is asked for.
-    for config in [RETAIN.to_owned(), format!("{BILLED}\nlag_count: {{entries: 0}}")] {
+    for config in [RETAIN.to_owned(), format!("{OBSERVE}\nlag_count: {{entries: 0}}")] {
         let config = config.as_str();
         let rule = rule(&redis, config, "/0");
         let commands: Vec<&str> =
             rule.split([' ', '(', ')', '\n']).filter_map(|word| word.strip_prefix('+')).collect();
-        assert!(commands.len() > 8, "{rule}");
+        assert!(commands.len() > 7, "{rule}");
         for missing in commands {
             redis.run::<u64>("DEL r:s");
             redis.add("r:s", 220);
@@ -174,21 +172,6 @@ fn the_rule_follows_the_configuration_and_the_version() {
         format!(
             "ACL SETUSER streamwarden reset on >PASSWORD ~a1 ~a2 {observe} +client|no-touch +hello +scan \
              +eval +xtrim ~streamwarden:retention:lease +get +set +pexpire +del\n"
-        )
-    );
-    let billed = "{redis: {billed_by_command: true}, streams: [{match: a, retention: {max_length: 5}}]}";
-    assert_eq!(
-        print(billed, "7.0", "redis://h"),
-        format!(
-            "ACL SETUSER streamwarden reset on >PASSWORD %R~a {observe} +eval_ro +xrevrange (~a +eval +xtrim) \
-             (~streamwarden:retention:lease +get +set +pexpire +del)\n"
-        )
-    );
-    assert_eq!(
-        print(billed, "6.2", "redis://h"),
-        format!(
-            "ACL SETUSER streamwarden reset on >PASSWORD ~a {observe} +client|no-touch +hello +eval +xrevrange +xtrim \
-             ~streamwarden:retention:lease +get +set +pexpire +del\n"
         )
     );
     let shown = "streams: [{match: jobs, retention: {max_length: 5}}, {match: 'events:*'}]";

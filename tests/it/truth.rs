@@ -35,10 +35,10 @@ pub(crate) fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
-fn config(redis: &Redis, entries: u64, is_billed: bool) -> Config {
+fn config(redis: &Redis, entries: u64) -> Config {
     let file = tempfile::NamedTempFile::new().unwrap();
     let yaml = format!(
-        "redis: {{uri: '{}', billed_by_command: {is_billed}}}\nlag_count: {{entries: {entries}}}\nstreams: [{{match: s, thresholds: {{deliveries: 2}}}}]",
+        "redis: {{uri: '{}'}}\nlag_count: {{entries: {entries}}}\nstreams: [{{match: s, thresholds: {{deliveries: 2}}}}]",
         redis.uri()
     );
     std::fs::write(file.path(), yaml).unwrap();
@@ -46,10 +46,10 @@ fn config(redis: &Redis, entries: u64, is_billed: bool) -> Config {
 }
 
 /// Plays stories with so many entries to be counted a poll, and tells how often what was known.
-fn compare(entries: u64, cases: u64, is_billed: bool) -> Tally {
+fn compare(entries: u64, cases: u64) -> Tally {
     let redis = Redis::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (config, tally) = (config(&redis, entries, is_billed), Mutex::new(Tally::default()));
+    let (config, tally) = (config(&redis, entries), Mutex::new(Tally::default()));
     let reader = Mutex::new(Reader::new(Arc::new(SelfStats::new())));
     let connection = Mutex::new(redis.connect());
     let run = |story: Story| -> Result<(), TestCaseError> {
@@ -80,7 +80,7 @@ fn compare(entries: u64, cases: u64, is_billed: bool) -> Tally {
 
 #[test]
 fn no_number_is_ever_wrong_with_enough_counting() {
-    let tally = compare(20_000, 700, false);
+    let tally = compare(20_000, 700);
     assert_eq!(tally.known_lags, tally.lags, "all lags can be counted here");
     // Before Redis 7.0 nothing is known of what was added, and so nothing is said of losses.
     assert!(tally.exact_losses > 100 || (tally.losses, tally.counted_additions) == (0, 0), "{tally:?}");
@@ -88,20 +88,12 @@ fn no_number_is_ever_wrong_with_enough_counting() {
 
 #[test]
 fn no_number_is_ever_wrong_with_little_counting() {
-    let tally = compare(3, 700, false);
+    let tally = compare(3, 700);
     assert!(tally.known_lags > tally.lags / 2, "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_without_counting() {
-    let tally = compare(0, 700, false);
+    let tally = compare(0, 700);
     assert!(tally.known_lags > tally.lags / 2 && tally.known_lags < tally.lags, "{tally:?}");
-}
-
-#[test]
-fn no_number_is_ever_wrong_where_each_command_is_billed() {
-    let tally = compare(20_000, 250, true);
-    assert_eq!(tally.known_lags, tally.lags, "all lags can be counted here");
-    let tally = compare(3, 250, true);
-    assert!(tally.known_lags > tally.lags / 2, "{tally:?}");
 }
