@@ -12,8 +12,8 @@ use divan::Bencher;
 use streamwarden::{
     clock,
     config::{Config, Sources},
-    evaluate::History,
-    model::{Answers, Flavour, Name, Server, ServerTime, Snapshot},
+    evaluate::{History, MOST_QUESTIONS},
+    model::{Answers, Flavour, Name, Now, Server, ServerTime, Snapshot},
     poll::Reading,
     publish::{Encoding, Format, Pages},
     source::read_stream,
@@ -88,7 +88,7 @@ fn snapshot() -> Snapshot {
         server: Server { flavour: Flavour::Redis, version: Some((7, 2, 0)), role: None, mode: None },
         connection: 1,
         database: 0,
-        time: Ok(NOW),
+        time: Ok(Now::exactly(NOW)),
         streams: (0..STREAMS).map(|number| (name(number), Ok(state.clone()))).collect(),
         last_entries: [].into(),
     }
@@ -112,7 +112,7 @@ fn judge(bencher: Bencher<'_, '_>) {
     let (mut history, mut at) = (History::default(), Duration::ZERO);
     bencher.bench_local(|| {
         at += WINDOW_STEP;
-        let questions = history.questions(&snapshot, &config);
+        let questions = history.questions(&snapshot, &config, MOST_QUESTIONS);
         (questions, history.evaluate(&snapshot, &Answers::default(), &config, at))
     });
 }
@@ -121,7 +121,7 @@ fn judge(bencher: Bencher<'_, '_>) {
 fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let (config, snapshot) = (Arc::new(config()), snapshot());
     let mut history = History::default();
-    drop(history.questions(&snapshot, &config));
+    drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
     let report = history.evaluate(&snapshot, &Answers::default(), &config, Duration::ZERO);
     let (read_at, read_at_unix) = (clock::now(), Duration::ZERO);
     let reading = Arc::new(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix });

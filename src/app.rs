@@ -167,7 +167,7 @@ fn start_on_redis(
     };
     tasks.spawn("retention", keeper.run(stop.clone()));
     let poller = Poller {
-        reader: Reader::new(Arc::clone(stats)),
+        reader: Reader::new(Arc::clone(stats)).within_budget(),
         config,
         streams: streams_out,
         retention: standings_out,

@@ -118,6 +118,8 @@ pub struct Redis {
     pub command_timeout: Duration,
     /// Whether each command costs money: then few are sent.
     pub billed_by_command: bool,
+    /// Lookups beyond the one command a stream and poll; `None` for as many as polls leave open.
+    pub lookups_a_month: Option<u64>,
 }
 
 /// Redis's address with its password, or the file that holds it.

@@ -24,7 +24,7 @@ mod why;
 pub use age::Age;
 pub use history::History;
 pub use lag::Lag;
-pub use questions::{PENDING_SAMPLE, Questions};
+pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE, Questions};
 pub use report::{GroupReport, Report, StreamReport};
 pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};

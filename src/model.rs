@@ -20,7 +20,7 @@ pub use name::Name;
 pub use name_map::NameMap;
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use snapshot::{
-    ConsumerState, EntryHead, Flavour, GroupState, OldestPending, Pending, Server, ServerTime, Snapshot,
+    ConsumerState, EntryHead, Flavour, GroupState, Now, OldestPending, Pending, Server, ServerTime, Snapshot,
     StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};

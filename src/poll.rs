@@ -1,5 +1,6 @@
 //! The loops over Redis: poll (observe, evaluate, hand on) and search for streams, each when its schedule says.
 
+mod budget;
 mod changes;
 mod turns;
 
@@ -12,13 +13,14 @@ use tracing::{Instrument, Span, info, warn};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    evaluate::{History, Questions, Report},
-    model::{Class, Failure, Name, Reason, Snapshot},
+    evaluate::{History, MOST_QUESTIONS, Questions, Report},
+    model::{Class, Failure, Name, Question, Reason, Snapshot},
     retention::Standings,
     self_stats::SelfStats,
     source::{Discovered, Discovery, Link, Observer},
     spans,
 };
+pub use budget::{Budget, MONTH};
 use changes::{Health, StreamFailures};
 use turns::{Turn, Turns};
 
@@ -61,6 +63,8 @@ pub type Pulse = watch::Sender<Instant>;
 pub struct Reader {
     observer: Observer,
     history: History,
+    /// `None` asks what it needs, whatever the configuration allows a month.
+    budget: Option<Budget>,
     started: Instant,
     stats: Arc<SelfStats>,
 }
@@ -70,7 +74,13 @@ impl Reader {
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
         let observer = Observer::new(Link::new(Arc::clone(&stats)));
-        Self { observer, history: History::default(), started: clock::now(), stats }
+        Self { observer, history: History::default(), budget: None, started: clock::now(), stats }
+    }
+
+    /// The same for a reader that reads again and again: its lookups keep to `redis.lookups_a_month`.
+    #[must_use]
+    pub fn within_budget(self) -> Self {
+        Self { budget: Some(Budget::default()), ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -88,16 +98,37 @@ impl Reader {
     }
 
     /// The second half: asks what the first left open, and draws from both what they mean.
-    pub(crate) async fn complete(&mut self, config: &Config, snapshot: Snapshot) -> Result<Reading, Failure> {
-        let Questions { asked, skipped } = self.history.questions(&snapshot, config);
-        self.stats.skipped_lookups.set(i64::try_from(skipped).unwrap_or(i64::MAX));
+    pub(crate) async fn complete(
+        &mut self,
+        config: &Config,
+        mut snapshot: Snapshot,
+    ) -> Result<Reading, Failure> {
+        let asked = self.questions(config, &snapshot);
         let answers = self.observer.ask(config, &asked).await?;
+        snapshot.learn(&answers);
         // Nothing that is made from here on needs its room beside it.
         drop(asked);
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
         let read_at_unix = clock::unix_time();
         Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix })
+    }
+
+    /// What the snapshot leaves open, as far as the budget goes.
+    fn questions(&mut self, config: &Config, snapshot: &Snapshot) -> Vec<Question> {
+        let at = clock::now() - self.started;
+        let budget = self.budget.as_mut().zip(config.redis.lookups_a_month);
+        let left = budget.map(|(budget, a_month)| budget.left(a_month, config.poll.interval, at));
+        let most = left.map_or(MOST_QUESTIONS, |left| usize::try_from(left).unwrap_or(MOST_QUESTIONS));
+        let Questions { asked, skipped } = self.history.questions(snapshot, config, most);
+        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+        let (skipped, postponed) = if most < MOST_QUESTIONS { (0, skipped) } else { (skipped, 0) };
+        self.stats.skipped_lookups.set(skipped);
+        self.stats.postponed_lookups.set(postponed);
+        if let Some(budget) = &mut self.budget {
+            budget.spend(u64::try_from(asked.len()).unwrap_or(u64::MAX));
+        }
+        asked
     }
 
     /// Lets the connection go, so that the next reading makes a new one.

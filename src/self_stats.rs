@@ -44,6 +44,8 @@ pub struct SelfStats {
     pub poll_interval: Gauge,
     /// Lookups left out of the last poll.
     pub skipped_lookups: IntGauge,
+    /// Lookups that the last poll could not afford.
+    pub postponed_lookups: IntGauge,
     /// Whether the last load of the configuration succeeded.
     pub config_reload_successful: IntGauge,
     /// Whether this sidecar holds the retention lease.
@@ -91,6 +93,7 @@ impl SelfStats {
             dropped_series: maker.integer("streamwarden_dropped_series"),
             poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),
             skipped_lookups: maker.integer("streamwarden_skipped_lookups"),
+            postponed_lookups: maker.integer("streamwarden_postponed_lookups"),
             config_reload_successful: maker.integer("streamwarden_config_last_reload_successful"),
             retention_leader: maker.integer("streamwarden_retention_leader"),
             retention_interval: maker.gauge("streamwarden_retention_interval_seconds"),

@@ -22,6 +22,7 @@ mod names;
 mod observe;
 pub(crate) mod reply;
 pub(crate) mod resp;
+mod server_clock;
 mod token;
 mod transport;
 
@@ -33,3 +34,4 @@ pub use link::Link;
 pub(crate) use link::no_reply;
 pub use observe::Observer;
 pub use reply::read_stream;
+pub(crate) use server_clock::polls_between_checks;

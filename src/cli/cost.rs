@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, fmt::Write, process::ExitCode, sync::Arc, time:
 use super::{complain, print};
 use crate::{
     config::{Config, Log, Sources},
-    model::{Failure, Name},
+    model::{Failure, Name, Snapshot},
     poll::Reader,
     retention::{Lease, Policy},
     self_stats::SelfStats,
-    source::{Command, Discovery, Link},
+    source::{Command, Discovery, Link, polls_between_checks},
     telemetry,
 };
 
@@ -20,8 +20,13 @@ const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const FIRST_POLLS: usize = 2;
 /// Between them: what moves has moved by then.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// A run of retention asks once more than it removes something, and here it removes once.
+/// A run of retention asks for the clock, and then once more than it removes something, which here it does once.
+const CHECK: u64 = 1;
 const STEPS: u64 = 2;
+/// What a step sends, with the commands in its script, ...
+const STEP: u64 = 8;
+/// ... and for each group.
+const STEP_OF_A_GROUP: u64 = 2;
 /// Looking after the lease: whose it is, and that it goes on.
 const LEASE: u64 = 2;
 
@@ -92,6 +97,7 @@ impl Row {
 
 struct Cost {
     read: Row,
+    clock: Row,
     /// What a reading leaves open and is asked then.
     open: Row,
     others: Vec<Row>,
@@ -108,11 +114,13 @@ impl Cost {
             reader.read(config, streams).await?;
             tokio::time::sleep(config.poll.interval.min(BETWEEN)).await;
         }
-        let sent = || stats.commands_sent(Command::LABELS);
+        let asks_for_time = || stats.commands_sent(&["time"]);
+        let sent = || stats.commands_sent(Command::LABELS) - asks_for_time();
         let before = sent();
         let snapshot = reader.observe(config, streams).await?;
         let read = sent();
         let groups = snapshot.streams.values().flatten().map(|stream| stream.groups.len()).sum::<usize>();
+        let retention = retention(config, &snapshot);
         reader.complete(config, snapshot).await?;
         let asked = sent() - read;
 
@@ -124,15 +132,20 @@ impl Cost {
         let search = config.needs_discovery().then_some(search);
         Ok(Self {
             read: row("reading the streams", read - before, config.poll.interval),
+            clock: row(
+                "the server's clock",
+                1,
+                config.poll.interval * polls_between_checks(config.redis.billed_by_command),
+            ),
             open: row("what that leaves open", asked, config.poll.interval),
-            others: search.into_iter().chain(retention(config, streams)).collect(),
+            others: search.into_iter().chain(retention).collect(),
             groups,
             most_open: asked.max(u64::try_from(groups).unwrap_or(u64::MAX)),
         })
     }
 
     fn rows(&self) -> impl Iterator<Item = &Row> {
-        [&self.read, &self.open].into_iter().chain(&self.others)
+        [&self.read, &self.clock, &self.open].into_iter().chain(&self.others)
     }
 
     fn total_in(&self, span: Duration) -> u64 {
@@ -159,11 +172,15 @@ impl Cost {
 }
 
 /// What retention sends depends on what there is to trim.
-fn retention(config: &Config, streams: &[Name]) -> Vec<Row> {
-    let mut streams_by_run = BTreeMap::<(Duration, u64), u64>::new();
-    for policy in streams.iter().filter_map(|stream| Policy::of(config, stream)).filter(Policy::enforces) {
-        let commands = STEPS + u64::from(policy.max_age.is_some());
-        *streams_by_run.entry((policy.interval, commands)).or_default() += 1;
+fn retention(config: &Config, snapshot: &Snapshot) -> Vec<Row> {
+    let mut streams_by_run = BTreeMap::<Duration, (u64, u64)>::new();
+    for (name, stream) in &snapshot.streams {
+        let Some(policy) = Policy::of(config, name).filter(Policy::enforces) else { continue };
+        let groups = stream.as_ref().map_or(0, |stream| stream.groups.len());
+        let groups = u64::try_from(groups).unwrap_or(u64::MAX);
+        let (streams, commands) = streams_by_run.entry(policy.interval).or_default();
+        *streams += 1;
+        *commands += CHECK + STEPS * (STEP + STEP_OF_A_GROUP * groups);
     }
     let lease = (!streams_by_run.is_empty()).then(|| Row {
         what: "the retention lease".to_owned(),
@@ -171,11 +188,11 @@ fn retention(config: &Config, streams: &[Name]) -> Vec<Row> {
         every: Lease::pace(config),
         how_known: "estimated: for its holder; half for others",
     });
-    let runs = streams_by_run.into_iter().map(|((every, commands), streams)| Row {
+    let runs = streams_by_run.into_iter().map(|(every, (streams, commands))| Row {
         what: format!("retention of {streams} streams"),
-        commands: commands * streams,
+        commands,
         every,
-        how_known: "estimated: each run removes something in one step",
+        how_known: "estimated: each run removes something in one step, by a script whose commands count",
     });
     runs.chain(lease).collect()
 }

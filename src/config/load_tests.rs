@@ -31,17 +31,26 @@ fn an_address_is_enough() {
 
 #[test]
 fn where_each_command_is_billed_what_is_not_set_is_done_more_seldom() {
-    let minutes = |yaml: &str| {
-        let config = check(yaml).unwrap();
-        let seconds = config.poll.discovery_interval.as_secs() + config.retention.lease_ttl.as_secs();
-        (config.redis.billed_by_command, seconds / 60)
+    let seconds = |yaml: &str| {
+        let Config { redis, poll, retention, status, .. } = check(yaml).unwrap();
+        let poll = [poll.interval, poll.discovery_interval, poll.stale_after, status.window];
+        let seconds = poll.into_iter().chain([retention.lease_ttl]).map(|duration| duration.as_secs());
+        (redis.billed_by_command, seconds.collect::<Vec<u64>>(), redis.lookups_a_month)
     };
-    assert_eq!(minutes("redis: {uri: 'rediss://x.upstash.io'}"), (true, 90));
-    assert_eq!(minutes("redis: {uri: 'rediss://x.upstash.io', billed_by_command: auto}"), (true, 90));
-    assert_eq!(minutes("redis: {uri: 'rediss://x.upstash.io', billed_by_command: false}"), (false, 2));
-    assert_eq!(minutes("redis: {uri: 'redis://h'}"), (false, 2));
-    let set = "poll: {discovery_interval: 2m}\nretention: {lease_ttl: 3m}";
-    assert_eq!(minutes(&format!("redis: {{uri: 'redis://h', billed_by_command: true}}\n{set}")), (true, 5));
+    let seldom = (true, vec![60, 3_600, 240, 600, 1_800], Some(100_000));
+    let often = (false, vec![15, 60, 60, 300, 60], None);
+    for (yaml, expected) in [
+        ("redis: {uri: 'rediss://x.upstash.io'}", &seldom),
+        ("redis: {uri: 'rediss://x.upstash.io', billed_by_command: auto}", &seldom),
+        ("redis: {uri: 'redis://h', billed_by_command: true}", &seldom),
+        ("redis: {uri: 'rediss://x.upstash.io', billed_by_command: false}", &often),
+        ("redis: {uri: 'redis://h'}", &often),
+    ] {
+        assert_eq!(seconds(yaml), *expected, "{yaml}");
+    }
+    let set = "redis: {uri: 'redis://h', billed_by_command: true, lookups_a_month: 0}\n\
+               poll: {interval: 10s, discovery_interval: 2m}\nretention: {lease_ttl: 3m}";
+    assert_eq!(seconds(set), (true, vec![10, 120, 60, 300, 180], Some(0)));
     let wrong = check("redis: {uri: 'redis://h', billed_by_command: maybe}").unwrap_err().to_string();
     assert!(wrong.starts_with("redis.billed_by_command: must be one of: auto, true, false"), "{wrong}");
 }

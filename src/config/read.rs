@@ -18,6 +18,9 @@ const AGES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from
 /// Shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+/// Where each command is billed. With polls and retention of five streams it stays below 500,000 commands a month, which
+/// is what a free tier has.
+const LOOKUPS_A_MONTH: u64 = 100_000;
 /// `auto` goes by the host's name.
 const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), ("false", Some(false))];
 
@@ -89,13 +92,16 @@ fn redis(section: &mut Section<'_>, enabled: bool) -> Option<Redis> {
     let command_timeout =
         section.duration("command_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
     let billed = section.choice("billed_by_command", None, BILLED);
+    let lookups = section.count("lookups_a_month", 0..=*COUNTS.end());
     let (uri, is_billed) = uri?;
+    let is_billed = billed.unwrap_or(is_billed);
     Some(Redis {
         uri,
         tls: tls?,
         connect_timeout,
         command_timeout,
-        billed_by_command: billed.unwrap_or(is_billed),
+        billed_by_command: is_billed,
+        lookups_a_month: lookups.or(is_billed.then_some(LOOKUPS_A_MONTH)),
     })
 }
 
@@ -153,8 +159,8 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
 }
 
 fn poll(section: &mut Section<'_>, is_billed: bool) -> Poll {
-    let interval = section.duration("interval", SECOND / 10..=DAY).unwrap_or(15 * SECOND);
-    let seldom = if is_billed { 3600 * SECOND } else { 60 * SECOND };
+    let (often, seldom) = if is_billed { (60 * SECOND, 3600 * SECOND) } else { (15 * SECOND, 60 * SECOND) };
+    let interval = section.duration("interval", SECOND / 10..=DAY).unwrap_or(often);
     let discovery_interval = section.duration("discovery_interval", SECOND / 10..=DAY).unwrap_or(seldom);
     let default = (4 * interval).max(60 * SECOND);
     let stale_after = section.duration("stale_after", SECOND / 10..=7 * DAY).unwrap_or(default);

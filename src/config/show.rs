@@ -86,7 +86,9 @@ impl Config {
         }
         writeln!(f, "  connect_timeout: {}", duration(self.redis.connect_timeout))?;
         writeln!(f, "  command_timeout: {}", duration(self.redis.command_timeout))?;
-        writeln!(f, "  billed_by_command: {}", self.redis.billed_by_command)
+        writeln!(f, "  billed_by_command: {}", self.redis.billed_by_command)?;
+        let lookups = self.redis.lookups_a_month;
+        lookups.map_or(Ok(()), |lookups| writeln!(f, "  lookups_a_month: {lookups}"))
     }
 }
 

@@ -124,6 +124,7 @@ fn missing_groups(evidence: Evidence<'_>, reading: &Reading) -> Option<Finding> 
 /// Whether IDs are times that can be believed.
 fn ids(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
     let Result::Ok(now) = reading.snapshot.time else { return Vec::new() };
+    let now = now.time;
     let (mut timed, mut untimed, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
     for (name, state, rule) in readable(evidence, reading) {
         let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };

@@ -6,10 +6,10 @@ use super::Evidence;
 use crate::{
     clock,
     config::{Address, Config, Sources},
-    evaluate::History,
+    evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Reason, Rights,
-        Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
+        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Now, Reason,
+        Rights, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     source::Discovered,
@@ -44,7 +44,7 @@ impl Case {
             server: server.clone(),
             connection: 1,
             database: 0,
-            time: Ok(ServerTime(Self::NOW_MS)),
+            time: Ok(Now::exactly(ServerTime(Self::NOW_MS))),
             streams: NameMap::default(),
             last_entries: BTreeMap::new(),
         };
@@ -127,7 +127,7 @@ impl Case {
 
     fn read(&mut self, snapshot: Snapshot) {
         let mut history = History::default();
-        let questions = history.questions(&snapshot, &self.config);
+        let questions = history.questions(&snapshot, &self.config, MOST_QUESTIONS);
         // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.
         let mut answers = Answers::default();
         for question in questions.asked {

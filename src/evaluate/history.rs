@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    model::{Answers, GroupState, Name, NameMap, Reason, ServerTime, Snapshot, StreamId, StreamState},
+    model::{Answers, GroupState, Name, NameMap, Now, Reason, ServerTime, Snapshot, StreamId, StreamState},
 };
 
 /// How far an ID that the server made may seem to be off the time of the poll that read it: polls take time.
@@ -75,6 +75,8 @@ pub(super) struct GroupHistory {
     pub(super) rewinds: u64,
     /// What the last sample of its pending entries told, if it can be known whether it still holds.
     pub(super) sampled: Option<Sampled>,
+    /// The poll in which something was last asked about it: whoever waits longest is next.
+    pub(super) asked_at: usize,
 }
 
 impl Counters {
@@ -148,7 +150,12 @@ impl StreamHistory {
         self.checkpoints.clear();
         self.last = None;
         for group in self.groups.values_mut() {
-            *group = GroupHistory { lost: group.lost, rewinds: group.rewinds, ..GroupHistory::default() };
+            *group = GroupHistory {
+                lost: group.lost,
+                rewinds: group.rewinds,
+                asked_at: group.asked_at,
+                ..GroupHistory::default()
+            };
         }
     }
 
@@ -177,12 +184,13 @@ impl StreamHistory {
         stream: &StreamState,
         name: &Name,
         group: &GroupState,
-        now: Option<ServerTime>,
+        now: Option<Now>,
         poison_from: u64,
     ) -> Option<Sample> {
         let stillness = Stillness::of(stream, group, now)?;
         let sampled = self.groups.get(name)?.sampled?;
-        (sampled.stillness == stillness && sampled.poison_from == poison_from).then_some(sampled.sample)
+        let is_same = sampled.stillness == stillness && sampled.poison_from == poison_from;
+        Some(sampled.now(now?)).filter(|_| is_same)
     }
 
     /// The first entry behind the group's position, where it is the one of the last poll and was not removed since.
@@ -200,13 +208,13 @@ impl StreamHistory {
 }
 
 impl History {
-    /// What is still to be asked to judge this reading, bounded by the configuration. Begins the evaluation of the
-    /// reading: it is to be called once, and before [`Self::evaluate`].
+    /// What is still to be asked to judge this reading, bounded by the configuration and by `most`. Begins the evaluation
+    /// of the reading: it is to be called once, and before [`Self::evaluate`].
     #[must_use]
-    pub fn questions(&mut self, snapshot: &Snapshot, config: &Config) -> Questions {
+    pub fn questions(&mut self, snapshot: &Snapshot, config: &Config, most: usize) -> Questions {
         let is_same_connection =
             std::mem::replace(&mut self.connection, snapshot.connection) == snapshot.connection;
-        let time = snapshot.time.as_ref().ok().copied();
+        let time = snapshot.time.as_ref().ok().map(|now| now.time);
         self.streams.retain(|name, _| snapshot.streams.contains_key(name));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
@@ -220,7 +228,7 @@ impl History {
             }
         }
         self.polls = self.polls.wrapping_add(1);
-        questions(&self.streams, snapshot, config, self.polls)
+        questions(&self.streams, snapshot, config, self.polls, most)
     }
 
     /// Draws from a reading and the answers what it means, and keeps what the next poll needs. `at` is when it was
@@ -243,7 +251,7 @@ impl History {
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             let stream = state.as_ref().ok().map(|stream| {
-                let judge = Judge { stream, now, poison_from: config.poison_from(name) };
+                let judge = Judge { stream, now, poison_from: config.poison_from(name), poll: self.polls };
                 judge.judge(history, |group| answers.group(name, group))
             });
             let is_expected = state.is_err() && config.expects(name);

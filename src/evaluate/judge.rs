@@ -5,18 +5,19 @@ use super::{
     checkpoints::Checkpoints,
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
+    questions::PENDING_SAMPLE,
     report::{GroupReport, StreamReport},
     stillness::{Sample, Sampled, Stillness},
 };
-use crate::model::{
-    GroupAnswers, GroupState, Name, OldestPending, Pending, ServerTime, StreamId, StreamState,
-};
+use crate::model::{GroupAnswers, GroupState, Name, Now, OldestPending, Pending, StreamId, StreamState};
 
 /// One stream's reading, with what it is judged by.
 pub(super) struct Judge<'a> {
     pub(super) stream: &'a StreamState,
-    pub(super) now: Option<ServerTime>,
+    pub(super) now: Option<Now>,
     pub(super) poison_from: u64,
+    /// Which poll it was.
+    pub(super) poll: usize,
 }
 
 impl Judge<'_> {
@@ -30,8 +31,8 @@ impl Judge<'_> {
         let mut kept = Vec::with_capacity(self.stream.groups.len());
         let mut found = Vec::new();
         for (name, group) in &self.stream.groups {
-            let none = GroupAnswers::default();
-            let answers = answers(name).unwrap_or(&none);
+            let (none, answered) = (GroupAnswers::default(), answers(name));
+            let answers = answered.unwrap_or(&none);
             let known = history.known_from(self.stream, group);
             let lag = history.lag(self.stream, group).by_counting(group, known, answers.counted);
             found.extend(lag.known().map(|lag| (group.last_delivered_id, lag)));
@@ -39,9 +40,13 @@ impl Judge<'_> {
             let first_after = self.first_after(group, lag, answers, history.first_after(name, group, known));
             let kept_sample = history.sampled(self.stream, name, group, self.now, self.poison_from);
             let sample = self.sample(answers).or(kept_sample);
+            let alive = answers.pending_from.or(sample.and_then(|sample| sample.alive));
+            let sample = sample.map(|sample| Sample { alive, ..sample });
             let sampled = self.to_keep(group, sample);
-            let after = GroupHistory { first_after, sampled, ..self.renew(history, name, group, lag) };
-            let report = self.report(group, lag, answers, sample, after);
+            let renewed = self.renew(history, name, group, lag);
+            let asked_at = if answered.is_some() { self.poll } else { renewed.asked_at };
+            let after = GroupHistory { first_after, sampled, asked_at, ..renewed };
+            let report = self.report(group, lag, sample, alive, after);
             groups.push((name.clone(), GroupReport { lost: counts_losses.then_some(after.lost), ..report }));
             kept.push((name.clone(), after));
         }
@@ -61,7 +66,7 @@ impl Judge<'_> {
     }
 
     fn age(&self, id: StreamId) -> Option<Age> {
-        Age::of(id, self.now?)
+        Age::of(id, self.now?.time)
     }
 
     /// A group's history after this reading.
@@ -109,11 +114,11 @@ impl Judge<'_> {
         &self,
         group: &GroupState,
         lag: Lag,
-        answers: &GroupAnswers,
         sample: Option<Sample>,
+        alive: Option<Option<OldestPending>>,
         after: GroupHistory,
     ) -> GroupReport {
-        let oldest_pending = self.oldest_pending(group, answers);
+        let oldest_pending = self.oldest_pending(group, alive);
         GroupReport {
             lag,
             lag_age: match lag {
@@ -139,10 +144,10 @@ impl Judge<'_> {
     }
 
     /// The oldest pending entry that is still there: the age of one that is gone would grow for ever.
-    fn oldest_pending(&self, group: &GroupState, answers: &GroupAnswers) -> Pending {
+    fn oldest_pending(&self, group: &GroupState, alive: Option<Option<OldestPending>>) -> Pending {
         match group.oldest_pending {
             Pending::Oldest(_) if self.stream.length == 0 => Pending::None,
-            Pending::Oldest(head) if self.is_gone(head.id) => match answers.pending_from {
+            Pending::Oldest(head) if self.is_gone(head.id) => match alive {
                 Some(Some(alive)) => Pending::Oldest(alive),
                 Some(None) => Pending::None,
                 None => Pending::Unknown,
@@ -156,24 +161,32 @@ impl Judge<'_> {
             Pending::None => Some(0),
             Pending::Unknown => None,
             Pending::Oldest(_) if self.stream.length == 0 => Some(group.pending),
+            Pending::Oldest(_) if self.stream.first_entry_id.is_none() => None,
             Pending::Oldest(head) if !self.is_gone(head.id) => Some(0),
             Pending::Oldest(_) => sample.map(|sample| sample.gone),
         }
     }
 
-    /// What a sample that was asked for tells.
+    /// What a sample that was asked for tells; without the first entry it can't be told what is gone.
     fn sample(&self, answers: &GroupAnswers) -> Option<Sample> {
         let entries = answers.pending_sample.as_ref()?;
+        if self.stream.first_entry_id.is_none() && self.stream.length > 0 {
+            return None;
+        }
         let is_poison =
             |entry: &OldestPending| entry.deliveries >= self.poison_from && !self.is_gone(entry.id);
         let gone = count(entries, |entry| self.is_gone(entry.id));
-        Some(Sample { poison: count(entries, is_poison), gone })
+        let alive = entries.iter().find(|entry| !self.is_gone(entry.id)).copied();
+        let is_whole = u64::try_from(entries.len()).is_ok_and(|entries| entries < PENDING_SAMPLE);
+        let alive = (alive.is_some() || is_whole).then_some(alive);
+        Some(Sample { poison: count(entries, is_poison), gone, alive })
     }
 
     /// The sample with what will show whether it still holds.
     fn to_keep(&self, group: &GroupState, sample: Option<Sample>) -> Option<Sampled> {
         let stillness = Stillness::of(self.stream, group, self.now)?;
-        Some(Sampled { stillness, poison_from: self.poison_from, sample: sample? })
+        let at = self.now?.time;
+        Some(Sampled { stillness, poison_from: self.poison_from, sample: sample?, at })
     }
 }
 

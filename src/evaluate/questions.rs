@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::{
     history::StreamHistory,
-    judge::{head, is_gone},
+    judge::is_gone,
     lag::{Known, Lag},
 };
 use crate::{
     config::{Config, LagCount},
-    model::{GroupState, Lookup, Name, Question, ServerTime, Snapshot, StreamId, StreamState},
+    model::{GroupState, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
 };
 
 /// Questions a poll; what is beyond stays unknown.
-const MOST_QUESTIONS: usize = 10_000;
+pub const MOST_QUESTIONS: usize = 10_000;
 /// Pending entries a sample: entries that are stuck gather at the head of the list, since others are acknowledged.
 pub const PENDING_SAMPLE: u64 = 100;
 /// Entries one question counts: two to three milliseconds of the server's time.
@@ -28,37 +28,67 @@ const ENTRY_OVERHEAD_BYTES: u64 = 64;
 pub struct Questions {
     /// The questions, each one command.
     pub asked: Vec<Question>,
-    /// How many more there would be.
+    /// About how many more there would be.
     pub skipped: usize,
 }
 
-/// Everything that is to be asked about a reading.
+/// Everything that is to be asked about a reading, but no more than `most` questions. Where there are more, those groups
+/// come first about which nothing was asked for longest, each with all of its questions, so that none starves.
 pub(super) fn questions(
     histories: &BTreeMap<Name, Box<StreamHistory>>,
     snapshot: &Snapshot,
     config: &Config,
     poll: usize,
+    most: usize,
 ) -> Questions {
-    let (mut counts, mut firsts, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+    let mut open = Vec::new();
     for (stream_name, state) in &snapshot.streams {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
         let (now, poison_from) = (snapshot.time.as_ref().ok().copied(), config.poison_from(stream_name));
         for (name, group) in &stream.groups {
             let about = About { stream_name, stream, history, name, group };
-            pending.extend(about.pending(now, poison_from));
-            match about.count() {
-                Some(count) => counts.push((about, count)),
-                None => firsts.extend(about.first_after()),
-            }
+            let pending = about.pending(now, poison_from);
+            let (count, first) = (about.count(), about.first_after());
+            open.extend(Some(Open { about, pending, count, first }).filter(|open| open.most() > 0));
         }
     }
-    // What is left out is asked later, since a lag and a first entry, once known, mostly need not be asked again.
-    let mut asked = within_budget(counts, &config.lag_count, poll);
-    asked.extend(firsts.into_iter().chain(pending));
-    let skipped = asked.len().saturating_sub(MOST_QUESTIONS);
-    asked.truncate(MOST_QUESTIONS);
+    let all: usize = open.iter().map(Open::most).sum();
+    // The sort is stable: of those that have waited equally long the first by name are first.
+    open.sort_by_key(|open| open.about.asked_at());
+    let mut left = most.min(MOST_QUESTIONS);
+    let chosen =
+        open.iter().take_while(|open| left.checked_sub(open.most()).map(|rest| left = rest).is_some());
+    let chosen = chosen.count();
+    open.truncate(chosen);
+    let skipped = all - open.iter().map(Open::most).sum::<usize>();
+
+    let (mut asked, mut counts) = (Vec::new(), Vec::new());
+    for Open { about, pending, count, first } in open {
+        asked.extend(pending);
+        match count {
+            Some(count) => counts.push((about, count, first)),
+            None => asked.extend(first),
+        }
+    }
+    asked.extend(within_budget(counts, &config.lag_count, poll));
     asked.shrink_to_fit();
     Questions { asked, skipped }
+}
+
+/// A group with what is open about it.
+struct Open<'a> {
+    about: About<'a>,
+    pending: Vec<Question>,
+    /// A count that is whole finds the first entry too.
+    count: Option<Count>,
+    first: Option<Question>,
+}
+
+impl Open<'_> {
+    /// It comes to no more questions than this.
+    fn most(&self) -> usize {
+        self.pending.len() + usize::from(self.count.is_some()) + usize::from(self.first.is_some())
+    }
 }
 
 /// A group that questions are about.
@@ -103,31 +133,47 @@ impl About<'_> {
     }
 
     /// A head that is gone hides the oldest pending entry; a head that stays, or comes again, is worth a look.
-    fn pending(&self, now: Option<ServerTime>, poison_from: u64) -> impl Iterator<Item = Question> + use<> {
-        let (mut from, mut sample) = (None, None);
-        if let (Some(head), Some(first)) = (head(self.group), self.stream.first_entry_id) {
-            let is_gone = is_gone(self.stream, head.id);
-            let before = self.history.groups.get(self.name).and_then(|before| before.pending);
-            from = is_gone.then(|| self.ask(Lookup::PendingFrom(first)));
-            let is_stuck = is_gone || head.deliveries > 1 || before == Some(head.id);
-            let is_known =
-                self.history.sampled(self.stream, self.name, self.group, now, poison_from).is_some();
-            sample = (is_stuck && !is_known).then(|| self.ask(Lookup::PendingSample(PENDING_SAMPLE)));
-        }
-        from.into_iter().chain(sample)
+    fn pending(&self, now: Option<Now>, poison_from: u64) -> Vec<Question> {
+        let before = self.history.groups.get(self.name).and_then(|before| before.pending);
+        let (is_gone, is_worth_a_look) = match self.group.oldest_pending {
+            Pending::None => return Vec::new(),
+            // Its head is in the sample.
+            Pending::Unknown => (before.is_some_and(|before| is_gone(self.stream, before)), true),
+            Pending::Oldest(_) if self.stream.first_entry_id.is_none() => return Vec::new(),
+            Pending::Oldest(head) => {
+                let is_gone = is_gone(self.stream, head.id);
+                (is_gone, is_gone || head.deliveries > 1 || before == Some(head.id))
+            }
+        };
+        let known = self.history.sampled(self.stream, self.name, self.group, now, poison_from);
+        let sample = (is_worth_a_look && known.is_none()).then_some(Lookup::PendingSample(PENDING_SAMPLE));
+        // A sample of few is one of all.
+        let is_deep = is_gone && self.group.pending > PENDING_SAMPLE;
+        let is_known = known.is_some_and(|known| known.alive.is_some());
+        let from = self.stream.first_entry_id.filter(|_| is_deep && !is_known).map(Lookup::PendingFrom);
+        from.into_iter().chain(sample).map(|lookup| self.ask(lookup)).collect()
+    }
+
+    /// The poll in which something was last asked about the group.
+    fn asked_at(&self) -> usize {
+        self.history.groups.get(self.name).map_or(0, |group| group.asked_at)
     }
 }
 
 /// Shares the entries and bytes that may be counted in a poll: small counts whole, then large ones in equal parts, and
 /// another one first at each poll.
-fn within_budget(mut counts: Vec<(About<'_>, Count)>, budget: &LagCount, poll: usize) -> Vec<Question> {
+fn within_budget(
+    mut counts: Vec<(About<'_>, Count, Option<Question>)>,
+    budget: &LagCount,
+    poll: usize,
+) -> Vec<Question> {
     let first = poll.checked_rem(counts.len()).unwrap_or(0);
     counts.rotate_left(first);
-    counts.sort_by_key(|(_, count)| count.at_most.min(LEAST_PART));
+    counts.sort_by_key(|(_, count, _)| count.at_most.min(LEAST_PART));
     let (mut entries, mut bytes) = (budget.entries, budget.bytes);
     let mut left = u64::try_from(counts.len()).unwrap_or(u64::MAX);
     let mut questions = Vec::new();
-    for (about, Count { up_to, at_most }) in counts {
+    for (about, Count { up_to, at_most }, first) in counts {
         let entry_bytes = about.stream.first_entry_bytes.saturating_add(ENTRY_OVERHEAD_BYTES);
         let part = (entries / left).clamp(LEAST_PART, MOST_PER_COUNT);
         // One more than there can be shows that there are no more.
@@ -140,8 +186,111 @@ fn within_budget(mut counts: Vec<(About<'_>, Count)>, budget: &LagCount, poll: u
         }
         // A whole count finds the first entry too.
         if limit <= at_most {
-            questions.extend(about.first_after());
+            questions.extend(first);
         }
     }
     questions
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        config::Sources,
+        evaluate::History,
+        model::{Answers, NameMap, OldestPending, Server, ServerTime},
+    };
+
+    fn config() -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "redis: {uri: 'redis://h'}").unwrap();
+        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+    }
+
+    /// One stream each, in mid-stream, with a question or more about its group at each poll.
+    fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
+        let stream = |name: usize| {
+            let head = OldestPending { id: StreamId::new(12, 0), idle: None, deliveries: 2 };
+            let (pending, oldest_pending) =
+                if is_pending(name) { (1, Pending::Oldest(head)) } else { (0, Pending::None) };
+            let group = GroupState { pending, oldest_pending, ..GroupState::at(StreamId::new(15, 0)) };
+            StreamState {
+                length: 10,
+                radix_tree_keys: None,
+                radix_tree_nodes: None,
+                last_generated_id: Some(StreamId::new(20, 0)),
+                max_deleted_entry_id: None,
+                entries_added: None,
+                first_entry_id: Some(StreamId::new(11, 0)),
+                first_entry_bytes: 0,
+                groups: NameMap::from([("g".into(), group)]),
+            }
+        };
+        let streams =
+            names.iter().map(|name| (Name::from(format!("s{name:02}").as_str()), Ok(stream(*name))));
+        Snapshot {
+            server: Server::UNKNOWN,
+            connection: 1,
+            database: 0,
+            time: Ok(Now::exactly(ServerTime(1_000))),
+            streams: streams.collect(),
+            last_entries: BTreeMap::new(),
+        }
+    }
+
+    /// Polls once, and gives the streams that were asked about.
+    fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize) -> (Vec<Name>, usize) {
+        let Questions { asked, skipped } = history.questions(snapshot, config, most);
+        assert!(asked.len() <= most, "{} of {most}", asked.len());
+        let mut answers = Answers::default();
+        for question in &asked {
+            answers.group_mut(&question.stream, &question.group);
+        }
+        drop(history.evaluate(snapshot, &answers, config, Duration::ZERO));
+        let mut streams: Vec<Name> = asked.into_iter().map(|question| question.stream).collect();
+        streams.sort();
+        streams.dedup();
+        (streams, skipped)
+    }
+
+    proptest! {
+        /// Also where some come and go, and where some have more to be asked than others.
+        #[test]
+        fn no_group_waits_longer_than_it_takes_to_ask_about_the_others(
+            groups in 1_usize..12, most in 4_usize..20, pending: u16, comings in prop::collection::vec(0_usize..12, 40),
+        ) {
+            let (mut history, config) = (History::default(), config());
+            let steady: Vec<usize> = (0..groups).collect();
+            let mut last = VecDeque::new();
+            // Each has four questions at most: a count, a first entry, a sample and one behind it.
+            let longest = (groups + 1).div_ceil(most / 4);
+            for coming in comings {
+                let names: Vec<usize> = steady.iter().copied().chain((coming == 0).then_some(99)).collect();
+                let snapshot = snapshot(&names, |name| pending >> (name % 16) & 1 == 1);
+                let (asked, _) = poll(&mut history, &snapshot, &config, most);
+                last.push_back(asked);
+                if last.len() > 2 * longest {
+                    last.pop_front();
+                    for name in &steady {
+                        let name = Name::from(format!("s{name:02}").as_str());
+                        prop_assert!(last.iter().flatten().any(|asked| *asked == name), "{name} starves");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_nothing_is_asked_where_nothing_may_be() {
+        let (mut history, config) = (History::default(), config());
+        let snapshot = snapshot(&[1, 2, 3], |_| false);
+        assert_eq!(poll(&mut history, &snapshot, &config, MOST_QUESTIONS).1, 0);
+        assert_eq!(poll(&mut history, &snapshot, &config, 0), (vec![], 6));
+        assert_eq!(poll(&mut history, &snapshot, &config, 5), (["s01", "s02"].map(Name::from).to_vec(), 2));
+        assert_eq!(poll(&mut history, &snapshot, &config, 2), (["s03".into()].to_vec(), 4));
+    }
 }

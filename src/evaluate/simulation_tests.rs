@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupState, Lookup, Millis, NameMap, OldestPending, Pending, Question,
-        Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Pending,
+        Question, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 use std::time::Duration;
@@ -133,7 +133,7 @@ impl World {
             server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
             connection: 1,
             database: 0,
-            time: Ok(now),
+            time: Ok(Now::exactly(now)),
             streams: NameMap::from([("s".into(), Ok(stream))]),
         }
     }
@@ -207,7 +207,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
         }
         outcome.polls += 1;
         let snapshot = world.snapshot();
-        let questions = history.questions(&snapshot, &config);
+        let questions = history.questions(&snapshot, &config, MOST_QUESTIONS);
         let answers = world.answer(&questions.asked);
         // Polls are a little early or late.
         let jitter = Duration::from_millis(world.random.u64(0..400));

@@ -2,7 +2,7 @@
 //!
 //! Entries that are stuck stay so for long, and asking for them anew at each poll would cost a command a group.
 
-use crate::model::{GroupState, Millis, ServerTime, StreamId, StreamState};
+use crate::model::{GroupState, Millis, Now, OldestPending, ServerTime, StreamId, StreamState};
 
 /// What stays the same only while nobody touches a group's pending entries.
 ///
@@ -17,14 +17,16 @@ pub(super) struct Stillness {
 }
 
 impl Stillness {
-    /// `None` where it can't be told: unless every consumer was read, was last seen before the poll began, and
-    /// together they hold every pending entry.
-    pub(super) fn of(stream: &StreamState, group: &GroupState, now: Option<ServerTime>) -> Option<Self> {
+    /// `None` where it can't be told: unless every consumer was read, was last seen before the poll began, whatever
+    /// the clock may be off, and together they hold every pending entry.
+    pub(super) fn of(stream: &StreamState, group: &GroupState, now: Option<Now>) -> Option<Self> {
+        let now = now?;
         let consumers = u64::try_from(group.consumers.len()).ok()?;
         let held: u64 = group.consumers.iter().map(|consumer| consumer.pending).sum();
         let idle = group.consumers.iter().map(|consumer| consumer.idle).min()??;
-        let is_told = consumers == group.consumer_count && held == group.pending && idle > Millis::ZERO;
-        let last_seen_ms = now?.0.checked_sub(idle.get())?;
+        let is_told =
+            consumers == group.consumer_count && held == group.pending && idle.duration() > now.error;
+        let last_seen_ms = now.time.0.checked_sub(idle.get())?;
         let first_entry = stream.first_entry_id;
         is_told.then_some(Self { last_seen_ms, pending: group.pending, consumers, first_entry })
     }
@@ -37,6 +39,8 @@ pub(super) struct Sample {
     pub(super) poison: u64,
     /// Entries that can't be there any more.
     pub(super) gone: u64,
+    /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
+    pub(super) alive: Option<Option<OldestPending>>,
 }
 
 /// A sample with what shows that it still holds.
@@ -46,4 +50,56 @@ pub(super) struct Sampled {
     /// From how many deliveries on entries were counted as poison.
     pub(super) poison_from: u64,
     pub(super) sample: Sample,
+    /// When the sample was taken.
+    pub(super) at: ServerTime,
+}
+
+impl Sampled {
+    /// What it tells at this moment: what was idle then is so for longer.
+    pub(super) fn now(&self, now: Now) -> Sample {
+        let passed = now.time.since(self.at.0).get();
+        let longer = |idle: Millis| Millis::new(idle.get().saturating_add(passed));
+        let later = |entry: OldestPending| OldestPending { idle: entry.idle.map(longer), ..entry };
+        Sample { alive: self.sample.alive.map(|alive| alive.map(later)), ..self.sample }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{ConsumerState, NameMap};
+
+    #[test]
+    fn who_may_have_been_seen_after_the_reading_is_not_still() {
+        let consumer = |idle| ConsumerState {
+            name: "c".into(),
+            pending: 1,
+            idle: Some(Millis::new(idle)),
+            inactive: None,
+        };
+        let group = |idle| GroupState {
+            pending: 1,
+            consumer_count: 1,
+            consumers: Box::new([consumer(idle)]),
+            ..GroupState::at(StreamId::new(5, 0))
+        };
+        let stream = StreamState {
+            length: 1,
+            radix_tree_keys: None,
+            radix_tree_nodes: None,
+            last_generated_id: None,
+            max_deleted_entry_id: None,
+            entries_added: None,
+            first_entry_id: Some(StreamId::new(5, 0)),
+            first_entry_bytes: 0,
+            groups: NameMap::default(),
+        };
+        for (idle, error, is_told) in [(0, 0, false), (1, 0, true), (40, 40, false), (41, 40, true)] {
+            let now = Now { time: ServerTime(1_000_000), error: Duration::from_millis(error) };
+            let told = Stillness::of(&stream, &group(idle), Some(now));
+            assert_eq!(told.is_some(), is_told, "idle for {idle} ms, by a clock that may be off by {error}");
+        }
+    }
 }

@@ -49,6 +49,13 @@ impl Answers {
         self.0.get(stream)?.iter().find(|(name, _)| name == group).map(|(_, answers)| answers)
     }
 
+    /// Everything that was answered, by stream and group.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Name, &GroupAnswers)> {
+        self.0
+            .iter()
+            .flat_map(|(stream, groups)| groups.iter().map(move |(group, answers)| (stream, group, answers)))
+    }
+
     /// The same, to add to it.
     pub fn group_mut(&mut self, stream: &Name, group: &Name) -> &mut GroupAnswers {
         let groups = self.0.entry(stream.clone()).or_default();

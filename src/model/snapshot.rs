@@ -1,8 +1,8 @@
 //! One poll's reading of Redis.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Millis, Name, NameMap, StreamId};
+use super::{Answers, Failure, Millis, Name, NameMap, StreamId};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Snapshot {
     /// The number of the database.
     pub database: i64,
     /// The server's clock when the poll began; where `TIME` is not allowed there are no ages.
-    pub time: Result<ServerTime, Failure>,
+    pub time: Result<Now, Failure>,
     /// Each stream that was asked for and is there, by name, or why it could not be read.
     ///
     /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
@@ -92,6 +92,23 @@ impl ServerTime {
     }
 }
 
+/// What a server's clock says, or what it is reckoned to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The time.
+    pub time: ServerTime,
+    /// The clock may say so much more or less; zero where it was asked.
+    pub error: Duration,
+}
+
+impl Now {
+    /// A clock that was asked.
+    #[must_use]
+    pub const fn exactly(time: ServerTime) -> Self {
+        Self { time, error: Duration::ZERO }
+    }
+}
+
 /// A stream, as `XINFO STREAM key FULL` tells it. `None` is what this server, or this way of asking, does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamState {
@@ -122,6 +139,21 @@ impl StreamState {
         match self.entries_added {
             Some(added) => added.checked_sub(self.length),
             None => None,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Takes over the heads of pending lists that the first reading did not have.
+    pub(crate) fn learn(&mut self, answers: &Answers) {
+        for (stream, group, answered) in answers.iter() {
+            let Some(Ok(state)) = self.streams.get_mut(stream) else { continue };
+            let Some(sample) = &answered.pending_sample else { continue };
+            if let Some(group) = state.groups.get_mut(group)
+                && group.oldest_pending == Pending::Unknown
+            {
+                group.oldest_pending = sample.first().map_or(Pending::None, |head| Pending::Oldest(*head));
+            }
         }
     }
 }

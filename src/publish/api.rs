@@ -86,6 +86,8 @@ pub struct PollDocument {
     pub stale_since_unix_ms: Option<u64>,
     /// Why the last poll failed, if it did: a reason of the closed set that the metrics use.
     pub last_failure: Option<String>,
+    /// How far the reading's ages may be off, since the server's clock is not asked at each poll; `None` without a clock.
+    pub clock_error_seconds: Option<f64>,
 }
 
 /// All streams in short.

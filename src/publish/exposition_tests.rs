@@ -6,10 +6,10 @@ use super::{super::families::served, *};
 use crate::{
     clock,
     config::{Config, Sources},
-    evaluate::History,
+    evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, OldestPending, Pending,
-        Reason, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, Now, OldestPending,
+        Pending, Reason, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -83,7 +83,7 @@ fn snapshot() -> Snapshot {
         },
         connection: 1,
         database: 0,
-        time: Ok(ServerTime(NOW)),
+        time: Ok(Now::exactly(ServerTime(NOW))),
         streams: NameMap::from([
             ("events:session".into(), Ok(session)),
             ("events:absent".into(), failed(Reason::NoKey)),
@@ -95,7 +95,7 @@ fn snapshot() -> Snapshot {
 
 fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut history = History::default();
-    drop(history.questions(&snapshot, config));
+    drop(history.questions(&snapshot, config, MOST_QUESTIONS));
     let report = history.evaluate(&snapshot, &Answers::default(), config, Duration::ZERO);
     let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
     let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };

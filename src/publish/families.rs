@@ -257,6 +257,8 @@ pub const FAMILIES: &[Family] = &[
         "Series left out, since there are more than the limit: consumers' first, then groups', then streams'."),
     family("streamwarden_skipped_lookups", Gauge, Own(&[]),
         "Lookups that the last poll left out, since it had more than 10,000; what they would have told is left out too."),
+    family("streamwarden_postponed_lookups", Gauge, Own(&[]),
+        "Lookups that the last poll could not afford (redis.lookups_a_month); what they would have told is left out until a later poll asks."),
     family("streamwarden_config_last_reload_successful", Gauge, Own(&[]),
         "1 if the configuration was last loaded without a problem, 0 if a changed one was refused."),
     family("streamwarden_http_rejected_connections_total", Counter, Own(&[]),

@@ -169,9 +169,16 @@ impl Enforcer {
         self.reader.reconnect();
     }
 
-    /// The server's clock.
-    pub(super) async fn server_time(&mut self, config: &Config) -> Result<ServerTime, Failure> {
-        reply::server_time(&self.send(config, Command::Time).await?)
+    /// Asks what a run depends on: the server's clock. The inner failure is the server's own.
+    pub(super) async fn check(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
+        let result = match self.link.session(&config.redis).await {
+            Ok(session) => session.check().await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &result {
+            self.link.after(failure);
+        }
+        result
     }
 
     /// Sends one command. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).

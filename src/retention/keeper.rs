@@ -23,7 +23,7 @@ use crate::{
 /// A stream that could not be brought within its limits is tried again so soon: who held it may have moved on.
 const RETRY: Duration = Duration::from_secs(60);
 /// The same where each try is billed.
-const BILLED_RETRY: Duration = Duration::from_secs(600);
+const BILLED_RETRY: Duration = Duration::from_secs(3600);
 /// The first run of a stream comes within so long of the start, so that restarts do not postpone it for ever.
 const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(60);
 /// Giving the lease up may take no longer: the process is about to end.

@@ -157,8 +157,8 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, Sources},
-        evaluate::History,
-        model::{Answers, GroupState, NameMap, Server, ServerTime, Snapshot},
+        evaluate::{History, MOST_QUESTIONS},
+        model::{Answers, GroupState, NameMap, Now, Server, ServerTime, Snapshot},
     };
     use std::collections::BTreeMap;
 
@@ -188,12 +188,12 @@ mod tests {
             server: Server::UNKNOWN,
             connection: 1,
             database: 0,
-            time: Ok(ServerTime(1_000)),
+            time: Ok(Now::exactly(ServerTime(1_000))),
             streams: NameMap::from([("s".into(), Ok(stream.clone()))]),
             last_entries: BTreeMap::new(),
         };
         let mut history = History::default();
-        drop(history.questions(&snapshot, &config));
+        drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
         let report = history.evaluate(&snapshot, &Answers::default(), &config, std::time::Duration::ZERO);
         let policy = Policy::of(&config, &"s".into()).unwrap();
         Plan::new(&policy, &stream, report.streams.get(&"s".into()).unwrap())

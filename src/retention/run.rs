@@ -98,13 +98,13 @@ pub async fn trim(
 ) -> Run {
     let mut run = Run::default();
     let until = clock::now() + budget;
-    let cutoff = match policy.max_age {
-        None => None,
-        Some(_) => match enforcer.server_time(config).await {
-            Ok(now) => policy.cutoff(Some(now)),
-            Err(failure) => return Run { failure: Some(failure), ..run },
-        },
+    let now = match enforcer.check(config).await {
+        // Without a limit by age the clock may be refused.
+        Ok(Err(_refused)) if policy.max_age.is_none() => None,
+        Ok(Ok(now)) => Some(now),
+        Ok(Err(failure)) | Err(failure) => return Run { failure: Some(failure), ..run },
     };
+    let cutoff = policy.cutoff(now);
     while !run.is_complete && clock::now() < until && !stop.is_cancelled() {
         let span = spans::retention_step(stream);
         let result = enforcer.step(config, stream, policy, cutoff).instrument(span.clone()).await;

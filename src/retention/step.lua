@@ -115,6 +115,8 @@ end
 
 local function act()
   local length = call('XLEN', key)
+  -- Within the limit there is nothing to look for.
+  if cutoff == '' and max_length and length <= max_length then return {0, length, '', '', '', 0} end
   local first = ids('-', '+', 1)[1]
   if not first then return {0, length, '', '', '', 0} end
   local floor, holder, reason

@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 use redis::ProtocolVersion;
 use tracing::{Instrument, Span, info, warn};
 
-use super::{Command, Request, connect::connect, connection::Connection, reply, resp::Reply};
+use super::{
+    Command, Request, connect::connect, connection::Connection, reply, resp::Reply, server_clock::ServerClock,
+};
 use crate::{
     clock::{self, Instant},
     config::{self, Endpoint},
@@ -75,6 +77,7 @@ pub(crate) struct Session {
     connection: Connection,
     command_timeout: Duration,
     stats: Arc<SelfStats>,
+    pub(super) clock: ServerClock,
     /// Which connection of its link this is.
     pub(super) number: u64,
     pub(crate) server: Server,
@@ -91,6 +94,7 @@ impl Session {
             connection: connected.connection,
             command_timeout: redis.command_timeout,
             stats,
+            clock: ServerClock::new(redis.billed_by_command),
             number,
             server: Server::UNKNOWN,
             database: connected.database,

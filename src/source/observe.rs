@@ -1,6 +1,6 @@
 //! One reading of all streams, in a fixed number of pipelined round trips.
 //!
-//! First the clock and a command or two for each stream, in batches; then, in batches again, what the first answers
+//! First the clock, if it is due, and a command or two for each stream, in batches; then, in batches again, what the first answers
 //! showed to be needed. Never a round trip a stream.
 
 use std::collections::BTreeMap;
@@ -11,11 +11,13 @@ use super::{
     lookup,
     manner::{Manner, Replies},
     names::Names,
-    reply::{self, Reading},
+    reply::Reading,
+    server_clock::QUESTIONS,
 };
 use crate::{
+    clock,
     config::Config,
-    model::{Answers, Failure, Name, Pending, Question, Reason, ServerTime, Snapshot, StreamId, StreamState},
+    model::{Answers, Failure, Name, Now, Question, Reason, Snapshot, StreamState},
 };
 
 /// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it,
@@ -92,20 +94,23 @@ async fn read(
     let none: &[Asking<'_>] = &[];
     let batches = known.chunks(BATCH).chain(new.chunks(FIRST_BATCH));
     let mut answered: Option<(&[Asking<'_>], Replies)> = None;
-    for (number, batch) in batches.chain(streams.is_empty().then_some(none)).enumerate() {
-        let clock = (number == 0).then_some(Command::Time);
+    // A poll without streams asks for the clock, so that it asks for something.
+    let now = if streams.is_empty() { None } else { session.clock.without_asking(clock::now()) };
+    let mut questions: &[Command<'_>] = if now.is_some() { &[] } else { &QUESTIONS };
+    taken.time = now.unwrap_or_else(|| Err(no_reply()));
+    for batch in batches.chain(streams.is_empty().then_some(none)) {
         let of_streams =
             batch.iter().flat_map(|(stream, manner)| manner.unwrap_or(Manner::Full).commands(stream));
-        let commands: Vec<Command<'_>> = clock.into_iter().chain(of_streams).collect();
+        let commands: Vec<Command<'_>> = questions.iter().copied().chain(of_streams).collect();
+        let sent = clock::now();
         let asked = session.ask(&commands).await?;
         // The server works on this batch while the one before is read.
         if let Some((batch, replies)) = answered.take() {
             taken.add(batch, replies);
         }
         let mut replies = session.answers(&commands, asked).await?.into_iter();
-        if clock.is_some() {
-            let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
-            taken.time = reply.and_then(|reply| reply::server_time(&reply));
+        if !std::mem::take(&mut questions).is_empty() {
+            taken.time = session.clock.note(&mut replies, sent, clock::now());
         }
         answered = Some((batch, replies));
     }
@@ -121,7 +126,6 @@ async fn read(
         streams: taken.streams.into_iter().collect(),
         last_entries: BTreeMap::new(),
     };
-    read_pending(session, &mut snapshot).await?;
     entries::read(session, &config.entries, &mut snapshot).await?;
     Ok(snapshot)
 }
@@ -130,7 +134,7 @@ async fn read(
 struct Taken<'a> {
     config: &'a Config,
     names: &'a mut Names,
-    time: Result<ServerTime, Failure>,
+    time: Result<Now, Failure>,
     streams: Vec<(Name, Result<StreamState, Failure>)>,
     /// How to ask them next time.
     manners: Vec<(Name, Manner)>,
@@ -152,7 +156,7 @@ impl<'a> Taken<'a> {
         let consumers = &self.config.consumers;
         let reading = Reading {
             names: self.names,
-            time: self.time.as_ref().ok().copied(),
+            time: self.time.as_ref().ok().map(|now| now.time),
             max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
             stuck_after: consumers.stuck_after,
         };
@@ -171,35 +175,4 @@ impl<'a> Taken<'a> {
             }
         }
     }
-}
-
-/// The oldest pending entry of each group whose first answer did not have it.
-async fn read_pending(session: &mut Session, snapshot: &mut Snapshot) -> Result<(), Failure> {
-    let mut wanted = Vec::new();
-    for (stream, state) in &snapshot.streams {
-        let groups = state.iter().flat_map(|state| &state.groups);
-        let unknown = groups.filter(|(_, group)| group.oldest_pending == Pending::Unknown);
-        wanted.extend(unknown.map(|(group, _)| (stream.clone(), group.clone())));
-    }
-    for batch in wanted.chunks(BATCH) {
-        let commands: Vec<Command<'_>> =
-            batch.iter().map(|(stream, group)| Command::Pending(stream, group, StreamId::ZERO, 1)).collect();
-        let replies = session.send(&commands).await?;
-        for ((stream, name), reply) in batch.iter().zip(replies) {
-            let Some(Ok(state)) = snapshot.streams.get_mut(stream) else { continue };
-            match reply.and_then(|reply| reply::pending_entries(&reply)) {
-                Ok(entries) => {
-                    let head = entries.first().map_or(Pending::None, |head| Pending::Oldest(*head));
-                    if let Some(group) = state.groups.get_mut(name) {
-                        group.oldest_pending = head;
-                    }
-                }
-                Err(failure) if failure.reason == Reason::NoGroup => {
-                    state.groups.remove(name);
-                }
-                Err(_not_known) => {}
-            }
-        }
-    }
-    Ok(())
 }

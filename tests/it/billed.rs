@@ -1,8 +1,10 @@
 //! A server that bills each command: what the commands add up to.
 
+mod month;
+
 use crate::{
     process::{streamwarden, text},
-    support::{DEADLINE, Redis, Sidecar},
+    support::{Page, Redis, Sidecar},
 };
 
 const README: &str = include_str!("../../README.md");
@@ -25,25 +27,27 @@ fn seed(redis: &Redis, streams: usize) {
     pipeline.query::<()>(&mut redis.connect()).unwrap();
 }
 
-/// Commands a poll, as the server sees them, once all streams are known.
-fn cost(redis: &Redis, sidecar: &Sidecar) -> f64 {
-    const POLLS: u32 = 3;
+/// Commands a poll, as the sidecar counts them, once all streams are known: without the clock, and the clock.
+fn cost(sidecar: &Sidecar) -> (f64, f64) {
+    let sent = |page: &Page, name: &str| {
+        page.get("streamwarden_redis_commands_total", &[("command", name)]).unwrap()
+    };
+    let reading =
+        ["xinfo_stream_full", "xinfo_stream", "xinfo_groups", "xlen", "xpending", "xrange", "xrevrange"];
+    let read = || {
+        let polls = |page: &Page| page.own("streamwarden_poll_duration_seconds_count");
+        // Gathered between two polls, not in the middle of one.
+        let page = sidecar.wait("a pause", |page| polls(page) == page.own("streamwarden_polls_total"));
+        (polls(&page), reading.iter().map(|name| sent(&page, name)).sum::<f64>(), sent(&page, "time"))
+    };
     // What is asked once is asked by then.
     (0..2).for_each(|_| drop(sidecar.next_poll()));
-    let mut monitor = redis.connect();
-    monitor.send_packed_command(&redis::cmd("MONITOR").get_packed_command()).unwrap();
-    assert_eq!(monitor.recv_response().unwrap(), redis::Value::Okay);
-    monitor.set_read_timeout(Some(DEADLINE)).unwrap();
-    let (mut polls, mut commands) = (None, 0);
-    while polls < Some(POLLS) {
-        let redis::Value::SimpleString(line) = monitor.recv_response().unwrap() else { panic!("not a line") };
-        commands += u32::from(polls.is_some());
-        // The clock is asked for once a poll.
-        if line.ends_with("\"TIME\"") {
-            polls = Some(polls.map_or(0, |polls| polls + 1));
-        }
-    }
-    f64::from(commands) / f64::from(POLLS)
+    let before = read();
+    let polls = |page: &Page| page.own("streamwarden_poll_duration_seconds_count");
+    sidecar.wait("ten more polls", |page| polls(page) >= before.0 + 10.0);
+    let after = read();
+    let polls = after.0 - before.0;
+    ((after.1 - before.1) / polls, (after.2 - before.2) / polls)
 }
 
 /// The commands that a row of the table tells, and how many a month.
@@ -75,7 +79,10 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
         let (open, _) = row(&table, "what that leaves open").unwrap();
         assert_eq!(read_a_month, read * 8_640_000.0, "{table}");
         assert!(row(&table, "a search for streams").unwrap().0 >= 5.0, "{table}");
-        assert_eq!(row(&table, "retention of 30 streams"), Some((90.0, 90.0 * 4_320.0)), "{table}");
+        let (clock, clock_a_month) = row(&table, "the server's clock").unwrap();
+        assert_eq!((clock, clock_a_month), (1.0, if is_billed { 864_000.0 } else { 8_640_000.0 }), "{table}");
+        let runs = 30.0 * (1.0 + 2.0 * (8.0 + 3.0 * 2.0));
+        assert_eq!(row(&table, "retention of 30 streams"), Some((runs, runs * 4_320.0)), "{table}");
         let lease = if is_billed { 4_800.0 } else { 144_000.0 };
         assert_eq!(row(&table, "the retention lease"), Some((2.0, 2.0 * lease)), "{table}");
 
@@ -83,14 +90,30 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
         let sidecar =
             Sidecar::with_config(&redis.uri(), &format!("{observing}streams: [{{match: 'stream-*'}}]"));
         sidecar.wait("all streams", |page| page.count("streamwarden_stream_length") == 30);
-        (0..2).for_each(|_| drop(sidecar.next_poll()));
-        assert_eq!(cost(&redis, &sidecar), read + open, "{table}");
+        let (reading, clock) = cost(&sidecar);
+        assert_eq!(reading, read + open, "{table}");
+        assert!(if is_billed { clock <= 0.2 } else { clock == 1.0 }, "{clock} times the clock a poll");
         // The other way is told too.
         assert!(
             table.contains(&format!("With redis.billed_by_command: {} it would be", !is_billed)),
             "{table}"
         );
     }
+}
+
+#[test]
+fn a_run_on_a_stream_within_its_limit_looks_at_its_length_only() {
+    let redis = Redis::start();
+    redis.add("s", 30);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 10);
+    let limit = "streams: [{match: s, retention: {max_length: 30}}]\nretention: {interval: 1s}";
+    let sidecar = Sidecar::with_config(&redis.uri(), limit);
+    let runs = [("stream", "s"), ("outcome", "reached")];
+    sidecar.wait("a run", |page| page.get("streamwarden_retention_runs_total", &runs) > Some(0.0));
+    drop(sidecar);
+    assert_eq!(redis.calls("xlen"), redis.calls("eval"), "each script runs one command");
+    assert_eq!((redis.calls("xinfo|groups"), redis.calls("xtrim")), (0, 0));
 }
 
 #[test]

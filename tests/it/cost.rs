@@ -218,3 +218,23 @@ fn what_nobody_touches_is_not_asked_again() {
     let second = asked(&sidecar.next_poll());
     assert_eq!(asked(&sidecar.next_poll()), second);
 }
+
+#[test]
+fn behind_more_dangling_entries_than_a_sample_has_the_oldest_one_is_found_once() {
+    let redis = Redis::start();
+    redis.add("trimmed", 200);
+    redis.run::<()>("XGROUP CREATE trimmed g 0");
+    redis.read("trimmed", "g", "c", 200);
+    redis.run::<u64>("XTRIM trimmed MAXLEN 50");
+    let sidecar = Sidecar::start(&redis);
+    let page = sidecar.wait("a sample", |page| page.group("dangling_pending", "trimmed", "g").is_some());
+    assert_eq!(page.group("dangling_pending", "trimmed", "g"), Some(100.0), "of those sampled");
+    assert_eq!(page.group("oldest_pending_deliveries", "trimmed", "g"), Some(1.0));
+    let asked =
+        |page: &Page| page.get("streamwarden_redis_commands_total", &[("command", "xpending")]).unwrap();
+    let first = asked(&sidecar.next_poll());
+    let page = sidecar.next_poll();
+    assert_eq!(asked(&page), first, "nobody touched them");
+    let idle = |page: &Page| page.group("oldest_pending_idle_seconds", "trimmed", "g").unwrap();
+    assert!(idle(&sidecar.next_poll()) > idle(&page), "what is remembered grows older");
+}

@@ -82,6 +82,8 @@ fn polls() -> Row {
                 .query("{{instance}} streams", SCOPE.series("streamwarden_unwatched_streams"))
                 .query("{{instance}} series", SCOPE.series("streamwarden_dropped_series"))
                 .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups")),
+            Panel::new(View::Graph, "Lookups put off", Unit::Short, "Lookups that the budget of redis.lookups_a_month had no room for in the last poll. What they would have told is unknown until a later poll asks.")
+                .query(EACH, SCOPE.series("streamwarden_postponed_lookups")),
         ],
     }
 }

@@ -53,7 +53,9 @@ impl Feed {
         }
         let stats = Arc::new(SelfStats::new());
         let discovery = Discovery::new(Link::new(Arc::clone(&stats)));
-        Self::Redis(Box::new(Direct { config, only, discovery, reader: Reader::new(stats) }))
+        let reader = Reader::new(stats);
+        let reader = if is_long { reader.within_budget() } else { reader };
+        Self::Redis(Box::new(Direct { config, only, discovery, reader }))
     }
 
     /// Whether it takes two looks to judge.

@@ -115,6 +115,9 @@ impl<'a> View<'a> {
                 .filter(|_| self.is_stale())
                 .map(|read_at| milliseconds(read_at + poll.stale_after)),
             last_failure: self.failure.map(|failure| failure.reason.as_str().to_owned()),
+            clock_error_seconds: self
+                .reading
+                .and_then(|reading| Some(seconds(reading.snapshot.time.as_ref().ok()?.error))),
         }
     }
 

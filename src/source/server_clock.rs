@@ -1,0 +1,185 @@
+//! What a connection asks its server for beside the streams: its clock.
+//!
+//! It is asked at every poll, or at every tenth where each command is billed, and before each run of retention. In between
+//! this machine's monotonic clock goes on from the last answer. A new connection knows nothing: another server may answer.
+
+use std::time::Duration;
+
+use super::{
+    Command,
+    link::{Session, no_reply},
+    reply,
+    resp::Reply,
+};
+use crate::{
+    clock::{self, Instant},
+    model::{Failure, Millis, Now, ServerTime},
+};
+
+/// What is asked.
+pub(super) const QUESTIONS: [Command<'static>; 1] = [Command::Time];
+/// It is asked at every so many polls where each command is billed.
+const BILLED_POLLS: u32 = 10;
+/// Two clocks drift apart by no more than one part of so many: 500 ppm, the most by which Linux slews a clock under NTP
+/// (`adjtimex(2)`). A clock that is set, or a machine that is suspended, shows when the clock is asked again.
+const DRIFT: u32 = 2_000;
+/// What may be off by more is asked again. Ages are judged by seconds.
+const MOST_ERROR: Duration = Duration::from_secs(1);
+
+/// It is asked at every so many polls.
+pub(crate) const fn polls_between_checks(is_billed: bool) -> u32 {
+    if is_billed { BILLED_POLLS } else { 1 }
+}
+
+/// A server's clock, as far as it is known.
+pub(super) struct ServerClock {
+    /// It is asked at every so many polls.
+    every: u32,
+    /// Polls that go without.
+    left: u32,
+    last: Result<Read, Failure>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    time: ServerTime,
+    /// The middle of the round trip, on this machine's clock.
+    at: Instant,
+    /// Half the round trip.
+    error: Duration,
+}
+
+impl ServerClock {
+    pub(super) fn new(is_billed: bool) -> Self {
+        Self { every: polls_between_checks(is_billed), left: 0, last: Err(no_reply()) }
+    }
+
+    /// What the clock says now, for a poll that need not ask it; `None` where it must. Each call counts as a poll.
+    pub(super) fn without_asking(&mut self, now: Instant) -> Option<Result<Now, Failure>> {
+        self.left = self.left.checked_sub(1)?;
+        match &self.last {
+            Ok(read) => read.at(now).map(Ok),
+            Err(failure) => Some(Err(failure.clone())),
+        }
+    }
+
+    /// Takes the answers to [`QUESTIONS`], which were sent and received at these moments.
+    pub(super) fn note(
+        &mut self,
+        replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
+        sent: Instant,
+        received: Instant,
+    ) -> Result<Now, Failure> {
+        let time =
+            replies.next().unwrap_or_else(|| Err(no_reply())).and_then(|reply| reply::server_time(&reply));
+        let error = received.saturating_duration_since(sent) / 2;
+        self.left = self.every - 1;
+        self.last = time.map(|time| Read { time, at: sent + error, error });
+        self.last.as_ref().map(|read| Now::exactly(read.time)).map_err(Clone::clone)
+    }
+}
+
+impl Read {
+    /// What the clock says at this moment, unless that may be off by too much.
+    fn at(&self, now: Instant) -> Option<Now> {
+        let passed = now.saturating_duration_since(self.at);
+        let error = self.error + passed / DRIFT;
+        let time = ServerTime(self.time.0.saturating_add(Millis::from(passed).get()));
+        // Both ends are cut to milliseconds.
+        (error <= MOST_ERROR).then(|| Now { time, error: error + Duration::from_millis(1) })
+    }
+}
+
+impl Session {
+    /// Asks now, whatever is known: what is about to be written depends on it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); the inner failure is the server's own. Not cancel-safe either.
+    pub(crate) async fn check(&mut self) -> Result<Result<ServerTime, Failure>, Failure> {
+        let sent = clock::now();
+        let mut replies = self.send(&QUESTIONS).await?.into_iter();
+        Ok(self.clock.note(&mut replies, sent, clock::now()).map(|now| now.time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Reason;
+
+    const NOON: u64 = 1_800_000_000_000;
+
+    fn reply(ms: u64) -> Result<Reply, Failure> {
+        let (seconds, micros) = ((ms / 1_000).to_string(), (ms % 1_000 * 1_000).to_string());
+        let (one, two) = (seconds.len(), micros.len());
+        Reply::whole(&Bytes::from(format!("*2\r\n${one}\r\n{seconds}\r\n${two}\r\n{micros}\r\n")))
+    }
+
+    fn asked(
+        clock: &mut ServerClock,
+        reply: Result<Reply, Failure>,
+        sent: Instant,
+        trip: Duration,
+    ) -> Result<Now, Failure> {
+        clock.note(&mut std::iter::once(reply), sent, sent + trip)
+    }
+
+    /// The polls at which it is asked, of so many at this interval.
+    fn polls_that_ask(clock: &mut ServerClock, polls: u32, interval: Duration) -> Vec<u32> {
+        let start = clock::now();
+        let ask = |poll: &u32| {
+            let now = start + interval * *poll;
+            let is_asked = clock.without_asking(now).is_none();
+            is_asked.then(|| asked(clock, reply(NOON), now, Duration::from_millis(3)).unwrap()).is_some()
+        };
+        (0..polls).filter(ask).collect()
+    }
+
+    #[test]
+    fn it_is_asked_at_each_poll_or_at_each_tenth_and_sooner_where_it_may_be_off_by_too_much() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(polls_that_ask(&mut ServerClock::new(false), 4, minute), [0, 1, 2, 3]);
+        assert_eq!(polls_that_ask(&mut ServerClock::new(true), 31, minute), [0, 10, 20, 30]);
+        // Within 2,000 s the clocks drift apart by one.
+        assert_eq!(polls_that_ask(&mut ServerClock::new(true), 11, 10 * minute), [0, 4, 8]);
+        assert_eq!(polls_that_ask(&mut ServerClock::new(true), 3, 60 * minute), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_refusal_holds_until_it_is_asked_again() {
+        let (mut clock, now) = (ServerClock::new(true), clock::now());
+        assert_eq!(clock.without_asking(now), None);
+        let refused = Failure::new(Reason::NoPermission, "NOPERM");
+        assert_eq!(asked(&mut clock, Err(refused.clone()), now, Duration::ZERO), Err(refused.clone()));
+        for _ in 0..9 {
+            assert_eq!(clock.without_asking(now), Some(Err(refused.clone())));
+        }
+        assert_eq!(clock.without_asking(now), None);
+    }
+
+    proptest! {
+        /// A server's clock that runs a little slower or faster, read on a way there and back that may be long.
+        #[test]
+        fn it_is_never_off_by_more_than_it_says(
+            there in 0_u64..1_200, back in 0_u64..1_200, passed in 0_u64..2_000_000, drift in -500_i64..=500,
+        ) {
+            let (mut clock, sent) = (ServerClock::new(true), clock::now());
+            let at_server = |ms: u64| {
+                let ms = i64::try_from(ms).unwrap();
+                NOON.saturating_add_signed(ms + ms * drift / 1_000_000)
+            };
+            asked(&mut clock, reply(at_server(there)), sent, Duration::from_millis(there + back)).unwrap();
+            let now = there + back + passed;
+            if let Some(told) = clock.without_asking(sent + Duration::from_millis(now)) {
+                let told = told.unwrap();
+                prop_assert!(told.error <= MOST_ERROR + Duration::from_millis(1));
+                let off = told.time.0.abs_diff(at_server(now));
+                prop_assert!(Duration::from_millis(off) <= told.error + Duration::from_millis(1), "{off} ms, {told:?}");
+            }
+        }
+    }
+}
