@@ -13,6 +13,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
@@ -48,7 +49,7 @@ pub struct Cli {
     #[arg(long, value_name = "ADDRESS:PORT", global = true)]
     listen: Option<String>,
 
-    /// How often to look [default: 15s].
+    /// How often to look [default: 15s; 1m where each command is billed].
     #[arg(long, value_name = "DURATION", global = true)]
     poll_interval: Option<String>,
 
@@ -67,9 +68,13 @@ enum Command {
     Serve,
     /// Check the configuration and print it as it takes effect, without secrets.
     CheckConfig {
-        /// Print instead what it costs on this Redis: commands a poll, a day and in 30 days.
+        /// Print instead what it costs on this Redis, in commands and money, and what other clients send.
         #[arg(long)]
         cost: bool,
+
+        /// How long to count what other clients send; 0s does not ask.
+        #[arg(long, value_name = "DURATION", requires = "cost", default_value = "5s", value_parser = humantime::parse_duration)]
+        count_for: Duration,
     },
     Acl(acl::Acl),
     Doctor(doctor::Doctor),
@@ -116,8 +121,8 @@ impl Cli {
         };
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve(config, sources),
-            Command::CheckConfig { cost: true } => cost::run(&config, sources),
-            Command::CheckConfig { cost: false } => {
+            Command::CheckConfig { cost: true, count_for } => cost::run(&config, sources, count_for),
+            Command::CheckConfig { cost: false, .. } => {
                 print(&config);
                 ExitCode::SUCCESS
             }

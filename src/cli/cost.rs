@@ -1,21 +1,34 @@
-//! `streamwarden check-config --cost`: how many commands a configuration sends to Redis, for who is billed by them. What
-//! can be measured is: it searches for streams and polls as the sidecar does.
+//! `streamwarden check-config --cost`: how many commands a configuration sends to Redis and what they cost, for who is billed by
+//! them. What can be measured is: it searches for streams and polls as the sidecar does, and counts what others send.
+
+mod others;
+mod prices;
 
 use std::{collections::BTreeMap, fmt::Write, process::ExitCode, sync::Arc, time::Duration};
 
 use super::{complain, print};
 use crate::{
     config::{Config, Log, Sources},
+    evaluate::grouped,
     model::{Failure, Name, Snapshot},
-    poll::Reader,
+    poll::{MONTH, Reader},
     retention::{Lease, Policy},
     self_stats::SelfStats,
     source::{Command, Discovery, Link, polls_between_checks},
     telemetry,
 };
+use others::{Others, arithmetic};
+use prices::PRICES;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Intervals to choose from.
+const INTERVALS: [Duration; 5] = [
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+];
 /// The first polls ask what later ones need not ask again; after these one is measured.
 const FIRST_POLLS: usize = 2;
 /// Between them: what moves has moved by then.
@@ -30,19 +43,20 @@ const STEP_OF_A_GROUP: u64 = 2;
 /// Looking after the lease: whose it is, and that it goes on.
 const LEASE: u64 = 2;
 
-/// Prints what this configuration costs, and what it would with `redis.billed_by_command` the other way.
-pub(super) fn run(config: &Config, mut sources: Sources) -> ExitCode {
+/// Prints what this configuration costs, what another interval would, and what other clients send within so long.
+pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> ExitCode {
     telemetry::start_logging(&Log { level: "warn".to_owned(), ..config.log.clone() });
     let other = !config.redis.billed_by_command;
     sources.overrides.set("--cost", "redis.billed_by_command", Some(other.to_string()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let table = sources.load().map_err(|error| error.to_string()).and_then(|other| {
+    let text = sources.load().map_err(|error| error.to_string()).and_then(|other| {
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-        runtime.block_on(compare(config, &other)).map_err(|failure| format!("cannot ask Redis: {failure}"))
+        let text = runtime.block_on(describe(config, &other, others));
+        text.map_err(|failure| format!("cannot ask Redis: {failure}"))
     });
-    match table {
-        Ok(table) => {
-            print(table);
+    match text {
+        Ok(text) => {
+            print(text);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -52,58 +66,87 @@ pub(super) fn run(config: &Config, mut sources: Sources) -> ExitCode {
     }
 }
 
-async fn compare(config: &Config, other: &Config) -> Result<String, Failure> {
+async fn describe(config: &Config, other: &Config, others: Duration) -> Result<String, Failure> {
     let stats = Arc::new(SelfStats::new());
     let found = Discovery::new(Link::new(Arc::clone(&stats))).search(config).await?;
     let scans = stats.commands_sent(&["scan"]);
     let cost = Cost::measure(config, &found.streams, scans).await?;
     let other_cost = Cost::measure(other, &found.streams, scans).await?;
     let mut text = format!(
-        "redis.billed_by_command is {}; {} streams with {} groups\n\n",
+        "redis.billed_by_command is {}; {} streams with {} groups\n\n{}\n{}",
         config.redis.billed_by_command,
         found.streams.len(),
-        cost.groups
+        cost.groups,
+        cost.table(),
+        cost.intervals()
     );
-    text += &cost.table();
-    let (most, is_billed) = (cost.most_in(MONTH), other.redis.billed_by_command);
-    let (others, others_most) = (other_cost.total_in(MONTH), other_cost.most_in(MONTH));
+    let (total, most) =
+        (other_cost.total_in(MONTH, other_cost.interval), other_cost.most(other_cost.interval));
     write!(
         text,
-        "\nUp to {most} in 30 days if each poll leaves something open in each group.\n\
-         With redis.billed_by_command: {is_billed} it would be {others} to {others_most}.\n\
-         Not counted: a few commands for each connection that is made.\n"
+        "\nWith redis.billed_by_command: {}, at {}, it would be {} to {} ({} to {}).\n\
+         Not counted: a few commands for each connection that is made.\n\n{}\n",
+        other.redis.billed_by_command,
+        humantime::format_duration(other_cost.interval),
+        grouped(total),
+        grouped(most),
+        PRICES.money(total),
+        PRICES.money(most),
+        PRICES.describe()
     )
     .expect("a String takes any text");
-    Ok(text)
+    if !others.is_zero() {
+        match Others::count(config, others).await {
+            Ok(others) => text += &others.table(),
+            Err(failure) => {
+                writeln!(text, "What other clients send is unknown: {failure}")
+                    .expect("a String takes any text");
+            }
+        }
+        text.push('\n');
+    }
+    Ok(text + &arithmetic(cost.consumers))
+}
+
+/// How often something is done.
+enum Pace {
+    /// At every so many polls.
+    Polls(u32),
+    Every(Duration),
 }
 
 /// Something that is done again and again.
 struct Row {
     what: String,
     commands: u64,
-    every: Duration,
-    how_known: &'static str,
+    pace: Pace,
+    how_known: String,
 }
 
 impl Row {
-    fn times_in(&self, span: Duration) -> u64 {
-        u64::try_from(span.as_nanos() / self.every.as_nanos().max(1)).unwrap_or(u64::MAX)
+    /// `interval` is that of the polls.
+    fn times_in(&self, span: Duration, interval: Duration) -> u64 {
+        let every = match self.pace {
+            Pace::Polls(polls) => interval * polls,
+            Pace::Every(every) => every,
+        };
+        u64::try_from(span.as_nanos() / every.as_nanos().max(1)).unwrap_or(u64::MAX)
     }
 
-    fn commands_in(&self, span: Duration) -> u64 {
-        self.commands.saturating_mul(self.times_in(span))
+    fn commands_in(&self, span: Duration, interval: Duration) -> u64 {
+        self.commands.saturating_mul(self.times_in(span, interval))
     }
 }
 
 struct Cost {
-    read: Row,
-    clock: Row,
-    /// What a reading leaves open and is asked then.
-    open: Row,
-    others: Vec<Row>,
-    groups: usize,
-    /// Commands for one question about each group.
-    most_open: u64,
+    interval: Duration,
+    /// All but the lookups: what a reading leaves open, and is asked then.
+    rows: Vec<Row>,
+    lookups: Row,
+    /// Lookups in a month, if there is a bound.
+    budget: Option<u64>,
+    groups: u64,
+    consumers: u64,
 }
 
 impl Cost {
@@ -114,46 +157,71 @@ impl Cost {
             reader.read(config, streams).await?;
             tokio::time::sleep(config.poll.interval.min(BETWEEN)).await;
         }
-        let asks_for_time = || stats.commands_sent(&["time"]);
-        let sent = || stats.commands_sent(Command::LABELS) - asks_for_time();
+        let sent = || stats.commands_sent(Command::LABELS) - stats.commands_sent(&["time"]);
         let before = sent();
         let snapshot = reader.observe(config, streams).await?;
         let read = sent();
-        let groups = snapshot.streams.values().flatten().map(|stream| stream.groups.len()).sum::<usize>();
+        let groups = || snapshot.streams.values().flatten().flat_map(|stream| stream.groups.values());
+        let (group_count, consumers) = groups()
+            .fold((0, 0), |(groups, consumers), group| (groups + 1, consumers + group.consumer_count));
         let retention = retention(config, &snapshot);
         reader.complete(config, snapshot).await?;
         let asked = sent() - read;
 
-        let row = |what: &str, commands, every| {
-            let what = what.to_owned();
-            Row { what, commands, every, how_known: "measured" }
+        let is_billed = config.redis.billed_by_command;
+        let row = |what: &str, commands, pace, how_known: &str| {
+            let (what, how_known) = (what.to_owned(), how_known.to_owned());
+            Row { what, commands, pace, how_known }
         };
-        let search = row("a search for streams", scans, config.poll.discovery_interval);
-        let search = config.needs_discovery().then_some(search);
+        let search = Pace::Every(config.poll.discovery_interval);
+        let search = row("a search for streams", scans, search, "measured");
+        let check = Pace::Polls(polls_between_checks(is_billed));
+        let budget = config.redis.lookups_a_month;
+        let allowed = budget.map(|budget| format!("; redis.lookups_a_month allows {}", grouped(budget)));
+        let rows = [
+            row("reading the streams", read - before, Pace::Polls(1), "measured"),
+            row("the server's clock", 1, check, "as it is done"),
+        ];
         Ok(Self {
-            read: row("reading the streams", read - before, config.poll.interval),
-            clock: row(
-                "the server's clock",
-                1,
-                config.poll.interval * polls_between_checks(config.redis.billed_by_command),
+            interval: config.poll.interval,
+            rows: rows
+                .into_iter()
+                .chain(config.needs_discovery().then_some(search))
+                .chain(retention)
+                .collect(),
+            lookups: row(
+                "what that leaves open",
+                asked,
+                Pace::Polls(1),
+                &format!("measured{}", allowed.unwrap_or_default()),
             ),
-            open: row("what that leaves open", asked, config.poll.interval),
-            others: search.into_iter().chain(retention).collect(),
-            groups,
-            most_open: asked.max(u64::try_from(groups).unwrap_or(u64::MAX)),
+            budget,
+            groups: group_count,
+            consumers,
         })
     }
 
-    fn rows(&self) -> impl Iterator<Item = &Row> {
-        [&self.read, &self.clock, &self.open].into_iter().chain(&self.others)
+    /// Lookups, if each poll sends so many.
+    fn lookups_in(&self, span: Duration, interval: Duration, a_poll: u64) -> u64 {
+        let wanted = self.lookups.times_in(span, interval).saturating_mul(a_poll);
+        let allowed = |budget| u128::from(budget) * span.as_nanos() / MONTH.as_nanos();
+        let allowed =
+            self.budget.map_or(u64::MAX, |budget| u64::try_from(allowed(budget)).unwrap_or(u64::MAX));
+        wanted.min(allowed)
     }
 
-    fn total_in(&self, span: Duration) -> u64 {
-        self.rows().map(|row| row.commands_in(span)).sum()
+    fn total_with(&self, span: Duration, interval: Duration, lookups_a_poll: u64) -> u64 {
+        let others: u64 = self.rows.iter().map(|row| row.commands_in(span, interval)).sum();
+        others + self.lookups_in(span, interval, lookups_a_poll)
     }
 
-    fn most_in(&self, span: Duration) -> u64 {
-        self.total_in(span) + (self.most_open - self.open.commands) * self.open.times_in(span)
+    fn total_in(&self, span: Duration, interval: Duration) -> u64 {
+        self.total_with(span, interval, self.lookups.commands)
+    }
+
+    /// In a month, if each poll leaves something open about each group.
+    fn most(&self, interval: Duration) -> u64 {
+        self.total_with(MONTH, interval, self.lookups.commands.max(self.groups))
     }
 
     fn table(&self) -> String {
@@ -161,13 +229,47 @@ impl Cost {
             "{:32} {:>9} {:>12} {:>10} {:>11}\n",
             "", "commands", "times a day", "a day", "in 30 days"
         );
-        for row in self.rows() {
-            let (what, commands, times) = (&row.what, row.commands, row.times_in(DAY));
-            let (a_day, in_a_month) = (row.commands_in(DAY), row.commands_in(MONTH));
-            writeln!(text, "{what:32} {commands:9} {times:12} {a_day:10} {in_a_month:11}  {}", row.how_known)
+        let mut add = |row: &Row, a_day: u64, in_a_month: u64| {
+            let (commands, times) = (grouped(row.commands), grouped(row.times_in(DAY, self.interval)));
+            let (a_day, in_a_month) = (grouped(a_day), grouped(in_a_month));
+            let Row { what, how_known, .. } = row;
+            writeln!(text, "{what:32} {commands:>9} {times:>12} {a_day:>10} {in_a_month:>11}  {how_known}")
+                .expect("a String takes any text");
+        };
+        for row in &self.rows {
+            add(row, row.commands_in(DAY, self.interval), row.commands_in(MONTH, self.interval));
+        }
+        let lookups = |span| self.lookups_in(span, self.interval, self.lookups.commands);
+        add(&self.lookups, lookups(DAY), lookups(MONTH));
+        let total = |span| grouped(self.total_in(span, self.interval));
+        text + &format!("{:55} {:>10} {:>11}\n", "total", total(DAY), total(MONTH))
+    }
+
+    /// What a step of the interval changes, in commands and in money.
+    fn intervals(&self) -> String {
+        let mut text = format!(
+            "{:16} {:>12} {:>12} {:>22}  {}\n",
+            "poll.interval", "in 30 days", "at most", "pay as you go", "free plan"
+        );
+        let mut intervals = INTERVALS.to_vec();
+        intervals.push(self.interval);
+        intervals.sort();
+        intervals.dedup();
+        for interval in intervals {
+            let (total, most) = (self.total_in(MONTH, interval), self.most(interval));
+            let mark = if interval == self.interval { " (now)" } else { "" };
+            let name = format!("{}{mark}", humantime::format_duration(interval));
+            let money = format!("{} to {}", PRICES.money(total), PRICES.money(most));
+            let is_free = match PRICES.free_commands {
+                free if most < free => "enough",
+                free if total < free => "perhaps enough",
+                _ => "not enough",
+            };
+            let (total, most) = (grouped(total), grouped(most));
+            writeln!(text, "{name:16} {total:>12} {most:>12} {money:>22}  {is_free}")
                 .expect("a String takes any text");
         }
-        text + &format!("{:55} {:10} {:11}\n", "total", self.total_in(DAY), self.total_in(MONTH))
+        text + "\"At most\" is if each poll leaves something open about each group.\n"
     }
 }
 
@@ -185,14 +287,14 @@ fn retention(config: &Config, snapshot: &Snapshot) -> Vec<Row> {
     let lease = (!streams_by_run.is_empty()).then(|| Row {
         what: "the retention lease".to_owned(),
         commands: LEASE,
-        every: Lease::pace(config),
-        how_known: "estimated: for its holder; half for others",
+        pace: Pace::Every(Lease::pace(config)),
+        how_known: "estimated: for its holder; half for others".to_owned(),
     });
     let runs = streams_by_run.into_iter().map(|(every, (streams, commands))| Row {
         what: format!("retention of {streams} streams"),
         commands,
-        every,
-        how_known: "estimated: each run removes something in one step, by a script whose commands count",
+        pace: Pace::Every(every),
+        how_known: "estimated: each run trims once, by a script whose commands count".to_owned(),
     });
     runs.chain(lease).collect()
 }

@@ -93,10 +93,14 @@ pub enum Section {
     Persistence,
     /// The role, and who replicates whom.
     Replication,
+    /// Calls by command.
+    CommandStats,
+    /// Among others, how many commands there were.
+    Stats,
 }
 
 impl Section {
-    /// Every section.
+    /// Those that `doctor` asks for.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Persistence, Self::Replication];
 
     /// Its name, as `INFO` takes it.
@@ -106,6 +110,8 @@ impl Section {
             Self::Memory => "memory",
             Self::Persistence => "persistence",
             Self::Replication => "replication",
+            Self::CommandStats => "commandstats",
+            Self::Stats => "stats",
         }
     }
 }

@@ -59,6 +59,24 @@ impl Examiner {
         Ok(Facts { server, is_resp3, round_trips, clock, no_touch, info, settings })
     }
 
+    /// Asks how many commands were called since the server started, by all clients: of [`Section::CommandStats`] by name,
+    /// of [`Section::Stats`] in `total`.
+    ///
+    /// # Errors
+    /// Where there is no connection, or the server does not say.
+    pub async fn calls(
+        &mut self,
+        redis: &config::Redis,
+        section: Section,
+    ) -> Result<BTreeMap<String, u64>, Failure> {
+        let session = self.link.session(redis).await?;
+        let info = reply::info_fields(&one(session, Inspect::Info(section)).await??)?;
+        let calls = reply::calls(&info);
+        let silent =
+            || Failure::new(Reason::Unsupported, format!("INFO {} counts nothing", section.as_str()));
+        if calls.is_empty() { Err(silent()) } else { Ok(calls) }
+    }
+
     /// Asks what a user may do: the one that is logged in, or the one that is named.
     ///
     /// # Errors

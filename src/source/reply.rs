@@ -4,7 +4,7 @@
 //! types are not used: they wrap a negative lag, drop names that are not UTF-8, and have no shape for
 //! `XINFO STREAM FULL`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 
@@ -165,6 +165,18 @@ pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
     let text = bytes(&reply.value()?).map(lossy).ok_or_else(|| unexpected("text"))?;
     let fields = text.lines().filter_map(|line| line.split_once(':'));
     Ok(Info(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()))
+}
+
+/// The calls that parts of `INFO` count: by command, and all as `total`.
+pub(super) fn calls(info: &Info) -> BTreeMap<String, u64> {
+    let call = |(field, value): (&String, &String)| match field.strip_prefix("cmdstat_") {
+        Some(command) => {
+            let calls = value.strip_prefix("calls=")?.split(',').next()?;
+            Some((command.to_owned(), calls.parse().ok()?))
+        }
+        None => (field == "total_commands_processed").then_some(("total".to_owned(), value.parse().ok()?)),
+    };
+    info.0.iter().filter_map(call).collect()
 }
 
 /// The reply to `CONFIG GET setting`; the server may not know the setting.

@@ -182,6 +182,19 @@ fn pending_entries_and_ranges_are_read() {
 }
 
 #[test]
+fn calls_are_told_by_command_or_all_together() {
+    let calls = |text: &str| {
+        let text = format!("${}\r\n{text}\r\n", text.len());
+        calls(&info_fields(&reply(text.into_bytes())).unwrap()).into_iter().collect::<Vec<_>>()
+    };
+    let told = |name: &str, number| (name.to_owned(), number);
+    let by_name = "# Commandstats\r\ncmdstat_xadd:calls=5,usec=9,usec_per_call=1.80\r\ncmdstat_xgroup|create:calls=1,usec=1";
+    assert_eq!(calls(by_name), [told("xadd", 5), told("xgroup|create", 1)]);
+    assert_eq!(calls("# Stats\r\ntotal_commands_processed:17\r\nother:2"), [told("total", 17)]);
+    assert_eq!(calls("# Commandstats\r\ncmdstat_xadd:odd=5\r\ntotal_commands_processed:many"), []);
+}
+
+#[test]
 fn an_entry_whose_field_is_too_long_to_be_kept_is_as_large() {
     let entry = |fields| reply(list(&[text("2-0"), fields]));
     let whole = entry(list(&[text("f"), text("value")]));

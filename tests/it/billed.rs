@@ -50,11 +50,26 @@ fn cost(sidecar: &Sidecar) -> (f64, f64) {
     ((after.1 - before.1) / polls, (after.2 - before.2) / polls)
 }
 
+/// The numbers of the first line that begins so.
+fn numbers(table: &str, what: &str) -> Option<Vec<f64>> {
+    let line = table.lines().find_map(|line| line.strip_prefix(what))?;
+    let number = |word: &str| word.trim_start_matches('$').replace(',', "").parse().ok();
+    Some(line.split_whitespace().filter(|word| *word != "to").map_while(number).collect())
+}
+
 /// The commands that a row of the table tells, and how many a month.
 fn row(table: &str, what: &str) -> Option<(f64, f64)> {
-    let line = table.lines().find_map(|line| line.strip_prefix(what))?;
-    let numbers: Vec<f64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
-    Some((numbers[0], numbers[3]))
+    numbers(table, what).map(|numbers| (numbers[0], numbers[3]))
+}
+
+/// What `check-config --cost` prints.
+fn cost_table(uri: &str, config: &str, arguments: &[&str]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config).unwrap();
+    let all = [&["check-config", "--cost", "--config", file.path().to_str().unwrap()], arguments].concat();
+    let output = streamwarden(&all, &[("REDIS_URI", uri)]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
 }
 
 #[test]
@@ -69,12 +84,7 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
             "redis: {{billed_by_command: {is_billed}}}\npoll: {{interval: 300ms, discovery_interval: 1h}}\n\
              streams: [{{match: 'stream-*', retention: {{max_length: 1000, max_age: 1d, interval: 10m}}}}]"
         );
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), &config).unwrap();
-        let arguments = ["check-config", "--cost", "--config", file.path().to_str().unwrap()];
-        let output = streamwarden(&arguments, &[("REDIS_URI", redis.uri().as_str())]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        let table = text(&output.stdout);
+        let table = cost_table(&redis.uri(), &config, &["--count-for", "0s"]);
         let (read, read_a_month) = row(&table, "reading the streams").unwrap();
         let (open, _) = row(&table, "what that leaves open").unwrap();
         assert_eq!(read_a_month, read * 8_640_000.0, "{table}");
@@ -95,10 +105,78 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
         assert!(if is_billed { clock <= 0.2 } else { clock == 1.0 }, "{clock} times the clock a poll");
         // The other way is told too.
         assert!(
-            table.contains(&format!("With redis.billed_by_command: {} it would be", !is_billed)),
+            table.contains(&format!("With redis.billed_by_command: {}, at 300ms, it would be", !is_billed)),
             "{table}"
         );
     }
+}
+
+#[test]
+fn the_cost_is_told_in_money_too_and_for_other_intervals() {
+    let redis = Redis::start();
+    seed(&redis, 3);
+    let named = "{match: stream-00000}, {match: stream-00001}, {match: stream-00002}";
+    let config = format!("redis: {{billed_by_command: true}}\nstreams: [{named}]");
+    let table = cost_table(&redis.uri(), &config, &["--count-for", "0s"]);
+    let (a_minute, an_hour) = (43_200.0, 60.0);
+    let polls = |seconds: f64| 3.0 * a_minute * 60.0 / seconds + a_minute * 6.0 / seconds;
+    for (name, seconds) in
+        [("15s", 15.0), ("30s", 30.0), ("1m (now)", 60.0), ("2m", 120.0), ("5m", 5.0 * an_hour)]
+    {
+        let [total, most, dollars, most_dollars] = numbers(&table, name).unwrap()[..] else {
+            panic!("{table}")
+        };
+        assert_eq!(total, polls(seconds), "{table}");
+        // Nine groups may need a lookup each at each poll, and the budget bounds them.
+        let lookups = (9.0 * a_minute * 60.0 / seconds).min(100_000.0);
+        assert_eq!(most, total + lookups, "{table}");
+        let price = |commands: f64| (commands * 20.0 / 100_000.0).round() / 100.0;
+        assert_eq!((dollars, most_dollars), (price(total), price(most)), "{table}");
+    }
+    let is_free =
+        |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap().ends_with("  enough");
+    assert!(!is_free("15s") && is_free("1m"), "{table}");
+    for words in ["as read 2026-11", "500,000 commands a month", "$0.20 for each 100,000", "from $10 a month"]
+    {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    assert!(!table.contains("other clients"), "they were not to be counted: {table}");
+    assert!(table.contains("45 consumers are there: 116,640,000 or $233.28"), "{table}");
+}
+
+#[test]
+fn beside_it_stands_what_the_applications_consumers_send() {
+    let redis = Redis::start();
+    seed(&redis, 1);
+    let config = "redis: {billed_by_command: true}\nstreams: [{match: stream-00000}]";
+    let mut consumer = redis.connect();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let looping = std::thread::spawn(move || {
+        let mut loops = 0;
+        while stopped.try_recv().is_err() {
+            let mut read = redis::cmd("XREADGROUP");
+            read.arg("GROUP").arg("one").arg("consumer-0").arg("COUNT").arg(1).arg("BLOCK").arg(20);
+            drop(read.arg("STREAMS").arg("stream-00000").arg(">").query::<redis::Value>(&mut consumer));
+            loops += 1;
+        }
+        loops
+    });
+    let table = cost_table(&redis.uri(), config, &["--count-for", "2s"]);
+    stop.send(()).unwrap();
+    let loops = f64::from(looping.join().unwrap());
+    assert!(table.contains("for 2s (by INFO commandstats"), "{table}");
+    let [counted, month, dollars] = numbers(&table, "XREADGROUP").unwrap()[..] else { panic!("{table}") };
+    assert!(counted > 5.0 && counted <= loops, "{counted} of {loops}: {table}");
+    let exact = counted * 1_296_000.0;
+    assert!((month - exact).abs() / exact < 0.34, "about {exact}: {table}");
+    assert!((dollars - month * 2e-6).abs() < 0.01, "{table}");
+    assert!(numbers(&table, "INFO").is_none(), "its own questions are not counted: {table}");
+
+    redis.run::<()>("ACL SETUSER narrow on >p ~* +@all -info");
+    let uri = redis.uri().replace("redis://", "redis://narrow:p@");
+    let table = cost_table(&uri, config, &["--count-for", "1s"]);
+    assert!(table.contains("What other clients send is unknown: noperm: "), "{table}");
+    assert!(table.contains("15 consumers are there: 38,880,000 or $77.76"), "{table}");
 }
 
 #[test]
