@@ -270,7 +270,9 @@ impl Enforcer {
                 return Ok(Step { removed, length, is_forced, ..step });
             }
         }
-        if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
+        if plan.unknown.is_some() {
+            step.blocked_by = plan.unknown.filter(|_| plan.excess > 0);
+        } else if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
             // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
             let rest = match id {
                 // Before everything there is nothing, and the server refuses to look there.

@@ -78,6 +78,8 @@ pub struct Plan {
     pub guard: Option<StreamId>,
     /// The first entry of those there are that must stay, with who needs it; `None` where nobody needs any.
     pub floor: Option<(StreamId, Holder)>,
+    /// A group whose pending entries are unknown: it may need any, so the guard is before all of them.
+    pub unknown: Option<Holder>,
     /// Of the excess, the most that may go.
     pub at_most: u64,
     /// Whether exactly so many may go.
@@ -89,8 +91,10 @@ impl Plan {
     #[must_use]
     pub fn new(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Self {
         let excess = policy.excess(stream.length);
-        let needed = (policy.mode != Mode::Strict).then(|| needed(policy, stream, report)).flatten();
-        let guard = needed.as_ref().map(|(id, _)| *id);
+        let is_safe = policy.mode != Mode::Strict;
+        let needed = is_safe.then(|| needed(policy, stream, report)).flatten();
+        let unknown = if is_safe { unknown(policy, stream, report) } else { None };
+        let guard = unknown.as_ref().map(|_| StreamId::ZERO).or(needed.as_ref().map(|(id, _)| *id));
         // A group that was given everything holds nothing that is there now.
         let floor = needed.filter(|(id, _)| stream.last_generated_id.is_none_or(|last| *id <= last));
         let (below, is_exact) = match &floor {
@@ -101,7 +105,8 @@ impl Plan {
         };
         let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
         // The limit may be reached whatever the bound is, where it is above.
-        Self { excess, guard, floor, at_most: below.max(forced).min(excess), is_exact }
+        let is_exact = is_exact && unknown.is_none();
+        Self { excess, guard, floor, unknown, at_most: below.max(forced).min(excess), is_exact }
     }
 
     /// Who keeps the limit from being reached, where that is certain.
@@ -130,22 +135,33 @@ fn below(hold: Hold, group: &Name, stream: &StreamState, report: &StreamReport) 
     }
 }
 
-/// The first ID that some group needs, whether there is such an entry yet or not.
+fn holder(group: &Name, hold: Hold) -> Holder {
+    Holder { group: Some(group.clone()), hold }
+}
+
+/// What a group has pending, as far as it is known.
+fn pending(report: &StreamReport, group: &Name) -> Pending {
+    report.groups.get(group).map_or(Pending::Unknown, |report| report.oldest_pending)
+}
+
+/// The first group of which it is not known what it has pending.
+fn unknown(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<Holder> {
+    let mut groups = stream.groups.keys().filter(|group| !policy.ignore_groups.contains(group));
+    groups.find(|group| pending(report, group) == Pending::Unknown).map(|group| holder(group, Hold::Pending))
+}
+
+/// The first ID that some group is known to need, whether there is such an entry yet or not.
 fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<(StreamId, Holder)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
-    let holder = |group: &Name, hold| Holder { group: Some(group.clone()), hold };
     let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));
     let missing = missing
         .filter(|group| !is_ignored(group))
         .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));
     let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
         let unread = state.last_delivered_id.next().map(|id| (id, holder(group, Hold::Unread)));
-        let pending = report.groups.get(group).map_or(Pending::Unknown, |report| report.oldest_pending);
-        let pending = match pending {
-            Pending::None => None,
+        let pending = match pending(report, group) {
+            Pending::None | Pending::Unknown => None,
             Pending::Oldest(oldest) => Some(oldest.id),
-            // What is pending is not known, so all of it may be.
-            Pending::Unknown => Some(StreamId::ZERO),
         };
         unread.into_iter().chain(pending.map(|id| (id, holder(group, Hold::Pending))))
     });
@@ -171,8 +187,11 @@ mod tests {
 
     /// The plan for 100 entries of which one group was given those up to this one.
     fn plan(delivered: u64) -> Plan {
+        plan_of(GroupState::at(StreamId::new(delivered, 0)))
+    }
+
+    fn plan_of(group: GroupState) -> Plan {
         let config = config();
-        let group = GroupState::at(StreamId::new(delivered, 0));
         let stream = StreamState {
             length: 100,
             radix_tree_keys: None,
@@ -212,5 +231,18 @@ mod tests {
         let holder = Holder { group: Some("g".into()), hold: Hold::Unread };
         assert_eq!((plan.removable(), plan.blocked_by()), (Some(0), Some(&holder)));
         assert_eq!(plan.guard, Some(StreamId::new(0, 1)));
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_group_guards_everything_and_accuses_nobody() {
+        let group = GroupState::at(StreamId::new(100, 0));
+        let plan = plan_of(GroupState { pending: 3, oldest_pending: Pending::Unknown, ..group });
+        assert_eq!((plan.removable(), plan.blocked_by(), plan.guard), (None, None, Some(StreamId::ZERO)));
+        let holder = Holder { group: Some("g".into()), hold: Hold::Pending };
+        assert_eq!((plan.at_most, plan.unknown), (90, Some(holder)));
+        // What another reason proves still holds.
+        let group = GroupState::at(StreamId::new(0, 0));
+        let plan = plan_of(GroupState { pending: 3, oldest_pending: Pending::Unknown, ..group });
+        assert_eq!(plan.blocked_by().map(|holder| holder.hold), Some(Hold::Unread));
     }
 }
