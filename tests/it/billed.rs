@@ -4,6 +4,7 @@ mod month;
 
 use crate::{
     process::{streamwarden, text},
+    retention::trimming,
     support::{Page, Redis, Sidecar},
 };
 
@@ -81,7 +82,7 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
     redis::cmd("EVAL").arg(script).arg(0).query::<()>(&mut redis.connect()).unwrap();
     for is_billed in [true, false] {
         let config = format!(
-            "redis: {{billed_by_command: {is_billed}}}\npoll: {{interval: 300ms, discovery_interval: 1h}}\n\
+            "redis: {{billed_by_command: {is_billed}, lookups_a_month: 1000000000}}\npoll: {{interval: 300ms, discovery_interval: 1h}}\n\
              streams: [{{match: 'stream-*', retention: {{max_length: 1000, max_age: 1d, interval: 10m}}}}]"
         );
         let table = cost_table(&redis.uri(), &config, &["--count-for", "0s"]);
@@ -120,16 +121,18 @@ fn the_cost_is_told_in_money_too_and_for_other_intervals() {
     let table = cost_table(&redis.uri(), &config, &["--count-for", "0s"]);
     let (a_minute, an_hour) = (43_200.0, 60.0);
     let polls = |seconds: f64| 3.0 * a_minute * 60.0 / seconds + a_minute * 6.0 / seconds;
+    // Before Redis 7.0 the lags are counted at each poll.
+    let (open, _) = row(&table, "what that leaves open").unwrap();
+    let lookups = |a_poll: f64, seconds: f64| (a_poll * a_minute * 60.0 / seconds).min(100_000.0);
     for (name, seconds) in
         [("15s", 15.0), ("30s", 30.0), ("1m (now)", 60.0), ("2m", 120.0), ("5m", 5.0 * an_hour)]
     {
         let [total, most, dollars, most_dollars] = numbers(&table, name).unwrap()[..] else {
             panic!("{table}")
         };
-        assert_eq!(total, polls(seconds), "{table}");
+        assert_eq!(total, polls(seconds) + lookups(open, seconds), "{table}");
         // Nine groups may need a lookup each at each poll, and the budget bounds them.
-        let lookups = (9.0 * a_minute * 60.0 / seconds).min(100_000.0);
-        assert_eq!(most, total + lookups, "{table}");
+        assert_eq!(most, polls(seconds) + lookups(open.max(9.0), seconds), "{table}");
         let price = |commands: f64| (commands * 20.0 / 100_000.0).round() / 100.0;
         assert_eq!((dollars, most_dollars), (price(total), price(most)), "{table}");
     }
@@ -181,7 +184,7 @@ fn beside_it_stands_what_the_applications_consumers_send() {
 
 #[test]
 fn a_run_on_a_stream_within_its_limit_looks_at_its_length_only() {
-    let redis = Redis::start();
+    let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 30);
     redis.run::<()>("XGROUP CREATE s g 0");
     redis.read("s", "g", "c", 10);
