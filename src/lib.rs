@@ -20,7 +20,7 @@
 //! 4. Only [`source`] makes Redis commands that read, and only [`retention`] those that write.
 //! 5. Unknown is not zero. What Redis does not say is `None` all the way, and has no sample. After failed polls
 //!    old numbers never look fresh: past `stale_after` they are gone.
-//! 6. Ages are computed against the server's own `TIME`, read with the snapshot, or reckoned from an earlier answer with
+//! 6. Ages are computed against the server's own `TIME`, read with the snapshot, or estimated from an earlier answer with
 //!    an error that is known.
 //! 7. Constant work: each poll does the same full, bounded work, and each cap shows as a metric.
 //! 8. One bad key never blanks the rest: a failure is a value in the snapshot, with a reason of a closed set.

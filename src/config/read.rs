@@ -28,7 +28,7 @@ const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), 
 pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Option<Config> {
     let enabled = root.flag("enabled", true);
     let redis = root.section_or_default("redis", |section| redis(section, enabled));
-    // Where each command is billed, what the user did not set is done more seldom.
+    // Where each command is billed, what the user did not set is done less often.
     let is_billed = redis.as_ref().is_some_and(|redis| redis.billed_by_command);
     let poll = root.section_or_default("poll", |section| poll(section, is_billed));
     let streams = root.items("streams", stream_rule);

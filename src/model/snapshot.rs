@@ -92,7 +92,7 @@ impl ServerTime {
     }
 }
 
-/// What a server's clock says, or what it is reckoned to say.
+/// What a server's clock says, or what it is estimated to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The time.
