@@ -133,11 +133,13 @@ pub enum Uri {
     File(PathBuf),
 }
 
-/// Files in PEM form for TLS; each is read anew for each connection.
+/// How TLS is spoken. Its files are in PEM form, and each is read again for each connection.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// Certificate authorities to trust instead of the system's.
+    /// Certificates to trust instead of the system's authorities: authorities, or servers' own.
     pub ca_file: Option<PathBuf>,
+    /// The name that the server's certificate must have, sent as SNI; `None`: the address's host.
+    pub server_name: Option<String>,
     /// The client's certificate chain and its key.
     pub client: Option<ClientCertificate>,
 }

@@ -23,6 +23,8 @@ mod observe;
 pub(crate) mod reply;
 pub(crate) mod resp;
 mod server_clock;
+mod tls;
+mod tls_words;
 mod token;
 mod transport;
 

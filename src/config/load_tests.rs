@@ -152,13 +152,15 @@ fn all_problems_are_told_together() {
 
 #[test]
 fn tls_files_must_be_readable_and_complete() {
-    let told = check("redis: {uri: 'rediss://h', tls: {ca_file: /no/such, cert_file: /no/such}}")
-        .unwrap_err()
-        .to_string();
+    let told =
+        check("redis: {uri: 'rediss://h', tls: {ca_file: /no/such, cert_file: /no/such, server_name: a/b}}")
+            .unwrap_err()
+            .to_string();
     for problem in [
         "redis.tls.ca_file: cannot be read",
         "redis.tls.cert_file: cannot be read",
         "redis.tls.key_file: is missing",
+        "redis.tls.server_name: must be a host's name or an IP address",
     ] {
         assert!(told.contains(problem), "{told}");
     }

@@ -2,6 +2,7 @@
 
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 
 use super::{
@@ -136,6 +137,10 @@ fn uri(section: &mut Section<'_>, enabled: bool) -> Option<(Uri, bool)> {
 }
 
 fn tls(section: &mut Section<'_>) -> Option<Tls> {
+    let server_name = section.text("server_name");
+    if server_name.as_ref().is_some_and(|name| ServerName::try_from(name.as_str()).is_err()) {
+        section.problem("server_name", "must be a host's name or an IP address, as in redis.example");
+    }
     let mut file = |key| section.text(key).map(PathBuf::from);
     let (ca_file, cert_file, key_file) = (file("ca_file"), file("cert_file"), file("key_file"));
     for (key, path) in [("ca_file", &ca_file), ("cert_file", &cert_file), ("key_file", &key_file)] {
@@ -155,7 +160,7 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
             return None;
         }
     };
-    Some(Tls { ca_file, client })
+    Some(Tls { ca_file, server_name, client })
 }
 
 fn poll(section: &mut Section<'_>, is_billed: bool) -> Poll {

@@ -72,17 +72,19 @@ impl Config {
             Uri::Inline(_) => writeln!(f, "  uri: \"<redacted>\"")?,
             Uri::File(path) => writeln!(f, "  uri_file: {}", file(path))?,
         }
-        let client = self.redis.tls.client.as_ref();
-        let files = [
-            ("ca_file", self.redis.tls.ca_file.as_ref()),
-            ("cert_file", client.map(|client| &client.cert_file)),
-            ("key_file", client.map(|client| &client.key_file)),
+        let tls = &self.redis.tls;
+        let client = tls.client.as_ref();
+        let keys = [
+            ("ca_file", tls.ca_file.as_deref().map(file)),
+            ("server_name", tls.server_name.as_ref().map(quoted)),
+            ("cert_file", client.map(|client| file(&client.cert_file))),
+            ("key_file", client.map(|client| file(&client.key_file))),
         ];
-        if files.iter().any(|(_, path)| path.is_some()) {
+        if keys.iter().any(|(_, value)| value.is_some()) {
             writeln!(f, "  tls:")?;
         }
-        for (key, path) in files.iter().filter_map(|(key, path)| Some((key, (*path)?))) {
-            writeln!(f, "    {key}: {}", file(path))?;
+        for (key, value) in keys.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
+            writeln!(f, "    {key}: {value}")?;
         }
         writeln!(f, "  connect_timeout: {}", duration(self.redis.connect_timeout))?;
         writeln!(f, "  command_timeout: {}", duration(self.redis.command_timeout))?;

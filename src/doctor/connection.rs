@@ -52,9 +52,11 @@ pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
         };
         findings.push(Finding::new(Connection, Notice, what, meaning));
     }
-    if !address.is_tls() && (config.redis.tls.ca_file.is_some() || config.redis.tls.client.is_some()) {
+    let tls = &config.redis.tls;
+    let is_set = tls.ca_file.is_some() || tls.server_name.is_some() || tls.client.is_some();
+    if !address.is_tls() && is_set {
         let what = "redis.tls is set, and the address is not rediss://";
-        findings.push(Finding::new(Connection, Warning, what, "its certificates are not used"));
+        findings.push(Finding::new(Connection, Warning, what, "it has no effect"));
     }
     findings
 }

@@ -16,11 +16,11 @@ use crate::{
 pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
     let place = address.map_or("the address".to_owned(), ToString::to_string);
     let what = format!("no connection to {place}: {}", step(failure.reason));
-    let meaning = format!("{}; it said: {}", advice(failure.reason, address), failure.detail);
+    let meaning = format!("{}; it said: {}", advice(failure.reason), failure.detail);
     let mut findings = vec![Finding::new(Connection, Problem, what, meaning)];
     if let Uri::File(path) = &config.redis.uri {
         let what = format!("the address is read from {}", path.display());
-        findings.push(Finding::new(Connection, Ok, what, "anew for each connection"));
+        findings.push(Finding::new(Connection, Ok, what, "again for each connection"));
     }
     if let Some(address) = address {
         let user = address.user().map_or("the default user".to_owned(), |user| format!("user {user}"));
@@ -54,7 +54,7 @@ fn step(reason: Reason) -> &'static str {
         Reason::Refused => "nobody listens there",
         Reason::Timeout => "no answer in time",
         Reason::Closed => "it was closed at once",
-        Reason::Tls => "the TLS handshake failed",
+        Reason::Tls => "TLS failed",
         Reason::NoAuth => "the server wants a password",
         Reason::WrongPassword => "the user or the password is wrong",
         Reason::MaxClients => "the server takes no more clients",
@@ -67,18 +67,14 @@ fn step(reason: Reason) -> &'static str {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
-fn advice(reason: Reason, address: Option<&Address>) -> &'static str {
-    let is_tls = address.is_some_and(Address::is_tls);
+fn advice(reason: Reason) -> &'static str {
     match reason {
         Reason::Address => "check redis.uri or redis.uri_file, and the files of redis.tls",
         Reason::Dns => "check the host's spelling, and that this machine resolves it (`getent hosts HOST`)",
         Reason::Refused => "check the port, that Redis runs, and that its `bind` includes that address",
-        Reason::Timeout if is_tls => {
-            "check routes and firewalls; a port without TLS does not answer rediss:// either"
-        }
         Reason::Timeout => "check routes, firewalls and network policies; or raise redis.connect_timeout",
-        Reason::Closed => "a port with TLS does this to redis://: try rediss://; so does protected-mode",
-        Reason::Tls => "check the certificate's name and dates, and redis.tls.ca_file",
+        Reason::Closed => "check what else listens there, and the log of the server",
+        Reason::Tls => "compare the address and redis.tls with the server",
         Reason::NoAuth => {
             "put it into the address: redis://user:password@host, special characters percent-encoded"
         }
@@ -101,9 +97,8 @@ mod tests {
         for (uri, reason, what, meaning) in [
             ("redis://h:1", Reason::Refused, "h:1: nobody listens", "`bind`"),
             ("redis://h", Reason::Dns, "no address", "getent"),
-            ("rediss://h", Reason::Timeout, "in time", "without TLS"),
             ("redis://h", Reason::Timeout, "in time", "firewalls"),
-            ("redis://h", Reason::Closed, "closed", "rediss://"),
+            ("redis://h", Reason::Closed, "closed", "log of the server"),
             ("redis://u:s3cret@h", Reason::WrongPassword, "wrong", "%40"),
         ] {
             let case = Case::new(uri, "");

@@ -38,7 +38,7 @@ reasons! {
     Timeout "timeout" Reconnect,
     /// The host's name has no address.
     Dns "dns" Reconnect,
-    /// The TLS handshake failed, or the certificate is not to be trusted.
+    /// The TLS handshake failed, the certificate is not to be trusted, or only one side speaks TLS.
     Tls "tls" Reconnect,
     /// The operating system refused: unreachable, not allowed, out of descriptors.
     Io "io" Reconnect,

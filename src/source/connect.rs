@@ -68,7 +68,9 @@ async fn open(
 ) -> Result<Connected, Failure> {
     let info = address.connection_info();
     let mut connection = Connection::new(transport::open(info.addr(), redis).await?);
-    log_in(&mut connection, info.redis_settings(), protocol).await?;
+    if let Err(failure) = log_in(&mut connection, info.redis_settings(), protocol).await {
+        return Err(transport::explained(failure, info.addr(), redis.connect_timeout).await);
+    }
     Ok(Connected {
         connection,
         protocol,

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use super::tls_words::words;
 use crate::model::{Failure, Reason};
 
 /// Why the server refused, by its error's text: its first word where that says enough.
@@ -58,16 +59,15 @@ fn from_general_error(detail: &str) -> Reason {
     }
 }
 
-/// Why the connection failed, by the system's error, or by what the TLS library made of one.
+/// Why the connection failed, by the system's error, or by the TLS library's inside one.
 ///
 /// The detail holds no secret: neither knows the login.
 pub(super) fn from_io(error: &io::Error) -> Failure {
-    let text = error.to_string();
-    let lower = text.to_ascii_lowercase();
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if let Some(error) = tls {
+        return Failure::new(Reason::Tls, words(error));
+    }
     let reason = match error.kind() {
-        _ if ["certificate", "handshake", "tls", "alert"].iter().any(|word| lower.contains(word)) => {
-            Reason::Tls
-        }
         io::ErrorKind::ConnectionRefused => Reason::Refused,
         io::ErrorKind::TimedOut => Reason::Timeout,
         io::ErrorKind::ConnectionReset
@@ -77,5 +77,5 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         | io::ErrorKind::UnexpectedEof => Reason::Closed,
         _ => Reason::Io,
     };
-    Failure::new(reason, text)
+    Failure::new(reason, error.to_string())
 }

@@ -1,23 +1,24 @@
 //! What carries the bytes: TCP, TLS over it, or a Unix socket.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use redis::ConnectionAddr;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream, lookup_host},
+    pin,
     task::JoinSet,
+    time::timeout,
 };
-use tokio_rustls::TlsConnector;
 
-use super::failure::from_io;
+use super::{
+    failure::from_io,
+    tls,
+    tls_words::{IS_TLS, NOT_TLS},
+};
 use crate::{
-    config::{self, Tls},
+    config,
     model::{Failure, Reason},
 };
 
@@ -29,17 +30,22 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Bytes for T {}
 /// An open one, whichever it is.
 pub(super) type Transport = Box<dyn Bytes>;
 
-/// Opens it. Names are resolved and files read anew each time.
+/// Opens it. Resolves names and reads files each time.
 pub(super) async fn open(address: &ConnectionAddr, redis: &config::Redis) -> Result<Transport, Failure> {
     match address {
         ConnectionAddr::Tcp(host, port) => Ok(Box::new(tcp(host, *port, redis.command_timeout).await?)),
         ConnectionAddr::TcpTls { host, port, .. } => {
-            let connector = TlsConnector::from(Arc::new(client_config(&redis.tls)?));
-            let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-            let name = ServerName::try_from(bare)
-                .map_err(|error| Failure::new(Reason::Address, format!("the host is no name: {error}")))?;
-            let tcp = tcp(host, *port, redis.command_timeout).await?;
-            Ok(Box::new(connector.connect(name, tcp).await.map_err(tls_failed)?))
+            let client = tls::Client::new(host, &redis.tls)?;
+            let handshake = client.handshake(tcp(host, *port, redis.command_timeout).await?);
+            pin!(handshake);
+            // A Redis without TLS waits for the end of a line, which may never come.
+            match timeout(redis.connect_timeout / 2, &mut handshake).await {
+                Ok(transport) => transport,
+                Err(_elapsed) if is_plain(host, *port, redis.connect_timeout).await => {
+                    Err(Failure::new(Reason::Tls, NOT_TLS))
+                }
+                Err(_elapsed) => handshake.await,
+            }
         }
         ConnectionAddr::Unix(path) => {
             Ok(Box::new(UnixStream::connect(path).await.map_err(|error| from_io(&error))?))
@@ -48,10 +54,44 @@ pub(super) async fn open(address: &ConnectionAddr, redis: &config::Redis) -> Res
     }
 }
 
+/// The failure of a login, or that the server speaks TLS and the address says otherwise: such a server takes any command
+/// for an error, and closes the connection without an answer.
+pub(super) async fn explained(
+    failure: Failure,
+    address: &ConnectionAddr,
+    connect_timeout: Duration,
+) -> Failure {
+    let ConnectionAddr::Tcp(host, port) = address else { return failure };
+    if !matches!(failure.reason, Reason::Closed | Reason::Protocol) {
+        return failure;
+    }
+    let hello = tls::hello(host).unwrap_or_default();
+    let is_tls = probe(host, *port, &hello, connect_timeout).await.is_some_and(tls::is_record);
+    if is_tls { Failure::new(Reason::Tls, IS_TLS) } else { failure }
+}
+
+/// Whether a server answers without TLS, as Redis does.
+async fn is_plain(host: &str, port: u16, connect_timeout: Duration) -> bool {
+    let answer = probe(host, port, b"PING\r\n", connect_timeout).await;
+    answer.is_some_and(|[first, _]| matches!(first, b'+' | b'-'))
+}
+
+/// The first bytes of the answer to this, on a connection of its own. It takes a part of the time that is left, so that
+/// what is known already is not lost.
+async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration) -> Option<[u8; 2]> {
+    let patience = connect_timeout / 4;
+    let ask = async {
+        let mut tcp = tcp(host, port, patience).await.ok()?;
+        tcp.write_all(question).await.ok()?;
+        let mut answer = [0; 2];
+        tcp.read_exact(&mut answer).await.ok().map(|_read| answer)
+    };
+    timeout(patience, ask).await.ok().flatten()
+}
+
 /// To the first of the host's addresses that answers: one that is dead must not use up the time.
 async fn tcp(host: &str, port: u16, user_timeout: Duration) -> Result<TcpStream, Failure> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = lookup_host((bare, port)).await;
+    let addresses = lookup_host((host, port)).await;
     let addresses = addresses.map_err(|error| Failure::new(Reason::Dns, error.to_string()))?;
     let mut attempts: JoinSet<io::Result<TcpStream>> = addresses.map(TcpStream::connect).collect();
     let mut failure = Failure::new(Reason::Dns, "the name has no address");
@@ -75,48 +115,4 @@ fn tuned(stream: TcpStream, user_timeout: Duration) -> io::Result<TcpStream> {
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(user_timeout))?;
     Ok(stream)
-}
-
-fn client_config(tls: &Tls) -> Result<ClientConfig, Failure> {
-    let builder = ClientConfig::builder().with_root_certificates(authorities(tls)?);
-    let Some(client) = &tls.client else { return Ok(builder.with_no_client_auth()) };
-    let key = PrivateKeyDer::from_pem_slice(&read(&client.key_file)?);
-    let key = key.map_err(|error| unusable(&client.key_file, &error))?;
-    let config = builder.with_client_auth_cert(certificates(&client.cert_file)?, key);
-    config.map_err(|error| unusable(&client.cert_file, &error))
-}
-
-fn authorities(tls: &Tls) -> Result<RootCertStore, Failure> {
-    let mut store = RootCertStore::empty();
-    if let Some(file) = &tls.ca_file {
-        for certificate in certificates(file)? {
-            store.add(certificate).map_err(|error| unusable(file, &error))?;
-        }
-    } else {
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    if store.is_empty() {
-        let what = "there is no certificate authority to trust; give one in redis.tls.ca_file";
-        return Err(Failure::new(Reason::Tls, what));
-    }
-    Ok(store)
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let certificates = CertificateDer::pem_slice_iter(&read(file)?).collect::<Result<_, _>>();
-    certificates.map_err(|error| unusable(file, &error))
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(file).map_err(|error| unusable(file, &error))
-}
-
-fn unusable(file: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new(Reason::Tls, format!("{} is of no use: {error}", file.display()))
-}
-
-/// What fails in a handshake is a matter of TLS, unless the connection itself was lost.
-fn tls_failed(error: io::Error) -> Failure {
-    let failure = from_io(&error);
-    if failure.reason == Reason::Io { Failure { reason: Reason::Tls, ..failure } } else { failure }
 }

@@ -1,0 +1,279 @@
+//! TLS to Redis: which certificates are trusted, and which one the client shows.
+//!
+//! A server's certificate is trusted if an authority of `redis.tls.ca_file`, or else of the system, signed it, if it is in
+//! date, and if it is for the host or for `redis.tls.server_name`. That is the TLS library's own check. One rule is added:
+//! a certificate that is itself in `redis.tls.ca_file` is trusted as it is, with any issuer and any names, as long as it
+//! is in date. The server still proves in the handshake that it has the certificate's key.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, Error,
+    RootCertStore, SignatureScheme, WantsVerifier,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{
+    failure::from_io,
+    tls_words::{is_of_issuer_or_name, is_of_the_dates, predicate, words},
+    transport::Transport,
+};
+use crate::{
+    clock,
+    config::{ClientCertificate, Tls},
+    model::{Failure, Reason},
+};
+
+/// What is needed for one handshake.
+pub(super) struct Client {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    /// Certificates of `redis.tls.ca_file` that are not in date.
+    left_out: usize,
+}
+
+impl Client {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What is wrong with them, or with the server's name.
+    pub(super) fn new(host: &str, tls: &Tls) -> Result<Self, Failure> {
+        let provider = Arc::new(ring::default_provider());
+        let name = ServerName::try_from(tls.server_name.as_deref().unwrap_or(host).to_owned());
+        let name = name.map_err(|_invalid| {
+            Failure::new(
+                Reason::Address,
+                "no certificate can be for the address's host; set redis.tls.server_name",
+            )
+        })?;
+        let trust = Trust::read(tls, &provider)?;
+        let left_out = trust.left_out;
+        let verifier = Arc::new(trust.verifier(&provider)?);
+        let builder = builder(provider).map_err(|error| failed(words(&error)))?;
+        // `dangerous` is the library's name for any verifier but its own; ours asks that one.
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let config = match &tls.client {
+            None => builder.with_no_client_auth(),
+            Some(ClientCertificate { cert_file, key_file }) => {
+                let cert_file = PemFile { key: "redis.tls.cert_file", path: cert_file };
+                let key_file = PemFile { key: "redis.tls.key_file", path: key_file };
+                let config =
+                    builder.with_client_auth_cert(cert_file.certificates()?, key_file.private_key()?);
+                config.map_err(|error| key_file.unusable(&words(&error)))?
+            }
+        };
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name, left_out })
+    }
+
+    /// # Errors
+    /// Why there is no encrypted connection.
+    pub(super) async fn handshake(self, tcp: TcpStream) -> Result<Transport, Failure> {
+        match self.connector.connect(self.name, tcp).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(refusal(&error, self.left_out)),
+        }
+    }
+}
+
+/// Why a handshake failed.
+fn refusal(error: &io::Error, left_out: usize) -> Failure {
+    let failure = from_io(error);
+    if failure.reason == Reason::Closed {
+        failed("the server closed the connection during the TLS handshake; it may not speak TLS")
+    } else if failure.reason == Reason::Tls && left_out > 0 {
+        let what = "certificates in redis.tls.ca_file that are not trusted, since they are not in date";
+        failed(format!("{} ({what}: {left_out})", failure.detail))
+    } else {
+        failure
+    }
+}
+
+/// The first message of a handshake, for a connection that ends there.
+pub(super) fn hello(host: &str) -> Option<Vec<u8>> {
+    let config = builder(Arc::new(ring::default_provider())).ok()?;
+    let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).ok()?;
+    let mut hello = Vec::new();
+    ClientConnection::new(Arc::new(config), name).ok()?.write_tls(&mut hello).ok()?;
+    Some(hello)
+}
+
+/// Whether an answer begins as TLS does: with an alert or a handshake, of any version.
+pub(super) fn is_record(answer: [u8; 2]) -> bool {
+    matches!(answer, [0x15 | 0x16, 0x03])
+}
+
+fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+/// What is trusted.
+struct Trust {
+    authorities: RootCertStore,
+    /// Certificates that are trusted as they are.
+    pinned: Vec<CertificateDer<'static>>,
+    /// How many are not in date, and so not among these.
+    left_out: usize,
+}
+
+impl Trust {
+    fn read(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Self, Failure> {
+        let mut trust = Self { authorities: RootCertStore::empty(), pinned: Vec::new(), left_out: 0 };
+        let Some(path) = &tls.ca_file else {
+            trust.authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            return Ok(trust);
+        };
+        let file = PemFile { key: "redis.tls.ca_file", path };
+        let mut why = None;
+        for certificate in file.certificates()? {
+            let mut alone = RootCertStore::empty();
+            alone.add(certificate.clone()).map_err(|error| file.unusable(&words(&error)))?;
+            match not_in_date(&certificate, &alone, provider) {
+                Some(error) => {
+                    trust.left_out += 1;
+                    why = why.or(Some(error));
+                }
+                None => {
+                    trust.authorities.roots.extend(alone.roots);
+                    trust.pinned.push(certificate);
+                }
+            }
+        }
+        match why {
+            Some(error) if trust.pinned.is_empty() => {
+                Err(file.unusable(&format!("its certificate {}", predicate(&error))))
+            }
+            _ => Ok(trust),
+        }
+    }
+
+    fn verifier(self, provider: &Arc<CryptoProvider>) -> Result<Verifier, Failure> {
+        let none = "this system has no certificate authorities to trust; give one in redis.tls.ca_file";
+        let library = library(self.authorities, provider).ok_or_else(|| failed(none))?;
+        Ok(Verifier { library, pinned: self.pinned })
+    }
+}
+
+/// The TLS library's own verifier; `None` without authorities.
+fn library(authorities: RootCertStore, provider: &Arc<CryptoProvider>) -> Option<Arc<WebPkiServerVerifier>> {
+    let builder = WebPkiServerVerifier::builder_with_provider(authorities.into(), Arc::clone(provider));
+    builder.build().ok()
+}
+
+/// Why a certificate is not to be trusted now. For the library an authority has no dates, but it looks at those of a server
+/// before anything else: so it is asked as if this were one.
+fn not_in_date(
+    certificate: &CertificateDer<'_>,
+    alone: &RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Option<CertificateError> {
+    let (name, now) = (ServerName::try_from("any").ok()?, UnixTime::since_unix_epoch(clock::unix_time()));
+    let verified = library(alone.clone(), provider)?.verify_server_cert(certificate, &[], &name, &[], now);
+    match verified {
+        Err(Error::InvalidCertificate(error)) if is_of_the_dates(&error) => Some(error),
+        _ => None,
+    }
+}
+
+/// The library's verifier, which knows of no trust in a single certificate, and certificates that are trusted as they are.
+#[derive(Debug)]
+struct Verifier {
+    library: Arc<WebPkiServerVerifier>,
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if !self.pinned.contains(end_entity) {
+            return self.library.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            );
+        }
+        // Without the others, so that it is this one's dates that are looked at.
+        match self.library.verify_server_cert(end_entity, &[], server_name, ocsp_response, now) {
+            Err(Error::InvalidCertificate(error)) if is_of_issuer_or_name(&error) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.library.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.library.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.library.supported_verify_schemes()
+    }
+}
+
+/// A file in PEM form, and the key that names it.
+struct PemFile<'a> {
+    key: &'static str,
+    path: &'a Path,
+}
+
+impl PemFile<'_> {
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
+        let certificates = CertificateDer::pem_slice_iter(&self.read()?).collect::<Result<Vec<_>, _>>();
+        match certificates {
+            Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+            Ok(_) => Err(self.unusable("it holds no certificate in PEM form")),
+            Err(_) => Err(self.unusable("it is not in PEM form")),
+        }
+    }
+
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, Failure> {
+        // The library's own words may repeat a line of the file.
+        let key = PrivateKeyDer::from_pem_slice(&self.read()?);
+        key.map_err(|_no_key| self.unusable("it holds no private key in PEM form, or an encrypted one"))
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Failure> {
+        fs::read(self.path).map_err(|error| self.unusable(&error.to_string()))
+    }
+
+    fn unusable(&self, why: &str) -> Failure {
+        failed(format!("cannot use {} ({}): {why}", self.path.display(), self.key))
+    }
+}
+
+fn failed(what: impl Into<String>) -> Failure {
+    Failure::new(Reason::Tls, what)
+}
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;
