@@ -85,7 +85,7 @@ enum Command {
 
 const ENVIRONMENT_HELP: &str = "\
 Environment:
-  REDIS_URI            redis://[user:password@]host[:port][/db], rediss://... or redis+unix:///path
+  REDIS_URI            redis://[user:password@]host[:port][/db], rediss://... or unix:///path
   REDIS_URI_FILE       a file that holds it
   STREAMS_ENABLED      false serves the sidecar's own metrics and touches no Redis
   STREAMWARDEN_CONFIG, STREAMWARDEN_LISTEN, STREAMWARDEN_POLL_INTERVAL, STREAMWARDEN_LOG_LEVEL,

@@ -21,7 +21,8 @@ use std::{
 
 use secrecy::SecretString;
 
-pub use address::{Address, AddressError, Endpoint};
+pub(crate) use address::DEFAULT_USER;
+pub use address::{Address, AddressError, Endpoint, Resp, Route};
 pub use environment::{Environment, wants_no_colour};
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};

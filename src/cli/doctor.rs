@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::{complain, print, status};
 use crate::{
     acl,
-    config::{Address, Config, Log, LogFormat, wants_no_colour},
+    config::{Address, Config, DEFAULT_USER, Log, LogFormat, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
     poll::Reader,
@@ -104,7 +104,7 @@ impl Doctor {
         facts: &Facts,
         known: &Discovered,
     ) -> Result<Rights, Failure> {
-        let user = self.user.as_deref().or(address.user()).unwrap_or("default");
+        let user = self.user.as_deref().or(address.user()).unwrap_or(DEFAULT_USER);
         let needs = acl::needs(config, address.database(), &facts.server, &known.streams);
         examiner.rights(&config.redis, user, self.user.is_none(), needs, &known.streams).await
     }
@@ -136,14 +136,8 @@ impl Doctor {
     fn advice(&self, diagnosis: &Diagnosis, address: Option<&Address>) -> Option<String> {
         let is_open = diagnosis.findings.iter().any(|finding| finding.permission.is_some());
         let address = address.filter(|_| is_open && self.user.is_none())?;
-        let (place, database) = (address.to_string(), address.database());
-        let uri = if place.starts_with('/') {
-            format!("redis+unix://{place}?db={database}&user=ADMIN&pass=PASSWORD")
-        } else {
-            let scheme = if address.is_tls() { "rediss" } else { "redis" };
-            format!("{scheme}://ADMIN:PASSWORD@{place}/{database}")
-        };
-        let user = address.user().unwrap_or("default");
+        let uri = address.written_for("ADMIN", "PASSWORD");
+        let user = address.user().unwrap_or(DEFAULT_USER);
         Some(format!(
             "What is not known, an administrator may ask, once; the sidecar's own user needs none of it:\n\
              REDIS_URI='{uri}' streamwarden doctor --user {user}"

@@ -1,14 +1,61 @@
-//! Redis's address: parsed by the client library, which is who has to understand it, and explained by us.
+//! Redis's address: what it says, once [`parse`](mod@parse) has checked it.
+//!
+//! The parser is our own, and takes the text apart by hand. Until now the client library did it, which refused every
+//! `rediss://` unless its own TLS was built in, and left out what it did not know. The crate `url` would misread an
+//! address too: it drops an empty password (`watcher:@host` would log in as nobody), takes a lone `%` as it is, removes
+//! line breaks, and its errors cannot say which part is wrong.
 
-use std::{fmt, net::IpAddr};
+mod foreign;
+mod parse;
+#[cfg(test)]
+mod tests;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+use std::{fmt, net::IpAddr, path::PathBuf};
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+
+pub use parse::AddressError;
 
 /// A checked address. It prints as host and port, without user and password.
 #[derive(Clone)]
-pub struct Address(ConnectionInfo);
+pub struct Address {
+    route: Route,
+    protocol: Option<Resp>,
+    user: Option<String>,
+    password: Option<SecretString>,
+    database: i64,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Over TCP.
+    Tcp {
+        /// A name, or an IP address without brackets.
+        host: String,
+        /// Not 0.
+        port: u16,
+    },
+    /// Over TCP with TLS.
+    Tls {
+        /// A name, or an IP address without brackets.
+        host: String,
+        /// Not 0.
+        port: u16,
+    },
+    /// Over a Unix socket.
+    Unix(PathBuf),
+}
+
+/// A version of Redis's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resp {
+    /// RESP2.
+    V2,
+    /// RESP3, since Redis 6.0.
+    V3,
+}
 
 /// Where a server listens, as traces tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,163 +69,130 @@ pub struct Endpoint {
 /// Redis's own port.
 const DEFAULT_PORT: u16 = 6379;
 
-/// Why a text is not an address; it never repeats the text, which may hold a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AddressError {
-    /// The scheme or the form is wrong.
-    #[error(
-        "is not a Redis address; write redis://[user:password@]host[:port][/db], rediss://... for TLS, or \
-         redis+unix:///path[?db=N], with @ : / ? # in a password percent-encoded"
-    )]
-    Form,
-    /// `#insecure` was asked for.
-    #[error(
-        "asks for TLS without verification (#insecure); give the server's authority in redis.tls.ca_file instead"
-    )]
-    Insecure,
-}
+/// The user that everybody is who does not log in as another.
+pub(crate) const DEFAULT_USER: &str = "default";
+
+/// What would end the path of a socket, or is not printable.
+const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'?');
 
 impl Address {
-    /// Parses `redis://`, `rediss://`, `valkey://`, `valkeys://`, `redis+unix://` and `unix://`.
+    /// Parses an address; one line break at its end, as files have it, is not part of it.
     ///
     /// # Errors
-    /// [`AddressError`], which says what an address looks like.
-    pub fn parse(uri: &SecretString) -> Result<Self, AddressError> {
-        // Own errors: the library's name the part that it stumbled over, and that may be the password.
-        let url = Url::parse(uri.expose_secret().trim()).map_err(|_url_error| AddressError::Form)?;
-        if url.fragment().is_some() {
-            return Err(AddressError::Insecure);
-        }
-        url.into_connection_info().map(Self).map_err(|_client_error| AddressError::Form)
+    /// Everything that is wrong with it, without a piece of its text.
+    pub fn parse(uri: &SecretString) -> Result<Self, Vec<AddressError>> {
+        parse::address(uri.expose_secret())
+    }
+
+    /// How the server is reached.
+    #[must_use]
+    pub const fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// The protocol to speak; `None` for RESP3 where the server knows it.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<Resp> {
+        self.protocol
     }
 
     /// Whether the connection is encrypted.
     #[must_use]
-    pub fn is_tls(&self) -> bool {
-        matches!(self.0.addr(), ConnectionAddr::TcpTls { .. })
+    pub const fn is_tls(&self) -> bool {
+        matches!(self.route, Route::Tls { .. })
     }
 
     /// The number of the database.
     #[must_use]
-    pub fn database(&self) -> i64 {
-        self.0.redis_settings().db()
+    pub const fn database(&self) -> i64 {
+        self.database
     }
 
     /// The user to log in as; `None` for the default one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.0.redis_settings().username()
+        self.user.as_deref()
     }
 
     /// Whether there is a password.
     #[must_use]
-    pub fn has_password(&self) -> bool {
-        self.0.redis_settings().password().is_some()
+    pub const fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// The user and the password to log in with; `None`: no login. A user without a password has an empty one: who is
+    /// named is never taken for the default user.
+    #[must_use]
+    pub fn login(&self) -> Option<(&str, &str)> {
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        match (self.user(), password) {
+            (None, None) => None,
+            (user, password) => Some((user.unwrap_or(DEFAULT_USER), password.unwrap_or_default())),
+        }
+    }
+
+    /// The host and the port; `None` for a socket.
+    const fn host(&self) -> Option<(&String, u16)> {
+        match &self.route {
+            Route::Tcp { host, port } | Route::Tls { host, port } => Some((host, *port)),
+            Route::Unix(_) => None,
+        }
     }
 
     /// Whether the connection stays on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = self.0.addr() else {
-            return true;
-        };
-        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+        let Some((host, _)) = self.host() else { return true };
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
     /// Whether the host is Upstash's, which bills each command.
     #[must_use]
     pub fn is_upstash(&self) -> bool {
-        let (ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) = self.0.addr() else {
-            return false;
-        };
-        host.to_ascii_lowercase().ends_with(".upstash.io")
+        self.host().is_some_and(|(host, _)| host.to_ascii_lowercase().ends_with(".upstash.io"))
     }
 
     /// The server's end of the connection.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = self.0.addr()
-        else {
-            return Endpoint { address: self.to_string(), port: None };
-        };
-        Endpoint { address: host.clone(), port: Some(*port).filter(|port| *port != DEFAULT_PORT) }
+        match self.host() {
+            None => Endpoint { address: self.to_string(), port: None },
+            Some((host, port)) => {
+                Endpoint { address: host.clone(), port: Some(port).filter(|port| *port != DEFAULT_PORT) }
+            }
+        }
     }
 
-    pub(crate) fn connection_info(&self) -> &ConnectionInfo {
-        &self.0
+    /// The same server and database as somebody else would write it, with words in place of the user and the password.
+    #[must_use]
+    pub fn written_for(&self, user: &str, password: &str) -> String {
+        let database = self.database;
+        match &self.route {
+            Route::Tcp { .. } => format!("redis://{user}:{password}@{self}/{database}"),
+            Route::Tls { .. } => format!("rediss://{user}:{password}@{self}/{database}"),
+            Route::Unix(path) => {
+                let path = path.display().to_string();
+                let path = utf8_percent_encode(&path, NOT_IN_PATH);
+                format!("unix://{user}:{password}@{path}?db={database}")
+            }
+        }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.addr().fmt(f)
+        match &self.route {
+            Route::Tcp { host, port } | Route::Tls { host, port } if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Route::Tcp { host, port } | Route::Tls { host, port } => write!(f, "{host}:{port}"),
+            Route::Unix(path) => path.display().fmt(f),
+        }
     }
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Address, AddressError> {
-        Address::parse(&SecretString::from(text))
-    }
-
-    #[test]
-    fn the_usual_forms_are_addresses() {
-        for (uri, shown, tls, database) in [
-            ("redis://localhost", "localhost:6379", false, 0),
-            ("rediss://default:secret@host:6380/3", "host:6380", true, 3),
-            ("redis+unix:///run/redis.sock?db=2", "/run/redis.sock", false, 2),
-            ("redis://:p%40ss@10.0.0.1:7000\n", "10.0.0.1:7000", false, 0),
-        ] {
-            let address = parse(uri).unwrap();
-            assert_eq!(
-                (address.to_string().as_str(), address.is_tls(), address.database()),
-                (shown, tls, database)
-            );
-            assert!(!format!("{address:?}").contains("secret"));
-        }
-    }
-
-    #[test]
-    fn upstash_is_known_by_its_domain() {
-        for (uri, is_upstash) in [
-            ("rediss://default:secret@eu1-calm-cat-1.upstash.io:6379", true),
-            ("rediss://default:secret@EU1-calm-cat-1.Upstash.io", true),
-            ("redis://upstash.io.example", false),
-            ("redis://notupstash.io", false),
-            ("redis+unix:///run/x.upstash.io", false),
-        ] {
-            assert_eq!(parse(uri).unwrap().is_upstash(), is_upstash, "{uri}");
-        }
-    }
-
-    #[test]
-    fn the_default_port_and_a_sockets_are_no_part_of_the_endpoint() {
-        for (uri, address, port) in [
-            ("redis://host", "host", None),
-            ("rediss://host:6380", "host", Some(6380)),
-            ("redis+unix:///run/redis.sock", "/run/redis.sock", None),
-        ] {
-            assert_eq!(parse(uri).unwrap().endpoint(), Endpoint { address: address.to_owned(), port });
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_without_the_secret() {
-        for uri in ["", "localhost:6379", "http://h", "redis://", "redis://:s3cret@host:port", "redis://h/x"]
-        {
-            let error = parse(uri).unwrap_err();
-            assert_eq!(error, AddressError::Form, "{uri}");
-            assert!(!error.to_string().contains("s3cret"));
-        }
-        assert_eq!(parse("rediss://h/#insecure").unwrap_err(), AddressError::Insecure);
     }
 }

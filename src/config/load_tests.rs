@@ -86,7 +86,10 @@ fn an_address_from_the_environment_replaces_a_file_of_one() {
 #[test]
 fn a_problem_says_which_source_the_value_came_from() {
     let problem = check_in("", &[("REDIS_URI", "http://h")]).unwrap_err().to_string();
-    assert!(problem.starts_with("redis.uri (from REDIS_URI): is not a Redis address; write "), "{problem}");
+    assert!(
+        problem.starts_with("redis.uri (from REDIS_URI): begins with http://; write redis://"),
+        "{problem}"
+    );
 }
 
 #[test]

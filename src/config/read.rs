@@ -129,11 +129,11 @@ fn uri(section: &mut Section<'_>, enabled: bool) -> Option<(Uri, bool)> {
         }
     };
     let address = match &text {
-        Ok(text) => Address::parse(text).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(text) => Address::parse(text).map_err(|errors| errors.iter().map(ToString::to_string).collect()),
+        Err(error) => Err(vec![format!("cannot be read: {error}")]),
     };
-    let is_billed = address.map(|address| address.is_upstash());
-    is_billed.map(|is_billed| (uri, is_billed)).map_err(|what| section.problem(key, what)).ok()
+    let note = |problems: Vec<String>| problems.into_iter().for_each(|what| section.problem(key, what));
+    address.map_err(note).ok().map(|address| (uri, address.is_upstash()))
 }
 
 fn tls(section: &mut Section<'_>) -> Option<Tls> {

@@ -1,23 +1,20 @@
 //! Making a connection: address, TLS, login, and who it is that answers.
 
-use redis::{ProtocolVersion, RedisConnectionInfo};
+use redis::Pipeline;
 use secrecy::SecretString;
 use tracing::Span;
 
 use super::{connection::Connection, transport};
 use crate::{
-    config::{self, Address, Endpoint, Uri},
+    config::{self, Address, DEFAULT_USER, Endpoint, Resp, Uri},
     model::{Failure, Reason},
     spans,
 };
 
-/// Who logs in with a password alone.
-const DEFAULT_USER: &str = "default";
-
 /// A connection that is logged in, with the database that it selected.
 pub(super) struct Connected {
     pub(super) connection: Connection,
-    pub(super) protocol: ProtocolVersion,
+    pub(super) protocol: Resp,
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
     pub(super) is_upstash: bool,
@@ -33,8 +30,11 @@ pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure>
     let attempt = async {
         let address = address(&redis.uri)?;
         spans::to_server(&Span::current(), &address.endpoint());
-        match open(&address, redis, ProtocolVersion::RESP3).await {
-            Err(failure) if lacks_resp3(&failure) => open(&address, redis, ProtocolVersion::RESP2).await,
+        let protocol = address.protocol();
+        match open(&address, redis, protocol.unwrap_or(Resp::V3)).await {
+            Err(failure) if protocol.is_none() && lacks_resp3(&failure) => {
+                open(&address, redis, Resp::V2).await
+            }
             result => result,
         }
     };
@@ -53,7 +53,10 @@ pub(crate) fn address(uri: &Uri) -> Result<Address, Failure> {
         }
         Uri::None => return Err(Failure::new(Reason::Address, "no address is configured")),
     };
-    Address::parse(&secret).map_err(|error| Failure::new(Reason::Address, format!("the address {error}")))
+    Address::parse(&secret).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::new(Reason::Address, format!("the address {}", errors.join(", and ")))
+    })
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
@@ -61,15 +64,10 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::new(Reason::Address, format!("cannot read {}: {error}", path.display())))
 }
 
-async fn open(
-    address: &Address,
-    redis: &config::Redis,
-    protocol: ProtocolVersion,
-) -> Result<Connected, Failure> {
-    let info = address.connection_info();
-    let mut connection = Connection::new(transport::open(info.addr(), redis).await?);
-    if let Err(failure) = log_in(&mut connection, info.redis_settings(), protocol).await {
-        return Err(transport::explained(failure, info.addr(), redis.connect_timeout).await);
+async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Result<Connected, Failure> {
+    let mut connection = Connection::new(transport::open(address.route(), redis).await?);
+    if let Err(failure) = log_in(&mut connection, address, protocol).await {
+        return Err(transport::explained(failure, address.route(), redis.connect_timeout).await);
     }
     Ok(Connected {
         connection,
@@ -81,27 +79,20 @@ async fn open(
 }
 
 /// Chooses the protocol, says who this is, and selects the database.
-async fn log_in(
-    connection: &mut Connection,
-    settings: &RedisConnectionInfo,
-    protocol: ProtocolVersion,
-) -> Result<(), Failure> {
-    let mut login = redis::pipe();
-    match (protocol, settings.password()) {
-        (ProtocolVersion::RESP2, Some(password)) => {
+async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) -> Result<(), Failure> {
+    let mut login = Pipeline::new();
+    match (protocol, address.login()) {
+        (Resp::V2, Some((user, password))) => {
             // Servers without HELLO may have no users either, and know the default one by no name.
-            let user = settings.username().filter(|user| *user != DEFAULT_USER);
+            let user = Some(user).filter(|user| *user != DEFAULT_USER);
             login.cmd("AUTH").arg(user).arg(password)
         }
-        (ProtocolVersion::RESP2, None) => &mut login,
-        (_, Some(password)) => {
-            let user = settings.username().unwrap_or(DEFAULT_USER);
-            login.cmd("HELLO").arg(3).arg("AUTH").arg(user).arg(password)
-        }
-        (_, None) => login.cmd("HELLO").arg(3),
+        (Resp::V2, None) => &mut login,
+        (Resp::V3, Some((user, password))) => login.cmd("HELLO").arg(3).arg("AUTH").arg(user).arg(password),
+        (Resp::V3, None) => login.cmd("HELLO").arg(3),
     };
-    if settings.db() != 0 {
-        login.cmd("SELECT").arg(settings.db());
+    if address.database() != 0 {
+        login.cmd("SELECT").arg(address.database());
     }
     connection.send(&login.get_packed_pipeline(), login.len(), false).await?;
     for _ in 0..login.len() {

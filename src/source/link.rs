@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::ProtocolVersion;
 use tracing::{Instrument, Span, info, warn};
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::{self, Instant},
-    config::{self, Endpoint},
+    config::{self, Endpoint, Resp},
     model::{Class, Failure, Flavour, Reason, Server},
     self_stats::SelfStats,
     spans,
@@ -82,7 +81,7 @@ pub(crate) struct Session {
     pub(super) number: u64,
     pub(crate) server: Server,
     pub(super) database: i64,
-    pub(super) protocol: ProtocolVersion,
+    pub(super) protocol: Resp,
     endpoint: Endpoint,
 }
 
@@ -121,7 +120,7 @@ impl Session {
     }
 
     pub(super) fn is_resp3(&self) -> bool {
-        self.protocol == ProtocolVersion::RESP3
+        self.protocol == Resp::V3
     }
 
     /// Sends the commands as one pipeline, one round trip, and gives a result for each.

@@ -2,7 +2,6 @@
 
 use std::{io, time::Duration};
 
-use redis::ConnectionAddr;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -18,7 +17,7 @@ use super::{
     tls_words::{IS_TLS, NOT_TLS},
 };
 use crate::{
-    config,
+    config::{self, Route},
     model::{Failure, Reason},
 };
 
@@ -31,10 +30,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Bytes for T {}
 pub(super) type Transport = Box<dyn Bytes>;
 
 /// Opens it. Resolves names and reads files each time.
-pub(super) async fn open(address: &ConnectionAddr, redis: &config::Redis) -> Result<Transport, Failure> {
-    match address {
-        ConnectionAddr::Tcp(host, port) => Ok(Box::new(tcp(host, *port, redis.command_timeout).await?)),
-        ConnectionAddr::TcpTls { host, port, .. } => {
+pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transport, Failure> {
+    match route {
+        Route::Tcp { host, port } => Ok(Box::new(tcp(host, *port, redis.command_timeout).await?)),
+        Route::Tls { host, port } => {
             let client = tls::Client::new(host, &redis.tls)?;
             let handshake = client.handshake(tcp(host, *port, redis.command_timeout).await?);
             pin!(handshake);
@@ -47,21 +46,14 @@ pub(super) async fn open(address: &ConnectionAddr, redis: &config::Redis) -> Res
                 Err(_elapsed) => handshake.await,
             }
         }
-        ConnectionAddr::Unix(path) => {
-            Ok(Box::new(UnixStream::connect(path).await.map_err(|error| from_io(&error))?))
-        }
-        _ => Err(Failure::new(Reason::Address, "the address is of no known kind")),
+        Route::Unix(path) => Ok(Box::new(UnixStream::connect(path).await.map_err(|error| from_io(&error))?)),
     }
 }
 
 /// The failure of a login, or that the server speaks TLS and the address says otherwise: such a server takes any command
 /// for an error, and closes the connection without an answer.
-pub(super) async fn explained(
-    failure: Failure,
-    address: &ConnectionAddr,
-    connect_timeout: Duration,
-) -> Failure {
-    let ConnectionAddr::Tcp(host, port) = address else { return failure };
+pub(super) async fn explained(failure: Failure, route: &Route, connect_timeout: Duration) -> Failure {
+    let Route::Tcp { host, port } = route else { return failure };
     if !matches!(failure.reason, Reason::Closed | Reason::Protocol) {
         return failure;
     }

@@ -56,7 +56,7 @@ fn the_sample_configuration_is_one_and_shows_the_defaults() {
 fn every_variable_and_flag_is_told() {
     let help = Command::new(env!("CARGO_BIN_EXE_streamwarden")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let table = between(README, "| Variable | Key |", "### TLS");
+    let table = between(README, "| Variable | Key |", "### Addresses");
     for line in table.lines().filter(|line| line.starts_with("| `")) {
         let variable = line.split('`').nth(1).unwrap();
         assert!(help.contains(variable), "{variable} is not in --help");

@@ -13,6 +13,7 @@
 mod support;
 
 mod acl;
+mod addresses;
 mod api;
 mod billed;
 mod cost;

@@ -131,7 +131,7 @@ impl Redis {
 }
 
 fn launch(directory: &TempDir, settings: &str, port: u16) -> Child {
-    let plain = if settings.contains("tls-port") { 0 } else { port };
+    let plain = if settings.contains("tls-port PORT") { 0 } else { port };
     let file = directory.path().join("redis.conf");
     let settings = settings.replace("PORT", &port.to_string());
     write(&file, &format!("port {plain}\nbind 127.0.0.1\nsave \"\"\nappendonly no\n{settings}\n"));

@@ -1,0 +1,299 @@
+//! From text to an address: each part is honoured, or refused by its name.
+//!
+//! An unencoded `/`, `?`, `#` or `@` makes a piece of a password look like any other part. So no error repeats the text:
+//! [`AddressError`] can hold nothing but names from fixed lists and positions.
+
+use std::{net::Ipv6Addr, path::PathBuf};
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Address, DEFAULT_PORT, Resp, Route,
+    foreign::{self, Advice},
+};
+
+/// One thing that is wrong with an address. It reads behind the key's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what is wrong")]
+pub enum AddressError {
+    #[error(
+        "is not a Redis address; write redis://[user:password@]host[:port][/db], rediss://... for TLS, or \
+         unix:///path[?db=N] for a Unix socket"
+    )]
+    Form,
+    #[error("begins with {}://; {}", .0.0, .0.1)]
+    Scheme(Advice),
+    #[error(
+        "holds a space, a line break or another control character; percent-encode it (a space is %20), or remove it"
+    )]
+    Control,
+    #[error("holds a #, and nothing may follow the address; write %23 for a # in the user or the password")]
+    Fragment,
+    #[error(
+        "asks for TLS without verification (#insecure); give the authority, or the server's own certificate, in \
+         redis.tls.ca_file instead, and another name than the host in redis.tls.server_name"
+    )]
+    Insecure,
+    #[error(
+        "has an @ behind the host; write %2F for a /, %3F for a ? and %40 for an @ in the user or the password"
+    )]
+    Unencoded,
+    #[error("has a % in the {0} that no two hexadecimal digits follow; write %25 for a %")]
+    Percent(&'static str),
+    #[error("has a {0} that is not UTF-8 once decoded; write it in UTF-8, percent-encoded")]
+    NotUtf8(&'static str),
+    #[error("has no host; write it, as in redis://localhost:6379")]
+    NoHost,
+    #[error("names several hosts; give one, the server that holds the streams")]
+    Hosts,
+    #[error(
+        "has a host with a character that no host name has; use letters, digits, dots and hyphens, or an IP address, an IPv6 \
+         one in brackets, as in redis://[::1]:6379"
+    )]
+    Host,
+    #[error("has a host in brackets that is no IPv6 address; write it as in redis://[::1]:6379")]
+    Ipv6,
+    #[error(
+        "has the host 0.0.0.0 or [::], where servers listen and nobody can be reached; write 127.0.0.1 or the host's name"
+    )]
+    Wildcard,
+    #[error(
+        "has a port that is not a number from 1 to 65535; write it, as in redis://localhost:6379, or leave it and its colon out"
+    )]
+    Port,
+    #[error("has a path that is not the number of a database; write it as in redis://localhost:6379/0")]
+    Path,
+    #[error("has a host in front of the socket's path; write three slashes, as in unix:///run/redis.sock")]
+    SocketHost,
+    #[error("has no path of a socket; write it, as in unix:///run/redis.sock")]
+    NoSocket,
+    #[error("has the parameter {}; {}", .0.0, .0.1)]
+    Parameter(Advice),
+    #[error(
+        "has an unknown parameter, number {0} behind the ?; known are db, protocol, user (or username) and password (or pass)"
+    )]
+    UnknownParameter(usize),
+    #[error("has the parameter {0} twice, or under both of its names; keep one")]
+    Twice(&'static str),
+    #[error("has a {0} that is {1}")]
+    Value(&'static str, &'static str),
+    #[error(
+        "has a + in the parameter {0}, which some clients read as a space; write %2B for a +, %20 for a space"
+    )]
+    Plus(&'static str),
+    #[error("gives one {0} in {1} and another in ?{2}=; keep one of them")]
+    Differ(&'static str, &'static str, &'static str),
+}
+
+/// What is gathered while the text is taken apart.
+#[derive(Default)]
+struct Parts {
+    errors: Vec<AddressError>,
+    user: Option<String>,
+    password: Option<SecretString>,
+    database: Option<i64>,
+    protocol: Option<Resp>,
+}
+
+/// Takes the text apart. The errors are never empty.
+pub(super) fn address(text: &str) -> Result<Address, Vec<AddressError>> {
+    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    let alone = |error| Err(vec![error]);
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return alone(AddressError::Control);
+    }
+    let Some((scheme, rest)) = text.split_once("://") else { return alone(AddressError::Form) };
+    let scheme = scheme.to_ascii_lowercase();
+    let mut parts = Parts::default();
+    let (rest, fragment) =
+        rest.split_once('#').map_or((rest, None), |(rest, fragment)| (rest, Some(fragment)));
+    match fragment {
+        None => {}
+        Some("insecure") => parts.errors.push(AddressError::Insecure),
+        Some(_) => return alone(AddressError::Fragment),
+    }
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let route = match scheme.as_str() {
+        // Here an @ that is not in its place hides where the password ends: nothing else can be said.
+        "redis" | "rediss" | "valkey" | "valkeys" if path.contains('@') || query.contains('@') => {
+            return alone(AddressError::Unencoded);
+        }
+        "redis" | "valkey" => parts.tcp(authority, path).map(|(host, port)| Route::Tcp { host, port }),
+        "rediss" | "valkeys" => parts.tcp(authority, path).map(|(host, port)| Route::Tls { host, port }),
+        "unix" | "redis+unix" | "valkey+unix" => parts.socket(authority, path).map(Route::Unix),
+        other => return alone(foreign::scheme(other).map_or(AddressError::Form, AddressError::Scheme)),
+    };
+    parts.parameters(query);
+    let Parts { errors, user, password, database, protocol } = parts;
+    // Where both are empty, as in redis://:@host, there is no login.
+    let user = user.filter(|user| !user.is_empty());
+    let password = password.filter(|password| user.is_some() || !password.expose_secret().is_empty());
+    match route {
+        Some(route) if errors.is_empty() => {
+            Ok(Address { route, protocol, password, user, database: database.unwrap_or_default() })
+        }
+        _ => Err(errors),
+    }
+}
+
+impl Parts {
+    fn tcp(&mut self, authority: &str, path: &str) -> Option<(String, u16)> {
+        // As browsers do, and Python: the last one ends the password.
+        let place = match authority.rsplit_once('@') {
+            Some((login, place)) => {
+                self.login(login);
+                place
+            }
+            None => authority,
+        };
+        if !matches!(path, "" | "/") {
+            self.database = path.strip_prefix('/').and_then(database);
+            self.note(self.database.is_none().then_some(AddressError::Path));
+        }
+        host_and_port(place).map_err(|error| self.errors.push(error)).ok()
+    }
+
+    fn socket(&mut self, authority: &str, path: &str) -> Option<PathBuf> {
+        match authority.strip_suffix('@') {
+            Some(login) => self.login(login),
+            None if authority.is_empty() => {}
+            None => self.errors.push(AddressError::SocketHost),
+        }
+        let path = self.decoded("socket's path", path)?;
+        let is_path = path.len() > 1 && !path.contains('\0');
+        self.note((!is_path).then_some(AddressError::NoSocket));
+        Some(PathBuf::from(path))
+    }
+
+    /// `user`, `user:password` or `:password`.
+    fn login(&mut self, text: &str) {
+        let (user, password) = text.split_once(':').map_or((text, None), |(user, word)| (user, Some(word)));
+        self.user = self.decoded("user", user).filter(|user| !user.is_empty());
+        let password = password.and_then(|password| self.decoded("password", password));
+        self.password = password.map(SecretString::from);
+    }
+
+    fn parameters(&mut self, query: &str) {
+        let mut seen = Vec::new();
+        for (index, pair) in query.split('&').enumerate().filter(|_| !query.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = match name {
+                "db" => "db",
+                "protocol" => "protocol",
+                "user" | "username" => "user",
+                "pass" | "password" => "password",
+                other => {
+                    let unknown = AddressError::UnknownParameter(index + 1);
+                    self.errors.push(foreign::parameter(other).map_or(unknown, AddressError::Parameter));
+                    continue;
+                }
+            };
+            if seen.contains(&name) {
+                self.errors.push(AddressError::Twice(name));
+                continue;
+            }
+            seen.push(name);
+            self.parameter(name, value);
+        }
+    }
+
+    fn parameter(&mut self, name: &'static str, value: &str) {
+        let given = match name {
+            "db" => {
+                let Some(number) = database(value) else {
+                    return self.errors.push(AddressError::Value("?db=", "not the number of a database"));
+                };
+                return match self.database.replace(number) {
+                    Some(in_path) if in_path != number => {
+                        self.errors.push(AddressError::Differ("database", "its path", "db"));
+                    }
+                    _ => {}
+                };
+            }
+            "protocol" => {
+                self.protocol = match value {
+                    "resp2" | "2" => Some(Resp::V2),
+                    "resp3" | "3" => Some(Resp::V3),
+                    _ => None,
+                };
+                let wrong = AddressError::Value("?protocol=", "neither resp2 nor resp3");
+                return self.note(self.protocol.is_none().then_some(wrong));
+            }
+            _ if value.contains('+') => return self.errors.push(AddressError::Plus(name)),
+            _ => self.decoded(name, value),
+        };
+        let Some(given) = given else { return };
+        let differs = if name == "user" {
+            let before = self.user.replace(given.clone());
+            before.is_some_and(|before| before != given)
+        } else {
+            let before = self.password.replace(SecretString::from(given.clone()));
+            before.is_some_and(|before| before.expose_secret() != given)
+        };
+        self.note(differs.then_some(AddressError::Differ(name, "front of the host", name)));
+    }
+
+    /// Percent-decoded.
+    fn decoded(&mut self, part: &'static str, text: &str) -> Option<String> {
+        let is_escape = |after: &str| {
+            after.get(..2).is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        };
+        if !text.split('%').skip(1).all(is_escape) {
+            self.errors.push(AddressError::Percent(part));
+            return None;
+        }
+        let decoded = percent_decode_str(text).decode_utf8();
+        self.note(decoded.is_err().then_some(AddressError::NotUtf8(part)));
+        decoded.ok().map(String::from)
+    }
+
+    fn note(&mut self, error: Option<AddressError>) {
+        self.errors.extend(error);
+    }
+}
+
+fn host_and_port(text: &str) -> Result<(String, u16), AddressError> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, port) = bracketed.split_once(']').ok_or(AddressError::Ipv6)?;
+            let ip: Ipv6Addr = host.parse().map_err(|_not_ipv6| AddressError::Ipv6)?;
+            (ip.to_string(), port)
+        }
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (host.to_owned(), port)
+        }
+    };
+    if text.contains(',') {
+        return Err(AddressError::Hosts);
+    }
+    if !text.starts_with('[') && text.matches(':').count() > 1 {
+        return Err(AddressError::Host);
+    }
+    match host.as_str() {
+        "" => return Err(AddressError::NoHost),
+        "0.0.0.0" | "::" => return Err(AddressError::Wildcard),
+        _ => {}
+    }
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+    if !host.bytes().all(is_of_name) {
+        return Err(AddressError::Host);
+    }
+    if port.is_empty() {
+        return Ok((host, DEFAULT_PORT));
+    }
+    let digits = port.strip_prefix(':').filter(|port| is_digits(port)).ok_or(AddressError::Port)?;
+    let port: u16 = digits.parse().map_err(|_too_great| AddressError::Port)?;
+    if port == 0 { Err(AddressError::Port) } else { Ok((host, port)) }
+}
+
+/// The number of a database; no server has more than nine digits' worth of them.
+fn database(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|_| is_digits(text) && text.len() < 10)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
