@@ -12,7 +12,7 @@ use crate::{
     http::{Documents, Server, Surface, Trims},
     poll::{Latest, Poller, Pulse, Reader, Searcher},
     publisher::{Publisher, first_page},
-    reload::Reloader,
+    reload::{Reloader, warn_of_ignored},
     retention::{Enforcer, Keeper, Lease, Order},
     self_stats::SelfStats,
     signals::Signals,
@@ -98,6 +98,7 @@ async fn start(
     worker: &Worker,
     stop: &CancellationToken,
 ) -> Result<Tasks, AppError> {
+    warn_of_ignored(&config);
     let stats = Arc::new(SelfStats::new());
     let config = Arc::new(config);
     let first_page = first_page(Arc::clone(&config), &stats);

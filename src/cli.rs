@@ -87,6 +87,9 @@ const ENVIRONMENT_HELP: &str = "\
 Environment:
   REDIS_URI            redis://[user:password@]host[:port][/db], rediss://... or unix:///path
   REDIS_URI_FILE       a file that holds it
+  REDIS_USERNAME, REDIS_PASSWORD, REDIS_PASSWORD_FILE
+                       the user and the password, or a file that holds it, where neither the address nor the
+                       configuration file has them
   STREAMS_ENABLED      false serves the sidecar's own metrics and touches no Redis
   STREAMWARDEN_CONFIG, STREAMWARDEN_LISTEN, STREAMWARDEN_POLL_INTERVAL, STREAMWARDEN_LOG_LEVEL,
   STREAMWARDEN_LOG_FORMAT   as the flags of these names
@@ -119,7 +122,13 @@ impl Cli {
                 return ExitCode::from(EXIT_USAGE);
             }
         };
-        match self.command.unwrap_or(Command::Serve) {
+        let command = self.command.unwrap_or(Command::Serve);
+        // The sidecar logs what is ignored, and `doctor` has it among its findings.
+        if !matches!(command, Command::Serve | Command::Doctor(_)) {
+            let ignored = config.redis.access.ignored();
+            ignored.iter().for_each(|ignored| complain(format_args!("warning: {ignored}\n")));
+        }
+        match command {
             Command::Serve => serve(config, sources),
             Command::CheckConfig { cost: true, count_for } => cost::run(&config, sources, count_for),
             Command::CheckConfig { cost: false, .. } => {

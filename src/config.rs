@@ -1,14 +1,17 @@
 //! The configuration in its checked form: what the rest of the program may rely on.
 //!
 //! It is built once from a file, the environment and flags ([`Sources::load`]), all problems told together, and never
-//! half-built: a value of [`Config`] holds. Secrets are [`SecretString`]s and print as nothing.
+//! half-built: a value of [`Config`] holds. Secrets are
+//! [`SecretString`](secrecy::SecretString)s and print as nothing.
 
+mod access;
 mod address;
 mod environment;
 mod load;
 mod pattern;
 mod problem;
 mod read;
+mod read_access;
 mod section;
 mod show;
 mod telemetry;
@@ -19,8 +22,7 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
-
+pub use access::{Access, Ignored};
 pub(crate) use address::DEFAULT_USER;
 pub use address::{Address, AddressError, Endpoint, Resp, Route};
 pub use environment::{Environment, wants_no_colour};
@@ -109,8 +111,8 @@ impl Config {
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub struct Redis {
-    /// The address, or where it is kept.
-    pub uri: Uri,
+    /// The address, the user and the password, or where they are kept.
+    pub access: Access,
     /// Certificates, for `rediss://`.
     pub tls: Tls,
     /// How long connecting may take, handshakes included.
@@ -121,17 +123,6 @@ pub struct Redis {
     pub billed_by_command: bool,
     /// Lookups beyond the one command a stream and poll; `None` for as many as polls leave open.
     pub lookups_a_month: Option<u64>,
-}
-
-/// Redis's address with its password, or the file that holds it.
-#[derive(Debug, Clone)]
-pub enum Uri {
-    /// Nothing is needed: the sidecar is switched off.
-    None,
-    /// Given in the configuration or the environment.
-    Inline(SecretString),
-    /// A file that is read anew for each connection, so that a rotated secret needs no restart.
-    File(PathBuf),
 }
 
 /// How TLS is spoken. Its files are in PEM form, and each is read again for each connection.

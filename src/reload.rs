@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, Sources},
+    config::{Config, Ignored, Sources},
     self_stats::SelfStats,
     signals,
 };
@@ -58,6 +58,7 @@ impl Reloader {
         match self.sources.load() {
             Ok(config) => {
                 self.stats.config_reload_successful.set(1);
+                warn_of_ignored(&config);
                 self.warn_of_restart(&config);
                 self.config.send_replace(Arc::new(config));
                 info!("the configuration was loaded anew");
@@ -82,6 +83,13 @@ impl Reloader {
         for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
             warn!(key, "the change takes effect at the next start only");
         }
+    }
+}
+
+/// Logs which settings have no effect, since another one takes their place.
+pub(crate) fn warn_of_ignored(config: &Config) {
+    for Ignored { at, why } in config.redis.access.ignored() {
+        warn!(setting = %at, why, "a setting is ignored");
     }
 }
 

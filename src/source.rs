@@ -29,7 +29,6 @@ mod token;
 mod transport;
 
 pub use command::{Command, Request};
-pub(crate) use connect::address;
 pub use discover::{Discovered, Discovery};
 pub use examine::Examiner;
 pub use link::Link;

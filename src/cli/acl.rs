@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     model::{Flavour, Server},
     self_stats::SelfStats,
-    source::{Link, address},
+    source::Link,
 };
 
 /// Print the ACL rule of the Redis user that this configuration needs, as a line for redis-cli.
@@ -40,12 +40,12 @@ impl Acl {
     }
 
     fn rule(self, config: &Config) -> Result<String, String> {
-        let database = address(&config.redis.uri).map_err(|failure| failure.to_string())?.database();
+        let address = config.redis.access.address().map_err(|problems| problems.to_string())?;
         let server = match self.redis_version {
             Some(version) => Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
             None => ask(config)?,
         };
-        Ok(acl::rule(config, &self.user, database, &server))
+        Ok(acl::rule(config, &self.user, address.database(), &server))
     }
 }
 

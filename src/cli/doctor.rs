@@ -21,7 +21,7 @@ use crate::{
     poll::Reader,
     publish::terminal::{Style, diagnosis},
     self_stats::SelfStats,
-    source::{Discovered, Discovery, Examiner, Link, address},
+    source::{Discovered, Discovery, Examiner, Link},
     telemetry,
 };
 
@@ -64,11 +64,13 @@ impl Doctor {
                 return ExitCode::FAILURE;
             }
         };
-        let address = address(&config.redis.uri);
+        let address = config.redis.access.address();
         let diagnosis = match &address {
             _ if !config.enabled => unused(),
             Ok(address) => runtime.block_on(self.examine(config, address)),
-            Err(failure) => unreachable(config, None, failure),
+            Err(problems) => {
+                unreachable(config, None, &Failure::new(Reason::Address, problems.in_one_line()))
+            }
         };
         let address = address.ok().filter(|_| config.enabled);
         if self.json {

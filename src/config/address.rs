@@ -76,12 +76,17 @@ pub(crate) const DEFAULT_USER: &str = "default";
 const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'?');
 
 impl Address {
-    /// Parses an address; one line break at its end, as files have it, is not part of it.
+    /// Parses an address.
     ///
     /// # Errors
     /// Everything that is wrong with it, without a piece of its text.
     pub fn parse(uri: &SecretString) -> Result<Self, Vec<AddressError>> {
         parse::address(uri.expose_secret())
+    }
+
+    /// The same place, with this login.
+    pub(super) fn with_login(self, user: Option<String>, password: Option<SecretString>) -> Self {
+        Self { user, password, ..self }
     }
 
     /// How the server is reached.
@@ -114,6 +119,10 @@ impl Address {
         self.user.as_deref()
     }
 
+    pub(super) const fn password(&self) -> Option<&SecretString> {
+        self.password.as_ref()
+    }
+
     /// Whether there is a password.
     #[must_use]
     pub const fn has_password(&self) -> bool {
@@ -124,7 +133,7 @@ impl Address {
     /// named is never taken for the default user.
     #[must_use]
     pub fn login(&self) -> Option<(&str, &str)> {
-        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        let password = self.password().map(ExposeSecret::expose_secret);
         match (self.user(), password) {
             (None, None) => None,
             (user, password) => Some((user.unwrap_or(DEFAULT_USER), password.unwrap_or_default())),

@@ -2,10 +2,19 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
+pub(super) const URI: &str = "REDIS_URI";
+pub(super) const URI_FILE: &str = "REDIS_URI_FILE";
+pub(super) const USERNAME: &str = "REDIS_USERNAME";
+pub(super) const PASSWORD: &str = "REDIS_PASSWORD";
+pub(super) const PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
+
+/// Those that give what the address and the keys leave open, and so set no key.
+const LOGIN: &[&str] = &[USERNAME, PASSWORD, PASSWORD_FILE];
+
 /// Every variable that sets a key, with the key.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
-    ("REDIS_URI", "redis.uri"),
-    ("REDIS_URI_FILE", "redis.uri_file"),
+    (URI, "redis.uri"),
+    (URI_FILE, "redis.uri_file"),
     ("STREAMS_ENABLED", "enabled"),
     ("STREAMWARDEN_LISTEN", "http.listen"),
     ("STREAMWARDEN_POLL_INTERVAL", "poll.interval"),
@@ -49,7 +58,7 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     pub fn read() -> Self {
         let names = VARIABLES.iter().map(|(name, _)| *name).chain([CONFIG_FILE]);
-        let names = names.chain(OPENTELEMETRY.iter().copied());
+        let names = names.chain(LOGIN.iter().chain(OPENTELEMETRY).copied());
         Self(names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect())
     }
 
@@ -66,8 +75,8 @@ pub fn wants_no_colour() -> bool {
 }
 
 #[cfg(test)]
-impl FromIterator<(&'static str, &'static str)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (&'static str, &'static str)>>(variables: I) -> Self {
+impl<T: Into<OsString>> FromIterator<(&'static str, T)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (&'static str, T)>>(variables: I) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name, value.into())).collect())
     }
 }

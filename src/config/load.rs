@@ -151,4 +151,4 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 
 #[cfg(test)]
 #[path = "load_tests.rs"]
-mod tests;
+pub(super) mod tests;

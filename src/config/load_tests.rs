@@ -3,13 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::Uri;
 
 fn check(yaml: &str) -> Result<Config, Problems> {
     check_in(yaml, &[])
 }
 
-fn check_in(yaml: &str, environment: &[(&'static str, &'static str)]) -> Result<Config, Problems> {
+pub(in super::super) fn check_in(
+    yaml: &str,
+    environment: &[(&'static str, &str)],
+) -> Result<Config, Problems> {
     let environment = environment.iter().copied().collect();
     Sources { environment, ..Sources::default() }.check(parse(yaml).unwrap())
 }
@@ -26,7 +28,7 @@ fn an_address_is_enough() {
     assert_eq!(config.poll.interval.as_secs(), 15);
     assert_eq!(config.poll.stale_after.as_secs(), 60);
     assert_eq!(config.http.listen.port(), 19121);
-    assert!(matches!(config.redis.uri, Uri::Inline(_)));
+    assert_eq!(config.redis.access.address().unwrap().to_string(), "localhost:6379");
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 #[test]
 fn an_address_from_the_environment_replaces_a_file_of_one() {
     let config = check_in("redis: {uri_file: /no/such/file}", &[("REDIS_URI", "redis://h")]).unwrap();
-    assert!(matches!(config.redis.uri, Uri::Inline(_)));
+    assert_eq!(config.redis.access.address().unwrap().to_string(), "h:6379");
 }
 
 #[test]

@@ -16,16 +16,29 @@ pub struct Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
+    /// All of them in one line, for a log.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let problems: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        problems.join("; ")
+    }
+
     pub(super) fn add(&mut self, at: impl Into<String>, what: impl Into<String>) {
         self.0.push(Problem { at: at.into(), what: what.into() });
     }
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { at, what }) in self.0.iter().enumerate() {
+        for (index, problem) in self.0.iter().enumerate() {
             let line_end = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{at}: {what}")?;
+            write!(f, "{line_end}{problem}")?;
         }
         Ok(())
     }

@@ -3,12 +3,11 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use rustls::pki_types::ServerName;
-use secrecy::SecretString;
 
 use super::{
     Address, ClientCertificate, Config, Consumers, Entries, Environment, Exposition, Http, LagCount, Limits,
     Log, LogFormat, Mode, Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds,
-    Tls, Uri, section::Section, telemetry::telemetry,
+    Tls, read_access::access, section::Section, telemetry::telemetry,
 };
 use crate::model::Name;
 
@@ -28,7 +27,7 @@ const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), 
 /// Reads the whole tree; `None`, or noted problems, where it can't be used.
 pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Option<Config> {
     let enabled = root.flag("enabled", true);
-    let redis = root.section_or_default("redis", |section| redis(section, enabled));
+    let redis = root.section_or_default("redis", |section| redis(section, enabled, environment));
     // Where each command is billed, what the user did not set is done less often.
     let is_billed = redis.as_ref().is_some_and(|redis| redis.billed_by_command);
     let poll = root.section_or_default("poll", |section| poll(section, is_billed));
@@ -85,8 +84,8 @@ fn size(count: Option<u64>, default: usize) -> usize {
     count.and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
 }
 
-fn redis(section: &mut Section<'_>, enabled: bool) -> Option<Redis> {
-    let uri = uri(section, enabled);
+fn redis(section: &mut Section<'_>, enabled: bool, environment: &Environment) -> Option<Redis> {
+    let access = access(section, enabled, environment);
     let tls = section.section_or_default("tls", tls);
     let connect_timeout =
         section.duration("connect_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
@@ -94,46 +93,16 @@ fn redis(section: &mut Section<'_>, enabled: bool) -> Option<Redis> {
         section.duration("command_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
     let billed = section.choice("billed_by_command", None, BILLED);
     let lookups = section.count("lookups_a_month", 0..=*COUNTS.end());
-    let (uri, is_billed) = uri?;
-    let is_billed = billed.unwrap_or(is_billed);
+    let (access, address) = access?;
+    let is_billed = billed.unwrap_or_else(|| address.as_ref().is_some_and(Address::is_upstash));
     Some(Redis {
-        uri,
+        access,
         tls: tls?,
         connect_timeout,
         command_timeout,
         billed_by_command: is_billed,
         lookups_a_month: lookups.or(is_billed.then_some(LOOKUPS_A_MONTH)),
     })
-}
-
-/// The address, and whether its host is known to bill each command.
-fn uri(section: &mut Section<'_>, enabled: bool) -> Option<(Uri, bool)> {
-    let (inline, file) = (section.text("uri"), section.text("uri_file").map(PathBuf::from));
-    let (key, uri, text) = match (inline, file) {
-        (Some(_), Some(_)) => {
-            section.problem("uri", "stands beside uri_file; keep one of the two");
-            return None;
-        }
-        (Some(inline), None) => {
-            let secret = SecretString::from(inline);
-            ("uri", Uri::Inline(secret.clone()), Ok(secret))
-        }
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(&file).map(SecretString::from);
-            ("uri_file", Uri::File(file), text)
-        }
-        (None, None) if !enabled => return Some((Uri::None, false)),
-        (None, None) => {
-            section.problem("uri", "is missing; set it, redis.uri_file, REDIS_URI or REDIS_URI_FILE");
-            return None;
-        }
-    };
-    let address = match &text {
-        Ok(text) => Address::parse(text).map_err(|errors| errors.iter().map(ToString::to_string).collect()),
-        Err(error) => Err(vec![format!("cannot be read: {error}")]),
-    };
-    let note = |problems: Vec<String>| problems.into_iter().for_each(|what| section.problem(key, what));
-    address.map_err(note).ok().map(|address| (uri, address.is_upstash()))
 }
 
 fn tls(section: &mut Section<'_>) -> Option<Tls> {

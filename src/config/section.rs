@@ -55,12 +55,26 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
+    /// What set a key, if it was not the file.
+    pub(super) fn origin(&self, key: &str) -> Option<&'static str> {
+        let path = self.path_of(key);
+        self.origins.iter().find(|(set, _)| *set == path).map(|(_, origin)| *origin)
+    }
+
+    /// The key's name for people, with what set it.
+    pub(super) fn place(&self, key: &str) -> String {
+        let path = self.path_of(key);
+        self.origin(key).map_or_else(|| path.clone(), |origin| format!("{path} (from {origin})"))
+    }
+
     /// Notes a problem with one of this section's keys.
     pub(super) fn problem(&mut self, key: &str, what: impl Into<String>) {
-        let path = self.path_of(key);
-        let origin = self.origins.iter().find(|(set, _)| *set == path).map(|(_, origin)| *origin);
-        let at = origin.map_or_else(|| path.clone(), |origin| format!("{path} (from {origin})"));
-        self.problems.add(at, what);
+        self.problems.add(self.place(key), what);
+    }
+
+    /// Notes problems whose places are known.
+    pub(super) fn problems(&mut self, problems: Problems) {
+        self.problems.0.extend(problems.0);
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Config, LogFormat, Otlp, StreamRule, Uri, load::parse};
+use super::{
+    Config, LogFormat, Otlp, StreamRule,
+    access::{Given, Secret},
+    load::parse,
+};
 use crate::model::Name;
 
 impl fmt::Display for Config {
@@ -67,11 +71,12 @@ impl Config {
 
     fn fmt_redis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "redis:")?;
-        match &self.redis.uri {
-            Uri::None => {}
-            Uri::Inline(_) => writeln!(f, "  uri: \"<redacted>\"")?,
-            Uri::File(path) => writeln!(f, "  uri_file: {}", file(path))?,
+        let access = &self.redis.access;
+        fmt_secret(f, "uri", access.address.as_ref())?;
+        if let Some(user) = access.in_force(|login| login.user.as_ref()) {
+            writeln!(f, "  username: {}", quoted(&user.value))?;
         }
+        fmt_secret(f, "password", access.in_force(|login| login.password.as_ref()))?;
         let tls = &self.redis.tls;
         let client = tls.client.as_ref();
         let keys = [
@@ -91,6 +96,14 @@ impl Config {
         writeln!(f, "  billed_by_command: {}", self.redis.billed_by_command)?;
         let lookups = self.redis.lookups_a_month;
         lookups.map_or(Ok(()), |lookups| writeln!(f, "  lookups_a_month: {lookups}"))
+    }
+}
+
+fn fmt_secret(f: &mut fmt::Formatter<'_>, key: &str, secret: Option<&Given<Secret>>) -> fmt::Result {
+    match secret.map(|given| &given.value) {
+        None => Ok(()),
+        Some(Secret::Inline(_)) => writeln!(f, "  {key}: \"<redacted>\""),
+        Some(Secret::File(path)) => writeln!(f, "  {key}_file: {}", file(path)),
     }
 }
 

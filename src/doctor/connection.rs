@@ -40,7 +40,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// What is to be said of the address alone.
+/// Findings about the configuration alone.
 pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !address.is_tls() && !address.is_local() {
@@ -58,6 +58,10 @@ pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
         let what = "redis.tls is set, and the address is not rediss://";
         findings.push(Finding::new(Connection, Warning, what, "it has no effect"));
     }
+    let ignored = config.redis.access.ignored().iter();
+    findings.extend(
+        ignored.map(|it| Finding::new(Connection, Warning, format!("{} is ignored", it.at), &it.why)),
+    );
     findings
 }
 

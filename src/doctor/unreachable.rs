@@ -7,7 +7,7 @@ use super::{
     connection::secrecy,
 };
 use crate::{
-    config::{Address, Config, Uri},
+    config::{Address, Config},
     model::{Failure, Reason},
 };
 
@@ -18,8 +18,8 @@ pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure
     let what = format!("no connection to {place}: {}", step(failure.reason));
     let meaning = format!("{}; it said: {}", advice(failure.reason), failure.detail);
     let mut findings = vec![Finding::new(Connection, Problem, what, meaning)];
-    if let Uri::File(path) = &config.redis.uri {
-        let what = format!("the address is read from {}", path.display());
+    for (secret, path) in config.redis.access.files() {
+        let what = format!("the {secret} is read from {}", path.display());
         findings.push(Finding::new(Connection, Ok, what, "again for each connection"));
     }
     if let Some(address) = address {
@@ -69,16 +69,16 @@ fn step(reason: Reason) -> &'static str {
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
 fn advice(reason: Reason) -> &'static str {
     match reason {
-        Reason::Address => "check redis.uri or redis.uri_file, and the files of redis.tls",
+        Reason::Address => "correct it, or the file that holds it",
         Reason::Dns => "check the host's spelling, and that this machine resolves it (`getent hosts HOST`)",
         Reason::Refused => "check the port, that Redis runs, and that its `bind` includes that address",
         Reason::Timeout => "check routes, firewalls and network policies; or raise redis.connect_timeout",
         Reason::Closed => "check what else listens there, and the log of the server",
         Reason::Tls => "compare the address and redis.tls with the server",
-        Reason::NoAuth => {
-            "put it into the address: redis://user:password@host, special characters percent-encoded"
+        Reason::NoAuth => "give it in redis.password_file, redis.password or the address",
+        Reason::WrongPassword => {
+            "check both; in an address special characters are percent-encoded (`@` is `%40`), in redis.password they are not"
         }
-        Reason::WrongPassword => "check both, and that special characters are percent-encoded (`@` is `%40`)",
         Reason::MaxClients => "raise maxclients, or end clients that are not needed",
         Reason::Loading => "wait until it has loaded",
         Reason::Busy => "wait for the script to end",

@@ -1,12 +1,11 @@
 //! Making a connection: address, TLS, login, and who it is that answers.
 
 use redis::Pipeline;
-use secrecy::SecretString;
 use tracing::Span;
 
 use super::{connection::Connection, transport};
 use crate::{
-    config::{self, Address, DEFAULT_USER, Endpoint, Resp, Uri},
+    config::{self, Address, DEFAULT_USER, Endpoint, Resp},
     model::{Failure, Reason},
     spans,
 };
@@ -28,7 +27,8 @@ pub(super) struct Connected {
 pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let attempt = async {
-        let address = address(&redis.uri)?;
+        let address = redis.access.address();
+        let address = address.map_err(|problems| Failure::new(Reason::Address, problems.in_one_line()))?;
         spans::to_server(&Span::current(), &address.endpoint());
         let protocol = address.protocol();
         match open(&address, redis, protocol.unwrap_or(Resp::V3)).await {
@@ -42,26 +42,6 @@ pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure>
         Ok(result) => result,
         Err(_elapsed) => Err(Failure::new(Reason::Timeout, format!("no connection within {timeout:?}"))),
     }
-}
-
-/// The address, from where it is kept.
-pub(crate) fn address(uri: &Uri) -> Result<Address, Failure> {
-    let secret = match uri {
-        Uri::Inline(secret) => secret.clone(),
-        Uri::File(path) => {
-            read(path).map(|bytes| SecretString::from(String::from_utf8_lossy(&bytes).into_owned()))?
-        }
-        Uri::None => return Err(Failure::new(Reason::Address, "no address is configured")),
-    };
-    Address::parse(&secret).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::new(Reason::Address, format!("the address {}", errors.join(", and ")))
-    })
-}
-
-fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::new(Reason::Address, format!("cannot read {}: {error}", path.display())))
 }
 
 async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Result<Connected, Failure> {
@@ -96,7 +76,10 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     }
     connection.send(&login.get_packed_pipeline(), login.len(), false).await?;
     for _ in 0..login.len() {
-        connection.receive().await??;
+        match connection.receive().await? {
+            Err(failure) if !needs_no_password(&failure) => return Err(failure),
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -104,4 +87,12 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
 /// Whether it was `HELLO`, or its protocol, that was refused.
 fn lacks_resp3(failure: &Failure) -> bool {
     matches!(failure.reason, Reason::Unsupported | Reason::NoPermission) || failure.code() == Some("NOPROTO")
+}
+
+/// Whether the default user has no password, so that it is logged in already. `HELLO` takes any password then, and only
+/// `AUTH` complains: before Redis 6.0 in the first of these words.
+fn needs_no_password(failure: &Failure) -> bool {
+    ["but no password is set", "without any password configured for the default user"]
+        .iter()
+        .any(|words| failure.detail.contains(words))
 }

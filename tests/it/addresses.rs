@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    support::{Redis, Sidecar, free_port, wait_for},
+    support::{Redis, Sidecar, free_port, wait_for, write},
     tls::certificates,
 };
 
@@ -164,5 +164,110 @@ fn what_the_readme_says_is_refused_is_refused_with_what_to_write_instead() {
             !["PASS", "WORD", "redis.example:", "nonsense"].iter().any(|it| printed.contains(it)),
             "{printed}"
         );
+    }
+}
+
+#[test]
+fn a_password_of_another_program_in_the_environment_is_ignored_with_a_warning() {
+    let redis = Redis::start();
+    redis.run::<()>(&format!("ACL SETUSER watcher on >{PASSWORD} ~* +@all"));
+    let uri = redis.uri().replace("redis://", &format!("redis://watcher:{PASSWORD}@"));
+    let variables = [("REDIS_USERNAME", "somebody"), ("REDIS_PASSWORD", "of-somebody-else")];
+    let sidecar = Sidecar::in_environment(&uri, "", &variables);
+    sidecar.wait("a poll", |page| page.own("streamwarden_redis_up") == 1.0);
+    for name in ["REDIS_USERNAME", "REDIS_PASSWORD"] {
+        let is_logged = |line: &str| {
+            line.contains("\"WARN\"")
+                && line.contains("a setting is ignored")
+                && line.contains(&format!("\"{name}\""))
+        };
+        assert!(sidecar.log().lines().any(is_logged), "{}", sidecar.log());
+    }
+    let shown = sidecar.get("/api/v1/config").text();
+    for secret in [PASSWORD, "of-somebody-else"] {
+        assert!(!sidecar.log().contains(secret) && !shown.contains(secret), "{shown}");
+    }
+    let mut environment = variables.to_vec();
+    environment.push(("REDIS_URI", &uri));
+    let output = streamwarden(&["check-config"], &environment);
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && printed.contains("warning: REDIS_PASSWORD is ignored"), "{printed}");
+    let output = streamwarden(&["doctor"], &environment);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("REDIS_PASSWORD is ignored") && !printed.contains("of-somebody-else"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn every_command_takes_the_password_beside_the_address() {
+    let redis = Redis::with_settings("requirepass of-the-default-user");
+    redis.add("s", 3);
+    let mut cmd = redis::cmd("ACL");
+    // As generators make them.
+    cmd.arg("SETUSER").arg("watcher").arg("on").arg(">/#?@%:x").arg("~*").arg("+@all");
+    cmd.query::<()>(&mut redis.connect()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    write(&file, "/#?@%:x\n");
+    let uri = format!("redis://127.0.0.1:{}", redis.port());
+    let by_text = [("REDIS_URI", uri.as_str()), ("REDIS_USERNAME", "watcher"), ("REDIS_PASSWORD", "/#?@%:x")];
+    let by_file = [by_text[0], by_text[1], ("REDIS_PASSWORD_FILE", file.to_str().unwrap())];
+    for environment in [by_text, by_file] {
+        for (arguments, words) in [
+            (vec!["status", "--every", "100ms"], "s"),
+            (vec!["doctor"], "as user watcher"),
+            (vec!["acl"], "ACL SETUSER streamwarden"),
+            (
+                vec!["trim", "s", "--max-length", "2", "--mode", "strict", "--exact", "--dry-run"],
+                "would remove  1 entries",
+            ),
+            (vec!["check-config", "--cost"], "1 streams"),
+        ] {
+            let output = streamwarden(&arguments, &environment);
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                printed.contains(words),
+                "{arguments:?}: {printed} {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_password_file_is_read_again_for_each_connection() {
+    let redis = Redis::start();
+    redis.run::<()>("ACL SETUSER watcher on >/0#?@% ~* +@all");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    write(&file, "/0#?@%\n");
+    let config = format!("redis: {{username: watcher, password_file: {}}}", file.display());
+    let sidecar = Sidecar::with_config(&redis.uri(), &config);
+    let up = |what: &str, value: f64| {
+        sidecar.wait(what, |page| page.own("streamwarden_redis_up") == value);
+    };
+    up("a poll", 1.0);
+    redis.run::<()>("ACL SETUSER watcher resetpass >/1#?@%");
+    redis.run::<()>("CLIENT KILL USER watcher");
+    up("the old password to be refused", 0.0);
+    write(&file, "/1#?@%");
+    up("the new password", 1.0);
+    write(&file, "");
+    redis.run::<()>("CLIENT KILL USER watcher");
+    wait_for("the log to name the empty file", || {
+        sidecar.log().contains("redis.password_file: is empty").then_some(())
+    });
+    assert!(!sidecar.log().contains("#?@%"), "{}", sidecar.log());
+}
+
+#[test]
+fn a_default_user_that_needs_no_password_takes_any() {
+    let redis = Redis::start();
+    for protocol in ["resp2", "resp3"] {
+        let uri = format!("{}?protocol={protocol}", redis.uri());
+        let sidecar = Sidecar::in_environment(&uri, "", &[("REDIS_PASSWORD", "of-somebody-else")]);
+        sidecar.wait("a poll", |page| page.own("streamwarden_redis_up") == 1.0);
     }
 }

@@ -7,7 +7,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-use crate::support::{Page, Redis, Sidecar, write};
+use crate::support::{Page, Redis, Sidecar, wait_for, write};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -79,7 +79,11 @@ fn refuses(uri: &str, config: &str, words: &str) {
     let is_tls =
         |page: &Page| page.get("streamwarden_poll_failures_total", &[("reason", "tls")]) >= Some(1.0);
     sidecar.wait(words, |page| is_tls(page) && !up(page));
-    assert!(sidecar.log().contains(words), "{words}: {}", sidecar.log());
+    // The log comes over a pipe.
+    let failure = wait_for("the failure in the log", || {
+        sidecar.log().lines().find(|line| line.contains("\"tls\"")).map(str::to_owned)
+    });
+    assert!(failure.contains(words), "{words}: {failure}");
 }
 
 #[track_caller]

@@ -51,7 +51,7 @@ const PARAMETERS: Table = &[
         "write redis.command_timeout",
     ),
     ("client_name clientName connectionName name", "leave it out: the sidecar calls itself streamwarden"),
-    ("auth passwd pw", "write redis://user:password@host"),
+    ("auth passwd pw", "write redis.password or redis.password_file"),
     ("resp resp_version protocol_version", "write ?protocol=resp2 or ?protocol=resp3"),
     ("host port path scheme", "write it in front: redis://host:port, or unix:///path"),
     (

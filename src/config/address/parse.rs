@@ -28,7 +28,10 @@ pub enum AddressError {
         "holds a space, a line break or another control character; percent-encode it (a space is %20), or remove it"
     )]
     Control,
-    #[error("holds a #, and nothing may follow the address; write %23 for a # in the user or the password")]
+    #[error(
+        "holds a #, and nothing may follow the address; write %23 for a # in the user or the password, or give the \
+         password in redis.password or redis.password_file"
+    )]
     Fragment,
     #[error(
         "asks for TLS without verification (#insecure); give the authority, or the server's own certificate, in \
@@ -36,10 +39,13 @@ pub enum AddressError {
     )]
     Insecure,
     #[error(
-        "has an @ behind the host; write %2F for a /, %3F for a ? and %40 for an @ in the user or the password"
+        "has an @ behind the host; write %2F for a /, %3F for a ? and %40 for an @ in the user or the password, or give the \
+         password in redis.password or redis.password_file"
     )]
     Unencoded,
-    #[error("has a % in the {0} that no two hexadecimal digits follow; write %25 for a %")]
+    #[error(
+        "has a % in the {0} that no two hexadecimal digits follow; write %25 for a %, or give the password in redis.password or redis.password_file"
+    )]
     Percent(&'static str),
     #[error("has a {0} that is not UTF-8 once decoded; write it in UTF-8, percent-encoded")]
     NotUtf8(&'static str),
@@ -98,7 +104,6 @@ struct Parts {
 
 /// Takes the text apart. The errors are never empty.
 pub(super) fn address(text: &str) -> Result<Address, Vec<AddressError>> {
-    let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     let alone = |error| Err(vec![error]);
     if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
         return alone(AddressError::Control);

@@ -1,0 +1,243 @@
+//! Who logs in where: the address, and the user and the password that may be given beside it.
+//!
+//! Three places may name a user and a password: the address, the keys `redis.username`, `redis.password` and
+//! `redis.password_file`, and the variables `REDIS_USERNAME`, `REDIS_PASSWORD` and `REDIS_PASSWORD_FILE`. Each gives what
+//! the ones before it leave open. A contradiction is an error between an address and keys of the same file. Elsewhere it is
+//! a warning, and what comes later is ignored: a variable in a Pod may be meant for another program.
+//!
+//! Files are read again for each connection, so that a rotated secret needs no restart.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Address,
+    address::DEFAULT_USER,
+    problem::{Problem, Problems},
+};
+
+/// A larger file is no secret, and reading one like `/dev/zero` would never end.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// How to reach Redis, and as whom.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The address, or where it is kept; `None`: the sidecar is switched off and needs none.
+    pub(super) address: Option<Given<Secret>>,
+    /// Whether the address is in the configuration file, as the keys are.
+    pub(super) is_address_in_file: bool,
+    /// The user and the password of the configuration file.
+    pub(super) keys: Login,
+    /// Those of the environment, in the order in which they count.
+    pub(super) variables: Vec<Login>,
+    /// What had no effect when the configuration was loaded.
+    pub(super) ignored: Vec<Ignored>,
+}
+
+/// A user and a password that belong together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Login {
+    pub(super) user: Option<Given<String>>,
+    pub(super) password: Option<Given<Secret>>,
+}
+
+/// A setting, and the name of the key or variable that gives it.
+#[derive(Debug, Clone)]
+pub(super) struct Given<T> {
+    pub(super) at: String,
+    pub(super) value: T,
+}
+
+impl<T> Given<T> {
+    pub(super) fn new(at: impl Into<String>, value: T) -> Self {
+        Self { at: at.into(), value }
+    }
+}
+
+/// A secret text, or the file that holds it.
+#[derive(Debug, Clone)]
+pub(super) enum Secret {
+    Inline(SecretString),
+    File(PathBuf),
+}
+
+/// A setting without effect, since another one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The name of its key or variable.
+    pub at: String,
+    /// What takes its place.
+    pub why: String,
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is ignored: {}", self.at, self.why)
+    }
+}
+
+impl Access {
+    /// The address, with the user and the password that are in force. Reads the files that hold them.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its key.
+    pub fn address(&self) -> Result<Address, Problems> {
+        self.resolve().map(|(address, _ignored)| address)
+    }
+
+    /// What had no effect when the configuration was loaded.
+    #[must_use]
+    pub fn ignored(&self) -> &[Ignored] {
+        &self.ignored
+    }
+
+    /// The files that are read again for each connection, each with what it holds.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let password = self.in_force(|login| login.password.as_ref());
+        let secrets = [("address", self.address.as_ref()), ("password", password)];
+        secrets.into_iter().filter_map(|(what, given)| match &given?.value {
+            Secret::File(path) => Some((what, path.as_path())),
+            Secret::Inline(_) => None,
+        })
+    }
+
+    /// The first key or variable that gives this, of those that are not ignored.
+    pub(super) fn in_force<T>(&self, part: impl Fn(&Login) -> Option<&Given<T>>) -> Option<&Given<T>> {
+        let is_ignored = |given: &Given<T>| self.ignored.iter().any(|ignored| ignored.at == given.at);
+        [&self.keys].into_iter().chain(&self.variables).filter_map(part).find(|given| !is_ignored(given))
+    }
+
+    /// The address, and what has no effect.
+    pub(super) fn resolve(&self) -> Result<(Address, Vec<Ignored>), Problems> {
+        let not_set = || Problem { at: "redis.uri".to_owned(), what: "is not set".to_owned() };
+        let given = self.address.as_ref().ok_or_else(|| Problems(vec![not_set()]))?;
+        let (address, mut chosen) = Chosen::of_address(given);
+        chosen.combine(&self.keys, if self.is_address_in_file { Rank::Same } else { Rank::Lower });
+        self.variables.iter().for_each(|login| chosen.combine(login, Rank::Lower));
+        match address {
+            Some(address) if chosen.problems.0.is_empty() => {
+                let user = chosen.user.map(|user| user.value);
+                let password = chosen.password.map(|password| password.value);
+                Ok((address.with_login(user, password), chosen.ignored))
+            }
+            _ => Err(chosen.problems),
+        }
+    }
+}
+
+/// Whether a login counts as much as what was chosen before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Same,
+    Lower,
+}
+
+/// What is in force of the logins that were looked at.
+#[derive(Default)]
+struct Chosen {
+    user: Option<Given<String>>,
+    password: Option<Given<SecretString>>,
+    ignored: Vec<Ignored>,
+    problems: Problems,
+}
+
+impl Chosen {
+    fn of_address(given: &Given<Secret>) -> (Option<Address>, Self) {
+        let mut chosen = Self::default();
+        let address = match given.value.read().map(|text| Address::parse(&text)) {
+            Ok(Ok(address)) => address,
+            Ok(Err(errors)) => {
+                errors.iter().for_each(|error| chosen.problems.add(&given.at, error.to_string()));
+                return (None, chosen);
+            }
+            Err(what) => {
+                chosen.problems.add(&given.at, what);
+                return (None, chosen);
+            }
+        };
+        chosen.user = address.user().map(|user| Given::new(&given.at, user.to_owned()));
+        chosen.password = address.password().map(|password| Given::new(&given.at, password.clone()));
+        (Some(address), chosen)
+    }
+
+    /// Takes what is still open from this login.
+    fn combine(&mut self, login: &Login, rank: Rank) {
+        let other = login.user.as_ref().and_then(|user| Some((user, self.other_user(user, rank)?)));
+        if let Some((user, at)) = other {
+            self.contradict(&user.at, "user", &at, rank);
+            if rank == Rank::Lower {
+                // Its password is the other user's.
+                login.password.iter().for_each(|password| self.contradict(&password.at, "user", &at, rank));
+                return;
+            }
+        } else if self.user.is_none() {
+            self.user.clone_from(&login.user);
+        }
+        login.password.iter().for_each(|password| self.take_password(password, rank));
+    }
+
+    /// What gives another user than this one.
+    fn other_user(&self, user: &Given<String>, rank: Rank) -> Option<String> {
+        // A password without a user is the default user's, unless a key of the same rank names one.
+        let default = self.password.as_ref().filter(|_| rank == Rank::Lower);
+        let default = default.map(|password| (&password.at, DEFAULT_USER));
+        let chosen = self.user.as_ref().map(|chosen| (&chosen.at, chosen.value.as_str())).or(default);
+        chosen.filter(|(_, name)| *name != user.value).map(|(at, _)| at.clone())
+    }
+
+    fn take_password(&mut self, password: &Given<Secret>, rank: Rank) {
+        match (&self.password, password.value.read()) {
+            (None, Ok(value)) => self.password = Some(Given::new(&password.at, value)),
+            (Some(chosen), Ok(value)) if chosen.value.expose_secret() == value.expose_secret() => {}
+            // What cannot be read is not needed here.
+            (Some(chosen), read) if read.is_ok() || rank == Rank::Lower => {
+                let at = chosen.at.clone();
+                self.contradict(&password.at, "password", &at, rank);
+            }
+            (_, read) => read.err().iter().for_each(|what| self.problems.add(&password.at, what)),
+        }
+    }
+
+    fn contradict(&mut self, at: &str, what: &str, chosen_at: &str, rank: Rank) {
+        if rank == Rank::Same {
+            self.problems.add(at, format!("gives another {what} than {chosen_at}; set only one of them"));
+        } else if !self.ignored.iter().any(|ignored| ignored.at == at) {
+            let why = format!("{chosen_at} gives another {what}");
+            self.ignored.push(Ignored { at: at.to_owned(), why });
+        }
+    }
+}
+
+impl Secret {
+    /// The text, without the line break that files have at their ends, and texts that were made from files.
+    fn read(&self) -> Result<SecretString, String> {
+        let text = match self {
+            Self::Inline(text) => text.expose_secret().to_owned(),
+            Self::File(path) => {
+                let bytes = read_file(path).map_err(|error| format!("cannot be read: {error}"))?;
+                String::from_utf8(bytes).map_err(|_not_utf8| "is not UTF-8")?
+            }
+        };
+        let text = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+        if text.is_empty() { Err("is empty".to_owned()) } else { Ok(SecretString::from(text)) }
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
+        return Err(io::Error::other("it is larger than 64 KiB"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;
