@@ -6,11 +6,13 @@ ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
-# Dependencies first: they change seldom and take longest. Without the targets whose files are not here.
+# Dependencies first: they change seldom and take longest. Of the other packages only what the lock file knows them by.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
-RUN sed -i '/^\[\[\(test\|bench\|example\)\]\]/,/^$/d' Cargo.toml && \
-    mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && \
+COPY examples/nexus/Cargo.toml examples/nexus/
+COPY tests/Cargo.toml tests/
+COPY xtask/Cargo.toml xtask/
+RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && \
     cargo build --locked --release --bin streamwarden
 COPY src src
 # Their times may be older than what was just built.

@@ -3,11 +3,18 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories redis curl node python
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
 SERVERS ?= redis-server
+# `make test PROFILE=quick` tests a build that is sooner ready; `release` is what ships.
+PROFILE ?= release
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+PROGRAM ?= $(TARGET)/$(PROFILE)/streamwarden
+NEXUS := $(TARGET)/debug/nexus
+export STREAMWARDEN_TEST_PROGRAM = $(PROGRAM)
+export STREAMWARDEN_TEST_NEXUS = $(NEXUS)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # Debian's packages, unless this holds already: $(call install,CONDITION,PACKAGES)
 install = { $(1); } >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
@@ -16,21 +23,21 @@ install = { $(1); } >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-demo: redis ## a private Redis, the example application and the sidecar, until Ctrl-C
-	cargo build --locked --release --bin streamwarden --example nexus
-	@examples/demo.sh "$${CARGO_TARGET_DIR:-target}/release"
+demo: redis program nexus ## a private Redis, the example application and the sidecar, until Ctrl-C
+	@examples/demo.sh $(PROGRAM) $(NEXUS)
 
 test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 
-test-core: redis curl ## the program against a real server: needs Debian's redis-server and curl, and nothing else
-	cargo test --locked --lib --bins --examples --test it
+test-core: redis curl program ## the program against a real server: needs Debian's redis-server and curl, and nothing else
+	cargo test --locked --lib --bins
 	cargo test --locked --doc
+	cargo test --locked --package streamwarden-tests --test it
 
 check: ## formatting, lints, documentation, dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets --test peers --test assets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --test peers --test assets -- -D warnings
 	cargo check --locked --no-default-features --bin streamwarden
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
 	cargo deny --locked check bans licenses sources
@@ -38,41 +45,35 @@ check: ## formatting, lints, documentation, dependencies
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories
 
-test-page: redis node ## the page in a headless browser; installs chromium
+test-page: redis node program nexus ## the page in a headless browser; installs chromium
 	tests/page/tools.sh target/page
-	cargo build --locked --bin streamwarden --example nexus
-	STREAMWARDEN_PROGRAM="$${CARGO_TARGET_DIR:-target}/debug/streamwarden" \
-	  STREAMWARDEN_NEXUS="$${CARGO_TARGET_DIR:-target}/debug/examples/nexus" STREAMWARDEN_PAGE_MODULES=target/page \
-	  STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
+	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
 
-test-api: redis curl python ## the JSON API against its own description, with schemathesis from PyPI
-	cargo build --locked
-	tests/api.sh "$${CARGO_TARGET_DIR:-target}"
+test-api: redis curl python program ## the JSON API against its own description, with schemathesis from PyPI
+	tests/api.sh $(PROGRAM)
 
-test-peers: redis ## beside redis_exporter, promtool and Prometheus, unpacked into target/tools
+test-peers: redis program ## beside redis_exporter, promtool and Prometheus, unpacked into target/tools
 	tests/tools.sh target/tools
-	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --test peers
+	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --package streamwarden-tests --test peers
 
-bench: redis ## beside redis_exporter on the same data: time, load on Redis, CPU, memory (about 10 minutes)
+bench: redis program ## beside redis_exporter on the same data: time, load on Redis, CPU, memory (about 10 minutes)
 	tests/tools.sh target/tools
-	cargo build --locked --release
-	benches/compare.py
+	benches/compare.py --streamwarden $(PROGRAM)
 
 bench-instructions: ## instructions of the parts of a poll, counted by callgrind
 	@$(call install,command -v valgrind,valgrind)
 	cargo bench --locked --bench micro --no-run
 	benches/instructions.sh
 
-test-assets: redis ## alerts, dashboards and runbooks, with Prometheus and Alertmanager unpacked into target/tools
+test-assets: redis program nexus ## alerts, dashboards and runbooks, with Prometheus and Alertmanager unpacked into target/tools
 	tests/tools.sh target/tools
-	cargo build --locked --example nexus
-	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --test assets
+	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --package streamwarden-tests --test assets
 
 test-grafana: node python ## the dashboards against Grafana's own schema and SDK
 	tests/grafana.sh
 
 dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
-	cargo run --locked --quiet --example assets
+	cargo xtask dashboards
 	$(MAKE) deploy-copies
 
 test-deploy: python ## what is shipped for Kubernetes and Compose, rendered and validated
@@ -90,10 +91,17 @@ test-image: redis ## the image, built and run here without a registry; needs roo
 	  buildah podman runc mmdebstrap)
 	$(SUDO) env PATH="$$PATH" tests/image.sh
 
-test-servers: ## the tests on other servers: make test-servers SERVERS="program program"
+test-servers: program ## the tests on other servers: make test-servers SERVERS="program program"
 	for server in $(SERVERS); do \
-	  echo "== $$server"; STREAMWARDEN_TEST_REDIS="$$server" cargo test --locked --test it; \
+	  echo "== $$server"; STREAMWARDEN_TEST_REDIS="$$server" cargo test --locked --package streamwarden-tests --test it; \
 	done
+
+# Each in a build of its own: together with the other one, it would have features that it does not ship with.
+program:
+	cargo build --locked --profile $(PROFILE) --bin streamwarden
+
+nexus:
+	cargo build --locked --package nexus
 
 redis:
 	@$(call install,command -v redis-server && command -v redis-cli,redis-server)

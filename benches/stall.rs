@@ -58,11 +58,7 @@ fn main() {
         "`streamwarden trim`",
         beside(connect(), || {
             let trim = ["trim", "s", "--yes", "--max-length", &KEPT.to_string()];
-            let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
-                .args(trim)
-                .env("REDIS_URI", &uri)
-                .output()
-                .unwrap();
+            let output = Command::new(support::program()).args(trim).env("REDIS_URI", &uri).output().unwrap();
             assert!(output.status.success(), "{output:?}");
         }),
     );

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A private Redis, the example application and the sidecar, until Ctrl-C. Leaves nothing behind.
 #
-#   demo.sh DIR    the folder of the built programs
+#   demo.sh PROGRAM NEXUS    the built sidecar and the built application
 set -euo pipefail
-programs=${1:?usage: demo.sh DIR}
+streamwarden=${1:?usage: demo.sh PROGRAM NEXUS}
+nexus=${2:?usage: demo.sh PROGRAM NEXUS}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/streamwarden-demo.XXXXXX")
 declare -A processes=()
@@ -53,8 +54,8 @@ page=http://127.0.0.1:$page_port
 export REDIS_URI=redis://127.0.0.1:$redis_port
 
 start redis-server redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --dir "$work"
-start nexus "$programs/examples/nexus" --rate 50 --failures 0.002
-start streamwarden "$programs/streamwarden" --config "$here/demo.yaml" --listen "127.0.0.1:$page_port"
+start nexus "$nexus" --rate 50 --failures 0.002
+start streamwarden "$streamwarden" --config "$here/demo.yaml" --listen "127.0.0.1:$page_port"
 
 for _ in {1..100}; do
   fail_if_ended
@@ -87,7 +88,7 @@ cat <<SCREEN
     a careless trim      redis-cli -p $redis_port XGROUP CREATE events:user late 0
                          redis-cli -p $redis_port XTRIM events:user MAXLEN 10
                          curl -s $page/metrics | grep entries_lost
-    what may be trimmed  REDIS_URI=$REDIS_URI $programs/streamwarden trim events:user --max-length 100 --dry-run
+    what may be trimmed  REDIS_URI=$REDIS_URI $streamwarden trim events:user --max-length 100 --dry-run
     a hung Redis         kill -STOP ${processes[redis-server]}; sleep 15; kill -CONT ${processes[redis-server]}
     a clean stop         kill ${processes[streamwarden]}
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Lets schemathesis try what the JSON API of a sidecar tells, beside a private Redis.
 #
-#   api.sh TARGET    the folder that cargo builds into; schemathesis is installed below it
+#   api.sh PROGRAM    the built sidecar; schemathesis is installed into target/
 set -euo pipefail
-target=${1:?usage: api.sh TARGET}
-tool=$target/schemathesis
+program=${1:?usage: api.sh PROGRAM}
+tool=target/schemathesis
 [[ -x $tool/bin/schemathesis ]] || { python3 -m venv "$tool" && "$tool/bin/pip" install -q schemathesis==4.32.5; }
 work=$(mktemp -d)
 pids=()
@@ -20,7 +20,7 @@ redis xreadgroup group readers alice count 3 streams events:session '>'
 redis xadd $'a/\xff b?' '*' field value
 
 export REDIS_URI="redis+unix://$work/redis.sock"
-"$target/debug/streamwarden" --listen 127.0.0.1:0 --poll-interval 1s --log-format json 2>"$work/log" &
+"$program" --listen 127.0.0.1:0 --poll-interval 1s --log-format json 2>"$work/log" &
 pids+=($!)
 until address=$(grep -o '"listen":"[^"]*"' "$work/log" | cut -d'"' -f4) && [[ $address ]]; do sleep 0.1; done
 until curl -sf "http://$address/readyz" >/dev/null; do sleep 0.1; done

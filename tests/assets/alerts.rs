@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use serde_json::{Value, json};
+use xtask::shipped::{self, RUNBOOKS};
 
 use crate::{
-    generator::shipped::{self, RUNBOOKS},
     monitoring::Alertmanager,
     promql,
     tools::{RULES, alerts, project, read, rules, succeeds, tool, yaml},

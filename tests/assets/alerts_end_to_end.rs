@@ -16,9 +16,10 @@ use std::{
 
 use serde_json::{Value, json};
 
+use support::{Redis, Sidecar};
+
 use crate::{
     dashboards::{boards, panels, queries, variables},
-    it::support::{Redis, Sidecar},
     monitoring::{Alertmanager, Prometheus, Webhook, eventually},
     tools::{RULES, alerts, read, yaml},
 };
@@ -109,15 +110,10 @@ struct Nexus(Child);
 
 impl Nexus {
     fn start(redis: &Redis, arguments: &[&str]) -> Self {
-        let program = Path::new(env!("CARGO_BIN_EXE_streamwarden")).with_file_name("examples").join("nexus");
-        let mut command = Command::new(&program);
+        let mut command = Command::new(support::nexus());
         command.args(arguments).env("REDIS_URI", redis.uri());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(
-            command.spawn().unwrap_or_else(|error| {
-                panic!("{}: {error}; cargo build --example nexus", program.display())
-            }),
-        )
+        Self(command.spawn().unwrap())
     }
 }
 

@@ -8,18 +8,6 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
-#[path = "../it"]
-#[allow(dead_code, unused_imports, reason = "the integration tests use the rest")]
-mod it {
-    pub(crate) mod support;
-}
-
-/// The generator's own code, so that what it would write is compared with what is there.
-#[path = "../../examples/assets"]
-mod generator {
-    pub(crate) mod shipped;
-}
-
 mod alerts;
 mod alerts_end_to_end;
 mod dashboards;

@@ -14,10 +14,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::form_urlencoded;
 
-use crate::{
-    it::support::{free_port, wait_for, write},
-    tools::{tool, yaml},
-};
+use support::{free_port, wait_for, write};
+
+use crate::tools::{tool, yaml};
 
 /// Alerts take longer than a poll: scrape, evaluation, waiting and grouping come one after the other.
 const DEADLINE: Duration = Duration::from_secs(60);

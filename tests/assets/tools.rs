@@ -7,10 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-/// The project's folder.
-pub(crate) fn project(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
-}
+pub(crate) use support::project;
 
 pub(crate) fn read(path: &str) -> String {
     let path = project(path);

@@ -2,10 +2,11 @@
 
 use std::{thread::sleep, time::Duration};
 
+use support::{Page, Redis, Sidecar, wait_for};
+
 use crate::{
     process::{streamwarden, text},
     retention::trimming,
-    support::{Page, Redis, Sidecar, wait_for},
 };
 
 const OBSERVE: &str = "streams: [{match: 'o:*'}]";

@@ -7,10 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::{
-    support::{Redis, Sidecar, free_port, wait_for, write},
-    tls::certificates,
-};
+use support::{Redis, Sidecar, free_port, wait_for, write};
+
+use crate::tls::certificates;
 
 const README: &str = include_str!("../../README.md");
 const PASSWORD: &str = "Passw0rd-of-watcher";
@@ -139,7 +138,7 @@ fn each_address_of_the_readme_logs_in_as_whom_and_where_it_says() {
 }
 
 fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+    Command::new(support::program())
         .args(arguments)
         .env_clear()
         .envs(environment.iter().copied())

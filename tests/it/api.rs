@@ -8,7 +8,7 @@ use std::{
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::support::{Redis, Sidecar, wait_for};
+use support::{Redis, Sidecar, wait_for};
 
 const PATHS: [&str; 5] =
     ["/api/v1/streams", "/api/v1/groups", "/api/v1/config", "/api/v1/openapi.json", "/api/v1/streams/s"];

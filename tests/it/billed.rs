@@ -2,13 +2,15 @@
 
 mod month;
 
+use support::{Page, Redis, Sidecar};
+
 use crate::{
     process::{streamwarden, text},
     retention::trimming,
-    support::{Page, Redis, Sidecar},
 };
 
 const README: &str = include_str!("../../README.md");
+
 /// Streams with 3 groups of 5 consumers each, in which nothing moves.
 fn seed(redis: &Redis, streams: usize) {
     let mut pipeline = redis::pipe();

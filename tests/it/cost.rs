@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use redis::{Connection, Value};
 
-use crate::support::{Page, Redis, Sidecar};
+use support::{Page, Redis, Sidecar};
 
 /// Streams with 3 groups of 5 consumers each.
 fn seed(redis: &Redis, streams: usize) {

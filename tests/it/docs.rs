@@ -34,7 +34,7 @@ fn the_sample_configuration_is_one_and_shows_the_defaults() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), sample).unwrap();
     let check = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+        let output = Command::new(support::program())
             .arg("check-config")
             .args(arguments)
             .env_clear()
@@ -54,7 +54,7 @@ fn the_sample_configuration_is_one_and_shows_the_defaults() {
 
 #[test]
 fn every_variable_and_flag_is_told() {
-    let help = Command::new(env!("CARGO_BIN_EXE_streamwarden")).arg("--help").output().unwrap();
+    let help = Command::new(support::program()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let table = between(README, "| Variable | Key |", "### Addresses");
     for line in table.lines().filter(|line| line.starts_with("| `")) {
@@ -72,8 +72,9 @@ fn the_shipped_configurations_are_accepted() {
         "examples/demo.yaml",
     ];
     for file in files {
-        let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
-            .args(["check-config", "--config", &format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))])
+        let output = Command::new(support::program())
+            .args(["check-config", "--config"])
+            .arg(support::project(file))
             .env_clear()
             .env("REDIS_URI", "redis://localhost")
             .output()

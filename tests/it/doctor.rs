@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use support::{Redis, wait_for};
+
 use crate::{
     acl::{make_user, rule},
     process::{config_file, streamwarden, text},
     retention::trimming,
-    support::{Redis, wait_for},
 };
 
 const WATCH: &str = "streams: [{match: s, groups: [g]}]";

@@ -2,7 +2,7 @@
 
 use std::{thread::sleep, time::Duration};
 
-use crate::support::{Page, Redis, Sidecar, free_port, wait_for};
+use support::{Page, Redis, Sidecar, free_port, wait_for};
 
 fn up(page: &Page) -> bool {
     page.own("streamwarden_redis_up") == 1.0

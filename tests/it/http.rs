@@ -8,7 +8,7 @@ use std::{
 
 use flate2::read::GzDecoder;
 
-use crate::support::{Page, Redis, Sidecar};
+use support::{Page, Redis, Sidecar};
 
 fn with_stream() -> (Redis, Sidecar) {
     let redis = Redis::start();

@@ -1,4 +1,4 @@
-//! Tests of the built binary against real servers. Each test starts its own.
+//! Tests of the program that ships, against real servers. Each test starts its own.
 //!
 //! `STREAMWARDEN_TEST_REDIS` names another server's program than `redis-server`.
 #![allow(
@@ -9,8 +9,6 @@
     clippy::unwrap_used,
     reason = "a test that meets the unexpected fails, and says where"
 )]
-
-mod support;
 
 mod acl;
 mod addresses;
@@ -29,6 +27,5 @@ mod rotation;
 mod runbooks;
 mod status;
 mod tls;
-#[cfg(feature = "otlp")]
 mod traces;
 mod truth;

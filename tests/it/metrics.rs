@@ -1,6 +1,6 @@
 //! What the page shows of streams, groups and consumers.
 
-use crate::support::{Page, Redis, Sidecar};
+use support::{Page, Redis, Sidecar};
 
 #[test]
 fn a_stream_is_shown_with_its_groups_and_consumers() {

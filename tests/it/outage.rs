@@ -6,10 +6,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    retention::has_min_id,
-    support::{Redis, Sidecar, wait_at_most},
-};
+use support::{Redis, Sidecar, wait_at_most};
+
+use crate::retention::has_min_id;
 
 /// The default of `poll.interval`, in seconds.
 const INTERVAL: f64 = 15.0;

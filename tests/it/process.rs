@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Redis, Sidecar, wait_for};
+use support::{Redis, Sidecar, wait_for};
 
 pub(crate) fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+    Command::new(support::program())
         .args(arguments)
         .env_clear()
         .envs(environment.iter().copied())
@@ -84,7 +84,7 @@ fn check_config_prints_what_takes_effect_without_the_secret() {
 fn who_stops_reading_the_output_ends_nothing_in_a_panic() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_streamwarden"));
+    let mut command = Command::new(support::program());
     let output = command.arg("check-config").env("REDIS_URI", "redis://h").stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
@@ -160,7 +160,7 @@ fn a_changed_configuration_is_taken_up_and_a_bad_one_refused() {
 
     sidecar.configure("streams: [{macht: c}]");
     sidecar.signal("HUP");
-    let refused = |page: &crate::support::Page| page.own("streamwarden_config_last_reload_successful") == 0.0;
+    let refused = |page: &support::Page| page.own("streamwarden_config_last_reload_successful") == 0.0;
     let page = sidecar.wait("the refusal", refused);
     assert_eq!(page.stream("length", "b"), Some(1.0), "the running configuration stays");
     assert!(sidecar.log().contains("did you mean match?"), "{}", sidecar.log());

@@ -8,7 +8,7 @@ mod sidecars;
 mod steps;
 mod stories;
 
-use crate::support::Redis;
+use support::Redis;
 
 /// Whether the server has an `XTRIM MINID` that can be trusted: Redis 6.2.7 and later, and Valkey.
 pub(crate) fn has_min_id(redis: &Redis) -> bool {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Page, Redis, Sidecar, wait_for, write};
+use support::{Page, Redis, Sidecar, wait_for, write};
 
 const STREAM: &str = "events:session";
 const GROUP: &str = "nexus-session-consumers";

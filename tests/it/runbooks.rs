@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use lab::Lab;
 use pages::{Block, blocks, fences, pages};
 
-use crate::support::Sidecar;
+use support::Sidecar;
 
 /// The blocks that change something, each with the test that runs it on the fault that its page is about.
 const ACTS: [(Block, fn()); 10] = [

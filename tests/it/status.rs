@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Redis, Sidecar, wait_for};
 use life::{Life, Mode};
+use support::{Redis, Sidecar, wait_for};
 
 const WINDOW: &str = "status: {window: 2s, stopped_after: 1s}\n";
 
@@ -31,7 +31,7 @@ fn json(sidecar: &Sidecar, path: &str) -> Value {
 /// What the command says of the sidecar's streams, and its exit code.
 fn command(sidecar: &Sidecar, arguments: &[&str]) -> (String, i32) {
     let url = format!("http://{}", sidecar.address());
-    let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+    let output = Command::new(support::program())
         .args(["status", "--url", &url])
         .args(arguments)
         .env_clear()
@@ -271,7 +271,7 @@ fn the_command_reads_redis_itself() {
     redis.add("s", 3);
     redis.run::<()>("XGROUP CREATE s g 0");
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+        let output = Command::new(support::program())
             .args(["status", "--every", "300ms"])
             .args(arguments)
             .env_clear()

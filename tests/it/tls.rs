@@ -7,7 +7,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-use crate::support::{Page, Redis, Sidecar, wait_for, write};
+use support::{Page, Redis, Sidecar, wait_for, write};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -51,7 +51,7 @@ pub(crate) fn certificates(directory: &Path, server_name: &str) {
 }
 
 /// A server that takes TLS only, with client certificates as `tls-auth-clients` says.
-fn tls_server(certificates: &Path, auth_clients: &str) -> Redis {
+pub(crate) fn tls_server(certificates: &Path, auth_clients: &str) -> Redis {
     let path = |name: &str| certificates.join(name).display().to_string();
     Redis::not_listening(&format!(
         "tls-port PORT\ntls-auth-clients {auth_clients}\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}",

@@ -6,8 +6,8 @@ mod settings;
 
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Redis, Sidecar, wait_for};
 use collector::{Collector, PROTOCOLS, Span};
+use support::{Redis, Sidecar, wait_for};
 
 const INTERNAL: i32 = 1;
 const CLIENT: i32 = 3;
@@ -168,7 +168,7 @@ fn log_lines_name_traces_that_arrive() {
     // Also by default, what is logged is sent.
     environment.retain(|(name, _)| *name != "OTEL_TRACES_SAMPLER");
     for format in ["json", "text"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+        let mut child = Command::new(support::program())
             .args(["--listen", "127.0.0.1:0", "--log-format", format])
             .env_clear()
             .env("REDIS_URI", redis.uri())

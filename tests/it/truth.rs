@@ -15,9 +15,9 @@ use streamwarden::{
     self_stats::SelfStats,
 };
 
-use crate::support::Redis;
 use oracle::Oracle;
 use story::{Story, play, stories};
+use support::Redis;
 
 /// How often what was known.
 #[derive(Debug, Default)]

@@ -11,8 +11,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
-const built = resolve(process.env.STREAMWARDEN_PROGRAM ?? "target/debug/streamwarden");
-const nexus = resolve(process.env.STREAMWARDEN_NEXUS ?? "target/debug/examples/nexus");
+const built = resolve(process.env.STREAMWARDEN_TEST_PROGRAM ?? "target/release/streamwarden");
+const nexus = resolve(process.env.STREAMWARDEN_TEST_NEXUS ?? "target/debug/nexus");
 const require = createRequire(resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page", "x.js"));
 const { chromium } = require("playwright-core");
 export const axePath = require.resolve("axe-core/axe.min.js");
@@ -125,7 +125,7 @@ export class Sidecar extends Process {
 // The example application.
 export class Nexus extends Process {
   static start(redis, ...flags) {
-    if (!existsSync(nexus)) throw new Error(`${nexus} is not there: cargo build --example nexus`);
+    if (!existsSync(nexus)) throw new Error(`${nexus} is not there: cargo build --package nexus`);
     return new Nexus(nexus, flags, { env: { REDIS_URI: `redis://127.0.0.1:${redis.port}` } });
   }
 }

@@ -9,9 +9,6 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
-#[path = "../it/support.rs"]
-mod support;
-
 mod prometheus;
 mod promtool;
 mod redis_exporter;

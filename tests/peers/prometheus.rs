@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use support::{Labels, Page, Redis, Sidecar, wait_for, write};
+
 use crate::{
     relay::{Accept, Relay},
     seed,
-    support::{Labels, Page, Redis, Sidecar, wait_for, write},
     tool::Peer,
 };
 

@@ -5,11 +5,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{
-    seed,
-    support::{Redis, Sidecar},
-    tool::program,
-};
+use support::{Redis, Sidecar};
+
+use crate::{seed, tool::program};
 
 /// What promtool says about a page; nothing where it is well.
 fn complaints(page: &str) -> String {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Value;
 
+use support::{Labels, Page, Redis, Sidecar, wait_for};
+
 use crate::{
     seed::{self, CONSUMERS, GROUPS},
-    support::{Labels, Page, Redis, Sidecar, wait_for},
     tool::Peer,
 };
 

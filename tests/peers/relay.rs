@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::support::send;
+use support::send;
 
 /// Whose wish decides the format.
 #[derive(Clone, Copy)]

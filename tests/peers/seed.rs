@@ -1,6 +1,6 @@
 //! Quiet data to compare on.
 
-use crate::support::Redis;
+use support::Redis;
 
 /// Groups of each stream.
 pub(crate) const GROUPS: [&str; 3] = ["behind", "done", "unsure"];

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{free_port, send};
+use support::{free_port, send};
 
 /// The path of a program among the test's tools.
 #[expect(clippy::disallowed_methods, reason = "where the tools are is the caller's choice")]

@@ -10,10 +10,9 @@ use streamwarden::{
     retention::Lease,
 };
 
-use crate::{
-    retention::trimming,
-    support::{Redis, Sidecar, wait_for},
-};
+use support::{Redis, Sidecar, wait_for};
+
+use crate::retention::trimming;
 
 const STREAMS: usize = 5;
 /// What Upstash's free tier has.

@@ -3,10 +3,9 @@
 use redis::Value;
 
 use super::trimming;
-use crate::{
-    process::{streamwarden, text},
-    support::Redis,
-};
+use support::Redis;
+
+use crate::process::{streamwarden, text};
 
 /// Its exit code, and what it printed and complained about.
 fn trim(redis: &Redis, arguments: &[&str]) -> (i32, String, String) {

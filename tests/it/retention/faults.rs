@@ -5,7 +5,7 @@ use std::{thread::sleep, time::Duration};
 use redis::cmd;
 
 use super::trimming;
-use crate::support::{Page, Redis, Sidecar, wait_for};
+use support::{Page, Redis, Sidecar, wait_for};
 
 const CONFIG: &str =
     "retention: {interval: 1s, pause: 20ms, step: 1000}\nstreams: [{match: s, retention: {max_length: 500}}]";

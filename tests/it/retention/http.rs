@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::trimming;
-use crate::support::{Redis, Sidecar, write};
+use support::{Redis, Sidecar, write};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

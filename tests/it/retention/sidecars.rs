@@ -10,7 +10,7 @@ use std::{
 use redis::{Connection, Value, cmd};
 
 use super::{has_min_id, trimming};
-use crate::support::{Page, Redis, Sidecar, wait_for};
+use support::{Page, Redis, Sidecar, wait_for};
 
 /// A run a second, on small nodes' behalf: the server's own are of 100 entries.
 fn config(retention: &str) -> String {

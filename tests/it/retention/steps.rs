@@ -17,7 +17,9 @@ use super::{
     stories::{Checks, Stepper, encode, run},
     trimming,
 };
-use crate::{support::Redis, truth::number};
+use support::Redis;
+
+use crate::truth::number;
 
 #[test]
 fn nothing_that_a_group_needs_ever_goes() {

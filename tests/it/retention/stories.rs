@@ -15,7 +15,9 @@ use streamwarden::{
 };
 
 use super::oracle::{Answer, Truth, check_complete, check_harmless, ensure};
-use crate::{support::Redis, truth::number};
+use support::Redis;
+
+use crate::truth::number;
 
 /// Something that happens to the stream `s`.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use super::{
     lab::{GROUP, Lab, STREAM},
     pages::Block,
 };
-use crate::support::{Redis, Sidecar};
+use support::{Redis, Sidecar};
 
 pub(super) const CREATE_GROUP: Block = Block { page: "RedisStreamGroupMissing", words: "XGROUP CREATE" };
 pub(super) const RECREATE_STREAM: Block = Block { page: "RedisStreamMissing", words: "MKSTREAM" };

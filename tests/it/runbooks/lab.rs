@@ -12,10 +12,9 @@ use redis::{FromRedisValue, Value};
 use tempfile::TempDir;
 
 use super::pages::{Block, blocks};
-use crate::{
-    retention::trimming,
-    support::{Redis, wait_for},
-};
+use support::{Redis, wait_for};
+
+use crate::retention::trimming;
 
 /// As the set-up of the runbooks names them.
 pub(super) const STREAM: &str = "events:session";
@@ -84,7 +83,7 @@ impl Lab {
     /// Runs a block, as strictly as bash can be; whether it succeeded, and what was printed. `streamwarden status` may find any
     /// health.
     pub(super) fn run(&self, block: &str) -> (bool, String) {
-        let programs = Path::new(env!("CARGO_BIN_EXE_streamwarden")).parent().unwrap();
+        let programs = Path::new(support::program()).parent().unwrap();
         let health = r#"streamwarden() { command streamwarden "$@" || [[ $1 == status && $? -le 3 ]]; }"#;
         let script = format!("set -a; . ./variables; {health}\n{block}\nexport -p > variables");
         let mut bash = Command::new("timeout");

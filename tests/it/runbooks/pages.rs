@@ -1,6 +1,6 @@
 //! The pages and their blocks, as people copy them.
 
-use std::{fs, path::Path};
+use std::{fs, path::PathBuf};
 
 /// A block that a test names: by its page, and by words that no other block of the page has.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +23,8 @@ impl Block {
     }
 }
 
-fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/runbooks"))
+fn folder() -> PathBuf {
+    support::project("docs/runbooks")
 }
 
 fn text(page: &str) -> String {

@@ -4,7 +4,7 @@ use super::{
     lab::{GROUP, IDLE_MS, Lab, Pending, STREAM},
     pages::Block,
 };
-use crate::support::Redis;
+use support::Redis;
 
 const LOOK_HAND_OVER: Block = Block { page: "RedisStreamConsumersStuck", words: "\"$IDLE_MS\" look" };
 pub(super) const HAND_OVER: Block = Block { page: "RedisStreamConsumersStuck", words: "\"$IDLE_MS\" act" };

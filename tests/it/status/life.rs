@@ -11,7 +11,7 @@ use std::{
 
 use redis::{Cmd, Connection, RedisResult, Value};
 
-use crate::support::Redis;
+use support::Redis;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_millis(25);

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::support::{Redis, wait_for};
+use support::{Redis, wait_for};
 
 /// `streamwarden status --watch` in a terminal of 140 columns, which `script` of the base system makes.
 struct Terminal {
@@ -19,7 +19,7 @@ impl Terminal {
     fn watching(redis: &Redis, config: &str) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), config).unwrap();
-        let program = env!("CARGO_BIN_EXE_streamwarden");
+        let program = support::program();
         let file = file.keep().unwrap().1;
         let watch = format!(
             "stty rows 30 cols 140; exec {program} --config {} status --watch --every 200ms",

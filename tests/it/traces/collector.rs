@@ -41,7 +41,7 @@ use tokio_rustls::{
 
 use streamwarden::worker::Worker;
 
-use crate::support::wait_for;
+use support::wait_for;
 
 /// The values of `OTEL_EXPORTER_OTLP_PROTOCOL` that there are.
 pub(crate) const PROTOCOLS: [&str; 2] = ["grpc", "http/protobuf"];

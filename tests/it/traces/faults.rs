@@ -13,10 +13,9 @@ use super::{
     collector::{Collector, PROTOCOLS},
     sidecar,
 };
-use crate::{
-    support::{Redis, Sidecar, free_port, wait_for},
-    tls::certificates,
-};
+use support::{Redis, Sidecar, free_port, wait_for};
+
+use crate::tls::certificates;
 
 const FAILED: &str = "sending traces failed";
 

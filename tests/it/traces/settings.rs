@@ -3,10 +3,9 @@
 use std::{io::ErrorKind, net::TcpListener};
 
 use super::sidecar;
-use crate::{
-    process::{streamwarden, text},
-    support::{Redis, Sidecar},
-};
+use support::{Redis, Sidecar};
+
+use crate::process::{streamwarden, text};
 
 /// Names of the process's threads, as long as the system keeps them.
 fn threads(sidecar: &Sidecar) -> Vec<String> {
@@ -47,7 +46,7 @@ fn nobody_is_spoken_to_unless_an_endpoint_is_set_and_nothing_forbids_it() {
     }
     // And that the same sidecar would have been seen.
     let sidecar = sidecar(&redis.uri(), "", &set("OTEL_SDK_DISABLED", "false"));
-    crate::support::wait_for("a connection", || listener.accept().ok());
+    support::wait_for("a connection", || listener.accept().ok());
     assert!(threads(&sidecar).iter().any(|name| name.contains("OpenTelemetry")));
 }
 

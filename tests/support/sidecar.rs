@@ -11,10 +11,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Page, Redis, signal, wait_for, write};
+use super::{Page, Redis, program, signal, wait_for, write};
 
 /// A running sidecar; it ends with the test.
-pub(crate) struct Sidecar {
+pub struct Sidecar {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
@@ -22,25 +22,25 @@ pub(crate) struct Sidecar {
 }
 
 /// An HTTP answer.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
+    pub fn header(&self, name: &str) -> Option<String> {
         let name = format!("{name}: ");
         self.head.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
     }
 }
 
 /// Sends bytes on a connection of its own and reads until the server closes it.
-pub(crate) fn send(address: SocketAddr, request: &[u8]) -> Answer {
+pub fn send(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(request).unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn send(address: SocketAddr, request: &[u8]) -> Answer {
 }
 
 /// Polls as often as the configuration allows, so that tests wait little.
-pub(crate) const FAST: &str = "poll: {interval: 100ms, discovery_interval: 200ms, stale_after: 2s}\n";
+const FAST: &str = "poll: {interval: 100ms, discovery_interval: 200ms, stale_after: 2s}\n";
 
 fn with_poll(config: &str) -> String {
     let poll = if config.contains("poll:") { "" } else { FAST };
@@ -63,27 +63,27 @@ fn with_poll(config: &str) -> String {
 
 impl Sidecar {
     /// Watches every stream of the server.
-    pub(crate) fn start(redis: &Redis) -> Self {
+    pub fn start(redis: &Redis) -> Self {
         Self::with_config(&redis.uri(), "")
     }
 
     /// With more lines of configuration.
-    pub(crate) fn with_config(uri: &str, config: &str) -> Self {
+    pub fn with_config(uri: &str, config: &str) -> Self {
         Self::in_environment(uri, config, &[])
     }
 
     /// With more variables.
-    pub(crate) fn in_environment(uri: &str, config: &str, environment: &[(&str, &str)]) -> Self {
+    pub fn in_environment(uri: &str, config: &str, environment: &[(&str, &str)]) -> Self {
         Self::launch(uri, &with_poll(config), &[], environment).listening()
     }
 
     /// Polls as often as it does by itself: nothing is added to the configuration.
-    pub(crate) fn with_default_polls(uri: &str, config: &str) -> Self {
+    pub fn with_default_polls(uri: &str, config: &str) -> Self {
         Self::launch(uri, config, &[], &[]).listening()
     }
 
     /// Starts it and waits for nothing.
-    pub(crate) fn unready(uri: &str, config: &str, arguments: &[&str]) -> Self {
+    pub fn unready(uri: &str, config: &str, arguments: &[&str]) -> Self {
         Self::launch(uri, &with_poll(config), arguments, &[])
     }
 
@@ -101,7 +101,7 @@ impl Sidecar {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
         write(&file, config);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_streamwarden"))
+        let mut child = Command::new(program())
             .args(["--config", file.to_str().unwrap(), "--log-format", "json", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_clear()
@@ -122,48 +122,48 @@ impl Sidecar {
         Self { child, address: ([127, 0, 0, 1], 0).into(), log, directory }
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
     /// Writes its configuration anew.
-    pub(crate) fn configure(&self, config: &str) {
+    pub fn configure(&self, config: &str) {
         write(&self.directory.path().join("config.yaml"), &with_poll(config));
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 
-    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
         wait_for("the sidecar to end", || self.child.try_wait().unwrap())
     }
 
     /// Sends bytes on a connection of its own and reads until the server closes it.
-    pub(crate) fn send(&self, request: &[u8]) -> Answer {
+    pub fn send(&self, request: &[u8]) -> Answer {
         send(self.address, request)
     }
 
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
+    pub fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
         self.send(
             format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n")
                 .as_bytes(),
         )
     }
 
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, "")
     }
 
-    pub(crate) fn scrape(&self) -> Page {
+    pub fn scrape(&self) -> Page {
         let answer = self.get("/metrics");
         assert_eq!(answer.status, 200);
         Page::parse(&answer.text())
@@ -171,19 +171,19 @@ impl Sidecar {
 
     /// Waits until the server, full of connections, has a place again.
     #[track_caller]
-    pub(crate) fn wait_for_a_place(&self) {
+    pub fn wait_for_a_place(&self) {
         wait_for("a place", || (self.get("/livez").status == 200).then_some(()));
     }
 
     /// Scrapes until the page is as it should be.
     #[track_caller]
-    pub(crate) fn wait(&self, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
+    pub fn wait(&self, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
         wait_for(what, || Some(self.scrape()).filter(&is_so))
     }
 
     /// Waits for a page of a poll that began after this call.
     #[track_caller]
-    pub(crate) fn next_poll(&self) -> Page {
+    pub fn next_poll(&self) -> Page {
         let polls = |page: &Page| page.own("streamwarden_polls_total");
         let before = polls(&self.scrape());
         // The poll under way may have begun before; the one after it has not.

@@ -1,12 +1,16 @@
-//! What the tests stand on: a real server, the built binary, and the page that it serves.
-#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+//! What the tests stand on: a real server, the program that ships, and the page that it serves.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test that meets the unexpected fails, and says where"
+)]
 
-// By their paths, which hold for each test binary that includes this file.
-#[path = "support/page.rs"]
 mod page;
-#[path = "support/redis_server.rs"]
+mod programs;
 mod redis_server;
-#[path = "support/sidecar.rs"]
 mod sidecar;
 
 use std::{
@@ -16,23 +20,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use page::{Labels, Page};
-pub(crate) use redis_server::Redis;
-pub(crate) use sidecar::{Sidecar, send};
+pub use page::{Labels, Page};
+pub use programs::{nexus, program, project};
+pub use redis_server::Redis;
+pub use sidecar::{Sidecar, send};
 
 /// Long enough for a busy machine; a test that waits so long has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits until `ready` gives something, and says what was waited for if it never does.
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
     wait_at_most(DEADLINE, what, ready)
 }
 
 /// The same for what takes longer.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
-pub(crate) fn wait_at_most<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub fn wait_at_most<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(result) = ready() {
@@ -44,17 +49,17 @@ pub(crate) fn wait_at_most<T>(deadline: Duration, what: &str, mut ready: impl Fn
 }
 
 /// Sends a signal to a process that this test started.
-pub(crate) fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
     assert!(status.success(), "kill -{name}");
 }
 
 /// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Writes a file of the test's own.
-pub(crate) fn write(path: &Path, text: &str) {
+pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }

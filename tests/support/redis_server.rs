@@ -17,7 +17,7 @@ fn server_program() -> String {
 }
 
 /// A running server; it ends with the test.
-pub(crate) struct Redis {
+pub struct Redis {
     child: Child,
     directory: TempDir,
     settings: String,
@@ -26,19 +26,19 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::with_settings("")
     }
 
     /// A server with more lines of `redis.conf`.
-    pub(crate) fn with_settings(settings: &str) -> Self {
+    pub fn with_settings(settings: &str) -> Self {
         let server = Self::not_listening(settings);
         wait_for("the server to answer", || server.try_ping());
         server
     }
 
     /// A server that does not answer on its plain port: for TLS only.
-    pub(crate) fn not_listening(settings: &str) -> Self {
+    pub fn not_listening(settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let password = settings.lines().find_map(|line| line.strip_prefix("requirepass ")).map(str::to_owned);
@@ -46,11 +46,11 @@ impl Redis {
         Self { child, directory, settings: settings.to_owned(), port, password }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn uri(&self) -> String {
+    pub fn uri(&self) -> String {
         let login = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
         format!("redis://{login}127.0.0.1:{}/0", self.port)
     }
@@ -64,13 +64,13 @@ impl Redis {
         client.get_connection_with_timeout(Duration::from_secs(5)).ok()
     }
 
-    pub(crate) fn connect(&self) -> Connection {
+    pub fn connect(&self) -> Connection {
         self.try_connect().expect("the server accepts connections")
     }
 
     /// Runs one command, given as words.
     #[track_caller]
-    pub(crate) fn run<T: FromRedisValue>(&self, words: &str) -> T {
+    pub fn run<T: FromRedisValue>(&self, words: &str) -> T {
         let mut cmd = redis::Cmd::new();
         words.split_whitespace().for_each(|word| {
             cmd.arg(word);
@@ -80,7 +80,7 @@ impl Redis {
 
     /// Adds `count` entries to a stream.
     #[track_caller]
-    pub(crate) fn add(&self, stream: &str, count: usize) {
+    pub fn add(&self, stream: &str, count: usize) {
         let mut pipeline = redis::pipe();
         (0..count).for_each(|_| {
             pipeline.cmd("XADD").arg(stream).arg("*").arg("field").arg("value").ignore();
@@ -90,41 +90,41 @@ impl Redis {
 
     /// Lets a consumer of a group read `count` entries.
     #[track_caller]
-    pub(crate) fn read(&self, stream: &str, group: &str, consumer: &str, count: usize) {
+    pub fn read(&self, stream: &str, group: &str, consumer: &str, count: usize) {
         let _entries: Value =
             self.run(&format!("XREADGROUP GROUP {group} {consumer} COUNT {count} STREAMS {stream} >"));
     }
 
     /// Calls of a command so far, by the server's own count.
-    pub(crate) fn calls(&self, command: &str) -> u64 {
+    pub fn calls(&self, command: &str) -> u64 {
         let stats: String = self.run("INFO commandstats");
         let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(['=', ',']).nth(1)).map_or(0, |calls| calls.parse().unwrap())
     }
 
     /// Whether the server counts the entries ever added to a stream, without which no loss is known: since Redis 7.0.
-    pub(crate) fn counts_additions(&self) -> bool {
+    pub fn counts_additions(&self) -> bool {
         self.run::<Value>("XADD counts-additions * f v");
         let state: Vec<Value> = self.run("XINFO STREAM counts-additions");
         self.run::<()>("DEL counts-additions");
         state.contains(&Value::BulkString(b"entries-added".to_vec()))
     }
 
-    pub(crate) fn pause(&self) {
+    pub fn pause(&self) {
         signal(&self.child, "STOP");
     }
 
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         signal(&self.child, "CONT");
     }
 
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Starts it again on the same port, empty.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.child = launch(&self.directory, &self.settings, self.port);
         wait_for("the server to answer again", || self.try_ping());
     }

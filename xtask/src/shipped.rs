@@ -8,17 +8,35 @@ mod retention;
 mod sidecar;
 mod stream;
 
+use std::{fs, path::Path};
+
+use anyhow::Context;
+
 /// Where runbooks are read. Whoever keeps them elsewhere replaces it in `alerts/` and `dashboards/`.
-pub(crate) const RUNBOOKS: &str = "https://streamwarden.example/runbooks/";
+pub const RUNBOOKS: &str = "https://streamwarden.example/runbooks/";
 
 /// A file that is made, with its text.
-pub(crate) struct File {
-    pub(crate) path: &'static str,
-    pub(crate) text: String,
+pub struct File {
+    pub path: &'static str,
+    pub text: String,
+}
+
+/// Writes all of them.
+///
+/// # Errors
+/// Where a file can't be read or written.
+pub fn write(project: &Path) -> anyhow::Result<()> {
+    let rules = project.join("alerts/streamwarden.rules.yml");
+    let rules = fs::read_to_string(&rules).with_context(|| format!("cannot read {}", rules.display()))?;
+    for file in files(&rules) {
+        let path = project.join(file.path);
+        fs::write(&path, file.text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// All of them; `rules` is the text of the rule file.
-pub(crate) fn files(rules: &str) -> Vec<File> {
+pub fn files(rules: &str) -> Vec<File> {
     let boards = [
         ("dashboards/overview.json", overview::board()),
         ("dashboards/stream.json", stream::board()),

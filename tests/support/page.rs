@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-pub(crate) type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<String, String>;
 
 /// The samples of a page in the text format. Parsing fails the test where the page is not well-formed.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub struct Page {
     samples: BTreeMap<(String, Labels), f64>,
 }
 
 impl Page {
     #[track_caller]
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut samples = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = parse_sample(line).unwrap_or_else(|| panic!("not a sample: {line}"));
@@ -23,7 +23,7 @@ impl Page {
 
     /// The value of the one series of this family that has these labels, among others.
     #[track_caller]
-    pub(crate) fn get(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn get(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |series: &Labels| {
             labels.iter().all(|(key, value)| series.get(*key).is_some_and(|it| it == value))
         };
@@ -35,34 +35,34 @@ impl Page {
 
     /// A value of the sidecar's own, which is always there.
     #[track_caller]
-    pub(crate) fn own(&self, family: &str) -> f64 {
+    pub fn own(&self, family: &str) -> f64 {
         self.get(family, &[]).unwrap_or_else(|| panic!("no {family} on the page"))
     }
 
-    pub(crate) fn stream(&self, family: &str, stream: &str) -> Option<f64> {
+    pub fn stream(&self, family: &str, stream: &str) -> Option<f64> {
         self.get(&format!("streamwarden_stream_{family}"), &[("stream", stream)])
     }
 
-    pub(crate) fn group(&self, family: &str, stream: &str, group: &str) -> Option<f64> {
+    pub fn group(&self, family: &str, stream: &str, group: &str) -> Option<f64> {
         self.get(&format!("streamwarden_group_{family}"), &[("stream", stream), ("group", group)])
     }
 
-    pub(crate) fn consumer(&self, family: &str, consumer: &str) -> Option<f64> {
+    pub fn consumer(&self, family: &str, consumer: &str) -> Option<f64> {
         self.get(&format!("streamwarden_consumer_{family}"), &[("consumer", consumer)])
     }
 
     /// How many series of families that begin so.
-    pub(crate) fn count(&self, family: &str) -> usize {
+    pub fn count(&self, family: &str) -> usize {
         self.samples.keys().filter(|(name, _)| name.starts_with(family)).count()
     }
 
     /// All samples, by name and labels.
-    pub(crate) const fn samples(&self) -> &BTreeMap<(String, Labels), f64> {
+    pub const fn samples(&self) -> &BTreeMap<(String, Labels), f64> {
         &self.samples
     }
 
     /// The values of a label in a family.
-    pub(crate) fn label_values(&self, family: &str, label: &str) -> Vec<String> {
+    pub fn label_values(&self, family: &str, label: &str) -> Vec<String> {
         let of_family = self.samples.keys().filter(|(name, _)| name == family);
         of_family.filter_map(|(_, labels)| labels.get(label).cloned()).collect()
     }
