@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod features;
 pub mod shipped;
 
 /// The project's folder.

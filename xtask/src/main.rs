@@ -1,12 +1,18 @@
-//! The project's chores. `cargo xtask dashboards` writes the dashboards and the PrometheusRule manifest.
+//! The project's chores. `cargo xtask dashboards` writes the dashboards and the PrometheusRule manifest; `cargo xtask
+//! features` compares what is shipped with what is tested.
+#![allow(clippy::print_stdout, reason = "standard output is where a chore says what it found")]
 
 use anyhow::bail;
-use xtask::{project, shipped};
+use xtask::{features, project, shipped};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["dashboards"] => shipped::write(&project()),
-        _ => bail!("usage: cargo xtask dashboards"),
+        ["features"] => {
+            print!("{}", features::compare(&project())?);
+            Ok(())
+        }
+        _ => bail!("usage: cargo xtask dashboards | features"),
     }
 }
