@@ -10,6 +10,7 @@
 
 mod page;
 mod programs;
+mod proxy;
 mod redis_server;
 mod sidecar;
 
@@ -22,6 +23,7 @@ use std::{
 
 pub use page::{Labels, Page};
 pub use programs::{nexus, program, project};
+pub use proxy::{Act, Direction, Proxy};
 pub use redis_server::Redis;
 pub use sidecar::{Sidecar, send};
 
