@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -32,6 +32,9 @@ test-core: redis curl program ## the program against a real server: needs Debian
 	cargo test --locked --lib --bins
 	cargo test --locked --doc
 	cargo test --locked --package streamwarden-tests --test it
+
+smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
+	cargo test --locked --package streamwarden-tests --test it smoke
 
 check: ## formatting, lints, documentation, dependencies
 	cargo fmt --check
@@ -80,7 +83,7 @@ dashboards: ## the dashboards and the PrometheusRule manifest, from the table of
 test-deploy: python ## what is shipped for Kubernetes and Compose, rendered and validated
 	tests/deploy.sh
 
-dist: ## a release in target/dist: binary, manifests, alerts, dashboards, checksums
+dist: redis ## a release in target/dist: binary, manifests, alerts, dashboards, checksums
 	deploy/dist.sh
 
 deploy-copies: ## alerts and dashboards, copied to where Kustomize may read them

@@ -35,5 +35,6 @@ tar --extract --gzip --file "$dist/$name.tar.gz" --directory "$work"
 (cd "$work/$name" && sha256sum --check --quiet SHA256SUMS)
 said=$("$work/$name/streamwarden" --version)
 [[ $said == "streamwarden $version ($revision)" ]] || { echo "dist: the binary says $said" >&2; exit 1; }
+env -u RUSTFLAGS make --no-print-directory smoke PROGRAM="$work/$name/streamwarden"
 ! grep -qaF "$PWD" "$work/$name/streamwarden" || { echo "dist: the binary names a path of this machine" >&2; exit 1; }
 echo "$dist/$name.tar.gz: $said, $(stat -c %s "$dist/$name.tar.gz") bytes"

@@ -93,6 +93,10 @@ say "serves /metrics as 65532 without capabilities, with a read-only root and no
 "${podman[@]}" healthcheck run sidecar >/dev/null || fail "its health check fails while it is healthy"
 say "its health check passes"
 
+"${podman[@]}" cp sidecar:/usr/local/bin/streamwarden "$work/streamwarden"
+make --no-print-directory smoke PROGRAM="$work/streamwarden" || fail "its program fails the smoke tests"
+say "its program passes the smoke tests"
+
 before=$(date +%s%N)
 kill -TERM "$pid"
 while [[ -e /proc/$pid ]]; do sleep 0.01; done

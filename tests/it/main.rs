@@ -25,6 +25,7 @@ mod process;
 mod retention;
 mod rotation;
 mod runbooks;
+mod smoke;
 mod status;
 mod tls;
 mod traces;
