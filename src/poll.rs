@@ -178,7 +178,7 @@ impl Poller {
             let took = ended - started;
             match &result {
                 Ok(_) => turns.schedule.succeeded(started, ended),
-                Err(_) => turns.schedule.failed(ended, fastrand::f64()),
+                Err(failure) => turns.schedule.failed_by(failure.reason, ended, fastrand::f64()),
             }
             span.in_scope(|| {
                 health.note(result.as_ref().err());
@@ -287,7 +287,9 @@ impl Searcher {
                         Class::Object => {
                             turns.schedule.retry_in(ended, REFUSED.min(config.poll.discovery_interval))
                         }
-                        Class::Reconnect | Class::Server => turns.schedule.failed(ended, fastrand::f64()),
+                        Class::Reconnect | Class::Server => {
+                            turns.schedule.failed_by(failure.reason, ended, fastrand::f64())
+                        }
                     }
                 }
             }

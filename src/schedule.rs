@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::{clock::Instant, model::Reason};
 
 /// The longest back-off after the first failure. The shortest of all is half of it.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
@@ -80,6 +80,15 @@ impl Schedule {
         self.back_off = self.ceiling.mul_f64(jitter).max(FIRST_BACK_OFF / 2).min(self.interval);
         self.ceiling = (self.ceiling * 2).min(LONGEST_BACK_OFF);
         (self.ended, self.next) = (ended, Next::At(ended));
+    }
+
+    /// An attempt failed for this reason: the next is after the wait that the reason asks for, which `jitter` makes up to
+    /// twice as long, else after a back-off.
+    pub fn failed_by(&mut self, reason: Reason, ended: Instant, jitter: f64) {
+        match reason.least_wait() {
+            Some(wait) => self.retry_in(ended, wait.mul_f64(1.0 + jitter)),
+            None => self.failed(ended, jitter),
+        }
     }
 
     /// An attempt ended and the next is after a wait that the caller asks for, which may be longer than the interval.

@@ -59,6 +59,7 @@ fn step(reason: Reason) -> &'static str {
         Reason::WrongPassword => "the user or the password is wrong",
         Reason::MaxClients => "the server takes no more clients",
         Reason::Protocol => "what answers is no Redis",
+        Reason::Quota => "the plan's quota is used up",
         Reason::Loading => "the server is loading its data",
         Reason::Busy => "the server is busy with a script",
         Reason::NoPermission => "the user may not even greet",
@@ -80,6 +81,10 @@ fn advice(reason: Reason) -> &'static str {
             "check both; in an address special characters are percent-encoded (`@` is `%40`), in redis.password they are not"
         }
         Reason::MaxClients => "raise maxclients, or end clients that are not needed",
+        Reason::Quota => {
+            "raise the plan, wait for the next day or month, or close connections that are not needed; \
+             `streamwarden check-config --cost` shows what the sidecar's own commands add up to"
+        }
         Reason::Loading => "wait until it has loaded",
         Reason::Busy => "wait for the script to end",
         Reason::NoPermission => "`streamwarden acl` prints the rule that the user needs",
@@ -100,6 +105,7 @@ mod tests {
             ("redis://h", Reason::Timeout, "in time", "firewalls"),
             ("redis://h", Reason::Closed, "closed", "log of the server"),
             ("redis://u:s3cret@h", Reason::WrongPassword, "wrong", "%40"),
+            ("redis://h", Reason::Quota, "quota is used up", "--cost"),
         ] {
             let case = Case::new(uri, "");
             let diagnosis = unreachable(&case.config, Some(&case.address), &Failure::new(reason, "words"));

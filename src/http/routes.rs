@@ -105,7 +105,9 @@ impl Surface {
     /// Whether the loop turns. Redis has no say in it: restarting the sidecar would not mend Redis.
     fn live(&self) -> Answer {
         let config = self.config.borrow();
-        let longest = (config.poll.interval + config.poll.stale_after) * MISSED_TURNS;
+        let failure = self.latest.borrow().failure.as_ref().and_then(|failure| failure.reason.least_wait());
+        let turn = config.poll.interval + config.poll.stale_after + failure.unwrap_or_default();
+        let longest = turn * MISSED_TURNS;
         let silent = clock::now() - *self.pulse.borrow();
         if config.enabled && silent > longest {
             return text(

@@ -1,6 +1,6 @@
 //! Why Redis gave no answer: a closed set of reasons, which is also the `reason` label.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident $text:literal $class:ident,)*) => {
@@ -56,6 +56,8 @@ reasons! {
     MaxClients "maxclients" Reconnect,
     /// The server is loading its data set.
     Loading "loading" Server,
+    /// A hosted server's plan allows no more requests, or no more connections, for now.
+    Quota "quota" Server,
     /// A script or function of somebody's is running.
     Busy "busy" Server,
     /// A replica without its primary that may not serve stale data.
@@ -82,12 +84,25 @@ reasons! {
     Unsupported "unsupported" Object,
     /// Memory is above `maxmemory`.
     OutOfMemory "oom" Object,
+    /// A hosted server's plan allows no more data, or no larger stream: writes that add are refused. Reading and trimming
+    /// still work, and trimming is the cure.
+    Capacity "capacity" Object,
     /// The server cannot persist and takes no writes.
     Misconfigured "misconf" Object,
     /// Too few replicas are connected for a write.
     NoReplicas "noreplicas" Object,
     /// Any other error.
     Other "other" Object,
+}
+
+impl Reason {
+    /// How long to wait at least before anything is sent again; `None` where the usual back-off will do.
+    ///
+    /// A quota lasts until a plan changes, its period is over or other clients leave, and each try may count against it.
+    #[must_use]
+    pub const fn least_wait(self) -> Option<Duration> {
+        if matches!(self, Self::Quota) { Some(Duration::from_mins(2)) } else { None }
+    }
 }
 
 /// What a reason asks for.
@@ -114,6 +129,15 @@ impl Failure {
     /// A failure with the words that describe it.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
+    }
+
+    /// The server's own words, where the reason leaves out what only they tell: which quota it is, and how much of it is
+    /// used. Everybody who may see the reason may see them.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        const LONGEST: usize = 300;
+        let printable = |character: char| if character.is_control() { ' ' } else { character };
+        (self.reason == Reason::Quota).then(|| self.detail.chars().take(LONGEST).map(printable).collect())
     }
 
     /// The server's own code, as in `WRONGTYPE`, where it was the server that spoke: its words begin with it.
@@ -152,6 +176,14 @@ mod tests {
         for detail in ["no answer within 5s", "Connection refused (os error 111)", "I/O error", ""] {
             assert_eq!(code(detail), None, "{detail}");
         }
+    }
+
+    #[test]
+    fn only_a_quota_is_told_in_the_servers_words_and_they_are_safe_to_print() {
+        let said = format!("ERR max requests limit exceeded\u{1b}[2J. {}", "x".repeat(10_000_000));
+        let words = Failure::new(Reason::Quota, said.as_str()).words().unwrap();
+        assert!(words.starts_with("ERR max requests limit exceeded [2J. x") && words.len() == 300, "{words}");
+        assert_eq!(Failure::new(Reason::Refused, said).words(), None);
     }
 
     #[test]

@@ -76,7 +76,9 @@ fn head(head: &Head) -> Vec<Line> {
         .map_or("nothing was read yet".to_owned(), |age| format!("read {} ago", duration(age)));
     let mut second = Line::plain(&format!("{server}, {age}"));
     if let Some(reason) = &head.poll.last_failure {
-        second.push(&format!(", the last poll failed: {reason}"), Some(Colour::Red));
+        let words =
+            head.poll.last_failure_words.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
+        second.push(&format!(", the last poll failed: {reason}{words}"), Some(Colour::Red));
     }
     if head.poll.stale {
         second.push(", stale", Some(Colour::Red));

@@ -13,7 +13,7 @@ use super::{Enforcer, Lease, Outcome, Policy, Run, Standing, Standings, trim};
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode},
-    model::{Class, Name},
+    model::{Class, Name, Reason},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Discovered,
@@ -117,9 +117,9 @@ impl Keeper {
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
             let run = self.trim(config, stream, policy, budget, stop).await;
             note_end(schedule, &run, (began, clock::now()), policy, config);
-            if is_unanswered(&run) {
+            if let Some(reason) = unanswered(&run) {
                 // Nor would it answer for the other streams, which stay due.
-                self.lease.unanswered();
+                self.lease.unanswered(reason);
             } else if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
                 self.stats.retention_failed(&failure);
             }
@@ -185,17 +185,17 @@ fn note_end(
     config: &Config,
 ) {
     let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
-    match run.outcome() {
-        Outcome::Reached => schedule.succeeded(began, ended),
-        Outcome::Incomplete => schedule.retry_in(ended, config.retention.pause),
-        Outcome::Failed if is_unanswered(run) => schedule.failed(ended, fastrand::f64()),
-        Outcome::Blocked | Outcome::Failed => schedule.retry_in(ended, retry.min(policy.interval)),
+    match (run.outcome(), unanswered(run)) {
+        (_, Some(reason)) => schedule.failed_by(reason, ended, fastrand::f64()),
+        (Outcome::Reached, None) => schedule.succeeded(began, ended),
+        (Outcome::Incomplete, None) => schedule.retry_in(ended, config.retention.pause),
+        (Outcome::Blocked | Outcome::Failed, None) => schedule.retry_in(ended, retry.min(policy.interval)),
     }
 }
 
-/// Whether it is the server that failed, and not just this stream.
-fn is_unanswered(run: &Run) -> bool {
-    run.failure.as_ref().is_some_and(|failure| failure.reason.class() != Class::Object)
+/// Why the server failed, if it was the server and not just this stream.
+fn unanswered(run: &Run) -> Option<Reason> {
+    run.failure.as_ref().map(|failure| failure.reason).filter(|reason| reason.class() != Class::Object)
 }
 
 /// Tells each act, and what has changed since the last run.
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Sources,
-        model::{Failure, Reason},
+        model::Failure,
         retention::{Hold, Holder},
     };
 

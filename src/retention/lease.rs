@@ -11,7 +11,7 @@ use super::{Enforcer, enforce::Write};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Class, Failure},
+    model::{Class, Failure, Reason},
     schedule::Schedule,
     source::{Command, reply},
     spans,
@@ -66,10 +66,11 @@ impl Lease {
         self.schedule.restart(clock::now(), Self::pace(config));
     }
 
-    /// Redis does not answer: the lease is not held until it was looked after again, which is after the back-off.
-    pub fn unanswered(&mut self) {
+    /// Redis does not answer: the lease is not held until it was looked after again, which is after the back-off or the
+    /// wait that the reason asks for.
+    pub fn unanswered(&mut self, reason: Reason) {
         self.is_held = false;
-        self.schedule.failed(clock::now(), fastrand::f64());
+        self.schedule.failed_by(reason, clock::now(), fastrand::f64());
     }
 
     /// Takes it, renews it or sees who has it, if it is time to. Where Redis refuses it, it counts as held: it saves
@@ -94,7 +95,7 @@ impl Lease {
             // A server out of memory takes no lease, and trimming is the cure.
             Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
             Err(failure) => {
-                self.unanswered();
+                self.unanswered(failure.reason);
                 return Err(failure);
             }
         };
@@ -162,7 +163,7 @@ mod tests {
         lease.reload(&config);
         assert!(lease.due() <= clock::now());
         lease.is_held = true;
-        lease.unanswered();
+        lease.unanswered(Reason::Timeout);
         assert!(
             !lease.is_held() && lease.due() > now && lease.due() <= clock::now() + Duration::from_millis(100)
         );

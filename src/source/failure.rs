@@ -35,24 +35,38 @@ fn from_code(code: &str, detail: &str) -> Reason {
     }
 }
 
+/// What a script may not do.
+const REFUSALS: &[&str] =
+    &["can't run this command", "can't access at least one of the keys", "acl failure in script"];
+/// Of Upstash, by its documentation: whatever is sent, the answer is the same.
+const QUOTAS: &[&str] = &[
+    "max requests limit exceeded",
+    "max daily request limit exceeded",
+    "max concurrent connections exceeded",
+];
+/// Of Upstash too: by its documentation only writes that add are refused.
+const CAPACITIES: &[&str] = &["db capacity quota exceeded", "max single record size exceeded"];
+const UNKNOWN: &[&str] = &["unknown command", "unknown redis command", "unknown subcommand", "syntax"];
+
+fn contains_any(detail: &str, words: &[&str]) -> bool {
+    words.iter().any(|words| detail.contains(words))
+}
+
 /// `ERR` says nothing by itself: here the words behind it are all there is.
 fn from_general_error(detail: &str) -> Reason {
     let detail = detail.to_ascii_lowercase();
     if detail.contains("no such key") {
         Reason::NoKey
-    } else if ["can't run this command", "can't access at least one of the keys", "acl failure in script"]
-        .iter()
-        .any(|refusal| detail.contains(refusal))
-    {
+    } else if contains_any(&detail, REFUSALS) {
         // A command inside a script: its own code is lost.
         Reason::NoPermission
     } else if detail.contains("max number of clients") {
         Reason::MaxClients
-    } else if detail.contains("unknown command")
-        || detail.contains("unknown redis command")
-        || detail.contains("unknown subcommand")
-        || detail.contains("syntax")
-    {
+    } else if contains_any(&detail, QUOTAS) {
+        Reason::Quota
+    } else if contains_any(&detail, CAPACITIES) {
+        Reason::Capacity
+    } else if contains_any(&detail, UNKNOWN) {
         Reason::Unsupported
     } else {
         Reason::Other
@@ -78,4 +92,27 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         _ => Reason::Io,
     };
     Failure::new(reason, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_told_by_their_words_also_through_a_script() {
+        for (text, reason) in [
+            ("ERR max requests limit exceeded. Limit: 500000, Usage: 500000. See https://h/", Reason::Quota),
+            ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.", Reason::Quota),
+            ("ERR max concurrent connections exceeded", Reason::Quota),
+            ("ERR DB capacity quota exceeded", Reason::Capacity),
+            ("ERR max single record size exceeded", Reason::Capacity),
+            // Only this command is too large.
+            ("ERR max request size exceeded. Limit: 1048576 bytes", Reason::Other),
+            ("ERR max key size exceeded. Limit: 32768 bytes", Reason::Other),
+            ("ERR max number of clients reached", Reason::MaxClients),
+        ] {
+            assert_eq!(from_text(text).reason, reason, "{text}");
+            assert_eq!(from_text(&format!("ERR {text} script: f_1, on @user_script:1.")).reason, reason);
+        }
+    }
 }

@@ -118,6 +118,7 @@ impl<'a> View<'a> {
             clock_error_seconds: self
                 .reading
                 .and_then(|reading| Some(seconds(reading.snapshot.time.as_ref().ok()?.error))),
+            last_failure_words: self.failure.and_then(Failure::words),
         }
     }
 

@@ -18,9 +18,9 @@ export function banner(feed) {
   if (poll.last_success_unix_ms === null) {
     return poll.up === null
       ? { kind: "calm", title: "Starting", text: "The first poll has not ended yet." }
-      : { kind: "bad", title: "Redis never reached", text: `No poll has succeeded since the sidecar started. The last one failed: ${failure(poll.last_failure)}.` };
+      : { kind: "bad", title: "Redis never reached", text: `No poll has succeeded since the sidecar started. The last one failed: ${last(poll)}.` };
   }
-  const why = poll.last_failure === null ? "No poll has ended since." : `The last poll failed: ${failure(poll.last_failure)}.`;
+  const why = poll.last_failure === null ? "No poll has ended since." : `The last poll failed: ${last(poll)}.`;
   if (feed.isStale()) {
     const stale = feed.age() - poll.stale_after_seconds;
     return { kind: "bad", title: "Stale", text: `Since ${clock(Date.now() - stale * 1000)} (${ago(stale)}). ${why} ${numbers(feed)}` };
@@ -30,6 +30,10 @@ export function banner(feed) {
   }
   return null;
 }
+
+// Why the last poll failed, with the server's words where there are some.
+const last = ({ last_failure, last_failure_words }) =>
+  failure(last_failure) + (last_failure_words ? `. The server says: \u201c${last_failure_words}\u201d` : "");
 
 function numbers(feed) {
   const age = feed.age();

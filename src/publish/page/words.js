@@ -21,6 +21,7 @@ const FAILURES = {
   noauth: "it wants a password",
   wrongpass: "the user or the password is wrong",
   maxclients: "it takes no more clients",
+  quota: "the plan's quota is used up, so it answers nothing; it is asked again every few minutes",
   loading: "it is loading its data",
   busy: "a script is running there",
   masterdown: "it is a replica without its primary",
