@@ -20,6 +20,7 @@ mod lookup;
 mod manner;
 mod names;
 mod observe;
+mod plausible;
 pub(crate) mod reply;
 pub(crate) mod resp;
 mod server_clock;

@@ -5,6 +5,7 @@ use std::vec;
 use super::{
     Command,
     link::no_reply,
+    plausible::plausible,
     reply::{self, Reading},
     resp::Reply,
 };
@@ -49,13 +50,15 @@ impl Manner {
     ) -> (Result<StreamState, Failure>, Self) {
         let mut reply = || replies.next().unwrap_or_else(|| Err(no_reply()));
         match self {
-            Self::Full => match reply().and_then(|reply| reply::stream_full(&reply, reading)) {
-                Ok(state) => {
-                    let next = Self::after_full(&state);
-                    (Ok(state), next)
+            Self::Full => {
+                match reply().and_then(|reply| reply::stream_full(&reply, reading)).and_then(plausible) {
+                    Ok(state) => {
+                        let next = Self::after_full(&state);
+                        (Ok(state), next)
+                    }
+                    Err(failure) => (Err(failure), self),
                 }
-                Err(failure) => (Err(failure), self),
-            },
+            }
             Self::WithoutConsumers(polls) => {
                 let (state, groups) = (reply(), reply());
                 (
@@ -96,5 +99,8 @@ fn with_groups(
     groups: Result<Reply, Failure>,
     reading: Reading<'_>,
 ) -> Result<StreamState, Failure> {
-    Ok(StreamState { groups: groups.and_then(|reply| reply::groups(&reply, reading.names))?, ..state? })
+    plausible(StreamState {
+        groups: groups.and_then(|reply| reply::groups(&reply, reading.names))?,
+        ..state?
+    })
 }

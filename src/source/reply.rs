@@ -240,8 +240,15 @@ pub(super) fn stream_full(reply: &Reply, reading: Reading<'_>) -> Parsed<StreamS
     let mut fields = Fields::new(reply.value()?)?;
     let first = fields.list("entries")?.into_iter().next();
     let groups = fields.list("groups")?.into_iter().map(|group| full_group(group, reading));
-    let groups = groups.collect::<Parsed<_>>()?;
+    let groups = by_name(groups.collect::<Parsed<_>>()?)?;
     Ok(StreamState { groups, ..stream_fields(&mut fields, first)? })
+}
+
+/// A name that comes twice is another stream's, as Kvrocks has answered: which of the two is not known.
+fn by_name(groups: Vec<(Name, GroupState)>) -> Parsed<NameMap<GroupState>> {
+    let count = groups.len();
+    let groups: NameMap<GroupState> = groups.into_iter().collect();
+    if groups.len() == count { Ok(groups) } else { Err(unexpected("groups: two have the same name")) }
 }
 
 /// The reply to `XINFO STREAM key`, whose groups are a number only.
@@ -309,7 +316,7 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
         other.pending.cmp(&one.pending).then_with(|| one.name.cmp(&other.name))
     });
     let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
-    let unlisted_pending = unlisted.iter().map(|consumer| consumer.pending).sum();
+    let unlisted_pending = unlisted.iter().fold(0, |sum: u64, it| sum.saturating_add(it.pending));
     let stuck = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
     let least_idle = consumers.iter().filter_map(|consumer| consumer.idle).min();
     consumers.truncate(reading.max_consumers);
@@ -386,7 +393,7 @@ pub(super) fn groups(reply: &Reply, names: &Names) -> Parsed<NameMap<GroupState>
         };
         Ok((names.get(fields.name()?), group))
     };
-    list(reply.value()?, "groups")?.into_iter().map(group).collect()
+    by_name(list(reply.value()?, "groups")?.into_iter().map(group).collect::<Parsed<_>>()?)
 }
 
 /// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`.

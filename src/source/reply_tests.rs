@@ -134,6 +134,22 @@ fn a_missing_or_impossible_field_fails_this_stream_with_its_name() {
 }
 
 #[test]
+fn a_count_below_zero_or_a_group_that_comes_twice_fails_this_stream() {
+    let group = |name, pending: &str| {
+        let pending = format!(":{pending}\r\n").into_bytes();
+        let id = ("last-delivered-id", text("0-0"));
+        fields(false, &[("name", text(name)), ("consumers", int(0)), ("pending", pending), id])
+    };
+    let read = |rows: &[Vec<u8>]| groups(&reply(list(rows)), &Names::default());
+    assert_eq!(read(&[group("a", "0"), group("b", "3")]).unwrap().len(), 2);
+    for rows in [[group("a", "-1"), group("b", "0")], [group("a", "18446744073709551615"), group("b", "0")]] {
+        assert_eq!(read(&rows).unwrap_err().reason, Reason::UnexpectedReply);
+    }
+    let failure = read(&[group("a", "0"), group("a", "3")]).unwrap_err();
+    assert!(failure.reason == Reason::UnexpectedReply && failure.detail.contains("same name"), "{failure}");
+}
+
+#[test]
 fn fields_are_found_in_any_order_and_once() {
     let named = reply(fields(true, &[("a", int(1)), ("b", nil()), ("c", int(3))]));
     let mut taken = Fields::new(named.value().unwrap()).unwrap();

@@ -49,8 +49,8 @@ pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failur
             }
         }
         b':' => {
-            let Some(number) = number(&mut after)? else { return Ok(None) };
-            Token::Int(number)
+            let Some(integer) = integer(&mut after)? else { return Ok(None) };
+            integer
         }
         b'+' | b',' | b'(' | b'-' | b'_' | b'#' => {
             let Some(line) = line(&mut after)? else { return Ok(None) };
@@ -112,6 +112,22 @@ fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
         [_] => Ok(None),
         _ => Err(malformed("a line does not end as it should")),
     }
+}
+
+/// Takes a line that is an integer. One that does not fit, as a counter that went below zero and is written without its
+/// sign, is handed on as its digits: that value is of no use, and the reply around it is.
+fn integer<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+    let mut whole = *rest;
+    let malformed = match number(rest) {
+        Ok(number) => return Ok(number.map(Token::Int)),
+        Err(failure) => failure,
+    };
+    let Some(digits) = line(&mut whole)? else { return Ok(None) };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(malformed);
+    }
+    *rest = whole;
+    Ok(Some(Token::Text(digits)))
 }
 
 /// Takes a line that is a number, in one pass: most of a reply's lines are.

@@ -1,0 +1,146 @@
+//! Numbers that no stream can have, whatever was done to it: a reply with one of them is not shown.
+//!
+//! Servers that imitate Redis have answered with counters that went below zero, written as the largest numbers, and with
+//! groups of other streams. What a real server can be brought to say is believed, however odd: a position ahead of the stream
+//! (`XGROUP SETID`), any count of entries read (`ENTRIESREAD`) or added (`XSETID`), pending entries that are long gone.
+
+use crate::model::{Failure, GroupState, Pending, Reason, StreamState};
+
+/// Nothing that a server holds is so many: each takes memory, and these would take terabytes.
+const TOO_MANY: u64 = 1 << 40;
+
+/// The stream, if its numbers can be.
+///
+/// # Errors
+/// [`Reason::UnexpectedReply`], with the number that can't.
+pub(super) fn plausible(state: StreamState) -> Result<StreamState, Failure> {
+    let StreamState { length, entries_added, first_entry_id, last_generated_id, .. } = &state;
+    few("length", *length)?;
+    if let Some(added) = entries_added.filter(|added| added < length) {
+        return Err(impossible(format!("a length of {length}, and {added} entries were ever added")));
+    }
+    if let (Some(first), Some(last)) = (first_entry_id, last_generated_id)
+        && first > last
+    {
+        return Err(impossible(format!("an entry {first} behind the last ID {last}")));
+    }
+    for (name, group) in &state.groups {
+        check(&state, group).map_err(|what| impossible(format!("group {name} with {what}")))?;
+    }
+    Ok(state)
+}
+
+/// What is impossible about a group, if anything is.
+fn check(stream: &StreamState, group: &GroupState) -> Result<(), String> {
+    let pending = group.pending;
+    if pending >= TOO_MANY || group.consumer_count >= TOO_MANY {
+        return Err(format!("{pending} pending entries and {} consumers", group.consumer_count));
+    }
+    // A consumer's pending entries are its group's too.
+    let listed: u64 = group.consumers.iter().map(|consumer| consumer.pending).fold(0, u64::saturating_add);
+    let of_consumers = listed.saturating_add(group.unlisted_pending.unwrap_or_default());
+    if of_consumers > pending {
+        return Err(format!("{pending} pending entries, of which its consumers have {of_consumers}"));
+    }
+    match stream.entries_added {
+        Some(added) if pending > added && !may_be_gone(stream, group) => {
+            Err(format!("{pending} pending entries, and {added} were ever added"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether pending entries may be gone from the stream. The count of entries ever added may have left those out: it is set by
+/// `XSETID`, and begins with the length where a stream comes from a server before 7.0.
+fn may_be_gone(stream: &StreamState, group: &GroupState) -> bool {
+    let Pending::Oldest(oldest) = group.oldest_pending else { return true };
+    let is_in_front = stream.first_entry_id.is_none_or(|first| oldest.id < first);
+    let is_deleted = stream.max_deleted_entry_id.is_none_or(|deleted| deleted >= oldest.id);
+    is_in_front || is_deleted
+}
+
+fn few(what: &str, number: u64) -> Result<(), Failure> {
+    if number < TOO_MANY { Ok(()) } else { Err(impossible(format!("a {what} of {number}"))) }
+}
+
+fn impossible(what: String) -> Failure {
+    Failure::new(Reason::UnexpectedReply, format!("the reply can't be true: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConsumerState, Name, NameMap, OldestPending, StreamId};
+
+    /// Ten entries, `1-0` to `10-0`, and a group that holds the first four.
+    fn state(change: impl FnOnce(&mut StreamState, &mut GroupState)) -> StreamState {
+        let oldest = OldestPending { id: StreamId::new(1, 0), idle: None, deliveries: 1 };
+        let consumer = ConsumerState { name: "c".into(), pending: 4, idle: None, inactive: None };
+        let mut group = GroupState {
+            pending: 4,
+            oldest_pending: Pending::Oldest(oldest),
+            consumer_count: 1,
+            consumers: [consumer].into(),
+            unlisted_pending: Some(0),
+            ..GroupState::at(StreamId::new(4, 0))
+        };
+        let mut stream = StreamState {
+            length: 10,
+            radix_tree_keys: None,
+            radix_tree_nodes: None,
+            last_generated_id: Some(StreamId::new(10, 0)),
+            max_deleted_entry_id: Some(StreamId::ZERO),
+            entries_added: Some(10),
+            first_entry_id: Some(StreamId::new(1, 0)),
+            first_entry_bytes: 0,
+            groups: NameMap::default(),
+        };
+        change(&mut stream, &mut group);
+        StreamState { groups: NameMap::from([(Name::from("g"), group)]), ..stream }
+    }
+
+    type Change = fn(&mut StreamState, &mut GroupState);
+
+    #[test]
+    fn what_can_not_be_is_refused_with_its_numbers() {
+        let cases: [(Change, &str); 7] = [
+            (|stream, _| stream.length = u64::MAX - 1, "a length of 18446744073709551614"),
+            (|stream, _| stream.entries_added = Some(9), "a length of 10, and 9 entries were ever added"),
+            (
+                |stream, _| stream.first_entry_id = Some(StreamId::new(11, 0)),
+                "an entry 11-0 behind the last ID 10-0",
+            ),
+            (|_, group| group.pending = u64::MAX >> 1, "group g with 9223372036854775807 pending entries"),
+            (|_, group| group.consumer_count = u64::MAX >> 1, "and 9223372036854775807 consumers"),
+            (|_, group| group.pending = 3, "3 pending entries, of which its consumers have 4"),
+            (|_, group| group.pending = 11, "11 pending entries, and 10 were ever added"),
+        ];
+        for (change, words) in cases {
+            let failure = plausible(state(change)).unwrap_err();
+            assert!(failure.reason == Reason::UnexpectedReply && failure.detail.contains(words), "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_a_real_server_can_be_brought_to_say_is_believed() {
+        let cases: [Change; 10] = [
+            |_, _| {},
+            // XGROUP SETID ahead of the stream, and lies about what was read.
+            |_, group| group.last_delivered_id = StreamId::new(u64::MAX, 0),
+            |_, group| (group.entries_read, group.reported_lag) = (Some(i64::MAX), Some(-989)),
+            // XSETID, up and down to the length.
+            |stream, _| stream.entries_added = Some(u64::MAX >> 1),
+            |stream, _| stream.last_generated_id = Some(StreamId::new(u64::MAX, u64::MAX)),
+            // More pending than were ever counted: trimmed, deleted, or not known which.
+            |stream, group| (stream.first_entry_id, group.pending) = (Some(StreamId::new(5, 0)), 11),
+            |stream, group| (stream.max_deleted_entry_id, group.pending) = (Some(StreamId::new(7, 0)), 11),
+            |_, group| (group.oldest_pending, group.pending) = (Pending::Unknown, 11),
+            // A server before 7.0 counts nothing, and nobody counts the consumers of a group asked for less.
+            |stream, group| (stream.entries_added, group.pending) = (None, 11),
+            |_, group| (group.consumers, group.unlisted_pending, group.pending) = (Box::default(), None, 0),
+        ];
+        for (number, change) in cases.into_iter().enumerate() {
+            assert_eq!(plausible(state(change)), Ok(state(change)), "case {number}");
+        }
+    }
+}
