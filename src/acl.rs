@@ -20,10 +20,11 @@ const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that makes this user, or changes it to this, as a line for `redis-cli`; `PASSWORD` stands for its
-/// password. Of a server whose version is not known it is taken to be 7.2 or later.
+/// password, and `TOKEN` for one that the server must make. Of a server whose version is not known it is taken to be 7.2 or
+/// later.
 #[must_use]
 pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> String {
-    let has_selectors = is_since(server, SELECTORS_SINCE);
+    let has_selectors = has_selectors(server);
     let watched = watched_keys(config);
     let enforced = keys(config.streams.iter().filter(|rule| enforces(config, rule)));
     let is_leased = !enforced.is_empty();
@@ -32,25 +33,51 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
     let trimming = (!trimmed.is_empty()).then(|| (trimmed, trimming(config)));
     let leasing = is_leased.then(|| (lease, LEASING.to_vec()));
 
-    let mut words = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(str::to_owned).to_vec();
+    let password = if server.terms().has_fine_rules { ">PASSWORD" } else { ">TOKEN" };
+    let mut words = ["ACL", "SETUSER", user, "reset", "on", password].map(str::to_owned).to_vec();
     let read_only = if has_selectors { "%R~" } else { "~" };
     let reading = reading(config, database, server);
-    words.extend(permissions(read_only, &watched, &reading));
+    words.extend(permissions(read_only, &watched, &reading, server));
     for (keys, commands) in trimming.into_iter().chain(leasing) {
         if has_selectors {
-            words.push(format!("({})", permissions("~", &keys, &commands).join(" ")));
+            words.push(format!("({})", permissions("~", &keys, &commands, server).join(" ")));
         } else {
             let more: Vec<Permission> =
                 commands.into_iter().filter(|command| !reading.contains(command)).collect();
-            words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &more));
+            words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &more, server));
         }
     }
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-fn permissions(prefix: &str, keys: &BTreeSet<String>, commands: &[Permission]) -> Vec<String> {
+/// What there is to know about the rule of such a server before it is used.
+#[must_use]
+pub fn note(server: &Server, user: &str) -> Option<String> {
+    let note = format!(
+        "TOKEN stands for what `ACL GENTOKEN {user}` answers there: {} takes no other password. The rule follows its \
+         documentation",
+        server.flavour.as_str()
+    );
+    (!server.terms().has_fine_rules).then_some(note)
+}
+
+fn permissions(
+    prefix: &str,
+    keys: &BTreeSet<String>,
+    commands: &[Permission],
+    server: &Server,
+) -> Vec<String> {
     let keys = keys.iter().map(|key| format!("{prefix}{key}"));
-    keys.chain(commands.iter().map(|command| format!("+{}", command.as_str()))).collect()
+    let mut words: Vec<String> =
+        keys.chain(commands.iter().map(|command| format!("+{}", command.word(server)))).collect();
+    // Where subcommands have no rules of their own.
+    words.dedup();
+    words
+}
+
+/// Whether rules may keep permissions apart, and tell reading from writing.
+fn has_selectors(server: &Server) -> bool {
+    server.terms().has_fine_rules && is_since(server, SELECTORS_SINCE)
 }
 
 fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
@@ -62,11 +89,13 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         ClientNoTouch, ClientSetName, Hello, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen, Xpending,
         Xrange, Xrevrange,
     };
-    let has_selectors = is_since(server, SELECTORS_SINCE);
-    let always = [ClientSetName, Time, XinfoStream, XinfoGroups, Xlen, Xpending, Xrange];
+    let has_selectors = has_selectors(server);
+    // Without subcommands this would be every CLIENT command, and the sidecar works without it.
+    let has_client = server.terms().has_fine_rules;
+    let always = [Time, XinfoStream, XinfoGroups, Xlen, Xpending, Xrange];
     let sometimes = [
         // 7.0 refuses to permit subcommands that it doesn't know. Earlier ones want them permitted to say so.
-        (is_since(server, NO_TOUCH_SINCE) || !has_selectors, ClientNoTouch),
+        (has_client && (is_since(server, NO_TOUCH_SINCE) || !has_selectors), ClientNoTouch),
         // Later ones permit it to everybody.
         (!has_selectors, Hello),
         (database != 0, Select),
@@ -74,7 +103,7 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         (config.lag_count.entries > 0, Xrevrange),
     ];
     let needed = sometimes.into_iter().filter_map(|(is_needed, command)| is_needed.then_some(command));
-    always.into_iter().chain(needed).collect()
+    has_client.then_some(ClientSetName).into_iter().chain(always).chain(needed).collect()
 }
 
 fn trimming(config: &Config) -> Vec<Permission> {

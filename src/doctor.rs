@@ -5,6 +5,7 @@
 
 mod bugs;
 mod connection;
+mod hosted;
 mod limits;
 mod memory;
 mod nodes;
@@ -219,6 +220,7 @@ pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
         nodes::findings,
         limits::findings,
         streams::findings,
+        hosted::findings,
     ];
     // A sentinel is asked for no streams.
     let of_streams = of_streams.iter().filter(|_| !server::is_sentinel(evidence));

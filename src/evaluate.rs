@@ -30,7 +30,9 @@ pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
 pub use verdict::{GroupVerdict, Rate, StreamVerdict};
-pub use why::{Backlog, GroupWhy, Over, StreamWhy};
+pub use why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy};
 
+#[cfg(test)]
+mod hosted_tests;
 #[cfg(test)]
 mod simulation_tests;

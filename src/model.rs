@@ -11,6 +11,7 @@ mod name_map;
 mod permission;
 mod snapshot;
 mod stream_id;
+mod terms;
 
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
@@ -24,3 +25,4 @@ pub use snapshot::{
     StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};
+pub use terms::Terms;

@@ -32,20 +32,27 @@ impl Acl {
                 complain(format_args!("error: {error}\n"));
                 ExitCode::FAILURE
             },
-            |rule| {
+            |(rule, note)| {
                 print(format_args!("{rule}\n"));
+                if let Some(note) = note {
+                    complain(format_args!("{note}\n"));
+                }
                 ExitCode::SUCCESS
             },
         )
     }
 
-    fn rule(self, config: &Config) -> Result<String, String> {
+    /// The rule, and what there is to know about it.
+    fn rule(self, config: &Config) -> Result<(String, Option<String>), String> {
         let address = config.redis.access.address().map_err(|problems| problems.to_string())?;
         let server = match self.redis_version {
+            // Its host says it all.
+            _ if address.is_upstash() => Server { flavour: Flavour::Upstash, ..Server::UNKNOWN },
             Some(version) => Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
             None => ask(config)?,
         };
-        Ok(acl::rule(config, &self.user, address.database(), &server))
+        let rule = acl::rule(config, &self.user, address.database(), &server);
+        Ok((rule, acl::note(&server, &self.user)))
     }
 }
 

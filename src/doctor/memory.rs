@@ -32,9 +32,16 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
 
 fn eviction(info: &Info) -> Option<Finding> {
     let policy = info.get("maxmemory_policy")?;
-    let is_limited = info.number("maxmemory")? > 0;
     let what = format!("maxmemory-policy is {policy}");
     let finding = |level: Level, meaning: &str| Some(Finding::new(Memory, level, what.clone(), meaning));
+    if policy == "optimistic-volatile" {
+        return finding(
+            Warning,
+            "keys that expire go first, then any key at random: a stream too, whole, with its groups and what they \
+             have not read. Switch eviction off",
+        );
+    }
+    let is_limited = info.number("maxmemory")? > 0;
     if policy.starts_with("allkeys-") {
         return if is_limited {
             finding(
@@ -101,6 +108,7 @@ mod tests {
             ("allkeys-random", 0, 10, vec![Notice, Notice]),
             ("allkeys-random", 100, 10, vec![Warning, Ok]),
             ("allkeys-lru", 100, 10, vec![Warning, Ok]),
+            ("optimistic-volatile", 100, 10, vec![Warning, Ok]),
         ] {
             let mut case = Case::new("redis://h", "");
             let text = format!("maxmemory:{limit}\r\nused_memory:{used}\r\nmaxmemory_policy:{policy}");

@@ -6,7 +6,7 @@ use super::{
     Level::{self, Notice, Ok, Problem, Unknown, Warning},
     some,
 };
-use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Tried};
+use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
 const FEATURES: [Feature; 6] = [
     Feature::Observing,
@@ -33,20 +33,23 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     };
     let features = FEATURES.into_iter().flat_map(|feature| {
         let of_it: Vec<&Tried> = tried.iter().filter(|tried| tried.need.feature == feature).collect();
-        of_feature(feature, &of_it, user)
+        of_feature(feature, &of_it, user, &evidence.facts.server)
     });
-    [method(rights, user)].into_iter().chain(features).collect()
+    [method(rights, user, &evidence.facts.server)].into_iter().chain(features).collect()
 }
 
-fn method(rights: &Rights, user: &str) -> Finding {
+fn method(rights: &Rights, user: &str, server: &Server) -> Finding {
     match rights.method {
         Method::DryRun => {
             Finding::new(Permissions, Ok, format!("user {user} was checked with ACL DRYRUN"), "")
         }
         Method::Trial => {
             let what = format!("user {user} was checked with commands that change nothing");
-            let meaning =
-                "ACL DRYRUN is refused to it, or unknown to the server; what was refused stands in ACL LOG";
+            let meaning = if server.terms().has_acl_log {
+                "ACL DRYRUN is refused to it, or unknown to the server; what was refused stands in ACL LOG"
+            } else {
+                "the server has no ACL DRYRUN"
+            };
             Finding::new(Permissions, Ok, what, meaning)
         }
     }
@@ -95,6 +98,10 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
     }
 }
 
+const fn is_optional(permission: Permission) -> bool {
+    matches!(permission, Permission::ClientSetName | Permission::ClientNoTouch)
+}
+
 /// What the answers to a need come to: the worst of them.
 enum Outcome<'a> {
     Permitted,
@@ -123,11 +130,11 @@ fn outcome(tried: &Tried) -> Outcome<'_> {
     }
 }
 
-fn of_feature(feature: Feature, tried: &[&Tried], user: &str) -> Vec<Finding> {
+fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mut permitted, mut untried) = (Vec::new(), Vec::new());
     for tried in tried {
-        let command = tried.need.permission.as_str();
+        let command = tried.need.permission.word(server);
         let (level, loss) = loss(tried.need.permission);
         let mut add = |level: Level, what: String, meaning: String| {
             let what = format!("{}: {command} {what}", name(feature));
@@ -143,11 +150,14 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str) -> Vec<Finding> {
             }
             Outcome::Refused(keys) => {
                 let on = if keys.is_empty() { String::new() } else { format!(" on {}", some(keys)) };
-                add(
-                    level,
-                    format!("is refused{on}"),
-                    format!("{loss}; {} with +{command}{on}", rule_of(user)),
-                );
+                let rule = format!("{} with +{command}{on}", rule_of(user));
+                // Some services refuse whatever they do not offer in the words of a missing permission.
+                let unless = if is_optional(tried.need.permission) {
+                    ", unless the service offers it to nobody; nothing that is shown needs it"
+                } else {
+                    ""
+                };
+                add(level, format!("is refused{on}"), format!("{loss}; {rule}{unless}"));
             }
             Outcome::Unknown(failure) => {
                 let reason = failure.reason.as_str();
@@ -211,6 +221,7 @@ mod tests {
             (Feature::Lease, Permission::Del, vec![not_known], Unknown, "nothing harmless tells (noperm)"),
             (Feature::Lease, Permission::Set, vec![Refused], Warning, "loses nothing"),
             (Feature::Observing, Permission::Xrange, vec![Refused], Problem, "acl --user sidecar"),
+            (Feature::Observing, Permission::ClientNoTouch, vec![Refused], Notice, "offers it to nobody"),
         ] {
             let found = levels(Result::Ok(vec![tried(feature, permission, &answers)]));
             let (its_level, text) = &found[1];

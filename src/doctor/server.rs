@@ -30,8 +30,8 @@ fn version(evidence: Evidence<'_>) -> Finding {
     let name = server.flavour.as_str();
     if server.flavour == Flavour::Upstash {
         let what = format!("{name} {}", server.version_text().unwrap_or_default());
-        let meaning = "it is not built on Redis, and this version was tried on Redis and Valkey only: look at what \
-             it removes, and what it costs";
+        let meaning = "it is not built on Redis, and this version was tried on Redis and Valkey only; what is said \
+             here of its limits is from its documentation. Look at what it removes, and what it costs";
         return Finding::new(Server, Notice, what.trim_end(), meaning);
     }
     match (server.version, server.version_text()) {

@@ -112,8 +112,12 @@ impl Case {
     }
 
     pub(super) fn last_id(&mut self, name: &str, id: StreamId) {
+        self.change(name, |stream| stream.last_generated_id = Some(id));
+    }
+
+    pub(super) fn change(&mut self, name: &str, change: impl FnOnce(&mut StreamState)) {
         let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
-        snapshot.streams.get_mut(&Name::from(name)).unwrap().as_mut().unwrap().last_generated_id = Some(id);
+        change(snapshot.streams.get_mut(&Name::from(name)).unwrap().as_mut().unwrap());
         self.read(snapshot);
     }
 

@@ -10,7 +10,7 @@ use super::{
     trend::{Growth, growth},
     verdict::{GroupVerdict, Rate},
     watch::{Moment, passed_rate},
-    why::{Backlog, GroupWhy, Over},
+    why::{Backlog, GroupWhy, NearLimit, Over},
 };
 use crate::{
     config::Thresholds,
@@ -202,12 +202,13 @@ impl GroupWatch {
             consumers: state.consumer_count,
             least_idle: state.least_idle.map(Millis::duration),
             still,
+            near: present.near_limit(moment),
         })
     }
 
     fn lagging(&mut self, present: &Present<'_>, added: &Series, moment: &Moment<'_>) -> Option<GroupWhy> {
         let status = &moment.config.status;
-        let over = present.over();
+        let over = present.over(moment);
         let is_over = self.over.update(over.is_some(), moment.at, status.settle, status.settle);
         let growth = self.growth(added, moment);
         // What has drained is over; what has only stopped to grow is looked at for another window.
@@ -248,7 +249,7 @@ impl GroupWatch {
         let (backlog, status) = (present.backlog(), &moment.config.status);
         let watched = moment.since(self.since);
         let has_moved = self.moved_at > self.since;
-        let is_suspect = watched < status.settle && present.over().is_some();
+        let is_suspect = watched < status.settle && present.over(moment).is_some();
         match present.waits() {
             Some(false) => (GroupStatus::Ok, GroupWhy::Idle),
             Some(true) if !is_suspect && (has_moved || watched >= status.window) => {
@@ -313,8 +314,13 @@ impl Present<'_> {
         if self.backlog().pending > 0 { Some(true) } else { self.has_lag() }
     }
 
-    /// The first number that is over its threshold.
-    fn over(&self) -> Option<Over> {
+    /// A consumer to which the server will soon give nothing more.
+    fn near_limit(&self, moment: &Moment<'_>) -> Option<NearLimit> {
+        NearLimit::of(self.state.most_pending, moment.consumer_pending_limit)
+    }
+
+    /// The first number that is over its threshold; before all others the one that is the server's.
+    fn over(&self, moment: &Moment<'_>) -> Option<Over> {
         let none = Thresholds::default();
         let (report, set) = (self.report, self.thresholds.unwrap_or(&none));
         let over =
@@ -324,8 +330,8 @@ impl Present<'_> {
         let age = |age: Option<Age>| age.map(|Age(age)| age.duration());
         let (lag_age, pending_age) = (age(report.lag_age), age(report.oldest_pending_age));
         let times = set.deliveries.unwrap_or(Thresholds::DELIVERIES);
-        over(report.lag.known(), set.lag)
-            .map(|(lag, most)| Over::Lag(lag, most))
+        (self.near_limit(moment).map(Over::Limit))
+            .or_else(|| over(report.lag.known(), set.lag).map(|(lag, most)| Over::Lag(lag, most)))
             .or_else(|| older(lag_age, set.lag_age).map(|(age, most)| Over::LagAge(age, most)))
             .or_else(|| over(Some(self.state.pending), set.pending).map(|(it, most)| Over::Pending(it, most)))
             .or_else(|| older(pending_age, set.pending_age).map(|(age, most)| Over::PendingAge(age, most)))

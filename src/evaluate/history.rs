@@ -47,7 +47,20 @@ pub(super) struct StreamHistory {
     pub(super) checkpoints: Checkpoints,
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
+    /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
+    pub(super) may_be_behind: bool,
     watch: StreamWatch,
+}
+
+/// How the connection of a reading relates to that of the reading before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// It is the same.
+    Same,
+    /// It is another one.
+    New,
+    /// It is another one, of a service where a new connection may be answered by a replica that is behind.
+    NewAndBehind,
 }
 
 /// A stream's counters, which only go forward while the stream lives.
@@ -124,17 +137,19 @@ impl Counters {
 
 impl StreamHistory {
     /// Forgets what a reading contradicts.
-    fn begin(&mut self, stream: &StreamState, time: Option<ServerTime>, is_same_connection: bool) {
+    fn begin(&mut self, stream: &StreamState, time: Option<ServerTime>, connection: Connection) {
         let now = Counters::of(stream, time);
+        self.may_be_behind = connection == Connection::NewAndBehind;
         // Another connection may lead to another server, whose stream had other entries under the same IDs.
-        if !is_same_connection {
+        if connection != Connection::Same {
             self.checkpoints.clear();
             self.groups.values_mut().for_each(|group| group.sampled = None);
         }
         if let Some(last) = self.last
             && !last.can_become(&now)
         {
-            self.recreate();
+            self.restart();
+            self.recreations += u64::from(!self.may_be_behind);
         }
         self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
         self.last = Some(now);
@@ -144,8 +159,7 @@ impl StreamHistory {
         }
     }
 
-    fn recreate(&mut self) {
-        self.recreations += 1;
+    fn restart(&mut self) {
         self.watch.restart();
         self.checkpoints.clear();
         self.last = None;
@@ -212,17 +226,22 @@ impl History {
     /// of the reading: it is to be called once, and before [`Self::evaluate`].
     #[must_use]
     pub fn questions(&mut self, snapshot: &Snapshot, config: &Config, most: usize) -> Questions {
-        let is_same_connection =
-            std::mem::replace(&mut self.connection, snapshot.connection) == snapshot.connection;
+        let before = std::mem::replace(&mut self.connection, snapshot.connection);
+        let connection = match snapshot.server.terms().reads_may_lag {
+            _ if before == snapshot.connection => Connection::Same,
+            true => Connection::NewAndBehind,
+            false => Connection::New,
+        };
         let time = snapshot.time.as_ref().ok().map(|now| now.time);
         self.streams.retain(|name, _| snapshot.streams.contains_key(name));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             match state {
-                Ok(stream) => history.begin(stream, time, is_same_connection),
+                Ok(stream) => history.begin(stream, time, connection),
                 // It was there and will be another one when it comes back.
                 Err(failure) if failure.reason == Reason::NoKey && history.last.is_some() => {
-                    history.recreate()
+                    history.restart();
+                    history.recreations += u64::from(connection != Connection::NewAndBehind);
                 }
                 Err(_unread) => {}
             }
@@ -244,7 +263,9 @@ impl History {
         let window = config.status.window;
         let is_after_gap = self.last_at.replace(at).is_some_and(|last| at.saturating_sub(last) > window / 2);
         let slot = self.ticks.advance(at, window);
-        let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, is_after_gap };
+        let consumer_pending_limit = snapshot.server.terms().consumer_pending;
+        let moment =
+            Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit, is_after_gap };
         let now = snapshot.time.as_ref().ok().copied();
         let all = snapshot.streams.len();
         let (mut streams, mut verdicts) = (Vec::with_capacity(all), Vec::with_capacity(all));

@@ -76,7 +76,9 @@ impl Judge<'_> {
         after.delivered = group.last_delivered_id;
         after.pending = head(group).map(|head| head.id);
         match before {
-            Some(before) if after.delivered < before.delivered => after.rewinds += 1,
+            Some(before) if after.delivered < before.delivered => {
+                after.rewinds += u64::from(!history.may_be_behind);
+            }
             Some(_) => {
                 after.lost += self.lost(after.delivered, lag, &history.checkpoints).unwrap_or_default()
             }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Lag,
     verdict::StreamVerdict,
-    why::{Backlog, GroupWhy, Over, StreamWhy},
+    why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy},
 };
 use crate::model::Reason;
 
@@ -103,9 +103,10 @@ impl Display for GroupWhy {
                     short(*silent)
                 )
             }
-            Self::Still { backlog, consumers, least_idle, still } => {
+            Self::Still { backlog, consumers, least_idle, still, near } => {
                 let alive = least_idle.map(|idle| last_asked(*consumers, idle)).unwrap_or_default();
-                write!(f, "{backlog}; {alive}nothing was delivered or acknowledged for {}", short(*still))
+                write!(f, "{backlog}; {alive}nothing was delivered or acknowledged for {}", short(*still))?;
+                near.map_or(Ok(()), |near| write!(f, "; {near}"))
             }
             Self::Over(over) => over.fmt(f),
             Self::Growing { backlog, from, to, within } => {
@@ -160,7 +161,15 @@ impl Display for Over {
             Self::Poison(count, times) => {
                 write!(f, "{} pending entries were delivered {times} times or oftener", grouped(*count))
             }
+            Self::Limit(near) => near.fmt(f),
         }
+    }
+}
+
+impl Display for NearLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pending, limit) = (grouped(self.pending), grouped(self.limit));
+        write!(f, "a consumer has {pending} pending entries; at {limit} this server gives it nothing more")
     }
 }
 

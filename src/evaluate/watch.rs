@@ -24,6 +24,8 @@ pub(super) struct Moment<'a> {
     pub(super) at: Millis,
     pub(super) ticks: &'a Ticks,
     pub(super) slot: Slot,
+    /// Pending entries that the server lets one consumer have, where it has a limit.
+    pub(super) consumer_pending_limit: Option<u64>,
     /// Whether the reading before was so long ago that nothing is known of the time between.
     pub(super) is_after_gap: bool,
 }

@@ -78,6 +78,8 @@ pub enum GroupWhy {
         least_idle: Option<Duration>,
         /// For how long nothing moved.
         still: Duration,
+        /// A consumer that is near the most that the server lets it have, which may be why.
+        near: Option<NearLimit>,
     },
     /// A number is over its threshold.
     Over(Over),
@@ -123,6 +125,26 @@ pub enum Over {
     PendingAge(Duration, Duration),
     /// Entries that were delivered so often or oftener.
     Poison(u64, u64),
+    /// The pending entries of a consumer.
+    Limit(NearLimit),
+}
+
+/// A consumer's pending entries, near the most that the server lets one have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NearLimit {
+    /// So many.
+    pub pending: u64,
+    /// The most.
+    pub limit: u64,
+}
+
+impl NearLimit {
+    /// From four fifths of the limit on.
+    #[must_use]
+    pub fn of(pending: Option<u64>, limit: Option<u64>) -> Option<Self> {
+        let near = Self { pending: pending?, limit: limit? };
+        (near.pending >= near.limit - near.limit / 5).then_some(near)
+    }
 }
 
 /// Why a stream has its health.

@@ -1,6 +1,6 @@
 //! What a Redis user must be permitted to do, and what was found out about it.
 
-use super::{Failure, Name};
+use super::{Failure, Name, Server};
 
 macro_rules! permissions {
     ($($variant:ident $text:literal,)*) => {
@@ -42,6 +42,14 @@ permissions! {
 }
 
 impl Permission {
+    /// The command, as it stands behind a `+` in this server's rules: some know no subcommands.
+    #[must_use]
+    pub fn word(self, server: &Server) -> &'static str {
+        let word = self.as_str();
+        let whole = word.split_once('|').map_or(word, |(whole, _subcommand)| whole);
+        if server.terms().has_fine_rules { word } else { whole }
+    }
+
     /// Whether the command has a key, so that it is permitted on some keys and not on others.
     #[must_use]
     pub const fn has_key(self) -> bool {

@@ -183,6 +183,8 @@ pub struct GroupState {
     pub stuck_consumers: Option<u64>,
     /// The pending entries of all consumers that are not listed, added up.
     pub unlisted_pending: Option<u64>,
+    /// The pending entries of the consumer, listed or not, that has the most; zero without consumers.
+    pub most_pending: Option<u64>,
 }
 
 impl GroupState {
@@ -200,6 +202,7 @@ impl GroupState {
             least_idle: None,
             stuck_consumers: None,
             unlisted_pending: None,
+            most_pending: None,
         }
     }
 }

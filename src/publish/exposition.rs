@@ -91,6 +91,10 @@ impl<W: io::Write> Page<'_, W> {
                 .flat_map(proto::MetricFamily::get_metric)
                 .try_for_each(|metric| self.own(family, metric)),
             Source::Server => rows.server.map_or(Ok(()), |server| self.server(name, server)),
+            Source::OfServer(value) => match rows.server.and_then(value) {
+                Some(value) => self.sample(name, &[], value),
+                None => Ok(()),
+            },
             Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(row))),
             Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {
                 let mut more = values(row).into_iter();

@@ -48,6 +48,7 @@ fn group() -> GroupState {
         least_idle: Some(Millis::new(1_500)),
         stuck_consumers: Some(0),
         unlisted_pending: Some(1),
+        most_pending: Some(3),
     }
 }
 
@@ -142,6 +143,23 @@ fn the_text_page_is_as_it_was() {
 #[test]
 fn the_open_metrics_page_is_as_it_was() {
     assert_golden("metrics.openmetrics.txt", &page(Format::OpenMetrics));
+}
+
+#[test]
+fn a_servers_limit_is_on_the_page_where_it_has_one() {
+    for (flavour, limit) in
+        [(Flavour::Upstash, Some("streamwarden_consumer_pending_limit 1000")), (Flavour::Redis, None)]
+    {
+        let (config, mut snapshot) = (config(), snapshot());
+        snapshot.server.flavour = flavour;
+        let reading = reading(snapshot, &config);
+        let mut page = Vec::new();
+        render(served(&config.exposition), &Rows::new(&config, &reading), &[], Format::Text, &mut page)
+            .unwrap();
+        let page = String::from_utf8(page).unwrap();
+        let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
+        assert_eq!(told, limit);
+    }
 }
 
 #[test]

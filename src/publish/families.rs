@@ -10,12 +10,12 @@ use super::{
 use crate::{
     config::{Exposition, StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
-    model::{ConsumerState, GroupState, OldestPending, Pending, StreamId},
+    model::{self, ConsumerState, GroupState, OldestPending, Pending, StreamId},
     retention::{Holder, Outcome, Plan, Standing},
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
-use Source::{Consumer, Group, Own, Server, Stream, StreamMore};
+use Source::{Consumer, Group, OfServer, Own, Server, Stream, StreamMore};
 
 /// A metric family.
 pub struct Family {
@@ -48,6 +48,8 @@ pub(super) enum Source {
     Own(&'static [&'static str]),
     /// The server that was read.
     Server,
+    /// A value of the server that was read.
+    OfServer(fn(&model::Server) -> Option<Number>),
     /// A value a stream.
     Stream(fn(&StreamRow<'_>) -> Option<Number>),
     /// Several values a stream, each with labels more than the stream's own, which are all of these.
@@ -71,6 +73,7 @@ impl Family {
         match self.source {
             Own(labels) => labels,
             Server => &SERVER_LABELS,
+            OfServer(_) => &[],
             Stream(_) => &["db", "stream"],
             StreamMore(labels, _) => labels,
             Source::StreamHealth => &["db", "stream", "status"],
@@ -195,6 +198,8 @@ pub const FAMILIES: &[Family] = &[
 
     family("streamwarden_consumer_pending", Gauge, Consumer(|it| Some(Count(it.pending))),
         "Entries delivered to the consumer and not acknowledged."),
+    family("streamwarden_consumer_pending_limit", Gauge, OfServer(|server| Some(Count(server.terms().consumer_pending?))),
+        "Pending entries that the server lets one consumer have before it gives it nothing more. Only on servers with such a limit."),
     family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?.duration()))),
         "Time since the consumer last tried to read, claim or acknowledge."),
     family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|it| Some(Seconds(it.inactive?.duration()))),

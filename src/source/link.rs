@@ -18,6 +18,9 @@ use crate::{
     spans,
 };
 
+/// What is shown does not need these, and some services refuse them to everybody, in the words of a missing permission.
+const OPTIONAL: [&str; 2] = ["client_setname", "client_no_touch"];
+
 /// A connection, while there is one.
 pub struct Link {
     stats: Arc<SelfStats>,
@@ -100,21 +103,24 @@ impl Session {
             protocol: connected.protocol,
             endpoint: connected.endpoint,
         };
-        session.introduce().await?;
-        if connected.is_upstash {
-            session.server.flavour = Flavour::Upstash;
-        }
+        session.introduce(connected.is_upstash).await?;
         Ok(session)
     }
 
     /// Learns who answers. Old servers and narrow permissions refuse some of it, which costs knowledge only.
-    async fn introduce(&mut self) -> Result<(), Failure> {
+    async fn introduce(&mut self, is_upstash: bool) -> Result<(), Failure> {
         let is_resp3 = self.is_resp3();
         let identity = if is_resp3 { Command::Hello } else { Command::InfoServer };
-        let mut replies = self.send(&[identity, Command::SetName, Command::NoTouch]).await?.into_iter();
+        // By its documentation Upstash does not know the last one.
+        let no_touch = (!is_upstash).then_some(Command::NoTouch);
+        let commands: Vec<_> = [identity, Command::SetName].into_iter().chain(no_touch).collect();
+        let mut replies = self.send(&commands).await?.into_iter();
         if let Some(Ok(reply)) = replies.next() {
             let server = if is_resp3 { reply::hello(&reply) } else { reply::info(&reply) };
             self.server = server.unwrap_or(Server::UNKNOWN);
+        }
+        if is_upstash {
+            self.server.flavour = Flavour::Upstash;
         }
         Ok(())
     }
@@ -200,10 +206,14 @@ impl Session {
         if !self.stats.is_first_refusal(command) {
             return;
         }
-        if *reason == Reason::NoPermission {
+        if *reason == Reason::NoPermission && OPTIONAL.contains(&command) {
+            info!(command, detail, "Redis refuses an optional command; nothing that is shown needs it");
+        } else if *reason == Reason::NoPermission {
             warn!(
                 command,
-                detail, "Redis refuses a command; `streamwarden acl` prints the rule that permits it"
+                detail,
+                "Redis refuses a command; `streamwarden acl` prints the rule that permits it, unless the service \
+                 offers the command to nobody"
             );
         } else {
             info!(

@@ -317,6 +317,7 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
     });
     let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
     let unlisted_pending = unlisted.iter().fold(0, |sum: u64, it| sum.saturating_add(it.pending));
+    let most_pending = consumers.first().map_or(0, |consumer| consumer.pending);
     let stuck = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
     let least_idle = consumers.iter().filter_map(|consumer| consumer.idle).min();
     consumers.truncate(reading.max_consumers);
@@ -332,6 +333,7 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
         consumers: consumers.into(),
         least_idle,
         stuck_consumers: stuck,
+        most_pending: Some(most_pending),
         unlisted_pending: Some(unlisted_pending),
         ..group_fields(&mut fields)?
     };

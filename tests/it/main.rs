@@ -18,6 +18,7 @@ mod cost;
 mod docs;
 mod doctor;
 mod faults;
+mod hosted;
 mod http;
 mod metrics;
 mod outage;

@@ -1,0 +1,133 @@
+//! What a hosted service limits where Redis does not, as its documentation says, and how near the streams are.
+
+use super::{
+    Area::{Memory, Server, Streams},
+    Evidence, Finding,
+    Level::{Notice, Ok, Unknown, Warning},
+    some,
+};
+use crate::{
+    evaluate::{NearLimit, grouped},
+    model::{GroupState, Name, Section, StreamState},
+};
+
+/// An estimate by one entry may be off by so much.
+const ESTIMATE_FACTOR: u64 = 2;
+const MB: u64 = 1_000_000;
+
+pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
+    let terms = evidence.facts.server.terms();
+    let pending = terms.consumer_pending.map(|limit| pending(evidence, limit));
+    let size = terms.stream_bytes.map(|limit| size(evidence, limit));
+    let lag = terms.reads_may_lag.then(reads_may_lag);
+    let eviction = terms.evicts_any_key.then(|| eviction(evidence)).flatten();
+    [pending, size, lag, eviction].into_iter().flatten().collect()
+}
+
+/// The streams of the reading that can be read.
+fn streams<'a>(evidence: Evidence<'a>) -> impl Iterator<Item = (&'a Name, &'a StreamState)> {
+    let streams = evidence.reading.iter().flat_map(|reading| &reading.snapshot.streams);
+    streams.filter_map(|(name, state)| Some((name, state.as_ref().ok()?)))
+}
+
+fn pending(evidence: Evidence<'_>, limit: u64) -> Finding {
+    let is_near = |group: &GroupState| NearLimit::of(group.most_pending, Some(limit)).is_some();
+    let near = streams(evidence).filter(|(_, state)| state.groups.values().any(is_near));
+    let near: Vec<&Name> = near.map(|(name, _)| name).collect();
+    let limit = grouped(limit);
+    if near.is_empty() {
+        let what = format!("a consumer may have {limit} pending entries");
+        let meaning = "at that number it is given nothing more; groups say so from four fifths of it on";
+        return Finding::new(Streams, Notice, what, meaning);
+    }
+    let what = format!("a consumer is near {limit} pending entries: {}", some(near));
+    let meaning = "at that number it is given nothing more, until it acknowledges or others claim from it: \
+         docs/runbooks/RedisStreamConsumerNearPendingLimit.md";
+    Finding::new(Streams, Warning, what, meaning)
+}
+
+fn size(evidence: Evidence<'_>, limit: u64) -> Finding {
+    let estimate = |state: &StreamState| state.length.saturating_mul(state.first_entry_bytes);
+    let mut large: Vec<(u64, &Name)> =
+        streams(evidence).map(|(name, state)| (estimate(state), name)).collect();
+    large.retain(|(bytes, _)| *bytes >= limit / ESTIMATE_FACTOR);
+    large.sort_unstable_by(|one, other| other.cmp(one));
+    let limit = grouped(limit / MB);
+    let Some((bytes, _)) = large.first() else {
+        let what = format!("a stream may hold {limit} MB");
+        let meaning = "by length and first entry none is near that; an estimate, since entries differ";
+        return Finding::new(Streams, Ok, what, meaning);
+    };
+    let bytes = grouped(bytes / MB);
+    let what =
+        format!("near {limit} MB, the most that a stream may hold: {}", some(large.iter().map(|it| it.1)));
+    let meaning = format!(
+        "the largest has about {bytes} MB, estimated by its length and first entry; at the limit nothing can be added \
+         (\"max single record size exceeded\"), and trimming still works: set a max_length"
+    );
+    Finding::new(Streams, Warning, what, meaning)
+}
+
+fn reads_may_lag() -> Finding {
+    let what = "a new connection may be answered by a replica that is behind";
+    let meaning =
+        "so a reading that went back across a reconnect counts as neither a rewind nor a recreated stream";
+    Finding::new(Server, Notice, what, meaning)
+}
+
+/// Where the server says which keys it evicts, the rules for Redis tell.
+fn eviction(evidence: Evidence<'_>) -> Option<Finding> {
+    let info = evidence.facts.info(Section::Memory).ok()?;
+    let is_known = info.get("maxmemory_policy").is_some();
+    let what = "whether eviction is on: the server does not say";
+    let meaning = "where it is, any key may be evicted at random, a stream with its groups too: switch it off in the \
+         service's console";
+    (!is_known).then(|| Finding::new(Memory, Unknown, what, meaning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_evidence::Case;
+    use super::*;
+    use crate::model::Flavour;
+
+    fn upstash() -> Case {
+        let mut case = Case::new("redis://h", "");
+        case.facts.server.flavour = Flavour::Upstash;
+        case
+    }
+
+    fn told(case: &Case) -> Vec<String> {
+        let found = findings(case.evidence());
+        found.into_iter().map(|it| format!("{} {} {}", it.level.as_str(), it.what, it.meaning)).collect()
+    }
+
+    #[test]
+    fn servers_of_ones_own_have_no_such_limits() {
+        assert_eq!(told(&Case::new("redis://h", "")), [""; 0]);
+    }
+
+    #[test]
+    fn limits_are_told_and_warned_of_when_streams_come_near() {
+        for (most_pending, bytes, levels) in
+            [(799, 1, ["notice", "ok"]), (800, 1, ["warning", "ok"]), (0, 500_000, ["notice", "warning"])]
+        {
+            let mut case = upstash();
+            case.stream("s", 100, 1, Some(100));
+            case.change("s", |stream| {
+                stream.first_entry_bytes = bytes;
+                stream.groups.values_mut().for_each(|group| group.most_pending = Some(most_pending));
+            });
+            let told = told(&case);
+            assert!(told.iter().zip(levels).all(|(text, level)| text.starts_with(level)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn eviction_is_open_until_the_server_says() {
+        let mut case = upstash();
+        assert!(told(&case).iter().any(|text| text.starts_with("unknown whether eviction is on")));
+        case.info(Section::Memory, "maxmemory_policy:optimistic-volatile");
+        assert!(!told(&case).iter().any(|text| text.contains("eviction")));
+    }
+}

@@ -1,0 +1,142 @@
+//! What is judged otherwise on a hosted service: readings across a reconnect, and consumers near a limit.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{GroupStatus, History, MOST_QUESTIONS, Report};
+use crate::{
+    config::{Config, Sources},
+    model::{
+        Answers, Flavour, GroupState, Name, NameMap, Now, OldestPending, Pending, Server, ServerTime,
+        Snapshot, StreamId, StreamState,
+    },
+};
+
+const NOW_MS: u64 = 1_800_000_000_000;
+
+/// A stream of ten entries of which the group was given all, before and after what each test does to it.
+fn stream() -> StreamState {
+    StreamState {
+        length: 10,
+        radix_tree_keys: None,
+        radix_tree_nodes: None,
+        last_generated_id: Some(StreamId::new(NOW_MS + 10, 0)),
+        max_deleted_entry_id: Some(StreamId::ZERO),
+        entries_added: Some(10),
+        first_entry_id: Some(StreamId::new(NOW_MS + 1, 0)),
+        first_entry_bytes: 0,
+        groups: NameMap::from([("g".into(), GroupState::at(StreamId::new(NOW_MS + 10, 0)))]),
+    }
+}
+
+/// What an older reading of it says: two entries fewer, and the group further back.
+fn older() -> StreamState {
+    let last = StreamId::new(NOW_MS + 8, 0);
+    StreamState {
+        length: 8,
+        last_generated_id: Some(last),
+        entries_added: Some(8),
+        groups: NameMap::from([("g".into(), GroupState::at(last))]),
+        ..stream()
+    }
+}
+
+struct Watched {
+    history: History,
+    config: Config,
+    flavour: Flavour,
+    seconds: u64,
+}
+
+impl Watched {
+    fn on(flavour: Flavour) -> Self {
+        let mut sources = Sources::default();
+        sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+        Self { history: History::default(), config: sources.load().unwrap(), flavour, seconds: 0 }
+    }
+
+    fn read(&mut self, connection: u64, stream: StreamState) -> Report {
+        self.seconds += 15;
+        let snapshot = Snapshot {
+            last_entries: BTreeMap::new(),
+            server: Server { flavour: self.flavour, ..Server::UNKNOWN },
+            connection,
+            database: 0,
+            time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
+            streams: NameMap::from([("s".into(), Ok(stream))]),
+        };
+        drop(self.history.questions(&snapshot, &self.config, MOST_QUESTIONS));
+        let at = Duration::from_secs(self.seconds);
+        self.history.evaluate(&snapshot, &Answers::default(), &self.config, at)
+    }
+}
+
+/// Recreations, rewinds and losses.
+fn claimed(report: &Report) -> (u64, u64, u64) {
+    let stream = report.streams.get(&Name::from("s")).unwrap();
+    let group = stream.groups.get(&Name::from("g")).unwrap();
+    (stream.recreations, group.rewinds, group.lost.unwrap_or_default())
+}
+
+#[test]
+fn a_replica_that_is_behind_after_a_reconnect_is_no_recreation_and_no_rewind() {
+    for (flavour, connection, expected) in
+        [(Flavour::Redis, 2, (1, 0, 0)), (Flavour::Upstash, 2, (0, 0, 0)), (Flavour::Upstash, 1, (1, 0, 0))]
+    {
+        let mut watched = Watched::on(flavour);
+        watched.read(1, stream());
+        assert_eq!(claimed(&watched.read(connection, older())), expected, "{flavour:?} {connection}");
+        // It catches up, which is no news either.
+        assert_eq!(claimed(&watched.read(connection, stream())), expected, "{flavour:?} {connection}");
+    }
+}
+
+#[test]
+fn a_group_that_is_behind_after_a_reconnect_was_not_set_back() {
+    let behind = || StreamState { groups: older().groups, ..stream() };
+    for (flavour, connection, rewinds) in
+        [(Flavour::Redis, 2, 1), (Flavour::Upstash, 2, 0), (Flavour::Upstash, 1, 1)]
+    {
+        let mut watched = Watched::on(flavour);
+        watched.read(1, stream());
+        let report = watched.read(connection, behind());
+        assert_eq!(claimed(&report), (0, rewinds, 0), "{flavour:?} {connection}");
+        let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+        let status = verdict.groups.get(&Name::from("g")).unwrap().status;
+        assert_eq!(status == GroupStatus::Rewound, rewinds == 1, "{flavour:?} {connection}");
+        // Seen again on the same connection it is believed, and counted from there on.
+        watched.read(connection, stream());
+        assert_eq!(claimed(&watched.read(connection, behind())), (0, rewinds + 1, 0));
+    }
+}
+
+#[test]
+fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
+    let pending = |most_pending| {
+        let oldest = OldestPending { id: StreamId::new(NOW_MS + 1, 0), idle: None, deliveries: 1 };
+        let group = stream().groups.get(&Name::from("g")).unwrap().clone();
+        let group = GroupState {
+            pending: most_pending,
+            most_pending: Some(most_pending),
+            oldest_pending: Pending::Oldest(oldest),
+            consumer_count: 1,
+            ..group
+        };
+        StreamState { groups: NameMap::from([("g".into(), group)]), ..stream() }
+    };
+    let near = "a consumer has 812 pending entries; at 1,000 this server gives it nothing more";
+    for (flavour, most_pending, says_so) in
+        [(Flavour::Upstash, 812, true), (Flavour::Upstash, 799, false), (Flavour::Redis, 812, false)]
+    {
+        let mut watched = Watched::on(flavour);
+        // Long enough to be said, and then long enough for the group to count as stalled: it is said there too.
+        for (polls, status) in [(7, GroupStatus::Lagging), (40, GroupStatus::Stalled)] {
+            let reports = (0..polls).map(|_| watched.read(1, pending(most_pending)));
+            let report = reports.last().unwrap();
+            let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+            let group = verdict.groups.get(&Name::from("g")).unwrap();
+            let why = group.why.to_string();
+            assert_eq!(why.contains(near), says_so, "{flavour:?} {most_pending} {polls}: {why}");
+            assert!(!says_so || group.status == status, "{flavour:?} {polls}: {:?} {why}", group.status);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What a hosted service limits and leaves out, where streams and this sidecar meet it. From the services' own
+//! documentation: nothing of it was run on them.
+
+use super::{Flavour, Server};
+
+/// What holds on a server beyond what Redis itself does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Pending entries that one consumer may have. From there on it is given nothing more.
+    pub consumer_pending: Option<u64>,
+    /// Bytes that one stream may have. From there on nothing is added.
+    pub stream_bytes: Option<u64>,
+    /// Whether a connection may be answered by a replica that has not seen yet what an earlier connection read.
+    pub reads_may_lag: bool,
+    /// Whether eviction, where it is on, may take any key.
+    pub evicts_any_key: bool,
+    /// Whether `ACL LOG` lists what was refused.
+    pub has_acl_log: bool,
+    /// Whether rules for users know subcommands, keys that are only read, selectors, and passwords of one's own.
+    pub has_fine_rules: bool,
+}
+
+impl Terms {
+    /// What holds where the server is one's own.
+    const REDIS: Self = Self {
+        consumer_pending: None,
+        stream_bytes: None,
+        reads_may_lag: false,
+        evicts_any_key: false,
+        has_acl_log: true,
+        has_fine_rules: true,
+    };
+
+    /// Upstash's documentation: troubleshooting ("XReadGroup is cancelled", "max single record size exceeded"),
+    /// consistency, eviction, `ACL`.
+    const UPSTASH: Self = Self {
+        consumer_pending: Some(1_000),
+        stream_bytes: Some(100 * 1_000 * 1_000),
+        reads_may_lag: true,
+        evicts_any_key: true,
+        has_acl_log: false,
+        has_fine_rules: false,
+    };
+}
+
+impl Server {
+    /// What holds on this server.
+    #[must_use]
+    pub const fn terms(&self) -> Terms {
+        match self.flavour {
+            Flavour::Redis | Flavour::Valkey => Terms::REDIS,
+            Flavour::Upstash => Terms::UPSTASH,
+        }
+    }
+}
