@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -33,17 +36,20 @@ impl Publisher {
         let mut was_shown = false;
         for number in 1.. {
             let config = Arc::clone(&self.config.borrow_and_update());
-            let reading = self.latest.borrow_and_update().reading.clone();
+            let Latest { reading, failure, .. } = self.latest.borrow_and_update().clone();
+            // For minutes no poll ends then, and what searches and retention count is shown all the same.
+            let waits = failure.is_some_and(|failure| failure.reason.least_wait().is_some());
             let (fresh, stale_at) = fresh(reading, &config, clock::now());
             if was_shown && fresh.is_none() {
                 warn!(stale_after = ?config.poll.stale_after, "what was read last is stale and is shown no more");
             }
             was_shown = fresh.is_some();
-            self.pages.send_replace(Arc::new(page(number, config, fresh, &demand, &self.stats)));
+            self.pages.send_replace(Arc::new(page(number, Arc::clone(&config), fresh, &demand, &self.stats)));
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = self.latest.changed() => if changed.is_err() { return },
                 changed = self.config.changed() => if changed.is_err() { return },
+                () = sleep(config.poll.interval), if waits => {}
                 () = async { sleep_until(stale_at.unwrap_or_else(clock::now)).await }, if stale_at.is_some() => {}
             }
         }

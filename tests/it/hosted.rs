@@ -66,7 +66,10 @@ fn refuse_everything(proxy: &Proxy, words: &'static str) {
 fn say_upstash(direction: Direction, bytes: &mut Vec<u8>) -> Act {
     match direction {
         Direction::ToServer => replace(bytes, b"HELLO", b"HALLO"),
-        Direction::ToClient => replace(bytes, b"multiplexing_api:epoll", b"upstash_version:1.20.3"),
+        Direction::ToClient => {
+            replace(bytes, b"multiplexing_api:epoll", b"upstash_version:1.20.3");
+            replace(bytes, b"server_name:valkey", b"server_nama:valkey");
+        }
     }
     Act::Pass
 }
