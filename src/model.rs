@@ -12,6 +12,7 @@ mod permission;
 mod snapshot;
 mod stream_id;
 mod terms;
+mod text;
 
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
@@ -26,3 +27,5 @@ pub use snapshot::{
 };
 pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;
+pub use text::Text;
+pub(crate) use text::cleaned;

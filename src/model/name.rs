@@ -6,11 +6,13 @@
 use std::{
     borrow::Borrow,
     cmp::Ordering,
-    fmt::{self, Write},
+    fmt,
     hash::{Hash, Hasher},
 };
 
 use triomphe::ThinArc;
+
+use super::text::push_readable;
 
 /// The longest text of a name, in bytes. Longer ones end in a hash; label limits in the field start at 128.
 const MAX_TEXT_BYTES: usize = 128;
@@ -48,38 +50,18 @@ impl Name {
         self.as_str().filter(|_| is_short && self.as_bytes().iter().all(is_plain))
     }
 
+    /// The text, of a longer name enough for what is kept of it: nothing gets shorter by being escaped.
     fn text(&self) -> String {
-        let mut text = String::with_capacity(self.as_bytes().len());
-        for chunk in self.as_bytes().utf8_chunks() {
-            for character in chunk.valid().chars() {
-                push_escaped(&mut text, character);
+        let bytes = self.as_bytes().get(..MAX_TEXT_BYTES).unwrap_or(self.as_bytes());
+        let mut text = String::with_capacity(bytes.len());
+        for (index, part) in bytes.split(|byte| *byte == b'\\').enumerate() {
+            if index > 0 {
+                text.push_str("\\\\");
             }
-            for byte in chunk.invalid() {
-                push(&mut text, format_args!("\\x{byte:02X}"));
-            }
+            push_readable(&mut text, part);
         }
         text
     }
-}
-
-fn push_escaped(text: &mut String, character: char) {
-    match character {
-        '\\' => text.push_str("\\\\"),
-        character if is_unprintable(character) => {
-            push(text, format_args!("\\u{{{:X}}}", u32::from(character)));
-        }
-        character => text.push(character),
-    }
-}
-
-/// Control characters, line separators, and those that turn the direction of the text around them.
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-}
-
-fn push(text: &mut String, arguments: fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a String takes any text");
 }
 
 /// FNV-1a, 64 bits: stable over versions and machines, since it becomes part of a series' identity.
@@ -98,7 +80,7 @@ impl fmt::Display for Name {
             return f.write_str(text);
         }
         let text = self.text();
-        if text.len() <= MAX_TEXT_BYTES {
+        if text.len().max(self.as_bytes().len()) <= MAX_TEXT_BYTES {
             return f.write_str(&text);
         }
         let kept = text.floor_char_boundary(MAX_TEXT_BYTES - HASH_BYTES);
@@ -165,7 +147,7 @@ impl From<Vec<u8>> for Name {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::text::is_unprintable, *};
     use proptest::prelude::*;
 
     #[test]

@@ -58,8 +58,6 @@ const fn colour(level: Level) -> Colour {
 
 /// The text in lines of at most so many columns, broken between words, and within one that is longer.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    // A server's own words may hold anything.
-    let text = text.replace(char::is_control, " ");
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

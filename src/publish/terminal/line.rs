@@ -2,6 +2,11 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::model::cleaned;
+
+/// Bytes of a piece, on a terminal without an end.
+const LONGEST_PIECE: usize = 2_000;
+
 /// What the terminal can do, and what is wanted of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
@@ -47,12 +52,14 @@ impl Line {
     /// A line of one piece.
     #[must_use]
     pub fn plain(text: &str) -> Self {
-        Self(vec![(text.to_owned(), None)])
+        let mut line = Self::default();
+        line.push(text, None);
+        line
     }
 
-    /// Adds a piece.
+    /// Adds a piece. It may be of a document that somebody else's program answered with.
     pub fn push(&mut self, text: &str, colour: Option<Colour>) {
-        self.0.push((text.to_owned(), colour));
+        self.0.push((cleaned(text.as_bytes(), text.len(), LONGEST_PIECE), colour));
     }
 
     /// Adds a cell of this width, and a space.
