@@ -24,6 +24,7 @@
 //!    an error that is known.
 //! 7. Constant work: each poll does the same full, bounded work, and each cap shows as a metric.
 //! 8. One bad key never blanks the rest: a failure is a value in the snapshot, with a reason of a closed set.
+//! 9. Text from outside is a [`model::Name`] or a [`model::Text`] from where it enters: bounded and readable.
 
 pub mod config;
 pub mod model;
@@ -46,6 +47,7 @@ pub mod app;
 mod cli;
 pub mod clock;
 pub mod doctor;
+pub mod files;
 pub mod reload;
 pub mod schedule;
 pub mod self_stats;

@@ -5,12 +5,13 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, Ignored, Sources},
+    files::{self, Kind},
     self_stats::SelfStats,
     signals,
 };
@@ -65,7 +66,7 @@ impl Reloader {
             }
             Err(error) => {
                 self.stats.config_reload_successful.set(0);
-                error!(%error, "the changed configuration is refused; the running one stays");
+                error!(error = %format_args!("{error:#}"), "the changed configuration is refused; the running one stays");
             }
         }
     }
@@ -93,6 +94,8 @@ pub(crate) fn warn_of_ignored(config: &Config) {
     }
 }
 
+/// The file's content; `None` where it can't be read, and that is what loading it will say.
 async fn read(path: Option<&Path>) -> Option<Vec<u8>> {
-    tokio::fs::read(path?).await.ok()
+    let path = path?.to_owned();
+    spawn_blocking(move || files::read(&path, Kind::Config).ok()).await.ok()?
 }

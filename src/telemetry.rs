@@ -24,7 +24,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::{Config, Log, LogFormat};
+use crate::{
+    config::{Config, Log, LogFormat},
+    model::Text,
+};
 #[cfg(not(feature = "otlp"))]
 use none as ids;
 #[cfg(not(feature = "otlp"))]
@@ -39,7 +42,7 @@ pub struct TracesError {
     /// The collector.
     pub collector: String,
     /// What is wrong.
-    pub what: String,
+    pub what: Text,
 }
 
 /// Sets up logs and traces for the whole process, within a Tokio runtime.

@@ -69,7 +69,7 @@ impl Doctor {
             _ if !config.enabled => unused(),
             Ok(address) => runtime.block_on(self.examine(config, address)),
             Err(problems) => {
-                unreachable(config, None, &Failure::new(Reason::Address, problems.in_one_line()))
+                unreachable(config, None, &Failure::new(Reason::Address, format!("{problems:#}")))
             }
         };
         let address = address.ok().filter(|_| config.enabled);

@@ -9,8 +9,6 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -21,9 +19,10 @@ use super::{
     address::DEFAULT_USER,
     problem::{Problem, Problems},
 };
-
-/// A larger file is no secret, and reading one like `/dev/zero` would never end.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
+use crate::{
+    files::{self, Kind},
+    model::Text,
+};
 
 /// How to reach Redis, and as whom.
 #[derive(Debug, Clone, Default)]
@@ -115,7 +114,7 @@ impl Access {
 
     /// The address, and what has no effect.
     pub(super) fn resolve(&self) -> Result<(Address, Vec<Ignored>), Problems> {
-        let not_set = || Problem { at: "redis.uri".to_owned(), what: "is not set".to_owned() };
+        let not_set = || Problem { at: "redis.uri".into(), what: "is not set".into() };
         let given = self.address.as_ref().ok_or_else(|| Problems(vec![not_set()]))?;
         let (address, mut chosen) = Chosen::of_address(given);
         chosen.combine(&self.keys, if self.is_address_in_file { Rank::Same } else { Rank::Lower });
@@ -153,11 +152,11 @@ impl Chosen {
         let address = match given.value.read().map(|text| Address::parse(&text)) {
             Ok(Ok(address)) => address,
             Ok(Err(errors)) => {
-                errors.iter().for_each(|error| chosen.problems.add(&given.at, error.to_string()));
+                errors.iter().for_each(|error| chosen.problems.add(given.at.as_str(), error.to_string()));
                 return (None, chosen);
             }
             Err(what) => {
-                chosen.problems.add(&given.at, what);
+                chosen.problems.add(given.at.as_str(), what);
                 return (None, chosen);
             }
         };
@@ -200,7 +199,9 @@ impl Chosen {
                 let at = chosen.at.clone();
                 self.contradict(&password.at, "password", &at, rank);
             }
-            (_, read) => read.err().iter().for_each(|what| self.problems.add(&password.at, what)),
+            (_, read) => {
+                read.err().into_iter().for_each(|what| self.problems.add(password.at.as_str(), what))
+            }
         }
     }
 
@@ -216,26 +217,14 @@ impl Chosen {
 
 impl Secret {
     /// The text, without the line break that files have at their ends, and texts that were made from files.
-    fn read(&self) -> Result<SecretString, String> {
+    fn read(&self) -> Result<SecretString, Text> {
         let text = match self {
             Self::Inline(text) => text.expose_secret().to_owned(),
-            Self::File(path) => {
-                let bytes = read_file(path).map_err(|error| format!("cannot be read: {error}"))?;
-                String::from_utf8(bytes).map_err(|_not_utf8| "is not UTF-8")?
-            }
+            Self::File(path) => files::read_text(path, Kind::Secret).map_err(|error| error.to_string())?,
         };
         let text = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-        if text.is_empty() { Err("is empty".to_owned()) } else { Ok(SecretString::from(text)) }
+        if text.is_empty() { Err("is empty".into()) } else { Ok(SecretString::from(text)) }
     }
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(io::Error::other("it is larger than 64 KiB"));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -91,13 +91,14 @@ fn a_file_of_a_secret_must_be_one() {
     for (content, words) in [
         (b"\n".as_slice(), "is empty"),
         (b"", "is empty"),
-        (b"\xFF", "is not UTF-8"),
-        (&vec![b'a'; 70_000], "cannot be read: it is larger than 64 KiB"),
+        (b"\xFF", "it is not UTF-8"),
+        (&vec![b'a'; 70_000], "it has 70000 bytes, more than the 65536 allowed"),
     ] {
-        assert_eq!(read(content).unwrap_err(), words);
+        let error = read(content).unwrap_err();
+        assert!(error.ends_with(words), "{error}");
     }
     let absent = Secret::File(directory.path().join("absent")).read().unwrap_err();
-    assert!(absent.starts_with("cannot be read: No such file"), "{absent}");
+    assert!(absent.starts_with("cannot read ") && absent.contains("No such file"), "{absent}");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn variables_that_are_not_used_need_not_be_of_use() {
     let ignored = config.redis.access.ignored()[0].to_string();
     assert_eq!(ignored, "REDIS_PASSWORD_FILE is ignored: redis.uri gives another password");
     let problems = check_in("redis: {uri: 'redis://h'}", &variables).unwrap_err().to_string();
-    assert!(problems.starts_with("REDIS_PASSWORD_FILE: cannot be read"), "{problems}");
+    assert!(problems.starts_with("REDIS_PASSWORD_FILE: cannot read /no/such/file"), "{problems}");
 }
 
 #[test]

@@ -10,9 +10,10 @@ use super::{
     read,
     section::Section,
 };
-
-/// A larger file is a mistake: it is read whole, and again at each change.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+use crate::{
+    files::{self, Kind, ReadError},
+    model::Text,
+};
 
 /// What flags set, by key.
 #[derive(Debug, Clone, Default)]
@@ -39,27 +40,19 @@ pub struct Sources {
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file can't be read.
-    #[error("cannot read the configuration file {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is too large to be a configuration.
-    #[error("the configuration file {0} is larger than 1 MiB; name the configuration itself")]
-    TooLarge(PathBuf),
+    /// The file can't be read, or is too large to be a configuration.
+    #[error("the configuration: {0}")]
+    Read(#[from] ReadError),
     /// The file is not YAML.
     #[error("the configuration file {path} is not YAML: {what}")]
     Syntax {
         /// The file.
-        path: PathBuf,
+        path: Text,
         /// What the parser said, with line and column, without the text of the file.
-        what: String,
+        what: Text,
     },
     /// The file is YAML, but some values are wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Invalid(Problems),
 }
 
@@ -130,15 +123,8 @@ fn as_map(value: &mut Value) -> Option<&mut Map<String, Value>> {
 }
 
 fn read_file(path: &Path) -> Result<Value, LoadError> {
-    let read = || {
-        let size = std::fs::metadata(path)?.len();
-        if size > MAX_FILE_BYTES { Ok(None) } else { std::fs::read_to_string(path).map(Some) }
-    };
-    match read() {
-        Ok(Some(text)) => parse(&text).map_err(|what| LoadError::Syntax { path: path.to_owned(), what }),
-        Ok(None) => Err(LoadError::TooLarge(path.to_owned())),
-        Err(source) => Err(LoadError::Read { path: path.to_owned(), source }),
-    }
+    let text = files::read_text(path, Kind::Config)?;
+    parse(&text).map_err(|what| LoadError::Syntax { path: path.into(), what: what.into() })
 }
 
 /// Parses YAML 1.2. Snippets are off: they would print the line with the password.

@@ -162,8 +162,8 @@ fn tls_files_must_be_readable_and_complete() {
             .unwrap_err()
             .to_string();
     for problem in [
-        "redis.tls.ca_file: cannot be read",
-        "redis.tls.cert_file: cannot be read",
+        "redis.tls.ca_file: cannot read /no/such: ",
+        "redis.tls.cert_file: cannot read /no/such: ",
         "redis.tls.key_file: is missing",
         "redis.tls.server_name: must be a host's name or an IP address",
     ] {

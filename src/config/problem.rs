@@ -2,28 +2,26 @@
 
 use std::fmt;
 
+use crate::model::Text;
+
+/// Of more problems nobody reads: a file of another kind has one a line.
+const SHOWN: usize = 20;
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The key, `streams[0].match`, and where its value came from if not from the file.
-    pub at: String,
+    pub at: Text,
     /// What is wrong, and how to mend it. It never repeats a value that may be secret.
-    pub what: String,
+    pub what: Text,
 }
 
-/// Everything that is wrong, in the order of reading. Printed one a line.
+/// Everything that is wrong, in the order of reading. Printed one a line, and with `#` in one line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// All of them in one line, for a log.
-    #[must_use]
-    pub fn in_one_line(&self) -> String {
-        let problems: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        problems.join("; ")
-    }
-
-    pub(super) fn add(&mut self, at: impl Into<String>, what: impl Into<String>) {
+    pub(super) fn add(&mut self, at: impl Into<Text>, what: impl Into<Text>) {
         self.0.push(Problem { at: at.into(), what: what.into() });
     }
 }
@@ -36,10 +34,16 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            let line_end = if index == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{problem}")?;
+        let separator = if f.alternate() { "; " } else { "\n" };
+        for (index, problem) in self.0.iter().take(SHOWN).enumerate() {
+            let before = if index == 0 { "" } else { separator };
+            write!(f, "{before}{problem}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "{separator}and {more} more problems"),
+        }
     }
 }
+
+impl std::error::Error for Problems {}

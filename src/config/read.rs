@@ -9,7 +9,10 @@ use super::{
     Log, LogFormat, Mode, Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds,
     Tls, read_access::access, section::Section, telemetry::telemetry,
 };
-use crate::model::Name;
+use crate::{
+    files::{self, Kind},
+    model::Name,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -113,8 +116,8 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
     let mut file = |key| section.text(key).map(PathBuf::from);
     let (ca_file, cert_file, key_file) = (file("ca_file"), file("cert_file"), file("key_file"));
     for (key, path) in [("ca_file", &ca_file), ("cert_file", &cert_file), ("key_file", &key_file)] {
-        if let Some(error) = path.as_ref().and_then(|path| std::fs::read(path).err()) {
-            section.problem(key, format!("cannot be read: {error}"));
+        if let Some(error) = path.as_ref().and_then(|path| files::read(path, Kind::Pem).err()) {
+            section.problem(key, error.to_string());
         }
     }
     let client = match (cert_file, key_file) {
@@ -240,9 +243,9 @@ fn http(section: &mut Section<'_>) -> Option<Http> {
     let must = "must be an IP address and a port, as in 0.0.0.0:19121 or [::1]:19121";
     let listen = listen.parse().map_err(|_parse_error| section.problem("listen", must)).ok();
     let trim_token_file = section.text("trim_token_file").map(PathBuf::from);
-    let token = trim_token_file.as_ref().map(std::fs::read);
+    let token = trim_token_file.as_ref().map(|file| files::read(file, Kind::Secret));
     let wrong = match token {
-        Some(Err(error)) => Some(format!("cannot be read: {error}")),
+        Some(Err(error)) => Some(error.to_string()),
         Some(Ok(token)) if token.trim_ascii().len() < MIN_TOKEN_BYTES => Some(format!(
             "holds no token of at least {MIN_TOKEN_BYTES} characters, as `openssl rand -hex 32` makes one"
         )),

@@ -13,6 +13,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use serde_json::{Map, Value};
 
 use super::problem::Problems;
+use crate::model::Text;
 
 /// One map of the tree.
 pub(super) struct Section<'a> {
@@ -68,7 +69,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes a problem with one of this section's keys.
-    pub(super) fn problem(&mut self, key: &str, what: impl Into<String>) {
+    pub(super) fn problem(&mut self, key: &str, what: impl Into<Text>) {
         self.problems.add(self.place(key), what);
     }
 

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::{Environment, Otlp, Protocol, Sampling, Telemetry, Traces, section::Section};
+use crate::files::{self, Kind};
 
 const SAMPLERS: &[(&str, bool)] = &[
     ("always_on", false),
@@ -133,7 +134,7 @@ fn ratio(text: &str) -> Result<(), String> {
 }
 
 fn readable(path: &str) -> Result<PathBuf, String> {
-    std::fs::read(path).map(|_bytes| path.into()).map_err(|error| format!("cannot be read: {error}"))
+    files::read(path.as_ref(), Kind::Pem).map(|_bytes| path.into()).map_err(|error| error.to_string())
 }
 
 /// Whether each pair can be a header. The values are secrets, so no message repeats them.

@@ -1,6 +1,6 @@
 //! `POST /api/v1/streams/{key}/trim`: the one path that changes anything. It is not there unless a token is configured.
 
-use std::{collections::BTreeSet, fs, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     config::{Config, Mode},
+    files::{self, Kind},
     model::Name,
     publish::api::TrimDocument,
     retention::{Order, Plan, Policy},
@@ -145,7 +146,7 @@ impl Surface {
             return Err(Box::new(with(answer, ALLOW, "POST")));
         }
         // Read anew each time, so that a rotated token needs no restart.
-        let token = fs::read(file).unwrap_or_default();
+        let token = files::read(file, Kind::Secret).unwrap_or_default();
         let token = token.trim_ascii();
         let given = text(AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default().as_bytes();
         if token.is_empty() || !bool::from(token.ct_eq(given)) {

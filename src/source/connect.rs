@@ -28,7 +28,7 @@ pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure>
     let timeout = redis.connect_timeout;
     let attempt = async {
         let address = redis.access.address();
-        let address = address.map_err(|problems| Failure::new(Reason::Address, problems.in_one_line()))?;
+        let address = address.map_err(|problems| Failure::new(Reason::Address, format!("{problems:#}")))?;
         spans::to_server(&Span::current(), &address.endpoint());
         let protocol = address.protocol();
         match open(&address, redis, protocol.unwrap_or(Resp::V3)).await {

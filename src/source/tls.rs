@@ -5,7 +5,7 @@
 //! a certificate that is itself in `redis.tls.ca_file` is trusted as it is, with any issuer and any names, as long as it
 //! is in date. The server still proves in the handshake that it has the certificate's key.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, Error,
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     clock,
     config::{ClientCertificate, Tls},
+    files::{self, Kind},
     model::{Failure, Reason},
 };
 
@@ -262,7 +263,7 @@ impl PemFile<'_> {
     }
 
     fn read(&self) -> Result<Vec<u8>, Failure> {
-        fs::read(self.path).map_err(|error| self.unusable(&error.to_string()))
+        files::read(self.path, Kind::Pem).map_err(|error| failed(format!("{}: {error}", self.key)))
     }
 
     fn unusable(&self, why: &str) -> Failure {

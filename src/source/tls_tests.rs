@@ -41,7 +41,7 @@ async fn handshake(
         TlsAcceptor::from(Arc::new(config)).accept(tcp).await
     });
     let ca_file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(ca_file.path(), certificate.pem()).unwrap();
+    std::fs::write(ca_file.path(), certificate.pem()).unwrap();
     let tls = Tls { ca_file: Some(ca_file.path().to_owned()), ..Tls::default() };
     let client = Client::new("redis.example", &tls).unwrap();
     let shaken = client.handshake(TcpStream::connect(address).await.unwrap()).await;

@@ -1,8 +1,11 @@
 //! The way to the collector: gRPC or HTTP, TLS, and what is said when it can't be reached.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -24,7 +27,11 @@ use rustls::{
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use crate::config::{Protocol, Traces};
+use crate::{
+    config::{Protocol, Traces},
+    files::{self, Kind},
+    model::Text,
+};
 
 /// Sends batches, and logs the first failure and the recovery, not each of a thousand between.
 #[derive(Debug)]
@@ -65,8 +72,8 @@ impl Exporter {
             Err(error) => {
                 let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let detail = cause.unwrap_or_else(|| error.to_string());
-                    warn!(collector, detail, "sending traces failed; those that do not get through are lost");
+                    let detail = Text::from(cause.unwrap_or_else(|| error.to_string()));
+                    warn!(collector, %detail, "sending traces failed; those that do not get through are lost");
                 }
             }
         }
@@ -94,7 +101,7 @@ fn over_grpc(config: &Traces) -> Result<SpanExporter, String> {
     if config.is_tls {
         let tls = match &config.ca_file {
             Some(path) => {
-                let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                let pem = files::read(path, Kind::Pem).map_err(|error| error.to_string())?;
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
             }
             None => ClientTlsConfig::new().with_native_roots(),
@@ -108,9 +115,7 @@ fn over_http(config: &Traces, cause: Cause) -> Result<SpanExporter, String> {
     let client: Arc<dyn HttpClient> = if config.is_tls {
         let connector = HttpsConnectorBuilder::new();
         let connector = match &config.ca_file {
-            Some(path) => {
-                connector.with_tls_config(tls(path).map_err(|error| format!("{}: {error}", path.display()))?)
-            }
+            Some(path) => connector.with_tls_config(tls(path)?),
             None => connector.with_native_roots().map_err(|error| error.to_string())?,
         };
         Arc::new(HyperClient::new(connector.https_only().enable_http1().build(), config.timeout, None))
@@ -121,10 +126,11 @@ fn over_http(config: &Traces, cause: Cause) -> Result<SpanExporter, String> {
     SpanExporter::builder().with_http().with_http_client(client).build().map_err(|error| error.to_string())
 }
 
-fn tls(ca_file: &std::path::Path) -> Result<ClientConfig, rustls::pki_types::pem::Error> {
+fn tls(ca_file: &Path) -> Result<ClientConfig, String> {
+    let pem = files::read(ca_file, Kind::Pem).map_err(|error| error.to_string())?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let mut roots = RootCertStore::empty();
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(ca_file)?.collect::<Result<_, _>>()?;
-    roots.add_parsable_certificates(certificates);
+    roots.add_parsable_certificates(certificates.map_err(|error| format!("{}: {error}", ca_file.display()))?);
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 

@@ -11,7 +11,7 @@ use tracing::{Subscriber, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use super::{TracesError, export::Exporter, keep::Keep};
-use crate::config;
+use crate::{config, model::Text};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,7 +30,7 @@ impl Traces {
     /// its bound (`OTEL_BSP_MAX_QUEUE_SIZE`, 2,048 spans).
     pub(super) fn start(config: &config::Traces) -> Result<Self, TracesError> {
         let exporter = Exporter::new(config)
-            .map_err(|what| TracesError { collector: config.collector.clone(), what })?;
+            .map_err(|what| TracesError { collector: config.collector.clone(), what: what.into() })?;
         let batches = BatchSpanProcessor::builder(exporter).build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(Keep::new(config.sampling, batches))
@@ -68,6 +68,7 @@ impl Traces {
         // The runtime would wait for a blocking task of its own, also when a second signal wants an end at once.
         std::thread::spawn(move || drop(end.send(provider.shutdown_with_timeout(longest))));
         if let Ok(Err(error)) = ended.await {
+            let error = Text::from(error.to_string());
             info!(collector, %error, "the last traces were not sent");
         }
     }

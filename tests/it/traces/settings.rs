@@ -11,7 +11,7 @@ use crate::process::{streamwarden, text};
 fn threads(sidecar: &Sidecar) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", sidecar.id())).unwrap();
     // A thread may have ended in the meantime.
-    tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok()).collect()
+    tasks.filter_map(|task| support::read(task.unwrap().path().join("comm")).ok()).collect()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn what_the_exporter_would_pass_over_is_refused_with_all_other_problems() {
         ("OTEL_SDK_DISABLED", "maybe", "true, false"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "otlp, none"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "grpc, http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", "cannot be read"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file", "cannot read /no/such/file"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret", "name=value"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "gzip, none"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "milliseconds"),

@@ -1,0 +1,151 @@
+//! The only place that reads files: configuration, secrets and certificates, none larger than its kind may be.
+//!
+//! All of them can change while the process runs, so each reading is bounded: a file that has become a gigabyte is
+//! refused before it is read. A pipe is refused too, since reading from one waits for whoever writes.
+
+use std::{
+    fmt,
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::fs::FileTypeExt,
+    path::Path,
+};
+
+use crate::model::Text;
+
+/// What a file is, which says how large it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A configuration. Thousands of rules fit.
+    Config,
+    /// An address, a password or a token.
+    Secret,
+    /// Certificates or a key. A bundle of all public authorities has a quarter of that.
+    Pem,
+    /// What the kernel tells.
+    System,
+}
+
+impl Kind {
+    /// The most bytes.
+    const fn limit(self) -> u64 {
+        match self {
+            Self::Config | Self::Pem => 1024 * 1024,
+            Self::Secret | Self::System => 64 * 1024,
+        }
+    }
+}
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub struct ReadError {
+    path: Text,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    System(io::Error),
+    Pipe,
+    /// It has so many bytes, if that is known.
+    TooLarge(Option<u64>, Kind),
+    NotUtf8,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.path;
+        match &self.why {
+            Why::System(error) => write!(f, "cannot read {path}: {error}"),
+            Why::Pipe => write!(f, "cannot read {path}: it is a pipe; give a file"),
+            Why::TooLarge(Some(size), kind) => {
+                write!(f, "cannot read {path}: it has {size} bytes, more than the {} allowed", kind.limit())
+            }
+            Why::TooLarge(None, kind) => {
+                write!(f, "cannot read {path}: it has more than the {} bytes allowed", kind.limit())
+            }
+            Why::NotUtf8 => write!(f, "cannot read {path}: it is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// The file's bytes.
+///
+/// # Errors
+/// The system's, and where it is a pipe or larger than its kind may be.
+pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
+    read_bounded(path, kind).map_err(|why| ReadError { path: path.into(), why })
+}
+
+/// The file's text.
+///
+/// # Errors
+/// As [`read`], and where it is not UTF-8.
+pub fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
+    let bytes = read(path, kind)?;
+    String::from_utf8(bytes).map_err(|_utf8_error| ReadError { path: path.into(), why: Why::NotUtf8 })
+}
+
+fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Why> {
+    let limit = kind.limit();
+    let check = |metadata: Metadata| match metadata.len() {
+        _ if metadata.file_type().is_fifo() => Err(Why::Pipe),
+        size if size > limit => Err(Why::TooLarge(Some(size), kind)),
+        _ => Ok(()),
+    };
+    // To open a pipe is to wait already.
+    std::fs::metadata(path).map_err(Why::System).and_then(check)?;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    match read.map_err(Why::System)? {
+        // It has grown, or does not say how large it is.
+        size if u64::try_from(size).is_ok_and(|size| size > limit) => Err(Why::TooLarge(None, kind)),
+        _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn file(of: &str, size: u64) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(of);
+        File::create(&path).unwrap().set_len(size).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_the_limit_of_its_kind() {
+        for kind in [Kind::Config, Kind::Secret, Kind::Pem, Kind::System] {
+            let (_directory, path) = file("fits", kind.limit());
+            assert_eq!(u64::try_from(read(&path, kind).unwrap().len()).unwrap(), kind.limit());
+            let (_directory, path) = file("does-not", kind.limit() + 1);
+            let error = read(&path, kind).unwrap_err().to_string();
+            let (size, limit) = (kind.limit() + 1, kind.limit());
+            let words = format!("does-not: it has {size} bytes, more than the {limit} allowed");
+            assert!(error.ends_with(&words), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_size_is_bounded_and_nothing_is_waited_for() {
+        let (directory, _) = file("some", 1);
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for (path, words) in [
+            (Path::new("/dev/zero"), "it has more than the 65536 bytes allowed"),
+            (&pipe, "it is a pipe"),
+            (directory.path(), "Is a directory"),
+            (Path::new("/no/such\u{1b}[31m/file"), "/no/such\\u{1B}[31m/file: No such file"),
+        ] {
+            let error = read(path, Kind::Secret).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        assert_eq!(read(Path::new("/dev/null"), Kind::Config).unwrap(), b"");
+    }
+}
