@@ -20,7 +20,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     app,
-    config::{Config, Environment, Overrides, Sources},
+    config::{Access, Config, Environment, Overrides, Sources},
+    model::Failure,
     telemetry,
 };
 
@@ -179,6 +180,13 @@ fn serve(config: Config, sources: Sources) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What could not be done with Redis, where it was tried, and why.
+fn cannot(what: &str, access: &Access, failure: &Failure) -> String {
+    let place =
+        access.address().map_or_else(|_unreadable| "its address".to_owned(), |address| address.to_string());
+    format!("cannot {what} at {place}: {failure}")
 }
 
 /// Prints the command's output. Whoever reads it may stop reading, as `head` does: then the rest is for nobody.

@@ -88,6 +88,7 @@ pub fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
     String::from_utf8(bytes).map_err(|_utf8_error| ReadError { path: path.into(), why: Why::NotUtf8 })
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Why> {
     let limit = kind.limit();
     let check = |metadata: Metadata| match metadata.len() {

@@ -129,7 +129,7 @@ fn failed(span: &Span, failure: &Failure) {
     // `ERR` says nothing by itself.
     let kind = code.filter(|code| *code != "ERR").unwrap_or(failure.reason.as_str());
     span.record("error.type", kind);
-    span.record("otel.status_description", &failure.detail);
+    span.record("otel.status_description", failure.detail.as_str());
     if let Some(code) = code {
         span.record("db.response.status_code", code);
     }

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Args;
 
-use super::{complain, print};
+use super::{cannot, complain, print};
 use crate::{
     acl,
     config::Config,
@@ -64,8 +64,9 @@ fn ask(config: &Config) -> Result<Server, String> {
     let server =
         runtime.block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) });
     Ok(server.unwrap_or_else(|failure| {
+        let why = cannot("ask for the version", &config.redis.access, &failure);
         complain(format_args!(
-            "the server can't be asked for its version ({failure}): this is the rule for Redis 7.2 and later, and \
+            "{why}: this is the rule for Redis 7.2 and later, and \
              Valkey; for an earlier one give --redis-version\n"
         ));
         Server::UNKNOWN

@@ -6,7 +6,7 @@ mod prices;
 
 use std::{collections::BTreeMap, fmt::Write, process::ExitCode, sync::Arc, time::Duration};
 
-use super::{complain, print};
+use super::{cannot, complain, print};
 use crate::{
     config::{Config, Log, Sources},
     evaluate::grouped,
@@ -52,7 +52,7 @@ pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> Ex
     let text = sources.load().map_err(|error| error.to_string()).and_then(|other| {
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
         let text = runtime.block_on(describe(config, &other, others));
-        text.map_err(|failure| format!("cannot ask Redis: {failure}"))
+        text.map_err(|failure| cannot("count commands", &config.redis.access, &failure))
     });
     match text {
         Ok(text) => {

@@ -1,6 +1,6 @@
 //! A question to a running sidecar, which speaks plain HTTP.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use url::Url;
 
-use crate::publish::api::Problem;
+use crate::{model::Text, publish::api::Problem};
 
 /// For a sidecar's whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub(super) async fn get(url: &Url) -> Result<Vec<u8>, String> {
 }
 
 async fn exchange(url: &Url) -> Result<Vec<u8>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("cannot ask {url}: {error}");
+    let failed = |error: &dyn fmt::Display| format!("cannot ask {url}: {}", Text::from(error.to_string()));
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
     let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
@@ -52,5 +52,8 @@ async fn exchange(url: &Url) -> Result<Vec<u8>, String> {
         return Ok(body);
     }
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
-    Err(problem.map_or_else(|| failed(&format!("it answered {status}")), |problem| problem.detail))
+    Err(problem.map_or_else(
+        || failed(&format!("it answered {status}")),
+        |problem| Text::from(problem.detail).into(),
+    ))
 }

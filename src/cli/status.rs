@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::{complain, print};
 use crate::{
     config::{Config, LoadError, Log, LogFormat, wants_no_colour},
-    model::Name,
+    model::{Name, Text},
     publish::{
         api::{OneStreamDocument, StreamsDocument},
         terminal::{self, Line, Style},
@@ -81,8 +81,9 @@ impl Status {
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
         let document = runtime.block_on(once(feed, self.every))?;
         if self.json {
+            let exit_code = view.exit_code(&document)?;
             print(format_args!("{}\n", String::from_utf8_lossy(&document)));
-            return Ok(view.exit_code(&document)?.into());
+            return Ok(exit_code.into());
         }
         let has_colours = io::stdout().is_terminal() && !wants_no_colour();
         let width = if io::stdout().is_terminal() { columns() } else { None };
@@ -137,5 +138,6 @@ impl View {
 
 fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, String> {
     serde_json::from_slice(document)
+        .map_err(|error| Text::from(error.to_string()))
         .map_err(|error| format!("the answer is not what this version of streamwarden knows: {error}"))
 }

@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
-use super::{EXIT_USAGE, complain, print};
+use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
     config::{Config, Log, Mode},
     model::{Failure, Name},
@@ -84,7 +84,7 @@ impl Trim {
         let policy = self.policy(config, &stream);
         let stats = Arc::new(SelfStats::new());
         let reading = Reader::new(Arc::clone(&stats)).read(config, std::slice::from_ref(&stream)).await;
-        let reading = reading.map_err(|failure| failure.to_string())?;
+        let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
         let (length, plan) = plan(&reading, &stream, &policy).map_err(|failure| failure.to_string())?;
         print(describe(&stream, length, &policy, &plan));
         if plan.excess == 0 {

@@ -136,7 +136,7 @@ mod tests {
     fn a_node_of_a_cluster_and_a_sentinel_are_problems() {
         for (mode, level) in [("standalone", None), ("cluster", Some(Problem)), ("sentinel", Some(Problem))] {
             let mut case = Case::new("redis://h", "");
-            case.facts.server.mode = Some(mode.to_owned());
+            case.facts.server.mode = Some(mode.into());
             assert_eq!(topology(case.evidence()).map(|it| it.level), level, "{mode}");
         }
     }

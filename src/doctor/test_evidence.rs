@@ -37,8 +37,8 @@ impl Case {
         let server = Server {
             flavour: Flavour::Redis,
             version: Some((8, 0, 0)),
-            role: Some("master".to_owned()),
-            mode: Some("standalone".to_owned()),
+            role: Some("master".into()),
+            mode: Some("standalone".into()),
         };
         let snapshot = Snapshot {
             server: server.clone(),
@@ -78,14 +78,14 @@ impl Case {
     /// A part of `INFO`, as the server writes it.
     pub(super) fn info(&mut self, section: Section, text: &str) {
         let fields = text.lines().filter_map(|line| line.split_once(':'));
-        let info = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let info = fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
         self.facts.info.insert(section, Ok(Info(info)));
     }
 
     /// A setting; `refused` for one that may not be asked.
     pub(super) fn set(&mut self, setting: Setting, value: &str) {
         let refused = || Failure::new(Reason::NoPermission, "");
-        let value = if value == "refused" { Err(refused()) } else { Ok(value.to_owned()) };
+        let value = if value == "refused" { Err(refused()) } else { Ok(value.into()) };
         self.facts.settings.insert(setting, value);
     }
 

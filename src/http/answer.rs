@@ -7,7 +7,7 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
-use crate::publish::api::Problem;
+use crate::{model::Text, publish::api::Problem};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
@@ -17,13 +17,13 @@ pub(super) fn text(status: StatusCode, body: &str) -> Answer {
     respond(status, PLAIN_TEXT, Bytes::copy_from_slice(body.as_bytes()))
 }
 
-/// An error of the API, as RFC 9457 has it.
-pub(super) fn problem(status: StatusCode, detail: impl Into<String>) -> Answer {
+/// An error of the API, as RFC 9457 has it. Its detail may repeat what the client sent.
+pub(super) fn problem(status: StatusCode, detail: impl Into<Text>) -> Answer {
     let problem = Problem {
         r#type: "about:blank".to_owned(),
         title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
-        detail: detail.into(),
+        detail: detail.into().into(),
     };
     let body = serde_json::to_vec(&problem).expect("a problem is JSON");
     respond(status, "application/problem+json", body.into())

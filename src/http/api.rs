@@ -24,7 +24,7 @@ use super::{
 use crate::{
     clock,
     config::Config,
-    model::Name,
+    model::{Name, Text},
     poll::Latest,
     publish::{Encoding, api::View},
 };
@@ -114,7 +114,7 @@ impl Surface {
     }
 }
 
-fn not_found(detail: impl Into<String>) -> Answer {
+fn not_found(detail: impl Into<Text>) -> Answer {
     problem(StatusCode::NOT_FOUND, detail)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Method, Name, Server, Tried};
+use super::{Failure, Method, Name, Server, Text, Tried};
 
 /// What a server said of itself. What it refused to say is a failure, with the reason.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Facts {
     /// Parts of `INFO`.
     pub info: BTreeMap<Section, Result<Info, Failure>>,
     /// Settings, as `CONFIG GET` tells them.
-    pub settings: BTreeMap<Setting, Result<String, Failure>>,
+    pub settings: BTreeMap<Setting, Result<Text, Failure>>,
 }
 
 impl Facts {
@@ -37,10 +37,9 @@ impl Facts {
     /// # Errors
     /// Why it is not known.
     pub fn setting(&self, setting: Setting) -> Result<&str, Failure> {
-        self.settings.get(&setting).map_or_else(
-            || Err(not_asked()),
-            |value| value.as_ref().map(String::as_str).map_err(Clone::clone),
-        )
+        self.settings
+            .get(&setting)
+            .map_or_else(|| Err(not_asked()), |value| value.as_ref().map(Text::as_str).map_err(Clone::clone))
     }
 
     /// A setting that is a number.
@@ -68,13 +67,13 @@ pub struct ClockSkew {
 
 /// A part of `INFO`, its fields by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Info(pub BTreeMap<String, String>);
+pub struct Info(pub BTreeMap<String, Text>);
 
 impl Info {
     /// A field.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(String::as_str)
+        self.0.get(field).map(Text::as_str)
     }
 
     /// A field that is a number.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Answers, Failure, Millis, Name, NameMap, StreamId};
+use super::{Answers, Failure, Millis, Name, NameMap, StreamId, Text};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -41,9 +41,9 @@ pub struct Server {
     /// `major.minor.patch` of the flavour; `None` where the server does not say or may not be asked.
     pub version: Option<(u16, u16, u16)>,
     /// `master` or `replica`, in the server's words.
-    pub role: Option<String>,
+    pub role: Option<Text>,
     /// `standalone`, `cluster` or `sentinel`, in the server's words.
-    pub mode: Option<String>,
+    pub mode: Option<Text>,
 }
 
 impl Server {

@@ -31,7 +31,7 @@ impl Health {
             (Some(failure), _) => {
                 warn!(
                     reason = failure.reason.as_str(),
-                    detail = failure.detail,
+                    detail = %failure.detail,
                     "{what} failed; trying again"
                 );
                 self.failing = Some((failure.reason, 1));
@@ -67,7 +67,7 @@ impl StreamFailures {
             if self.known.get(stream) != Some(&reason) {
                 new += 1;
                 if new <= NAMED_AT_ONCE {
-                    warn!(%stream, reason = reason.as_str(), detail = failure.detail, "the stream cannot be read");
+                    warn!(%stream, reason = reason.as_str(), detail = %failure.detail, "the stream cannot be read");
                 }
             }
             failing.insert(stream.clone(), reason);
@@ -89,7 +89,7 @@ impl StreamFailures {
             && self.clock != reason
         {
             let (reason, detail) = (failure.reason.as_str(), &failure.detail);
-            warn!(reason, detail, "the server's TIME cannot be read: there are no ages");
+            warn!(reason, %detail, "the server's TIME cannot be read: there are no ages");
         }
         self.clock = reason;
     }

@@ -223,8 +223,7 @@ impl<W: io::Write> Page<'_, W> {
 
 /// Labels of the sidecar's own, or of the server's handshake.
 fn labels_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let escaped =
-        |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ");
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
     labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect::<Vec<_>>().join(",")
 }
 

@@ -63,6 +63,10 @@ impl Request for Write<'_> {
         }
     }
 
+    fn has_long_names(&self) -> bool {
+        matches!(self, Self::Step(..))
+    }
+
     fn encode(&self) -> Cmd {
         let mut cmd = Cmd::new();
         match self {

@@ -3,7 +3,7 @@
 //! Only work is saved by it. Two sidecars that both believe they hold it do no harm, since each step is safe by
 //! itself; so plain commands do, and no clock has to agree with another.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use tracing::{Instrument, info, warn};
 
@@ -11,7 +11,8 @@ use super::{Enforcer, enforce::Write};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Class, Failure, Reason},
+    files::{self, Kind},
+    model::{Class, Failure, Reason, Text},
     schedule::Schedule,
     source::{Command, reply},
     spans,
@@ -23,12 +24,12 @@ const RENEWED_AFTER: f64 = 0.3;
 
 /// The lease, as this sidecar sees it.
 pub struct Lease {
-    holder: String,
+    holder: Text,
     is_held: bool,
     /// Whether it counts as held since Redis refuses it.
     is_unleased: bool,
     /// Who holds it, as far as it was seen.
-    seen: Option<String>,
+    seen: Option<Text>,
     schedule: Schedule,
 }
 
@@ -37,8 +38,9 @@ impl Lease {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         // The host tells people which sidecar it is: in Kubernetes it is the Pod's name.
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let holder = format!("{}:{}:{:08x}", host.trim(), std::process::id(), fastrand::u32(..));
+        let host = files::read(Path::new("/proc/sys/kernel/hostname"), Kind::System).unwrap_or_default();
+        let host = Text::from(host.trim_ascii());
+        let holder = format!("{host}:{}:{:08x}", std::process::id(), fastrand::u32(..)).into();
         let schedule = Schedule::new(clock::now(), Self::pace(config), fastrand::f64());
         Self { holder, is_held: false, is_unleased: false, seen: None, schedule }
     }
@@ -101,7 +103,7 @@ impl Lease {
         };
         self.schedule.succeeded(began, clock::now());
         if seen.is_some() && self.seen != seen {
-            info!(holder = seen, held_here = is_held, "the retention lease has a new holder");
+            info!(holder = seen.as_deref(), held_here = is_held, "the retention lease has a new holder");
         }
         if let (true, Err(failure), false) = (is_held, &result, self.is_unleased) {
             warn!(%failure, "the retention lease is refused: trimming without it");
@@ -113,7 +115,7 @@ impl Lease {
     }
 
     /// Who holds it, after taking or renewing it.
-    async fn look(&self, enforcer: &mut Enforcer, config: &Config) -> Result<String, Failure> {
+    async fn look(&self, enforcer: &mut Enforcer, config: &Config) -> Result<Text, Failure> {
         let key = config.retention.lease_key.as_str();
         let ms = u64::try_from(config.retention.lease_ttl.as_millis()).unwrap_or(u64::MAX);
         if let Some(holder) = reply::optional_text(&enforcer.send(config, Command::Get(key)).await?)? {
@@ -124,7 +126,7 @@ impl Lease {
         }
         let taken = reply::optional_text(&enforcer.send(config, Write::Take(key, &self.holder, ms)).await?)?;
         // Somebody else was faster: who, the next look tells.
-        Ok(taken.map_or_else(|| "another sidecar".to_owned(), |_ok| self.holder.clone()))
+        Ok(taken.map_or_else(|| "another sidecar".into(), |_ok| self.holder.clone()))
     }
 
     /// Gives it up, so that another sidecar need not wait for its end.

@@ -26,8 +26,8 @@ pub trait Request {
     fn label(&self) -> &'static str;
     /// The command as it is sent.
     fn encode(&self) -> Cmd;
-    /// Whether it is answered with entries, whose contents nobody needs.
-    fn has_entries(&self) -> bool {
+    /// Whether a text beyond 64 KiB in its reply is a name, which is needed whole.
+    fn has_long_names(&self) -> bool {
         false
     }
 }
@@ -91,15 +91,8 @@ impl Request for Command<'_> {
         self.name()
     }
 
-    fn has_entries(&self) -> bool {
-        matches!(
-            self,
-            Self::StreamFull(_)
-                | Self::StreamSummary(_)
-                | Self::First(..)
-                | Self::Newest(..)
-                | Self::Before(..)
-        )
+    fn has_long_names(&self) -> bool {
+        matches!(self, Self::Scan(_) | Self::Groups(_) | Self::Pending(..))
     }
 
     fn encode(&self) -> Cmd {

@@ -3,7 +3,7 @@
 use redis::Pipeline;
 use tracing::Span;
 
-use super::{connection::Connection, transport};
+use super::{connection::Connection, resp::Texts, transport};
 use crate::{
     config::{self, Address, DEFAULT_USER, Endpoint, Resp},
     model::{Failure, Reason},
@@ -74,7 +74,7 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     if address.database() != 0 {
         login.cmd("SELECT").arg(address.database());
     }
-    connection.send(&login.get_packed_pipeline(), login.len(), false).await?;
+    connection.send(&login.get_packed_pipeline(), login.len(), Texts::Sizes).await?;
     for _ in 0..login.len() {
         match connection.receive().await? {
             Err(failure) if !needs_no_password(&failure) => return Err(failure),

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     failure::from_io,
-    resp::{Framer, Reply},
+    resp::{Framer, Reply, Texts},
     transport::Transport,
 };
 use crate::model::{Failure, Reason};
@@ -20,8 +20,8 @@ pub(super) struct Connection {
     framer: Framer,
     /// Replies that are still to come.
     awaited: usize,
-    /// Whether there are entries in them.
-    has_entries: bool,
+    /// What becomes of long texts in them.
+    texts: Texts,
 }
 
 impl Connection {
@@ -31,25 +31,20 @@ impl Connection {
             received: BytesMut::new(),
             framer: Framer::default(),
             awaited: 0,
-            has_entries: false,
+            texts: Texts::Sizes,
         }
     }
 
-    /// Sends so many commands; `has_entries` is whether any of them is answered with entries.
+    /// Sends so many commands; `texts` is what becomes of long texts in their replies.
     ///
     /// # Errors
     /// Why the connection is of no more use. Not cancel-safe.
-    pub(super) async fn send(
-        &mut self,
-        commands: &[u8],
-        count: usize,
-        has_entries: bool,
-    ) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, commands: &[u8], count: usize, texts: Texts) -> Result<(), Failure> {
         if self.awaited > 0 {
             // Whoever asked gave up: their replies would be taken for the next ones.
             return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
         }
-        (self.awaited, self.has_entries) = (count, has_entries);
+        (self.awaited, self.texts) = (count, texts);
         // Its replies are gone: one of megabytes would keep the room that it took.
         if self.received.is_empty() {
             self.received = BytesMut::new();
@@ -64,7 +59,7 @@ impl Connection {
     /// Why the connection is of no more use. Not cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<Result<Reply, Failure>, Failure> {
         loop {
-            if let Some(reply) = self.framer.next(&mut self.received, self.has_entries)? {
+            if let Some(reply) = self.framer.next(&mut self.received, self.texts)? {
                 self.awaited = self.awaited.saturating_sub(1);
                 return Ok(reply);
             }

@@ -5,12 +5,14 @@
 use std::io;
 
 use super::tls_words::words;
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, Reason, Text};
 
-/// Why the server refused, by its error's text: its first word where that says enough.
-pub(super) fn from_text(text: &str) -> Failure {
-    let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
-    Failure::new(from_code(code, detail), text)
+/// Why the server refused, by its error: its first word where that says enough. `start` is all of the error that is
+/// held, of `size` bytes.
+pub(super) fn from_error(start: &[u8], size: usize) -> Failure {
+    let text = String::from_utf8_lossy(start);
+    let (code, detail) = text.split_once(' ').unwrap_or((&text, ""));
+    Failure::new(from_code(code, detail), Text::from_start(start, size))
 }
 
 fn from_code(code: &str, detail: &str) -> Reason {
@@ -111,8 +113,9 @@ mod tests {
             ("ERR max key size exceeded. Limit: 32768 bytes", Reason::Other),
             ("ERR max number of clients reached", Reason::MaxClients),
         ] {
-            assert_eq!(from_text(text).reason, reason, "{text}");
-            assert_eq!(from_text(&format!("ERR {text} script: f_1, on @user_script:1.")).reason, reason);
+            assert_eq!(from_error(text.as_bytes(), text.len()).reason, reason, "{text}");
+            let through = format!("ERR {text} script: f_1, on @user_script:1.");
+            assert_eq!(from_error(through.as_bytes(), through.len()).reason, reason);
         }
     }
 }

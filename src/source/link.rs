@@ -8,7 +8,12 @@ use std::{sync::Arc, time::Duration};
 use tracing::{Instrument, Span, info, warn};
 
 use super::{
-    Command, Request, connect::connect, connection::Connection, reply, resp::Reply, server_clock::ServerClock,
+    Command, Request,
+    connect::connect,
+    connection::Connection,
+    reply,
+    resp::{Reply, Texts},
+    server_clock::ServerClock,
 };
 use crate::{
     clock::{self, Instant},
@@ -153,9 +158,8 @@ impl Session {
             command.encode().write_packed_command(&mut packed);
         }
         self.stats.round_trips.inc();
-        let has_entries = commands.iter().any(Request::has_entries);
-        let send =
-            async |connection: &mut Connection| connection.send(&packed, commands.len(), has_entries).await;
+        let texts = if commands.iter().all(Request::has_long_names) { Texts::Whole } else { Texts::Sizes };
+        let send = async |connection: &mut Connection| connection.send(&packed, commands.len(), texts).await;
         let sent = self.in_time(until, send);
         let sent = sent.instrument(span.clone()).await;
         spans::ended(&span, &sent);
@@ -207,18 +211,18 @@ impl Session {
             return;
         }
         if *reason == Reason::NoPermission && OPTIONAL.contains(&command) {
-            info!(command, detail, "Redis refuses an optional command; nothing that is shown needs it");
+            info!(command, %detail, "Redis refuses an optional command; nothing that is shown needs it");
         } else if *reason == Reason::NoPermission {
             warn!(
                 command,
-                detail,
+                %detail,
                 "Redis refuses a command; `streamwarden acl` prints the rule that permits it, unless the service \
                  offers the command to nobody"
             );
         } else {
             info!(
                 command,
-                detail, "Redis does not know a command; what it would have told or done is missing"
+                %detail, "Redis does not know a command; what it would have told or done is missing"
             );
         }
     }

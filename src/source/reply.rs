@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::{
     Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Millis, Name, NameMap,
-    OldestPending, Pending, Reason, Server, ServerTime, StreamId, StreamState,
+    OldestPending, Pending, Reason, Server, ServerTime, StreamId, StreamState, Text,
 };
 
 /// What a reply is read with.
@@ -130,7 +130,7 @@ pub(crate) fn server_time(reply: &Reply) -> Parsed<ServerTime> {
 /// The reply to `HELLO`.
 pub(super) fn hello(reply: &Reply) -> Parsed<Server> {
     let mut fields = Fields::new(reply.value()?)?;
-    let mut text = |name: &str| fields.take(name).as_ref().and_then(bytes).map(lossy);
+    let mut text = |name: &str| fields.take(name).as_ref().and_then(bytes).map(Text::from);
     let flavour = match text("server").as_deref() {
         Some("valkey") => Flavour::Valkey,
         _ => Flavour::Redis,
@@ -146,7 +146,7 @@ pub(super) fn hello(reply: &Reply) -> Parsed<Server> {
 /// The reply to `INFO server`, for servers without `HELLO`. Others hide behind a version of Redis in it.
 pub(super) fn info(reply: &Reply) -> Parsed<Server> {
     let info = info_fields(reply)?;
-    let field = |name: &str| info.get(name).map(str::to_owned);
+    let field = |name: &str| info.get(name).map(Text::from);
     let (flavour, own_version) = match (info.get("server_name"), info.get("upstash_version")) {
         (Some("valkey"), _) => (Flavour::Valkey, field("valkey_version")),
         (_, Some(_)) => (Flavour::Upstash, field("upstash_version")),
@@ -162,14 +162,15 @@ pub(super) fn info(reply: &Reply) -> Parsed<Server> {
 
 /// The reply to `INFO section`: a field a line.
 pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
-    let text = bytes(&reply.value()?).map(lossy).ok_or_else(|| unexpected("text"))?;
+    let value = reply.value()?;
+    let text = String::from_utf8_lossy(bytes(&value).ok_or_else(|| unexpected("text"))?);
     let fields = text.lines().filter_map(|line| line.split_once(':'));
-    Ok(Info(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()))
+    Ok(Info(fields.map(|(name, value)| (name.to_owned(), value.trim().into())).collect()))
 }
 
 /// The calls that parts of `INFO` count: by command, and all as `total`.
 pub(super) fn calls(info: &Info) -> BTreeMap<String, u64> {
-    let call = |(field, value): (&String, &String)| match field.strip_prefix("cmdstat_") {
+    let call = |(field, value): (&String, &Text)| match field.strip_prefix("cmdstat_") {
         Some(command) => {
             let calls = value.strip_prefix("calls=")?.split(',').next()?;
             Some((command.to_owned(), calls.parse().ok()?))
@@ -180,9 +181,9 @@ pub(super) fn calls(info: &Info) -> BTreeMap<String, u64> {
 }
 
 /// The reply to `CONFIG GET setting`; the server may not know the setting.
-pub(super) fn setting(reply: &Reply, name: &str) -> Parsed<String> {
+pub(super) fn setting(reply: &Reply, name: &str) -> Parsed<Text> {
     let value = Fields::new(reply.value()?)?.take(name).ok_or_else(|| unexpected(name))?;
-    bytes(&value).map(lossy).ok_or_else(|| unexpected(name))
+    bytes(&value).map(Text::from).ok_or_else(|| unexpected(name))
 }
 
 /// The reply to `TTL key`, where the key is there and expires.
@@ -200,15 +201,14 @@ pub(crate) fn count(reply: &Reply) -> Parsed<u64> {
     integer(&reply.value()?).and_then(|number| u64::try_from(number).ok()).ok_or_else(|| unexpected("number"))
 }
 
-/// A text, or nothing.
-pub(crate) fn optional_text(reply: &Reply) -> Parsed<Option<String>> {
-    let value = reply.value()?;
-    let text = bytes(&value).map(lossy);
-    if text.is_some() || value == Value::Nil { Ok(text) } else { Err(unexpected("text")) }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// A text, or nothing. One that was too long to be held is a number, its size.
+pub(crate) fn optional_text(reply: &Reply) -> Parsed<Option<Text>> {
+    match reply.value()? {
+        Value::Nil => Ok(None),
+        Value::Text(text) => Ok(Some(text.into())),
+        Value::Int(size) => Ok(Some(Text::from_start(b"", usize::try_from(size).unwrap_or(0)))),
+        Value::List(_) => Err(unexpected("text")),
+    }
 }
 
 fn version(text: &str) -> Option<(u16, u16, u16)> {

@@ -5,14 +5,14 @@
 //! processor time. Here a reply stays the bytes that came, and values borrow from it. Both versions of the protocol
 //! become the same few kinds: named values are a list of names and values in turn, and attributes are passed over.
 //!
-//! An entry may be hundreds of megabytes, of which nothing but its size matters: in replies with entries the number of its
-//! bytes takes the place of a text beyond 64 KiB while it comes in.
+//! An entry may be hundreds of megabytes, of which nothing but its size matters: the number of its bytes takes the place
+//! of a text beyond 64 KiB while it comes in, but for names, which are needed whole. Of a longer error the start is held.
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    failure::from_text,
-    token::{Kind, Token, long_text, malformed, token},
+    failure::from_error,
+    token::{Kind, Long, Token, long, malformed, token},
 };
 use crate::model::Failure;
 
@@ -22,6 +22,8 @@ const END_BYTES: usize = 2;
 const DEEPEST: usize = 64;
 /// No value takes fewer bytes, whatever a list announces.
 const LEAST_VALUE_BYTES: usize = 3;
+/// Held of an error that is too long: more than anybody is shown.
+const ERROR_START: usize = 1024;
 
 /// A whole reply, as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Reply {
     /// # Errors
     /// The server's, and [`Reason::Protocol`](crate::model::Reason::Protocol) where the bytes are none or not all of it.
     pub(super) fn whole(bytes: &Bytes) -> Result<Self, Failure> {
-        Framer::default().next(&mut BytesMut::from(&**bytes), false)?.ok_or_else(cut_short)?
+        Framer::default().next(&mut BytesMut::from(&**bytes), Texts::Whole)?.ok_or_else(cut_short)?
     }
 
     /// What it says.
@@ -60,6 +62,15 @@ impl Reply {
     }
 }
 
+/// What becomes of texts beyond 64 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// They are held where they are in a list.
+    Whole,
+    /// A number takes their place: how many bytes they have.
+    Sizes,
+}
+
 /// Finds replies in what is received, looking at each byte once.
 #[derive(Debug, Default)]
 pub(super) struct Framer {
@@ -67,27 +78,30 @@ pub(super) struct Framer {
     /// Bytes of the reply that were looked at.
     seen: usize,
     passing: Option<Passing>,
+    /// Bytes of errors that were left out.
+    left_out: usize,
 }
 
-/// A text that is too long to be kept.
+/// A text or an error that is too long to be held.
 #[derive(Debug)]
 struct Passing {
-    /// Where it would stand.
+    /// Where what is not held would stand.
     at: usize,
-    /// How many of its bytes are still to come.
-    missing: usize,
+    /// How many of its bytes are still to come; `None` where a line's end will tell.
+    missing: Option<usize>,
+    /// Whether it is an error.
+    is_error: bool,
 }
 
 impl Framer {
-    /// Takes the next reply out of `received`, or its error; `None` until all of it is there. `has_entries` is whether of
-    /// long texts only the size is kept.
+    /// Takes the next reply out of `received`, or its error; `None` until all of it is there.
     ///
     /// # Errors
     /// [`Reason::Protocol`](crate::model::Reason::Protocol): nothing that comes after it can be understood.
     pub(super) fn next(
         &mut self,
         received: &mut BytesMut,
-        has_entries: bool,
+        texts: Texts,
     ) -> Result<Option<Result<Reply, Failure>>, Failure> {
         loop {
             if !self.pass_over(received)? {
@@ -97,42 +111,71 @@ impl Framer {
             let is_whole = self.end.find(&mut rest)?;
             self.seen = received.len() - rest.len();
             if !is_whole {
-                match has_entries && self.begin_to_pass_over(received) {
+                match self.begin_to_pass_over(received, texts) {
                     true => continue,
                     false => return Ok(None),
                 }
             }
-            let seen = std::mem::take(self).seen;
+            let Self { seen, left_out, .. } = std::mem::take(self);
             let reply = Reply(received.split_to(seen).freeze());
             let mut bytes = &*reply.0;
             match whole(&mut bytes)? {
                 // The server's own word, and no reply to anything.
                 Token::Open(Kind::Push, _) => {}
-                Token::Error(text) => return Ok(Some(Err(from_text(&String::from_utf8_lossy(text))))),
+                Token::Error(start) => return Ok(Some(Err(from_error(start, start.len() + left_out)))),
                 Token::Nil | Token::Int(_) | Token::Text(_) | Token::Open(..) => return Ok(Some(Ok(reply))),
             }
         }
     }
 
-    /// If a text that is too long comes next: makes `$70000\r\n` a `:70000`, which the text's own end will end.
-    fn begin_to_pass_over(&mut self, received: &mut BytesMut) -> bool {
+    /// If a value that is too long comes next: makes `$70000\r\n` a `:70000` and `!70000\r\n` a `-`, which the value's
+    /// own end will end.
+    fn begin_to_pass_over(&mut self, received: &mut BytesMut, texts: Texts) -> bool {
         let rest = received.get_mut(self.seen..).unwrap_or_default();
-        let (Some((before, length)), Some(kind)) = (long_text(rest), rest.first_mut()) else { return false };
-        *kind = b':';
-        let at = self.seen + before - END_BYTES;
-        remove(received, at, END_BYTES);
-        self.passing = Some(Passing { at, missing: length });
+        let (Some(long), Some(kind)) = (long(rest), rest.first_mut()) else { return false };
+        let start = self.seen + 1;
+        self.passing = Some(match long {
+            // A name is in a list.
+            Long::Text(..) if texts == Texts::Whole && self.seen > 0 => return false,
+            Long::Text(before, length) => {
+                *kind = b':';
+                let at = self.seen + before - END_BYTES;
+                remove(received, at, END_BYTES);
+                Passing { at, missing: Some(length), is_error: false }
+            }
+            Long::Error(before, length) => {
+                *kind = b'-';
+                remove(received, start, before - 1);
+                Passing { at: start + ERROR_START, missing: Some(length - ERROR_START), is_error: true }
+            }
+            Long::ErrorLine => Passing { at: start + ERROR_START, missing: None, is_error: true },
+        });
         true
     }
 
-    /// Takes out what has come of a text that is too long; whether it is over.
+    /// Takes out what has come of a value that is too long; whether it is over.
     fn pass_over(&mut self, received: &mut BytesMut) -> Result<bool, Failure> {
-        let Some(Passing { at, missing }) = &mut self.passing else { return Ok(true) };
-        let there = received.len().saturating_sub(*at).min(*missing);
-        remove(received, *at, there);
-        *missing -= there;
+        let Some(Passing { at, missing, is_error }) = &mut self.passing else { return Ok(true) };
+        let come = received.get(*at..).unwrap_or_default();
+        let line_end = || come.iter().position(|byte| *byte == b'\r').unwrap_or(come.len());
+        let there = missing.map_or_else(line_end, |missing| missing.min(come.len()));
+        if there > 0 {
+            remove(received, *at, there);
+        }
+        *missing = missing.map(|missing| missing - there);
+        self.left_out += if *is_error { there } else { 0 };
         match received.get(*at..) {
-            Some([b'\r', b'\n', ..]) if *missing == 0 => self.passing = None,
+            Some([b'\r', b'\n', ..]) if missing.is_none_or(|missing| missing == 0) => {
+                if *is_error {
+                    // Line ends in an error would end the line that it has become.
+                    let start = received.get_mut(self.seen..*at).unwrap_or_default();
+                    start
+                        .iter_mut()
+                        .filter(|byte| matches!(byte, b'\r' | b'\n'))
+                        .for_each(|byte| *byte = b' ');
+                }
+                self.passing = None;
+            }
             Some([_, _, ..]) => return Err(malformed("a text does not end where it should")),
             _ => {}
         }
@@ -187,7 +230,7 @@ fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
             Token::Nil => return Ok(Value::Nil),
             Token::Int(number) => return Ok(Value::Int(number)),
             Token::Text(text) => return Ok(Value::Text(text)),
-            Token::Error(text) => return Err(from_text(&String::from_utf8_lossy(text))),
+            Token::Error(text) => return Err(from_error(text, text.len())),
             Token::Open(kind, count) => (kind, count),
         };
         let depth = depth.checked_sub(1).ok_or_else(|| malformed("too many lists are in each other"))?;

@@ -14,7 +14,7 @@ fn replies(bytes: &[u8], piece: usize) -> Result<Vec<Result<Reply, Failure>>, Fa
     let (mut framer, mut received, mut replies) = (Framer::default(), BytesMut::new(), Vec::new());
     for piece in bytes.chunks(piece) {
         received.extend_from_slice(piece);
-        while let Some(reply) = framer.next(&mut received, true)? {
+        while let Some(reply) = framer.next(&mut received, Texts::Sizes)? {
             replies.push(reply);
         }
     }
@@ -121,13 +121,46 @@ fn of_a_text_that_is_too_long_only_its_size_is_kept() {
     let whole = Reply::whole(&long(5_000_000).into()).unwrap();
     assert!(matches!(whole.value().unwrap(), Value::Text(text) if text.len() == 5_000_000));
     let (mut framer, mut received) = (Framer::default(), BytesMut::new());
-    for piece in long(5_000_000).chunks(10_000) {
-        received.extend_from_slice(piece);
-        framer.next(&mut received, true).unwrap();
+    // A name is in a list: a text by itself is never held.
+    for texts in [Texts::Sizes, Texts::Whole] {
+        for piece in long(5_000_000).chunks(10_000) {
+            received.extend_from_slice(piece);
+            framer.next(&mut received, texts).unwrap();
+        }
+        assert!(received.capacity() < 100_000, "{}", received.capacity());
     }
-    assert!(received.capacity() < 100_000, "{}", received.capacity());
     let broken = [&vec![b'x'; 70_000][..], b"yz"].concat();
     assert!(replies(&[b"$70000\r\n", &broken[..]].concat(), 1_000).is_err());
+}
+
+#[test]
+fn of_an_error_that_is_too_long_the_start_and_the_size_are_kept() {
+    let words = "NOPERM no\r\n".to_owned() + &"x".repeat(9_999_989);
+    let line = "NOPERM no  ".to_owned() + &"x".repeat(9_999_989);
+    for error in [format!("!{}\r\n{words}\r\n:7\r\n", words.len()), format!("-{line}\r\n:7\r\n")] {
+        for piece in [97, 10_000, 60_000, 100_000] {
+            let (mut framer, mut received, mut told) = (Framer::default(), BytesMut::new(), Vec::new());
+            for piece in error.as_bytes().chunks(piece) {
+                received.extend_from_slice(piece);
+                while let Some(reply) = framer.next(&mut received, Texts::Whole).unwrap() {
+                    told.push(reply);
+                }
+            }
+            let [Err(failure), Ok(behind)] = &told[..] else { panic!("{piece}: {}", told.len()) };
+            assert_eq!(failure.reason, Reason::NoPermission);
+            assert!(failure.detail.starts_with("NOPERM no  xxx"), "{failure}");
+            assert!(failure.detail.ends_with("x… (10000000 bytes)"), "{failure}");
+            assert_eq!(behind.value().unwrap(), Value::Int(7));
+            assert!(received.capacity() < 300_000, "{}", received.capacity());
+        }
+    }
+    let nested = ["*2\r\n!70000\r\nBUSY ", &"x".repeat(69_995), "\r\n:1\r\n"].concat();
+    assert_eq!(
+        replies(nested.as_bytes(), 1_000).unwrap()[0].as_ref().unwrap().value().unwrap_err().reason,
+        Reason::Busy
+    );
+    let broken = ["!70000\r\nBUSY ", &"x".repeat(69_995), "xx"].concat();
+    assert_eq!(replies(broken.as_bytes(), 1_000).unwrap_err().reason, Reason::Protocol);
 }
 
 /// A value as bytes, with its meaning's own picture of it.

@@ -29,7 +29,7 @@ use crate::{
     clock,
     config::{ClientCertificate, Tls},
     files::{self, Kind},
-    model::{Failure, Reason},
+    model::{Failure, Reason, Text},
 };
 
 /// What is needed for one handshake.
@@ -271,7 +271,7 @@ impl PemFile<'_> {
     }
 }
 
-fn failed(what: impl Into<String>) -> Failure {
+fn failed(what: impl Into<Text>) -> Failure {
     Failure::new(Reason::Tls, what)
 }
 

@@ -4,7 +4,7 @@ use crate::model::{Failure, Reason};
 
 /// A line is a number, a status or an error.
 pub(super) const LONGEST_LINE: usize = 64 * 1024;
-/// A longer one in a reply with entries is part of an entry, of which only the size matters.
+/// Longer ones are names or parts of entries, unless somebody wants to fill our memory.
 pub(super) const LONGEST_TEXT: usize = 64 * 1024;
 /// No number of so few digits is too large.
 const SAFE_DIGITS: usize = 18;
@@ -52,10 +52,14 @@ pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failur
             let Some(integer) = integer(&mut after)? else { return Ok(None) };
             integer
         }
-        b'+' | b',' | b'(' | b'-' | b'_' | b'#' => {
+        b'-' => {
+            // A long one is cut while it comes in.
+            let Some(line) = line_of_any_length(&mut after)? else { return Ok(None) };
+            Token::Error(line)
+        }
+        b'+' | b',' | b'(' | b'_' | b'#' => {
             let Some(line) = line(&mut after)? else { return Ok(None) };
             match kind {
-                b'-' => Token::Error(line),
                 b'_' => Token::Nil,
                 b'#' => Token::Int((line == b"t").into()),
                 _ => Token::Text(line),
@@ -67,11 +71,28 @@ pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failur
     Ok(Some(token))
 }
 
-/// How many bytes stand before a text that is too long to be kept, and how many it has; `None` for any other value.
-pub(super) fn long_text(rest: &[u8]) -> Option<(usize, usize)> {
-    let mut behind = rest.strip_prefix(b"$")?;
-    let length = usize::try_from(number(&mut behind).ok()??).ok()?;
-    (length > LONGEST_TEXT).then_some((rest.len() - behind.len(), length))
+/// A value that is too long to be held, and how it begins.
+pub(super) enum Long {
+    /// A text of so many bytes, which begins behind so many.
+    Text(usize, usize),
+    /// An error of so many bytes, which begins behind so many.
+    Error(usize, usize),
+    /// An error that is a line, whose end is not there yet.
+    ErrorLine,
+}
+
+/// Whether a value that is too long begins here.
+pub(super) fn long(rest: &[u8]) -> Option<Long> {
+    let (kind, mut behind) = rest.split_first()?;
+    if *kind == b'-' {
+        return (behind.len() > LONGEST_LINE).then_some(Long::ErrorLine);
+    }
+    if !matches!(kind, b'$' | b'=' | b'!') {
+        return None;
+    }
+    let length = usize::try_from(number(&mut behind).ok()??).ok().filter(|length| *length > LONGEST_TEXT)?;
+    let before = rest.len() - behind.len();
+    Some(if *kind == b'!' { Long::Error(before, length) } else { Long::Text(before, length) })
 }
 
 fn open<'a>(kind: u8, length: usize) -> Result<Token<'a>, Failure> {
@@ -100,9 +121,13 @@ fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Fail
 
 /// Takes a line without its end; `None` where the end is not there.
 fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
-    let Some(end) = rest.iter().position(|byte| *byte == b'\r') else {
-        return if rest.len() > LONGEST_LINE { Err(malformed("a line does not end")) } else { Ok(None) };
-    };
+    let line = line_of_any_length(rest)?;
+    let is_endless = line.is_none() && rest.len() > LONGEST_LINE;
+    if is_endless { Err(malformed("a line does not end")) } else { Ok(line) }
+}
+
+fn line_of_any_length<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
+    let Some(end) = rest.iter().position(|byte| *byte == b'\r') else { return Ok(None) };
     let (line, end) = rest.split_at(end);
     match end {
         [_, b'\n', behind @ ..] => {

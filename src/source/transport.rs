@@ -1,8 +1,7 @@
 //! What carries the bytes: TCP, TLS over it, or a Unix socket.
 
-use std::{io, time::Duration};
-
 use socket2::{SockRef, TcpKeepalive};
+use std::{io, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream, lookup_host},

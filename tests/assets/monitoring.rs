@@ -53,7 +53,7 @@ impl Program {
             assert!(
                 ended.is_none(),
                 "{command:?} ended: {}",
-                std::fs::read_to_string(program.directory.path().join("log")).unwrap()
+                support::read(program.directory.path().join("log")).unwrap()
             );
             request(program.address, "GET", "/-/ready", "").filter(|(status, _)| *status == 200)
         });

@@ -11,7 +11,7 @@ pub(crate) use support::project;
 
 pub(crate) fn read(path: &str) -> String {
     let path = project(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    support::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 pub(crate) fn yaml(text: &str) -> Value {

@@ -204,7 +204,7 @@ fn a_cost_that_cannot_be_measured_is_exit_code_1() {
     let output = streamwarden(&["check-config", "--cost"], &[("REDIS_URI", "redis://127.0.0.1:1")]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
     assert!(
-        text(&output.stderr).starts_with("error: cannot ask Redis: refused: "),
+        text(&output.stderr).starts_with("error: cannot count commands at 127.0.0.1:1: refused: "),
         "{}",
         text(&output.stderr)
     );

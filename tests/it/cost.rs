@@ -71,7 +71,7 @@ fn of_large_entries_nothing_is_held() {
     redis::cmd("EVAL").arg(script).arg(0).query::<()>(&mut redis.connect()).unwrap();
     let sidecar = Sidecar::start(&redis);
     sidecar.wait("the streams", |page| page.count("streamwarden_stream_length") == 5);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.id())).unwrap();
+    let status = support::read(format!("/proc/{}/status", sidecar.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak < 32_000, "{peak} kB, after five entries of 32 MB in one pipeline");

@@ -28,6 +28,7 @@ mod rotation;
 mod runbooks;
 mod smoke;
 mod status;
+mod texts;
 mod tls;
 mod traces;
 mod truth;

@@ -7,7 +7,7 @@ use rcgen::{
     date_time_ymd,
 };
 
-use support::{Page, Redis, Sidecar, wait_for, write};
+use support::{Page, Redis, Sidecar, read, wait_for, write};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -181,8 +181,8 @@ fn an_expired_certificate_is_reported_with_its_day() {
     refuses(&uri, &tls(directory, &[CA], ""), words);
     // Nor is an expired one trusted as it is.
     refuses(&uri, &tls(directory, &[("ca_file", "server.pem")], ""), "its certificate expired on 2021-11-01");
-    let both = std::fs::read_to_string(directory.join("ca.pem")).unwrap();
-    let both = both + &std::fs::read_to_string(directory.join("server.pem")).unwrap();
+    let both = read(directory.join("ca.pem")).unwrap();
+    let both = both + &read(directory.join("server.pem")).unwrap();
     write(&directory.join("both.pem"), &both);
     refuses(&uri, &tls(directory, &[("ca_file", "both.pem")], ""), words);
 }

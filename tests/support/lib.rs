@@ -61,6 +61,12 @@ pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Reads a text file, of the test, the project or the kernel.
+#[expect(clippy::disallowed_methods, reason = "tests read what they know")]
+pub fn read(path: impl AsRef<Path>) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
 /// Writes a file of the test's own.
 pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();

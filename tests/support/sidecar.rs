@@ -4,6 +4,7 @@ use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -134,9 +135,14 @@ impl Sidecar {
         self.log.lock().unwrap().clone()
     }
 
+    /// Its configuration file.
+    pub fn configuration(&self) -> PathBuf {
+        self.directory.path().join("config.yaml")
+    }
+
     /// Writes its configuration anew.
     pub fn configure(&self, config: &str) {
-        write(&self.directory.path().join("config.yaml"), &with_poll(config));
+        write(&self.configuration(), &with_poll(config));
     }
 
     pub fn signal(&self, name: &str) {

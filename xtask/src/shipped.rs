@@ -25,6 +25,7 @@ pub struct File {
 ///
 /// # Errors
 /// Where a file can't be read or written.
+#[expect(clippy::disallowed_methods, reason = "it is a file of the project")]
 pub fn write(project: &Path) -> anyhow::Result<()> {
     let rules = project.join("alerts/streamwarden.rules.yml");
     let rules = fs::read_to_string(&rules).with_context(|| format!("cannot read {}", rules.display()))?;

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use url::Url;
 
 use crate::{
-    cli::http,
+    cli::{cannot, http},
     config::Config,
     model::Name,
     poll::Reader,
@@ -77,18 +77,19 @@ impl Direct {
         if !self.config.enabled {
             return Err("it is switched off (enabled: false)".to_owned());
         }
+        let access = &self.config.redis.access;
         let streams = match &self.only {
             Some(stream) => vec![stream.clone()],
             None => {
                 let found = self.discovery.search(&self.config).await;
-                found.map_err(|failure| format!("cannot look for streams: {failure}"))?.streams
+                found.map_err(|failure| cannot("search for streams", access, &failure))?.streams
             }
         };
         let reading = match self.reader.read(&self.config, &streams).await {
             Ok(reading) => reading,
             Err(failure) => {
                 self.reader.reconnect();
-                return Err(format!("cannot read Redis: {failure}"));
+                return Err(cannot("read streams", access, &failure));
             }
         };
         let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);

@@ -91,8 +91,8 @@ impl<'a> View<'a> {
             server: server.map(|server| ServerDocument {
                 flavour: server.flavour.as_str().to_owned(),
                 version: server.version_text(),
-                role: server.role.clone(),
-                mode: server.mode.clone(),
+                role: server.role.clone().map(Into::into),
+                mode: server.mode.clone().map(Into::into),
             }),
             database: self.reading.map(|reading| format!("db{}", reading.snapshot.database)),
             poll: self.poll(),
@@ -118,7 +118,7 @@ impl<'a> View<'a> {
             clock_error_seconds: self
                 .reading
                 .and_then(|reading| Some(seconds(reading.snapshot.time.as_ref().ok()?.error))),
-            last_failure_words: self.failure.and_then(Failure::words),
+            last_failure_words: self.failure.and_then(Failure::words).map(ToString::to_string),
         }
     }
 

@@ -28,7 +28,7 @@ fn folder() -> PathBuf {
 }
 
 fn text(page: &str) -> String {
-    fs::read_to_string(folder().join(format!("{page}.md"))).unwrap()
+    support::read(folder().join(format!("{page}.md"))).unwrap()
 }
 
 /// The names of all pages, the one with the set-up too.
