@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench bench-instructions help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke
 
 CARGO_DENY_VERSION := 0.20.2
@@ -63,6 +63,10 @@ test-peers: redis program ## beside redis_exporter, promtool and Prometheus, unp
 bench: redis program ## beside redis_exporter on the same data: time, load on Redis, CPU, memory (about 10 minutes)
 	tests/tools.sh target/tools
 	benches/compare.py --streamwarden $(PROGRAM)
+
+bill: redis ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less)
+	cargo build --locked --release --bin streamwarden
+	benches/bill.py --program "$${CARGO_TARGET_DIR:-target}/release/streamwarden" --seconds $(or $(SECONDS),3600)
 
 bench-instructions: ## instructions of the parts of a poll, counted by callgrind
 	@$(call install,command -v valgrind,valgrind)
