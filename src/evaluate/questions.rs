@@ -54,13 +54,16 @@ pub(super) fn questions(
     }
     let all: usize = open.iter().map(Open::most).sum();
     // The sort is stable: of those that have waited equally long the first by name are first.
-    open.sort_by_key(|open| open.about.asked_at());
-    let mut left = most.min(MOST_QUESTIONS);
-    let chosen =
-        open.iter().take_while(|open| left.checked_sub(open.most()).map(|rest| left = rest).is_some());
-    let chosen = chosen.count();
+    open.sort_by_cached_key(|open| open.about.asked_at());
+    let (mut spent, mut chosen) = (0, 0);
+    for open in &open {
+        if spent + open.most() > most.min(MOST_QUESTIONS) {
+            break;
+        }
+        (spent, chosen) = (spent + open.most(), chosen + 1);
+    }
     open.truncate(chosen);
-    let skipped = all - open.iter().map(Open::most).sum::<usize>();
+    let skipped = all - spent;
 
     let (mut asked, mut counts) = (Vec::new(), Vec::new());
     for Open { about, pending, count, first } in open {
