@@ -64,9 +64,8 @@ bench: redis program ## beside redis_exporter on the same data: time, load on Re
 	tests/tools.sh target/tools
 	benches/compare.py --streamwarden $(PROGRAM)
 
-bill: redis ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less)
-	cargo build --locked --release --bin streamwarden
-	benches/bill.py --program "$${CARGO_TARGET_DIR:-target}/release/streamwarden" --seconds $(or $(SECONDS),3600)
+bill: redis program ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less)
+	benches/bill.py --program $(PROGRAM) --seconds $(or $(SECONDS),3600)
 
 bench-instructions: ## instructions of the parts of a poll, counted by callgrind
 	@$(call install,command -v valgrind,valgrind)
