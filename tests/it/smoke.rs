@@ -76,7 +76,7 @@ fn smoke_every_command_reads_over_tls() {
     assert!(text(&status.stdout).contains(GROUP), "{status:?}");
     let doctor = server.run(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(0), "{doctor:?}");
-    assert!(text(&doctor.stdout).contains(STREAM), "{doctor:?}");
+    assert!(text(&doctor.stdout).contains("encrypted"), "{doctor:?}");
     let acl = server.run(&["acl"]);
     assert!(text(&acl.stdout).starts_with("ACL SETUSER"), "{acl:?}");
 }
@@ -94,8 +94,9 @@ fn smoke_trims_over_tls_remove_what_no_group_needs_and_nothing_else() {
     // The sidecar's own retention stops before what the group has not been given.
     let limit = format!("streams: [{{match: {STREAM}, retention: {{max_length: 100, interval: 1s}}}}]");
     let sidecar = Sidecar::with_config(&server.uri(), &server.config(&limit));
-    sidecar.wait("retention to be blocked", |page| {
-        page.get("streamwarden_retention_blocked", &[("group", GROUP)]) == Some(1.0)
+    sidecar.wait("retention to stop there", |page| {
+        let runs = ("streamwarden_retention_runs_total", [("stream", STREAM), ("outcome", "blocked")]);
+        page.get(runs.0, &runs.1) >= Some(1.0)
     });
     assert_eq!(server.cli(&format!("XLEN {STREAM}")), "400");
 }
