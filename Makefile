@@ -64,7 +64,7 @@ bench: redis program ## beside redis_exporter on the same data: time, load on Re
 	tests/tools.sh target/tools
 	benches/compare.py --streamwarden $(PROGRAM)
 
-bill: redis program ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less)
+bill: redis program ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less, which weighs the start too much)
 	benches/bill.py --program $(PROGRAM) --seconds $(or $(SECONDS),3600)
 
 bench-instructions: ## instructions of the parts of a poll, counted by callgrind

@@ -4,7 +4,8 @@
 Three servers and three sidecars side by side, each with five named streams, a group each and `max_length`, and settings that
 are otherwise the defaults with `redis.billed_by_command`. An application adds an entry a second to each stream and reads one.
 Counted are all calls of `INFO commandstats`, with those inside scripts, without those of the application and of this script.
-Fails where a case comes to 500,000 or more in 30 days. Needs nothing but Python's standard library.
+Fails where a case comes to 500,000 or more in 30 days, after an hour at least: sooner, the first runs of retention, which are all
+within a minute, and the budget of lookups, which starts full, weigh too much. Needs nothing but Python's standard library.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from compare import DEADLINE, Redis, free_port, running
 
 MONTH = 30 * 24 * 3600
 FREE_TIER = 500_000
+HOUR = 3600
 STREAMS = [f"events:{number}" for number in range(5)]
 
 
@@ -122,7 +124,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default="target/release/streamwarden")
     parser.add_argument("--server", default="redis-server")
-    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--seconds", type=float, default=HOUR)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         ends = {name: start(stack, options.program, options.server, case) for name, case in CASES.items()}
@@ -131,7 +133,7 @@ def main():
     times, is_over = MONTH / options.seconds, False
     for name, counted in sent.items():
         month = round(sum(counted.values()) * times)
-        is_over |= month >= FREE_TIER
+        is_over |= month >= FREE_TIER and options.seconds >= HOUR
         print(f"{name}: {sum(counted.values())} in {options.seconds:.0f} s, {month:,} in 30 days")
         print("  " + ", ".join(f"{command} {count}" for command, count in counted.most_common()))
     return int(is_over)
