@@ -18,12 +18,14 @@ local DELETED_AT_ONCE = 1000
 -- Before 7.0 a script that asks XPENDING may write only if its effects are replicated.
 if redis.replicate_commands then redis.replicate_commands() end
 
--- An error keeps its code only if it is handed on as it is. Redis 7.0 does not say what a script may not run.
+-- An error is handed on as its text: from Redis 7.0 on pcall makes one of a table. The code is its first word, before 7.0
+-- behind the place in the script. Redis 7.0 does not say what a script may not run.
 local function call(command, ...)
   local reply = redis.pcall(command, ...)
   if type(reply) == 'table' and reply.err then
-    local is_unnamed = reply.err:find("can't run this command", 1, true)
-    error({err = is_unnamed and reply.err .. " '" .. command:lower() .. "'" or reply.err}, 0)
+    local text = reply.err:gsub('^@user_script: ?%d+: %-?', '')
+    if text:find("can't run this command", 1, true) then text = text .. " '" .. command:lower() .. "'" end
+    error(text, 0)
   end
   return reply
 end
@@ -150,5 +152,7 @@ local function act()
 end
 
 local ok, answer = pcall(act)
-if not ok and type(answer) ~= 'table' then return redis.error_reply('ERR ' .. tostring(answer)) end
-return answer
+if ok then return answer end
+-- What is no answer of the server's has no code.
+local text = tostring(answer)
+return redis.error_reply(text:match('^%u+ ') and text or 'ERR ' .. text)

@@ -11,11 +11,14 @@ use crate::model::{Failure, Reason, Text};
 /// held, of `size` bytes.
 pub(super) fn from_error(start: &[u8], size: usize) -> Failure {
     let text = String::from_utf8_lossy(start);
-    let (code, detail) = text.split_once(' ').unwrap_or((&text, ""));
-    Failure::new(from_code(code, detail), Text::from_start(start, size))
+    // What a script hands on may have the general code before its own.
+    let own = text.trim_start_matches("ERR ");
+    let reason = from_code(own.split(' ').next().unwrap_or_default());
+    let reason = if reason == Reason::Other { from_general_error(own) } else { reason };
+    Failure::new(reason, Text::from_start(start, size))
 }
 
-fn from_code(code: &str, detail: &str) -> Reason {
+fn from_code(code: &str) -> Reason {
     match code {
         "NOAUTH" => Reason::NoAuth,
         "WRONGPASS" => Reason::WrongPassword,
@@ -33,7 +36,7 @@ fn from_code(code: &str, detail: &str) -> Reason {
         "OOM" => Reason::OutOfMemory,
         "MISCONF" => Reason::Misconfigured,
         "NOREPLICAS" => Reason::NoReplicas,
-        _ => from_general_error(detail),
+        _ => Reason::Other,
     }
 }
 
@@ -62,6 +65,9 @@ fn from_general_error(detail: &str) -> Reason {
     } else if contains_any(&detail, REFUSALS) {
         // A command inside a script: its own code is lost.
         Reason::NoPermission
+    } else if detail.contains("access a non local key") {
+        // A script on a node of a cluster that does not serve the key.
+        Reason::Moved
     } else if detail.contains("max number of clients") {
         Reason::MaxClients
     } else if contains_any(&detail, QUOTAS) {
@@ -100,6 +106,10 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
+    fn reason_of(text: &str) -> Reason {
+        from_error(text.as_bytes(), text.len()).reason
+    }
+
     #[test]
     fn quotas_are_told_by_their_words_also_through_a_script() {
         for (text, reason) in [
@@ -113,9 +123,30 @@ mod tests {
             ("ERR max key size exceeded. Limit: 32768 bytes", Reason::Other),
             ("ERR max number of clients reached", Reason::MaxClients),
         ] {
-            assert_eq!(from_error(text.as_bytes(), text.len()).reason, reason, "{text}");
-            let through = format!("ERR {text} script: f_1, on @user_script:1.");
-            assert_eq!(from_error(through.as_bytes(), through.len()).reason, reason);
+            assert_eq!(reason_of(text), reason, "{text}");
+            assert_eq!(reason_of(&format!("ERR {text} script: f_1, on @user_script:1.")), reason);
+        }
+    }
+
+    #[test]
+    fn a_code_is_recognised_whoever_hands_it_on() {
+        let cases = [
+            ("READONLY You can't write against a read only replica.", Reason::ReadOnly),
+            ("ERR READONLY You can't write against a read only replica.", Reason::ReadOnly),
+            (
+                "ERR ERR The user executing the script can't run this command or subcommand",
+                Reason::NoPermission,
+            ),
+            ("ERR Script attempted to access a non local key in a cluster node", Reason::Moved),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Reason::TryAgain),
+            ("CROSSSLOT Keys in request don't hash to the same slot", Reason::CrossSlot),
+            ("ERR unknown command 'XINFO', with args beginning with: ", Reason::Unsupported),
+            ("ERR no such key", Reason::NoKey),
+            ("ERR", Reason::Other),
+            ("", Reason::Other),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(reason_of(text), reason, "{text}");
         }
     }
 }
