@@ -119,10 +119,25 @@ pub struct Redis {
     pub connect_timeout: Duration,
     /// How long one pipeline of commands may take.
     pub command_timeout: Duration,
+    /// Who may be read.
+    pub read_from: ReadFrom,
     /// Whether each command costs money: then few are sent.
     pub billed_by_command: bool,
     /// Lookups beyond the one command a stream and poll; `None` for as many as polls leave open.
     pub lookups_a_month: Option<u64>,
+}
+
+/// Who may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// Who answers, a primary or a replica; which it is, is shown.
+    Any,
+    /// A primary only.
+    Primary,
+}
+
+impl ReadFrom {
+    pub(crate) const CHOICES: &[(&str, Self)] = &[("any", Self::Any), ("primary", Self::Primary)];
 }
 
 /// How TLS is spoken. Its files are in PEM form, and each is read again for each connection.

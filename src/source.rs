@@ -23,6 +23,7 @@ mod observe;
 mod plausible;
 pub(crate) mod reply;
 pub(crate) mod resp;
+mod role;
 mod server_clock;
 mod tls;
 mod tls_words;

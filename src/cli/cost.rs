@@ -33,9 +33,12 @@ const INTERVALS: [Duration; 5] = [
 const FIRST_POLLS: usize = 2;
 /// Between them: what moves has moved by then.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// A run of retention asks for the clock, and then once more than it removes something, which here it does once.
-const CHECK: u64 = 1;
+/// The clock and the role. A run of retention asks for them, and then once more than it removes something, which here it
+/// does once.
+const CHECK: u64 = 2;
 const STEPS: u64 = 2;
+/// A search asks for the role beside the first keys.
+const ROLE: u64 = 1;
 /// What a step sends, with the commands in its script, ...
 const STEP: u64 = 8;
 /// ... and for each group.
@@ -157,7 +160,8 @@ impl Cost {
             reader.read(config, streams).await?;
             tokio::time::sleep(config.poll.interval.min(BETWEEN)).await;
         }
-        let sent = || stats.commands_sent(Command::LABELS) - stats.commands_sent(&["time"]);
+        let checks = || stats.commands_sent(&["time", "hello", "role", "info"]);
+        let sent = || stats.commands_sent(Command::LABELS) - checks();
         let before = sent();
         let snapshot = reader.observe(config, streams).await?;
         let read = sent();
@@ -174,13 +178,13 @@ impl Cost {
             Row { what, commands, pace, how_known }
         };
         let search = Pace::Every(config.poll.discovery_interval);
-        let search = row("a search for streams", scans, search, "measured");
+        let search = row("a search for streams", scans + ROLE, search, "measured");
         let check = Pace::Polls(polls_between_checks(is_billed));
         let budget = config.redis.lookups_a_month;
         let allowed = budget.map(|budget| format!("; redis.lookups_a_month allows {}", grouped(budget)));
         let rows = [
             row("reading the streams", read - before, Pace::Polls(1), "measured"),
-            row("the server's clock", 1, check, "as it is done"),
+            row("the server's clock and role", CHECK, check, "as it is done"),
         ];
         Ok(Self {
             interval: config.poll.interval,

@@ -6,8 +6,8 @@ use rustls::pki_types::ServerName;
 
 use super::{
     Address, ClientCertificate, Config, Consumers, Entries, Environment, Exposition, Http, LagCount, Limits,
-    Log, LogFormat, Mode, Pattern, Poll, Redis, Retention, Status, StreamRetention, StreamRule, Thresholds,
-    Tls, read_access::access, section::Section, telemetry::telemetry,
+    Log, LogFormat, Mode, Pattern, Poll, ReadFrom, Redis, Retention, Status, StreamRetention, StreamRule,
+    Thresholds, Tls, read_access::access, section::Section, telemetry::telemetry,
 };
 use crate::{
     files::{self, Kind},
@@ -95,6 +95,7 @@ fn redis(section: &mut Section<'_>, enabled: bool, environment: &Environment) ->
     let command_timeout =
         section.duration("command_timeout", SECOND / 20..=60 * SECOND).unwrap_or(5 * SECOND);
     let billed = section.choice("billed_by_command", None, BILLED);
+    let read_from = section.choice("read_from", ReadFrom::Any, ReadFrom::CHOICES);
     let lookups = section.count("lookups_a_month", 0..=*COUNTS.end());
     let (access, address) = access?;
     let is_billed = billed.unwrap_or_else(|| address.as_ref().is_some_and(Address::is_upstash));
@@ -103,6 +104,7 @@ fn redis(section: &mut Section<'_>, enabled: bool, environment: &Environment) ->
         tls: tls?,
         connect_timeout,
         command_timeout,
+        read_from,
         billed_by_command: is_billed,
         lookups_a_month: lookups.or(is_billed.then_some(LOOKUPS_A_MONTH)),
     })

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, LogFormat, Otlp, StreamRule,
+    Config, LogFormat, Otlp, ReadFrom, StreamRule,
     access::{Given, Secret},
     load::parse,
 };
@@ -93,6 +93,7 @@ impl Config {
         }
         writeln!(f, "  connect_timeout: {}", duration(self.redis.connect_timeout))?;
         writeln!(f, "  command_timeout: {}", duration(self.redis.command_timeout))?;
+        writeln!(f, "  read_from: {}", name(self.redis.read_from, ReadFrom::CHOICES))?;
         writeln!(f, "  billed_by_command: {}", self.redis.billed_by_command)?;
         let lookups = self.redis.lookups_a_month;
         lookups.map_or(Ok(()), |lookups| writeln!(f, "  lookups_a_month: {lookups}"))

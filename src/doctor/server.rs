@@ -5,7 +5,10 @@ use super::{
     Evidence, Finding,
     Level::{Notice, Ok, Problem, Unknown, Warning},
 };
-use crate::model::{Failure, Flavour, Section, Setting};
+use crate::{
+    config::ReadFrom,
+    model::{Failure, Flavour, PrimaryLink, Role, Section, Setting},
+};
 
 /// The oldest version that this was tried on; `SCAN ... TYPE` came with it.
 const OLDEST: (u16, u16, u16) = (6, 0, 0);
@@ -67,36 +70,45 @@ fn topology(evidence: Evidence<'_>) -> Option<Finding> {
 
 /// Whether it is a replica, by its own word.
 pub(super) fn is_replica(evidence: Evidence<'_>) -> Option<bool> {
-    let info = evidence.facts.info(Section::Replication).ok();
-    let role = info.and_then(|info| info.get("role")).or(evidence.facts.server.role.as_deref())?;
-    Some(matches!(role, "slave" | "replica"))
+    evidence.facts.server.role.map(Role::is_replica)
 }
 
 fn role(evidence: Evidence<'_>) -> Finding {
-    let info = evidence.facts.info(Section::Replication);
-    match (is_replica(evidence), &info) {
+    match (evidence.facts.server.role, evidence.facts.info(Section::Replication)) {
         (None, Result::Ok(_)) => {
             Finding::new(Server, Unknown, "the server's role: not known", "it does not say")
         }
-        (None, Err(failure)) => Finding::unknown(Server, "the server's role", "info", failure),
-        (Some(false), _) => Finding::new(Server, Ok, "the server is a primary", ""),
-        (Some(true), info) => {
-            replica(evidence, info.as_ref().ok().and_then(|info| info.get("master_link_status")))
-        }
+        (None, Err(failure)) => Finding::unknown(Server, "the server's role", "info", &failure),
+        (Some(Role::Primary), _) => Finding::new(Server, Ok, "the server is a primary", ""),
+        (Some(Role::Replica(link)), _) => replica(evidence, link),
     }
 }
 
-fn replica(evidence: Evidence<'_>, link: Option<&str>) -> Finding {
+fn replica(evidence: Evidence<'_>, link: PrimaryLink) -> Finding {
+    if evidence.config.redis.read_from == ReadFrom::Primary {
+        let meaning = "redis.read_from is primary, so nothing is read here: point the address at the primary";
+        return Finding::new(Server, Problem, "the server is a replica", meaning);
+    }
     if evidence.retains() {
         let meaning = "retention can't remove anything here (READONLY): point the address at the primary";
         return Finding::new(Server, Problem, "the server is a replica", meaning);
     }
-    if link == Some("down") {
-        let meaning = "what is read is as old as that, and looks fresh";
-        return Finding::new(Server, Warning, "the server is a replica, cut off from its primary", meaning);
+    match link {
+        PrimaryLink::Up => {
+            let meaning = "what is read is as old as its replication, and ages grow by that";
+            Finding::new(Server, Notice, "the server is a replica", meaning)
+        }
+        PrimaryLink::Down { .. } => {
+            let meaning = "polls fail (`replica_link_down`): what it has is as old as that";
+            Finding::new(Server, Warning, "the server is a replica, cut off from its primary", meaning)
+        }
+        PrimaryLink::Unknown => {
+            let meaning =
+                "numbers may be old and look fresh: permit +role, or +info, which also says since when";
+            let what = "whether the replica's link to its primary works: not known";
+            Finding::new(Server, Unknown, what, meaning)
+        }
     }
-    let meaning = "what is read is as old as its replication, and ages grow by that";
-    Finding::new(Server, Notice, "the server is a replica", meaning)
 }
 
 /// Whether as many replicas are connected as writes need.
@@ -143,17 +155,24 @@ mod tests {
 
     #[test]
     fn a_replica_can_be_read_and_not_trimmed() {
-        for (config, replication, level, word) in [
-            ("", "role:master", Ok, "primary"),
-            ("", "role:slave\r\nmaster_link_status:up", Notice, "replica"),
-            ("", "role:slave\r\nmaster_link_status:down", Warning, "cut off"),
-            (RETAIN, "role:slave\r\nmaster_link_status:up", Problem, "replica"),
-            (RETAIN, "role:master", Ok, "primary"),
+        let replica = Role::Replica;
+        let down = PrimaryLink::Down { since: None };
+        for (config, known, level, word) in [
+            ("", Some(Role::Primary), Ok, "primary"),
+            ("", Some(replica(PrimaryLink::Up)), Notice, "replica"),
+            ("", Some(replica(down)), Warning, "cut off"),
+            ("", Some(replica(PrimaryLink::Unknown)), Unknown, "not known"),
+            ("", None, Unknown, "not known"),
+            (RETAIN, Some(replica(PrimaryLink::Up)), Problem, "replica"),
+            (RETAIN, Some(Role::Primary), Ok, "primary"),
         ] {
             let mut case = Case::new("redis://h", config);
-            case.info(Section::Replication, replication);
+            case.facts.server.role = known;
             let finding = role(case.evidence());
-            assert_eq!(finding.level, level, "{replication}");
+            assert_eq!(finding.level, level, "{known:?}");
+            case.config.redis.read_from = ReadFrom::Primary;
+            let is_refused = known.is_some_and(Role::is_replica);
+            assert_eq!(role(case.evidence()).level, if is_refused { Problem } else { level });
             assert!(finding.what.contains(word), "{}", finding.what);
         }
     }

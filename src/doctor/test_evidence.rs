@@ -9,7 +9,7 @@ use crate::{
     evaluate::{History, MOST_QUESTIONS},
     model::{
         Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Now, Reason,
-        Rights, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
+        Rights, Role, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     source::Discovered,
@@ -37,7 +37,7 @@ impl Case {
         let server = Server {
             flavour: Flavour::Redis,
             version: Some((8, 0, 0)),
-            role: Some("master".into()),
+            role: Some(Role::Primary),
             mode: Some("standalone".into()),
         };
         let snapshot = Snapshot {

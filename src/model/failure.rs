@@ -64,6 +64,12 @@ reasons! {
     Busy "busy" Server,
     /// A replica without its primary that may not serve stale data.
     MasterDown "masterdown" Server,
+    /// A replica without its primary: what it has is old, and it serves it as if it were not.
+    ReplicaLinkDown "replica_link_down" Server,
+    /// A replica answers, and the configuration wants a primary.
+    Replica "replica" Reconnect,
+    /// The server was a primary and is a replica now, or the other way.
+    RoleChanged "role_changed" Reconnect,
     /// The cluster does not serve this slot.
     ClusterDown "clusterdown" Server,
     /// The cluster is moving this slot.
@@ -72,8 +78,8 @@ reasons! {
     Moved "moved" Object,
     /// The command's keys live in different slots.
     CrossSlot "crossslot" Object,
-    /// A write was sent to a replica.
-    ReadOnly "readonly" Object,
+    /// The server is a replica, which takes no writes: behind the same name a primary may answer.
+    ReadOnly "readonly" Reconnect,
     /// The user may not run the command, or not on this key.
     NoPermission "noperm" Object,
     /// The key holds another type.
@@ -125,12 +131,14 @@ pub struct Failure {
     pub reason: Reason,
     /// The server's or the system's own words, for people only.
     pub detail: Text,
+    /// Since when it is so, by this machine's clock since the Unix epoch; `None` where nothing says.
+    pub since: Option<Duration>,
 }
 
 impl Failure {
     /// A failure with the words that describe it.
     pub fn new(reason: Reason, detail: impl Into<Text>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), since: None }
     }
 
     /// The server's own words, where the reason leaves out what only they tell: which quota it is, and how much of it is

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Answers, Failure, Millis, Name, NameMap, StreamId, Text};
+use super::{Answers, Failure, Millis, Name, NameMap, Role, StreamId, Text};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -40,8 +40,8 @@ pub struct Server {
     pub flavour: Flavour,
     /// `major.minor.patch` of the flavour; `None` where the server does not say or may not be asked.
     pub version: Option<(u16, u16, u16)>,
-    /// `master` or `replica`, in the server's words.
-    pub role: Option<Text>,
+    /// Its place in replication; `None` where the server does not say or may not be asked.
+    pub role: Option<Role>,
     /// `standalone`, `cluster` or `sentinel`, in the server's words.
     pub mode: Option<Text>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use crate::{
-    model::{Failure, Name, Reason, Snapshot},
+    model::{Failure, Name, Reason, Role, Snapshot},
     self_stats::SelfStats,
 };
 
@@ -45,11 +45,12 @@ impl Health {
     }
 }
 
-/// Which streams could not be read, and why, at the last poll.
+/// Who answered, and which streams could not be read and why, at the last poll.
 #[derive(Default)]
 pub(super) struct StreamFailures {
     known: BTreeMap<Name, Reason>,
     clock: Option<Reason>,
+    role: Option<Role>,
 }
 
 impl StreamFailures {
@@ -81,6 +82,19 @@ impl StreamFailures {
         }
         self.known = failing;
         self.note_clock(snapshot);
+        self.note_role(snapshot.server.role);
+    }
+
+    /// Who is read is news where it changes.
+    fn note_role(&mut self, role: Option<Role>) {
+        let Some(role) = role else { return };
+        match (self.role.replace(role), role) {
+            (Some(Role::Primary) | None, Role::Replica(link)) => {
+                warn!(link = link.as_str(), "a replica is read: its numbers are as old as its replication");
+            }
+            (Some(Role::Replica(_)), Role::Primary) => info!("a primary is read again"),
+            _ => {}
+        }
     }
 
     fn note_clock(&mut self, snapshot: &Snapshot) {

@@ -62,6 +62,9 @@ pub struct ServerDocument {
     pub version: Option<String>,
     /// `master` or `replica`.
     pub role: Option<String>,
+    /// A replica's link to its primary: `up`, or `unknown` where the user may not ask; `None` for a primary. Numbers of a
+    /// replica whose link is down are not shown: the poll fails.
+    pub primary_link: Option<String>,
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: Option<String>,
 }
@@ -86,6 +89,8 @@ pub struct PollDocument {
     pub stale_since_unix_ms: Option<u64>,
     /// Why the last poll failed, if it did: a reason of the closed set that the metrics use.
     pub last_failure: Option<String>,
+    /// Since when it is so, by the sidecar's clock, where the server says: when a replica's link went down.
+    pub last_failure_since_unix_ms: Option<u64>,
     /// How far the reading's ages may be off, since the server's clock is not asked at each poll; `None` without a clock.
     pub clock_error_seconds: Option<f64>,
     /// The server's own words, where they tell more than the reason: which quota is used up.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     evaluate::{GroupStatus, Health},
-    model::Server,
+    model::{Role, Server},
 };
 
 /// A page may be tens of megabytes, so it leaves in pieces: into a buffer that grows, or into a compressor.
@@ -184,7 +184,7 @@ impl<W: io::Write> Page<'_, W> {
         let values = [
             Some(server.flavour.as_str()),
             version.as_deref(),
-            server.role.as_deref(),
+            server.role.map(Role::as_str),
             server.mode.as_deref(),
         ];
         let labels = SERVER_LABELS.into_iter().zip(values);

@@ -9,7 +9,7 @@ use crate::{
     evaluate::{History, MOST_QUESTIONS},
     model::{
         Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, Now, OldestPending,
-        Pending, Reason, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -79,7 +79,7 @@ fn snapshot() -> Snapshot {
         server: Server {
             flavour: Flavour::Redis,
             version: Some((8, 0, 6)),
-            role: Some("master".into()),
+            role: Some(Role::Primary),
             mode: Some("standalone".into()),
         },
         connection: 1,

@@ -62,7 +62,10 @@ fn head(head: &Head) -> Vec<Line> {
         || "no server was read".to_owned(),
         |server| {
             let version = server.version.as_deref().unwrap_or("of unknown version");
-            let parts = [server.role.as_deref(), server.mode.as_deref(), head.database.as_deref()];
+            let link = server.primary_link.as_deref().filter(|link| *link != "up");
+            let link = link.map(|link| format!("link to its primary {link}"));
+            let parts =
+                [server.role.as_deref(), link.as_deref(), server.mode.as_deref(), head.database.as_deref()];
             format!(
                 "{} {version} ({})",
                 server.flavour,

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{Hold, Holder, Plan, Policy};
 use crate::{
     config::{Config, Mode},
-    model::{Failure, Flavour, Name, Reason, Server, ServerTime, StreamId},
+    model::{Failure, Flavour, Name, Reason, Role, Server, ServerTime, StreamId},
     poll::Reader,
     self_stats::SelfStats,
     source::{
@@ -173,29 +173,34 @@ impl Enforcer {
         self.reader.reconnect();
     }
 
-    /// Asks what a run depends on: the server's clock. The inner failure is the server's own.
+    /// Asks what a run depends on: the server's clock, and whether it is a primary. The inner failure is the server's
+    /// own.
     pub(super) async fn check(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
-        let result = match self.link.session(&config.redis).await {
-            Ok(session) => session.check().await,
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = &result {
-            self.link.after(failure);
+        let mut result = self.check_once(config).await;
+        if self.link.after(&result) {
+            result = self.check_once(config).await;
+            self.link.after(&result);
         }
         result
     }
 
-    /// Sends one command. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    async fn check_once(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
+        let session = self.link.session(&config.redis).await?;
+        let time = session.check().await?;
+        session.may_be_written().map(|()| time)
+    }
+
+    /// Sends one command to a primary. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     pub(super) async fn send(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
-        let result = match self.link.session(&config.redis).await {
-            Ok(session) => session.send(&[command]).await,
-            Err(failure) => Err(failure),
-        };
-        let reply = result.and_then(|mut replies| replies.pop().unwrap_or_else(|| Err(no_reply())));
-        if let Err(failure) = &reply {
-            self.link.after(failure);
-        }
-        reply
+        let result = self.send_once(config, command).await;
+        self.link.after(&result);
+        result
+    }
+
+    async fn send_once(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
+        let session = self.link.session(&config.redis).await?;
+        session.may_be_written()?;
+        session.send(&[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
     }
 
     /// Removes at most `retention.step` entries of the stream, of those that may go now.
@@ -240,6 +245,11 @@ impl Enforcer {
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
         let reading = self.reader.read(config, std::slice::from_ref(stream)).await?;
+        if reading.snapshot.server.role.is_some_and(Role::is_replica) {
+            // What it lacks may be what a group needs.
+            self.reader.reconnect();
+            return Err(Failure::new(Reason::ReadOnly, "what may go was read from a replica"));
+        }
         let state = match reading.snapshot.streams.get(stream) {
             Some(Ok(state)) => state,
             Some(Err(failure)) => return Err(failure.clone()),

@@ -13,7 +13,7 @@ use super::{Enforcer, Lease, Outcome, Policy, Run, Standing, Standings, trim};
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode},
-    model::{Class, Name, Reason},
+    model::{Class, Failure, Name},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Discovered,
@@ -117,9 +117,9 @@ impl Keeper {
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
             let run = self.trim(config, stream, policy, budget, stop).await;
             note_end(schedule, &run, (began, clock::now()), policy, config);
-            if let Some(reason) = unanswered(&run) {
+            if let Some(failure) = unanswered(&run) {
                 // Nor would it answer for the other streams, which stay due.
-                self.lease.unanswered(reason);
+                self.lease.unanswered(failure);
             } else if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
                 self.stats.retention_failed(&failure);
             }
@@ -186,16 +186,16 @@ fn note_end(
 ) {
     let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
     match (run.outcome(), unanswered(run)) {
-        (_, Some(reason)) => schedule.failed_by(reason, ended, fastrand::f64()),
+        (_, Some(failure)) => schedule.failed_by(failure.reason, ended, fastrand::f64()),
         (Outcome::Reached, None) => schedule.succeeded(began, ended),
         (Outcome::Incomplete, None) => schedule.retry_in(ended, config.retention.pause),
         (Outcome::Blocked | Outcome::Failed, None) => schedule.retry_in(ended, retry.min(policy.interval)),
     }
 }
 
-/// Why the server failed, if it was the server and not just this stream.
-fn unanswered(run: &Run) -> Option<Reason> {
-    run.failure.as_ref().map(|failure| failure.reason).filter(|reason| reason.class() != Class::Object)
+/// The failure, where it is the server's, and not just this stream's.
+fn unanswered(run: &Run) -> Option<&Failure> {
+    run.failure.as_ref().filter(|failure| failure.reason.class() != Class::Object)
 }
 
 /// Tells each act, and what has changed since the last run.
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Sources,
-        model::Failure,
+        model::Reason,
         retention::{Hold, Holder},
     };
 

@@ -22,12 +22,17 @@ use crate::{
 /// not lose it.
 const RENEWED_AFTER: f64 = 0.3;
 
+/// Where a replica answers, a new connection is tried so soon: behind the same name there may be a primary now.
+const PRIMARY_RETRY: Duration = Duration::from_secs(10);
+
 /// The lease, as this sidecar sees it.
 pub struct Lease {
     holder: Text,
     is_held: bool,
     /// Whether it counts as held since Redis refuses it.
     is_unleased: bool,
+    /// Whether a replica answered last, which gives no lease.
+    is_on_replica: bool,
     /// Who holds it, as far as it was seen.
     seen: Option<Text>,
     schedule: Schedule,
@@ -42,7 +47,7 @@ impl Lease {
         let host = Text::from(host.trim_ascii());
         let holder = format!("{host}:{}:{:08x}", std::process::id(), fastrand::u32(..)).into();
         let schedule = Schedule::new(clock::now(), Self::pace(config), fastrand::f64());
-        Self { holder, is_held: false, is_unleased: false, seen: None, schedule }
+        Self { holder, is_held: false, is_unleased: false, is_on_replica: false, seen: None, schedule }
     }
 
     /// Between two looks after it: each is two commands for its holder, and one for others.
@@ -68,11 +73,18 @@ impl Lease {
         self.schedule.restart(clock::now(), Self::pace(config));
     }
 
-    /// Redis does not answer: the lease is not held until it was looked after again, which is after the back-off or the
-    /// wait that the reason asks for.
-    pub fn unanswered(&mut self, reason: Reason) {
+    /// Redis does not answer, or only a replica: the lease is not held until it was looked after again, which is after the
+    /// back-off or the wait that the reason asks for.
+    pub fn unanswered(&mut self, failure: &Failure) {
         self.is_held = false;
-        self.schedule.failed_by(reason, clock::now(), fastrand::f64());
+        if failure.reason != Reason::ReadOnly {
+            self.schedule.failed_by(failure.reason, clock::now(), fastrand::f64());
+            return;
+        }
+        self.schedule.retry_in(clock::now(), PRIMARY_RETRY);
+        if !std::mem::replace(&mut self.is_on_replica, true) {
+            warn!(detail = %failure.detail, "a replica answers: retention waits for a primary");
+        }
     }
 
     /// Takes it, renews it or sees who has it, if it is time to. Where Redis refuses it, it counts as held: it saves
@@ -97,11 +109,14 @@ impl Lease {
             // A server out of memory takes no lease, and trimming is the cure.
             Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
             Err(failure) => {
-                self.unanswered(failure.reason);
+                self.unanswered(&failure);
                 return Err(failure);
             }
         };
         self.schedule.succeeded(began, clock::now());
+        if std::mem::take(&mut self.is_on_replica) {
+            info!("a primary answers: retention goes on");
+        }
         if seen.is_some() && self.seen != seen {
             info!(holder = seen.as_deref(), held_here = is_held, "the retention lease has a new holder");
         }
@@ -165,9 +180,11 @@ mod tests {
         lease.reload(&config);
         assert!(lease.due() <= clock::now());
         lease.is_held = true;
-        lease.unanswered(Reason::Timeout);
+        lease.unanswered(&Failure::new(Reason::Timeout, ""));
         assert!(
             !lease.is_held() && lease.due() > now && lease.due() <= clock::now() + Duration::from_millis(100)
         );
+        lease.unanswered(&Failure::new(Reason::ReadOnly, ""));
+        assert!(lease.due() >= now + PRIMARY_RETRY, "a replica is asked again and again");
     }
 }

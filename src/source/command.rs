@@ -39,6 +39,10 @@ pub enum Command<'a> {
     Hello,
     /// `INFO server`, where there is no `HELLO`. One section: old servers refuse several.
     InfoServer,
+    /// `INFO replication`: the role, and of a replica since when it follows no primary.
+    InfoReplication,
+    /// `ROLE`: the role, and of a replica whether it follows its primary.
+    Role,
     /// `CLIENT SETNAME streamwarden`, for whoever reads the server's client list.
     SetName,
     /// `CLIENT NO-TOUCH ON`: reading must not make a key look used to eviction. Redis 7.2 and later.
@@ -71,7 +75,8 @@ pub enum Command<'a> {
 
 labels! {
     Self::Hello => "hello",
-    Self::InfoServer => "info",
+    Self::InfoServer | Self::InfoReplication => "info",
+    Self::Role => "role",
     Self::SetName => "client_setname",
     Self::NoTouch => "client_no_touch",
     Self::Time => "time",
@@ -100,6 +105,8 @@ impl Request for Command<'_> {
         match self {
             Self::Hello => cmd.arg("HELLO").arg(3),
             Self::InfoServer => cmd.arg("INFO").arg("server"),
+            Self::InfoReplication => cmd.arg("INFO").arg("replication"),
+            Self::Role => cmd.arg("ROLE"),
             Self::SetName => cmd.arg("CLIENT").arg("SETNAME").arg(env!("CARGO_PKG_NAME")),
             Self::NoTouch => cmd.arg("CLIENT").arg("NO-TOUCH").arg("ON"),
             Self::Time => cmd.arg("TIME"),

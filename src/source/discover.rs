@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Command, Link, link::no_reply, reply};
+use super::{
+    Command, Link,
+    link::{Session, no_reply},
+    reply,
+};
 use crate::{
     clock,
     config::Config,
@@ -61,9 +65,11 @@ impl Discovery {
         if !config.needs_discovery() {
             return Ok(Discovered::named(config));
         }
-        let result = self.scan(config).await;
-        if let Err(failure) = &result {
-            self.link.after(failure);
+        self.link.look_for_primary();
+        let mut result = self.scan(config).await;
+        if self.link.after(&result) {
+            result = self.scan(config).await;
+            self.link.after(&result);
         }
         result
     }
@@ -74,28 +80,37 @@ impl Discovery {
     }
 
     async fn scan(&mut self, config: &Config) -> Result<Discovered, Failure> {
-        let session = self.link.session(&config.redis).await?;
-        let (mut found, mut dropped, mut cursor) = (BTreeSet::new(), 0, 0);
-        loop {
-            let started = clock::now();
-            let mut replies = session.send(&[Command::Scan(cursor)]).await?;
-            let page = replies.pop().unwrap_or_else(|| Err(no_reply()))?;
-            let (next, keys) = reply::scan_page(&page)?;
-            for key in keys.into_iter().filter(|key| config.watches(key) && !config.expects(key)) {
-                found.insert(key);
-                // The smallest names stay, so that the same streams are watched after each search.
-                if found.len() > config.limits.streams {
-                    found.pop_last();
-                    dropped += 1;
-                }
-            }
-            cursor = next;
-            if cursor == 0 {
-                return Ok(Discovered::bounded(config, found, dropped));
-            }
-            let rest = (clock::now() - started).saturating_mul(REST_PER_STEP);
-            tokio::time::sleep(rest.min(LONGEST_REST)).await;
+        scan(self.link.session(&config.redis).await?, config).await
+    }
+}
+
+async fn scan(session: &mut Session, config: &Config) -> Result<Discovered, Failure> {
+    let (mut found, mut dropped, mut cursor) = (BTreeSet::new(), 0, 0);
+    let mut role = session.role_question();
+    loop {
+        let started = clock::now();
+        let commands: Vec<_> = role.into_iter().chain([Command::Scan(cursor)]).collect();
+        let mut replies = session.send(&commands).await?.into_iter();
+        if role.take().is_some() {
+            session.note_role(&mut replies)?;
+            session.may_be_read(&config.redis)?;
         }
+        let page = replies.next().unwrap_or_else(|| Err(no_reply()))?;
+        let (next, keys) = reply::scan_page(&page)?;
+        for key in keys.into_iter().filter(|key| config.watches(key) && !config.expects(key)) {
+            found.insert(key);
+            // The smallest names stay, so that the same streams are watched after each search.
+            if found.len() > config.limits.streams {
+                found.pop_last();
+                dropped += 1;
+            }
+        }
+        cursor = next;
+        if cursor == 0 {
+            return Ok(Discovered::bounded(config, found, dropped));
+        }
+        let rest = (clock::now() - started).saturating_mul(REST_PER_STEP);
+        tokio::time::sleep(rest.min(LONGEST_REST)).await;
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     connection::Connection,
     reply,
     resp::{Reply, Texts},
+    role::{LostPrimary, RoleQuestions},
     server_clock::ServerClock,
 };
 use crate::{
@@ -24,20 +25,21 @@ use crate::{
 };
 
 /// What is shown does not need these, and some services refuse them to everybody, in the words of a missing permission.
-const OPTIONAL: [&str; 2] = ["client_setname", "client_no_touch"];
+const OPTIONAL: [&str; 4] = ["client_setname", "client_no_touch", "info", "role"];
 
 /// A connection, while there is one.
 pub struct Link {
     stats: Arc<SelfStats>,
     session: Option<Session>,
     connections: u64,
+    lost: LostPrimary,
 }
 
 impl Link {
     /// A link that connects at its first use.
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
-        Self { stats, session: None, connections: 0 }
+        Self { stats, session: None, connections: 0, lost: LostPrimary::default() }
     }
 
     /// The connection, made now if there is none.
@@ -59,9 +61,28 @@ impl Link {
         Ok(self.session.insert(session))
     }
 
-    /// Lets the connection go if the failure says that it is of no more use.
-    pub(crate) fn after(&mut self, failure: &Failure) {
-        if failure.reason.class() == Class::Reconnect {
+    /// Takes in how something on the connection ended: lets it go if the failure says that it is of no more use.
+    ///
+    /// Whether the server's role has changed meanwhile, so that it is to be done once more, on a new connection: another
+    /// server may answer there.
+    pub(crate) fn after<T>(&mut self, result: &Result<T, Failure>) -> bool {
+        if let Some(session) = &self.session {
+            self.lost.note(session.server.role, clock::now());
+        }
+        let Err(failure) = result else { return false };
+        // What a replica says while it has nothing to show: behind the same name a primary may answer.
+        let may_be_elsewhere =
+            matches!(failure.reason, Reason::Loading | Reason::MasterDown | Reason::ReplicaLinkDown);
+        if may_be_elsewhere || failure.reason.class() == Class::Reconnect {
+            self.disconnect();
+        }
+        failure.reason == Reason::RoleChanged
+    }
+
+    /// Lets the connection to a replica go from time to time where a primary answered before. To be called before each
+    /// reading, so that all of it is from one server.
+    pub(crate) fn look_for_primary(&mut self) {
+        if self.lost.is_due(clock::now()) {
             self.disconnect();
         }
     }
@@ -85,6 +106,7 @@ pub(crate) struct Session {
     command_timeout: Duration,
     stats: Arc<SelfStats>,
     pub(super) clock: ServerClock,
+    pub(super) role: RoleQuestions,
     /// Which connection of its link this is.
     pub(super) number: u64,
     pub(crate) server: Server,
@@ -102,6 +124,7 @@ impl Session {
             command_timeout: redis.command_timeout,
             stats,
             clock: ServerClock::new(redis.billed_by_command),
+            role: RoleQuestions::new(connected.protocol == Resp::V3),
             number,
             server: Server::UNKNOWN,
             database: connected.database,
@@ -127,7 +150,7 @@ impl Session {
         if is_upstash {
             self.server.flavour = Flavour::Upstash;
         }
-        Ok(())
+        self.learn_role().await
     }
 
     pub(super) fn is_resp3(&self) -> bool {
@@ -206,7 +229,7 @@ impl Session {
     fn note_refusal(&self, command: &'static str, failure: Option<&Failure>) {
         let is_told =
             |failure: &&Failure| matches!(failure.reason, Reason::NoPermission | Reason::Unsupported);
-        let Some(Failure { reason, detail }) = failure.filter(is_told) else { return };
+        let Some(Failure { reason, detail, .. }) = failure.filter(is_told) else { return };
         if !self.stats.is_first_refusal(command) {
             return;
         }
@@ -222,7 +245,8 @@ impl Session {
         } else {
             info!(
                 command,
-                %detail, "Redis does not know a command; what it would have told or done is missing"
+                %detail,
+                "Redis does not know a command, or refuses it; what it would have told or done is missing"
             );
         }
     }

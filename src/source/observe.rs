@@ -1,6 +1,6 @@
 //! One reading of all streams, in a fixed number of pipelined round trips.
 //!
-//! First the clock, if it is due, and a command or two for each stream, in batches; then, in batches again, what the first answers
+//! First the clock and the role, if they are due, and a command or two for each stream, in batches; then, in batches again, what the first answers
 //! showed to be needed. Never a round trip a stream.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,6 @@ use super::{
     manner::{Manner, Replies},
     names::Names,
     reply::Reading,
-    server_clock::QUESTIONS,
 };
 use crate::{
     clock,
@@ -49,14 +48,18 @@ impl Observer {
     /// the snapshot.
     pub async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
         self.names.turn();
-        let result = match self.link.session(&config.redis).await {
-            Ok(session) => read(session, config, streams, &mut self.manners, &mut self.names).await,
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = &result {
-            self.link.after(failure);
+        self.link.look_for_primary();
+        let mut result = self.read(config, streams).await;
+        if self.link.after(&result) {
+            result = self.read(config, streams).await;
+            self.link.after(&result);
         }
         result
+    }
+
+    async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
+        let session = self.link.session(&config.redis).await?;
+        read(session, config, streams, &mut self.manners, &mut self.names).await
     }
 
     /// Asks what the reading left open. Not cancel-safe, like [`observe`](Self::observe).
@@ -68,9 +71,7 @@ impl Observer {
             Ok(session) => lookup::ask(session, questions).await,
             Err(failure) => Err(failure),
         };
-        if let Err(failure) = &result {
-            self.link.after(failure);
-        }
+        self.link.after(&result);
         result
     }
 
@@ -94,9 +95,9 @@ async fn read(
     let none: &[Asking<'_>] = &[];
     let batches = known.chunks(BATCH).chain(new.chunks(FIRST_BATCH));
     let mut answered: Option<(&[Asking<'_>], Replies)> = None;
-    // A poll without streams asks for the clock, so that it asks for something.
+    // A poll without streams asks for the clock and the role, so that it asks for something.
     let now = if streams.is_empty() { None } else { session.clock.without_asking(clock::now()) };
-    let mut questions: &[Command<'_>] = if now.is_some() { &[] } else { &QUESTIONS };
+    let mut questions = if now.is_some() { Vec::new() } else { session.questions() };
     taken.time = now.unwrap_or_else(|| Err(no_reply()));
     for batch in batches.chain(streams.is_empty().then_some(none)) {
         let of_streams =
@@ -110,7 +111,8 @@ async fn read(
         }
         let mut replies = session.answers(&commands, asked).await?.into_iter();
         if !std::mem::take(&mut questions).is_empty() {
-            taken.time = session.clock.note(&mut replies, sent, clock::now());
+            taken.time = session.note(&mut replies, sent)?;
+            session.may_be_read(&config.redis)?;
         }
         answered = Some((batch, replies));
     }

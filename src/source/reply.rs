@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::{
     Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Millis, Name, NameMap,
-    OldestPending, Pending, Reason, Server, ServerTime, StreamId, StreamState, Text,
+    OldestPending, Pending, PrimaryLink, Reason, Role, Server, ServerTime, StreamId, StreamState, Text,
 };
 
 /// What a reply is read with.
@@ -38,7 +38,7 @@ impl Reading<'_> {
     }
 }
 
-type Parsed<T> = Result<T, Failure>;
+pub(super) type Parsed<T> = Result<T, Failure>;
 
 fn unexpected(what: &str) -> Failure {
     Failure::new(Reason::UnexpectedReply, format!("the reply has no usable {what}"))
@@ -138,9 +138,29 @@ pub(super) fn hello(reply: &Reply) -> Parsed<Server> {
     Ok(Server {
         flavour,
         version: text("version").as_deref().and_then(version),
-        role: text("role"),
+        role: text("role").and_then(|role| role_named(&role, PrimaryLink::Unknown)),
         mode: text("mode"),
     })
+}
+
+/// The role of this name; a replica's link is as given. A sentinel has none.
+pub(super) fn role_named(name: &str, link: PrimaryLink) -> Option<Role> {
+    match name {
+        "master" => Some(Role::Primary),
+        "slave" | "replica" => Some(Role::Replica(link)),
+        _ => None,
+    }
+}
+
+/// The reply to `ROLE`: the role, and of a replica its primary's host and port and the state of the link.
+pub(super) fn role(reply: &Reply) -> Parsed<Option<Role>> {
+    let parts = list(reply.value()?, "role")?;
+    let link = match parts.get(3).and_then(text) {
+        Some("connected") => PrimaryLink::Up,
+        Some(_) => PrimaryLink::Down { since: None },
+        None => PrimaryLink::Unknown,
+    };
+    Ok(parts.first().and_then(text).and_then(|name| role_named(name, link)))
 }
 
 /// The reply to `INFO server`, for servers without `HELLO`. Others hide behind a version of Redis in it.

@@ -1,7 +1,8 @@
-//! What a connection asks its server for beside the streams: its clock.
+//! What a connection asks its server for beside the streams: its clock and its [role](super::role).
 //!
-//! It is asked at every poll, or at every tenth where each command is billed, and before each run of retention. In between
-//! this machine's monotonic clock goes on from the last answer. A new connection knows nothing: another server may answer.
+//! They are asked at every poll, or at every tenth where each command is billed, and before each run of retention. In
+//! between this machine's monotonic clock goes on from the last answer. A new connection knows nothing: another server may
+//! answer.
 
 use std::time::Duration;
 
@@ -16,8 +17,6 @@ use crate::{
     model::{Failure, Millis, Now, ServerTime},
 };
 
-/// What is asked.
-pub(super) const QUESTIONS: [Command<'static>; 1] = [Command::Time];
 /// It is asked at every so many polls where each command is billed.
 const BILLED_POLLS: u32 = 10;
 /// Two clocks drift apart by no more than one part of so many: 500 ppm, the most by which Linux slews a clock under NTP
@@ -64,8 +63,8 @@ impl ServerClock {
         }
     }
 
-    /// Takes the answers to [`QUESTIONS`], which were sent and received at these moments.
-    pub(super) fn note(
+    /// Takes the answer to [`Command::Time`], which was sent and received at these moments.
+    fn note(
         &mut self,
         replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
         sent: Instant,
@@ -92,14 +91,32 @@ impl Read {
 }
 
 impl Session {
+    /// What is asked beside the streams. The answers are to be [noted](Self::note).
+    pub(super) fn questions(&mut self) -> Vec<Command<'static>> {
+        [Command::Time].into_iter().chain(self.role_question()).collect()
+    }
+
+    /// Takes the answers to [`questions`](Self::questions), which were sent at this moment and have just come.
+    ///
+    /// # Errors
+    /// Where the server's role has changed. The inner failure is the server's own, about its clock.
+    pub(super) fn note(
+        &mut self,
+        replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
+        sent: Instant,
+    ) -> Result<Result<Now, Failure>, Failure> {
+        let now = self.clock.note(replies, sent, clock::now());
+        self.note_role(replies).map(|()| now)
+    }
+
     /// Asks now, whatever is known: what is about to be written depends on it.
     ///
     /// # Errors
-    /// As [`send`](Self::send); the inner failure is the server's own. Not cancel-safe either.
+    /// As [`send`](Self::send) and [`note`](Self::note). Not cancel-safe either.
     pub(crate) async fn check(&mut self) -> Result<Result<ServerTime, Failure>, Failure> {
-        let sent = clock::now();
-        let mut replies = self.send(&QUESTIONS).await?.into_iter();
-        Ok(self.clock.note(&mut replies, sent, clock::now()).map(|now| now.time))
+        let (sent, questions) = (clock::now(), self.questions());
+        let mut replies = self.send(&questions).await?.into_iter();
+        Ok(self.note(&mut replies, sent)?.map(|now| now.time))
     }
 }
 

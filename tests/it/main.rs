@@ -17,6 +17,7 @@ mod billed;
 mod cost;
 mod docs;
 mod doctor;
+mod failover;
 mod faults;
 mod hosted;
 mod http;

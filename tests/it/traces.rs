@@ -46,8 +46,8 @@ fn spans_arrive_with_their_parents_over_grpc_and_http_and_hold_no_secret() {
         let port = format!("int {}", redis.port());
         let expected = [
             ("db.namespace", "0"),
-            // The clock and the two streams.
-            ("db.operation.batch.size", "int 3"),
+            // The clock, the role and the two streams.
+            ("db.operation.batch.size", "int 4"),
             ("db.operation.name", "PIPELINE"),
             ("db.system.name", "redis"),
             ("server.address", "127.0.0.1"),
@@ -60,9 +60,9 @@ fn spans_arrive_with_their_parents_over_grpc_and_http_and_hold_no_secret() {
         let (connect, trace) = collector.wait("a connection", |span| span.name == "connect");
         assert_eq!((&connect.parent, connect.kind), (&trace.last().unwrap().id, CLIENT));
         assert_eq!(named(&trace, "PIPELINE").parent, connect.id, "the login is a part of it");
-        let (scan, trace) = collector.wait("a search", |span| span.name == "SCAN");
-        assert_eq!(scan.parent, named(&trace, "discovery").id);
-        assert_eq!(scan.attribute("db.operation.batch.size"), None, "it went alone");
+        let (discovery, trace) = collector.wait("a search", |span| span.name == "discovery");
+        let scan = trace.iter().find(|span| span.name == "PIPELINE" && span.parent == discovery.id).unwrap();
+        assert_eq!(scan.attribute("db.operation.batch.size"), Some("int 2"), "the role and the keys");
 
         let (headers, resource, everything) = collector.first();
         assert_eq!(headers["x-token"], format!("{token} x"));

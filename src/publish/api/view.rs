@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Config,
     evaluate::{Age, Health, Rate, short},
-    model::{Failure, Millis, Name},
+    model::{Failure, Millis, Name, Role},
     poll::Reading,
 };
 
@@ -91,7 +91,8 @@ impl<'a> View<'a> {
             server: server.map(|server| ServerDocument {
                 flavour: server.flavour.as_str().to_owned(),
                 version: server.version_text(),
-                role: server.role.clone().map(Into::into),
+                role: server.role.map(|role| role.as_str().to_owned()),
+                primary_link: server.role.and_then(Role::primary_link).map(|link| link.as_str().to_owned()),
                 mode: server.mode.clone().map(Into::into),
             }),
             database: self.reading.map(|reading| format!("db{}", reading.snapshot.database)),
@@ -115,6 +116,7 @@ impl<'a> View<'a> {
                 .filter(|_| self.is_stale())
                 .map(|read_at| milliseconds(read_at + poll.stale_after)),
             last_failure: self.failure.map(|failure| failure.reason.as_str().to_owned()),
+            last_failure_since_unix_ms: self.failure.and_then(|failure| failure.since).map(milliseconds),
             clock_error_seconds: self
                 .reading
                 .and_then(|reading| Some(seconds(reading.snapshot.time.as_ref().ok()?.error))),

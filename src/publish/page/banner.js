@@ -20,7 +20,8 @@ export function banner(feed) {
       ? { kind: "calm", title: "Starting", text: "The first poll has not ended yet." }
       : { kind: "bad", title: "Redis never reached", text: `No poll has succeeded since the sidecar started. The last one failed: ${last(poll)}.` };
   }
-  const why = poll.last_failure === null ? "No poll has ended since." : `The last poll failed: ${last(poll)}.`;
+  const since = poll.last_failure_since_unix_ms == null ? "" : ` since ${clock(poll.last_failure_since_unix_ms)}`;
+  const why = poll.last_failure === null ? "No poll has ended since." : `The last poll failed: ${last(poll)}${since}.`;
   if (feed.isStale()) {
     const stale = feed.age() - poll.stale_after_seconds;
     return { kind: "bad", title: "Stale", text: `Since ${clock(Date.now() - stale * 1000)} (${ago(stale)}). ${why} ${numbers(feed)}` };
@@ -48,7 +49,8 @@ export function renderable({ title, text }) {
 export function server({ server, database, sidecar }) {
   if (!server) return [h("span", { class: "quiet" }, `v${sidecar.version}`)];
   const flavour = { valkey: "Valkey", upstash: "Upstash" }[server.flavour] ?? "Redis";
-  const words = [`${flavour} ${server.version ?? ""}`.trim(), server.role, server.mode !== "standalone" && server.mode, database];
+  const link = server.primary_link === "unknown" && "link to its primary unknown";
+  const words = [`${flavour} ${server.version ?? ""}`.trim(), server.role, link, server.mode !== "standalone" && server.mode, database];
   return [words.filter(Boolean).join(" · ")];
 }
 

@@ -25,6 +25,9 @@ const FAILURES = {
   loading: "it is loading its data",
   busy: "a script is running there",
   masterdown: "it is a replica without its primary",
+  replica_link_down: "it is a replica, and its link to its primary is down",
+  replica: "it is a replica, and only a primary is to be read",
+  role_changed: "its role changed while it was read",
   clusterdown: "the cluster is down",
   noperm: "the user may not do that there",
 };

@@ -79,12 +79,17 @@ fn a_server_out_of_memory_is_trimmed_all_the_same() {
 
 #[test]
 fn a_replica_is_not_trimmed_and_the_refusal_is_counted() {
-    let Some(redis) = trimming(Redis::start()) else { return };
-    redis.add("s", 1_000);
-    redis.run::<()>("REPLICAOF 127.0.0.1 1");
+    let Some(primary) = trimming(Redis::start()) else { return };
+    primary.add("s", 1_000);
+    // It would take writes, and its primary would never see them.
+    let redis = Redis::with_settings("replica-read-only no");
+    redis.run::<()>(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    wait_for("the replica", || (redis.run::<u64>("XLEN s") == 1_000).then_some(()));
     let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
     let page = sidecar.wait("the refusal", |page| failures(page, "readonly") >= 1.0);
     assert_eq!((page.own("streamwarden_redis_up"), redis.run::<u64>("XLEN s")), (1.0, 1_000));
+    assert_eq!(sidecar.log().matches("retention waits for a primary").count(), 1, "{}", sidecar.log());
+    assert_eq!((redis.calls("set"), redis.calls("eval")), (0, 0), "something was sent to a replica");
     redis.run::<()>("REPLICAOF NO ONE");
     sidecar.wait("the stream to be trimmed", |page| trimmed(page) == 500.0);
 }
