@@ -14,6 +14,7 @@ mod acl;
 mod addresses;
 mod api;
 mod billed;
+mod codes;
 mod cost;
 mod docs;
 mod doctor;
