@@ -39,12 +39,13 @@ pub enum AddressError {
     )]
     Insecure,
     #[error(
-        "has an @ behind the host; write %2F for a /, %3F for a ? and %40 for an @ in the user or the password, or give the \
+        "has an @ where none can be; write %2F for a /, %3F for a ? and %40 for an @ in the user or the password, or give the \
          password in redis.password or redis.password_file"
     )]
     Unencoded,
     #[error(
-        "has a % in the {0} that no two hexadecimal digits follow; write %25 for a %, or give the password in redis.password or redis.password_file"
+        "has a % in the {0} that is not followed by two hexadecimal digits; write %25 for a %, or give the password in \
+         redis.password or redis.password_file"
     )]
     Percent(&'static str),
     #[error("has a {0} that is not UTF-8 once decoded; write it in UTF-8, percent-encoded")]
@@ -58,12 +59,8 @@ pub enum AddressError {
          one in brackets, as in redis://[::1]:6379"
     )]
     Host,
-    #[error("has a host in brackets that is no IPv6 address; write it as in redis://[::1]:6379")]
+    #[error("has a host in brackets that is not an IPv6 address; write it as in redis://[::1]:6379")]
     Ipv6,
-    #[error(
-        "has the host 0.0.0.0 or [::], where servers listen and nobody can be reached; write 127.0.0.1 or the host's name"
-    )]
-    Wildcard,
     #[error(
         "has a port that is not a number from 1 to 65535; write it, as in redis://localhost:6379, or leave it and its colon out"
     )]
@@ -127,6 +124,9 @@ pub(super) fn address(text: &str) -> Result<Address, Vec<AddressError>> {
         }
         "redis" | "valkey" => parts.tcp(authority, path).map(|(host, port)| Route::Tcp { host, port }),
         "rediss" | "valkeys" => parts.tcp(authority, path).map(|(host, port)| Route::Tls { host, port }),
+        "unix" | "redis+unix" | "valkey+unix" if !authority.is_empty() && path.contains('@') => {
+            return alone(AddressError::Unencoded);
+        }
         "unix" | "redis+unix" | "valkey+unix" => parts.socket(authority, path).map(Route::Unix),
         other => return alone(foreign::scheme(other).map_or(AddressError::Form, AddressError::Scheme)),
     };
@@ -277,10 +277,8 @@ fn host_and_port(text: &str) -> Result<(String, u16), AddressError> {
     if !text.starts_with('[') && text.matches(':').count() > 1 {
         return Err(AddressError::Host);
     }
-    match host.as_str() {
-        "" => return Err(AddressError::NoHost),
-        "0.0.0.0" | "::" => return Err(AddressError::Wildcard),
-        _ => {}
+    if host.is_empty() {
+        return Err(AddressError::NoHost);
     }
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
     if !host.bytes().all(is_of_name) {
