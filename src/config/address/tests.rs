@@ -114,7 +114,7 @@ const REFUSED: &[(&str, AddressError)] = &[
     ("redis://h/-1", Wrong::Path),
     ("redis://h/1234567890", Wrong::Path),
     ("unix://run/redis.sock", Wrong::SocketHost),
-    ("unix://u:s3/cret@/run/redis.sock", Wrong::SocketHost),
+    ("unix://u:s3/cret@/run/redis.sock", Wrong::Unencoded),
     ("unix:///", Wrong::NoSocket),
     ("unix://", Wrong::NoSocket),
     ("unix:///a%00b", Wrong::NoSocket),

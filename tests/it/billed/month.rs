@@ -10,7 +10,7 @@ use streamwarden::{
     retention::Lease,
 };
 
-use support::{Redis, Sidecar, wait_for};
+use support::{Redis, Sidecar, wait_at_most};
 
 use crate::retention::trimming;
 
@@ -19,6 +19,9 @@ const STREAMS: usize = 5;
 const FREE_TIER: u64 = 500_000;
 /// All intervals are so many times as short as the defaults, and the budget is as many times as large.
 const FASTER: u32 = 300;
+
+/// A machine that does other things needs several times the quarter of a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What happens to the streams meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,8 +135,9 @@ fn work(connection: &mut Connection, held: &mut BTreeMap<usize, Vec<String>>) {
     }
 }
 
-/// Runs the application and the sidecar for a while, and gives what the sidecar sent and how many runs of retention ended how.
-fn watch(case: Case, defaults: &Config) -> (Sent, f64, f64) {
+/// Runs the application and the sidecar for a while, and gives what the sidecar sent, how many polls it had
+/// ended shortly before its stop, and how many runs of retention ended how.
+fn watch(case: Case, defaults: &Config) -> (Sent, f64, f64, f64) {
     let redis = Redis::start();
     let mut application = redis.connect();
     prepare(&mut application, case);
@@ -143,7 +147,7 @@ fn watch(case: Case, defaults: &Config) -> (Sent, f64, f64) {
     thread::scope(|scope| {
         let sent = scope.spawn(|| seen(&mut monitor, || ended.load(order)));
         let mut sidecar = Sidecar::with_config(&redis.uri(), &settings(case, &pace(defaults)));
-        let page = wait_for("a run on each stream and many polls", || {
+        let page = wait_at_most(PATIENCE, "a run on each stream and many polls", || {
             work(&mut application, &mut held);
             let page = sidecar.scrape();
             let runs = page.label_values("streamwarden_retention_runs_total", "stream").len();
@@ -157,7 +161,8 @@ fn watch(case: Case, defaults: &Config) -> (Sent, f64, f64) {
             let is_so = |labels: &BTreeMap<String, String>| labels["outcome"] == outcome;
             all.clone().filter(|((_, labels), _)| is_so(labels)).map(|(_, runs)| runs).sum()
         };
-        (sent.join().unwrap(), outcome("reached"), outcome("blocked"))
+        let polls = page.own("streamwarden_polls_total");
+        (sent.join().unwrap(), polls, outcome("reached"), outcome("blocked"))
     })
 }
 
@@ -167,7 +172,7 @@ fn sum(sent: &BTreeMap<String, u64>, names: &[&str]) -> u64 {
 
 /// Checks what was sent part by part, and adds up what a month of it would be.
 fn month(case: Case, defaults: &Config) -> u64 {
-    let (sent, reached, blocked) = watch(case, defaults);
+    let (sent, told, reached, blocked) = watch(case, defaults);
     assert!(
         reached > 0.0 && (blocked > 0.0) == (case == Case::Blocked),
         "{reached} reached, {blocked} blocked"
@@ -176,8 +181,10 @@ fn month(case: Case, defaults: &Config) -> u64 {
     let (observer, enforcer) = (with("xinfo"), with("eval"));
 
     let asked = sum(observer, &["xinfo"]);
-    let polls = asked / 5;
-    assert_eq!(asked, polls * 5, "{case:?}: one command a stream and poll: {observer:?}");
+    // The stop may cut the last poll short.
+    let polls = asked.div_ceil(5);
+    let more = f64::from(u32::try_from(polls).unwrap()) - told;
+    assert!((0.0..=3.0).contains(&more), "{case:?}: one command a stream and poll, of {told}: {observer:?}");
     assert_eq!(observer["time"], polls.div_ceil(10), "{case:?}: the clock at each tenth poll: {observer:?}");
     let lookups = sum(observer, &["xrange", "xrevrange", "xpending"]);
     let budget = defaults.redis.lookups_a_month.unwrap();
@@ -200,12 +207,8 @@ fn month(case: Case, defaults: &Config) -> u64 {
     assert!(a_run <= 20, "{case:?}: {a_run} commands a run: {enforcer:?}, {:?}", sent["lua"]);
 
     let times = |interval: Duration| u64::try_from(MONTH.as_nanos() / interval.as_nanos()).unwrap();
-    let runs_a_month = times(defaults.retention.interval.mul_f64(0.95)) * 5;
-    polls_a_month * 5
-        + polls_a_month / 10
-        + budget
-        + runs_a_month * a_run
-        + times(Lease::pace(defaults).mul_f64(0.8)) * 2
+    let runs_a_month = times(defaults.retention.interval) * 5;
+    polls_a_month * 5 + polls_a_month / 10 + budget + runs_a_month * a_run + times(Lease::pace(defaults)) * 2
 }
 
 #[test]
