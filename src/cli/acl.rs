@@ -46,9 +46,9 @@ impl Acl {
     fn rule(self, config: &Config) -> Result<(String, Option<String>), String> {
         let address = config.redis.access.address().map_err(|problems| problems.to_string())?;
         let server = match self.redis_version {
-            // Its host says it all.
-            _ if address.is_upstash() => Server { flavour: Flavour::Upstash, ..Server::UNKNOWN },
             Some(version) => Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
+            // Its host says it all.
+            None if address.is_upstash() => Server { flavour: Flavour::Upstash, ..Server::UNKNOWN },
             None => ask(config)?,
         };
         let rule = acl::rule(config, &self.user, address.database(), &server);

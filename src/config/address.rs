@@ -1,8 +1,7 @@
 //! Redis's address: what it says, once [`parse`](mod@parse) has checked it.
 //!
-//! The parser is our own, and takes the text apart by hand. Until now the client library did it, which refused every
-//! `rediss://` unless its own TLS was built in, and left out what it did not know. The crate `url` would misread an
-//! address too: it drops an empty password (`watcher:@host` would log in as nobody), takes a lone `%` as it is, removes
+//! The parser is our own, and takes the text apart by hand. The client library leaves out what it does not know, and knows
+//! `rediss://` only where its own TLS is built in. The crate `url` misreads addresses: it drops an empty password (`watcher:@host` would log in as nobody), takes a lone `%` as it is, removes
 //! line breaks, and its errors cannot say which part is wrong.
 
 mod foreign;

@@ -41,7 +41,7 @@ pub struct Sources {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file can't be read, or is too large to be a configuration.
-    #[error("the configuration: {0}")]
+    #[error("cannot use the configuration file: {0}")]
     Read(#[from] ReadError),
     /// The file is not YAML.
     #[error("the configuration file {path} is not YAML: {what}")]

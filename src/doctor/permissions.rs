@@ -153,7 +153,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
                 let rule = format!("{} with +{command}{on}", rule_of(user));
                 // Some services refuse whatever they do not offer in the words of a missing permission.
                 let unless = if is_optional(tried.need.permission) {
-                    ", unless the service offers it to nobody; nothing that is shown needs it"
+                    ", unless the service offers it to nobody; all metrics are complete without it"
                 } else {
                     ""
                 };

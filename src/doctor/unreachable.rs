@@ -58,11 +58,11 @@ fn step(reason: Reason) -> &'static str {
         Reason::NoAuth => "the server wants a password",
         Reason::WrongPassword => "the user or the password is wrong",
         Reason::MaxClients => "the server takes no more clients",
-        Reason::Protocol => "what answers is no Redis",
+        Reason::Protocol => "the server is not Redis",
         Reason::Quota => "the plan's quota is used up",
         Reason::Loading => "the server is loading its data",
         Reason::Busy => "the server is busy with a script",
-        Reason::NoPermission => "the user may not even greet",
+        Reason::NoPermission => "the user may not run HELLO",
         reason => reason.as_str(),
     }
 }

@@ -94,7 +94,6 @@ pub struct PollDocument {
     /// How far the reading's ages may be off, since the server's clock is not asked at each poll; `None` without a clock.
     pub clock_error_seconds: Option<f64>,
     /// The server's own words, where they tell more than the reason: which quota is used up.
-    #[serde(default)]
     pub last_failure_words: Option<String>,
 }
 

@@ -234,13 +234,13 @@ impl Session {
             return;
         }
         if *reason == Reason::NoPermission && OPTIONAL.contains(&command) {
-            info!(command, %detail, "Redis refuses an optional command; nothing that is shown needs it");
+            info!(command, %detail, "Redis refuses an optional command; all metrics of a primary are complete without it");
         } else if *reason == Reason::NoPermission {
             warn!(
                 command,
                 %detail,
-                "Redis refuses a command; `streamwarden acl` prints the rule that permits it, unless the service \
-                 offers the command to nobody"
+                "Redis refuses a command; `streamwarden acl` prints the rule that permits it; some hosted services \
+                 refuse it to every user"
             );
         } else {
             info!(

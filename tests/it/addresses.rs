@@ -1,15 +1,10 @@
 //! README's tables of addresses, row by row: the sidecar runs, and the server is asked who it is and where.
 
-use std::{
-    collections::BTreeSet,
-    net::TcpListener,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{collections::BTreeSet, net::TcpListener, path::Path};
 
 use support::{Redis, Sidecar, free_port, wait_for, write};
 
-use crate::tls::certificates;
+use crate::{process::streamwarden, tls::certificates};
 
 const README: &str = include_str!("../../README.md");
 const PASSWORD: &str = "Passw0rd-of-watcher";
@@ -135,15 +130,6 @@ fn each_address_of_the_readme_logs_in_as_whom_and_where_it_says() {
         let server = if written.contains("PASSWORD") { &closed } else { &open };
         check(row, &server.address(written), &ca_file, || server.redis.run("CLIENT LIST"));
     }
-}
-
-fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    Command::new(support::program())
-        .args(arguments)
-        .env_clear()
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap()
 }
 
 #[test]

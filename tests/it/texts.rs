@@ -53,6 +53,7 @@ fn peak_kib(id: u32) -> Option<u64> {
 
 #[track_caller]
 fn check_memory(what: &str, peak: u64) {
+    assert!(peak > 0, "{what} was never measured");
     assert!(peak < MOST_MEMORY_KIB, "{what} took {peak} KiB");
 }
 
@@ -207,6 +208,7 @@ fn every_command_stays_readable_and_small_whatever_a_server_answers() {
             impostor.rule(each_hostile(seed, Arc::clone(&told)));
             run(&impostor.uri(), arguments);
         }
+        assert!(!told.lock().unwrap().is_empty(), "{arguments:?} got no hostile answer");
         // One answer to everything; and a server that says nothing bad but who it is.
         for kind in [0, 5, 7] {
             impostor.rule(move |_, words| Some(answer(words, kind)));

@@ -14,7 +14,7 @@ const FAILURES = {
   closed: "the connection was closed",
   timeout: "it did not answer in time",
   dns: "its host name has no address",
-  tls: "the TLS handshake failed",
+  tls: "TLS failed: a certificate, or only one side speaks it",
   io: "the network could not be used",
   protocol: "what answers does not speak Redis's protocol",
   address: "its address or password could not be read",
