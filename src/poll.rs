@@ -206,7 +206,7 @@ impl Poller {
     async fn poll(&mut self, config: &Config) -> Result<Reading, Failure> {
         self.stats.poll_begins();
         let streams = match self.streams.borrow().as_ref() {
-            Some(discovered) => discovered.streams.clone(),
+            Some(discovered) => discovered.streams_under(config),
             None => Discovered::named(config).streams,
         };
         Span::current().record("streamwarden.streams", spans::int(streams.len()));

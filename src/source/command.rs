@@ -97,7 +97,16 @@ impl Request for Command<'_> {
     }
 
     fn has_long_names(&self) -> bool {
-        matches!(self, Self::Scan(_) | Self::Groups(_) | Self::Pending(..))
+        // Those that ask for the role are in one pipeline with a search, which must not lose names by that.
+        matches!(
+            self,
+            Self::Scan(_)
+                | Self::Groups(_)
+                | Self::Pending(..)
+                | Self::Hello
+                | Self::Role
+                | Self::InfoReplication
+        )
     }
 
     fn encode(&self) -> Cmd {

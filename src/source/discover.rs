@@ -35,6 +35,19 @@ impl Discovered {
         Self::bounded(config, BTreeSet::new(), 0)
     }
 
+    /// The streams to read. Where the configuration names others than the search knew, it is newer: then its own, and
+    /// those found that it watches too.
+    #[must_use]
+    pub fn streams_under(&self, config: &Config) -> Vec<Name> {
+        let named: BTreeSet<&Name> = config.named_streams().collect();
+        let known = self.streams.iter().take(named.len());
+        if named.iter().copied().take(config.limits.streams).eq(known) {
+            return self.streams.clone();
+        }
+        let found = self.streams.iter().filter(|stream| config.watches(stream) && !named.contains(stream));
+        Self::bounded(config, found.cloned().collect(), 0).streams
+    }
+
     /// Named streams and those found beside them, as many as the limit allows.
     fn bounded(config: &Config, found: BTreeSet<Name>, already_dropped: usize) -> Self {
         let named: BTreeSet<&Name> = config.named_streams().collect();
@@ -134,6 +147,16 @@ mod tests {
         let discovered = Discovered::bounded(&config, found, 0);
         assert_eq!(discovered.streams, ["z", "a", "c"].map(Name::from));
         assert_eq!(discovered.dropped, 1);
+        assert_eq!(discovered.streams_under(&config), discovered.streams);
         assert!(!config.watches(&Name::from("b")));
+    }
+
+    #[test]
+    fn a_configuration_that_is_newer_than_the_search_has_its_own_streams_read() {
+        let found = ["a", "c"].into_iter().map(Name::from).collect();
+        let before = config("{redis: {uri: 'redis://h'}, streams: [{match: z}, {match: '*'}]}");
+        let discovered = Discovered::bounded(&before, found, 0);
+        let after = config("{redis: {uri: 'redis://h'}, streams: [{match: y}, {match: 'c*'}]}");
+        assert_eq!(discovered.streams_under(&after), ["y", "c"].map(Name::from));
     }
 }
