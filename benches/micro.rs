@@ -13,7 +13,7 @@ use streamwarden::{
     clock,
     config::{Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
-    model::{Answers, Flavour, Name, Now, Server, ServerTime, Snapshot},
+    model::{Answers, Flavour, Name, Now, Origin, Server, ServerTime, Snapshot},
     poll::Reading,
     publish::{Encoding, Format, Pages},
     source::read_stream,
@@ -86,10 +86,11 @@ fn snapshot() -> Snapshot {
     let name = |number: usize| Name::from(format!("stream-{number:05}").as_str());
     Snapshot {
         server: Server { flavour: Flavour::Redis, version: Some((7, 2, 0)), role: None, mode: None },
-        connection: 1,
+        origin: Origin::default(),
         database: 0,
         time: Ok(Now::exactly(NOW)),
         streams: (0..STREAMS).map(|number| (name(number), Ok(state.clone()))).collect(),
+        lengths: [].into(),
         last_entries: [].into(),
     }
 }

@@ -108,8 +108,8 @@ impl Config {
     }
 }
 
-/// How to reach Redis.
-#[derive(Debug, Clone)]
+/// How to reach Redis. Two are equal if a connection by one is a connection by the other, secrets included.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Redis {
     /// The address, the user and the password, or where they are kept.
     pub access: Access,
@@ -141,7 +141,7 @@ impl ReadFrom {
 }
 
 /// How TLS is spoken. Its files are in PEM form, and each is read again for each connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tls {
     /// Certificates to trust instead of the system's authorities: authorities, or servers' own.
     pub ca_file: Option<PathBuf>,
@@ -152,7 +152,7 @@ pub struct Tls {
 }
 
 /// A client certificate, for servers that ask for one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClientCertificate {
     /// The chain, the client's own first.
     pub cert_file: PathBuf,

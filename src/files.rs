@@ -6,7 +6,7 @@
 use std::{
     fmt,
     fs::{File, Metadata},
-    io::{self, Read},
+    io::{self, ErrorKind, Read},
     os::unix::fs::FileTypeExt,
     path::Path,
 };
@@ -50,6 +50,18 @@ enum Why {
     /// It has so many bytes, if that is known.
     TooLarge(Option<u64>, Kind),
     NotUtf8,
+}
+
+impl ReadError {
+    /// Whether the file may be readable soon, with nothing changed: the system is out of descriptors, or its disk or network
+    /// fails.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(&self.why, Why::System(error) if !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory | ErrorKind::NotADirectory
+        ))
+    }
 }
 
 impl fmt::Display for ReadError {

@@ -24,8 +24,8 @@ pub use name_map::NameMap;
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use role::{PrimaryLink, Role};
 pub use snapshot::{
-    ConsumerState, EntryHead, Flavour, GroupState, Now, OldestPending, Pending, Server, ServerTime, Snapshot,
-    StreamState,
+    ConsumerState, EntryHead, Flavour, GroupState, Now, OldestPending, Origin, Pending, Server, ServerTime,
+    Snapshot, StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;

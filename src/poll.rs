@@ -22,7 +22,7 @@ use crate::{
 };
 pub use budget::{Budget, MONTH};
 use changes::{Health, StreamFailures};
-use turns::{Turn, Turns};
+use turns::Turns;
 
 /// A search that the server refuses is tried again so soon: seldom, since each try may be billed, and often enough for
 /// the alert.
@@ -162,11 +162,7 @@ impl Poller {
         let mut stream_failures = StreamFailures::default();
         self.first_search(&stop).await;
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
-        while let Some(turn) = turns.next(&stop).await {
-            let Turn::Attempt(config) = turn else {
-                self.reader.reconnect();
-                continue;
-            };
+        while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
             self.pulse.send_replace(started);
             let span = spans::poll();
@@ -255,11 +251,7 @@ impl Searcher {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut health = Health::new("the search for streams");
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.discovery_interval);
-        while let Some(turn) = turns.next(&stop).await {
-            let Turn::Attempt(config) = turn else {
-                self.discovery.reconnect();
-                continue;
-            };
+        while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
             // Where all streams are named, nothing is asked.
             let span = if config.needs_discovery() { spans::discovery() } else { Span::none() };

@@ -1,7 +1,8 @@
 //! The configuration while the process runs: loaded anew at SIGHUP and when its file changes.
 //!
 //! A bad one is refused whole and the running one stays. The file is compared by its content: a mounted
-//! ConfigMap is swapped by a symbolic link, which no watch on the file itself would see.
+//! ConfigMap is swapped by a symbolic link, which no watch on the file itself would see. Where the system can't read it now,
+//! nothing is known of it, and the next look may be luckier.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -10,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, Ignored, Sources},
-    files::{self, Kind},
+    config::{Config, Ignored, LoadError, Sources},
+    files::{self, Kind, ReadError},
     self_stats::SelfStats,
     signals,
 };
@@ -40,23 +41,41 @@ impl Reloader {
             }
         };
         let path = self.sources.path();
-        let mut content = read(path.as_deref()).await;
+        let mut looks = Looks::default();
+        let mut content = looks.end(read(path.as_deref()).await).flatten();
+        let mut is_asked = false;
         loop {
-            let asked = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
-                _received = hangup.recv() => true,
-                () = sleep(LOOK_EVERY) => false,
+                _received = hangup.recv() => is_asked = true,
+                () = sleep(LOOK_EVERY) => {}
+            }
+            // A mount may hang.
+            let now = tokio::select! {
+                () = stop.cancelled() => return,
+                now = read(path.as_deref()) => now,
             };
-            let now = read(path.as_deref()).await;
-            if asked || now != content {
-                content = now;
-                self.reload();
+            let Some(now) = looks.end(now) else { continue };
+            if is_asked || now != content {
+                let sources = self.sources.clone();
+                let loaded = tokio::select! {
+                    () = stop.cancelled() => return,
+                    loaded = spawn_blocking(move || sources.load()) => loaded,
+                };
+                // It panics or is cancelled never.
+                let Ok(loaded) = loaded else { continue };
+                if matches!(&loaded, Err(LoadError::Read(error)) if error.may_pass()) {
+                    is_asked = true;
+                    continue;
+                }
+                (content, is_asked) = (now, false);
+                self.take(loaded);
             }
         }
     }
 
-    fn reload(&self) {
-        match self.sources.load() {
+    fn take(&self, loaded: Result<Config, LoadError>) {
+        match loaded {
             Ok(config) => {
                 self.stats.config_reload_successful.set(1);
                 warn_of_ignored(&config);
@@ -94,8 +113,32 @@ pub(crate) fn warn_of_ignored(config: &Config) {
     }
 }
 
-/// The file's content; `None` where it can't be read, and that is what loading it will say.
-async fn read(path: Option<&Path>) -> Option<Vec<u8>> {
-    let path = path?.to_owned();
-    spawn_blocking(move || files::read(&path, Kind::Config).ok()).await.ok()?
+/// Looks at the file, of which failures are logged once until one succeeds.
+#[derive(Default)]
+struct Looks {
+    is_failing: bool,
+}
+
+impl Looks {
+    fn end<T>(&mut self, look: Result<T, ReadError>) -> Option<T> {
+        if let Err(error) = &look
+            && !self.is_failing
+        {
+            warn!(%error, "cannot look at the configuration file now; the running configuration stays");
+        }
+        self.is_failing = look.is_err();
+        look.ok()
+    }
+}
+
+/// The file's content; `None` where there is none to be had until somebody does something about it, and that is what loading
+/// it will say.
+async fn read(path: Option<&Path>) -> Result<Option<Vec<u8>>, ReadError> {
+    let Some(path) = path.map(Path::to_owned) else { return Ok(None) };
+    let reading = spawn_blocking(move || files::read(&path, Kind::Config));
+    match reading.await {
+        Ok(Err(error)) if error.may_pass() => Err(error),
+        // It panics or is cancelled never.
+        content => Ok(content.ok().and_then(Result::ok)),
+    }
 }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How to reach Redis, and as whom.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
     /// The address, or where it is kept; `None`: the sidecar is switched off and needs none.
     pub(super) address: Option<Given<Secret>>,
@@ -40,14 +40,14 @@ pub struct Access {
 }
 
 /// A user and a password that belong together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Login {
     pub(super) user: Option<Given<String>>,
     pub(super) password: Option<Given<Secret>>,
 }
 
 /// A setting, and the name of the key or variable that gives it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Given<T> {
     pub(super) at: String,
     pub(super) value: T,
@@ -64,6 +64,16 @@ impl<T> Given<T> {
 pub(super) enum Secret {
     Inline(SecretString),
     File(PathBuf),
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Inline(one), Self::Inline(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::File(one), Self::File(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 /// A setting without effect, since another one takes its place.

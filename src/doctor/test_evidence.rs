@@ -8,8 +8,8 @@ use crate::{
     config::{Address, Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Now, Reason,
-        Rights, Role, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
+        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Now, Origin,
+        Reason, Rights, Role, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     source::Discovered,
@@ -42,10 +42,11 @@ impl Case {
         };
         let snapshot = Snapshot {
             server: server.clone(),
-            connection: 1,
+            origin: Origin::default(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(Self::NOW_MS))),
             streams: NameMap::default(),
+            lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         };
         let facts = Facts {

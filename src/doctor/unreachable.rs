@@ -58,7 +58,9 @@ fn step(reason: Reason) -> &'static str {
         Reason::NoAuth => "the server wants a password",
         Reason::WrongPassword => "the user or the password is wrong",
         Reason::MaxClients => "the server takes no more clients",
-        Reason::Protocol => "the server is not Redis",
+        Reason::Protected => "the server is in protected mode",
+        Reason::Sentinel => "it is a Sentinel that answers",
+        Reason::Protocol => "what answers is no Redis",
         Reason::Quota => "the plan's quota is used up",
         Reason::Loading => "the server is loading its data",
         Reason::Busy => "the server is busy with a script",
@@ -79,6 +81,13 @@ fn advice(reason: Reason) -> &'static str {
         Reason::NoAuth => "give it in redis.password_file, redis.password or the address",
         Reason::WrongPassword => {
             "check both; in an address special characters are percent-encoded (`@` is `%40`), in redis.password they are not"
+        }
+        Reason::Protected => {
+            "Redis takes connections from its own machine only until it has a password: set `requirepass` or users there, and \
+             redis.password_file here"
+        }
+        Reason::Sentinel => {
+            "give the address of the Redis that it watches: `SENTINEL get-master-addr-by-name NAME` tells it"
         }
         Reason::MaxClients => "raise maxclients, or end clients that are not needed",
         Reason::Quota => {

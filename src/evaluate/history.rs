@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    model::{Answers, GroupState, Name, NameMap, Now, Reason, ServerTime, Snapshot, StreamId, StreamState},
+    model::{
+        Answers, GroupState, Name, NameMap, Now, Origin, Reason, ServerTime, Snapshot, StreamId, StreamState,
+    },
 };
 
 /// How far an ID that the server made may seem to be off the time of the poll that read it: polls take time.
@@ -24,7 +26,8 @@ const CLOCK_SLACK_MS: u64 = 5_000;
 /// What earlier polls know of the streams.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    connection: u64,
+    /// Where the last reading came from.
+    origin: Origin,
     // In boxes, since a map that grows has room for nearly twice as many.
     streams: BTreeMap<Name, Box<StreamHistory>>,
     polls: usize,
@@ -140,7 +143,7 @@ impl StreamHistory {
     fn begin(&mut self, stream: &StreamState, time: Option<ServerTime>, connection: Connection) {
         let now = Counters::of(stream, time);
         self.may_be_behind = connection == Connection::NewAndBehind;
-        // Another connection may lead to another server, whose stream had other entries under the same IDs.
+        // Another server's stream had other entries under the same IDs.
         if connection != Connection::Same {
             self.checkpoints.clear();
             self.groups.values_mut().for_each(|group| group.sampled = None);
@@ -226,9 +229,10 @@ impl History {
     /// of the reading: it is to be called once, and before [`Self::evaluate`].
     #[must_use]
     pub fn questions(&mut self, snapshot: &Snapshot, config: &Config, most: usize) -> Questions {
-        let before = std::mem::replace(&mut self.connection, snapshot.connection);
+        let is_same_server = snapshot.origin.is_same(&self.origin);
+        self.origin.clone_from(&snapshot.origin);
         let connection = match snapshot.server.terms().reads_may_lag {
-            _ if before == snapshot.connection => Connection::Same,
+            _ if is_same_server => Connection::Same,
             true => Connection::NewAndBehind,
             false => Connection::New,
         };

@@ -6,7 +6,7 @@ use super::{GroupStatus, History, MOST_QUESTIONS, Report};
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Flavour, GroupState, Name, NameMap, Now, OldestPending, Pending, Server, ServerTime,
+        Answers, Flavour, GroupState, Name, NameMap, Now, OldestPending, Origin, Pending, Server, ServerTime,
         Snapshot, StreamId, StreamState,
     },
 };
@@ -59,7 +59,8 @@ impl Watched {
         let snapshot = Snapshot {
             last_entries: BTreeMap::new(),
             server: Server { flavour: self.flavour, ..Server::UNKNOWN },
-            connection,
+            origin: Origin { connection, process: None },
+            lengths: BTreeMap::new(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
             streams: NameMap::from([("s".into(), Ok(stream))]),

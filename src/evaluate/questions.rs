@@ -205,7 +205,7 @@ mod tests {
     use crate::{
         config::Sources,
         evaluate::History,
-        model::{Answers, NameMap, OldestPending, Server, ServerTime},
+        model::{Answers, NameMap, OldestPending, Origin, Server, ServerTime},
     };
 
     fn config() -> Config {
@@ -237,10 +237,11 @@ mod tests {
             names.iter().map(|name| (Name::from(format!("s{name:02}").as_str()), Ok(stream(*name))));
         Snapshot {
             server: Server::UNKNOWN,
-            connection: 1,
+            origin: Origin::default(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(1_000))),
             streams: streams.collect(),
+            lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         }
     }

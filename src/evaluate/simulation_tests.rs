@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Pending,
+        Answers, Counted, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Origin, Pending,
         Question, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
@@ -129,9 +129,10 @@ impl World {
             },
         };
         Snapshot {
+            lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
             server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
-            connection: 1,
+            origin: Origin::default(),
             database: 0,
             time: Ok(Now::exactly(now)),
             streams: NameMap::from([("s".into(), Ok(stream))]),

@@ -54,6 +54,10 @@ reasons! {
     NoAuth "noauth" Reconnect,
     /// The user or the password is wrong.
     WrongPassword "wrongpass" Reconnect,
+    /// The server is in protected mode: it takes connections from its own machine only.
+    Protected "protected" Reconnect,
+    /// It is a Sentinel that answers, and no Redis with data.
+    Sentinel "sentinel" Reconnect,
     /// The server takes no more clients.
     MaxClients "maxclients" Reconnect,
     /// The server is loading its data set.
@@ -88,6 +92,10 @@ reasons! {
     NoKey "nokey" Object,
     /// There is no such group.
     NoGroup "nogroup" Object,
+    /// The server closes the connection rather than answer: the answer is larger than its limits allow.
+    TooLarge "too_large" Object,
+    /// The server does not know `XINFO`: its configuration renames it, or it is no Redis.
+    NoXinfo "no_xinfo" Object,
     /// The server does not know the command or its option.
     Unsupported "unsupported" Object,
     /// Memory is above `maxmemory`.

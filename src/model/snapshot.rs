@@ -9,8 +9,8 @@ use super::{Answers, Failure, Millis, Name, NameMap, Role, StreamId, Text};
 pub struct Snapshot {
     /// The server that answered.
     pub server: Server,
-    /// Which of the sidecar's connections was read from: another number may mean another server.
-    pub connection: u64,
+    /// Which server it was read from, as far as that is known.
+    pub origin: Origin,
     /// The number of the database.
     pub database: i64,
     /// The server's clock when the poll began; where `TIME` is not allowed there are no ages.
@@ -20,8 +20,27 @@ pub struct Snapshot {
     /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
     /// [`Reason::NoKey`](super::Reason::NoKey).
     pub streams: NameMap<Result<StreamState, Failure>>,
+    /// Of streams that could not be read their lengths, where those are known all the same.
+    pub lengths: BTreeMap<Name, u64>,
     /// Of streams whose last entries were to be read and could be: those, the newest first.
     pub last_entries: BTreeMap<Name, Vec<EntryHead>>,
+}
+
+/// Where a reading comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Which of the sidecar's connections: another number may mean another server.
+    pub connection: u64,
+    /// The server's process, its role and the database, where the server says all of them.
+    pub process: Option<String>,
+}
+
+impl Origin {
+    /// Whether both are surely the same data: on one connection, or of one process in one role.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.connection == other.connection || (self.process.is_some() && self.process == other.process)
+    }
 }
 
 /// What is kept of an entry: never its contents.
@@ -144,6 +163,13 @@ impl StreamState {
 }
 
 impl Snapshot {
+    /// How many entries the stream has, where that is known.
+    #[must_use]
+    pub fn length(&self, stream: &Name) -> Option<u64> {
+        let state = self.streams.get(stream).and_then(|state| state.as_ref().ok());
+        state.map(|state| state.length).or_else(|| self.lengths.get(stream).copied())
+    }
+
     /// Takes over the heads of pending lists that the first reading did not have.
     pub(crate) fn learn(&mut self, answers: &Answers) {
         for (stream, group, answered) in answers.iter() {

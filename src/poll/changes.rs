@@ -1,21 +1,32 @@
 //! What of many polls is worth a log line: the first failure and the recovery, not each of a thousand between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{info, warn};
 
 use crate::{
-    model::{Failure, Name, Reason, Role, Snapshot},
+    model::{Failure, Name, Reason, Role, Snapshot, Text},
     self_stats::SelfStats,
 };
 
 /// Of streams that fail together so many are named; the counter has them all.
 const NAMED_AT_ONCE: usize = 10;
 
+/// Of one reason so many details are logged: some may differ each time.
+const DETAILS: usize = 10;
+
 /// Whether something works, over its repetitions.
 pub(super) struct Health {
     what: &'static str,
-    failing: Option<(Reason, u64)>,
+    failing: Option<Outage>,
+}
+
+/// What is known of failures that follow each other.
+struct Outage {
+    reason: Reason,
+    failures: u64,
+    /// What was said about this reason and logged.
+    details: BTreeSet<Text>,
 }
 
 impl Health {
@@ -23,24 +34,23 @@ impl Health {
         Self { what, failing: None }
     }
 
-    /// Logs the first failure, a change of its reason, and the recovery.
+    /// Logs the first failure, each other reason and each other detail of it, and the recovery.
     pub(super) fn note(&mut self, failure: Option<&Failure>) {
         let what = self.what;
-        match (failure, &mut self.failing) {
-            (Some(failure), Some((reason, times))) if *reason == failure.reason => *times += 1,
-            (Some(failure), _) => {
-                warn!(
-                    reason = failure.reason.as_str(),
-                    detail = %failure.detail,
-                    "{what} failed; trying again"
-                );
-                self.failing = Some((failure.reason, 1));
+        let Some(failure) = failure else {
+            if let Some(Outage { reason, failures, .. }) = self.failing.take() {
+                info!(after = reason.as_str(), failures, "{what} works again");
             }
-            (None, Some((reason, times))) => {
-                info!(after = reason.as_str(), failures = *times, "{what} works again");
-                self.failing = None;
-            }
-            (None, None) => {}
+            return;
+        };
+        let reason = failure.reason;
+        if self.failing.as_ref().is_none_or(|outage| outage.reason != reason) {
+            self.failing = Some(Outage { reason, failures: 0, details: BTreeSet::new() });
+        }
+        let Some(outage) = &mut self.failing else { return };
+        outage.failures += 1;
+        if outage.details.len() < DETAILS && outage.details.insert(failure.detail.clone()) {
+            warn!(reason = reason.as_str(), detail = %failure.detail, "{what} failed; trying again");
         }
     }
 }

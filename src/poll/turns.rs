@@ -1,4 +1,4 @@
-//! When a loop goes on: at its next attempt, or because the configuration has changed.
+//! When a loop goes on: at its next attempt, which a changed configuration brings about at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,14 +6,6 @@ use tokio::{sync::watch, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{clock, config::Config, schedule::Schedule};
-
-/// Why a loop goes on.
-pub(super) enum Turn {
-    /// An attempt is due, with this configuration.
-    Attempt(Arc<Config>),
-    /// The configuration has changed: connections may be to the wrong server.
-    Reload,
-}
 
 /// The turns of a loop.
 pub(super) struct Turns {
@@ -30,18 +22,20 @@ impl Turns {
         Self { schedule, config, interval }
     }
 
-    /// Waits for the next turn; `None` when the loop is to stop. Cancel-safe.
-    pub(super) async fn next(&mut self, stop: &CancellationToken) -> Option<Turn> {
-        tokio::select! {
-            // A changed configuration first: an attempt would use it with the old connection.
-            biased;
-            () = stop.cancelled() => None,
-            changed = self.config.changed() => {
-                changed.ok()?;
-                self.schedule.restart(clock::now(), (self.interval)(&self.config.borrow()));
-                Some(Turn::Reload)
+    /// Waits until an attempt is due, and returns the configuration to make it with; `None` when the loop is to stop.
+    /// Cancel-safe.
+    pub(super) async fn next(&mut self, stop: &CancellationToken) -> Option<Arc<Config>> {
+        loop {
+            tokio::select! {
+                // A changed configuration first: an attempt would use the one before.
+                biased;
+                () = stop.cancelled() => return None,
+                changed = self.config.changed() => {
+                    changed.ok()?;
+                    self.schedule.restart(clock::now(), (self.interval)(&self.config.borrow()));
+                }
+                () = sleep_until(self.schedule.due()) => return Some(Arc::clone(&self.config.borrow())),
             }
-            () = sleep_until(self.schedule.due()) => Some(Turn::Attempt(Arc::clone(&self.config.borrow()))),
         }
     }
 }

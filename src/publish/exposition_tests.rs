@@ -9,7 +9,7 @@ use crate::{
     evaluate::{History, MOST_QUESTIONS},
     model::{
         Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, Now, OldestPending,
-        Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -75,6 +75,7 @@ fn snapshot() -> Snapshot {
     };
     let failed = |reason| Err(Failure::new(reason, "words"));
     Snapshot {
+        lengths: BTreeMap::new(),
         last_entries: BTreeMap::new(),
         server: Server {
             flavour: Flavour::Redis,
@@ -82,7 +83,7 @@ fn snapshot() -> Snapshot {
             role: Some(Role::Primary),
             mode: Some("standalone".into()),
         },
-        connection: 1,
+        origin: Origin::default(),
         database: 0,
         time: Ok(Now::exactly(ServerTime(NOW))),
         streams: NameMap::from([

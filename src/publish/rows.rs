@@ -17,6 +17,8 @@ pub struct StreamRow<'a> {
     pub state: &'a Result<StreamState, Failure>,
     /// What that means.
     pub report: Option<&'a StreamReport>,
+    /// How many entries it has, where that is known.
+    pub length: Option<u64>,
     /// What the configuration expects of it.
     pub rule: Option<&'a StreamRule>,
     /// How it fares.
@@ -129,7 +131,17 @@ impl<'a> Rows<'a> {
             let is_expected = state.is_err() && config.expects(name);
             rows.add_groups(&labels, state, (report, verdict), rule);
             let retention = RetentionRow::new(config, reading, name).map(Box::new);
-            rows.streams.push(StreamRow { labels, state, report, rule, health, is_expected, retention });
+            let length = snapshot.length(name);
+            rows.streams.push(StreamRow {
+                labels,
+                state,
+                length,
+                report,
+                rule,
+                health,
+                is_expected,
+                retention,
+            });
         }
         rows
     }

@@ -63,6 +63,10 @@ impl Request for Write<'_> {
         }
     }
 
+    fn may_repeat(&self) -> bool {
+        false
+    }
+
     fn has_long_names(&self) -> bool {
         matches!(self, Self::Step(..))
     }
@@ -157,6 +161,9 @@ pub struct Enforcer {
     link: Link,
     /// Reads what the script would, where scripts are forbidden.
     reader: Reader,
+    /// The connection that last answered what writes depend on: they go to no other, behind which another server may be.
+    /// `None` before anything was asked.
+    asked: Option<u64>,
     is_without_scripts: bool,
 }
 
@@ -164,7 +171,8 @@ impl Enforcer {
     /// An enforcer that connects at its first step.
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
-        Self { link: Link::new(Arc::clone(&stats)), reader: Reader::new(stats), is_without_scripts: false }
+        let link = Link::new(Arc::clone(&stats));
+        Self { link, reader: Reader::new(stats), asked: None, is_without_scripts: false }
     }
 
     /// Lets the connections go.
@@ -187,7 +195,15 @@ impl Enforcer {
     async fn check_once(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
         let session = self.link.session(&config.redis).await?;
         let time = session.check().await?;
+        self.asked = Some(session.number());
         session.may_be_written().map(|()| time)
+    }
+
+    /// Asks a primary what the next writes depend on. Not cancel-safe, like [`send`](Self::send).
+    pub(super) async fn look(&mut self, config: &Config, command: Command<'_>) -> Result<Reply, Failure> {
+        let reply = self.send(config, command).await;
+        self.asked = Some(self.link.number());
+        reply
     }
 
     /// Sends one command to a primary. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -200,6 +216,10 @@ impl Enforcer {
     async fn send_once(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
         let session = self.link.session(&config.redis).await?;
         session.may_be_written()?;
+        if !command.may_repeat() && self.asked.is_some_and(|asked| asked != session.number()) {
+            let what = "the connection was closed since the server was asked what this write depends on";
+            return Err(Failure::new(Reason::Closed, what));
+        }
         session.send(&[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
     }
 

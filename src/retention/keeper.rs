@@ -83,7 +83,6 @@ impl Keeper {
                 changed = self.streams.changed() => if changed.is_err() { break },
                 changed = self.config.changed() => {
                     if changed.is_err() { break }
-                    self.enforcer.reconnect();
                     self.lease.reload(&self.config.borrow());
                 }
                 Some(order) = self.orders.recv() => self.obey(&config, order, &stop).await,

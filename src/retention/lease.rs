@@ -133,7 +133,7 @@ impl Lease {
     async fn look(&self, enforcer: &mut Enforcer, config: &Config) -> Result<Text, Failure> {
         let key = config.retention.lease_key.as_str();
         let ms = u64::try_from(config.retention.lease_ttl.as_millis()).unwrap_or(u64::MAX);
-        if let Some(holder) = reply::optional_text(&enforcer.send(config, Command::Get(key)).await?)? {
+        if let Some(holder) = reply::optional_text(&enforcer.look(config, Command::Get(key)).await?)? {
             if holder == self.holder {
                 enforcer.send(config, Write::Keep(key, ms)).await?;
             }
@@ -149,7 +149,7 @@ impl Lease {
         if std::mem::take(&mut self.is_held) {
             let key = config.retention.lease_key.as_str();
             let release = async {
-                let holder = reply::optional_text(&enforcer.send(config, Command::Get(key)).await?)?;
+                let holder = reply::optional_text(&enforcer.look(config, Command::Get(key)).await?)?;
                 if holder.as_ref() == Some(&self.holder) {
                     enforcer.send(config, Write::Release(key)).await?;
                 }

@@ -174,7 +174,7 @@ mod tests {
     use crate::{
         config::{Config, Sources},
         evaluate::{History, MOST_QUESTIONS},
-        model::{Answers, GroupState, NameMap, Now, Server, ServerTime, Snapshot},
+        model::{Answers, GroupState, NameMap, Now, Origin, Server, ServerTime, Snapshot},
     };
     use std::collections::BTreeMap;
 
@@ -205,10 +205,11 @@ mod tests {
         };
         let snapshot = Snapshot {
             server: Server::UNKNOWN,
-            connection: 1,
+            origin: Origin::default(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(1_000))),
             streams: NameMap::from([("s".into(), Ok(stream.clone()))]),
+            lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         };
         let mut history = History::default();

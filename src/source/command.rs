@@ -26,6 +26,9 @@ pub trait Request {
     fn label(&self) -> &'static str;
     /// The command as it is sent.
     fn encode(&self) -> Cmd;
+    /// Whether the command may be sent again where it is not known whether the server has carried it out: one that changes
+    /// nothing.
+    fn may_repeat(&self) -> bool;
     /// Whether a text beyond 64 KiB in its reply is a name, which is needed whole.
     fn has_long_names(&self) -> bool {
         false
@@ -94,6 +97,10 @@ labels! {
 impl Request for Command<'_> {
     fn label(&self) -> &'static str {
         self.name()
+    }
+
+    fn may_repeat(&self) -> bool {
+        true
     }
 
     fn has_long_names(&self) -> bool {

@@ -3,10 +3,10 @@
 use redis::Pipeline;
 use tracing::Span;
 
-use super::{connection::Connection, resp::Texts, transport};
+use super::{connection::Connection, files, resp::Texts, transport};
 use crate::{
     config::{self, Address, DEFAULT_USER, Endpoint, Resp},
-    model::{Failure, Reason},
+    model::{Class, Failure, Reason},
     spans,
 };
 
@@ -17,25 +17,33 @@ pub(super) struct Connected {
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
     pub(super) is_upstash: bool,
+    pub(super) is_default_user: bool,
 }
 
 /// Connects within the configured time. Secrets and certificates are read anew each time, so that rotated ones
-/// are used, and names are resolved anew.
+/// are used, and names are resolved anew. `known` is what this server was spoken to in before.
 ///
 /// # Errors
 /// Why there is no connection.
-pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure> {
+pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let attempt = async {
-        let address = redis.access.address();
+        let access = redis.access.clone();
+        let address = files::read(timeout, move || access.address()).await?;
         let address = address.map_err(|problems| Failure::new(Reason::Address, format!("{problems:#}")))?;
         spans::to_server(&Span::current(), &address.endpoint());
-        let protocol = address.protocol();
-        match open(&address, redis, protocol.unwrap_or(Resp::V3)).await {
-            Err(failure) if protocol.is_none() && lacks_resp3(&failure) => {
-                open(&address, redis, Resp::V2).await
-            }
-            result => result,
+        let first = match open(&address, redis, address.protocol().or(known).unwrap_or(Resp::V3)).await {
+            Ok(connected) => return Ok(connected),
+            Err(failed) => failed.explained(&address, redis).await,
+        };
+        if address.protocol().is_some() || !first.may_be_of_hello(known) {
+            return Err(first.into_failure());
+        }
+        match open(&address, redis, Resp::V2).await {
+            Ok(connected) => Ok(connected),
+            Err(Failed::Said(failure)) => Err(failure),
+            // Nor does it speak that: the first failure says more.
+            Err(Failed::Lost(_)) => Err(first.into_failure()),
         }
     };
     match tokio::time::timeout(timeout, attempt).await {
@@ -44,22 +52,65 @@ pub(super) async fn connect(redis: &config::Redis) -> Result<Connected, Failure>
     }
 }
 
-async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Result<Connected, Failure> {
-    let mut connection = Connection::new(transport::open(address.route(), redis).await?);
-    if let Err(failure) = log_in(&mut connection, address, protocol).await {
-        return Err(transport::explained(failure, address.route(), redis.connect_timeout).await);
+/// Why there is no connection.
+enum Failed {
+    /// The server answered so.
+    Said(Failure),
+    /// There was no answer.
+    Lost(Failure),
+}
+
+impl Failed {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Said(failure) | Self::Lost(failure) => failure,
+        }
     }
+
+    /// A server that speaks TLS may be what did not answer.
+    async fn explained(self, address: &Address, redis: &config::Redis) -> Self {
+        match self {
+            Self::Lost(failure) => {
+                Self::Lost(transport::explained(failure, address.route(), redis.connect_timeout).await)
+            }
+            said => said,
+        }
+    }
+
+    /// Whether it may be `HELLO` that was refused. Proxies and services that know no RESP3 answer it in words of their own, or
+    /// close the connection. `known` is what this server was spoken to in before.
+    fn may_be_of_hello(&self, known: Option<Resp>) -> bool {
+        match self {
+            // Some are the answer in any protocol, and some servers lock out who fails too often.
+            Self::Said(failure) => {
+                let is_final =
+                    matches!(failure.reason, Reason::WrongPassword | Reason::MaxClients | Reason::Protected)
+                        || failure.reason.class() == Class::Server;
+                !is_final && known != Some(Resp::V2)
+            }
+            Self::Lost(failure) => {
+                known.is_none() && matches!(failure.reason, Reason::Closed | Reason::Protocol)
+            }
+        }
+    }
+}
+
+async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Result<Connected, Failed> {
+    let transport = transport::open(address.route(), redis).await.map_err(Failed::Lost)?;
+    let mut connection = Connection::new(transport);
+    log_in(&mut connection, address, protocol).await?;
     Ok(Connected {
         connection,
         protocol,
         database: address.database(),
         endpoint: address.endpoint(),
         is_upstash: address.is_upstash(),
+        is_default_user: address.login().is_none_or(|(user, _)| user == DEFAULT_USER),
     })
 }
 
 /// Chooses the protocol, says who this is, and selects the database.
-async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) -> Result<(), Failure> {
+async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) -> Result<(), Failed> {
     let mut login = Pipeline::new();
     match (protocol, address.login()) {
         (Resp::V2, Some((user, password))) => {
@@ -74,19 +125,15 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     if address.database() != 0 {
         login.cmd("SELECT").arg(address.database());
     }
-    connection.send(&login.get_packed_pipeline(), login.len(), Texts::Sizes).await?;
+    let packed = login.get_packed_pipeline();
+    connection.send(&packed, login.len(), Texts::Sizes).await.map_err(Failed::Lost)?;
     for _ in 0..login.len() {
-        match connection.receive().await? {
-            Err(failure) if !needs_no_password(&failure) => return Err(failure),
+        match connection.receive().await.map_err(Failed::Lost)? {
+            Err(failure) if !needs_no_password(&failure) => return Err(Failed::Said(failure)),
             _ => {}
         }
     }
     Ok(())
-}
-
-/// Whether it was `HELLO`, or its protocol, that was refused.
-fn lacks_resp3(failure: &Failure) -> bool {
-    matches!(failure.reason, Reason::Unsupported | Reason::NoPermission) || failure.code() == Some("NOPROTO")
 }
 
 /// Whether the default user has no password, so that it is logged in already. `HELLO` takes any password then, and only

@@ -1,5 +1,10 @@
 //! Bytes to and from Redis: commands out in one piece, replies in one by one.
 
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -22,6 +27,17 @@ pub(super) struct Connection {
     awaited: usize,
     /// What becomes of long texts in them.
     texts: Texts,
+    /// Whether a byte came since commands were last sent.
+    has_heard: bool,
+}
+
+/// What a look at a connection on which nothing is awaited shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It is open, as far as is known.
+    Silent,
+    /// The other side has closed it, or the system has given it up.
+    Closed,
 }
 
 impl Connection {
@@ -32,6 +48,7 @@ impl Connection {
             framer: Framer::default(),
             awaited: 0,
             texts: Texts::Sizes,
+            has_heard: false,
         }
     }
 
@@ -44,7 +61,7 @@ impl Connection {
             // Whoever asked gave up: their replies would be taken for the next ones.
             return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
         }
-        (self.awaited, self.texts) = (count, texts);
+        (self.awaited, self.texts, self.has_heard) = (count, texts, false);
         // Its replies are gone: one of megabytes would keep the room that it took.
         if self.received.is_empty() {
             self.received = BytesMut::new();
@@ -68,8 +85,44 @@ impl Connection {
             }
             let read = self.transport.read_buf(&mut self.received).await.map_err(|error| from_io(&error))?;
             if read == 0 {
-                return Err(Failure::new(Reason::Closed, "Redis closed the connection"));
+                return Err(closed());
+            }
+            self.has_heard = true;
+        }
+    }
+
+    /// Whether anything came since commands were last sent.
+    pub(super) const fn has_heard(&self) -> bool {
+        self.has_heard
+    }
+
+    /// Looks at what has come unasked, without waiting. RESP3 lets a server push messages; they are passed over.
+    ///
+    /// # Errors
+    /// [`Reason::Protocol`]: what came is a reply, and nobody knows to what. The ones before it may be in the wrong places.
+    pub(super) fn look(&mut self) -> Result<Look, Failure> {
+        loop {
+            self.refuse_replies()?;
+            let read = pin!(self.transport.read_buf(&mut self.received));
+            match read.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => return Ok(Look::Silent),
+                Poll::Ready(Ok(0) | Err(_)) => return Ok(Look::Closed),
+                Poll::Ready(Ok(_)) => {}
             }
         }
     }
+
+    fn refuse_replies(&mut self) -> Result<(), Failure> {
+        let reply = self.framer.next(&mut self.received, Texts::Sizes)?;
+        // All of a push, or a part of one.
+        if reply.is_none() && self.received.first().is_none_or(|kind| *kind == b'>') {
+            return Ok(());
+        }
+        Err(Failure::new(Reason::Protocol, "a reply came that answers nothing, as if one was sent twice"))
+    }
+}
+
+/// The server, or what is in between, ended the connection.
+pub(super) fn closed() -> Failure {
+    Failure::new(Reason::Closed, "Redis closed the connection")
 }

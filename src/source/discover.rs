@@ -98,6 +98,7 @@ impl Discovery {
 }
 
 async fn scan(session: &mut Session, config: &Config) -> Result<Discovered, Failure> {
+    session.has_streams()?;
     let (mut found, mut dropped, mut cursor) = (BTreeSet::new(), 0, 0);
     let mut role = session.role_question();
     loop {

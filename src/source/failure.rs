@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::tls_words::words;
+use super::{connection::closed, tls_words::words};
 use crate::model::{Failure, Reason, Text};
 
 /// Why the server refused, by its error: its first word where that says enough. `start` is all of the error that is
@@ -22,6 +22,7 @@ fn from_code(code: &str) -> Reason {
     match code {
         "NOAUTH" => Reason::NoAuth,
         "WRONGPASS" => Reason::WrongPassword,
+        "DENIED" => Reason::Protected,
         "LOADING" => Reason::Loading,
         "BUSY" => Reason::Busy,
         "MASTERDOWN" => Reason::MasterDown,
@@ -99,6 +100,10 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         | io::ErrorKind::UnexpectedEof => Reason::Closed,
         _ => Reason::Io,
     };
+    // The TLS library says so where the other side closes without the words that TLS has for it, as most do.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return closed();
+    }
     Failure::new(reason, error.to_string())
 }
 

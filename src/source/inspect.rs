@@ -39,6 +39,10 @@ impl Request for Inspect<'_> {
         }
     }
 
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     fn encode(&self) -> Cmd {
         let mut cmd = Cmd::new();
         match self {

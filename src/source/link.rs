@@ -2,15 +2,18 @@
 //!
 //! Any failure of [`Class::Reconnect`] drops the connection, and the next use makes a new one: a command that timed
 //! out may be answered later, when another one has been asked.
+//!
+//! Servers and load balancers close connections that were idle. One that is found closed is replaced without a word: before
+//! anything is sent on it, or after commands that [may be repeated](Request::may_repeat) were sent and nothing came back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tracing::{Instrument, Span, info, warn};
+use tracing::{Instrument, Span, debug, info, warn};
 
 use super::{
     Command, Request,
     connect::connect,
-    connection::Connection,
+    connection::{Connection, Look},
     reply,
     resp::{Reply, Texts},
     role::{LostPrimary, RoleQuestions},
@@ -19,46 +22,85 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::{self, Endpoint, Resp},
-    model::{Class, Failure, Flavour, Reason, Server},
+    model::{Class, Failure, Flavour, Origin, Reason, Role, Server},
     self_stats::SelfStats,
     spans,
 };
 
 /// What is shown does not need these, and some services refuse them to everybody, in the words of a missing permission.
 const OPTIONAL: [&str; 4] = ["client_setname", "client_no_touch", "info", "role"];
+const SENTINEL: &str =
+    "this is the port of a Sentinel, which holds no streams; give the address of the Redis that it watches";
 
 /// A connection, while there is one.
 pub struct Link {
     stats: Arc<SelfStats>,
     session: Option<Session>,
-    connections: u64,
+    /// What the next connection needs to know of those before.
+    past: Past,
     lost: LostPrimary,
+}
+
+/// What a connection needs to know of those before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Past {
+    connections: u64,
+    /// What the server was last spoken to in.
+    protocol: Option<Resp>,
+    /// Whether one was closed by others, so that it is worth knowing whether the next is to the same server.
+    was_cut: bool,
+    /// Whether the server does not tell that.
+    is_anonymous: bool,
+    /// Connections on which the server said something that nobody could take for an answer. What was read before that may
+    /// belong to another question.
+    disturbed: u64,
 }
 
 impl Link {
     /// A link that connects at its first use.
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
-        Self { stats, session: None, connections: 0, lost: LostPrimary::default() }
+        Self { stats, session: None, past: Past::default(), lost: LostPrimary::default() }
     }
 
-    /// The connection, made now if there is none.
+    /// The connection, made now if there is none, if it was closed, or if it is to another address or by another login.
     ///
     /// # Errors
     /// Why there can be none.
     pub(crate) async fn session(&mut self, redis: &config::Redis) -> Result<&mut Session, Failure> {
-        let session = match self.session.take() {
+        if self.session.as_ref().is_some_and(|session| session.redis != *redis) {
+            self.disconnect();
+            self.past.protocol = None;
+        }
+        let session = match self.rested() {
             Some(session) => session,
             None => {
-                self.connections += 1;
-                let span = spans::connect();
-                let opened = Session::open(redis, Arc::clone(&self.stats), self.connections);
-                let opened = opened.instrument(span.clone()).await;
-                spans::ended(&span, &opened);
-                opened?
+                self.past.connections += 1;
+                Session::open(redis, Arc::clone(&self.stats), self.past).await?
             }
         };
         Ok(self.session.insert(session))
+    }
+
+    /// The connection, if there is one that is still open and on which nothing came since it was last used.
+    fn rested(&mut self) -> Option<Session> {
+        let mut session = self.session.take()?;
+        self.past = session.past;
+        match session.connection.look() {
+            Ok(Look::Silent) => {
+                session.is_rested = true;
+                return Some(session);
+            }
+            Ok(Look::Closed) => {
+                debug!("the connection was closed while it was idle; making a new one");
+                self.past.was_cut = true;
+            }
+            Err(failure) => {
+                warn!(%failure, "the connection is dropped; making a new one");
+                self.past.disturbed += 1;
+            }
+        }
+        None
     }
 
     /// Takes in how something on the connection ended: lets it go if the failure says that it is of no more use.
@@ -66,16 +108,32 @@ impl Link {
     /// Whether the server's role has changed meanwhile, so that it is to be done once more, on a new connection: another
     /// server may answer there.
     pub(crate) fn after<T>(&mut self, result: &Result<T, Failure>) -> bool {
+        match result {
+            Ok(_) => {
+                self.note_role();
+                false
+            }
+            Err(failure) => self.after_failure(failure),
+        }
+    }
+
+    fn note_role(&mut self) {
         if let Some(session) = &self.session {
             self.lost.note(session.server.role, clock::now());
         }
-        let Err(failure) = result else { return false };
+    }
+
+    /// [`after`](Self::after) something that failed, in the middle of what may still succeed.
+    pub(super) fn after_failure(&mut self, failure: &Failure) -> bool {
+        self.note_role();
         // What a replica says while it has nothing to show: behind the same name a primary may answer.
         let may_be_elsewhere =
             matches!(failure.reason, Reason::Loading | Reason::MasterDown | Reason::ReplicaLinkDown);
         if may_be_elsewhere || failure.reason.class() == Class::Reconnect {
             self.disconnect();
         }
+        self.past.disturbed += u64::from(failure.reason == Reason::Protocol);
+        self.past.was_cut |= failure.reason == Reason::Closed;
         failure.reason == Reason::RoleChanged
     }
 
@@ -87,9 +145,16 @@ impl Link {
         }
     }
 
+    /// Which of its connections this is; 0 where there is none.
+    pub(crate) fn number(&self) -> u64 {
+        self.session.as_ref().map_or(0, Session::number)
+    }
+
     /// Lets the connection go: the next use makes a new one.
     pub fn disconnect(&mut self) {
-        self.session = None;
+        if let Some(session) = self.session.take() {
+            self.past = session.past;
+        }
     }
 }
 
@@ -98,17 +163,24 @@ pub(super) struct Asked {
     span: Span,
     /// When the answers must be there.
     until: Instant,
+    /// Whether they may be sent again, on another connection, should this one turn out to have been closed before.
+    may_repeat: bool,
 }
 
 /// A connection in use.
 pub(crate) struct Session {
     connection: Connection,
-    command_timeout: Duration,
+    /// By what it was made, and would be made again.
+    redis: config::Redis,
+    past: Past,
+    /// Whether nothing was sent since its user came back to it.
+    is_rested: bool,
+    is_default_user: bool,
     stats: Arc<SelfStats>,
     pub(super) clock: ServerClock,
     pub(super) role: RoleQuestions,
-    /// Which connection of its link this is.
-    pub(super) number: u64,
+    /// What the server calls its process.
+    run_id: Option<String>,
     pub(crate) server: Server,
     pub(super) database: i64,
     pub(super) protocol: Resp,
@@ -116,16 +188,26 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    async fn open(redis: &config::Redis, stats: Arc<SelfStats>, number: u64) -> Result<Self, Failure> {
-        let connected = connect(redis).await?;
+    async fn open(redis: &config::Redis, stats: Arc<SelfStats>, past: Past) -> Result<Self, Failure> {
+        let span = spans::connect();
+        let opened = Self::open_now(redis, stats, past).instrument(span.clone()).await;
+        spans::ended(&span, &opened);
+        opened
+    }
+
+    async fn open_now(redis: &config::Redis, stats: Arc<SelfStats>, past: Past) -> Result<Self, Failure> {
+        let connected = connect(redis, past.protocol).await?;
         stats.connections.inc();
         let mut session = Self {
             connection: connected.connection,
-            command_timeout: redis.command_timeout,
+            redis: redis.clone(),
+            past: Past { protocol: Some(connected.protocol), ..past },
+            is_rested: false,
+            is_default_user: connected.is_default_user,
             stats,
             clock: ServerClock::new(redis.billed_by_command),
             role: RoleQuestions::new(connected.protocol == Resp::V3),
-            number,
+            run_id: None,
             server: Server::UNKNOWN,
             database: connected.database,
             protocol: connected.protocol,
@@ -137,20 +219,72 @@ impl Session {
 
     /// Learns who answers. Old servers and narrow permissions refuse some of it, which costs knowledge only.
     async fn introduce(&mut self, is_upstash: bool) -> Result<(), Failure> {
-        let is_resp3 = self.is_resp3();
-        let identity = if is_resp3 { Command::Hello } else { Command::InfoServer };
+        let hello = self.is_resp3().then_some(Command::Hello);
+        let wants_run_id = !is_upstash && self.wants_run_id();
+        let info = (!self.is_resp3() || wants_run_id).then_some(Command::InfoServer);
         // By its documentation Upstash does not know the last one.
         let no_touch = (!is_upstash).then_some(Command::NoTouch);
-        let commands: Vec<_> = [identity, Command::SetName].into_iter().chain(no_touch).collect();
-        let mut replies = self.send(&commands).await?.into_iter();
-        if let Some(Ok(reply)) = replies.next() {
-            let server = if is_resp3 { reply::hello(&reply) } else { reply::info(&reply) };
-            self.server = server.unwrap_or(Server::UNKNOWN);
-        }
+        let commands: Vec<_> =
+            hello.into_iter().chain(info).chain([Command::SetName]).chain(no_touch).collect();
+        let mut replies = self.send_once(&commands).await?.into_iter();
+        // A refusal costs no more than what it would have told.
+        let hello = hello.and_then(|_| replies.next()?.ok());
+        let info_reply = info.and_then(|_| replies.next()?.ok());
+        let server = match (&hello, &info_reply) {
+            (Some(hello), _) => reply::hello(hello).ok(),
+            (None, Some(info)) => reply::info(info).ok(),
+            (None, None) => None,
+        };
+        self.server = server.unwrap_or(Server::UNKNOWN);
+        self.run_id = info_reply.as_ref().and_then(reply::run_id);
+        self.past.is_anonymous |= info.is_some() && self.run_id.is_none();
         if is_upstash {
             self.server.flavour = Flavour::Upstash;
         }
         self.learn_role().await
+    }
+
+    /// Whether to ask what the server calls its process: what is proven about streams outlives the connection then. Users of
+    /// few permissions may not ask and are left alone with it, until a connection is closed by others. No bill is run up for it.
+    const fn wants_run_id(&self) -> bool {
+        let is_worth_it = self.past.was_cut || self.is_default_user;
+        is_worth_it && !self.past.is_anonymous && !self.redis.billed_by_command
+    }
+
+    /// # Errors
+    /// Where it is not a server that has streams.
+    pub(super) fn has_streams(&self) -> Result<(), Failure> {
+        match self.server.mode.as_deref() {
+            Some("sentinel") => Err(Failure::new(Reason::Sentinel, SENTINEL)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the connection again, to send the same commands on it.
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        debug!("the connection was closed before it answered; sending the commands again on a new one");
+        let past = Past { connections: self.past.connections + 1, was_cut: true, ..self.past };
+        let mut new = Self::open(&self.redis, Arc::clone(&self.stats), past).await?;
+        // The question about the role is among them, if there was one.
+        new.role.take_over(&self.role);
+        *self = new;
+        Ok(())
+    }
+
+    /// Which connection of its link this is.
+    pub(crate) const fn number(&self) -> u64 {
+        self.past.connections
+    }
+
+    /// Which server this is. A role that turned makes it another one.
+    pub(super) fn origin(&self) -> Origin {
+        let of_process = |(run_id, role): (&String, Role)| {
+            format!("{run_id}, {}, database {}, {}", role.as_str(), self.database, self.past.disturbed)
+        };
+        // Behind some services' names a replica may answer that is behind.
+        let is_telling = !self.server.terms().reads_may_lag;
+        let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
+        Origin { connection: self.number(), process }
     }
 
     pub(super) fn is_resp3(&self) -> bool {
@@ -173,8 +307,47 @@ impl Session {
     /// The first half of [`send`](Self::send): hands the commands over. What is done before the second half is
     /// done while the server works.
     pub(super) async fn ask<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
+        let is_rested = std::mem::take(&mut self.is_rested);
+        let may_repeat = is_rested && commands.iter().all(Request::may_repeat);
+        match self.hand_over(commands).await {
+            Err(failure) if may_repeat && failure.reason == Reason::Closed => {
+                self.reopen().await?;
+                self.hand_over(commands).await
+            }
+            asked => asked.map(|asked| Asked { may_repeat, ..asked }),
+        }
+    }
+
+    /// The second half: a result for each command, as [`send`](Self::send) gives it.
+    pub(super) async fn answers<R: Request>(
+        &mut self,
+        commands: &[R],
+        asked: Asked,
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let may_repeat = asked.may_repeat;
+        match self.collect(commands, asked).await {
+            Err(failure)
+                if may_repeat && failure.reason == Reason::Closed && !self.connection.has_heard() =>
+            {
+                self.reopen().await?;
+                self.send_once(commands).await
+            }
+            replies => replies,
+        }
+    }
+
+    /// [`send`](Self::send), on this connection and no other.
+    pub(super) async fn send_once<R: Request>(
+        &mut self,
+        commands: &[R],
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let asked = self.hand_over(commands).await?;
+        self.collect(commands, asked).await
+    }
+
+    async fn hand_over<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
         let span = spans::pipeline(commands, &self.endpoint, self.database);
-        let until = clock::now() + self.command_timeout;
+        let until = clock::now() + self.redis.command_timeout;
         let mut packed = Vec::new();
         for command in commands {
             self.stats.command(command.label());
@@ -186,20 +359,21 @@ impl Session {
         let sent = self.in_time(until, send);
         let sent = sent.instrument(span.clone()).await;
         spans::ended(&span, &sent);
-        sent.map(|()| Asked { span, until })
+        sent.map(|()| Asked { span, until, may_repeat: false })
     }
 
-    /// The second half: a result for each command, as [`send`](Self::send) gives it.
-    pub(super) async fn answers<R: Request>(
+    async fn collect<R: Request>(
         &mut self,
         commands: &[R],
-        Asked { span, until }: Asked,
+        Asked { span, until, .. }: Asked,
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let replies = self.in_time(until, async |connection| {
             let mut replies = Vec::with_capacity(commands.len());
             for _ in commands {
                 replies.push(connection.receive().await?);
             }
+            // One reply too many, and each of these may be the answer to the command before.
+            connection.look()?;
             Ok(replies)
         });
         let replies = replies.instrument(span.clone()).await;
@@ -219,7 +393,7 @@ impl Session {
         until: Instant,
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let timeout = self.command_timeout;
+        let timeout = self.redis.command_timeout;
         let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
         tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten()
     }

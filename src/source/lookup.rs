@@ -4,23 +4,31 @@ use super::{Command, link::Session, reply, resp::Reply};
 use crate::model::{Answers, Counted, Failure, GroupAnswers, Lookup, Question, StreamId};
 
 /// Questions a pipeline.
-const BATCH: usize = 100;
+pub(super) const BATCH: usize = 100;
 
-/// Asks every question; what a single command's failure leaves unanswered is missing.
-pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result<Answers, Failure> {
-    let mut answers = Answers::default();
-    for batch in questions.chunks(BATCH) {
-        let commands: Vec<Command<'_>> = batch.iter().map(command).collect();
-        let replies = session.send(&commands).await?;
-        for (question, reply) in batch.iter().zip(replies) {
-            let group = answers.group_mut(&question.stream, &question.group);
-            // A group that went away in between is not there at the next poll either.
-            if let Ok(reply) = reply {
-                take(group, question.lookup, &reply)?;
-            }
+/// Asks some questions.
+pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result<Vec<Answered>, Failure> {
+    let commands: Vec<Command<'_>> = questions.iter().map(command).collect();
+    session.send(&commands).await
+}
+
+/// What a question is answered.
+type Answered = Result<Reply, Failure>;
+
+/// Takes the answers; what a single command's failure leaves unanswered is missing.
+pub(super) fn take(
+    questions: &[Question],
+    replies: Vec<Answered>,
+    answers: &mut Answers,
+) -> Result<(), Failure> {
+    for (question, reply) in questions.iter().zip(replies) {
+        let group = answers.group_mut(&question.stream, &question.group);
+        // A group that went away in between is not there at the next poll either.
+        if let Ok(reply) = reply {
+            take_one(group, question.lookup, &reply)?;
         }
     }
-    Ok(answers)
+    Ok(())
 }
 
 fn command(question: &Question) -> Command<'_> {
@@ -38,7 +46,7 @@ fn from(after: StreamId) -> StreamId {
     after.next().unwrap_or(after)
 }
 
-fn take(group: &mut GroupAnswers, lookup: Lookup, reply: &Reply) -> Result<(), Failure> {
+fn take_one(group: &mut GroupAnswers, lookup: Lookup, reply: &Reply) -> Result<(), Failure> {
     match lookup {
         Lookup::Count { up_to, limit, .. } => {
             let ids = reply::range_ids(reply)?;

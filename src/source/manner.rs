@@ -9,7 +9,7 @@ use super::{
     reply::{self, Reading},
     resp::Reply,
 };
-use crate::model::{Failure, Name, StreamState};
+use crate::model::{Failure, Name, Reason, StreamState};
 
 /// A stream whose first entry is larger is asked without its entries from then on.
 const FAT_ENTRY_BYTES: u64 = 64 * 1024;
@@ -30,48 +30,98 @@ pub(super) enum Manner {
     WithoutConsumers(u32),
     /// `XLEN` and `XINFO GROUPS`: nothing that carries an entry. For so many polls more.
     WithoutEntries(u32),
+    /// Nothing: the server would not send even that. For so many polls more.
+    Nothing(u32),
+    /// `XINFO STREAM FULL COUNT 1`, which was refused last time, and `XLEN`, which mostly is not.
+    OrLength,
+}
+
+/// What a stream's replies say.
+pub(super) struct Read {
+    pub(super) state: Result<StreamState, Failure>,
+    /// Of a stream that could not be read, where it is known.
+    pub(super) length: Option<u64>,
+    /// How to ask it next time.
+    pub(super) next: Manner,
 }
 
 impl Manner {
     pub(super) fn commands(self, stream: &Name) -> impl Iterator<Item = Command<'_>> {
         let (one, other) = match self {
-            Self::Full => (Command::StreamFull(stream), None),
-            Self::WithoutConsumers(_) => (Command::StreamSummary(stream), Some(Command::Groups(stream))),
-            Self::WithoutEntries(_) => (Command::Length(stream), Some(Command::Groups(stream))),
+            Self::Full => (Some(Command::StreamFull(stream)), None),
+            Self::WithoutConsumers(_) => {
+                (Some(Command::StreamSummary(stream)), Some(Command::Groups(stream)))
+            }
+            Self::WithoutEntries(_) => (Some(Command::Length(stream)), Some(Command::Groups(stream))),
+            Self::Nothing(_) => (None, None),
+            Self::OrLength => (Some(Command::StreamFull(stream)), Some(Command::Length(stream))),
         };
-        [Some(one), other].into_iter().flatten()
+        [one, other].into_iter().flatten()
     }
 
-    /// Takes this stream's replies, and tells how to ask it next time.
-    pub(super) fn read(
-        self,
-        replies: &mut Replies,
-        reading: Reading<'_>,
-    ) -> (Result<StreamState, Failure>, Self) {
+    /// Takes this stream's replies.
+    pub(super) fn read(self, replies: &mut Replies, reading: Reading<'_>) -> Read {
         let mut reply = || replies.next().unwrap_or_else(|| Err(no_reply()));
-        match self {
-            Self::Full => {
-                match reply().and_then(|reply| reply::stream_full(&reply, reading)).and_then(plausible) {
-                    Ok(state) => {
-                        let next = Self::after_full(&state);
-                        (Ok(state), next)
-                    }
-                    Err(failure) => (Err(failure), self),
-                }
+        let mut length = None;
+        let (state, next) = match self {
+            Self::Full => Self::whole(reply(), reading),
+            Self::OrLength => {
+                let whole = Self::whole(reply(), reading);
+                // A key that is not there has no entries either.
+                let known = reply().ok().and_then(|reply| reply::count(&reply).ok());
+                length = known.filter(|length| *length > 0 && whole.0.is_err());
+                whole
             }
             Self::WithoutConsumers(polls) => {
                 let (state, groups) = (reply(), reply());
-                (
-                    with_groups(state.and_then(|reply| reply::stream_summary(&reply)), groups, reading),
-                    self.again(polls),
-                )
+                let state = state.and_then(|reply| reply::stream_summary(&reply));
+                (with_groups(state, groups, reading), self.again(polls))
             }
             Self::WithoutEntries(polls) => {
                 let (length, groups) = (reply(), reply());
                 let state = length.and_then(|reply| reply::stream_length(&reply));
                 (with_groups(state, groups, reading), self.again(polls))
             }
+            Self::Nothing(polls) => (Err(Self::too_large()), self.again(polls)),
+        };
+        Read { state, length, next }
+    }
+
+    /// Takes the reply to `XINFO STREAM FULL`.
+    fn whole(reply: Result<Reply, Failure>, reading: Reading<'_>) -> (Result<StreamState, Failure>, Self) {
+        match reply.and_then(|reply| reply::stream_full(&reply, reading)).and_then(plausible) {
+            Ok(state) => {
+                let next = Self::after_full(&state);
+                (Ok(state), next)
+            }
+            Err(failure) if failure.reason == Reason::NoPermission => (Err(failure), Self::OrLength),
+            Err(failure) if failure.detail.to_ascii_lowercase().contains("unknown command") => {
+                let what =
+                    format!("XINFO is renamed or forbidden; only the length can be read: {}", failure.detail);
+                (Err(Failure::new(Reason::NoXinfo, what)), Self::OrLength)
+            }
+            Err(failure) => (Err(failure), Self::Full),
         }
+    }
+
+    /// Whether it is not asked for everything.
+    pub(super) const fn is_for_less(self) -> bool {
+        !matches!(self, Self::Full | Self::OrLength)
+    }
+
+    /// The next one that asks for less.
+    pub(super) const fn less(self) -> Self {
+        match self {
+            Self::Full | Self::OrLength => Self::WithoutConsumers(POLLS_ASKED_FOR_LESS),
+            Self::WithoutConsumers(_) => Self::WithoutEntries(POLLS_ASKED_FOR_LESS),
+            Self::WithoutEntries(_) | Self::Nothing(_) => Self::Nothing(POLLS_ASKED_FOR_LESS),
+        }
+    }
+
+    /// Why a stream is not read that the server does not send.
+    pub(super) fn too_large() -> Failure {
+        let what = "the server closes the connection rather than send it: see client-output-buffer-limit and maxmemory-clients";
+        Failure::new(Reason::TooLarge, what)
     }
 
     fn after_full(state: &StreamState) -> Self {
@@ -89,6 +139,7 @@ impl Manner {
         match (self, polls.checked_sub(1)) {
             (Self::WithoutConsumers(_), Some(left)) => Self::WithoutConsumers(left),
             (Self::WithoutEntries(_), Some(left)) => Self::WithoutEntries(left),
+            (Self::Nothing(_), Some(left)) => Self::Nothing(left),
             _ => Self::Full,
         }
     }

@@ -180,6 +180,11 @@ pub(super) fn info(reply: &Reply) -> Parsed<Server> {
     })
 }
 
+/// What the server calls its process, in the reply to `INFO server`. It takes another name at each start.
+pub(super) fn run_id(reply: &Reply) -> Option<String> {
+    info_fields(reply).ok()?.get("run_id").filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
 /// The reply to `INFO section`: a field a line.
 pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
     let value = reply.value()?;

@@ -49,6 +49,11 @@ impl RoleQuestions {
         Self { useless: if is_resp3 { Vec::new() } else { vec![Question::Hello] }, sent: None }
     }
 
+    /// What was sent on this connection is sent again on another one, of which these are the questions.
+    pub(super) const fn take_over(&mut self, before: &Self) {
+        self.sent = before.sent;
+    }
+
     /// The one that tells most of those that are answered; `None` where nothing tells.
     fn best(&self, known: Option<Role>) -> Option<Question> {
         let order = if known.is_some_and(Role::is_replica) {
@@ -135,7 +140,7 @@ impl Session {
             && self.role.best(self.server.role).is_some_and(|question| question != Question::Hello)
             && let Some(question) = self.role_question()
         {
-            let mut replies = self.send(&[question]).await?.into_iter();
+            let mut replies = self.send_once(&[question]).await?.into_iter();
             self.note_role(&mut replies)?;
         }
         Ok(())

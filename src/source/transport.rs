@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     failure::from_io,
-    tls,
+    files, tls,
     tls_words::{IS_TLS, NOT_TLS},
 };
 use crate::{
@@ -33,7 +33,9 @@ pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transpo
     match route {
         Route::Tcp { host, port } => Ok(Box::new(tcp(host, *port, redis.command_timeout).await?)),
         Route::Tls { host, port } => {
-            let client = tls::Client::new(host, &redis.tls)?;
+            let (name, certificates) = (host.clone(), redis.tls.clone());
+            let client =
+                files::read(redis.connect_timeout, move || tls::Client::new(&name, &certificates)).await??;
             let handshake = client.handshake(tcp(host, *port, redis.command_timeout).await?);
             pin!(handshake);
             // A Redis without TLS waits for the end of a line, which may never come.

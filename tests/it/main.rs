@@ -15,6 +15,7 @@ mod addresses;
 mod api;
 mod billed;
 mod codes;
+mod connections;
 mod cost;
 mod docs;
 mod doctor;

@@ -112,6 +112,16 @@ impl Redis {
         state.contains(&Value::BulkString(b"entries-added".to_vec()))
     }
 
+    /// Whether the server knows this setting.
+    pub fn has_setting(&self, setting: &str) -> bool {
+        !self.run::<Vec<Value>>(&format!("CONFIG GET {setting}")).is_empty()
+    }
+
+    /// Closes all other clients' connections.
+    pub fn kill_clients(&self) {
+        self.run::<u64>("CLIENT KILL TYPE normal");
+    }
+
     pub fn pause(&self) {
         signal(&self.child, "STOP");
     }

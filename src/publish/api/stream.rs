@@ -166,7 +166,7 @@ impl Stream<'_> {
                 Some(failure) => failure.is_absence().then_some(false),
             },
             unreadable: failure.map(|failure| failure.reason.as_str().to_owned()),
-            length: state.map(|state| state.length),
+            length: self.reading.snapshot.length(self.name),
             max_length: policy.and_then(|it| it.max_length),
             max_age_seconds: policy.and_then(|it| it.max_age.map(seconds)),
             mode: policy.map(|it| it.mode.as_str().to_owned()),

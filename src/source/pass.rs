@@ -1,0 +1,306 @@
+//! One reading under way: what is asked next, what was answered, and how it goes on where the server closes the connection.
+
+use std::collections::BTreeMap;
+
+use tracing::warn;
+
+use super::{
+    Command,
+    connection::closed,
+    link::{Session, no_reply},
+    manner::{Manner, Read, Replies},
+    names::Names,
+    portions::{Next, Portions},
+    reply::Reading,
+};
+use crate::{
+    clock,
+    config::Config,
+    model::{Failure, Name, Now, Origin, Reason, Snapshot, StreamState},
+};
+
+/// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it,
+/// which is some 20 microseconds a stream.
+const BATCH: usize = 24;
+/// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
+const FIRST_BATCH: usize = 5;
+/// A stream with how it is asked; `None` for one that is new.
+type Asking<'a> = (&'a Name, Option<Manner>);
+
+/// What earlier polls know of how to ask.
+pub(super) struct Known {
+    manners: BTreeMap<Name, Manner>,
+    /// Streams that the server would not send whole, with the manner in which it does.
+    refused: BTreeMap<Name, Manner>,
+    portions: Portions,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { manners: BTreeMap::new(), refused: BTreeMap::new(), portions: Portions::new(BATCH) }
+    }
+}
+
+impl Known {
+    /// A poll begins.
+    pub(super) fn begin(&mut self) {
+        self.portions.begin();
+    }
+}
+
+/// A reading under way.
+pub(super) struct Pass<'a> {
+    known: &'a mut Known,
+    /// Those asked before first, since as many of them fit into a pipeline.
+    streams: Vec<Asking<'a>>,
+    /// How many of them are done.
+    done: usize,
+    /// How many of them were last asked for.
+    asked: usize,
+    /// Where it comes from, once something was answered.
+    origin: Option<Origin>,
+    taken: Taken<'a>,
+    /// Whether all of it was begun again, since answers were in the wrong places or the server's role has changed.
+    is_repeated: bool,
+    /// Streams that seem to be what the server would not send.
+    accused: Vec<Name>,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        names: &'a mut Names,
+        known: &'a mut Known,
+        streams: &'a [Name],
+    ) -> Self {
+        known.refused.retain(|stream, _| streams.contains(stream));
+        let of = |stream: &Name| known.manners.get(stream).copied();
+        let (mut all, new): (Vec<_>, Vec<_>) =
+            streams.iter().map(|stream| (stream, of(stream))).partition(|(_, manner)| manner.is_some());
+        all.extend(new);
+        let taken = Taken::new(config, names, all.len());
+        Self {
+            known,
+            streams: all,
+            done: 0,
+            asked: 0,
+            origin: None,
+            taken,
+            is_repeated: false,
+            accused: Vec::new(),
+        }
+    }
+
+    /// Asks for all that is left.
+    pub(super) async fn go_on(&mut self, session: &mut Session) -> Result<(), Failure> {
+        if self.origin.as_ref().is_some_and(|origin| !origin.is_same(&session.origin())) {
+            self.restart();
+        }
+        session.has_streams()?;
+        let mut questions = Vec::new();
+        if self.origin.is_none() {
+            // A poll without streams asks for the clock and the role, so that it asks for something.
+            let now = if self.streams.is_empty() { None } else { session.clock.without_asking(clock::now()) };
+            questions = if now.is_some() { questions } else { session.questions() };
+            self.taken.time = now.unwrap_or_else(|| Err(no_reply()));
+        } else {
+            // The new connection has just learnt it.
+            session.may_be_read(&self.taken.config.redis)?;
+        }
+        let (number, asked_of) = (session.number(), session.origin());
+        let mut answered: Option<(Vec<Asking<'a>>, Replies)> = None;
+        while self.done < self.streams.len() || !questions.is_empty() {
+            let batch = self.batch();
+            self.asked = batch.len();
+            let of_streams =
+                batch.iter().flat_map(|(stream, manner)| manner.unwrap_or(Manner::Full).commands(stream));
+            let commands: Vec<Command<'_>> = questions.iter().copied().chain(of_streams).collect();
+            let sent = clock::now();
+            let asked = session.ask(&commands).await;
+            // The server works on this batch while the one before is read.
+            if let Some((batch, replies)) = answered.take() {
+                self.taken.add(&batch, replies);
+            }
+            let mut replies = session.answers(&commands, asked?).await?.into_iter();
+            if !std::mem::take(&mut questions).is_empty() {
+                self.taken.time = session.note(&mut replies, sent)?;
+                session.may_be_read(&self.taken.config.redis)?;
+                // The connection was perhaps made again for them.
+                self.origin = Some(session.origin());
+            } else if session.number() != number && !session.origin().is_same(&asked_of) {
+                // What is known of the clock is of another server.
+                return Err(closed());
+            } else {
+                self.origin.get_or_insert_with(|| session.origin());
+            }
+            self.answered(&batch);
+            answered = Some((batch, replies));
+        }
+        if let Some((batch, replies)) = answered {
+            self.taken.add(&batch, replies);
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, batch: &[Asking<'a>]) {
+        self.known.portions.answered();
+        self.done += batch.len();
+        if !self.known.refused.is_empty() {
+            for (stream, _) in batch.iter().filter(|(_, manner)| manner.is_none()) {
+                self.known.refused.remove(*stream);
+            }
+        }
+    }
+
+    /// Those that are asked next. One that the server would not send whole is asked by itself.
+    fn batch(&self) -> Vec<Asking<'a>> {
+        let left = self.streams.get(self.done..).unwrap_or_default();
+        let is_alone =
+            |(stream, manner): &Asking<'_>| manner.is_none() && self.known.refused.contains_key(*stream);
+        let Some(first) = left.first() else { return Vec::new() };
+        let whole = if first.1.is_some() { BATCH } else { FIRST_BATCH };
+        let most = if is_alone(first) { 1 } else { whole.min(self.known.portions.size()) };
+        let fits = |next: &&Asking<'_>| next.1.is_some() == first.1.is_some() && !is_alone(next);
+        let behind = left.iter().skip(1).take_while(fits);
+        [first].into_iter().chain(behind).take(most).copied().collect()
+    }
+
+    /// Whether it is to begin again, once, on a new connection: what came before may belong to other questions, or be of
+    /// another server.
+    pub(super) fn begins_again_after(&mut self, failure: &Failure) -> bool {
+        let is_to_be_repeated = matches!(failure.reason, Reason::Protocol | Reason::RoleChanged);
+        if self.is_repeated || !is_to_be_repeated {
+            return false;
+        }
+        warn!(%failure, "the poll is repeated on a new connection");
+        self.is_repeated = true;
+        self.restart();
+        true
+    }
+
+    /// Whether it can go on, on a new connection.
+    pub(super) fn recovers_from(&mut self, failure: &Failure) -> bool {
+        if self.begins_again_after(failure) {
+            return true;
+        }
+        if failure.reason != Reason::Closed {
+            return false;
+        }
+        match self.known.portions.closed(self.asked) {
+            Next::Again | Next::Smaller => {}
+            Next::Less => self.ask_for_less(),
+            // Nothing at all was answered: it is not the streams.
+            Next::Stop if self.done == 0 || self.done == self.streams.len() => return false,
+            Next::Stop => self.give_up(),
+        }
+        true
+    }
+
+    /// The stream that is next would not be sent as it was asked for.
+    fn ask_for_less(&mut self) {
+        let Some((stream, manner)) = self.streams.get_mut(self.done) else { return };
+        let now = manner.unwrap_or(Manner::Full);
+        let known = self.known.refused.get(*stream).copied().filter(|_| now == Manner::Full);
+        let less = known.unwrap_or_else(|| now.less());
+        *manner = Some(less);
+        if self.known.refused.insert((*stream).clone(), less).is_none() {
+            self.accused.push((*stream).clone());
+        }
+    }
+
+    /// What is left stays unread in this poll.
+    fn give_up(&mut self) {
+        let left = self.streams.split_off(self.done);
+        warn!(streams = left.len(), "the server closes each connection: these streams are not read");
+        let failed = |(stream, _): Asking<'_>| (stream.clone(), Err(Manner::too_large()));
+        self.taken.streams.extend(left.into_iter().map(failed));
+    }
+
+    fn restart(&mut self) {
+        (self.done, self.origin) = (0, None);
+        self.taken.streams.clear();
+        self.taken.lengths.clear();
+        let manners: BTreeMap<_, _> = self.taken.manners.drain(..).collect();
+        for (stream, manner) in &mut self.streams {
+            *manner = manners.get(*stream).copied().or(*manner);
+        }
+    }
+
+    /// There will be no snapshot. Nor was it a stream's fault that connections were closed.
+    pub(super) fn fail(self) {
+        self.known.portions = Portions::new(BATCH);
+        for stream in &self.accused {
+            self.known.refused.remove(stream);
+        }
+    }
+
+    pub(super) fn end(self, session: &Session) -> Snapshot {
+        let Taken { time, streams, lengths, manners, .. } = self.taken;
+        for stream in &self.accused {
+            warn!(%stream, "the server closes the connection rather than send all of it; it is asked for less");
+        }
+        self.known.manners = manners.into_iter().collect();
+        Snapshot {
+            server: session.server.clone(),
+            origin: self.origin.unwrap_or_default(),
+            database: session.database,
+            time,
+            streams: streams.into_iter().collect(),
+            lengths,
+            last_entries: BTreeMap::new(),
+        }
+    }
+}
+
+/// What was read until now. Lists, since maps made of all at once are half the size of those that grow.
+struct Taken<'a> {
+    config: &'a Config,
+    names: &'a mut Names,
+    time: Result<Now, Failure>,
+    streams: Vec<(Name, Result<StreamState, Failure>)>,
+    lengths: BTreeMap<Name, u64>,
+    /// How to ask them next time.
+    manners: Vec<(Name, Manner)>,
+}
+
+impl<'a> Taken<'a> {
+    /// `most` is how many streams there are to be read.
+    fn new(config: &'a Config, names: &'a mut Names, most: usize) -> Self {
+        Self {
+            config,
+            names,
+            time: Err(no_reply()),
+            streams: Vec::with_capacity(most),
+            lengths: BTreeMap::new(),
+            manners: Vec::with_capacity(most),
+        }
+    }
+
+    fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
+        let consumers = &self.config.consumers;
+        let reading = Reading {
+            names: self.names,
+            time: self.time.as_ref().ok().map(|now| now.time),
+            max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
+            stuck_after: consumers.stuck_after,
+        };
+        for (stream, manner) in batch {
+            let Read { state, length, next } = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
+            // Asked for less until now, so its size will not be known.
+            let was_asked_for_less = manner.is_some_and(Manner::is_for_less);
+            let is_to_be_tried = was_asked_for_less && next == Manner::Full;
+            // One that fails for another reason is no reason for a small batch at each poll.
+            if !is_to_be_tried
+                && (next != Manner::Full || state.as_ref().err().is_none_or(Failure::is_absence))
+            {
+                self.manners.push(((*stream).clone(), next));
+            }
+            self.lengths.extend(length.map(|length| ((*stream).clone(), length)));
+            // A stream that is gone leaves no trace, unless it was named.
+            let is_gone = matches!(&state, Err(failure) if failure.reason == Reason::NoKey);
+            if !is_gone || self.config.expects(stream) {
+                self.streams.push(((*stream).clone(), state));
+            }
+        }
+    }
+}

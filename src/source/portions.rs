@@ -1,0 +1,159 @@
+//! How much is asked at once of a server that closes the connection rather than send much. Pure.
+//!
+//! `client-output-buffer-limit` and `maxmemory-clients` end clients for which too much waits. Which of the commands in a
+//! pipeline it was, nobody says. So smaller pipelines are tried until it is a single command, which is then asked for less.
+
+/// After so many polls with smaller portions larger ones are tried again: the server may have changed.
+pub(super) const POLLS_UNTIL_LARGER: u32 = 100;
+/// So many closed connections in a poll are the last: each is a new connection, and others want some of the server's time too.
+const MOST_CLOSED: u32 = 16;
+
+/// What to do after a connection was closed in the middle of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Ask the same again: any connection may break once.
+    Again,
+    /// Ask for fewer at once.
+    Smaller,
+    /// It was a single one: leave it out, or ask it for less.
+    Less,
+    /// Ask no more in this poll.
+    Stop,
+}
+
+/// How many are asked at once.
+#[derive(Debug, Clone)]
+pub(super) struct Portions {
+    /// Without a reason to ask for fewer.
+    whole: usize,
+    size: usize,
+    /// The size before the search for a single one began.
+    before: usize,
+    /// Whether a single one was found, so that the size grows again.
+    grows: bool,
+    /// Connections that were closed in this poll.
+    closed: u32,
+    /// Polls until a larger portion is tried.
+    left: u32,
+}
+
+impl Portions {
+    pub(super) const fn new(whole: usize) -> Self {
+        Self { whole, size: whole, before: whole, grows: false, closed: 0, left: 0 }
+    }
+
+    /// A poll begins.
+    pub(super) fn begin(&mut self) {
+        if self.closed > 0 {
+            self.left = POLLS_UNTIL_LARGER;
+        }
+        self.size = if self.grows { self.before } else { self.size };
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            self.size = self.whole.min(self.size * 2);
+        }
+        (self.before, self.grows, self.closed) = (self.size, false, 0);
+    }
+
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// A portion was answered.
+    pub(super) fn answered(&mut self) {
+        if self.grows {
+            self.size = self.before.min(self.size * 2);
+        }
+    }
+
+    /// The connection was closed while a portion of this size was to be answered.
+    pub(super) fn closed(&mut self, size: usize) -> Next {
+        self.closed += 1;
+        match (self.closed, size) {
+            (MOST_CLOSED.., _) => Next::Stop,
+            (1, _) => Next::Again,
+            (_, 0 | 1) => {
+                (self.size, self.grows) = (1, true);
+                Next::Less
+            }
+            (_, many) => {
+                (self.size, self.grows) = (many / 2, false);
+                Next::Smaller
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for all of these weights in portions of a server that closes above a limit. Whoever is too heavy alone weighs
+    /// nothing from then on. Returns how often the server closed, and whether all were answered.
+    fn poll(portions: &mut Portions, weights: &mut [u32], limit: u32) -> (u32, bool) {
+        portions.begin();
+        let (mut next, mut closed) = (0, 0);
+        while next < weights.len() {
+            let size = portions.size().min(weights.len() - next);
+            if weights[next..next + size].iter().sum::<u32>() <= limit {
+                portions.answered();
+                next += size;
+                continue;
+            }
+            closed += 1;
+            match portions.closed(size) {
+                Next::Again | Next::Smaller => {}
+                Next::Less => weights[next] = 0,
+                Next::Stop => return (closed, false),
+            }
+        }
+        (closed, true)
+    }
+
+    #[test]
+    fn one_that_is_too_much_is_found_and_the_others_are_asked_as_before() {
+        for guilty in [0, 7, 23, 24, 199] {
+            let (mut portions, mut weights) = (Portions::new(24), vec![1; 200]);
+            weights[guilty] = 1_000;
+            let (closed, is_whole) = poll(&mut portions, &mut weights, 100);
+            assert!(is_whole && closed <= 7, "{guilty}: {closed}");
+            assert_eq!(weights[guilty], 0);
+            assert_eq!(weights.iter().sum::<u32>(), 199, "no other one is asked for less");
+            assert_eq!(poll(&mut portions, &mut weights, 100), (0, true), "the search is over");
+            assert_eq!(portions.size(), 24);
+        }
+    }
+
+    #[test]
+    fn where_all_together_are_too_much_portions_stay_small_and_grow_once_the_server_allows_it() {
+        let (mut portions, mut weights) = (Portions::new(24), vec![10; 200]);
+        assert_eq!(poll(&mut portions, &mut weights, 70), (3, true));
+        assert_eq!(portions.size(), 6);
+        let closed: u32 = (0..300).map(|_| poll(&mut portions, &mut weights, 70).0).sum();
+        assert!(closed <= 8, "{closed} closed connections in 300 polls");
+        assert_eq!(weights.iter().sum::<u32>(), 2_000);
+        for _ in 0..300 {
+            assert_eq!(poll(&mut portions, &mut weights, u32::MAX).0, 0);
+        }
+        assert_eq!(portions.size(), 24);
+    }
+
+    #[test]
+    fn many_that_are_too_much_are_found_over_some_polls_and_a_poll_has_an_end() {
+        let (mut portions, mut weights) = (Portions::new(24), vec![1; 200]);
+        weights.iter_mut().step_by(20).for_each(|weight| *weight = 1_000);
+        let polls: Vec<_> = (0..8).map(|_| poll(&mut portions, &mut weights, 100)).collect();
+        assert!(polls.iter().all(|(closed, _)| *closed <= MOST_CLOSED));
+        assert_eq!(polls.last(), Some(&(0, true)), "{polls:?}");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_once_changes_nothing() {
+        let mut portions = Portions::new(24);
+        portions.begin();
+        assert_eq!(portions.closed(1), Next::Again);
+        assert_eq!(portions.closed(1), Next::Less, "twice in a row is no accident");
+        portions.begin();
+        assert_eq!((portions.closed(24), portions.size()), (Next::Again, 24));
+    }
+}
