@@ -3,6 +3,7 @@
 //! The evidence is gathered by `source::Examiner`, a search for streams and one reading. Each file has the rules of one
 //! subject; a rule says what is so, and what it means or mends. What is not known is said to be unknown, never guessed.
 
+mod answers;
 mod bugs;
 mod connection;
 mod hosted;
@@ -221,6 +222,7 @@ pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
         limits::findings,
         streams::findings,
         hosted::findings,
+        answers::findings,
     ];
     // A sentinel is asked for no streams.
     let of_streams = of_streams.iter().filter(|_| !server::is_sentinel(evidence));

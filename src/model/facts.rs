@@ -130,17 +130,23 @@ pub enum Setting {
     NodeMaxBytes,
     /// Replicas without which nothing is written.
     MinReplicas,
+    /// How much may wait to be sent to a client before it is closed, by the class of client.
+    OutputLimit,
+    /// How much all clients may take before the largest are closed.
+    ClientMemory,
 }
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Save,
         Self::AppendFsync,
         Self::StopWrites,
         Self::NodeMaxEntries,
         Self::NodeMaxBytes,
         Self::MinReplicas,
+        Self::OutputLimit,
+        Self::ClientMemory,
     ];
 
     /// Its name, as `CONFIG GET` takes it.
@@ -153,6 +159,8 @@ impl Setting {
             Self::NodeMaxEntries => "stream-node-max-entries",
             Self::NodeMaxBytes => "stream-node-max-bytes",
             Self::MinReplicas => "min-replicas-to-write",
+            Self::OutputLimit => "client-output-buffer-limit",
+            Self::ClientMemory => "maxmemory-clients",
         }
     }
 }

@@ -1,0 +1,139 @@
+//! Answers that the server does not send: it ends clients for which too much waits.
+
+use super::{
+    Area::Streams,
+    Evidence, Finding,
+    Level::{Notice, Ok, Warning},
+    some,
+};
+use crate::{
+    evaluate::grouped,
+    model::{Failure, Name, Reason, Setting, StreamState},
+};
+
+/// What `XINFO STREAM FULL` answers for each of these, measured on Redis 7.0 to 8.6, rounded up.
+const CONSUMER_BYTES: u64 = 200;
+const GROUP_BYTES: u64 = 300;
+/// A server keeps so much for a client beside what it answers, and others have clients too.
+const CLIENT_BYTES: u64 = 64 * 1024;
+
+pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
+    let outputs = evidence.facts.setting(Setting::OutputLimit);
+    let clients = evidence.facts.setting(Setting::ClientMemory);
+    let limits = [
+        outputs.as_ref().ok().and_then(|value| Limit::of_outputs(value)),
+        clients.as_ref().ok().and_then(|value| Limit::of_clients(value)),
+    ];
+    let is_known = outputs.is_ok();
+    let mut findings: Vec<Finding> =
+        limits.into_iter().flatten().map(|limit| limit.finding(evidence)).collect();
+    if findings.is_empty() && is_known {
+        findings.push(Finding::new(Streams, Ok, "the server sends answers of any size", ""));
+    }
+    findings.extend(cut(evidence));
+    findings
+}
+
+/// How much may wait for a client.
+struct Limit {
+    what: String,
+    bytes: u64,
+}
+
+impl Limit {
+    /// `normal HARD SOFT SECONDS` and other classes; 0 is no limit. What is above the soft limit goes within seconds.
+    fn of_outputs(value: &str) -> Option<Self> {
+        let mut words = value.split_whitespace().skip_while(|word| *word != "normal").skip(1);
+        let bytes: u64 = words.next()?.parse().ok().filter(|bytes| *bytes > 0)?;
+        let what = format!("client-output-buffer-limit ends clients for which {} bytes wait", grouped(bytes));
+        Some(Self { what, bytes })
+    }
+
+    /// Bytes; 0 is no limit, and a percentage is one of `maxmemory`, which says little here.
+    fn of_clients(value: &str) -> Option<Self> {
+        let bytes: u64 = value.parse().ok().filter(|bytes| *bytes > 0)?;
+        let what =
+            format!("maxmemory-clients ends the largest clients above {} bytes for all", grouped(bytes));
+        Some(Self { what, bytes: bytes.saturating_sub(CLIENT_BYTES) })
+    }
+
+    fn finding(self, evidence: Evidence<'_>) -> Finding {
+        let larger: Vec<&Name> =
+            streams(evidence).filter(|(_, bytes)| *bytes > self.bytes).map(|it| it.0).collect();
+        let largest = streams(evidence).map(|(_, bytes)| bytes).max().unwrap_or(0);
+        if larger.is_empty() {
+            let meaning =
+                format!("the largest answer about a stream here has about {} bytes", grouped(largest));
+            return Finding::new(Streams, Ok, self.what, meaning);
+        }
+        let meaning = format!(
+            "streams with more consumers or larger entries than that are read without them: {}; raise the limit to at \
+             least {} bytes to see all",
+            some(larger),
+            grouped(largest.saturating_mul(2))
+        );
+        Finding::new(Streams, Notice, self.what, meaning)
+    }
+}
+
+/// The streams that could be read, with about how much `XINFO STREAM FULL` answers.
+fn streams(evidence: Evidence<'_>) -> impl Iterator<Item = (&Name, u64)> {
+    let bytes = |state: &StreamState| {
+        let groups = state.groups.values();
+        let groups =
+            groups.map(|it| it.consumer_count.saturating_mul(CONSUMER_BYTES).saturating_add(GROUP_BYTES));
+        groups.fold(state.first_entry_bytes, u64::saturating_add)
+    };
+    let all = evidence.reading.iter().flat_map(|reading| reading.snapshot.streams.iter());
+    all.filter_map(move |(name, state)| Some((name, bytes(state.as_ref().ok()?))))
+}
+
+/// Streams of which nothing is sent.
+fn cut(evidence: Evidence<'_>) -> Option<Finding> {
+    let all = evidence.reading.iter().flat_map(|reading| reading.snapshot.streams.iter());
+    let is_cut = |state: &Result<StreamState, Failure>| matches!(state, Err(failure) if failure.reason == Reason::TooLarge);
+    let cut: Vec<&Name> = all.filter(|(_, state)| is_cut(state)).map(|(name, _)| name).collect();
+    let what =
+        format!("the server closes the connection rather than answer for {}", some(cut.iter().copied()));
+    let meaning = "raise client-output-buffer-limit for normal clients, and maxmemory-clients, or remove groups and consumers \
+         that nobody needs";
+    (!cut.is_empty()).then(|| Finding::new(Streams, Warning, what, meaning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_evidence::Case;
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_with_what_it_means_for_these_streams() {
+        let mut case = Case::new("redis://h", "");
+        case.stream("s", 10, 1, Some(5));
+        let none = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+        for (outputs, clients, words) in [
+            (none, "0", vec!["sends answers of any size"]),
+            (none, "10%", vec!["sends answers of any size"]),
+            (&none.replace("normal 0", "normal 1048576"), "0", vec!["for which 1,048,576 bytes wait"]),
+            (&none.replace("normal 0", "normal 200"), "65700", vec!["s; raise", "s; raise"]),
+            ("refused", "refused", vec![]),
+        ] {
+            case.set(Setting::OutputLimit, outputs);
+            case.set(Setting::ClientMemory, clients);
+            let findings = findings(case.evidence());
+            let lines: Vec<String> =
+                findings.iter().map(|finding| format!("{}: {}", finding.what, finding.meaning)).collect();
+            assert_eq!(lines.len(), words.len(), "{outputs}, {clients}: {lines:?}");
+            for (line, words) in lines.iter().zip(words) {
+                assert!(line.contains(words), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_not_sent_is_warned_of() {
+        let mut case = Case::new("redis://h", "");
+        case.failed("crowd", Reason::TooLarge);
+        let findings = findings(case.evidence());
+        assert!(findings.iter().any(|it| it.level == Warning && it.what.ends_with("answer for crowd")));
+    }
+}
