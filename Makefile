@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -32,6 +32,9 @@ test-core: redis curl program ## the program against a real server: needs Debian
 	cargo test --locked --lib --bins
 	cargo test --locked --doc
 	cargo test --locked --package streamwarden-tests --test it
+
+faults: redis ## seconds blind per fault at default settings, of any built program: make faults PROGRAM=/path/to/streamwarden
+	cargo test --locked --package streamwarden-tests --test it blind -- --ignored --nocapture
 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke

@@ -14,6 +14,7 @@ mod acl;
 mod addresses;
 mod api;
 mod billed;
+mod blind;
 mod codes;
 mod connections;
 mod cost;
