@@ -93,6 +93,9 @@ fn a_connection_that_is_reset_by_the_first_byte_is_made_again_without_a_word() {
     }
     let page = sidecar.scrape();
     assert_eq!(all_failures(&page), 0.0, "{}", sidecar.log());
+    // No answer to the questions about the server is taken for a stream's.
+    let unread = page.get("streamwarden_stream_read_failures_total", &[("reason", "unexpected_reply")]);
+    assert_eq!(unread, Some(0.0), "{}", sidecar.log());
     assert!(up(&page) && connections(&page) >= 6.0);
 }
 
