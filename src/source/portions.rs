@@ -5,6 +5,8 @@
 
 /// After so many polls with smaller portions larger ones are tried again: the server may have changed.
 pub(super) const POLLS_UNTIL_LARGER: u32 = 100;
+/// A connection that was closed within so many polls before was no accident, nor is this one.
+const RECENT: u32 = 10;
 /// So many closed connections in a poll are the last: each is a new connection, and others want some of the server's time too.
 const MOST_CLOSED: u32 = 16;
 
@@ -35,17 +37,20 @@ pub(super) struct Portions {
     closed: u32,
     /// Polls until a larger portion is tried.
     left: u32,
+    /// Polls since the last one in which a connection was closed.
+    quiet: u32,
 }
 
 impl Portions {
     pub(super) const fn new(whole: usize) -> Self {
-        Self { whole, size: whole, before: whole, grows: false, closed: 0, left: 0 }
+        Self { whole, size: whole, before: whole, grows: false, closed: 0, left: 0, quiet: RECENT }
     }
 
     /// A poll begins.
     pub(super) fn begin(&mut self) {
+        self.quiet = self.quiet.saturating_add(1);
         if self.closed > 0 {
-            self.left = POLLS_UNTIL_LARGER;
+            (self.left, self.quiet) = (POLLS_UNTIL_LARGER, 0);
         }
         self.size = if self.grows { self.before } else { self.size };
         self.left = self.left.saturating_sub(1);
@@ -71,7 +76,7 @@ impl Portions {
         self.closed += 1;
         match (self.closed, size) {
             (MOST_CLOSED.., _) => Next::Stop,
-            (1, _) => Next::Again,
+            (1, _) if size < 2 || self.quiet >= RECENT => Next::Again,
             (_, 0 | 1) => {
                 (self.size, self.grows) = (1, true);
                 Next::Less
@@ -153,7 +158,10 @@ mod tests {
         portions.begin();
         assert_eq!(portions.closed(1), Next::Again);
         assert_eq!(portions.closed(1), Next::Less, "twice in a row is no accident");
+        let mut portions = Portions::new(24);
         portions.begin();
         assert_eq!((portions.closed(24), portions.size()), (Next::Again, 24));
+        portions.begin();
+        assert_eq!((portions.closed(24), portions.size()), (Next::Smaller, 12), "nor is it in two polls");
     }
 }
