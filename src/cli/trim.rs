@@ -10,7 +10,6 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use tokio_util::sync::CancellationToken;
 
 use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
@@ -96,8 +95,7 @@ impl Trim {
             return Ok(if plan.blocked_by().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         let mut enforcer = Enforcer::new(stats);
-        let stop = CancellationToken::new();
-        let run = trim(&mut enforcer, config, &stream, &policy, BUDGET, &stop, progress(&policy)).await;
+        let run = trim(&mut enforcer, config, &stream, &policy, BUDGET, || false, progress(&policy)).await;
         print(summary(&run));
         Ok(if run.outcome() == Outcome::Reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -113,7 +113,7 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
         ("streams: [{match: ''}]", "streams[0].match: must not be empty"),
         (
             "streams: [{match: a}, {match: a}]",
-            "streams: match a stands twice, and the first wins; remove one",
+            "streams: duplicate match a: only the first applies; remove one",
         ),
         ("streams: [{match: a, groups: g}]", "streams[0].groups: must be a list"),
         (

@@ -1,6 +1,6 @@
 //! The shape of the configuration as it is written: keys, defaults and ranges.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use rustls::pki_types::ServerName;
 
@@ -20,6 +20,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const AGES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_155_760_000);
 /// Shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
 /// Where each command is billed. With polls and retention of five streams it stays below 500,000 commands a month, which
 /// is what a free tier has.
@@ -188,11 +189,12 @@ fn stream_rule(section: &mut Section<'_>) -> Option<StreamRule> {
 }
 
 fn refuse_duplicates(root: &mut Section<'_>, streams: &[StreamRule]) {
-    for (index, rule) in streams.iter().enumerate() {
-        let text = rule.pattern.to_string();
-        if streams.iter().take(index).any(|earlier| earlier.pattern.to_string() == text) {
-            root.problem("streams", format!("match {text} stands twice, and the first wins; remove one"));
+    let mut seen = BTreeSet::new();
+    for text in streams.iter().map(|rule| rule.pattern.to_string()) {
+        if seen.contains(&text) {
+            root.problem("streams", format!("duplicate match {text}: only the first applies; remove one"));
         }
+        seen.insert(text);
     }
 }
 
@@ -262,7 +264,10 @@ fn http(section: &mut Section<'_>) -> Option<Http> {
 fn log(section: &mut Section<'_>) -> Log {
     let format = section.choice("format", LogFormat::Auto, LogFormat::CHOICES);
     let level = section.text("level").unwrap_or_else(|| "info".to_owned());
-    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+    // A word that is no level is a filter too, for a part of the program of that name: then nothing else is logged.
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word.trim()));
+    let is_clear = |part: &str| part.contains('=') || is_level(part);
+    if !level.split(',').all(is_clear) || level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         section
             .problem("level", "must be error, warn, info, debug or trace, or a filter like info,hyper=debug");
     }

@@ -107,14 +107,17 @@ impl Keeper {
         schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
+        // What was allowed when a run began may be forbidden now, or be meant for another server.
+        let in_force = self.config.clone();
+        let is_over = || stop.is_cancelled() || in_force.has_changed().unwrap_or(true);
         for (stream, policy) in policies {
             let Some(schedule) = schedules.get_mut(stream) else { continue };
             let began = clock::now();
-            if schedule.due() > began || stop.is_cancelled() || !self.lease.is_held() {
+            if schedule.due() > began || is_over() || !self.lease.is_held() {
                 continue;
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
-            let run = self.trim(config, stream, policy, budget, stop).await;
+            let run = self.trim(config, stream, policy, budget, is_over).await;
             note_end(schedule, &run, (began, clock::now()), policy, config);
             if let Some(failure) = unanswered(&run) {
                 // Nor would it answer for the other streams, which stay due.
@@ -128,7 +131,7 @@ impl Keeper {
     /// Trims as somebody asked. The limits of the configuration hold again with the next run.
     async fn obey(&mut self, config: &Config, order: Order, stop: &CancellationToken) {
         let Order { stream, policy, answer } = order;
-        let run = self.trim(config, &stream, &policy, config.retention.budget, stop).await;
+        let run = self.trim(config, &stream, &policy, config.retention.budget, || stop.is_cancelled()).await;
         // Who asked may have gone away; what was done is logged and counted.
         drop(answer.send(run));
     }
@@ -140,10 +143,10 @@ impl Keeper {
         stream: &Name,
         policy: &Policy,
         budget: Duration,
-        stop: &CancellationToken,
+        is_over: impl Fn() -> bool,
     ) -> Run {
         let span = spans::retention(stream, policy.mode);
-        let run = trim(&mut self.enforcer, config, stream, policy, budget, stop, |_| {});
+        let run = trim(&mut self.enforcer, config, stream, policy, budget, is_over, |_| {});
         let run = run.instrument(span.clone()).await;
         span.in_scope(|| self.note(stream, policy.mode, &run));
         spans::trimmed(&span, &run);

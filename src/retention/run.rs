@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Enforcer, Holder, Policy, enforce::Step};
@@ -84,7 +83,8 @@ impl Run {
     }
 }
 
-/// Trims a stream for as long as `budget`, and tells after each step. Between two steps the server rests.
+/// Trims a stream for as long as `budget` and until `is_over`, and tells after each step. Between two steps the server
+/// rests.
 ///
 /// Harmless to interrupt between steps and to repeat: each step is whole by itself.
 pub async fn trim(
@@ -93,7 +93,7 @@ pub async fn trim(
     stream: &Name,
     policy: &Policy,
     budget: Duration,
-    stop: &CancellationToken,
+    is_over: impl Fn() -> bool,
     mut told: impl FnMut(&Run),
 ) -> Run {
     let mut run = Run::default();
@@ -105,7 +105,7 @@ pub async fn trim(
         Ok(Err(failure)) | Err(failure) => return Run { failure: Some(failure), ..run },
     };
     let cutoff = policy.cutoff(now);
-    while !run.is_complete && clock::now() < until && !stop.is_cancelled() {
+    while !run.is_complete && clock::now() < until && !is_over() {
         let span = spans::retention_step(stream);
         let result = enforcer.step(config, stream, policy, cutoff).instrument(span.clone()).await;
         spans::ended(&span, &result);

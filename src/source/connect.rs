@@ -129,11 +129,24 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     connection.send(&packed, login.len(), Texts::Sizes).await.map_err(Failed::Lost)?;
     for _ in 0..login.len() {
         match connection.receive().await.map_err(Failed::Lost)? {
-            Err(failure) if !needs_no_password(&failure) => return Err(Failed::Said(failure)),
+            Err(failure) if !needs_no_password(&failure) => {
+                return Err(Failed::Said(without_password(failure, address)));
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The failure of a login, without the words of a server that repeats what it was sent.
+fn without_password(failure: Failure, address: &Address) -> Failure {
+    match address.login() {
+        Some((_, password)) if !password.is_empty() && failure.detail.contains(password) => Failure::new(
+            failure.reason,
+            "the server's answer to the login repeats the password, so it is left out",
+        ),
+        _ => failure,
+    }
 }
 
 /// Whether the default user has no password, so that it is logged in already. `HELLO` takes any password then, and only

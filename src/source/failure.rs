@@ -11,11 +11,13 @@ use crate::model::{Failure, Reason, Text};
 /// held, of `size` bytes.
 pub(super) fn from_error(start: &[u8], size: usize) -> Failure {
     let text = String::from_utf8_lossy(start);
+    // What follows repeats our own words, and in a login that is the password.
+    let text = text.split(", with args beginning with").next().unwrap_or_default();
     // What a script hands on may have the general code before its own.
     let own = text.trim_start_matches("ERR ");
     let reason = from_code(own.split(' ').next().unwrap_or_default());
     let reason = if reason == Reason::Other { from_general_error(own) } else { reason };
-    Failure::new(reason, Text::from_start(start, size))
+    Failure::new(reason, if text.len() < start.len() { text.into() } else { Text::from_start(start, size) })
 }
 
 fn from_code(code: &str) -> Reason {

@@ -190,6 +190,39 @@ fn a_changed_configuration_is_polled_with_at_once_however_long_the_interval() {
 }
 
 #[test]
+fn a_server_that_repeats_the_login_does_not_bring_the_password_to_light() {
+    let password = "kXv7-canary-pQ2z";
+    for (renamed, query) in [("AUTH", "?protocol=resp2"), ("HELLO", "?protocol=resp3"), ("HELLO", "")] {
+        let redis = Redis::with_settings(&format!("rename-command {renamed} \"\""));
+        let uri = format!("{}{query}", redis.uri());
+        let environment =
+            [("REDIS_URI", uri.as_str()), ("REDIS_USERNAME", "watcher"), ("REDIS_PASSWORD", password)];
+        for command in
+            [&["status"][..], &["doctor"], &["acl"], &["trim", "s", "--max-length", "1", "--dry-run"]]
+        {
+            let output = streamwarden(command, &environment);
+            let printed = text(&output.stdout) + &text(&output.stderr);
+            assert!(!printed.contains(password), "{renamed} {command:?}: {printed}");
+            assert!(!printed.contains("with args beginning"), "{renamed} {command:?}: {printed}");
+        }
+    }
+}
+
+#[test]
+fn a_level_that_would_silence_the_log_is_refused() {
+    for level in ["WARNING", "inof", "x y", "info,hyper"] {
+        let environment = [("REDIS_URI", "redis://h"), ("STREAMWARDEN_LOG_LEVEL", level)];
+        let output = streamwarden(&["check-config"], &environment);
+        assert_eq!(output.status.code(), Some(2), "{level}");
+        assert!(text(&output.stderr).contains("must be error, warn, info, debug or trace"), "{output:?}");
+    }
+    for level in ["WARN", "off", "info,hyper=debug", "streamwarden=trace"] {
+        let environment = [("REDIS_URI", "redis://h"), ("STREAMWARDEN_LOG_LEVEL", level)];
+        assert_eq!(streamwarden(&["check-config"], &environment).status.code(), Some(0), "{level}");
+    }
+}
+
+#[test]
 fn the_password_shows_nowhere() {
     let password = "kXv7-canary-pQ2z";
     let redis = Redis::with_settings(&format!("requirepass {password}"));

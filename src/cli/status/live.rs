@@ -30,9 +30,9 @@ use crate::{
 /// How soon a key is noticed, and a new document drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The terminal's columns, where it says.
+/// The terminal's columns, where it says: some without a window say 0.
 pub(crate) fn columns() -> Option<usize> {
-    size().ok().map(|(columns, _)| usize::from(columns))
+    size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// Shows the feed until q is pressed; then exits as the last document says.

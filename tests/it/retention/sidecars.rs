@@ -151,6 +151,32 @@ fn what_goes_on_request_although_it_is_needed_is_counted_as_lost() {
 }
 
 #[test]
+fn a_changed_configuration_ends_the_run_that_it_forbids() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 60_000);
+    // A second after each step, so that the run is still under way.
+    let slow = |enabled: bool| {
+        format!(
+            "retention: {{enabled: {enabled}, interval: 1s, step: 1000, pause: 1s, budget: 5m, lease_ttl: 10m}}\n\
+             streams: [{{match: s, retention: {{max_length: 100, mode: strict}}}}]"
+        )
+    };
+    let sidecar = Sidecar::with_config(&redis.uri(), &slow(true));
+    wait_for("the first step", || (length(&redis) < 60_000).then_some(()));
+    sidecar.configure(&slow(false));
+    sidecar.signal("HUP");
+    wait_for("the configuration", || {
+        sidecar.log().contains("the configuration was loaded anew").then_some(())
+    });
+    // The step under way may still end.
+    sidecar.next_poll();
+    let left = length(&redis);
+    assert!(left > 50_000, "{left}");
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(length(&redis), left, "entries go although retention is switched off");
+}
+
+#[test]
 fn an_abandoned_group_holds_nothing_back_when_it_is_to_be_ignored() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
