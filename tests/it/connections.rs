@@ -134,15 +134,24 @@ fn a_write_goes_to_no_other_connection_than_what_it_depends_on_was_asked_on() {
     let proxy = Proxy::to(redis.port());
     let (is_over, steps) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (over, sent) = (Arc::clone(&is_over), Arc::clone(&steps));
+    let mut is_closing = false;
     proxy.rule(move |direction, bytes| {
         let has = |words: &[u8]| bytes.windows(words.len()).any(|word| word == words);
-        if direction == Direction::ToServer && has(b"\r\nEVAL") {
-            sent.fetch_add(1, SeqCst);
-        }
-        // The clock and the role before a run: nothing of a stream is asked with them.
-        let is_check = direction == Direction::ToClient && bytes.starts_with(b"*2\r\n$10\r\n");
-        if is_check && !has(b"length") && !over.load(SeqCst) {
-            return Act::PassAndClose;
+        match direction {
+            // Sent before the close was seen: that is the connection that it was asked on.
+            Direction::ToServer if has(b"\r\nEVAL") && is_closing => return Act::Close,
+            Direction::ToServer if has(b"\r\nEVAL") => {
+                sent.fetch_add(1, SeqCst);
+            }
+            Direction::ToServer => is_closing = false,
+            // The clock and the role before a run: nothing of a stream is asked with them.
+            Direction::ToClient
+                if bytes.starts_with(b"*2\r\n$10\r\n") && !has(b"length") && !over.load(SeqCst) =>
+            {
+                is_closing = true;
+                return Act::PassAndClose;
+            }
+            Direction::ToClient => {}
         }
         Act::Pass
     });

@@ -28,7 +28,7 @@ pub use redis_server::Redis;
 pub use sidecar::{Sidecar, send};
 
 /// Long enough for a busy machine; a test that waits so long has failed.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until `ready` gives something, and says what was waited for if it never does.
 #[track_caller]
