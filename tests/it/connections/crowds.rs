@@ -94,7 +94,7 @@ fn a_server_that_evicts_clients_is_asked_for_less_at_once() {
         crowd(&mut connection, name, 40);
         redis.add(name, 1);
     }
-    redis.run::<()>("CONFIG SET maxmemory-clients 100kb");
+    redis.run::<()>("CONFIG SET maxmemory-clients 200kb");
     drop(connection);
     let sidecar = Sidecar::start(&redis);
     let page = settles(&sidecar, &names);
