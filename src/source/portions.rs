@@ -6,7 +6,7 @@
 /// After so many polls with smaller portions larger ones are tried again: the server may have changed.
 pub(super) const POLLS_UNTIL_LARGER: u32 = 100;
 /// A connection that was closed within so many polls before was no accident, nor is this one.
-const RECENT: u32 = 10;
+const RECENT: u32 = POLLS_UNTIL_LARGER;
 /// So many closed connections in a poll are the last: each is a new connection, and others want some of the server's time too.
 const MOST_CLOSED: u32 = 16;
 
