@@ -175,7 +175,7 @@ class Forms(unittest.TestCase):
                 self.assertEqual(19121, ports[endpoint["port"]])
 
     def test_the_image_is_of_this_version(self):
-        version = tomllib.loads((PROJECT / "Cargo.toml").read_text())["package"]["version"]
+        version = tomllib.loads((PROJECT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
         for form, _, sidecar in self.sidecars():
             self.assertEqual(f"streamwarden:{version}", sidecar["image"], form)
 
