@@ -4,7 +4,7 @@
 
 use std::thread::scope;
 
-use redis::{RedisResult, Value, cmd};
+use redis::{RedisResult, Value, cmd, pipe};
 use support::{Page, Redis, Sidecar, wait_for};
 
 use crate::retention::has_min_id;
@@ -13,11 +13,11 @@ const CONFIG: &str =
     "retention: {interval: 1s, lease_ttl: 2s}\nstreams: [{match: s, retention: {max_length: 500}}]";
 const STEP: &str = include_str!("../../src/retention/step.lua");
 
-/// What is done to a server with a stream of 1,000 entries, and what becomes of it. `None` is: nothing is refused.
+/// What is done to a server whose stream has just got 500 entries too many, and what becomes of it. `None` is: nothing is refused.
 struct Case {
     what: &'static str,
     settings: &'static str,
-    /// In turn, on one connection. `OTHER` is the ID of another node of the cluster, and 3828 the slot of the stream.
+    /// In one transaction with the entries. `OTHER` is the ID of another node of the cluster, and 3828 the slot of the stream.
     commands: &'static [&'static str],
     /// The first word that a step of retention answers, on servers with `XTRIM MINID`.
     script: Option<&'static str>,
@@ -28,6 +28,8 @@ struct Case {
 }
 
 const ON_CLUSTER: &str = "cluster-enabled yes";
+/// Nobody can make a file there.
+const CANNOT_SAVE: &str = "save 1 1\ndir /proc\nstop-writes-on-bgsave-error no";
 
 const CASES: &[Case] = &[
     Case {
@@ -57,9 +59,8 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "MISCONF",
-        // Nobody can make a file there.
-        settings: "save 3600 1\ndir /proc",
-        commands: &["BGSAVE"],
+        settings: CANNOT_SAVE,
+        commands: &["CONFIG SET stop-writes-on-bgsave-error yes"],
         script: Some("MISCONF"),
         read: None,
         write: &["misconf"],
@@ -153,9 +154,9 @@ fn cluster(redis: &Redis) -> Redis {
     other
 }
 
-/// What a step of retention answers to a stream over its limit.
+/// What a step of retention answers to a stream over its limit, which is lower here: it has something to remove in each case.
 fn step(connection: &mut redis::Connection) -> RedisResult<Value> {
-    let limits = ["safe", "500", "", "", "1000", "", "0"];
+    let limits = ["safe", "100", "", "", "1000", "", "0"];
     cmd("EVAL").arg(STEP).arg(1).arg("s").arg(&limits).query(connection)
 }
 
@@ -174,7 +175,6 @@ fn check(case: &Case) {
     let redis = Redis::with_settings(case.settings);
     let other = (case.settings == ON_CLUSTER).then(|| cluster(&redis));
     let has_script = has_min_id(&redis);
-    // Above the limit, once the sidecar knows it: a refusal is found at the first write.
     redis.add("s", 500);
     redis.run::<()>("ACL SETUSER warden on >word ~* +@all");
     let is_user = case.commands.iter().any(|words| words.contains("warden"));
@@ -183,12 +183,17 @@ fn check(case: &Case) {
     let lease = |page: &Page| !has_script || page.own("streamwarden_retention_leader") == 1.0;
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(500.0) && lease(page));
     let mut connection = redis.connect();
-    redis.add("s", 500);
-    for words in case.commands {
-        let id = other.as_ref().map(|other| other.run::<String>("CLUSTER MYID")).unwrap_or_default();
-        let words = words.replace("OTHER", &id);
-        command(&words).query::<Value>(&mut connection).unwrap_or_else(|error| panic!("{words}: {error}"));
+    if case.settings == CANNOT_SAVE {
+        let failed = "rdb_last_bgsave_status:err";
+        wait_for("a save to fail", || redis.run::<String>("INFO persistence").contains(failed).then_some(()));
     }
+    let id = other.as_ref().map(|other| other.run::<String>("CLUSTER MYID")).unwrap_or_default();
+    // Both at once: otherwise the sidecar might trim before anything is refused, and have nothing left to write.
+    let mut at_once = pipe();
+    at_once.atomic();
+    (0..500).for_each(|_| _ = at_once.cmd("XADD").arg("s").arg("*").arg("f").arg("v"));
+    case.commands.iter().for_each(|words| _ = at_once.add_command(command(&words.replace("OTHER", &id))));
+    at_once.query::<Value>(&mut connection).expect(what);
     if let Some(reason) = case.read {
         sidecar.wait(&format!("{what}: {reason} where streams are read"), |page| {
             failures(page, "poll", reason) + failures(page, "stream_read", reason) >= 1.0
