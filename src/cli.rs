@@ -22,6 +22,7 @@ use crate::{
     app,
     config::{Access, Config, Environment, Overrides, Sources},
     model::Failure,
+    source::check_files,
     telemetry,
 };
 
@@ -132,10 +133,7 @@ impl Cli {
         match command {
             Command::Serve => serve(config, sources),
             Command::CheckConfig { cost: true, count_for } => cost::run(&config, sources, count_for),
-            Command::CheckConfig { cost: false, .. } => {
-                print(&config);
-                ExitCode::SUCCESS
-            }
+            Command::CheckConfig { cost: false, .. } => check(&config),
             Command::Acl(acl) => acl.run(&config),
             Command::Doctor(doctor) => doctor.run(&config),
             Command::Healthcheck(check) => check.run(|| Ok(config)),
@@ -152,6 +150,21 @@ impl Cli {
         overrides.set("--log-level", "log.level", self.log_level.clone());
         overrides.set("--log-format", "log.format", self.log_format.clone());
         overrides
+    }
+}
+
+/// Prints what takes effect; or what is wrong with the files that only a connection reads.
+fn check(config: &Config) -> ExitCode {
+    let address = config.redis.access.address().ok();
+    match address.map_or(Ok(()), |address| check_files(address.route(), &config.redis.tls)) {
+        Ok(()) => {
+            print(config);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            complain(format_args!("error: {}\n", failure.detail));
+            ExitCode::from(EXIT_USAGE)
+        }
     }
 }
 

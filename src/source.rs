@@ -41,3 +41,4 @@ pub(crate) use link::no_reply;
 pub use observe::Observer;
 pub use reply::read_stream;
 pub(crate) use server_clock::polls_between_checks;
+pub(crate) use tls::check_files;

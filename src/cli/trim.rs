@@ -25,6 +25,8 @@ use crate::{
 const BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Trim a stream now.
+///
+/// Exit codes: 0 if the limit is reached, or would be; 1 if it is not, or on a failure; 2 on wrong usage or configuration.
 #[derive(Debug, Args)]
 pub(super) struct Trim {
     /// The stream's key.
@@ -130,8 +132,14 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String 
     if let Some((id, holder)) = &plan.floor {
         text += &format!("must stay     from {id} on: {holder}\n");
     }
-    let at_most = if plan.is_exact { "" } else { "at most " };
-    text += &format!("would remove  {at_most}{} entries\n", plan.at_most);
+    text += &match plan.at_most {
+        0 => "would remove  nothing\n".to_owned(),
+        all if policy.exact && plan.is_exact => format!("would remove  {all} entries\n"),
+        most if policy.exact => format!("would remove  at most {most} entries\n"),
+        most => {
+            format!("would remove  at most {most} entries, in whole nodes (100 entries each by default)\n")
+        }
+    };
     if let Some(holder) = plan.blocked_by() {
         text += &format!("blocked       {holder}\n");
     }

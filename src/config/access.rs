@@ -233,7 +233,13 @@ impl Secret {
             Self::File(path) => files::read_text(path, Kind::Secret).map_err(|error| error.to_string())?,
         };
         let text = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-        if text.is_empty() { Err("is empty".into()) } else { Ok(SecretString::from(text)) }
+        match text {
+            "" => Err("is empty".into()),
+            text if text.starts_with('\u{feff}') => {
+                Err("starts with a byte order mark; save it as UTF-8 without one".into())
+            }
+            text => Ok(SecretString::from(text)),
+        }
     }
 }
 

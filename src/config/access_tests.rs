@@ -92,6 +92,7 @@ fn a_file_of_a_secret_must_be_one() {
         (b"\n".as_slice(), "is empty"),
         (b"", "is empty"),
         (b"\xFF", "it is not UTF-8"),
+        ("\u{feff}word\r\n".as_bytes(), "byte order mark; save it as UTF-8 without one"),
         (&vec![b'a'; 70_000], "it has 70000 bytes, more than the 65536 allowed"),
     ] {
         let error = read(content).unwrap_err();

@@ -27,10 +27,21 @@ use super::{
 };
 use crate::{
     clock,
-    config::{ClientCertificate, Tls},
+    config::{ClientCertificate, Route, Tls},
     files::{self, Kind},
     model::{Failure, Reason, Text},
 };
+
+/// Reads the files as each connection does, and makes no connection.
+///
+/// # Errors
+/// What is wrong with them, or with the server's name.
+pub(crate) fn check_files(route: &Route, tls: &Tls) -> Result<(), Failure> {
+    match route {
+        Route::Tls { host, .. } => Client::new(host, tls).map(drop),
+        Route::Tcp { .. } | Route::Unix(_) => Ok(()),
+    }
+}
 
 /// What is needed for one handshake.
 pub(super) struct Client {

@@ -81,6 +81,21 @@ fn check_config_prints_what_takes_effect_without_the_secret() {
 }
 
 #[test]
+fn check_config_reads_the_certificates_too() {
+    let certificates = config_file("no certificate");
+    for (path, words) in [
+        ("/no/such/ca.pem", "redis.tls.ca_file: cannot read /no/such/ca.pem"),
+        (certificates.path().to_str().unwrap(), "redis.tls.ca_file"),
+    ] {
+        let file = config_file(&format!("redis: {{tls: {{ca_file: {path}}}}}"));
+        let arguments = ["check-config", "--config", file.path().to_str().unwrap()];
+        let output = streamwarden(&arguments, &[("REDIS_URI", "rediss://localhost")]);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(2), ""));
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn who_stops_reading_the_output_ends_nothing_in_a_panic() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

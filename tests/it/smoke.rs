@@ -86,7 +86,7 @@ fn smoke_trims_over_tls_remove_what_no_group_needs_and_nothing_else() {
     let server = Encrypted::start();
     let trim = ["trim", STREAM, "--max-length", "700"];
     let planned = server.run(&[&trim[..], &["--dry-run"]].concat());
-    assert!(text(&planned.stdout).contains("would remove  300 entries"), "{planned:?}");
+    assert!(text(&planned.stdout).contains("would remove  at most 300 entries"), "{planned:?}");
     assert_eq!(server.cli(&format!("XLEN {STREAM}")), "1000");
     let trimmed = server.run(&[&trim[..], &["--yes"]].concat());
     assert!(text(&trimmed.stdout).contains("removed 300 entries; 700 are left"), "{trimmed:?}");

@@ -23,13 +23,15 @@ fn a_dry_run_names_who_blocks_and_removes_nothing() {
     let (code, shown, complaints) = trim(&redis, &["500", "--dry-run"]);
     assert_eq!((code, complaints.as_str()), (1, ""), "{shown}");
     for line in
-        ["over it       500 entries", "would remove  0 entries", "blocked       group idle was not given"]
+        ["over it       500 entries", "would remove  nothing", "blocked       group idle was not given"]
     {
         assert!(shown.contains(line), "{shown}");
     }
     redis.run::<Value>("XREADGROUP GROUP idle c COUNT 600 NOACK STREAMS s >");
     let (code, shown, _) = trim(&redis, &["500", "--dry-run"]);
-    assert!(code == 0 && shown.contains("would remove  500 entries"), "{shown}");
+    assert!(code == 0 && shown.contains("would remove  at most 500 entries, in whole nodes"), "{shown}");
+    let (code, shown, _) = trim(&redis, &["500", "--exact", "--dry-run"]);
+    assert!(code == 0 && shown.contains("would remove  500 entries\n"), "{shown}");
     assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
 }
 
