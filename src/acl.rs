@@ -47,7 +47,7 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
             words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &more, server));
         }
     }
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    words.join(" ")
 }
 
 /// What there is to know about the rule of such a server before it is used.
@@ -131,12 +131,4 @@ fn watched_keys(config: &Config) -> BTreeSet<String> {
 
 fn keys<'a>(rules: impl IntoIterator<Item = &'a StreamRule>) -> BTreeSet<String> {
     rules.into_iter().flat_map(|rule| key_pattern::from_glob(&rule.pattern.to_string())).collect()
-}
-
-/// The word as `redis-cli` reads it.
-fn quoted(word: &str) -> String {
-    if word.contains(['"', '\'']) {
-        return format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    word.to_owned()
 }

@@ -99,13 +99,34 @@ Environment:
 
 Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration; those of status are its own.";
 
+const ADDRESS_IS_NO_ARGUMENT: &str = "\
+error: something is wrong with the arguments, which are not shown since one of them is an address. Redis's is no argument: everybody on
+this machine could see it in the list of processes. Set REDIS_URI or REDIS_URI_FILE, or redis.uri in the configuration file.
+For more, try --help.
+";
+
 /// Wrong usage or configuration.
 const EXIT_USAGE: u8 = 2;
 
 impl Cli {
-    /// Runs the command and gives the process's exit code.
+    /// Runs the command that the process was given, and gives its exit code.
     #[must_use]
-    pub fn run(self) -> ExitCode {
+    pub fn main() -> ExitCode {
+        match Self::try_parse() {
+            Ok(cli) => cli.run(),
+            // The library would repeat it.
+            Err(error)
+                if error.use_stderr()
+                    && std::env::args_os().any(|word| is_address(&word.to_string_lossy())) =>
+            {
+                complain(ADDRESS_IS_NO_ARGUMENT);
+                ExitCode::from(EXIT_USAGE)
+            }
+            Err(error) => error.exit(),
+        }
+    }
+
+    fn run(self) -> ExitCode {
         let sources = Sources {
             file: self.config.clone(),
             environment: Environment::read(),
@@ -114,7 +135,7 @@ impl Cli {
         // These need no configuration where they ask a sidecar.
         match self.command {
             Some(Command::Status(status)) => return status.run(|| sources.load()),
-            Some(Command::Healthcheck(check)) => return check.run(|| sources.load()),
+            Some(Command::Healthcheck(check)) => return check.run(&sources),
             _ => {}
         }
         let config = match sources.load() {
@@ -136,7 +157,7 @@ impl Cli {
             Command::CheckConfig { cost: false, .. } => check(&config),
             Command::Acl(acl) => acl.run(&config),
             Command::Doctor(doctor) => doctor.run(&config),
-            Command::Healthcheck(check) => check.run(|| Ok(config)),
+            Command::Healthcheck(check) => check.run(&sources),
             Command::Status(status) => status.run(|| Ok(config)),
             Command::Trim(trim) => trim.run(&config),
         }
@@ -151,6 +172,11 @@ impl Cli {
         overrides.set("--log-format", "log.format", self.log_format.clone());
         overrides
     }
+}
+
+/// Whether a word may be an address of Redis; `--url` takes one of the sidecar.
+fn is_address(word: &str) -> bool {
+    word.contains("://") && !word.contains("http")
 }
 
 /// Prints what takes effect; or what is wrong with the files that only a connection reads.

@@ -151,6 +151,15 @@ pub struct Tls {
     pub client: Option<ClientCertificate>,
 }
 
+impl Tls {
+    pub(crate) const WITHOUT_EFFECT: &'static str = "is set, and the address is not rediss://, so nothing would be encrypted; write rediss://, or remove redis.tls";
+
+    /// Whether something is set that this address has no use for.
+    pub(crate) fn is_without_effect(&self, address: &Address) -> bool {
+        !address.is_tls() && *self != Self::default()
+    }
+}
+
 /// A client certificate, for servers that ask for one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientCertificate {

@@ -53,6 +53,14 @@ enum Why {
 }
 
 impl ReadError {
+    /// Who gives a secret in place of the file that holds it finds it in no log: of those only whole paths are shown.
+    fn new(path: &Path, kind: Kind, why: Why) -> Self {
+        let is_shown = kind != Kind::Secret || (path.is_absolute() && !path.to_string_lossy().contains('@'));
+        let shown =
+            if is_shown { path.into() } else { Text::from("the file of this name, which is not shown") };
+        Self { path: shown, why }
+    }
+
     /// Whether the file may be readable soon, with nothing changed: the system is out of descriptors, or its disk or network
     /// fails.
     #[must_use]
@@ -88,7 +96,7 @@ impl std::error::Error for ReadError {}
 /// # Errors
 /// The system's, and where it is a pipe or larger than its kind may be.
 pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
-    read_bounded(path, kind).map_err(|why| ReadError { path: path.into(), why })
+    read_bounded(path, kind).map_err(|why| ReadError::new(path, kind, why))
 }
 
 /// The file's text.
@@ -97,7 +105,7 @@ pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
 /// As [`read`], and where it is not UTF-8.
 pub fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
     let bytes = read(path, kind)?;
-    String::from_utf8(bytes).map_err(|_utf8_error| ReadError { path: path.into(), why: Why::NotUtf8 })
+    String::from_utf8(bytes).map_err(|_utf8_error| ReadError::new(path, kind, Why::NotUtf8))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]

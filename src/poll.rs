@@ -63,6 +63,8 @@ pub type Pulse = watch::Sender<Instant>;
 pub struct Reader {
     observer: Observer,
     history: History,
+    /// Where what the history knows was read.
+    place: String,
     /// `None` asks what it needs, whatever the configuration allows a month.
     budget: Option<Budget>,
     started: Instant,
@@ -74,7 +76,8 @@ impl Reader {
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
         let observer = Observer::new(Link::new(Arc::clone(&stats)));
-        Self { observer, history: History::default(), budget: None, started: clock::now(), stats }
+        let (history, place) = (History::default(), String::new());
+        Self { observer, history, place, budget: None, started: clock::now(), stats }
     }
 
     /// The same for a reader that reads again and again: its lookups keep to `redis.lookups_a_month`.
@@ -103,6 +106,10 @@ impl Reader {
         config: &Config,
         mut snapshot: Snapshot,
     ) -> Result<Reading, Failure> {
+        if self.place != snapshot.origin.place {
+            self.place.clone_from(&snapshot.origin.place);
+            self.history = History::default();
+        }
         let asked = self.questions(config, &snapshot);
         let answers = self.observer.ask(config, &asked).await?;
         snapshot.learn(&answers);
@@ -162,9 +169,15 @@ impl Poller {
         let mut stream_failures = StreamFailures::default();
         self.first_search(&stop).await;
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
+        let mut before: Option<Arc<Config>> = None;
         while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
             self.pulse.send_replace(started);
+            let last = before.replace(Arc::clone(&config));
+            if last.is_some_and(|last| !last.redis.access.is_same_place(&config.redis.access)) {
+                // What another server said is of no use, whether or not this one answers.
+                self.latest.send_modify(|latest| latest.reading = None);
+            }
             let span = spans::poll();
             let result = tokio::select! {
                 result = self.poll(&config).instrument(span.clone()) => result,

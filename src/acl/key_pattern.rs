@@ -2,7 +2,7 @@
 
 /// The patterns that together match every key that the glob matches, and few others.
 ///
-/// `**` is `*` in Redis, which also crosses `/`, and Redis's rules take no blanks: a `?` stands for them.
+/// `**` is `*` in Redis, which also crosses `/`. Redis's rules take no blanks, and read quotes in their own way: a `?` stands for them.
 pub(super) fn from_glob(glob: &str) -> Vec<String> {
     alternatives(&glob.chars().collect::<Vec<_>>()).iter().map(|glob| convert(glob)).collect()
 }
@@ -73,7 +73,7 @@ fn convert(glob: &[char]) -> String {
                     pattern.push('^');
                 }
             }
-            ' ' => pattern.push('?'),
+            ' ' | '"' | '\'' => pattern.push('?'),
             character => pattern.push(character),
         }
     }
@@ -82,7 +82,7 @@ fn convert(glob: &[char]) -> String {
 
 fn push_literal(pattern: &mut String, character: char) {
     match character {
-        character if character.is_whitespace() || character == '\0' => pattern.push('?'),
+        character if character.is_whitespace() || matches!(character, '\0' | '"' | '\'') => pattern.push('?'),
         '*' | '?' | '[' | ']' | '\\' | '^' => pattern.extend(['\\', character]),
         character => pattern.push(character),
     }
@@ -102,6 +102,7 @@ mod tests {
             ("[{,}]x", vec!["[{,}]x"]),
             ("a/**/b", vec!["a/*b"]),
             ("two words", vec!["two?words"]),
+            (r#"we"ird'*"#, vec!["we?ird?*"]),
         ] {
             assert_eq!(from_glob(glob), patterns, "{glob}");
         }

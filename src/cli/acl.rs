@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Acl {
     /// The user's name.
-    #[arg(long, value_name = "NAME", default_value = "streamwarden")]
+    #[arg(long, value_name = "NAME", default_value = "streamwarden", value_parser = parse_user)]
     user: String,
 
     /// The version of Redis, as in 7.0; without it the server is asked.
@@ -71,6 +71,17 @@ fn ask(config: &Config) -> Result<Server, String> {
         ));
         Server::UNKNOWN
     }))
+}
+
+/// Redis takes more names, but no line for redis-cli does without quotes.
+fn parse_user(text: &str) -> Result<String, String> {
+    let is_plain = |character: char| character.is_ascii_graphic() && !matches!(character, '"' | '\'' | '\\');
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err(
+            "a user's name has one character at least, and no blanks, quotes or backslashes".to_owned()
+        );
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_version(text: &str) -> Result<(u16, u16, u16), String> {

@@ -9,7 +9,7 @@ use clap::Args;
 use url::Url;
 
 use super::{complain, http};
-use crate::config::{Config, Http, LoadError};
+use crate::config::Sources;
 
 /// Ask the sidecar on this machine whether its loop turns; exits with 0 if so, else with 1.
 #[derive(Debug, Args)]
@@ -21,8 +21,8 @@ pub(super) struct Healthcheck {
 }
 
 impl Healthcheck {
-    pub(super) fn run(self, load: impl FnOnce() -> Result<Config, LoadError>) -> ExitCode {
-        match self.ask(load) {
+    pub(super) fn run(self, sources: &Sources) -> ExitCode {
+        match self.ask(sources) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain(format_args!("error: {error}\n"));
@@ -31,12 +31,8 @@ impl Healthcheck {
         }
     }
 
-    fn ask(self, load: impl FnOnce() -> Result<Config, LoadError>) -> Result<(), String> {
-        let url = match self.url {
-            Some(url) => url,
-            // A file that has become bad is no reason to end a sidecar that runs on what it read before.
-            None => local(load().map_or(Http::LISTEN, |config| config.http.listen))?,
-        };
+    fn ask(self, sources: &Sources) -> Result<(), String> {
+        let url = self.url.map_or_else(|| local(sources.listen()), Ok)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
         runtime.block_on(http::get(&url)).map(drop)

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
     config::{Config, Log, Mode},
-    model::{Failure, Name},
+    model::{Failure, Name, Role},
     poll::{Reader, Reading},
     retention::{Enforcer, Outcome, Plan, Policy, Run, trim},
     self_stats::SelfStats,
@@ -86,6 +86,9 @@ impl Trim {
         let stats = Arc::new(SelfStats::new());
         let reading = Reader::new(Arc::clone(&stats)).read(config, std::slice::from_ref(&stream)).await;
         let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
+        if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
+            return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
+        }
         let (length, plan) = plan(&reading, &stream, &policy).map_err(|failure| failure.to_string())?;
         print(describe(&stream, length, &policy, &plan));
         if plan.excess == 0 {

@@ -100,6 +100,11 @@ impl Access {
         self.resolve().map(|(address, _ignored)| address)
     }
 
+    /// Whether both have one address, or one file that holds it.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+
     /// What had no effect when the configuration was loaded.
     #[must_use]
     pub fn ignored(&self) -> &[Ignored] {

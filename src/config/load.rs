@@ -1,11 +1,14 @@
 //! From file, environment and flags to a checked configuration: flags win over the environment, that over the file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Map, Value};
 
 use super::{
-    Config, Environment, Problems,
+    Config, Environment, Http, Problems,
     environment::{CONFIG_FILE, VARIABLES},
     read,
     section::Section,
@@ -72,22 +75,19 @@ impl Sources {
         self.check(tree).map_err(LoadError::Invalid)
     }
 
+    /// Where the sidecar listens, whatever else is wrong: a file that has become bad is no reason to end a sidecar that runs on
+    /// what it read before.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        let mut tree = self.path().and_then(|path| read_file(&path).ok()).unwrap_or_default();
+        self.overlay(&mut tree, &mut Problems::default());
+        let listen = tree.pointer("/http/listen").and_then(Value::as_str);
+        listen.and_then(|listen| listen.parse().ok()).unwrap_or(Http::LISTEN)
+    }
+
     fn check(&self, mut tree: Value) -> Result<Config, Problems> {
         let mut problems = Problems::default();
-        let mut origins = Vec::new();
-        for (variable, key) in VARIABLES {
-            match self.environment.get(variable).map(|value| value.to_str()) {
-                Some(Some(value)) => set(&mut tree, key, value),
-                Some(None) => problems.add(*variable, "is not UTF-8"),
-                None => continue,
-            }
-            origins.push((*key, *variable));
-        }
-        for (flag, key, value) in &self.overrides.0 {
-            set(&mut tree, key, value);
-            origins.retain(|(set, _)| set != key);
-            origins.push((*key, *flag));
-        }
+        let origins = self.overlay(&mut tree, &mut problems);
         let mut root = Section::root(tree, &mut problems, &origins);
         let config = read::config(&mut root, &self.environment);
         root.end();
@@ -95,6 +95,25 @@ impl Sources {
             Some(config) if problems.0.is_empty() => Ok(config),
             _ => Err(problems),
         }
+    }
+
+    /// Lays the environment and the flags over the file; each key that they set, with what set it.
+    fn overlay(&self, tree: &mut Value, problems: &mut Problems) -> Vec<(&'static str, &'static str)> {
+        let mut origins = Vec::new();
+        for (variable, key) in VARIABLES {
+            match self.environment.get(variable).map(|value| value.to_str()) {
+                Some(Some(value)) => set(tree, key, value),
+                Some(None) => problems.add(*variable, "is not UTF-8"),
+                None => continue,
+            }
+            origins.push((*key, *variable));
+        }
+        for (flag, key, value) in &self.overrides.0 {
+            set(tree, key, value);
+            origins.retain(|(set, _)| set != key);
+            origins.push((*key, *flag));
+        }
+        origins
     }
 }
 

@@ -99,6 +99,9 @@ fn redis(section: &mut Section<'_>, enabled: bool, environment: &Environment) ->
     let read_from = section.choice("read_from", ReadFrom::Any, ReadFrom::CHOICES);
     let lookups = section.count("lookups_a_month", 0..=*COUNTS.end());
     let (access, address) = access?;
+    if tls.as_ref().zip(address.as_ref()).is_some_and(|(tls, address)| tls.is_without_effect(address)) {
+        section.problem("tls", Tls::WITHOUT_EFFECT);
+    }
     let is_billed = billed.unwrap_or_else(|| address.as_ref().is_some_and(Address::is_upstash));
     Some(Redis {
         access,

@@ -193,10 +193,19 @@ impl<'a> Section<'a> {
                 Some(known) => format!("did you mean {known}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
-            let path = self.path_of(key);
-            self.problems.add(path, format!("unknown key; {hint}"));
+            if is_word(key) {
+                self.problems.add(self.path_of(key), format!("unknown key; {hint}"));
+            } else {
+                let at = if self.path.is_empty() { "the configuration" } else { &self.path };
+                self.problems.add(at, format!("has a key that is no word, and is not shown since it may hold a secret: is a space missing behind a colon? {hint}"));
+            }
         }
     }
+}
+
+/// Whether it can be a key. What cannot may be a key and its value, or an address.
+fn is_word(key: &str) -> bool {
+    key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.'))
 }
 
 fn text(value: Value) -> Result<String, String> {

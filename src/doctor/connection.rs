@@ -52,12 +52,6 @@ pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
         };
         findings.push(Finding::new(Connection, Notice, what, meaning));
     }
-    let tls = &config.redis.tls;
-    let is_set = tls.ca_file.is_some() || tls.server_name.is_some() || tls.client.is_some();
-    if !address.is_tls() && is_set {
-        let what = "redis.tls is set, and the address is not rediss://";
-        findings.push(Finding::new(Connection, Warning, what, "it has no effect"));
-    }
     let ignored = config.redis.access.ignored().iter();
     findings.extend(
         ignored.map(|it| Finding::new(Connection, Warning, format!("{} is ignored", it.at), &it.why)),

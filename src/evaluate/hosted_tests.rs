@@ -59,7 +59,7 @@ impl Watched {
         let snapshot = Snapshot {
             last_entries: BTreeMap::new(),
             server: Server { flavour: self.flavour, ..Server::UNKNOWN },
-            origin: Origin { connection, process: None },
+            origin: Origin { connection, ..Origin::default() },
             lengths: BTreeMap::new(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),

@@ -33,6 +33,8 @@ pub struct Origin {
     pub connection: u64,
     /// The server's process, its role and the database, where the server says all of them.
     pub process: Option<String>,
+    /// The address and the database that were asked for: another one has streams of its own.
+    pub place: String,
 }
 
 impl Origin {

@@ -5,7 +5,7 @@ use tracing::Span;
 
 use super::{connection::Connection, files, resp::Texts, transport};
 use crate::{
-    config::{self, Address, DEFAULT_USER, Endpoint, Resp},
+    config::{self, Address, DEFAULT_USER, Endpoint, Resp, Tls},
     model::{Class, Failure, Reason},
     spans,
 };
@@ -28,9 +28,10 @@ pub(super) struct Connected {
 pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let attempt = async {
-        let access = redis.access.clone();
-        let address = files::read(timeout, move || access.address()).await?;
-        let address = address.map_err(|problems| Failure::new(Reason::Address, format!("{problems:#}")))?;
+        let address = address(redis).await?;
+        if redis.tls.is_without_effect(&address) {
+            return Err(Failure::new(Reason::Address, format!("redis.tls {}", Tls::WITHOUT_EFFECT)));
+        }
         spans::to_server(&Span::current(), &address.endpoint());
         let first = match open(&address, redis, address.protocol().or(known).unwrap_or(Resp::V3)).await {
             Ok(connected) => return Ok(connected),
@@ -50,6 +51,18 @@ pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Resul
         Ok(result) => result,
         Err(_elapsed) => Err(Failure::new(Reason::Timeout, format!("no connection within {timeout:?}"))),
     }
+}
+
+/// The address and the login, read from their files if they have some.
+async fn address(redis: &config::Redis) -> Result<Address, Failure> {
+    let access = redis.access.clone();
+    let has_files = access.files().next().is_some();
+    let address = if has_files {
+        files::read(redis.connect_timeout, move || access.address()).await?
+    } else {
+        access.address()
+    };
+    address.map_err(|problems| Failure::new(Reason::Address, format!("{problems:#}")))
 }
 
 /// Why there is no connection.

@@ -284,7 +284,9 @@ impl Session {
         // Behind some services' names a replica may answer that is behind.
         let is_telling = !self.server.terms().reads_may_lag;
         let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
-        Origin { connection: self.number(), process }
+        let Endpoint { address, port } = &self.endpoint;
+        let place = format!("{address} {port:?} {}", self.database);
+        Origin { connection: self.number(), process, place }
     }
 
     pub(super) fn is_resp3(&self) -> bool {

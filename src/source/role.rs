@@ -157,10 +157,10 @@ impl Session {
             return Err(Failure::new(Reason::Replica, what));
         }
         let PrimaryLink::Down { since } = link else { return Ok(()) };
-        let when = since.map_or("of unknown length".to_owned(), |since| {
-            format!("since {}", humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since))
+        let when = since.map_or(String::new(), |since| {
+            format!(" since {}", humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since))
         });
-        let what = format!("the server is a replica, and its link to its primary is down, {when}");
+        let what = format!("the server is a replica, and its link to its primary is down{when}");
         Err(Failure { since, ..Failure::new(Reason::ReplicaLinkDown, what) })
     }
 

@@ -146,7 +146,7 @@ impl Trust {
         let mut why = None;
         for certificate in file.certificates()? {
             let mut alone = RootCertStore::empty();
-            alone.add(certificate.clone()).map_err(|error| file.unusable(&words(&error)))?;
+            alone.add(certificate.clone()).map_err(|error| file.unusable(&of_file(&error)))?;
             match not_in_date(&certificate, &alone, provider) {
                 Some(error) => {
                     trust.left_out += 1;
@@ -279,6 +279,15 @@ impl PemFile<'_> {
 
     fn unusable(&self, why: &str) -> Failure {
         failed(format!("cannot use {} ({}): {why}", self.path.display(), self.key))
+    }
+}
+
+/// What is wrong with a certificate of a file.
+fn of_file(error: &Error) -> String {
+    if let Error::InvalidCertificate(error) = error {
+        format!("its certificate {}", predicate(error))
+    } else {
+        words(error)
     }
 }
 

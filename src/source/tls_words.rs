@@ -66,6 +66,10 @@ pub(super) fn predicate(error: &CertificateError) -> String {
         CertificateError::BadSignature => {
             "is not signed by the authority in redis.tls.ca_file, but by another one of the same name"
         }
+        CertificateError::BadEncoding => "is broken",
+        other if is_of_old_version(other) => {
+            "is of X.509 version 1 or 2, which is not accepted; make one of version 3, as `openssl req -x509` does"
+        }
         CertificateError::Revoked => "was revoked",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for servers: its extended key usage has no serverAuth"
@@ -100,6 +104,10 @@ pub(super) fn is_of_issuer_or_name(error: &CertificateError) -> bool {
 /// Whether a server shows an authority's certificate, as one that `openssl req -x509` makes is.
 fn is_of_authority(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
+}
+
+fn is_of_old_version(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion"))
 }
 
 /// What the server says about the client.

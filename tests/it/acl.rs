@@ -115,6 +115,15 @@ fn each_command_of_the_rule_is_needed_and_the_log_names_the_one_that_is_missing(
 }
 
 #[test]
+fn a_pattern_with_quotes_permits_its_keys() {
+    let redis = Redis::start();
+    let config = "streams: [{match: 'we\"ird''s*', retention: {max_length: 5}}]";
+    make_user(&redis, &rule(&redis, config, "/0"));
+    let list = redis.run::<Vec<String>>("ACL LIST").join("\n");
+    assert!(list.contains("~we?ird?s*") && list.contains("+xtrim"), "{list}");
+}
+
+#[test]
 fn no_other_key_and_no_other_command_is_permitted() {
     let Some(redis) = trimming(server()) else { return };
     redis.add("other", 1);
@@ -186,8 +195,10 @@ fn the_rule_follows_the_configuration_and_the_version() {
         )
         .contains("xtrim")
     );
-    let refused = streamwarden(&["acl", "--redis-version", "new"], &[("REDIS_URI", "redis://h")]);
-    assert_eq!(refused.status.code(), Some(2));
+    for wrong in [["--redis-version", "new"], ["--user", ""], ["--user", "a b"]] {
+        let refused = streamwarden(&[&["acl"], &wrong[..]].concat(), &[("REDIS_URI", "redis://h")]);
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -83,7 +83,9 @@ fn connections(list: &str) -> BTreeSet<(String, String, Option<String>)> {
 fn check(row: &[&str], address: &str, ca_file: &Path, list: impl Fn() -> String) {
     let [_, user, database, ..] = row[..] else { panic!("{row:?}") };
     let protocol = if address.contains("protocol=resp2") { "2" } else { "3" };
+    let is_tls = address.starts_with("rediss:") || address.starts_with("valkeys:");
     let config = format!("redis: {{tls: {{ca_file: {}}}}}", ca_file.display());
+    let config = if is_tls { config } else { String::new() };
     let sidecar = Sidecar::with_config(address, &config);
     let up = wait_for("a poll, or a failure", || {
         let page = sidecar.scrape();

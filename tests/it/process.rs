@@ -263,20 +263,61 @@ fn the_password_shows_nowhere() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_shows_nowhere() {
+    let address = "redis://user:s3cret@h";
+    let check = ["check-config"];
+    let file = |text: &str| config_file(text);
+    let slips = [
+        file("redis: {uri: 'redis://h', password:s3cret}"),
+        file("redis: {redis://user:s3cret@h}"),
+        file("redis://user:s3cret@h: x"),
+        file("redis: {uri_file: 'redis://user:s3cret@h'}"),
+    ];
+    let of_files = slips.iter().map(|file| {
+        let arguments = [&check[..], &["--config", file.path().to_str().unwrap()]].concat();
+        streamwarden(&arguments, &[])
+    });
+    let of_variables = [
+        streamwarden(&check, &[("REDIS_URI_FILE", address)]),
+        streamwarden(&check, &[("REDIS_URI", "redis://h"), ("REDIS_PASSWORD_FILE", "s3cret")]),
+        streamwarden(&["--redis-uri-file", address, "check-config"], &[]),
+        streamwarden(&[address], &[]),
+        streamwarden(&["status", address], &[("REDIS_URI", "redis://127.0.0.1:1")]),
+    ];
+    for (slip, output) in of_files.chain(of_variables).enumerate() {
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_ne!(output.status.code(), Some(0), "{slip}: {said}");
+        assert!(!said.contains("s3cret") && !said.is_empty(), "{slip}: {said}");
+    }
+}
+
+#[test]
+fn certificates_without_encryption_are_refused() {
+    let certificates = config_file("none");
+    let file = config_file(&format!("redis: {{tls: {{ca_file: {}}}}}", certificates.path().display()));
+    let arguments = ["check-config", "--config", file.path().to_str().unwrap()];
+    let output = streamwarden(&arguments, &[("REDIS_URI", "redis://localhost")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("redis.tls: is set, and the address is not rediss://"), "{said}");
+}
+
+#[test]
 fn healthcheck_asks_the_sidecar_and_exits_by_its_answer() {
     let redis = Redis::start();
     let mut sidecar = Sidecar::start(&redis);
     let listen = sidecar.address().to_string();
     let check = |arguments: &[&str]| streamwarden(&[&["healthcheck"], arguments].concat(), &[]);
     sidecar.next_poll();
-    assert_eq!(
-        check(&["--listen", &listen]).status.code(),
-        Some(1),
-        "no address of Redis: the default port is asked"
-    );
-    let with_redis =
-        || streamwarden(&["healthcheck", "--listen", &listen], &[("REDIS_URI", "redis://localhost")]);
-    assert_eq!(with_redis().status.code(), Some(0), "{}", text(&with_redis().stderr));
+    // Whatever else is wrong: the sidecar runs on what it read before.
+    let refused = config_file(&format!("{{http: {{listen: '{listen}'}}, poll: {{intervall: 5s}}}}"));
+    let refused = refused.path().to_str().unwrap();
+    for arguments in [["--listen", &listen], ["--config", refused]] {
+        let asked = check(&arguments);
+        assert_eq!(asked.status.code(), Some(0), "{arguments:?}: {}", text(&asked.stderr));
+    }
+    let by_variable = || streamwarden(&["healthcheck"], &[("STREAMWARDEN_LISTEN", &listen)]);
+    assert_eq!(by_variable().status.code(), Some(0), "{}", text(&by_variable().stderr));
     let url = format!("http://{listen}/readyz");
     assert_eq!(check(&["--url", &url]).status.code(), Some(0));
     let lost = check(&["--url", &format!("http://{listen}/nothing")]);
@@ -285,7 +326,7 @@ fn healthcheck_asks_the_sidecar_and_exits_by_its_answer() {
 
     sidecar.signal("TERM");
     sidecar.wait_for_exit();
-    let ended = with_redis();
+    let ended = by_variable();
     assert_eq!(ended.status.code(), Some(1));
     assert!(text(&ended.stderr).contains(&listen), "{}", text(&ended.stderr));
     assert_eq!(check(&["--url", "there"]).status.code(), Some(2));

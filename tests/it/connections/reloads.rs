@@ -37,6 +37,13 @@ fn a_reload_keeps_connections_and_knowledge_unless_redis_is_another_one() {
     reload(&sidecar);
     let page = sidecar.wait("the other server", |page| page.stream("length", "s") == Some(7.0));
     assert_eq!(page.group("lag", "proven", "g"), None);
+    // Its stream is another one, and nothing was made anew.
+    assert_eq!(page.stream("recreations_total", "s"), Some(0.0));
+    // What it said is not what a third one says.
+    sidecar.configure(&format!("{CONFIG}redis: {{uri: 'redis://127.0.0.1:{}'}}", support::free_port()));
+    reload(&sidecar);
+    sidecar.wait("the address where nobody is", |page| failures(page, "refused") >= 1.0);
+    assert_eq!(sidecar.scrape().stream("length", "s"), None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::trimming;
-use support::Redis;
+use support::{Redis, wait_for};
 
 use crate::process::{streamwarden, text};
 
@@ -59,6 +59,23 @@ fn without_a_terminal_it_asks_nobody_and_does_nothing() {
     let (code, _, complaints) = trim(&redis, &["500"]);
     assert!(code == 2 && complaints.contains("give --yes, or --dry-run"), "{complaints}");
     assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
+}
+
+#[test]
+fn a_replica_is_not_trimmed_and_that_is_no_plan() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    let primary = Redis::start();
+    primary.add("s", 1_000);
+    redis.run::<()>(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    let is_up = || redis.run::<String>("INFO replication").contains("master_link_status:up");
+    wait_for("the replica", || is_up().then_some(()));
+    for how in ["--dry-run", "--yes"] {
+        let (code, shown, complaints) = trim(&redis, &["500", how]);
+        assert!(
+            code == 1 && shown.is_empty() && complaints.contains("this is a replica"),
+            "{shown}{complaints}"
+        );
+    }
 }
 
 #[test]
