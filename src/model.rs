@@ -9,6 +9,7 @@ mod millis;
 mod name;
 mod name_map;
 mod permission;
+mod removal;
 mod role;
 mod snapshot;
 mod stream_id;
@@ -22,6 +23,7 @@ pub use millis::Millis;
 pub use name::Name;
 pub use name_map::NameMap;
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
+pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
 pub use snapshot::{
     ConsumerState, EntryHead, Flavour, GroupState, Now, OldestPending, Origin, Pending, Server, ServerTime,

@@ -10,6 +10,7 @@ mod keeper;
 mod lease;
 mod plan;
 mod policy;
+mod removals;
 mod run;
 mod standing;
 
@@ -19,5 +20,6 @@ pub use keeper::{Keeper, Order};
 pub use lease::Lease;
 pub use plan::{Hold, Holder, Plan};
 pub use policy::Policy;
+pub use removals::{Listener, Teller, removals};
 pub use run::{Outcome, Run, trim};
 pub use standing::{Standing, Standings};

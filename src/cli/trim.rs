@@ -182,5 +182,8 @@ fn summary(run: &Run) -> String {
     if let Some(holder) = &run.blocked_by {
         text += &format!("\nblocked: {holder}");
     }
+    for (group, lost) in &run.lost {
+        text += &format!("\nlost: {lost} entries that were not yet delivered to group {group}");
+    }
     text + "\n"
 }

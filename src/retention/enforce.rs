@@ -10,10 +10,10 @@ use std::sync::Arc;
 use redis::Cmd;
 use tracing::warn;
 
-use super::{Hold, Holder, Plan, Policy};
+use super::{Hold, Holder, Plan, Policy, Teller};
 use crate::{
     config::{Config, Mode},
-    model::{Failure, Flavour, Name, Reason, Role, Server, ServerTime, StreamId},
+    model::{Failure, Flavour, Name, Reason, Removal, Role, Server, ServerTime, StreamId},
     poll::Reader,
     self_stats::SelfStats,
     source::{
@@ -121,6 +121,8 @@ pub struct Step {
     pub blocked_by: Option<Holder>,
     /// Whether entries went that a group needs, past the ceiling.
     pub is_forced: bool,
+    /// The same with what each group lost; `None` where nothing was removed, or what was lost is not known.
+    pub removal: Option<Removal>,
 }
 
 impl Step {
@@ -128,7 +130,8 @@ impl Step {
         Self { blocked_by: Some(Holder { group: None, hold }), ..Self::default() }
     }
 
-    /// What the script says: removed, length, floor, who holds and why, whether it was by force.
+    /// What the script says: removed, length, floor, who holds and why, whether it was by force, entries ever removed,
+    /// losses.
     fn parse(reply: &Reply) -> Result<Self, Failure> {
         let unexpected = || Failure::new(Reason::UnexpectedReply, "the script said something else");
         let Value::List(parts) = reply.value()? else { return Err(unexpected()) };
@@ -139,21 +142,38 @@ impl Step {
             Value::Text(group),
             Value::Text(why),
             Value::Int(is_forced),
-        ] = parts[..]
+            Value::Int(ever),
+            Value::List(lost),
+        ] = &parts[..]
         else {
             return Err(unexpected());
         };
-        let count = |number: i64| u64::try_from(number).map_err(|_negative| unexpected());
-        let hold = Hold::ALL.into_iter().find(|hold| hold.as_str().as_bytes() == why);
-        let group = (!group.is_empty()).then(|| Name::from(group));
+        let count = |number: &i64| u64::try_from(*number).map_err(|_negative| unexpected());
+        let hold = Hold::ALL.into_iter().find(|hold| hold.as_str().as_bytes() == *why);
+        let group = (!group.is_empty()).then(|| Name::from(*group));
         Ok(Self {
             removed: count(removed)?,
             length: Some(count(length)?),
             floor: std::str::from_utf8(floor).ok().and_then(|floor| floor.parse().ok()),
             blocked_by: hold.map(|hold| Holder { group, hold }),
-            is_forced: is_forced != 0,
+            is_forced: *is_forced != 0,
+            removal: removal(count(removed)?, *ever, lost).ok_or_else(unexpected)?,
         })
     }
+}
+
+/// What groups lost, by the pairs of name and number that the script says. The inner `None`: it is not known.
+fn removal(entries: u64, ever: i64, lost: &[Value<'_>]) -> Option<Option<Removal>> {
+    let Ok(ever) = u64::try_from(ever) else { return Some(None) };
+    let lost = lost.chunks(2).map(|pair| match pair {
+        [Value::Text(group), Value::Int(lost)] => Some((Name::from(*group), u64::try_from(*lost).ok()?)),
+        _ => None,
+    });
+    Some(Some(Removal {
+        ever_before: ever.checked_sub(entries)?,
+        entries,
+        lost: lost.collect::<Option<_>>()?,
+    }))
 }
 
 /// Takes steps, on a connection of its own.
@@ -165,6 +185,8 @@ pub struct Enforcer {
     /// `None` before anything was asked.
     asked: Option<u64>,
     is_without_scripts: bool,
+    /// Told of each step.
+    teller: Option<Teller>,
 }
 
 impl Enforcer {
@@ -172,7 +194,13 @@ impl Enforcer {
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
         let link = Link::new(Arc::clone(&stats));
-        Self { link, reader: Reader::new(stats), asked: None, is_without_scripts: false }
+        Self { link, reader: Reader::new(stats), asked: None, is_without_scripts: false, teller: None }
+    }
+
+    /// The same, and polls hear of what it removes.
+    #[must_use]
+    pub fn telling(self, teller: Teller) -> Self {
+        Self { teller: Some(teller), ..self }
     }
 
     /// Lets the connections go.
@@ -228,6 +256,23 @@ impl Enforcer {
     /// # Errors
     /// Why nothing was removed; after a lost connection it is not known whether something was.
     pub async fn step(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        policy: &Policy,
+        cutoff: Option<StreamId>,
+    ) -> Result<Step, Failure> {
+        if let Some(teller) = &self.teller {
+            teller.begin();
+        }
+        let result = self.take_step(config, stream, policy, cutoff).await;
+        if let Some(teller) = &self.teller {
+            teller.end(stream, result.as_ref().ok().and_then(|step| step.removal.as_ref()));
+        }
+        result
+    }
+
+    async fn take_step(
         &mut self,
         config: &Config,
         stream: &Name,

@@ -211,6 +211,9 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
     if run.forced > 0 {
         warn!(%stream, forced = run.forced, "trimmed past the ceiling: groups lose entries they had not read");
     }
+    for (group, lost) in &run.lost {
+        warn!(%stream, %group, lost, "removed entries that were not yet delivered to the group");
+    }
     match (&run.failure, before.last) {
         (Some(_), Some(Outcome::Failed)) => {}
         (Some(failure), _) => {

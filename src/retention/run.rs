@@ -1,6 +1,6 @@
 //! One run on one stream: step after step until the limit is reached, something holds it, or its time is over.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -49,6 +49,8 @@ pub struct Run {
     pub removed: u64,
     /// Of those, how many went past the ceiling, needed or not.
     pub forced: u64,
+    /// The groups that lost entries that were not delivered to them, and how many, of the steps of which that is known.
+    pub lost: BTreeMap<Name, u64>,
     /// The stream's length after the last step; `None` where it was not looked at.
     pub length: Option<u64>,
     /// The first entry that a group still needs, at the last step.
@@ -74,6 +76,9 @@ impl Run {
     }
 
     fn add(&mut self, step: Step) {
+        for (group, lost) in step.removal.into_iter().flat_map(|removal| removal.lost) {
+            *self.lost.entry(group).or_default() += lost;
+        }
         self.removed += step.removed;
         self.forced += if step.is_forced { step.removed } else { 0 };
         self.length = step.length;

@@ -1,5 +1,6 @@
 -- One step of retention on one stream: finds what may go and removes at most `step` entries, in one act, so that no
--- group can be made, moved or given an entry in between. At most one command of it writes.
+-- group can be made, moved or given an entry in between. It also counts what each group loses by that, exactly, which
+-- only this moment allows.
 --
 -- No shebang: with one, a server above `maxmemory` refuses the script, and trimming is the cure.
 -- IDs stay texts: a Lua number holds no more than 2^53.
@@ -8,7 +9,9 @@
 -- ARGV     mode ("safe" or "strict"), max_length, cutoff (an ID: older entries are too old), ceiling, step,
 --          exact ("1" or ""), count of ignored groups, the ignored groups..., the expected groups...
 --          "" for a limit that is not set
--- Answers  removed, length after, floor, holding group, why it holds, whether the ceiling forced it
+-- Answers  removed, length after, floor, holding group, why it holds, whether the ceiling forced it, entries ever removed
+--          from the stream (-1 where the server does not count or the losses are unknown), and for each group that lost
+--          undelivered entries its name and how many
 local key, mode = KEYS[1], ARGV[1]
 local max_length, cutoff, ceiling, step = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local exact, ignored_count = ARGV[6] == '1', tonumber(ARGV[7])
@@ -72,6 +75,20 @@ local function oldest_pending(group, first)
   end
 end
 
+-- The groups, each as a table of its fields. The step moves none of them.
+local known_groups
+local function groups()
+  if known_groups then return known_groups end
+  local found = {}
+  for _, fields in ipairs(call('XINFO', 'GROUPS', key)) do
+    local group = {}
+    for index = 1, #fields, 2 do group[fields[index]] = fields[index + 1] end
+    table.insert(found, group)
+  end
+  known_groups = found
+  return found
+end
+
 -- The first entry that some group still needs, with the group and why.
 local function find_floor(first)
   local floor, holder, reason
@@ -82,9 +99,7 @@ local function find_floor(first)
   for index = 8, #ARGV do
     if index < 8 + ignored_count then ignored[ARGV[index]] = true else missing[ARGV[index]] = true end
   end
-  for _, fields in ipairs(call('XINFO', 'GROUPS', key)) do
-    local group = {}
-    for index = 1, #fields, 2 do group[fields[index]] = fields[index + 1] end
+  for _, group in ipairs(groups()) do
     missing[group.name] = nil
     if not ignored[group.name] then
       hold(after(group['last-delivered-id']), group.name, 'unread')
@@ -98,19 +113,106 @@ local function find_floor(first)
   return floor, holder, reason
 end
 
+-- The entries ever removed from the stream before this step; an error where the server does not count additions (before
+-- Redis 7.0), where MINID is not to be trusted either.
+local ever_before
+local function removed_ever()
+  if ever_before then return ever_before end
+  local fields, stream = call('XINFO', 'STREAM', key), {}
+  for index = 1, #fields, 2 do stream[fields[index]] = fields[index + 1] end
+  if not stream['entries-added'] then error('additions are not counted', 0) end
+  ever_before = stream['entries-added'] - stream.length
+  return ever_before
+end
+
+-- The positions of groups, each once, ascending.
+local function positions()
+  local found, seen = {}, {}
+  for _, group in ipairs(groups()) do
+    local position = group['last-delivered-id']
+    if not seen[position] then table.insert(found, position) end
+    seen[position] = true
+  end
+  table.sort(found, before)
+  return found
+end
+
+-- By the position of a group: how many of the entries that go were delivered to it. Where a position is not here, all of
+-- them. nil: not counted.
+local delivered
+
+-- Removes whole nodes below `target`, as one XTRIM would, but stops at each position on the way. The nodes that went until
+-- then held delivered entries only, and those of the next node are counted. So of no more nodes than there are positions
+-- in what goes entries are read, and of none more than it has.
+--
+-- An error after the first removal ends it as if there were no more to remove: all that went is answered and counted.
+local function trim(target, most, keep, length)
+  local removed = 0
+  local is_counted = pcall(function()
+    delivered = nil
+    removed_ever()
+    local stops, rest, from = positions(), 0, '-'
+    delivered = {}
+    for _, position in ipairs(stops) do
+      if removed == most or (target and not before(after(position), target)) then break end
+      -- LIMIT 0 would mean no limit; at least 1 is left.
+      local gone = call('XTRIM', key, 'MINID', '~', after(position), 'LIMIT', most - removed)
+      removed = removed + gone
+      if gone > 0 then rest, from = 0, '-' end
+      -- One more than may go shows that this node stays.
+      local left = most - removed
+      rest = rest + #ids(from, position, left + 1)
+      delivered[position], from = removed + rest, '(' .. position
+      if rest > left then break end
+    end
+  end)
+  if not is_counted and removed == 0 then delivered = nil end
+  if removed == most or (removed > 0 and not is_counted) then return removed end
+  local is_removed, gone = pcall(function()
+    if target then return call('XTRIM', key, 'MINID', '~', target, 'LIMIT', most - removed) end
+    return call('XTRIM', key, 'MAXLEN', '~', math.max(keep, length - step))
+  end)
+  if is_removed then return removed + gone end
+  if removed == 0 then error(gone, 0) end
+  return removed
+end
+
+-- Deletes these entries, which are the first ones.
+local function delete(entries)
+  delivered = nil
+  pcall(function()
+    removed_ever()
+    local counted, index = {}, 0
+    for _, position in ipairs(positions()) do
+      while entries[index + 1] and not before(position, entries[index + 1]) do index = index + 1 end
+      counted[position] = index
+    end
+    delivered = counted
+  end)
+  return call('XDEL', key, unpack(entries))
+end
+
+-- The entries ever removed from the stream, and for each group that lost undelivered ones its name and how many.
+local function losses(removed)
+  if removed == 0 or not delivered then return -1, {} end
+  local lost = {}
+  for _, group in ipairs(groups()) do
+    local entries = removed - (delivered[group['last-delivered-id']] or removed)
+    if entries > 0 then
+      table.insert(lost, group.name)
+      table.insert(lost, entries)
+    end
+  end
+  return removed_ever() + removed, lost
+end
+
 -- Removes at most `most` entries below `target`; nil for no target. Answers how many, or why not one.
 local function remove(target, most, keep, length)
-  local removed
-  if target then
-    -- LIMIT 0 would mean no limit; `most` is at least 1.
-    removed = call('XTRIM', key, 'MINID', '~', target, 'LIMIT', most)
-  else
-    removed = call('XTRIM', key, 'MAXLEN', '~', math.max(keep, length - step))
-  end
+  local removed = trim(target, most, keep, length)
   if removed > 0 then return removed end
   -- Whole nodes do not fit any more: what is left to remove is in the first one, so this reads no more than that.
   local rest = ids('-', target and '(' .. target or '+', exact and math.min(most, DELETED_AT_ONCE) or most)
-  if exact and #rest > 0 then return call('XDEL', key, unpack(rest)) end
+  if exact and #rest > 0 then return delete(rest) end
   if #rest >= step then return 0, 'node_size' end
   return 0, #rest < most and 'held' or nil
 end
@@ -118,9 +220,9 @@ end
 local function act()
   local length = call('XLEN', key)
   -- Within the limit there is nothing to look for.
-  if cutoff == '' and max_length and length <= max_length then return {0, length, '', '', '', 0} end
+  if cutoff == '' and max_length and length <= max_length then return {0, length, '', '', '', 0, -1, {}} end
   local first = ids('-', '+', 1)[1]
-  if not first then return {0, length, '', '', '', 0} end
+  if not first then return {0, length, '', '', '', 0, -1, {}} end
   local floor, holder, reason
   if mode == 'safe' then floor, holder, reason = find_floor(first) end
 
@@ -148,7 +250,8 @@ local function act()
   if why == 'held' then why = nil end
   if is_held then why = reason else holder = nil end
   if removed > 0 then why, holder = nil, nil end
-  return {removed, call('XLEN', key), floor or '', holder or '', why or '', forced}
+  local ever, lost = losses(removed)
+  return {removed, call('XLEN', key), floor or '', holder or '', why or '', forced, ever, lost}
 end
 
 local ok, answer = pcall(act)

@@ -47,6 +47,8 @@ fn it_trims_as_far_as_it_may_and_says_what_went() {
         code == 1 && shown.contains("removed 20000 entries; 5000 are left\nblocked: group readers"),
         "{shown}{complaints}"
     );
+    let lost = "lost: 20000 entries that were not yet delivered to group idle\n";
+    assert_eq!(shown.contains(lost), redis.counts_additions(), "{shown}");
     let (code, shown, _) = trim(&redis, &["1234", "--yes", "--mode", "strict", "--exact"]);
     assert!(code == 0 && shown.contains("removed 3766 entries; 1234 are left"), "{shown}");
     assert_eq!(trim(&redis, &["1234", "--yes"]).0, 0, "nothing to do is fine");

@@ -15,6 +15,8 @@ use streamwarden::{
 pub(super) struct Truth {
     pub(super) entries: Vec<StreamId>,
     pub(super) groups: BTreeMap<String, Needs>,
+    /// Entries ever removed; `None` where the server does not count additions.
+    ever_removed: Option<i64>,
 }
 
 /// Where a group stands.
@@ -30,16 +32,23 @@ impl Truth {
         let entries = range.iter().map(|(id, _)| id.parse().unwrap()).collect();
         let groups: Vec<BTreeMap<String, Value>> =
             cmd("XINFO").arg("GROUPS").arg("s").query(connection).unwrap_or_default();
-        let groups = groups.into_iter().map(|fields| {
-            let text = |key: &str| redis::from_redis_value::<String>(fields[key].clone()).unwrap();
-            let name = text("name");
-            let mut pending = cmd("XPENDING");
-            pending.arg("s").arg(&name).arg("-").arg("+").arg(100_000);
-            let rows: Vec<(String, String, i64, i64)> = pending.query(connection).unwrap();
-            let pending = rows.iter().map(|row| row.0.parse().unwrap()).collect();
-            (name, Needs { delivered: text("last-delivered-id").parse().unwrap(), pending })
-        });
-        Self { entries, groups: groups.collect() }
+        let groups: BTreeMap<String, Needs> = groups
+            .into_iter()
+            .map(|fields| {
+                let text = |key: &str| redis::from_redis_value::<String>(fields[key].clone()).unwrap();
+                let name = text("name");
+                let mut pending = cmd("XPENDING");
+                pending.arg("s").arg(&name).arg("-").arg("+").arg(100_000);
+                let rows: Vec<(String, String, i64, i64)> = pending.query(connection).unwrap();
+                let pending = rows.iter().map(|row| row.0.parse().unwrap()).collect();
+                (name, Needs { delivered: text("last-delivered-id").parse().unwrap(), pending })
+            })
+            .collect();
+        let stream: BTreeMap<String, Value> =
+            cmd("XINFO").arg("STREAM").arg("s").query(connection).unwrap_or_default();
+        let count = |key: &str| redis::from_redis_value::<i64>(stream.get(key)?.clone()).ok();
+        let ever_removed = count("entries-added").zip(count("length")).map(|(added, length)| added - length);
+        Self { entries, groups, ever_removed }
     }
 
     /// Whether a group that counts needs this entry.
@@ -66,8 +75,8 @@ fn counts(policy: &Policy, group: &Name) -> bool {
     !policy.ignore_groups.contains(group)
 }
 
-/// What the server answered: removed, length, floor, group, why, whether forced.
-pub(super) type Answer = (u64, u64, String, String, String, bool);
+/// What the server answered: removed, length, floor, group, why, whether forced, entries ever removed, losses.
+pub(super) type Answer = (u64, u64, String, String, String, bool, i64, BTreeMap<String, u64>);
 
 macro_rules! ensure {
     ($holds:expr, $($what:tt)*) => {
@@ -85,7 +94,7 @@ pub(super) fn check_harmless(
     after: &Truth,
     answer: &Answer,
 ) -> Result<(), TestCaseError> {
-    let (removed, length, .., is_forced) = answer;
+    let (removed, length, _, _, _, is_forced, ..) = answer;
     let count = before.entries.len() - after.entries.len();
     ensure!(before.entries.ends_with(&after.entries), "not the oldest went: {before:?} {after:?}");
     ensure!(before.groups == after.groups, "groups changed: {before:?} {after:?}");
@@ -107,13 +116,31 @@ pub(super) fn check_harmless(
     Ok(())
 }
 
+/// Compares what each group lost with the entries that went before they were delivered to it.
+pub(super) fn check_losses(before: &Truth, after: &Truth, answer: &Answer) -> Result<(), TestCaseError> {
+    let (removed, .., ever, lost) = answer;
+    let Some(ever_truly) = after.ever_removed.filter(|_| *removed > 0) else {
+        ensure!(*ever == -1 && lost.is_empty(), "nothing to count, but {answer:?}");
+        return Ok(());
+    };
+    let gone = &before.entries[..before.entries.len() - after.entries.len()];
+    let lost_truly = before.groups.iter().filter_map(|(group, Needs { delivered, .. })| {
+        let lost = gone.iter().filter(|id| *id > delivered).count() as u64;
+        (lost > 0).then(|| (group.clone(), lost))
+    });
+    let lost_truly: BTreeMap<String, u64> = lost_truly.collect();
+    ensure!(*lost == lost_truly, "in truth {lost_truly:?} were lost: {answer:?} {before:?}");
+    ensure!(*ever == ever_truly, "in truth {ever_truly} were ever removed: {answer:?}");
+    Ok(())
+}
+
 /// Compares who is named, and what is left, with who needs what.
 pub(super) fn check_complete(
     (policy, step, node): (&Policy, u64, u64),
     before: &Truth,
     answer: &Answer,
 ) -> Result<(), TestCaseError> {
-    let (removed, _, _, group, why, _) = answer;
+    let (removed, _, _, group, why, ..) = answer;
     let excess = policy.excess(before.entries.len() as u64);
     if *removed == 0 && excess > 0 {
         let is_blocked = (before.removable(policy) as u64) < excess.min(step);

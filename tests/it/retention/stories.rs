@@ -14,7 +14,7 @@ use streamwarden::{
     source::Request,
 };
 
-use super::oracle::{Answer, Truth, check_complete, check_harmless, ensure};
+use super::oracle::{Answer, Truth, check_complete, check_harmless, check_losses, ensure};
 use support::Redis;
 
 use crate::truth::number;
@@ -177,6 +177,7 @@ fn play(
         removed += answer.0;
         check_harmless((&story.policy, story.step), &before, &after, &answer)?;
         if checks == Checks::All {
+            check_losses(&before, &after, &answer)?;
             check_complete((&story.policy, story.step, story.node), &before, &answer)?;
         }
     }
