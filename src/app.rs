@@ -13,7 +13,7 @@ use crate::{
     poll::{Latest, Poller, Pulse, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::{Reloader, warn_of_ignored},
-    retention::{Enforcer, Keeper, Lease, Order},
+    retention::{Enforcer, Keeper, Lease, Order, removals},
     self_stats::SelfStats,
     signals::Signals,
     source::{Discovery, Link},
@@ -157,8 +157,9 @@ fn start_on_redis(
         stats: Arc::clone(stats),
     };
     tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
+    let (teller, listener) = removals();
     let keeper = Keeper {
-        enforcer: Enforcer::new(Arc::clone(stats)),
+        enforcer: Enforcer::new(Arc::clone(stats)).telling(teller),
         lease: Lease::new(&config.borrow()),
         config: config.clone(),
         streams: streams_out.clone(),
@@ -168,7 +169,7 @@ fn start_on_redis(
     };
     tasks.spawn("retention", keeper.run(stop.clone()));
     let poller = Poller {
-        reader: Reader::new(Arc::clone(stats)).within_budget(),
+        reader: Reader::new(Arc::clone(stats)).within_budget().hearing(listener),
         config,
         streams: streams_out,
         retention: standings_out,

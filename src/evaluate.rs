@@ -9,6 +9,7 @@ mod group_watch;
 mod history;
 mod judge;
 mod lag;
+mod losses;
 mod questions;
 mod report;
 mod sentence;
@@ -24,6 +25,7 @@ mod why;
 pub use age::Age;
 pub use history::History;
 pub use lag::Lag;
+pub use losses::Losses;
 pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE, Questions};
 pub use report::{GroupReport, Report, StreamReport};
 pub use sentence::{grouped, short};
@@ -34,5 +36,7 @@ pub use why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy};
 
 #[cfg(test)]
 mod hosted_tests;
+#[cfg(test)]
+mod losses_tests;
 #[cfg(test)]
 mod simulation_tests;

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     evaluate::{History, MOST_QUESTIONS, Questions, Report},
     model::{Class, Failure, Name, Question, Reason, Snapshot},
-    retention::Standings,
+    retention::{Listener, Standings},
     self_stats::SelfStats,
     source::{Discovered, Discovery, Link, Observer},
     spans,
@@ -67,6 +67,8 @@ pub struct Reader {
     place: String,
     /// `None` asks what it needs, whatever the configuration allows a month.
     budget: Option<Budget>,
+    /// What this sidecar itself removes.
+    listener: Option<Listener>,
     started: Instant,
     stats: Arc<SelfStats>,
 }
@@ -76,14 +78,27 @@ impl Reader {
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
         let observer = Observer::new(Link::new(Arc::clone(&stats)));
-        let (history, place) = (History::default(), String::new());
-        Self { observer, history, place, budget: None, started: clock::now(), stats }
+        Self {
+            observer,
+            history: History::default(),
+            place: String::new(),
+            budget: None,
+            listener: None,
+            started: clock::now(),
+            stats,
+        }
     }
 
     /// The same for a reader that reads again and again: its lookups keep to `redis.lookups_a_month`.
     #[must_use]
     pub fn within_budget(self) -> Self {
         Self { budget: Some(Budget::default()), ..self }
+    }
+
+    /// The same for one that hears what is removed by the sidecar itself, of which the losses are exact.
+    #[must_use]
+    pub fn hearing(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -115,6 +130,9 @@ impl Reader {
         snapshot.learn(&answers);
         // Nothing that is made from here on needs its room beside it.
         drop(asked);
+        if let Some(listener) = &mut self.listener {
+            self.history.hear(listener.hear().await);
+        }
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
         let read_at_unix = clock::unix_time();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Age, GroupStatus, Lag,
+    Age, GroupStatus, Lag, Losses,
     report::GroupReport,
     series::{Series, cut, low_part},
     settled::Settled,
@@ -38,6 +38,7 @@ pub(super) struct GroupWatch {
     moved_at: Millis,
     /// Seldom there, like the next.
     trimmed: Option<Box<Trimmed>>,
+    suspected: Option<Box<Trimmed>>,
     rewound: Option<Box<Rewound>>,
     missing: Settled,
     no_consumers: Settled,
@@ -52,7 +53,7 @@ struct Cursors {
     delivered: StreamId,
     pending: u64,
     oldest_pending: Option<StreamId>,
-    lost: u64,
+    lost: Losses,
     rewinds: u64,
 }
 
@@ -97,14 +98,15 @@ impl GroupWatch {
         GroupVerdict { status, why, rate_out, lags: self.lags.clone() }
     }
 
-    /// What is not in the stream any more was not delivered: where losses are not known, nor is this.
+    /// What is not in the stream any more was not delivered: where losses are not known, nor is this. Those that are
+    /// suspected were probably not delivered either.
     fn rate_out(
         &mut self,
         present: Option<&Present<'_>>,
         added: &Series,
         moment: &Moment<'_>,
     ) -> Option<Rate> {
-        let lost = present.and_then(|present| present.report.lost);
+        let lost = present.and_then(|present| present.report.lost).map(|lost| lost.at_least + lost.suspected);
         if self.lost.is_some() || lost.is_some_and(|lost| lost > 0) {
             self.lost.get_or_insert_default().put(moment.slot, lost.map(low_part));
         }
@@ -129,11 +131,8 @@ impl GroupWatch {
         }
         let now = present.cursors();
         if let Some(before) = self.last.replace(now) {
-            if now.lost > before.lost {
-                let earlier = self.trimmed.as_ref().map_or(0, |trimmed| trimmed.entries);
-                self.trimmed =
-                    Some(Box::new(Trimmed { entries: earlier + now.lost - before.lost, at: moment.at }));
-            }
+            note_lost(&mut self.trimmed, (before.lost.at_least, now.lost.at_least), moment.at);
+            note_lost(&mut self.suspected, (before.lost.suspected, now.lost.suspected), moment.at);
             if now.rewinds > before.rewinds {
                 self.rewound =
                     Some(Box::new(Rewound { from: before.delivered, to: now.delivered, at: moment.at }));
@@ -144,6 +143,7 @@ impl GroupWatch {
         }
         let is_over = |at: Millis| moment.since(at) >= moment.config.status.window;
         self.trimmed.take_if(|trimmed| is_over(trimmed.at));
+        self.suspected.take_if(|suspected| is_over(suspected.at));
         self.rewound.take_if(|rewound| is_over(rewound.at));
     }
 
@@ -162,6 +162,8 @@ impl GroupWatch {
         let ago = |at: Millis| moment.since(at);
         let trimmed =
             self.trimmed.as_ref().map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
+        let suspected =
+            self.suspected.as_ref().map(|it| GroupWhy::Suspected { entries: it.entries, ago: ago(it.at) });
         let rewound =
             self.rewound.as_ref().map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
         let rules = [
@@ -170,6 +172,7 @@ impl GroupWatch {
             (GroupStatus::NoConsumers, no_consumers),
             (GroupStatus::Stopped, stopped),
             (GroupStatus::Stalled, stalled),
+            (GroupStatus::Lagging, suspected),
             (GroupStatus::Lagging, lagging),
         ];
         let first = rules.into_iter().find_map(|(status, why)| Some((status, why?)));
@@ -263,6 +266,14 @@ impl GroupWatch {
             }
             None => (GroupStatus::Unknown, GroupWhy::LagUnknown { backlog }),
         }
+    }
+}
+
+/// Adds what was lost since the last reading to what was lost before, within the window.
+fn note_lost(noted: &mut Option<Box<Trimmed>>, (before, now): (u64, u64), at: Millis) {
+    if now > before {
+        let earlier = noted.as_ref().map_or(0, |noted| noted.entries);
+        *noted = Some(Box::new(Trimmed { entries: earlier + now - before, at }));
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     checkpoints::Checkpoints,
     judge::Judge,
     lag::{Known, Lag},
+    losses::{Losses, Removals, counts_deliveries},
     questions::{Questions, questions},
     report::Report,
     series::Ticks,
@@ -16,7 +17,8 @@ use super::{
 use crate::{
     config::Config,
     model::{
-        Answers, GroupState, Name, NameMap, Now, Origin, Reason, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, GroupState, Name, NameMap, Now, Origin, Reason, Removal, ServerTime, Snapshot, StreamId,
+        StreamState,
     },
 };
 
@@ -50,6 +52,7 @@ pub(super) struct StreamHistory {
     pub(super) checkpoints: Checkpoints,
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
+    pub(super) removals: Removals,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
     watch: StreamWatch,
@@ -85,8 +88,12 @@ pub(super) struct GroupHistory {
     pub(super) first_after: Option<StreamId>,
     /// The oldest pending entry.
     pub(super) pending: Option<StreamId>,
+    /// What was known of its lag.
+    pub(super) lag: Option<Lag>,
+    /// What the server counted as delivered.
+    pub(super) entries_read: Option<u64>,
     /// Entries that were removed before the group had them.
-    pub(super) lost: u64,
+    pub(super) lost: Losses,
     /// How often the group's position went back.
     pub(super) rewinds: u64,
     /// What the last sample of its pending entries told, if it can be known whether it still holds.
@@ -143,6 +150,7 @@ impl StreamHistory {
     fn begin(&mut self, stream: &StreamState, time: Option<ServerTime>, connection: Connection) {
         let now = Counters::of(stream, time);
         self.may_be_behind = connection == Connection::NewAndBehind;
+        self.removals.begin(connection == Connection::Same);
         // Another server's stream had other entries under the same IDs.
         if connection != Connection::Same {
             self.checkpoints.clear();
@@ -165,6 +173,11 @@ impl StreamHistory {
     fn restart(&mut self) {
         self.watch.restart();
         self.checkpoints.clear();
+        for (name, lost) in self.removals.restart() {
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.lost += lost;
+            }
+        }
         self.last = None;
         for group in self.groups.values_mut() {
             *group = GroupHistory {
@@ -225,6 +238,15 @@ impl StreamHistory {
 }
 
 impl History {
+    /// The sidecar itself removed this.
+    pub fn hear(&mut self, removals: impl IntoIterator<Item = (Name, Removal)>) {
+        for (stream, removal) in removals {
+            if let Some(history) = self.streams.get_mut(&stream) {
+                history.removals.hear(removal);
+            }
+        }
+    }
+
     /// What is still to be asked to judge this reading, bounded by the configuration and by `most`. Begins the evaluation
     /// of the reading: it is to be called once, and before [`Self::evaluate`].
     #[must_use]
@@ -276,7 +298,11 @@ impl History {
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             let stream = state.as_ref().ok().map(|stream| {
-                let judge = Judge { stream, now, poison_from: config.poison_from(name), poll: self.polls };
+                let since = (now.map(|now| now.time), config.poll.interval);
+                let trust = (history.remembers, counts_deliveries(&snapshot.server));
+                let between = history.removals.until(stream, since, trust);
+                let poison_from = config.poison_from(name);
+                let judge = Judge { stream, between, now, poison_from, poll: self.polls };
                 judge.judge(history, |group| answers.group(name, group))
             });
             let is_expected = state.is_err() && config.expects(name);

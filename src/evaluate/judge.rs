@@ -5,6 +5,7 @@ use super::{
     checkpoints::Checkpoints,
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
+    losses::Between,
     questions::PENDING_SAMPLE,
     report::{GroupReport, StreamReport},
     stillness::{Sample, Sampled, Stillness},
@@ -14,6 +15,8 @@ use crate::model::{GroupAnswers, GroupState, Name, Now, OldestPending, Pending, 
 /// One stream's reading, with what it is judged by.
 pub(super) struct Judge<'a> {
     pub(super) stream: &'a StreamState,
+    /// What happened since the last reading; `None` where the server does not count additions.
+    pub(super) between: Option<Between<'a>>,
     pub(super) now: Option<Now>,
     pub(super) poison_from: u64,
     /// Which poll it was.
@@ -26,7 +29,7 @@ impl Judge<'_> {
         history: &mut StreamHistory,
         answers: impl Fn(&Name) -> Option<&'b GroupAnswers>,
     ) -> StreamReport {
-        let counts_losses = history.remembers && self.stream.entries_added.is_some();
+        let counts_losses = history.remembers && self.between.is_some();
         let mut groups = Vec::with_capacity(self.stream.groups.len());
         let mut kept = Vec::with_capacity(self.stream.groups.len());
         let mut found = Vec::new();
@@ -73,17 +76,21 @@ impl Judge<'_> {
     fn renew(&self, history: &StreamHistory, name: &Name, group: &GroupState, lag: Lag) -> GroupHistory {
         let before = history.groups.get(name);
         let mut after = before.copied().unwrap_or_default();
+        let mut proven = 0;
         after.delivered = group.last_delivered_id;
         after.pending = head(group).map(|head| head.id);
         match before {
             Some(before) if after.delivered < before.delivered => {
                 after.rewinds += u64::from(!history.may_be_behind);
             }
-            Some(_) => {
-                after.lost += self.lost(after.delivered, lag, &history.checkpoints).unwrap_or_default()
-            }
+            Some(_) => proven = self.lost(after.delivered, lag, &history.checkpoints).unwrap_or_default(),
             None => {}
         }
+        if let Some(between) = &self.between {
+            after.lost += between.lost(name, before, group, lag, proven);
+        }
+        after.lag = Some(lag);
+        after.entries_read = group.entries_read.and_then(|read| read.try_into().ok());
         after
     }
 

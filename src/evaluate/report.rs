@@ -1,6 +1,6 @@
 //! What a reading means, stream by stream.
 
-use super::{Age, Lag, StreamVerdict, Ticks};
+use super::{Age, Lag, Losses, StreamVerdict, Ticks};
 use crate::model::{NameMap, Pending};
 
 /// The meaning of a snapshot: of each stream that could be read.
@@ -43,7 +43,7 @@ pub struct GroupReport {
     /// Pending entries that were delivered too often, of those sampled.
     pub poison: Option<u64>,
     /// Entries that were removed before the group was given them, since the sidecar watches it.
-    pub lost: Option<u64>,
+    pub lost: Option<Losses>,
     /// How often the group's position went back.
     pub rewinds: u64,
 }

@@ -78,16 +78,8 @@ impl Display for GroupWhy {
                 write!(f, "{backlog}; watched for only {} of {}", short(*watched), short(*window))
             }
             Self::LagUnknown { backlog } => write!(f, "{backlog}, or nothing: the lag is not known"),
-            Self::Trimmed { entries: 1, ago } => {
-                write!(f, "1 entry was removed before the group was given it, {} ago", short(*ago))
-            }
-            Self::Trimmed { entries, ago } => {
-                let (entries, ago) = (grouped(*entries), short(*ago));
-                write!(
-                    f,
-                    "{entries} entries were removed before the group was given them, the last {ago} ago"
-                )
-            }
+            Self::Trimmed { entries, ago } => trimmed(f, *entries, *ago),
+            Self::Suspected { entries, ago } => suspected(f, *entries, *ago),
             Self::WentBack { from, to, ago } => {
                 write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
             }
@@ -130,6 +122,20 @@ impl Display for GroupWhy {
             Self::Moving { backlog } => write!(f, "{backlog}, and it moves"),
         }
     }
+}
+
+fn trimmed(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Result {
+    let (many, ago) = (grouped(entries), short(ago));
+    match entries {
+        1 => write!(f, "1 entry was removed before the group was given it, {ago} ago"),
+        _ => write!(f, "{many} entries were removed before the group was given them, the last {ago} ago"),
+    }
+}
+
+fn suspected(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Result {
+    let (many, ago) = (grouped(entries), short(ago));
+    let noun = if entries == 1 { "entry" } else { "entries" };
+    write!(f, "up to {many} {noun} may have been removed before delivery to the group, the last {ago} ago")
 }
 
 impl Display for Over {

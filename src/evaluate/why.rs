@@ -45,6 +45,13 @@ pub enum GroupWhy {
         /// The last of them so long ago.
         ago: Duration,
     },
+    /// Entries were removed of which it is not known whether it had them, and it was behind.
+    Suspected {
+        /// So many at most.
+        entries: u64,
+        /// The last of them so long ago.
+        ago: Duration,
+    },
     /// Its position went back.
     WentBack {
         /// From here.

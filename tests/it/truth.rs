@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) lag_ages: u64,
     pub(crate) losses: u64,
     pub(crate) exact_losses: u64,
+    /// How often both bounds of what was lost since the last poll were equal.
+    pub(crate) tight_losses: u64,
     pub(crate) counted_additions: u64,
     pub(crate) unknown_pending: u64,
 }

@@ -49,8 +49,12 @@ pub struct GroupDocument {
     pub dangling_pending: Option<u64>,
     /// Pending entries that were delivered too often, of the 100 oldest.
     pub poison_entries: Option<u64>,
-    /// Entries removed before the group was given them, since the sidecar watches it.
+    /// Entries removed before they were delivered to the group, since the sidecar watches it: certainly so many.
     pub entries_lost: Option<u64>,
+    /// No more than this.
+    pub entries_lost_upper_bound: Option<u64>,
+    /// Of those between both, the ones that went while the group was behind by more than a poll's interval.
+    pub entries_suspected_lost: Option<u64>,
     /// How often its position went back.
     pub rewinds: Option<u64>,
     /// The last ID delivered to it.
@@ -108,6 +112,7 @@ pub(super) struct Group<'a> {
 impl Group<'_> {
     pub(super) fn document(&self) -> GroupDocument {
         let (state, report) = (self.state, self.report);
+        let lost = report.and_then(|report| report.lost);
         let oldest = report.and_then(|report| match report.oldest_pending {
             Pending::Oldest(oldest) => Some(oldest),
             Pending::None | Pending::Unknown => None,
@@ -136,7 +141,9 @@ impl Group<'_> {
             oldest_pending_deliveries: oldest.map(|oldest| oldest.deliveries),
             dangling_pending: report.and_then(|report| report.dangling),
             poison_entries: report.and_then(|report| report.poison),
-            entries_lost: report.and_then(|report| report.lost),
+            entries_lost: lost.map(|lost| lost.at_least),
+            entries_lost_upper_bound: lost.map(|lost| lost.at_most),
+            entries_suspected_lost: lost.map(|lost| lost.suspected),
             rewinds: report.map(|report| report.rewinds),
             last_delivered_id: state.map(|state| state.last_delivered_id.to_string()),
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),

@@ -119,7 +119,7 @@ function groupFacts(group) {
     ["Pending", value(group.pending, count, { why: UNREAD })],
     waits && ["Oldest pending", ago(group.oldest_pending_age_seconds, "it is not in the stream any more, or its ID is not a time"), h("div", { class: "under" }, id(group.oldest_pending_id, "it could not be read"))],
     waits && ["Last delivered", ago(group.oldest_pending_idle_seconds, "it could not be read"), h("div", { class: "under" }, value(group.oldest_pending_deliveries, often, { why: "it could not be read" }))],
-    ["Lost unread", value(group.entries_lost, count, { why: "its IDs are not times, or Redis is older than 7.0" })],
+    ["Lost unread", value(group.entries_lost, count, { why: "its IDs are not times, or Redis is older than 7.0" }), group.entries_suspected_lost > 0 && h("div", { class: "under" }, `maybe ${plural(group.entries_suspected_lost, "more entry", "more entries")}`)],
     group.poison_entries > 0 && ["Delivered too often", plural(group.poison_entries, "entry", "entries")],
     group.dangling_pending > 0 && ["Pending, but gone", `at least ${plural(group.dangling_pending, "entry", "entries")}`],
     group.rewinds > 0 && ["Went back", plural(group.rewinds, "time")],

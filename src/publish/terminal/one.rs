@@ -97,6 +97,7 @@ fn group_facts(group: &GroupDocument) -> Vec<Line> {
         ("dangling", group.dangling_pending),
         ("poison", group.poison_entries),
         ("entries lost", group.entries_lost),
+        ("entries maybe lost", group.entries_suspected_lost),
         ("rewinds", group.rewinds),
         ("stuck consumers", group.stuck_consumers),
     ];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{prop_assert, prop_assert_eq, test_runner::TestCaseError};
 use redis::{Cmd, Connection, Value, cmd};
 use streamwarden::{
-    evaluate::{Age, GroupReport, Lag, PENDING_SAMPLE},
+    evaluate::{Age, GroupReport, Lag, Losses, PENDING_SAMPLE},
     model::{Name, Pending, ServerTime, StreamId},
     poll::Reading,
 };
@@ -19,7 +19,7 @@ struct Watched {
     lost: u64,
     /// The same at the last poll, and what was reported then.
     lost_then: u64,
-    reported_then: u64,
+    reported_then: Losses,
     /// Whether the losses since the last poll have to be known exactly.
     is_exact: bool,
     delivered: StreamId,
@@ -209,16 +209,24 @@ impl<'a> Oracle<'a> {
     ) -> Result<(), TestCaseError> {
         let is_lag_known = group.lag.known().is_some();
         let mut now = Watched { delivered, is_lag_known, ..Watched::default() };
-        now.reported_then = self.groups.get(&name).map_or(0, |before| before.reported_then);
+        now.reported_then = self.groups.get(&name).map_or(Losses::default(), |before| before.reported_then);
         if let Some(before) = self.groups.get(&name)
             && delivered >= before.delivered
         {
             now.lost = before.lost;
             if let Some(reported) = group.lost {
                 self.tally.losses += 1;
-                let (truth, told) =
-                    (now.lost - before.lost_then, reported.wrapping_sub(before.reported_then));
+                let (truth, then) = (now.lost - before.lost_then, before.reported_then);
+                let told = reported.at_least.wrapping_sub(then.at_least);
+                let at_most = reported.at_most.wrapping_sub(then.at_most);
                 prop_assert!(told <= truth, "{} lost since the last poll, in truth {}", told, truth);
+                prop_assert!(
+                    truth <= at_most,
+                    "at most {} lost since the last poll, in truth {}",
+                    at_most,
+                    truth
+                );
+                self.tally.tight_losses += u64::from(told == at_most);
                 let has_to_know =
                     delivered == before.delivered && before.is_lag_known && is_lag_known && before.is_exact;
                 if truth == 0 || has_to_know {

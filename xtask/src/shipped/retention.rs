@@ -73,8 +73,9 @@ fn limits() -> Row {
                     SCOPE.max("streamwarden_stream_max_length"),
                 ))
                 .colours(&[(0.8, "red")]),
-            graph("Entries lost", Unit::Short, "Entries removed, by whoever, before a group was given them, within the interval of the graph.")
-                .query("{{stream}} {{group}}", max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__rate_interval"))),
+            graph("Entries lost", Unit::Short, "Entries removed, by whoever, before they were delivered to a group, within the interval of the graph: certainly lost, and maybe lost.")
+                .query("{{stream}} {{group}}", max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__rate_interval")))
+                .query("{{stream}} {{group}} maybe", max(&SCOPE.over("increase", "streamwarden_group_entries_suspected_lost_total", "$__rate_interval"))),
         ],
     }
 }

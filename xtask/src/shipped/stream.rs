@@ -151,8 +151,10 @@ fn losses() -> Row {
     Row {
         title: "Losses",
         panels: vec![
-            graph("Entries lost", Unit::Short, "Entries removed before the group was given them, within the interval of the graph.")
-                .query(GROUP, max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__rate_interval"))),
+            graph("Entries lost", Unit::Short, "Entries removed before they were delivered to the group, within the interval of the graph: at least so many, at most so many, and those of them that had waited for longer than a poll's interval.")
+                .query(GROUP, max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__rate_interval")))
+                .query("{{group}} at most", max(&SCOPE.over("increase", "streamwarden_group_entries_lost_upper_bound_total", "$__rate_interval")))
+                .query("{{group}} suspected", max(&SCOPE.over("increase", "streamwarden_group_entries_suspected_lost_total", "$__rate_interval"))),
             graph("Breaks", Unit::Short, "How often the group's position went back, and the stream was made anew, within the interval of the graph.")
                 .query("{{group}} rewound", max(&SCOPE.over("increase", "streamwarden_group_rewinds_total", "$__rate_interval")))
                 .query("recreated", max(&SCOPE.over("increase", "streamwarden_stream_recreations_total", "$__rate_interval"))),

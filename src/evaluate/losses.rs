@@ -1,0 +1,220 @@
+//! How many entries a group lost: removed before they were delivered to it.
+//!
+//! What the sidecar itself removes it counts where it is removed, exactly. What others remove is bounded by two readings:
+//! the entries that went, the group's positions, and its lags. Where its position moved on, entries that went may have
+//! been delivered before; then both bounds differ, unless the server's own `entries-read` tells them apart. That depends
+//! on the server, as measured:
+//!
+//! - Redis 7.0 (7.0.15): a delivery adds one, with `NOACK` too, and a trim nothing, so it grows by exactly what was
+//!   delivered. It becomes nil where an entry that `XDEL` removed lies ahead, after `XGROUP SETID` without `ENTRIESREAD`,
+//!   and on a replica. Only a number that somebody sets by hand (`ENTRIESREAD`) can't be recognised.
+//! - Redis 8.0 and 8.6 (8.0.2, 8.6.3), Valkey 8.1 and 9.1 (8.1.1, 9.1.2): the first delivery after a trim past the
+//!   position makes it the number of entries ever added until there. So it counts what was lost as delivered, and is
+//!   not used. Redis 7.2 and 7.4 were not measured and are treated the same.
+//!
+//! Between two readings a position is taken to go forward only. Losses of the moment between a reading and the counts that
+//! complete it may be told at the wrong poll.
+
+use std::time::Duration;
+
+use super::{history::GroupHistory, lag::Lag};
+use crate::model::{Flavour, GroupState, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
+
+/// More steps of retention than a reading that is late has missed; what is beyond is bounded by readings.
+const MOST_UNSEEN: usize = 4_096;
+
+/// Entries that a group lost since the sidecar watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Losses {
+    /// Certainly so many.
+    pub at_least: u64,
+    /// No more than this.
+    pub at_most: u64,
+    /// Of those that are not certain, the ones that were removed while the group was behind by more than an interval.
+    pub suspected: u64,
+}
+
+/// What was known of a stream at the last reading, and what the sidecar removed since.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Removals {
+    then: Option<Then>,
+    own: Vec<Removal>,
+    /// Heard of before the last reading, and behind it by the stream's own count.
+    ahead: Vec<Removal>,
+    /// Whether the last reading was surely of the same server.
+    is_same_server: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Then {
+    length: u64,
+    added: u64,
+    removed: u64,
+    time: Option<ServerTime>,
+}
+
+/// What happened to a stream between two readings.
+pub(super) struct Between<'a> {
+    now: &'a StreamState,
+    then: Option<Then>,
+    own: Vec<Removal>,
+    is_same_server: bool,
+    /// Whether `entries-read` grows by what is delivered.
+    counts_deliveries: bool,
+    interval: Duration,
+}
+
+impl std::ops::AddAssign for Losses {
+    fn add_assign(&mut self, more: Self) {
+        self.at_least += more.at_least;
+        self.at_most += more.at_most;
+        self.suspected += more.suspected;
+    }
+}
+
+impl Losses {
+    const fn exactly(entries: u64) -> Self {
+        Self { at_least: entries, at_most: entries, suspected: 0 }
+    }
+}
+
+/// Whether a group's `entries-read` grows by what is delivered, and by nothing else.
+pub(super) fn counts_deliveries(server: &Server) -> bool {
+    let is_measured = matches!(server.version, Some((7, 0, _))) && server.flavour == Flavour::Redis;
+    is_measured && !server.role.is_some_and(Role::is_replica)
+}
+
+impl Removals {
+    /// The sidecar removed this.
+    pub(super) fn hear(&mut self, removal: Removal) {
+        if self.own.len() < MOST_UNSEEN {
+            self.own.push(removal);
+        }
+    }
+
+    /// A reading begins, of the same server or maybe of another one, whose counters can be those of the same stream.
+    pub(super) fn begin(&mut self, is_same_server: bool) {
+        self.is_same_server = is_same_server;
+        if !is_same_server {
+            (self.own, self.ahead) = (Vec::new(), Vec::new());
+        }
+    }
+
+    /// The stream is another one from now on. What groups lost by the sidecar until then is lost all the same.
+    pub(super) fn restart(&mut self) -> impl Iterator<Item = (Name, Losses)> + use<> {
+        let Self { own, ahead, .. } = std::mem::take(self);
+        let lost = own.into_iter().chain(ahead).flat_map(|removal| removal.lost);
+        lost.map(|(group, entries)| (group, Losses::exactly(entries)))
+    }
+
+    /// Between the last reading and this one, which becomes the last. Where IDs prove nothing of another reading, only what
+    /// the sidecar removed itself is known.
+    pub(super) fn until<'a>(
+        &mut self,
+        now: &'a StreamState,
+        (time, interval): (Option<ServerTime>, Duration),
+        (ids_prove, counts_deliveries): (bool, bool),
+    ) -> Option<Between<'a>> {
+        let (added, removed) = (now.entries_added?, now.entries_removed()?);
+        let is_reliable = |_: &Then| ids_prove;
+        let reading = Some(Then { length: now.length, added, removed, time }).filter(is_reliable);
+        let then = std::mem::replace(&mut self.then, reading).filter(is_reliable);
+        let is_over = |own: &Removal| own.ever_before + own.entries <= removed;
+        let (mut own, ahead): (Vec<_>, _) = std::mem::take(&mut self.own).into_iter().partition(is_over);
+        own.extend(std::mem::replace(&mut self.ahead, ahead).into_iter().filter(is_over));
+        // What was heard too late is within the bounds of the reading before.
+        own.retain(|own| then.is_none_or(|then| own.ever_before >= then.removed));
+        Some(Between { now, then, own, is_same_server: self.is_same_server, counts_deliveries, interval })
+    }
+}
+
+fn lost(own: &[Removal], name: &Name) -> u64 {
+    own.iter().flat_map(|own| &own.lost).filter(|(group, _)| group == name).map(|(_, lost)| lost).sum()
+}
+
+impl Between<'_> {
+    /// What a group lost in between. `proven` is what checkpoints prove of it.
+    pub(super) fn lost(
+        &self,
+        name: &Name,
+        before: Option<&GroupHistory>,
+        group: &GroupState,
+        lag: Lag,
+        proven: u64,
+    ) -> Losses {
+        let own = lost(&self.own, name);
+        let (Some(then), Some(before)) = (self.then, before) else { return Losses::exactly(own) };
+        let gone = self.now.entries_removed().unwrap_or_default().saturating_sub(then.removed);
+        let by_others = gone.saturating_sub(self.own.iter().map(|own| own.entries).sum());
+        if by_others == 0 {
+            return Losses::exactly(own);
+        }
+        let at_most = self.gone_behind(before, group, lag, &then, gone).min(own + by_others).max(own);
+        let undelivered = self.no_more_undelivered(before, &then, lag);
+        let still = undelivered.filter(|_| group.last_delivered_id == before.delivered);
+        let at_least = proven.max(still.unwrap_or_default()).min(at_most).max(own);
+        let delivered = self.delivered(before, group);
+        let counted = undelivered.zip(delivered).and_then(|(all, delivered)| all.checked_sub(delivered));
+        // A number that contradicts the bounds was set by hand.
+        if let Some(counted) = counted.filter(|counted| (at_least..=at_most).contains(counted)) {
+            return Losses::exactly(counted);
+        }
+        let is_suspect = self.was_due(before, &then) && at_most > at_least;
+        Losses { at_least, at_most, suspected: if is_suspect { at_most - at_least } else { 0 } }
+    }
+
+    /// No more entries than this went from behind the group's position.
+    fn gone_behind(
+        &self,
+        before: &GroupHistory,
+        group: &GroupState,
+        lag: Lag,
+        then: &Then,
+        gone: u64,
+    ) -> u64 {
+        let position = before.delivered.min(group.last_delivered_id);
+        let first = self.now.first_entry_id;
+        let none_deleted_behind = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= position);
+        if none_deleted_behind && first.is_some_and(|first| first <= position) {
+            return 0;
+        }
+        let Some(lag_then) = before.lag.filter(|_| group.last_delivered_id >= before.delivered) else {
+            return gone;
+        };
+        let lag_then = lag_then.upper_bound();
+        let added = self.now.entries_added.unwrap_or_default().saturating_sub(then.added);
+        let no_more_there = (lag_then + added).saturating_sub(lag.known().unwrap_or_default());
+        // Where all until the position is gone, the rest of what went is from behind it.
+        let is_passed = self.now.length == 0 || first.is_some_and(|first| first > before.delivered);
+        let rest = gone.saturating_sub(then.length.saturating_sub(lag_then));
+        gone.min(no_more_there).min(if is_passed { rest } else { gone })
+    }
+
+    /// The entries that were not delivered at the last reading, or added since, and that are not undelivered now: some
+    /// were delivered, the others lost.
+    fn no_more_undelivered(&self, before: &GroupHistory, then: &Then, lag: Lag) -> Option<u64> {
+        let lag_then = before.lag?.known().filter(|_| self.is_same_server)?;
+        let added = self.now.entries_added?.checked_sub(then.added)?;
+        (lag_then + added).checked_sub(lag.known()?)
+    }
+
+    /// The entries that were delivered in between, where the server counts them.
+    fn delivered(&self, before: &GroupHistory, group: &GroupState) -> Option<u64> {
+        let is_forward = group.last_delivered_id >= before.delivered;
+        // What was deleted ahead of a position makes the server guess.
+        let none_deleted = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= before.delivered);
+        let is_counted = self.counts_deliveries && self.is_same_server && is_forward && none_deleted;
+        let read = u64::try_from(group.entries_read.filter(|_| is_counted)?).ok()?;
+        read.checked_sub(before.entries_read?)
+    }
+
+    /// Whether the oldest entry that was not delivered was older than an interval and has gone: a group that keeps up
+    /// reads what comes within one, and only who is further behind loses what was there at a reading.
+    fn was_due(&self, before: &GroupHistory, then: &Then) -> bool {
+        let due = |oldest: StreamId| {
+            then.time.is_some_and(|time| time.since(oldest.ms).duration() > self.interval)
+                && super::judge::is_gone(self.now, oldest)
+        };
+        before.first_after.is_some_and(due)
+    }
+}

@@ -1,0 +1,248 @@
+//! Lives of a stream whose every loss is known, and what is told of them: bounds that hold at each poll, and no suspicion
+//! where a stream is only short.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::prelude::*;
+
+use super::{History, Losses};
+use crate::{
+    config::{Config, Sources},
+    model::{
+        Answers, Counted, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
+        ServerTime, Snapshot, StreamId, StreamState,
+    },
+};
+
+const START_MS: u64 = 1_700_000_000_000;
+const INTERVAL_MS: u64 = 5_000;
+
+fn config() -> Config {
+    let yaml = "redis: {uri: 'redis://h'}\npoll: {interval: 5s}";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+}
+
+/// A stream with a group, and what has happened to both.
+struct World {
+    history: History,
+    config: Config,
+    server: Server,
+    now: u64,
+    /// As times.
+    entries: Vec<u64>,
+    added: u64,
+    last: u64,
+    position: u64,
+    /// The server's own count.
+    entries_read: u64,
+    /// Entries that went before they were delivered.
+    lost: u64,
+    polls: u64,
+}
+
+impl World {
+    fn on(version: (u16, u16, u16)) -> Self {
+        Self {
+            history: History::default(),
+            config: config(),
+            server: Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
+            now: START_MS,
+            entries: Vec::new(),
+            added: 0,
+            last: 0,
+            position: 0,
+            entries_read: 0,
+            lost: 0,
+            polls: 0,
+        }
+    }
+
+    fn add(&mut self, entries: u64) {
+        for _ in 0..entries {
+            self.now += 1;
+            self.entries.push(self.now);
+            self.last = self.now;
+            self.added += 1;
+        }
+    }
+
+    fn read(&mut self, entries: usize) {
+        let from = self.entries.partition_point(|entry| *entry <= self.position);
+        let read = &self.entries[from..(from + entries).min(self.entries.len())];
+        let Some(last) = read.last() else { return };
+        let gone = self.added - self.entries.len() as u64;
+        self.entries_read = match self.server.version {
+            Some((7, ..)) => self.entries_read + read.len() as u64,
+            _ => gone + (from + read.len()) as u64,
+        };
+        self.position = *last;
+    }
+
+    /// Trims by hand, or as the sidecar does.
+    fn trim(&mut self, keep: usize, is_own: bool) {
+        let gone = self.entries.len().saturating_sub(keep);
+        let ever_before = self.added - self.entries.len() as u64;
+        let lost = self.entries[..gone].iter().filter(|entry| **entry > self.position).count() as u64;
+        self.entries.drain(..gone);
+        self.lost += lost;
+        if is_own && gone > 0 {
+            let lost = [(Name::from("g"), lost)].into_iter().filter(|(_, lost)| *lost > 0).collect();
+            let removal = Removal { ever_before, entries: gone as u64, lost };
+            self.history.hear([(Name::from("s"), removal)]);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let at = |ms: &u64| StreamId::new(*ms, 0);
+        let read = Some(self.entries_read.cast_signed());
+        let group = GroupState { entries_read: read, ..GroupState::at(at(&self.position)) };
+        let stream = StreamState {
+            length: self.entries.len() as u64,
+            radix_tree_keys: None,
+            radix_tree_nodes: None,
+            last_generated_id: Some(at(&self.last)),
+            max_deleted_entry_id: Some(StreamId::ZERO),
+            entries_added: Some(self.added),
+            first_entry_id: self.entries.first().map(at),
+            first_entry_bytes: 10,
+            groups: NameMap::from([("g".into(), group)]),
+        };
+        Snapshot {
+            server: self.server.clone(),
+            origin: Origin::default(),
+            database: 0,
+            time: Ok(Now::exactly(ServerTime(self.now))),
+            streams: NameMap::from([("s".into(), Ok(stream))]),
+            lengths: BTreeMap::new(),
+            last_entries: BTreeMap::new(),
+        }
+    }
+
+    /// One poll, with as many lookups answered as there may be.
+    fn poll(&mut self, most: usize) -> Losses {
+        let snapshot = self.snapshot();
+        let mut answers = Answers::default();
+        for question in self.history.questions(&snapshot, &self.config, most).asked {
+            let behind = |id: StreamId| self.entries.partition_point(|entry| *entry <= id.ms);
+            let answer = answers.group_mut(&question.stream, &question.group);
+            match question.lookup {
+                Lookup::Count { after, up_to, .. } => {
+                    let counted = &self.entries[behind(after)..behind(up_to)];
+                    let lowest = counted.first().map(|ms| StreamId::new(*ms, 0));
+                    let entries = counted.len() as u64;
+                    answer.counted = Some(Counted { up_to, entries, lowest, is_complete: true });
+                }
+                Lookup::FirstAfter(after) => {
+                    let first = self.entries.get(behind(after));
+                    answer.first_after = Some(first.map(|ms| StreamId::new(*ms, 0)));
+                }
+                Lookup::PendingFrom(_) | Lookup::PendingSample(_) => {}
+            }
+        }
+        self.polls += 1;
+        let at = Duration::from_millis(self.polls * INTERVAL_MS);
+        let report = self.history.evaluate(&snapshot, &answers, &self.config, at);
+        report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Add(u64),
+    Read(usize),
+    Trim(usize),
+    TrimByUs(usize),
+    Poll(bool),
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        3 => (1_u64..30).prop_map(Op::Add),
+        3 => (1_usize..20).prop_map(Op::Read),
+        1 => (0_usize..40).prop_map(Op::Trim),
+        1 => (0_usize..40).prop_map(Op::TrimByUs),
+        2 => prop::bool::weighted(0.9).prop_map(Op::Poll),
+    ];
+    prop::collection::vec(op, 1..60)
+}
+
+proptest! {
+    #[test]
+    fn what_is_told_bounds_what_was_lost(
+        ops in ops(), only_ours: bool,
+        version in prop_oneof![Just((7, 0, 15)), Just((8, 6, 3))],
+    ) {
+        let mut world = World::on(version);
+        world.add(10);
+        let (mut told, mut lost) = (world.poll(1_000), 0);
+        let (mut is_known, mut is_exact) = (true, true);
+        for op in ops {
+            match op {
+                Op::Add(entries) => world.add(entries),
+                Op::Read(entries) => world.read(entries),
+                Op::Trim(keep) if !only_ours => world.trim(keep, false),
+                Op::Trim(keep) | Op::TrimByUs(keep) => world.trim(keep, true),
+                Op::Poll(is_asked) => {
+                    let now = world.poll(if is_asked { 1_000 } else { 0 });
+                    let (truth, at_least) = (world.lost - lost, now.at_least - told.at_least);
+                    let at_most = now.at_most - told.at_most;
+                    prop_assert!(at_least <= truth && truth <= at_most, "{at_least} {truth} {at_most}");
+                    // Lags that are not known leave room between both.
+                    is_exact &= at_least == at_most;
+                    let has_to_be = only_ours || (version.0 == 7 && is_known && is_asked);
+                    prop_assert!(!has_to_be || at_least == at_most, "{at_least} to {at_most}");
+                    (told, lost, is_known) = (now, world.lost, is_asked);
+                }
+            }
+        }
+        prop_assert!(!only_ours || (is_exact && told.at_least == lost));
+    }
+}
+
+#[test]
+fn an_hour_of_a_stream_that_holds_half_of_an_interval_raises_no_suspicion() {
+    for version in [(7, 0, 15), (8, 6, 3)] {
+        let mut world = World::on(version);
+        for step in 0..36_000 {
+            // 100 entries a second, each read 0.2 s later, and trimmed by each XADD.
+            world.add(10);
+            world.now += 90;
+            world.read(if step % 97 == 0 { 0 } else { 20 });
+            world.trim(250, false);
+            if step % 50 == 0 {
+                let told = world.poll(1_000);
+                assert_eq!((told.at_least, told.suspected), (0, 0), "{version:?} {step}");
+            }
+        }
+        assert_eq!(world.lost, 0);
+    }
+}
+
+#[test]
+fn a_trim_past_a_group_that_reads_on_is_told_or_suspected() {
+    for (version, is_certain) in [((7, 0, 15), true), ((8, 6, 3), false)] {
+        let mut world = World::on(version);
+        world.add(5_000);
+        world.now += 60_000;
+        for step in 0..200 {
+            world.read(10);
+            world.now += 100;
+            if step == 120 {
+                world.trim(1_500, false);
+            }
+            if step % 50 == 0 {
+                world.poll(1_000);
+            }
+        }
+        let told = world.poll(1_000);
+        assert_eq!(world.lost, 2_290);
+        if is_certain {
+            assert_eq!(told, Losses { at_least: 2_290, at_most: 2_290, suspected: 0 });
+        } else {
+            // What was delivered from the last poll to the trim may be among it.
+            assert_eq!(told, Losses { at_least: 0, at_most: 2_490, suspected: 2_490 });
+        }
+    }
+}
