@@ -5,6 +5,7 @@
 
 mod age;
 mod checkpoints;
+mod dropped;
 mod group_watch;
 mod history;
 mod judge;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     age::Age,
     checkpoints::Checkpoints,
+    dropped::Dropped,
     judge::Judge,
     lag::{Known, Lag},
     losses::{Losses, Removals, counts_deliveries},
@@ -53,6 +54,7 @@ pub(super) struct StreamHistory {
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
     pub(super) removals: Removals,
+    pub(super) dropped: Dropped,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
     watch: StreamWatch,
@@ -155,6 +157,7 @@ impl StreamHistory {
         if connection != Connection::Same {
             self.checkpoints.clear();
             self.groups.values_mut().for_each(|group| group.sampled = None);
+            self.dropped.restart();
         }
         if let Some(last) = self.last
             && !last.can_become(&now)
@@ -172,6 +175,7 @@ impl StreamHistory {
 
     fn restart(&mut self) {
         self.watch.restart();
+        self.dropped.restart();
         self.checkpoints.clear();
         for (name, lost) in self.removals.restart() {
             if let Some(group) = self.groups.get_mut(&name) {
@@ -302,7 +306,8 @@ impl History {
                 let trust = (history.remembers, counts_deliveries(&snapshot.server));
                 let between = history.removals.until(stream, since, trust);
                 let poison_from = config.poison_from(name);
-                let judge = Judge { stream, between, now, poison_from, poll: self.polls };
+                let (interval, poll) = (config.poll.interval, self.polls);
+                let judge = Judge { stream, between, now, interval, poison_from, poll };
                 judge.judge(history, |group| answers.group(name, group))
             });
             let is_expected = state.is_err() && config.expects(name);

@@ -1,5 +1,7 @@
 //! One stream's reading, judged: by what it says itself, by what was asked, and by what earlier polls know.
 
+use std::time::Duration;
+
 use super::{
     age::Age,
     checkpoints::Checkpoints,
@@ -18,6 +20,8 @@ pub(super) struct Judge<'a> {
     /// What happened since the last reading; `None` where the server does not count additions.
     pub(super) between: Option<Between<'a>>,
     pub(super) now: Option<Now>,
+    /// Of polls.
+    pub(super) interval: Duration,
     pub(super) poison_from: u64,
     /// Which poll it was.
     pub(super) poll: usize,
@@ -50,10 +54,13 @@ impl Judge<'_> {
             let asked_at = if answered.is_some() { self.poll } else { renewed.asked_at };
             let after = GroupHistory { first_after, sampled, asked_at, ..renewed };
             let report = self.report(group, lag, sample, alive, after);
-            groups.push((name.clone(), GroupReport { lost: counts_losses.then_some(after.lost), ..report }));
+            let (lost, dropped) =
+                (counts_losses.then_some(after.lost), self.dropped(history, name, group, lag));
+            groups.push((name.clone(), GroupReport { lost, dropped, ..report }));
             kept.push((name.clone(), after));
         }
         history.groups = kept.into_iter().collect();
+        history.dropped.keep(|name| self.stream.groups.contains_key(name));
         if history.remembers {
             history.checkpoints.renew(self.stream, found);
         } else {
@@ -102,6 +109,14 @@ impl Judge<'_> {
         checkpoint.entries_missing(self.stream, there)
     }
 
+    /// Pending entries that vanished with their consumers; `None` where the consumers were not read.
+    fn dropped(&self, history: &mut StreamHistory, name: &Name, group: &GroupState, lag: Lag) -> Option<u64> {
+        let before = history.groups.get(name).zip(self.between.as_ref());
+        let delivered = before.and_then(|(before, between)| between.no_more_undelivered(before, lag));
+        let dropped = history.dropped.judge(name, group, delivered, self.interval);
+        group.unlisted_pending.map(|_| dropped)
+    }
+
     /// The first entry that the group was not given, where it is known.
     fn first_after(
         &self,
@@ -143,6 +158,7 @@ impl Judge<'_> {
             dangling: self.dangling(group, sample),
             poison: if group.pending == 0 { Some(0) } else { sample.map(|sample| sample.poison) },
             lost: Some(after.lost),
+            dropped: None,
             rewinds: after.rewinds,
         }
     }

@@ -150,7 +150,7 @@ impl Between<'_> {
             return Losses::exactly(own);
         }
         let at_most = self.gone_behind(before, group, lag, &then, gone).min(own + by_others).max(own);
-        let undelivered = self.no_more_undelivered(before, &then, lag);
+        let undelivered = self.no_more_undelivered(before, lag);
         let still = undelivered.filter(|_| group.last_delivered_id == before.delivered);
         let at_least = proven.max(still.unwrap_or_default()).min(at_most).max(own);
         let delivered = self.delivered(before, group);
@@ -192,9 +192,9 @@ impl Between<'_> {
 
     /// The entries that were not delivered at the last reading, or added since, and that are not undelivered now: some
     /// were delivered, the others lost.
-    fn no_more_undelivered(&self, before: &GroupHistory, then: &Then, lag: Lag) -> Option<u64> {
+    pub(super) fn no_more_undelivered(&self, before: &GroupHistory, lag: Lag) -> Option<u64> {
         let lag_then = before.lag?.known().filter(|_| self.is_same_server)?;
-        let added = self.now.entries_added?.checked_sub(then.added)?;
+        let added = self.now.entries_added?.checked_sub(self.then?.added)?;
         (lag_then + added).checked_sub(lag.known()?)
     }
 

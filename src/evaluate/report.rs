@@ -44,6 +44,9 @@ pub struct GroupReport {
     pub poison: Option<u64>,
     /// Entries that were removed before the group was given them, since the sidecar watches it.
     pub lost: Option<Losses>,
+    /// Pending entries that vanished with a consumer that had done nothing for an interval; `None` where the consumers were
+    /// not read.
+    pub dropped: Option<u64>,
     /// How often the group's position went back.
     pub rewinds: u64,
 }

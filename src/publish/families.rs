@@ -185,6 +185,8 @@ pub const FAMILIES: &[Family] = &[
         "How often that entry was delivered. Left out when nothing is pending."),
     family("streamwarden_group_dangling_pending", Gauge, Group(|row| Some(Count(report(row)?.dangling?))),
         "Pending entries older than the stream's first entry, which can't be delivered any more; of the 100 oldest, so at least so many. Those deleted in the middle are not seen."),
+    family("streamwarden_group_pending_dropped_total", Counter, Group(|row| Some(Count(report(row)?.dropped?))),
+        "Pending entries of consumers that vanished (XGROUP DELCONSUMER) after they had done nothing for longer than poll.interval: no consumer is given them again. No server tells them from entries that were acknowledged, or claimed and acknowledged, since the poll before, so at most so many. Left out where consumers are not read."),
     family("streamwarden_group_poison_entries", Gauge, Group(|row| Some(Count(report(row)?.poison?))),
         "Pending entries delivered at least as often as the threshold (5 where none is set), of the 100 oldest. Left out while the oldest one changes from poll to poll."),
     family("streamwarden_group_stuck_consumers", Gauge, Group(|row| Some(Count(row.state?.stuck_consumers?))),

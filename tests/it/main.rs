@@ -24,6 +24,7 @@ mod failover;
 mod faults;
 mod hosted;
 mod http;
+mod losses;
 mod metrics;
 mod outage;
 mod process;

@@ -49,6 +49,9 @@ pub struct GroupDocument {
     pub dangling_pending: Option<u64>,
     /// Pending entries that were delivered too often, of the 100 oldest.
     pub poison_entries: Option<u64>,
+    /// Pending entries that vanished with a consumer that had done nothing for a poll's interval, at most; `null` where the
+    /// consumers were not read.
+    pub pending_dropped: Option<u64>,
     /// Entries removed before they were delivered to the group, since the sidecar watches it: certainly so many.
     pub entries_lost: Option<u64>,
     /// No more than this.
@@ -141,6 +144,7 @@ impl Group<'_> {
             oldest_pending_deliveries: oldest.map(|oldest| oldest.deliveries),
             dangling_pending: report.and_then(|report| report.dangling),
             poison_entries: report.and_then(|report| report.poison),
+            pending_dropped: report.and_then(|report| report.dropped),
             entries_lost: lost.map(|lost| lost.at_least),
             entries_lost_upper_bound: lost.map(|lost| lost.at_most),
             entries_suspected_lost: lost.map(|lost| lost.suspected),

@@ -122,6 +122,7 @@ function groupFacts(group) {
     ["Lost unread", value(group.entries_lost, count, { why: "its IDs are not times, or Redis is older than 7.0" }), group.entries_suspected_lost > 0 && h("div", { class: "under" }, `maybe ${plural(group.entries_suspected_lost, "more entry", "more entries")}`)],
     group.poison_entries > 0 && ["Delivered too often", plural(group.poison_entries, "entry", "entries")],
     group.dangling_pending > 0 && ["Pending, but gone", `at least ${plural(group.dangling_pending, "entry", "entries")}`],
+    group.pending_dropped > 0 && ["Dropped with a consumer", `at most ${plural(group.pending_dropped, "entry", "entries")}`],
     group.rewinds > 0 && ["Went back", plural(group.rewinds, "time")],
     ["Position", id(group.last_delivered_id, UNREAD)],
   ].filter(Boolean);

@@ -96,6 +96,7 @@ fn group_facts(group: &GroupDocument) -> Vec<Line> {
     let counts = [
         ("dangling", group.dangling_pending),
         ("poison", group.poison_entries),
+        ("dropped with a consumer", group.pending_dropped),
         ("entries lost", group.entries_lost),
         ("entries maybe lost", group.entries_suspected_lost),
         ("rewinds", group.rewinds),
