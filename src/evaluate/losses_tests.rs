@@ -246,3 +246,17 @@ fn a_trim_past_a_group_that_reads_on_is_told_or_suspected() {
         }
     }
 }
+
+#[test]
+fn a_step_that_a_reading_does_not_show_yet_counts_at_the_next() {
+    let mut world = World::on((8, 6, 3));
+    world.add(100);
+    world.poll(1_000);
+    let lost = Box::new([(Name::from("g"), 40)]);
+    world.history.hear([(Name::from("s"), Removal { ever_before: 0, entries: 40, lost })]);
+    assert_eq!(world.poll(1_000), Losses::default());
+    world.trim(60, false);
+    world.read(10);
+    let told = Losses { at_least: 40, at_most: 40, suspected: 0 };
+    assert_eq!((world.poll(1_000), world.poll(1_000)), (told, told), "exact, and once");
+}
