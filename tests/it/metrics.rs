@@ -1,5 +1,7 @@
 //! What the page shows of streams, groups and consumers.
 
+use std::collections::BTreeSet;
+
 use support::{Page, Redis, Sidecar};
 
 #[test]
@@ -176,6 +178,46 @@ fn a_stream_is_found_however_long_its_name() {
     let page = sidecar.wait("the stream", |page| page.count("streamwarden_stream_length") == 1);
     let label = &page.label_values("streamwarden_stream_length", "stream")[0];
     assert!(label.len() == 128 && label.starts_with("xxx"), "{label}");
+}
+
+#[test]
+fn nobody_can_add_a_stream_that_has_the_label_of_another() {
+    let redis = Redis::start();
+    // The labels of these two are known to whoever may read a page, and so is how labels are made.
+    let plain = "x".repeat(200);
+    let escaped = [&b"x"[..], &[b'\\'; 200][..]].concat();
+    redis.add(&plain, 3);
+    let add = |name: &[u8]| {
+        let id = redis::cmd("XADD").arg(name).arg("*").arg("f").arg("v").query(&mut redis.connect());
+        id.map(|_: String| ()).unwrap();
+    };
+    add(&escaped);
+    let sidecar = Sidecar::start(&redis);
+    let labels = |page: &Page| page.label_values("streamwarden_stream_length", "stream");
+    let shown = labels(&sidecar.wait("both streams", |page| labels(page).len() == 2));
+    let mut spelt: BTreeSet<String> = BTreeSet::new();
+    for label in &shown {
+        spelt.extend([
+            label.clone(),
+            label.replace("\\\\", "\\"),
+            label.replacen('\\', "", 1),
+            label[1..].to_owned(),
+        ]);
+    }
+    spelt.iter().for_each(|name| add(name.as_bytes()));
+    let all = spelt.len() + 2;
+    // Parsing a page fails where a series is on it twice.
+    let page = sidecar.wait("all streams", |page| labels(page).len() == all);
+    assert_eq!(labels(&page).into_iter().collect::<BTreeSet<_>>().len(), all);
+    let document = sidecar.get("/api/v1/streams").text();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let names: BTreeSet<&str> = document["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stream| stream["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), all);
 }
 
 #[test]
