@@ -90,6 +90,7 @@ fn snapshot() -> Snapshot {
         database: 0,
         time: Ok(Now::exactly(NOW)),
         streams: (0..STREAMS).map(|number| (name(number), Ok(state.clone()))).collect(),
+        forbidden: 0,
         lengths: [].into(),
         last_entries: [].into(),
     }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod changes;
+mod finds;
 mod turns;
 
 use std::{sync::Arc, time::Duration};
@@ -22,6 +23,7 @@ use crate::{
 };
 pub use budget::{Budget, MONTH};
 use changes::{Health, StreamFailures};
+use finds::Finds;
 use turns::Turns;
 
 /// A search that the server refuses is tried again so soon: seldom, since each try may be billed, and often enough for
@@ -281,6 +283,7 @@ impl Searcher {
     /// Searches until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut health = Health::new("the search for streams");
+        let mut finds = Finds::default();
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.discovery_interval);
         while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
@@ -298,6 +301,7 @@ impl Searcher {
             match result {
                 Ok(discovered) => {
                     turns.schedule.succeeded(started, ended);
+                    finds.note(discovered.found, ended);
                     self.found(discovered);
                 }
                 Err(failure) => {
@@ -324,6 +328,7 @@ impl Searcher {
         let (watched, unwatched) = (discovered.streams.len(), discovered.dropped);
         Span::current().record("streamwarden.streams", spans::int(watched));
         self.stats.watched_streams.set(i64::try_from(watched).unwrap_or(i64::MAX));
+        self.stats.found_streams.set(i64::try_from(discovered.found).unwrap_or(i64::MAX));
         let before = self.stats.unwatched_streams.get();
         self.stats.unwatched_streams.set(i64::try_from(unwatched).unwrap_or(i64::MAX));
         if unwatched > 0 && before == 0 {

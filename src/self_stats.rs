@@ -36,6 +36,10 @@ pub struct SelfStats {
     pub watched_streams: IntGauge,
     /// Streams over the limit.
     pub unwatched_streams: IntGauge,
+    /// Streams that the last search found.
+    pub found_streams: IntGauge,
+    /// Streams that the user may not read.
+    pub forbidden_streams: IntGauge,
     /// Series on the page.
     pub series: IntGauge,
     /// Series left out.
@@ -89,6 +93,8 @@ impl SelfStats {
             round_trips: maker.counter("streamwarden_redis_round_trips_total"),
             watched_streams: maker.integer("streamwarden_watched_streams"),
             unwatched_streams: maker.integer("streamwarden_unwatched_streams"),
+            found_streams: maker.integer("streamwarden_found_streams"),
+            forbidden_streams: maker.integer("streamwarden_forbidden_streams"),
             series: maker.integer("streamwarden_series"),
             dropped_series: maker.integer("streamwarden_dropped_series"),
             poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),

@@ -235,7 +235,7 @@ mod tests {
         for (count, dropped, level) in [(0, 0, Notice), (2, 0, Ok), (2, 5, Warning)] {
             let mut case = Case::new("redis://h", "");
             let streams = (0..count).map(|index| Name::from(format!("s{index}").as_str())).collect();
-            case.streams = Result::Ok(Discovered { streams, dropped });
+            case.streams = Result::Ok(Discovered { streams, dropped, ..Discovered::default() });
             assert_eq!(levels(&case)[0].0, level);
         }
     }

@@ -46,6 +46,7 @@ impl Case {
             database: 0,
             time: Ok(Now::exactly(ServerTime(Self::NOW_MS))),
             streams: NameMap::default(),
+            forbidden: 0,
             lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         };
@@ -126,7 +127,8 @@ impl Case {
         let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
         let before = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
         snapshot.streams = before.chain([(name.into(), state)]).collect();
-        self.streams = Ok(Discovered { streams: snapshot.streams.keys().cloned().collect(), dropped: 0 });
+        let streams = snapshot.streams.keys().cloned().collect();
+        self.streams = Ok(Discovered { streams, ..Discovered::default() });
         self.read(snapshot);
     }
 

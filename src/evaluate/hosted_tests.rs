@@ -60,6 +60,7 @@ impl Watched {
             last_entries: BTreeMap::new(),
             server: Server { flavour: self.flavour, ..Server::UNKNOWN },
             origin: Origin { connection, ..Origin::default() },
+            forbidden: 0,
             lengths: BTreeMap::new(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),

@@ -110,6 +110,7 @@ impl World {
             groups: NameMap::from([("g".into(), group)]),
         };
         Snapshot {
+            forbidden: 0,
             server: self.server.clone(),
             origin: Origin::default(),
             database: 0,

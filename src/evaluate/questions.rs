@@ -241,6 +241,7 @@ mod tests {
             database: 0,
             time: Ok(Now::exactly(ServerTime(1_000))),
             streams: streams.collect(),
+            forbidden: 0,
             lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         }

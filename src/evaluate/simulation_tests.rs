@@ -129,6 +129,7 @@ impl World {
             },
         };
         Snapshot {
+            forbidden: 0,
             lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
             server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },

@@ -164,6 +164,14 @@ impl Failure {
         Some(first).filter(|_| is_code)
     }
 
+    /// Whether the user may run the command, and not on this key.
+    #[must_use]
+    pub fn is_of_key(&self) -> bool {
+        // `access a key` since Redis 8 and in Valkey, `access one of the keys used as arguments` before.
+        let words = self.detail.to_ascii_lowercase();
+        self.reason == Reason::NoPermission && words.contains("to access") && words.contains("key")
+    }
+
     /// Whether it says that there is no such stream: no such key, or one of another type.
     #[must_use]
     pub fn is_absence(&self) -> bool {
@@ -191,6 +199,21 @@ mod tests {
         assert_eq!(code("BUSY").as_deref(), Some("BUSY"));
         for detail in ["no answer within 5s", "Connection refused (os error 111)", "I/O error", ""] {
             assert_eq!(code(detail), None, "{detail}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_refused_is_told_from_a_command_that_is() {
+        for (words, is_of_key) in [
+            ("NOPERM this user has no permissions to access one of the keys used as arguments", true),
+            ("NOPERM No permissions to access a key", true),
+            ("NOPERM this user has no permissions to run the 'xinfo' command or its subcommand", false),
+            ("NOPERM User w has no permissions to run the 'xinfo|stream' command", false),
+            ("NOPERM User w has no permissions to run the 'keys' command", false),
+            ("NOPERM", false),
+        ] {
+            assert_eq!(Failure::new(Reason::NoPermission, words).is_of_key(), is_of_key, "{words}");
+            assert!(!Failure::new(Reason::Other, words).is_of_key());
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Snapshot {
     /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
     /// [`Reason::NoKey`](super::Reason::NoKey).
     pub streams: NameMap<Result<StreamState, Failure>>,
+    /// Streams that were found under a pattern and whose keys the user may not read: those have no entry in [`Self::streams`].
+    pub forbidden: usize,
     /// Of streams that could not be read their lengths, where those are known all the same.
     pub lengths: BTreeMap<Name, u64>,
     /// Of streams whose last entries were to be read and could be: those, the newest first.

@@ -59,6 +59,7 @@ impl Health {
 #[derive(Default)]
 pub(super) struct StreamFailures {
     known: BTreeMap<Name, Reason>,
+    forbidden: usize,
     clock: Option<Reason>,
     role: Option<Role>,
 }
@@ -91,8 +92,17 @@ impl StreamFailures {
             info!(%stream, "the stream can be read again");
         }
         self.known = failing;
+        self.note_forbidden(snapshot.forbidden, stats);
         self.note_clock(snapshot);
         self.note_role(snapshot.server.role);
+    }
+
+    /// Others may own the keys, so that some may not be read is news only where there are more of them.
+    fn note_forbidden(&mut self, forbidden: usize, stats: &SelfStats) {
+        stats.forbidden_streams.set(i64::try_from(forbidden).unwrap_or(i64::MAX));
+        if std::mem::replace(&mut self.forbidden, forbidden) < forbidden {
+            warn!(forbidden, "streams are left out whose keys the user may not read");
+        }
     }
 
     /// Who is read is news where it changes.

@@ -75,6 +75,7 @@ fn snapshot() -> Snapshot {
     };
     let failed = |reason| Err(Failure::new(reason, "words"));
     Snapshot {
+        forbidden: 0,
         lengths: BTreeMap::new(),
         last_entries: BTreeMap::new(),
         server: Server {

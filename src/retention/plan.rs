@@ -209,6 +209,7 @@ mod tests {
             database: 0,
             time: Ok(Now::exactly(ServerTime(1_000))),
             streams: NameMap::from([("s".into(), Ok(stream.clone()))]),
+            forbidden: 0,
             lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         };

@@ -26,6 +26,8 @@ pub struct Discovered {
     pub streams: Vec<Name>,
     /// How many more were found than the limit allows. `SCAN` may show a key twice, so about so many.
     pub dropped: usize,
+    /// How many were found, without those that the configuration names; about so many, where some are dropped.
+    pub found: usize,
 }
 
 impl Discovered {
@@ -51,10 +53,11 @@ impl Discovered {
     /// Named streams and those found beside them, as many as the limit allows.
     fn bounded(config: &Config, found: BTreeSet<Name>, already_dropped: usize) -> Self {
         let named: BTreeSet<&Name> = config.named_streams().collect();
+        let of_search = found.len() + already_dropped;
         let mut streams: Vec<Name> = named.into_iter().cloned().chain(found).collect();
         let dropped = already_dropped + streams.len().saturating_sub(config.limits.streams);
         streams.truncate(config.limits.streams);
-        Self { streams, dropped }
+        Self { streams, dropped, found: of_search }
     }
 }
 

@@ -219,6 +219,7 @@ impl<'a> Pass<'a> {
     fn restart(&mut self) {
         (self.done, self.origin) = (0, None);
         self.taken.streams.clear();
+        self.taken.forbidden = 0;
         self.taken.lengths.clear();
         let manners: BTreeMap<_, _> = self.taken.manners.drain(..).collect();
         for (stream, manner) in &mut self.streams {
@@ -235,7 +236,7 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn end(self, session: &Session) -> Snapshot {
-        let Taken { time, streams, lengths, manners, .. } = self.taken;
+        let Taken { time, streams, forbidden, lengths, manners, .. } = self.taken;
         for stream in &self.accused {
             warn!(%stream, "the server closes the connection rather than send all of it; it is asked for less");
         }
@@ -246,6 +247,7 @@ impl<'a> Pass<'a> {
             database: session.database,
             time,
             streams: streams.into_iter().collect(),
+            forbidden,
             lengths,
             last_entries: BTreeMap::new(),
         }
@@ -258,6 +260,7 @@ struct Taken<'a> {
     names: &'a mut Names,
     time: Result<Now, Failure>,
     streams: Vec<(Name, Result<StreamState, Failure>)>,
+    forbidden: usize,
     lengths: BTreeMap<Name, u64>,
     /// How to ask them next time.
     manners: Vec<(Name, Manner)>,
@@ -271,6 +274,7 @@ impl<'a> Taken<'a> {
             names,
             time: Err(no_reply()),
             streams: Vec::with_capacity(most),
+            forbidden: 0,
             lengths: BTreeMap::new(),
             manners: Vec::with_capacity(most),
         }
@@ -295,10 +299,14 @@ impl<'a> Taken<'a> {
             {
                 self.manners.push(((*stream).clone(), next));
             }
+            // A stream that is gone leaves no trace, unless it was named. One of others', which the search finds since no
+            // permission hides a key from it, is counted.
+            let failure = state.as_ref().err().filter(|_| !self.config.expects(stream));
+            let is_gone = failure.is_some_and(|failure| failure.reason == Reason::NoKey);
+            let is_forbidden = length.is_none() && failure.is_some_and(Failure::is_of_key);
+            self.forbidden += usize::from(is_forbidden);
             self.lengths.extend(length.map(|length| ((*stream).clone(), length)));
-            // A stream that is gone leaves no trace, unless it was named.
-            let is_gone = matches!(&state, Err(failure) if failure.reason == Reason::NoKey);
-            if !is_gone || self.config.expects(stream) {
+            if !is_gone && !is_forbidden {
                 self.streams.push(((*stream).clone(), state));
             }
         }

@@ -104,6 +104,7 @@ fn the_documents_and_the_metrics_agree() {
     assert_eq!((&missing["present"], &missing["lag"]), (&Value::Bool(false), &Value::Null));
     let absent = streams.iter().find(|stream| stream["name"] == "absent").unwrap();
     assert_eq!((&absent["present"], &absent["length"]), (&Value::Bool(false), &Value::Null));
+    assert_eq!(absent["unreadable"], Value::Null, "absent, and no more");
     let groups = json(&sidecar, "/api/v1/groups");
     assert_eq!(groups["groups"].as_array().unwrap().len(), 2);
     assert_eq!(groups["groups"][0]["stream_key"], "s");

@@ -22,6 +22,7 @@ mod docs;
 mod doctor;
 mod failover;
 mod faults;
+mod finds;
 mod hosted;
 mod http;
 mod losses;

@@ -284,7 +284,7 @@ fn one_key_without_permission_does_not_blank_the_others() {
     redis.add("closed", 1);
     redis.run::<()>("ACL SETUSER obs on >pw ~open -@all +xinfo +scan +time +ping +hello");
     let uri = format!("redis://obs:pw@127.0.0.1:{}", redis.port());
-    let sidecar = Sidecar::with_config(&uri, "");
+    let sidecar = Sidecar::with_config(&uri, "streams: [{match: closed}, {match: '*'}]");
     let page = sidecar.wait("the open stream", |page| page.stream("length", "open") == Some(1.0));
     assert_eq!(page.stream("length", "closed"), None);
     assert_eq!(

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{Config, StreamRule, Thresholds},
     evaluate::{Health, StreamReport, StreamVerdict},
-    model::{EntryHead, Failure, Name, StreamId, StreamState},
+    model::{EntryHead, Failure, Name, Reason, StreamId, StreamState},
     poll::Reading,
     publish::rows::RetentionRow,
 };
@@ -32,7 +32,7 @@ pub struct StreamDocument {
     pub stale: bool,
     /// Whether it is there; `null` where it could not be read for another reason than its absence.
     pub present: Option<bool>,
-    /// Why it could not be read.
+    /// Why it could not be read; `null` for one that is not there too.
     pub unreadable: Option<String>,
     /// Entries in it.
     pub length: Option<u64>,
@@ -165,7 +165,9 @@ impl Stream<'_> {
                 None => Some(true),
                 Some(failure) => failure.is_absence().then_some(false),
             },
-            unreadable: failure.map(|failure| failure.reason.as_str().to_owned()),
+            unreadable: failure
+                .filter(|it| it.reason != Reason::NoKey)
+                .map(|it| it.reason.as_str().to_owned()),
             length: self.reading.snapshot.length(self.name),
             max_length: policy.and_then(|it| it.max_length),
             max_age_seconds: policy.and_then(|it| it.max_age.map(seconds)),

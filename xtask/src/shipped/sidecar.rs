@@ -116,6 +116,8 @@ fn cost() -> Row {
                 "Streams that each poll asks for, and series about them.",
             )
             .query("{{instance}} streams", SCOPE.series("streamwarden_watched_streams"))
+            .query("{{instance}} found", SCOPE.series("streamwarden_found_streams"))
+            .query("{{instance}} forbidden", SCOPE.series("streamwarden_forbidden_streams"))
             .query("{{instance}} series", SCOPE.series("streamwarden_series")),
         ],
     }

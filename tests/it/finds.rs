@@ -1,0 +1,56 @@
+//! What a search finds under patterns, and what is told where that is gone or may not be read.
+
+use support::{Redis, Sidecar, wait_for};
+
+const FOUND: &str = "streamwarden_found_streams";
+const FORBIDDEN: &str = "streamwarden_forbidden_streams";
+const UNREADABLE: &str = "streamwarden_stream_unreadable";
+
+#[test]
+fn a_server_that_is_flushed_or_restarts_empty_under_a_pattern_is_told() {
+    let mut redis = Redis::start();
+    (0..10).for_each(|stream| redis.add(&format!("s{stream}"), 1));
+    let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: named}, {match: 's*'}]");
+    sidecar.wait("the streams", |page| page.own(FOUND) == 10.0);
+    let told = |what: &str| sidecar.log().matches(what).count();
+    let (fewer, as_many) = ("far fewer streams than before", "as many streams as before");
+    (0..4).for_each(|stream| redis.run::<()>(&format!("DEL s{stream}")));
+    sidecar.wait("six streams", |page| page.own(FOUND) == 6.0);
+    assert_eq!(told(fewer), 0, "more than half are there");
+
+    redis.run::<()>("FLUSHALL");
+    let page = sidecar.wait("no stream", |page| page.own(FOUND) == 0.0);
+    assert_eq!(page.own("streamwarden_redis_up"), 1.0);
+    wait_for("the log's word", || (told(fewer) == 1).then_some(()));
+    (0..10).for_each(|stream| redis.add(&format!("s{stream}"), 1));
+    wait_for("the recovery", || (told(as_many) == 1).then_some(()));
+
+    redis.kill();
+    redis.restart();
+    sidecar.wait("no stream again", |page| page.own(FOUND) == 0.0);
+    wait_for("the log's word", || (told(fewer) == 2).then_some(()));
+}
+
+#[test]
+fn a_stream_under_a_pattern_that_the_user_may_not_read_is_counted_and_a_named_one_is_unreadable() {
+    let redis = Redis::start();
+    for stream in ["mine:a", "mine:b", "theirs:a", "theirs:b", "theirs:named"] {
+        redis.add(stream, 1);
+    }
+    redis.run::<()>("ACL SETUSER watcher on >secret ~mine:* +@all");
+    let uri = redis.uri().replace("redis://", "redis://watcher:secret@");
+    let sidecar = Sidecar::with_config(&uri, "streams: [{match: 'theirs:named'}, {match: '*'}]");
+    let page = sidecar.wait("the streams", |page| page.own(FORBIDDEN) == 2.0);
+    assert_eq!(page.count(UNREADABLE), 1);
+    assert_eq!(page.get(UNREADABLE, &[("stream", "theirs:named"), ("reason", "noperm")]), Some(1.0));
+    assert_eq!(page.stream("length", "mine:a"), Some(1.0));
+    assert_eq!(sidecar.log().matches("keys the user may not read").count(), 1);
+
+    redis.run::<()>("ACL SETUSER watcher ~theirs:*");
+    let page = sidecar.wait("all of them", |page| page.count("streamwarden_stream_length") == 5);
+    assert_eq!((page.own(FORBIDDEN), page.count(UNREADABLE)), (0.0, 0));
+    // A command that is refused is a fault of the user's rule, and so it stays told of each stream.
+    redis.run::<()>("ACL SETUSER watcher -xinfo -xlen");
+    let page = sidecar.wait("what is refused", |page| page.count(UNREADABLE) == 5);
+    assert_eq!(page.own(FORBIDDEN), 0.0);
+}
