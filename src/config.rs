@@ -316,6 +316,8 @@ pub struct Exposition {
 pub struct Limits {
     /// The most streams that are watched.
     pub streams: usize,
+    /// The most groups of a stream that are watched, beside those that its rule names.
+    pub groups_per_stream: usize,
     /// The most series about streams that are served.
     pub series: usize,
 }

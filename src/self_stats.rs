@@ -36,6 +36,8 @@ pub struct SelfStats {
     pub watched_streams: IntGauge,
     /// Streams over the limit.
     pub unwatched_streams: IntGauge,
+    /// Groups over the limit.
+    pub unwatched_groups: IntGauge,
     /// Streams that the last search found.
     pub found_streams: IntGauge,
     /// Streams that the user may not read.
@@ -93,6 +95,7 @@ impl SelfStats {
             round_trips: maker.counter("streamwarden_redis_round_trips_total"),
             watched_streams: maker.integer("streamwarden_watched_streams"),
             unwatched_streams: maker.integer("streamwarden_unwatched_streams"),
+            unwatched_groups: maker.integer("streamwarden_unwatched_groups"),
             found_streams: maker.integer("streamwarden_found_streams"),
             forbidden_streams: maker.integer("streamwarden_forbidden_streams"),
             series: maker.integer("streamwarden_series"),

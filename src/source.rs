@@ -27,6 +27,7 @@ mod portions;
 pub(crate) mod reply;
 pub(crate) mod resp;
 mod role;
+mod seldom;
 mod server_clock;
 mod tls;
 mod tls_words;

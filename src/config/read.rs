@@ -59,6 +59,7 @@ pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Optio
     });
     let limits = root.section_or_default("limits", |section| Limits {
         streams: size(section.count("streams", 1..=1_000_000), 10_000),
+        groups_per_stream: size(section.count("groups_per_stream", 1..=1_000_000), 1_000),
         series: size(section.count("series", 1..=100_000_000), 500_000),
     });
     let retention = root.section_or_default("retention", |section| retention(section, is_billed));

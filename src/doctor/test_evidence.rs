@@ -97,13 +97,11 @@ impl Case {
         let state = StreamState {
             length,
             radix_tree_keys: Some(nodes),
-            radix_tree_nodes: None,
             last_generated_id: Some(StreamId::new(length, 0)),
-            max_deleted_entry_id: None,
-            entries_added: None,
             first_entry_id: Some(StreamId::new(1, 0)),
             first_entry_bytes: 1,
             groups: delivered.map(|id| ("g".into(), group(id))).into_iter().collect::<NameMap<_>>(),
+            ..StreamState::of_length(0)
         };
         self.insert(name, Ok(state));
     }

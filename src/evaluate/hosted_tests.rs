@@ -17,14 +17,12 @@ const NOW_MS: u64 = 1_800_000_000_000;
 fn stream() -> StreamState {
     StreamState {
         length: 10,
-        radix_tree_keys: None,
-        radix_tree_nodes: None,
         last_generated_id: Some(StreamId::new(NOW_MS + 10, 0)),
         max_deleted_entry_id: Some(StreamId::ZERO),
         entries_added: Some(10),
         first_entry_id: Some(StreamId::new(NOW_MS + 1, 0)),
-        first_entry_bytes: 0,
         groups: NameMap::from([("g".into(), GroupState::at(StreamId::new(NOW_MS + 10, 0)))]),
+        ..StreamState::of_length(0)
     }
 }
 

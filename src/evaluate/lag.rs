@@ -75,22 +75,16 @@ impl Lag {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
-    use crate::model::NameMap;
 
     /// A stream of ten entries, `11-0` to `20-0`, and a group that was given those up to `delivered`.
     fn states(delivered: u64) -> (StreamState, GroupState) {
         let stream = StreamState {
             length: 10,
-            radix_tree_keys: None,
-            radix_tree_nodes: None,
             last_generated_id: Some(StreamId::new(20, 0)),
-            max_deleted_entry_id: None,
             entries_added: Some(20),
             first_entry_id: Some(StreamId::new(11, 0)),
-            first_entry_bytes: 0,
-            groups: NameMap::default(),
+            ..StreamState::of_length(0)
         };
         let group = GroupState { reported_lag: Some(4), ..GroupState::at(StreamId::new(delivered, 0)) };
         (stream, group)

@@ -99,15 +99,13 @@ impl World {
         let read = Some(self.entries_read.cast_signed());
         let group = GroupState { entries_read: read, ..GroupState::at(at(&self.position)) };
         let stream = StreamState {
-            length: self.entries.len() as u64,
-            radix_tree_keys: None,
-            radix_tree_nodes: None,
             last_generated_id: Some(at(&self.last)),
             max_deleted_entry_id: Some(StreamId::ZERO),
             entries_added: Some(self.added),
             first_entry_id: self.entries.first().map(at),
             first_entry_bytes: 10,
             groups: NameMap::from([("g".into(), group)]),
+            ..StreamState::of_length(self.entries.len() as u64)
         };
         Snapshot {
             forbidden: 0,

@@ -223,14 +223,10 @@ mod tests {
             let group = GroupState { pending, oldest_pending, ..GroupState::at(StreamId::new(15, 0)) };
             StreamState {
                 length: 10,
-                radix_tree_keys: None,
-                radix_tree_nodes: None,
                 last_generated_id: Some(StreamId::new(20, 0)),
-                max_deleted_entry_id: None,
-                entries_added: None,
                 first_entry_id: Some(StreamId::new(11, 0)),
-                first_entry_bytes: 0,
                 groups: NameMap::from([("g".into(), group)]),
+                ..StreamState::of_length(0)
             }
         };
         let streams =

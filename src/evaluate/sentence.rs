@@ -17,6 +17,9 @@ impl StreamVerdict {
     #[must_use]
     pub fn reason(&self) -> String {
         match &self.why {
+            StreamWhy::Unwatched { groups } => {
+                format!("{groups} of its groups are not watched: it has more than limits.groups_per_stream")
+            }
             StreamWhy::Fine { groups: 0 } => "it has no group".to_owned(),
             StreamWhy::Fine { groups: 1 } => "its group is ok".to_owned(),
             StreamWhy::Fine { groups } => format!("its {groups} groups are ok"),

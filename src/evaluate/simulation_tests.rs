@@ -115,18 +115,16 @@ impl World {
         };
         let stream = StreamState {
             length: count(self.entries.len() - self.trimmed),
-            radix_tree_keys: None,
-            radix_tree_nodes: None,
             last_generated_id: self.entries.last().copied(),
             max_deleted_entry_id: Some(StreamId::ZERO),
             entries_added: Some(count(self.entries.len())),
             first_entry_id: self.entries.get(self.trimmed).copied(),
-            first_entry_bytes: 0,
             groups: if self.group_is_there {
                 NameMap::from([("g".into(), group)])
             } else {
                 NameMap::default()
             },
+            ..StreamState::of_length(0)
         };
         Snapshot {
             forbidden: 0,

@@ -21,6 +21,10 @@ impl Stillness {
     /// the clock may be off, and together they hold every pending entry.
     pub(super) fn of(stream: &StreamState, group: &GroupState, now: Option<Now>) -> Option<Self> {
         let now = now?;
+        // Consumers as they were at an earlier poll say nothing of what happened since.
+        if group.consumers_age.is_some_and(|age| age > Millis::ZERO) {
+            return None;
+        }
         let consumers = u64::try_from(group.consumers.len()).ok()?;
         let held: u64 = group.consumers.iter().map(|consumer| consumer.pending).sum();
         let idle = group.consumers.iter().map(|consumer| consumer.idle).min()??;
@@ -69,7 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{ConsumerState, NameMap};
+    use crate::model::ConsumerState;
 
     #[test]
     fn who_may_have_been_seen_after_the_reading_is_not_still() {
@@ -85,21 +89,14 @@ mod tests {
             consumers: Box::new([consumer(idle)]),
             ..GroupState::at(StreamId::new(5, 0))
         };
-        let stream = StreamState {
-            length: 1,
-            radix_tree_keys: None,
-            radix_tree_nodes: None,
-            last_generated_id: None,
-            max_deleted_entry_id: None,
-            entries_added: None,
-            first_entry_id: Some(StreamId::new(5, 0)),
-            first_entry_bytes: 0,
-            groups: NameMap::default(),
-        };
+        let stream =
+            StreamState { length: 1, first_entry_id: Some(StreamId::new(5, 0)), ..StreamState::of_length(0) };
         for (idle, error, is_told) in [(0, 0, false), (1, 0, true), (40, 40, false), (41, 40, true)] {
             let now = Now { time: ServerTime(1_000_000), error: Duration::from_millis(error) };
             let told = Stillness::of(&stream, &group(idle), Some(now));
             assert_eq!(told.is_some(), is_told, "idle for {idle} ms, by a clock that may be off by {error}");
+            let kept = GroupState { consumers_age: Some(Millis::new(1)), ..group(idle) };
+            assert_eq!(Stillness::of(&stream, &kept, Some(now)), None, "they were read at an earlier poll");
         }
     }
 }

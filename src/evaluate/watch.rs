@@ -141,7 +141,11 @@ impl StreamWatch {
             Some((worst, StreamWhy::Group { name: name.clone(), others: as_bad.count() }))
         });
         let worse = own.into_iter().chain(of_group).max_by_key(|(health, _)| *health);
-        worse.unwrap_or((Health::Healthy, StreamWhy::Fine { groups: groups.len() }))
+        let unwatched = subject.state.as_ref().map_or(0, |stream| stream.unwatched_groups);
+        worse.unwrap_or(match unwatched {
+            0 => (Health::Healthy, StreamWhy::Fine { groups: groups.len() }),
+            groups => (Health::Unknown, StreamWhy::Unwatched { groups }),
+        })
     }
 
     /// Whether the stream has been beyond its limit for longer than retention takes to come round.

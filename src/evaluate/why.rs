@@ -158,6 +158,12 @@ impl NearLimit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamWhy {
     /// Nothing is wrong with it, nor with its so many groups.
+    /// Nothing is known to be wrong, but so many groups are not watched.
+    Unwatched {
+        /// Those groups.
+        groups: u64,
+    },
+    /// Nothing is wrong.
     Fine {
         /// How many groups there are.
         groups: usize,

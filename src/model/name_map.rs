@@ -61,6 +61,11 @@ impl<T> NameMap<T> {
         self.0.iter().map(|(_, value)| value)
     }
 
+    /// All names with what stands under them, to change it, in the names' order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Name, &mut T)> {
+        self.0.iter_mut().map(|(name, value)| (&*name, value))
+    }
+
     /// What stands under the names, to change it.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().map(|(_, value)| value)

@@ -151,11 +151,36 @@ pub struct StreamState {
     pub first_entry_id: Option<StreamId>,
     /// Bytes of that entry, which tell how much a range of entries may hold.
     pub first_entry_bytes: u64,
-    /// The consumer groups, by name.
+    /// The consumer groups, by name; of many the first ones, and those that the configuration names.
     pub groups: NameMap<GroupState>,
+    /// How many groups more there are, since the stream has more than are watched.
+    pub unwatched_groups: u64,
 }
 
 impl StreamState {
+    /// A stream of so many entries, of which nothing else is known.
+    #[must_use]
+    pub(crate) fn of_length(length: u64) -> Self {
+        Self {
+            length,
+            radix_tree_keys: None,
+            radix_tree_nodes: None,
+            last_generated_id: None,
+            max_deleted_entry_id: None,
+            entries_added: None,
+            first_entry_id: None,
+            first_entry_bytes: 0,
+            groups: NameMap::default(),
+            unwatched_groups: 0,
+        }
+    }
+
+    /// Its consumer groups, watched or not.
+    #[must_use]
+    pub fn group_count(&self) -> u64 {
+        u64::try_from(self.groups.len()).unwrap_or(u64::MAX).saturating_add(self.unwatched_groups)
+    }
+
     /// Entries that were ever removed, by whoever and however; `None` where the server does not count additions.
     #[must_use]
     pub const fn entries_removed(&self) -> Option<u64> {
@@ -207,6 +232,11 @@ pub struct GroupState {
     ///
     /// Empty where the consumers were not read, and then [`Self::unlisted_pending`] is `None`.
     pub consumers: Box<[ConsumerState]>,
+    /// How long ago the consumers were read, where that is not done at each poll; `None` where it is, and where it never was.
+    ///
+    /// All that is said of consumers but their number is of that moment. What somebody's activity since then has refuted is
+    /// unknown.
+    pub consumers_age: Option<Millis>,
     /// Since the consumer that was active last tried to read, claim or acknowledge; `None` where there is none too.
     pub least_idle: Option<Millis>,
     /// Consumers, listed or not, that hold pending entries and have been idle or inactive for too long.
@@ -229,6 +259,7 @@ impl GroupState {
             oldest_pending: Pending::None,
             consumer_count: 0,
             consumers: Box::default(),
+            consumers_age: None,
             least_idle: None,
             stuck_consumers: None,
             unlisted_pending: None,

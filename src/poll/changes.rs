@@ -60,6 +60,7 @@ impl Health {
 pub(super) struct StreamFailures {
     known: BTreeMap<Name, Reason>,
     forbidden: usize,
+    unwatched_groups: bool,
     clock: Option<Reason>,
     role: Option<Role>,
 }
@@ -93,6 +94,7 @@ impl StreamFailures {
         }
         self.known = failing;
         self.note_forbidden(snapshot.forbidden, stats);
+        self.note_groups(snapshot, stats);
         self.note_clock(snapshot);
         self.note_role(snapshot.server.role);
     }
@@ -102,6 +104,21 @@ impl StreamFailures {
         stats.forbidden_streams.set(i64::try_from(forbidden).unwrap_or(i64::MAX));
         if std::mem::replace(&mut self.forbidden, forbidden) < forbidden {
             warn!(forbidden, "streams are left out whose keys the user may not read");
+        }
+    }
+
+    fn note_groups(&mut self, snapshot: &Snapshot, stats: &SelfStats) {
+        let mut over = Vec::new();
+        for (stream, state) in &snapshot.streams {
+            let groups = state.as_ref().map_or(0, |state| state.unwatched_groups);
+            over.extend((groups > 0).then_some((stream, groups)));
+        }
+        let all: u64 = over.iter().map(|(_, groups)| groups).sum();
+        stats.unwatched_groups.set(i64::try_from(all).unwrap_or(i64::MAX));
+        if !std::mem::replace(&mut self.unwatched_groups, all > 0) {
+            for (stream, groups) in over.into_iter().take(NAMED_AT_ONCE) {
+                warn!(%stream, groups, "more groups than limits.groups_per_stream: the last by name are not watched");
+            }
         }
     }
 

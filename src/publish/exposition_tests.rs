@@ -8,8 +8,8 @@ use crate::{
     config::{Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, Now, OldestPending,
-        Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, Now,
+        OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -45,6 +45,7 @@ fn group() -> GroupState {
         }),
         consumer_count: 2,
         consumers: [alice].into(),
+        consumers_age: Some(Millis::new(45_000)),
         least_idle: Some(Millis::new(1_500)),
         stuck_consumers: Some(0),
         unlisted_pending: Some(1),
@@ -63,6 +64,7 @@ fn snapshot() -> Snapshot {
         first_entry_id: Some(StreamId::new(NOW - 3_600_000, 0)),
         first_entry_bytes: 100,
         groups: NameMap::from([("readers".into(), group())]),
+        ..StreamState::of_length(0)
     };
     let counter = StreamState {
         length: 0,

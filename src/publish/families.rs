@@ -128,7 +128,7 @@ pub const FAMILIES: &[Family] = &[
         "The configured limit on the age of the stream's entries."),
     family("streamwarden_stream_entries_added_total", Counter, Stream(|row| Some(Count(row.read()?.entries_added?))),
         "Entries ever added to the stream. Redis 7.0 and later."),
-    family("streamwarden_stream_groups", Gauge, Stream(|row| Some(count(row.read()?.groups.len()))),
+    family("streamwarden_stream_groups", Gauge, Stream(|row| Some(Count(row.read()?.group_count()))),
         "Consumer groups of the stream."),
     family("streamwarden_stream_oldest_entry_age_seconds", Gauge, Stream(|row| seconds(row.report?.oldest_entry_age)),
         "Age of the stream's oldest entry by its ID and the server's clock. Left out while the stream is empty and where IDs are not times."),
@@ -199,6 +199,8 @@ pub const FAMILIES: &[Family] = &[
         "Consumers of the group without series of their own, since the group has more than are listed."),
     family("streamwarden_group_unlisted_pending", Gauge, Group(|row| Some(Count(row.state?.unlisted_pending?))),
         "Pending entries of the group's consumers without series of their own."),
+    family("streamwarden_group_consumers_age_seconds", Gauge, Group(|row| Some(Seconds(row.state?.consumers_age?.duration()))),
+        "Time since the consumers of the group were read, where the stream has more than 500 or large entries, so that not each poll reads them: stuck and unlisted consumers and the consumers' own series are of that moment. Left out where each poll does."),
     family("streamwarden_group_last_delivered_id", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
         "The last ID delivered to the group, its part in milliseconds."),
 
@@ -262,6 +264,8 @@ pub const FAMILIES: &[Family] = &[
         "Streams that each poll asks for."),
     family("streamwarden_unwatched_streams", Gauge, Own(&[]),
         "Streams that were found and are not watched, since there are more than the limit."),
+    family("streamwarden_unwatched_groups", Gauge, Own(&[]),
+        "Groups that the last poll left out, since their streams have more than limits.groups_per_stream."),
     family("streamwarden_found_streams", Gauge, Own(&[]),
         "Streams that the last search found under the configuration's patterns, without those that it names; 0 where it names all."),
     family("streamwarden_forbidden_streams", Gauge, Own(&[]),
@@ -298,10 +302,6 @@ pub const FAMILIES: &[Family] = &[
     family("process_virtual_memory_bytes", Gauge, Own(&[]),
         "The sidecar's virtual memory."),
 ];
-
-pub(super) fn count(size: usize) -> Number {
-    Count(u64::try_from(size).unwrap_or(u64::MAX))
-}
 
 fn seconds(age: Option<Age>) -> Option<Number> {
     age.map(|Age(age)| Seconds(age.duration()))

@@ -7,7 +7,7 @@ use super::families::{
     Family,
     Kind::Gauge,
     Source::{Consumer, Group, Stream},
-    count, family, id_ms,
+    family, id_ms,
 };
 use super::number::Number::{Count, Seconds};
 use crate::model::{StreamId, StreamState};
@@ -23,7 +23,7 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
         "Radix tree nodes count"),
     family("redis_stream_last_generated_id", Gauge, Stream(|row| id_ms(row.read()?.last_generated_id)),
         "The epoch timestamp (ms) of the latest message on the stream"),
-    family("redis_stream_groups", Gauge, Stream(|row| Some(count(row.read()?.groups.len()))),
+    family("redis_stream_groups", Gauge, Stream(|row| Some(Count(row.read()?.group_count()))),
         "Groups count of stream"),
     family("redis_stream_max_deleted_entry_id", Gauge, Stream(|row| id_ms(row.read()?.max_deleted_entry_id)),
         "The epoch timestamp (ms) of last message was deleted from the stream"),

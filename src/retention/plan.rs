@@ -25,12 +25,21 @@ pub enum Hold {
     NotTimes,
     /// The server can't do it: safe trimming needs Redis 6.2.7.
     Unsupported,
+    /// There are more groups than are watched, and the server runs no script that would look at all of them.
+    UnwatchedGroups,
 }
 
 impl Hold {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::Unread, Self::Pending, Self::MissingGroup, Self::NodeSize, Self::NotTimes, Self::Unsupported];
+    pub const ALL: [Self; 7] = [
+        Self::Unread,
+        Self::Pending,
+        Self::MissingGroup,
+        Self::NodeSize,
+        Self::NotTimes,
+        Self::Unsupported,
+        Self::UnwatchedGroups,
+    ];
 
     /// The value of the `reason` label.
     #[must_use]
@@ -42,6 +51,7 @@ impl Hold {
             Self::NodeSize => "node_size",
             Self::NotTimes => "not_times",
             Self::Unsupported => "unsupported",
+            Self::UnwatchedGroups => "unwatched_groups",
         }
     }
 }
@@ -65,6 +75,9 @@ impl std::fmt::Display for Holder {
             Hold::NodeSize => f.write_str("a node of the stream holds more entries than a step may remove"),
             Hold::NotTimes => f.write_str("the stream's IDs are not times, so its age limit can't apply"),
             Hold::Unsupported => f.write_str("safe trimming needs Redis 6.2.7 or later, or Valkey"),
+            Hold::UnwatchedGroups => f.write_str(
+                "the stream has more groups than limits.groups_per_stream, and without scripts only those are looked at",
+            ),
         }
     }
 }
@@ -78,7 +91,7 @@ pub struct Plan {
     pub guard: Option<StreamId>,
     /// The first entry of those there are that must stay, with who needs it; `None` where nobody needs any.
     pub floor: Option<(StreamId, Holder)>,
-    /// A group whose pending entries are unknown: it may need any, so the guard is before all of them.
+    /// A group whose pending entries are unknown, or groups that are not watched: they may need any, so the guard is before all of them.
     pub unknown: Option<Holder>,
     /// Of the excess, the most that may go.
     pub at_most: u64,
@@ -146,6 +159,9 @@ fn pending(report: &StreamReport, group: &Name) -> Pending {
 
 /// The first group of which it is not known what it has pending.
 fn unknown(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<Holder> {
+    if stream.unwatched_groups > 0 {
+        return Some(Holder { group: None, hold: Hold::UnwatchedGroups });
+    }
     let mut groups = stream.groups.keys().filter(|group| !policy.ignore_groups.contains(group));
     groups.find(|group| pending(report, group) == Pending::Unknown).map(|group| holder(group, Hold::Pending))
 }
@@ -194,14 +210,11 @@ mod tests {
         let config = config();
         let stream = StreamState {
             length: 100,
-            radix_tree_keys: None,
-            radix_tree_nodes: None,
             last_generated_id: Some(StreamId::new(100, 0)),
-            max_deleted_entry_id: None,
-            entries_added: None,
             first_entry_id: Some(StreamId::new(1, 0)),
             first_entry_bytes: 1,
             groups: NameMap::from([("g".into(), group)]),
+            ..StreamState::of_length(0)
         };
         let snapshot = Snapshot {
             server: Server::UNKNOWN,

@@ -13,7 +13,8 @@ use crate::model::{Failure, Name, Reason, StreamState};
 
 /// A stream whose first entry is larger is asked without its entries from then on.
 const FAT_ENTRY_BYTES: u64 = 64 * 1024;
-/// A stream with more consumers in all its groups is asked without them from then on.
+/// A stream with more consumers in all its groups is asked without them at most polls: so often with them that it is so many a
+/// poll on average.
 const MANY_CONSUMERS: u64 = 500;
 /// After so many polls a stream that is asked for less is asked for everything once: it may have changed.
 const POLLS_ASKED_FOR_LESS: u32 = 100;
@@ -129,7 +130,7 @@ impl Manner {
         if state.first_entry_bytes > FAT_ENTRY_BYTES {
             Self::WithoutEntries(POLLS_ASKED_FOR_LESS)
         } else if consumers > MANY_CONSUMERS {
-            Self::WithoutConsumers(POLLS_ASKED_FOR_LESS)
+            Self::WithoutConsumers(polls_without(consumers))
         } else {
             Self::Full
         }
@@ -145,13 +146,16 @@ impl Manner {
     }
 }
 
+/// For how many polls so many consumers are not read: for 100 at most.
+fn polls_without(consumers: u64) -> u32 {
+    u32::try_from(consumers / MANY_CONSUMERS).unwrap_or(u32::MAX).clamp(1, POLLS_ASKED_FOR_LESS) - 1
+}
+
 fn with_groups(
     state: Result<StreamState, Failure>,
     groups: Result<Reply, Failure>,
     reading: Reading<'_>,
 ) -> Result<StreamState, Failure> {
-    plausible(StreamState {
-        groups: groups.and_then(|reply| reply::groups(&reply, reading.names))?,
-        ..state?
-    })
+    let (groups, unwatched_groups) = groups.and_then(|reply| reply::groups(&reply, reading))?;
+    plausible(StreamState { groups, unwatched_groups, ..state? })
 }

@@ -12,6 +12,7 @@ use super::{
     names::Names,
     portions::{Next, Portions},
     reply::Reading,
+    seldom::Seldom,
 };
 use crate::{
     clock,
@@ -33,11 +34,17 @@ pub(super) struct Known {
     /// Streams that the server would not send whole, with the manner in which it does.
     refused: BTreeMap<Name, Manner>,
     portions: Portions,
+    seldom: Seldom,
 }
 
 impl Default for Known {
     fn default() -> Self {
-        Self { manners: BTreeMap::new(), refused: BTreeMap::new(), portions: Portions::new(BATCH) }
+        Self {
+            manners: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            portions: Portions::new(BATCH),
+            seldom: Seldom::default(),
+        }
     }
 }
 
@@ -241,7 +248,7 @@ impl<'a> Pass<'a> {
             warn!(%stream, "the server closes the connection rather than send all of it; it is asked for less");
         }
         self.known.manners = manners.into_iter().collect();
-        Snapshot {
+        let mut snapshot = Snapshot {
             server: session.server.clone(),
             origin: self.origin.unwrap_or_default(),
             database: session.database,
@@ -250,7 +257,11 @@ impl<'a> Pass<'a> {
             forbidden,
             lengths,
             last_entries: BTreeMap::new(),
-        }
+        };
+        let manners = &self.known.manners;
+        let is_seldom = |stream: &Name| manners.get(stream).copied().is_some_and(Manner::is_for_less);
+        self.known.seldom.complete(&mut snapshot, is_seldom, clock::now());
+        snapshot
     }
 }
 
@@ -285,10 +296,14 @@ impl<'a> Taken<'a> {
         let reading = Reading {
             names: self.names,
             time: self.time.as_ref().ok().map(|now| now.time),
+            max_groups: self.config.limits.groups_per_stream,
+            expected: &[],
             max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
             stuck_after: consumers.stuck_after,
         };
         for (stream, manner) in batch {
+            let expected = self.config.rule(stream).map_or(&[][..], |rule| &rule.groups);
+            let reading = Reading { expected, ..reading };
             let Read { state, length, next } = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
             // Asked for less until now, so its size will not be known.
             let was_asked_for_less = manner.is_some_and(Manner::is_for_less);

@@ -86,14 +86,11 @@ mod tests {
         };
         let mut stream = StreamState {
             length: 10,
-            radix_tree_keys: None,
-            radix_tree_nodes: None,
             last_generated_id: Some(StreamId::new(10, 0)),
             max_deleted_entry_id: Some(StreamId::ZERO),
             entries_added: Some(10),
             first_entry_id: Some(StreamId::new(1, 0)),
-            first_entry_bytes: 0,
-            groups: NameMap::default(),
+            ..StreamState::of_length(0)
         };
         change(&mut stream, &mut group);
         StreamState { groups: NameMap::from([(Name::from("g"), group)]), ..stream }

@@ -24,6 +24,10 @@ pub(super) struct Reading<'a> {
     pub(super) names: &'a Names,
     /// The server's time, to turn its timestamps into durations.
     pub(super) time: Option<ServerTime>,
+    /// How many groups are kept, beside those that must be there.
+    pub(super) max_groups: usize,
+    /// Groups that must be there.
+    pub(super) expected: &'a [Name],
     /// How many consumers of a group are kept.
     pub(super) max_consumers: usize,
     /// How long a consumer may be silent while entries are pending for it.
@@ -31,6 +35,12 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Whether the group, which is this one in the server's order, is kept. Servers list groups by their names.
+    fn keeps(&self, index: usize, group: &Value<'_>) -> bool {
+        let is_expected = |name: &[u8]| self.expected.iter().any(|expected| expected.as_bytes() == name);
+        index < self.max_groups || (!self.expected.is_empty() && name_of(group).is_some_and(is_expected))
+    }
+
     /// Whether the consumer holds entries and does nothing; unknown without the server's time.
     fn is_stuck(&self, consumer: &ConsumerState) -> Option<bool> {
         let silent = consumer.idle?.max(consumer.inactive.unwrap_or(Millis::ZERO));
@@ -256,24 +266,52 @@ pub(super) fn scan_page(reply: &Reply) -> Parsed<(u64, Vec<Name>)> {
 /// The server's, and where the bytes are not such a reply.
 pub fn read_stream(bytes: &Bytes, now: ServerTime) -> Parsed<StreamState> {
     let reply = Reply::whole(bytes)?;
-    let (time, max_consumers, stuck_after) = (Some(now), usize::MAX, Duration::MAX);
-    stream_full(&reply, Reading { names: &Names::default(), time, max_consumers, stuck_after })
+    let reading = Reading {
+        names: &Names::default(),
+        time: Some(now),
+        max_groups: usize::MAX,
+        expected: &[],
+        max_consumers: usize::MAX,
+        stuck_after: Duration::MAX,
+    };
+    stream_full(&reply, reading)
 }
 
 /// The reply to `XINFO STREAM key FULL COUNT 1`.
 pub(super) fn stream_full(reply: &Reply, reading: Reading<'_>) -> Parsed<StreamState> {
     let mut fields = Fields::new(reply.value()?)?;
     let first = fields.list("entries")?.into_iter().next();
-    let groups = fields.list("groups")?.into_iter().map(|group| full_group(group, reading));
-    let groups = by_name(groups.collect::<Parsed<_>>()?)?;
-    Ok(StreamState { groups, ..stream_fields(&mut fields, first)? })
+    let (groups, unwatched_groups) =
+        by_name(fields.list("groups")?, reading, |group| full_group(group, reading))?;
+    Ok(StreamState { groups, unwatched_groups, ..stream_fields(&mut fields, first)? })
 }
 
+/// The groups that are kept, and how many are not.
+///
 /// A name that comes twice is another stream's, as Kvrocks has answered: which of the two is not known.
-fn by_name(groups: Vec<(Name, GroupState)>) -> Parsed<NameMap<GroupState>> {
-    let count = groups.len();
-    let groups: NameMap<GroupState> = groups.into_iter().collect();
-    if groups.len() == count { Ok(groups) } else { Err(unexpected("groups: two have the same name")) }
+fn by_name<'a>(
+    all: Vec<Value<'a>>,
+    reading: Reading<'_>,
+    read: impl Fn(Value<'a>) -> Parsed<(Name, GroupState)>,
+) -> Parsed<(NameMap<GroupState>, u64)> {
+    let (mut kept, mut others) = (Vec::with_capacity(all.len().min(reading.max_groups)), 0);
+    for (index, group) in all.into_iter().enumerate() {
+        if reading.keeps(index, &group) { kept.push(read(group)?) } else { others += 1 }
+    }
+    let count = kept.len();
+    let groups: NameMap<GroupState> = kept.into_iter().collect();
+    if groups.len() == count {
+        Ok((groups, others))
+    } else {
+        Err(unexpected("groups: two have the same name"))
+    }
+}
+
+/// A group's name, found without taking its other fields apart.
+fn name_of<'a>(group: &Value<'a>) -> Option<&'a [u8]> {
+    let Value::List(fields) = group else { return None };
+    let pair = fields.chunks_exact(2).find(|pair| pair.first() == Some(&Value::Text(b"name")))?;
+    bytes(pair.get(1)?)
 }
 
 /// The reply to `XINFO STREAM key`, whose groups are a number only.
@@ -285,17 +323,7 @@ pub(super) fn stream_summary(reply: &Reply) -> Parsed<StreamState> {
 
 /// A stream of which only `XLEN` is known.
 pub(super) fn stream_length(reply: &Reply) -> Parsed<StreamState> {
-    Ok(StreamState {
-        length: count(reply).map_err(|_no_number| unexpected("length"))?,
-        radix_tree_keys: None,
-        radix_tree_nodes: None,
-        last_generated_id: None,
-        max_deleted_entry_id: None,
-        entries_added: None,
-        first_entry_id: None,
-        first_entry_bytes: 0,
-        groups: NameMap::default(),
-    })
+    count(reply).map(StreamState::of_length).map_err(|_no_number| unexpected("length"))
 }
 
 fn stream_fields(fields: &mut Fields<'_>, first: Option<Value<'_>>) -> Parsed<StreamState> {
@@ -308,7 +336,7 @@ fn stream_fields(fields: &mut Fields<'_>, first: Option<Value<'_>>) -> Parsed<St
         entries_added: fields.count("entries-added"),
         first_entry_id: first.as_ref().map(entry_id).transpose()?,
         first_entry_bytes: first.as_ref().map_or(0, size),
-        groups: NameMap::default(),
+        ..StreamState::of_length(0)
     })
 }
 
@@ -390,7 +418,7 @@ fn full_consumer(value: Value<'_>, reading: Reading<'_>) -> Parsed<ConsumerState
     })
 }
 
-/// `[id, consumer, delivery time, delivery count]`
+/// `[id, consumer, delivery time, delivery count]`.
 fn full_pending(value: Value<'_>, time: Option<ServerTime>) -> Parsed<OldestPending> {
     let parts = list(value, "pending entry")?;
     Ok(OldestPending {
@@ -407,8 +435,8 @@ fn deliveries(value: Option<&Value<'_>>) -> Parsed<u64> {
         .ok_or_else(|| unexpected("delivery count"))
 }
 
-/// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number.
-pub(super) fn groups(reply: &Reply, names: &Names) -> Parsed<NameMap<GroupState>> {
+/// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number. And how many groups are not kept.
+pub(super) fn groups(reply: &Reply, reading: Reading<'_>) -> Parsed<(NameMap<GroupState>, u64)> {
     let group = |value| {
         let mut fields = Fields::new(value)?;
         let pending = fields.require_count("pending")?;
@@ -418,9 +446,9 @@ pub(super) fn groups(reply: &Reply, names: &Names) -> Parsed<NameMap<GroupState>
             consumer_count: fields.require_count("consumers")?,
             ..group_fields(&mut fields)?
         };
-        Ok((names.get(fields.name()?), group))
+        Ok((reading.names.get(fields.name()?), group))
     };
-    by_name(list(reply.value()?, "groups")?.into_iter().map(group).collect::<Parsed<_>>()?)
+    by_name(list(reply.value()?, "groups")?, reading, group)
 }
 
 /// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`.

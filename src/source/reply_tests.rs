@@ -9,10 +9,14 @@ const NOW: ServerTime = ServerTime(1_800_000_000_000);
 /// A whole stream, read with these settings changed.
 fn full_state(reply: &Reply, change: impl FnOnce(&mut Reading<'_>)) -> Parsed<StreamState> {
     let names = Names::default();
-    let mut reading =
-        Reading { names: &names, time: Some(NOW), max_consumers: 20, stuck_after: Duration::from_secs(300) };
+    let mut reading = reading(&names);
     change(&mut reading);
     stream_full(reply, reading)
+}
+
+fn reading(names: &Names) -> Reading<'_> {
+    let (max_groups, max_consumers, stuck_after) = (10, 20, Duration::from_secs(300));
+    Reading { names, time: Some(NOW), max_groups, expected: &[], max_consumers, stuck_after }
 }
 
 fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
@@ -140,13 +144,32 @@ fn a_count_below_zero_or_a_group_that_comes_twice_fails_this_stream() {
         let id = ("last-delivered-id", text("0-0"));
         fields(false, &[("name", text(name)), ("consumers", int(0)), ("pending", pending), id])
     };
-    let read = |rows: &[Vec<u8>]| groups(&reply(list(rows)), &Names::default());
-    assert_eq!(read(&[group("a", "0"), group("b", "3")]).unwrap().len(), 2);
+    let names = Names::default();
+    let read = |rows: &[Vec<u8>]| groups(&reply(list(rows)), reading(&names));
+    assert_eq!(read(&[group("a", "0"), group("b", "3")]).unwrap().0.len(), 2);
     for rows in [[group("a", "-1"), group("b", "0")], [group("a", "18446744073709551615"), group("b", "0")]] {
         assert_eq!(read(&rows).unwrap_err().reason, Reason::UnexpectedReply);
     }
     let failure = read(&[group("a", "0"), group("a", "3")]).unwrap_err();
     assert!(failure.reason == Reason::UnexpectedReply && failure.detail.contains("same name"), "{failure}");
+}
+
+#[test]
+fn groups_beyond_the_cap_are_counted_but_for_those_that_must_be_there() {
+    let group = |name: &str| {
+        let id = ("last-delivered-id", text("0-0"));
+        fields(true, &[("consumers", int(0)), ("name", text(name)), ("pending", int(0)), id])
+    };
+    let reply = reply(list(&["a", "b", "c", "d", "e"].map(group)));
+    let (names, expected) = (Names::default(), ["d".into(), "missing".into()]);
+    let read = |max_groups| {
+        let (groups, others) =
+            groups(&reply, Reading { max_groups, expected: &expected, ..reading(&names) }).unwrap();
+        (groups.keys().map(ToString::to_string).collect::<Vec<_>>(), others)
+    };
+    assert_eq!(read(2), (["a", "b", "d"].map(str::to_owned).to_vec(), 2));
+    assert_eq!(read(4), (["a", "b", "c", "d"].map(str::to_owned).to_vec(), 1));
+    assert_eq!(read(5).1, 0);
 }
 
 #[test]
@@ -237,7 +260,7 @@ proptest! {
     fn no_reply_makes_it_panic(value in any_value()) {
         let value = &reply(value);
         drop((full_state(value, |_| {}), stream_summary(value), stream_length(value)));
-        drop((groups(value, &Names::default()), pending_entries(value), range_ids(value), entry_heads(value, "a")));
+        drop((groups(value, reading(&Names::default())), pending_entries(value), range_ids(value), entry_heads(value, "a")));
         drop((scan_page(value), hello(value), info(value), server_time(value)));
         drop((setting(value, "name"), time_to_live(value), optional_text(value), count(value)));
     }

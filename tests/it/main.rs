@@ -26,6 +26,7 @@ mod finds;
 mod hosted;
 mod http;
 mod losses;
+mod many;
 mod metrics;
 mod outage;
 mod process;

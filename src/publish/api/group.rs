@@ -70,6 +70,8 @@ pub struct GroupDocument {
     pub least_idle_seconds: Option<f64>,
     /// Those that hold entries and have done nothing for too long.
     pub stuck_consumers: Option<u64>,
+    /// Since the consumers were read, where not each poll does that: all that is said of them is of then.
+    pub consumers_age_seconds: Option<f64>,
     /// Pending entries of the consumers that are not listed.
     pub unlisted_pending: Option<u64>,
     /// Consumers, those with the most pending entries first, as many as `consumers.max_per_group`; `null` where they
@@ -154,6 +156,7 @@ impl Group<'_> {
             consumer_count: state.map(|state| state.consumer_count),
             least_idle_seconds: state.and_then(|state| state.least_idle.map(span)),
             stuck_consumers: state.and_then(|state| state.stuck_consumers),
+            consumers_age_seconds: state.and_then(|state| state.consumers_age.map(span)),
             unlisted_pending: state.and_then(|state| state.unlisted_pending),
             consumers: state
                 .filter(|state| state.unlisted_pending.is_some())

@@ -56,6 +56,8 @@ pub struct StreamDocument {
     pub first_entry_id: Option<String>,
     /// Its last entries, the newest first; `null` where they were not read, as by default.
     pub last_entries: Option<Vec<EntryDocument>>,
+    /// Its groups that are not watched, since it has more than `limits.groups_per_stream`.
+    pub unwatched_groups: Option<u64>,
     /// How often the stream was deleted and made anew, as far as polls could see it.
     pub recreations: Option<u64>,
     /// Where the configuration says that something is worth attention.
@@ -184,6 +186,7 @@ impl Stream<'_> {
                 .last_entries
                 .get(self.name)
                 .map(|entries| last_entries(entries)),
+            unwatched_groups: state.map(|state| state.unwatched_groups),
             recreations: self.report.map(|report| report.recreations),
             thresholds: thresholds(self.rule.map(|rule| &rule.thresholds)),
             groups: self.groups().map(|group| group.document()).collect(),

@@ -135,9 +135,10 @@ function consumers(group) {
   if (!group.consumers) return h("p", { class: "note" }, number == null ? "Consumers unknown" : `${plural(number, "consumer")}, not read one by one`);
   const rest = number - group.consumers.length;
   const inactive = "it was never given one, or Redis is older than 7.2";
+  const read = group.consumers_age_seconds > 0 && `, as they were ${duration(group.consumers_age_seconds)} ago`;
   const row = (consumer) => h("tr", { key: consumer.key }, h("th", { scope: "row" }, h("bdi", null, consumer.name)),
     h("td", null, count(consumer.pending)), h("td", null, ago(consumer.idle_seconds, "Redis's clock may not be read")), h("td", null, ago(consumer.inactive_seconds, inactive)));
-  return h("details", { open: true }, h("summary", null, plural(number, "consumer"), stuck),
+  return h("details", { open: true }, h("summary", null, plural(number, "consumer"), stuck, read),
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Consumers of ${group.name}` },
       h("table", null, h("thead", null, h("tr", null, ["Consumer", "Pending", "Last asked", "Last given one"].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, group.consumers.map(row)))),
     rest > 0 && h("p", { class: "note" }, `${plural(rest, "more consumer")}, with ${plural(group.unlisted_pending, "pending entry", "pending entries")} in all`));

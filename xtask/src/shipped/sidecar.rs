@@ -78,8 +78,9 @@ fn polls() -> Row {
             Panel::new(View::Table, "Streams that can't be read", Unit::Short, "By the last poll, with the reason.")
                 .query("", SCOPE.max("streamwarden_stream_unreadable"))
                 .leads_to_the_stream(),
-            Panel::new(View::Graph, "Left out", Unit::Short, "Streams, series and lookups that are over the configured limits. Anything but 0 is blindness.")
+            Panel::new(View::Graph, "Left out", Unit::Short, "Streams, groups, series and lookups that are over the configured limits. Anything but 0 is blindness.")
                 .query("{{instance}} streams", SCOPE.series("streamwarden_unwatched_streams"))
+                .query("{{instance}} groups", SCOPE.series("streamwarden_unwatched_groups"))
                 .query("{{instance}} series", SCOPE.series("streamwarden_dropped_series"))
                 .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups")),
             Panel::new(View::Graph, "Lookups put off", Unit::Short, "Lookups that the budget of redis.lookups_a_month had no room for in the last poll. What they would have told is unknown until a later poll asks.")
@@ -113,7 +114,7 @@ fn cost() -> Row {
             graph(
                 "Watched streams and series",
                 Unit::Short,
-                "Streams that each poll asks for, and series about them.",
+                "Streams that each poll asks for, those that the last search found, those that the user may not read, and series.",
             )
             .query("{{instance}} streams", SCOPE.series("streamwarden_watched_streams"))
             .query("{{instance}} found", SCOPE.series("streamwarden_found_streams"))

@@ -172,6 +172,8 @@ fn consumers() -> Row {
                 .query("{{group}} {{consumer}}", SCOPE.max("streamwarden_consumer_idle_seconds")),
             graph("Time since a consumer was given an entry", Unit::Seconds, "Since each consumer was last given an entry.")
                 .query("{{group}} {{consumer}}", SCOPE.max("streamwarden_consumer_inactive_seconds")),
+            graph("Age of what is said of consumers", Unit::Seconds, "Time since the consumers were read, where not each poll does that.")
+                .query(GROUP, SCOPE.max("streamwarden_group_consumers_age_seconds")),
             graph("Consumers", Unit::Short, "Consumers, alive or not; those that hold entries and do nothing; those without series of their own, with their entries.")
                 .query(GROUP, SCOPE.max("streamwarden_group_consumers"))
                 .query("{{group}} stuck", SCOPE.max("streamwarden_group_stuck_consumers"))

@@ -1,0 +1,164 @@
+//! What is not read at each poll: consumers of streams that have many, or large entries. Until they are read again those of the last
+//! reading stand in their place, with their age.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    clock::Instant,
+    model::{GroupState, Millis, Name, NameMap, Origin, Snapshot},
+};
+
+/// The last readings of consumers.
+#[derive(Default)]
+pub(super) struct Seldom {
+    /// Where they come from: another server's consumers are others.
+    origin: Origin,
+    streams: BTreeMap<Name, Kept>,
+}
+
+/// A stream's groups with their consumers, as they were read.
+struct Kept {
+    at: Instant,
+    groups: NameMap<GroupState>,
+}
+
+impl Seldom {
+    /// Puts what was last read in the places of what was not asked for, and keeps what was read of those streams that
+    /// `is_seldom` names: at the next poll they may be asked for less.
+    pub(super) fn complete(
+        &mut self,
+        snapshot: &mut Snapshot,
+        is_seldom: impl Fn(&Name) -> bool,
+        now: Instant,
+    ) {
+        if !snapshot.origin.is_same(&self.origin) {
+            self.streams.clear();
+        }
+        self.origin.clone_from(&snapshot.origin);
+        self.streams.retain(|stream, _| snapshot.streams.contains_key(stream));
+        for (stream, state) in snapshot.streams.iter_mut() {
+            let Ok(state) = state else { continue };
+            if state.groups.values().any(|group| group.unlisted_pending.is_none()) {
+                let Some(kept) = self.streams.get(stream) else { continue };
+                let age = (now - kept.at).into();
+                for (name, group) in state.groups.iter_mut() {
+                    kept.groups.get(name).into_iter().for_each(|before| stand_in(group, before, age));
+                }
+            } else if is_seldom(stream) {
+                self.streams.insert(stream.clone(), Kept { at: now, groups: state.groups.clone() });
+                state.groups.values_mut().for_each(|group| group.consumers_age = Some(Millis::ZERO));
+            } else {
+                self.streams.remove(stream);
+            }
+        }
+    }
+}
+
+fn stand_in(group: &mut GroupState, before: &GroupState, age: Millis) {
+    // Another group has taken the name, or it was set back.
+    if group.last_delivered_id < before.last_delivered_id {
+        return;
+    }
+    // Whoever was given entries, or acknowledged some, was not idle.
+    let is_untouched = group.last_delivered_id == before.last_delivered_id && group.pending == before.pending;
+    group.least_idle = before.least_idle.filter(|_| is_untouched);
+    group.consumers.clone_from(&before.consumers);
+    group.stuck_consumers = before.stuck_consumers;
+    group.unlisted_pending = before.unlisted_pending;
+    group.most_pending = before.most_pending;
+    group.consumers_age = Some(age);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        clock,
+        model::{ConsumerState, Now, Server, ServerTime, StreamId, StreamState},
+    };
+
+    fn group(position: u64, pending: u64) -> GroupState {
+        GroupState { pending, consumer_count: 600, ..GroupState::at(StreamId::new(position, 0)) }
+    }
+
+    /// As a whole reading has it.
+    fn with_consumers(group: GroupState) -> GroupState {
+        let consumer = ConsumerState {
+            name: "c".into(),
+            pending: group.pending,
+            idle: Some(Millis::new(5)),
+            inactive: None,
+        };
+        GroupState {
+            consumers: Box::new([consumer]),
+            least_idle: Some(Millis::new(5)),
+            stuck_consumers: Some(3),
+            unlisted_pending: Some(0),
+            most_pending: Some(group.pending),
+            ..group
+        }
+    }
+
+    fn snapshot(connection: u64, group: Option<GroupState>) -> Snapshot {
+        let stream =
+            |group| StreamState { groups: NameMap::from([("g".into(), group)]), ..StreamState::of_length(9) };
+        Snapshot {
+            server: Server::UNKNOWN,
+            origin: Origin { connection, ..Origin::default() },
+            database: 0,
+            time: Ok(Now::exactly(ServerTime(1_000))),
+            streams: group.map(|group| ("s".into(), Ok(stream(group)))).into_iter().collect(),
+            forbidden: 0,
+            lengths: BTreeMap::new(),
+            last_entries: BTreeMap::new(),
+        }
+    }
+
+    /// Reads these one after the other, a second apart, and gives the group as it was last seen.
+    fn last(readings: &[(u64, Option<GroupState>)]) -> GroupState {
+        let (mut seldom, mut now, mut last) = (Seldom::default(), clock::now(), None);
+        for (connection, group) in readings {
+            let mut snapshot = snapshot(*connection, group.clone());
+            now += Duration::from_secs(1);
+            seldom.complete(&mut snapshot, |_| true, now);
+            let stream = snapshot.streams.get(&"s".into()).and_then(|state| state.as_ref().ok());
+            last = stream.and_then(|stream| stream.groups.get(&"g".into()).cloned());
+        }
+        last.unwrap()
+    }
+
+    #[test]
+    fn what_was_last_read_stands_in_with_its_age_until_it_is_read_again() {
+        let whole = with_consumers(group(5, 4));
+        let read = GroupState { consumers_age: Some(Millis::ZERO), ..whole.clone() };
+        assert_eq!(last(&[(1, Some(whole.clone()))]), read);
+        let aged = GroupState { consumers_age: Some(Millis::new(2_000)), ..whole.clone() };
+        assert_eq!(last(&[(1, Some(whole.clone())), (1, Some(group(5, 4))), (1, Some(group(5, 4)))]), aged);
+        // Somebody was active since, so nobody knows how idle they are.
+        for touched in [group(6, 4), group(5, 3), group(6, 5)] {
+            let after = last(&[(1, Some(whole.clone())), (1, Some(touched.clone()))]);
+            assert_eq!(
+                (after.least_idle, after.stuck_consumers, after.pending),
+                (None, Some(3), touched.pending)
+            );
+        }
+        assert_eq!(last(&[(1, Some(whole.clone())), (1, Some(group(5, 4))), (1, Some(whole))]), read);
+    }
+
+    #[test]
+    fn nothing_stands_in_for_another_group_another_stream_or_another_server() {
+        let whole = Some(with_consumers(group(5, 4)));
+        for others in [
+            [(1, whole.clone()), (1, Some(group(4, 4)))],
+            [(1, whole.clone()), (2, Some(group(5, 4)))],
+            [(1, None), (1, Some(group(5, 4)))],
+        ] {
+            let group = last(&others);
+            assert_eq!((group.unlisted_pending, group.consumers_age), (None, None), "{others:?}");
+        }
+        let again = [(1, whole), (1, None), (1, Some(group(5, 4)))];
+        assert_eq!(last(&again).consumers_age, None);
+    }
+}
