@@ -26,8 +26,8 @@ pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
 pub use snapshot::{
-    ConsumerState, EntryHead, Flavour, GroupState, Now, OldestPending, Origin, Pending, Server, ServerTime,
-    Snapshot, StreamState,
+    ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Now, OldestPending, Origin, Pending, Server,
+    ServerTime, Snapshot, StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;

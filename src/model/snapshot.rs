@@ -155,6 +155,25 @@ pub struct StreamState {
     pub groups: NameMap<GroupState>,
     /// How many groups more there are, since the stream has more than are watched.
     pub unwatched_groups: u64,
+    /// What the server remembers of its producers, so that it adds no entry twice. Redis 8.6 and later; a box, since few have it.
+    pub idempotence: Option<Box<Idempotence>>,
+}
+
+/// What a stream remembers of idempotent producers (`XADD ... IDMP`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotence {
+    /// How long an ID of a producer's is remembered.
+    pub duration: Duration,
+    /// How many IDs of a producer are.
+    pub max_ids: u64,
+    /// Producers that are remembered.
+    pub producers: u64,
+    /// Their IDs that are remembered.
+    pub ids: u64,
+    /// IDs that were ever added.
+    pub ids_added: u64,
+    /// Entries that were not added, since their ID was remembered.
+    pub duplicates: u64,
 }
 
 impl StreamState {
@@ -172,6 +191,7 @@ impl StreamState {
             first_entry_bytes: 0,
             groups: NameMap::default(),
             unwatched_groups: 0,
+            idempotence: None,
         }
     }
 
@@ -224,6 +244,8 @@ pub struct GroupState {
     pub reported_lag: Option<i64>,
     /// Entries that were delivered and not acknowledged.
     pub pending: u64,
+    /// Of those, entries that were given back (`XNACK`) and that no consumer holds. Redis 8.8 and later.
+    pub nacked: Option<u64>,
     /// The first of them by ID.
     pub oldest_pending: Pending,
     /// How many consumers there are.
@@ -256,6 +278,7 @@ impl GroupState {
             entries_read: None,
             reported_lag: None,
             pending: 0,
+            nacked: None,
             oldest_pending: Pending::None,
             consumer_count: 0,
             consumers: Box::default(),
@@ -284,10 +307,21 @@ pub enum Pending {
 pub struct OldestPending {
     /// The entry's ID. The entry itself may be gone already.
     pub id: StreamId,
-    /// Since it was last delivered; `None` without the server's time.
+    /// Since it was last delivered; `None` without the server's time, and where it was given back since.
     pub idle: Option<Millis>,
-    /// How often it was delivered.
+    /// How often it was delivered, or [`Self::FATAL`].
     pub deliveries: u64,
+}
+
+impl OldestPending {
+    /// In place of a number of deliveries: a consumer said that the entry can't be handled (`XNACK ... FATAL`, Redis 8.8).
+    pub const FATAL: u64 = i64::MAX.cast_unsigned();
+
+    /// How often it was delivered; `None` where the server no longer knows.
+    #[must_use]
+    pub fn counted_deliveries(&self) -> Option<u64> {
+        (self.deliveries < Self::FATAL).then_some(self.deliveries)
+    }
 }
 
 /// A consumer of a group.

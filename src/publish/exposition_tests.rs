@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Millis, Name, NameMap, Now,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap, Now,
         OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
     poll::Reading,
@@ -38,6 +38,7 @@ fn group() -> GroupState {
         entries_read: Some(40),
         reported_lag: Some(2),
         pending: 4,
+        nacked: Some(1),
         oldest_pending: Pending::Oldest(OldestPending {
             id: StreamId::new(NOW - 60_000, 1),
             idle: Some(Millis::new(30_000)),
@@ -64,6 +65,14 @@ fn snapshot() -> Snapshot {
         first_entry_id: Some(StreamId::new(NOW - 3_600_000, 0)),
         first_entry_bytes: 100,
         groups: NameMap::from([("readers".into(), group())]),
+        idempotence: Some(Box::new(Idempotence {
+            duration: Duration::from_secs(100),
+            max_ids: 200,
+            producers: 2,
+            ids: 30,
+            ids_added: 400,
+            duplicates: 5,
+        })),
         ..StreamState::of_length(0)
     };
     let counter = StreamState {
@@ -73,6 +82,7 @@ fn snapshot() -> Snapshot {
         last_generated_id: Some(StreamId::new(1, 1)),
         first_entry_id: None,
         groups: NameMap::default(),
+        idempotence: None,
         ..session.clone()
     };
     let failed = |reason| Err(Failure::new(reason, "words"));

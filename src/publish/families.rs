@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{Exposition, StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
-    model::{self, ConsumerState, GroupState, OldestPending, Pending, StreamId},
+    model::{self, ConsumerState, GroupState, Idempotence, OldestPending, Pending, StreamId},
     retention::{Holder, Outcome, Plan, Standing},
 };
 
@@ -142,6 +142,18 @@ pub const FAMILIES: &[Family] = &[
         "Nodes of the radix tree that holds the stream's entries."),
     family("streamwarden_stream_recreations_total", Counter, Stream(|row| Some(Count(row.report?.recreations))),
         "How often the stream was deleted and made anew, or went back as after a failover, as far as polls could see it."),
+    family("streamwarden_stream_idempotence_window_seconds", Gauge, Stream(|row| Some(Seconds(idempotence(row)?.duration))),
+        "How long the stream remembers an ID of an idempotent producer. Left out, like the next, until the stream has had one. Redis 8.6 and later."),
+    family("streamwarden_stream_idempotence_max_ids", Gauge, Stream(|row| Some(Count(idempotence(row)?.max_ids))),
+        "How many IDs of each idempotent producer the stream remembers at most."),
+    family("streamwarden_stream_idempotent_producers", Gauge, Stream(|row| Some(Count(idempotence(row)?.producers))),
+        "Idempotent producers that the stream remembers."),
+    family("streamwarden_stream_idempotent_ids", Gauge, Stream(|row| Some(Count(idempotence(row)?.ids))),
+        "IDs of idempotent producers that the stream remembers."),
+    family("streamwarden_stream_idempotent_ids_added_total", Counter, Stream(|row| Some(Count(idempotence(row)?.ids_added))),
+        "Entries added with an ID of an idempotent producer."),
+    family("streamwarden_stream_idempotent_duplicates_total", Counter, Stream(|row| Some(Count(idempotence(row)?.duplicates))),
+        "Entries not added, since an idempotent producer had sent them before."),
     family("streamwarden_stream_lag_threshold", Gauge, Stream(|row| threshold(row, |it| it.lag.map(Count))),
         "The configured threshold for the lag of the stream's groups, in entries."),
     family("streamwarden_stream_lag_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.lag_age.map(Seconds))),
@@ -177,12 +189,14 @@ pub const FAMILIES: &[Family] = &[
         "How often the group's position went back: set back, or made anew."),
     family("streamwarden_group_pending", Gauge, Group(|row| Some(Count(row.state?.pending))),
         "Entries delivered to the group and not acknowledged."),
+    family("streamwarden_group_nacked_entries", Gauge, Group(|row| Some(Count(row.state?.nacked?))),
+        "Pending entries that consumers gave back (XNACK) and that no consumer holds. Redis 8.8 and later."),
     family("streamwarden_group_oldest_pending_age_seconds", Gauge, Group(|row| seconds(report(row)?.oldest_pending_age)),
         "Age of the oldest entry delivered and not acknowledged that is still in the stream, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times."),
     family("streamwarden_group_oldest_pending_idle_seconds", Gauge, Group(|row| Some(Seconds(oldest_pending(row)?.idle?.duration()))),
-        "Time since that entry was last delivered. Left out when nothing is pending."),
-    family("streamwarden_group_oldest_pending_deliveries", Gauge, Group(|row| Some(Count(oldest_pending(row)?.deliveries))),
-        "How often that entry was delivered. Left out when nothing is pending."),
+        "Time since that entry was last delivered. Left out when nothing is pending, and where the entry was given back since (XNACK)."),
+    family("streamwarden_group_oldest_pending_deliveries", Gauge, Group(|row| Some(Count(oldest_pending(row)?.counted_deliveries()?))),
+        "How often that entry was delivered. Left out when nothing is pending, and where a consumer declared it fatal (XNACK), which makes it poison."),
     family("streamwarden_group_dangling_pending", Gauge, Group(|row| Some(Count(report(row)?.dangling?))),
         "Pending entries older than the stream's first entry, which can't be delivered any more; of the 100 oldest, so at least so many. Those deleted in the middle are not seen."),
     family("streamwarden_group_pending_dropped_total", Counter, Group(|row| Some(Count(report(row)?.dropped?))),
@@ -309,6 +323,11 @@ fn seconds(age: Option<Age>) -> Option<Number> {
 
 pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {
     id.map(|id| Count(id.ms))
+}
+
+/// Of a stream that has had an idempotent producer: of the others all of it is 0.
+fn idempotence<'a>(row: &'a StreamRow<'_>) -> Option<&'a Idempotence> {
+    row.read()?.idempotence.as_deref().filter(|it| it.ids_added > 0)
 }
 
 fn retention<'a>(row: &StreamRow<'a>) -> Option<&'a StreamRetention> {

@@ -13,7 +13,7 @@ use super::{
     resp::{Reply, Value},
 };
 use crate::model::{
-    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Info, Millis, Name, NameMap,
+    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Idempotence, Info, Millis, Name, NameMap,
     OldestPending, Pending, PrimaryLink, Reason, Role, Server, ServerTime, StreamId, StreamState, Text,
 };
 
@@ -334,10 +334,23 @@ fn stream_fields(fields: &mut Fields<'_>, first: Option<Value<'_>>) -> Parsed<St
         last_generated_id: fields.id("last-generated-id"),
         max_deleted_entry_id: fields.id("max-deleted-entry-id"),
         entries_added: fields.count("entries-added"),
+        idempotence: idempotence(fields),
         first_entry_id: first.as_ref().map(entry_id).transpose()?,
         first_entry_bytes: first.as_ref().map_or(0, size),
         ..StreamState::of_length(0)
     })
+}
+
+/// All or nothing: these came with one version.
+fn idempotence(fields: &mut Fields<'_>) -> Option<Box<Idempotence>> {
+    Some(Box::new(Idempotence {
+        duration: Duration::from_secs(fields.count("idmp-duration")?),
+        max_ids: fields.count("idmp-maxsize")?,
+        producers: fields.count("pids-tracked")?,
+        ids: fields.count("iids-tracked")?,
+        ids_added: fields.count("iids-added")?,
+        duplicates: fields.count("iids-duplicates")?,
+    }))
 }
 
 fn entry_id(entry: &Value<'_>) -> Parsed<StreamId> {
@@ -399,6 +412,7 @@ fn group_fields(fields: &mut Fields<'_>) -> Parsed<GroupState> {
     Ok(GroupState {
         entries_read: fields.integer("entries-read"),
         reported_lag: fields.integer("lag"),
+        nacked: fields.count("nacked-count"),
         ..GroupState::at(last_delivered_id)
     })
 }
@@ -418,12 +432,12 @@ fn full_consumer(value: Value<'_>, reading: Reading<'_>) -> Parsed<ConsumerState
     })
 }
 
-/// `[id, consumer, delivery time, delivery count]`.
+/// `[id, consumer, delivery time, delivery count]`. The time of an entry that was given back is 0, which is no time.
 fn full_pending(value: Value<'_>, time: Option<ServerTime>) -> Parsed<OldestPending> {
     let parts = list(value, "pending entry")?;
     Ok(OldestPending {
         id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
-        idle: since(parts.get(2).and_then(integer), time),
+        idle: since(parts.get(2).and_then(integer).filter(|at| *at > 0), time),
         deliveries: deliveries(parts.get(3))?,
     })
 }
@@ -451,7 +465,8 @@ pub(super) fn groups(reply: &Reply, reading: Reading<'_>) -> Parsed<(NameMap<Gro
     by_name(list(reply.value()?, "groups")?, reading, group)
 }
 
-/// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`.
+/// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`. An entry that was given back
+/// has an idle of -1.
 pub(super) fn pending_entries(reply: &Reply) -> Parsed<Vec<OldestPending>> {
     let entry = |row| {
         let parts = list(row, "pending entry")?;

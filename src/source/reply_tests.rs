@@ -220,6 +220,55 @@ fn pending_entries_and_ranges_are_read() {
     assert_eq!(ids, [StreamId::new(2, 0), StreamId::new(1, 0)]);
 }
 
+/// As the documentation of Redis 8.8 has it: no consumer, no time, and in place of a count the greatest number.
+#[test]
+fn an_entry_that_was_given_back_has_no_idle_time_and_one_that_is_fatal_no_count() {
+    let row = |time, count| list(&[text("3-0"), text(""), int(time), int(count)]);
+    let group = |row| {
+        let pairs = [
+            ("name", text("g")),
+            ("last-delivered-id", text("7-1")),
+            ("pel-count", int(1)),
+            ("nacked-count", int(1)),
+            ("pending", list(&[row])),
+            ("consumers", list(&[])),
+        ];
+        let mut stream = full_fields(true);
+        stream.retain(|(field, _)| *field != "groups");
+        stream.push(("groups", list(&[fields(true, &pairs)])));
+        let stream = full_state(&reply(fields(true, &stream)), |_| {}).unwrap();
+        stream.groups.values().next().unwrap().clone()
+    };
+    let is_told = |entry: OldestPending, deliveries| {
+        assert_eq!((entry.idle, entry.counted_deliveries()), (None, deliveries));
+        assert!(
+            entry.deliveries >= deliveries.unwrap_or(1_000_000),
+            "what is fatal is poison by any threshold"
+        );
+    };
+    for (count, deliveries) in [(2, Some(2)), (0, Some(0)), (i64::MAX, None)] {
+        let group = group(row(0, count));
+        assert_eq!(group.nacked, Some(1));
+        let Pending::Oldest(head) = group.oldest_pending else { panic!("{:?}", group.oldest_pending) };
+        is_told(head, deliveries);
+        let sample = pending_entries(&reply(list(&[row(-1, count)]))).unwrap();
+        is_told(sample[0], deliveries);
+    }
+    let summary = list(&[fields(
+        false,
+        &[
+            ("name", text("g")),
+            ("consumers", int(1)),
+            ("pending", int(4)),
+            ("last-delivered-id", text("7-1")),
+            ("nacked-count", int(3)),
+        ],
+    )]);
+    let names = Names::default();
+    let (groups, _) = groups(&reply(summary), reading(&names)).unwrap();
+    assert_eq!(groups.values().next().unwrap().nacked, Some(3));
+}
+
 #[test]
 fn calls_are_told_by_command_or_all_together() {
     let calls = |text: &str| {

@@ -461,3 +461,29 @@ fn redis_exporters_names_are_served_on_request() {
     assert_eq!(page.get("redis_stream_group_messages_pending", &labels), Some(1.0));
     assert_eq!(page.get("redis_stream_group_consumer_messages_pending", &[("consumer", "c")]), Some(1.0));
 }
+
+#[test]
+fn what_a_stream_remembers_of_idempotent_producers_is_shown_once_it_has_had_one() {
+    let redis = Redis::start();
+    redis.add("plain", 1);
+    let add = |id: &str| {
+        let words = ["s", "IDMP", "producer", id, "*", "f", "v"];
+        redis::cmd("XADD").arg(&words).query::<String>(&mut redis.connect())
+    };
+    if add("1").is_err() {
+        eprintln!("skipped: needs XADD IDMP, of Redis 8.6");
+        return;
+    }
+    for id in ["1", "2", "1"] {
+        add(id).unwrap();
+    }
+    let sidecar = Sidecar::start(&redis);
+    let page = sidecar.wait("both streams", |page| page.count("streamwarden_stream_length") == 2);
+    let of = |family: &str| page.stream(family, "s");
+    assert_eq!((of("idempotent_ids_added_total"), of("idempotent_duplicates_total")), (Some(2.0), Some(2.0)));
+    assert_eq!((of("idempotent_producers"), of("idempotent_ids")), (Some(1.0), Some(2.0)));
+    assert_eq!((of("idempotence_window_seconds"), of("idempotence_max_ids")), (Some(100.0), Some(100.0)));
+    assert_eq!(page.stream("idempotent_ids_added_total", "plain"), None);
+    let document = sidecar.get("/api/v1/streams/s").text();
+    assert!(document.contains("\"ids_added\":2,\"duplicates\":2"), "{document}");
+}

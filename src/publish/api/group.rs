@@ -37,13 +37,15 @@ pub struct GroupDocument {
     pub rate_out_per_second: Option<f64>,
     /// Entries delivered and not acknowledged.
     pub pending: Option<u64>,
+    /// Of those, entries that were given back (`XNACK`). Redis 8.8 and later.
+    pub nacked_entries: Option<u64>,
     /// The oldest of them that is still in the stream.
     pub oldest_pending_id: Option<String>,
     /// Its age; 0 where there is none.
     pub oldest_pending_age_seconds: Option<f64>,
-    /// Since it was last delivered.
+    /// Since it was last delivered; `null` too where it was given back since.
     pub oldest_pending_idle_seconds: Option<f64>,
-    /// How often it was delivered.
+    /// How often it was delivered; `null` too where a consumer declared it fatal.
     pub oldest_pending_deliveries: Option<u64>,
     /// Pending entries that are gone from the stream, of the 100 oldest.
     pub dangling_pending: Option<u64>,
@@ -140,10 +142,11 @@ impl Group<'_> {
             lag_seconds: report.and_then(|report| age(report.lag_age)),
             rate_out_per_second: self.verdict.rate_out.map(per_second),
             pending: state.map(|state| state.pending),
+            nacked_entries: state.and_then(|state| state.nacked),
             oldest_pending_id: oldest.map(|oldest| oldest.id.to_string()),
             oldest_pending_age_seconds: report.and_then(|report| age(report.oldest_pending_age)),
             oldest_pending_idle_seconds: oldest.and_then(|oldest| oldest.idle.map(span)),
-            oldest_pending_deliveries: oldest.map(|oldest| oldest.deliveries),
+            oldest_pending_deliveries: oldest.and_then(|oldest| oldest.counted_deliveries()),
             dangling_pending: report.and_then(|report| report.dangling),
             poison_entries: report.and_then(|report| report.poison),
             pending_dropped: report.and_then(|report| report.dropped),

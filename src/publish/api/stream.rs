@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{Config, StreamRule, Thresholds},
     evaluate::{Health, StreamReport, StreamVerdict},
-    model::{EntryHead, Failure, Name, Reason, StreamId, StreamState},
+    model::{EntryHead, Failure, Idempotence, Name, Reason, StreamId, StreamState},
     poll::Reading,
     publish::rows::RetentionRow,
 };
@@ -60,6 +60,8 @@ pub struct StreamDocument {
     pub unwatched_groups: Option<u64>,
     /// How often the stream was deleted and made anew, as far as polls could see it.
     pub recreations: Option<u64>,
+    /// What it remembers of idempotent producers; `null` where it never had one, and before Redis 8.6.
+    pub idempotence: Option<IdempotenceDocument>,
     /// Where the configuration says that something is worth attention.
     pub thresholds: ThresholdsDocument,
     /// Its groups, by name: those that are there, and those that are expected.
@@ -105,6 +107,23 @@ pub struct StreamHistory {
     pub rate_in_per_second: Vec<Option<f64>>,
     /// The greatest lag among its groups.
     pub worst_lag: Vec<Option<u32>>,
+}
+
+/// What a stream remembers of idempotent producers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdempotenceDocument {
+    /// How long an ID is remembered.
+    pub window_seconds: f64,
+    /// How many IDs of a producer are remembered at most.
+    pub max_ids: u64,
+    /// Producers that are remembered.
+    pub producers: u64,
+    /// IDs that are remembered.
+    pub ids: u64,
+    /// Entries added with an ID.
+    pub ids_added: u64,
+    /// Entries not added, since they had been sent before.
+    pub duplicates: u64,
 }
 
 /// What retention has done to a stream.
@@ -188,6 +207,7 @@ impl Stream<'_> {
                 .map(|entries| last_entries(entries)),
             unwatched_groups: state.map(|state| state.unwatched_groups),
             recreations: self.report.map(|report| report.recreations),
+            idempotence: state.and_then(|state| idempotence(state.idempotence.as_deref()?)),
             thresholds: thresholds(self.rule.map(|rule| &rule.thresholds)),
             groups: self.groups().map(|group| group.document()).collect(),
             history: self.history(),
@@ -254,6 +274,13 @@ fn retention_document(retention: &RetentionRow<'_>) -> RetentionDocument {
             .map(|plan| plan.excess),
         blocked_by: blocked_by.collect(),
     }
+}
+
+fn idempotence(of: &Idempotence) -> Option<IdempotenceDocument> {
+    let Idempotence { duration, max_ids, producers, ids, ids_added, duplicates } = *of;
+    let window_seconds = seconds(duration);
+    let document = IdempotenceDocument { window_seconds, max_ids, producers, ids, ids_added, duplicates };
+    (ids_added > 0).then_some(document)
 }
 
 fn last_entries(entries: &[EntryHead]) -> Vec<EntryDocument> {

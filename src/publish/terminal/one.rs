@@ -85,15 +85,17 @@ fn group_facts(group: &GroupDocument) -> Vec<Line> {
     if let Some(id) = &group.last_delivered_id {
         lines.push(fact("  delivered", &format!("up to {id}")));
     }
-    if let (Some(id), Some(deliveries)) = (&group.oldest_pending_id, group.oldest_pending_deliveries) {
-        let text = format!(
-            "{id}, {} old, deliveries: {deliveries}, the last {} ago",
-            age(group.oldest_pending_age_seconds),
-            age(group.oldest_pending_idle_seconds)
-        );
+    if let Some(id) = &group.oldest_pending_id {
+        let deliveries =
+            group.oldest_pending_deliveries.map_or_else(|| "fatal".to_owned(), |count| count.to_string());
+        let last = group.oldest_pending_idle_seconds;
+        let last = last.map(|idle| format!(", the last {} ago", age(Some(idle)))).unwrap_or_default();
+        let text =
+            format!("{id}, {} old, deliveries: {deliveries}{last}", age(group.oldest_pending_age_seconds));
         lines.push(fact("  oldest pending", &text));
     }
     let counts = [
+        ("given back", group.nacked_entries.filter(|nacked| *nacked > 0)),
         ("dangling", group.dangling_pending),
         ("poison", group.poison_entries),
         ("dropped with a consumer", group.pending_dropped),

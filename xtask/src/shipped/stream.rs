@@ -120,6 +120,7 @@ fn pending() -> Row {
                 "Entries delivered and not acknowledged. Dashed: the threshold.",
             )
             .query(GROUP, SCOPE.max("streamwarden_group_pending"))
+            .query("{{group}} given back", SCOPE.max("streamwarden_group_nacked_entries"))
             .threshold("threshold", SCOPE.max("streamwarden_stream_pending_threshold")),
             graph(
                 "Oldest pending entry",
@@ -204,6 +205,22 @@ fn stream() -> Row {
             )
             .query("silent", SCOPE.max("streamwarden_stream_last_write_age_seconds"))
             .threshold("expected", SCOPE.max("streamwarden_stream_silence_threshold_seconds")),
+            graph(
+                "Idempotent producers",
+                Unit::PerSecond,
+                "Entries added with an ID of a producer, and those that were not added, since they had been sent before.",
+            )
+            .query("added", max(&SCOPE.rate("streamwarden_stream_idempotent_ids_added_total")))
+            .query("duplicates", max(&SCOPE.rate("streamwarden_stream_idempotent_duplicates_total"))),
+            graph(
+                "What is remembered of producers",
+                Unit::Short,
+                "Producers and their IDs. Dashed: IDs of each producer at most, and for how many seconds.",
+            )
+            .query("producers", SCOPE.max("streamwarden_stream_idempotent_producers"))
+            .query("IDs", SCOPE.max("streamwarden_stream_idempotent_ids"))
+            .threshold("at most, of each", SCOPE.max("streamwarden_stream_idempotence_max_ids"))
+            .threshold("seconds", SCOPE.max("streamwarden_stream_idempotence_window_seconds")),
             graph(
                 "Radix tree",
                 Unit::Short,
