@@ -55,6 +55,8 @@ pub(super) struct StreamHistory {
     pub(super) recreations: u64,
     pub(super) removals: Removals,
     pub(super) dropped: Dropped,
+    /// Whether nothing was removed between the last reading and the one before, as far as the server counts that.
+    is_whole: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
     watch: StreamWatch,
@@ -166,6 +168,7 @@ impl StreamHistory {
             self.recreations += u64::from(!self.may_be_behind);
         }
         self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
+        self.is_whole = self.last.is_some_and(|last| last.removed.is_some() && last.removed == now.removed);
         self.last = Some(now);
         self.remembers = !self.makes_own_ids && now.has_ids_of_the_server();
         if !self.remembers {
@@ -236,8 +239,9 @@ impl StreamHistory {
     ) -> Option<StreamId> {
         let delivered = group.last_delivered_id;
         let before = self.groups.get(name).filter(|before| before.delivered == delivered)?;
-        // Nothing behind the position was removed if the number of entries behind it is still known.
-        before.first_after.filter(|_| known.is_some_and(|known| known.id == delivered))
+        // Nothing behind the position was removed if the number of entries behind it is still known, or if nothing was removed.
+        let is_counted = known.is_some_and(|known| known.id == delivered);
+        before.first_after.filter(|_| is_counted || (self.remembers && self.is_whole))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one reading leaves open, as questions: few, bounded, and only about groups that need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     history::StreamHistory,
@@ -52,9 +52,11 @@ pub(super) fn questions(
             open.extend(Some(Open { about, pending, count, first }).filter(|open| open.most() > 0));
         }
     }
-    let all: usize = open.iter().map(Open::most).sum();
     // The sort is stable: of those that have waited equally long the first by name are first.
     open.sort_by_cached_key(|open| open.about.asked_at());
+    keep_affordable_counts(&mut open, &config.lag_count);
+    open.retain(|open| open.most() > 0);
+    let all: usize = open.iter().map(Open::most).sum();
     let (mut spent, mut chosen) = (0, 0);
     for open in &open {
         if spent + open.most() > most.min(MOST_QUESTIONS) {
@@ -76,6 +78,22 @@ pub(super) fn questions(
     asked.extend(within_budget(counts, &config.lag_count, poll));
     asked.shrink_to_fit();
     Questions { asked, skipped }
+}
+
+/// A count for which no entries are left is none of this poll's questions, and takes no other's place.
+///
+/// The first group at a place comes before all others there: what is counted for it is a checkpoint for them at the next poll.
+fn keep_affordable_counts(open: &mut [Open<'_>], budget: &LagCount) {
+    let mut places = BTreeSet::new();
+    let place = |open: &Open<'_>| (open.about.stream_name.clone(), open.about.group.last_delivered_id);
+    let firsts: Vec<bool> = open.iter().map(|open| places.insert(place(open))).collect();
+    let mut budget = CountBudget { entries: budget.entries, bytes: budget.bytes };
+    for are_first in [true, false] {
+        let these = open.iter_mut().zip(&firsts).filter(|(_, is_first)| **is_first == are_first);
+        for (Open { about, count, .. }, _) in these {
+            *count = count.take().filter(|count| budget.affords(about, count));
+        }
+    }
 }
 
 /// A group with what is open about it.
@@ -157,9 +175,31 @@ impl About<'_> {
         from.into_iter().chain(sample).map(|lookup| self.ask(lookup)).collect()
     }
 
+    /// Bytes that an entry of the stream takes in a reply, by its first one.
+    const fn entry_bytes(&self) -> u64 {
+        self.stream.first_entry_bytes.saturating_add(ENTRY_OVERHEAD_BYTES)
+    }
+
     /// The poll in which something was last asked about the group.
     fn asked_at(&self) -> usize {
         self.history.groups.get(self.name).map_or(0, |group| group.asked_at)
+    }
+}
+
+/// What is left of the entries and bytes that may be counted in a poll.
+struct CountBudget {
+    entries: u64,
+    bytes: u64,
+}
+
+impl CountBudget {
+    /// Whether there is room for some of a count, which takes the room of its least part.
+    fn affords(&mut self, about: &About<'_>, count: &Count) -> bool {
+        let part = count.at_most.saturating_add(1).min(LEAST_PART);
+        let part = part.min(self.entries).min(self.bytes / about.entry_bytes());
+        self.entries -= part;
+        self.bytes -= part * about.entry_bytes();
+        part > 0
     }
 }
 
@@ -177,7 +217,7 @@ fn within_budget(
     let mut left = u64::try_from(counts.len()).unwrap_or(u64::MAX);
     let mut questions = Vec::new();
     for (about, Count { up_to, at_most }, first) in counts {
-        let entry_bytes = about.stream.first_entry_bytes.saturating_add(ENTRY_OVERHEAD_BYTES);
+        let entry_bytes = about.entry_bytes();
         let part = (entries / left).clamp(LEAST_PART, MOST_PER_COUNT);
         // One more than there can be shows that there are no more.
         let limit = at_most.saturating_add(1).min(part).min(entries).min(bytes / entry_bytes);
@@ -209,8 +249,12 @@ mod tests {
     };
 
     fn config() -> Config {
+        config_with("")
+    }
+
+    fn config_with(more: &str) -> Config {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "redis: {uri: 'redis://h'}").unwrap();
+        std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{more}")).unwrap();
         Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
     }
 
@@ -282,6 +326,29 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_first() {
+        let mut snapshot = snapshot(&[1, 2, 3], |_| false);
+        for (_, state) in snapshot.streams.iter_mut() {
+            let groups = ["g", "h"].map(|name| (name.into(), GroupState::at(StreamId::new(15, 0))));
+            state.as_mut().unwrap().groups = groups.into();
+        }
+        // Ten are to be counted for each group at most.
+        for (entries, counted) in [(25, vec!["g", "g", "g"]), (35, vec!["g", "g", "g", "h"]), (0, vec![])] {
+            let config = config_with(&format!("lag_count: {{entries: {entries}}}"));
+            let Questions { asked, skipped } =
+                History::default().questions(&snapshot, &config, MOST_QUESTIONS);
+            let of =
+                |is_it: fn(&Lookup) -> bool| asked.iter().filter(move |question| is_it(&question.lookup));
+            let mut counts: Vec<String> = of(|it| matches!(it, Lookup::Count { .. }))
+                .map(|question| question.group.to_string())
+                .collect();
+            counts.sort();
+            assert_eq!((counts, skipped), (counted.into_iter().map(str::to_owned).collect(), 0), "{entries}");
+            assert!(of(|it| matches!(it, Lookup::FirstAfter(_))).count() >= 3, "they are asked all the same");
         }
     }
 

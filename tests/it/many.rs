@@ -117,3 +117,28 @@ fn retention_looks_at_all_groups_or_removes_nothing() {
     let page = sidecar.wait("the holder", blocked("unread"));
     assert_eq!(page.get("streamwarden_retention_blocked", &[("group", "z")]), Some(1.0));
 }
+
+/// Each of these groups has more than one thing to be asked once, and nothing changes after that.
+#[test]
+fn what_was_asked_once_is_not_asked_again_while_nothing_changes() {
+    let redis = Redis::start();
+    for stream in 0..200 {
+        let stream = format!("s{stream:03}");
+        redis.add(&stream, 300);
+        redis.run::<()>(&format!("XGROUP CREATE {stream} g 0"));
+        (0..5).for_each(|consumer| redis.read(&stream, "g", &format!("c{consumer}"), 1));
+    }
+    if !redis.counts_additions() {
+        eprintln!("skipped: needs a server that counts additions");
+        return;
+    }
+    // So few that lags take many polls.
+    let sidecar = Sidecar::with_config(&redis.uri(), "lag_count: {entries: 1000}\nstreams: [{match: 's*'}]");
+    let page = sidecar.wait("all samples", |page| page.count("streamwarden_group_poison_entries") == 200);
+    let lags = |page: &Page| page.label_values("streamwarden_group_lag", "group").len();
+    assert!(lags(&page) < 200, "lags are not settled yet");
+    let page = sidecar.wait("all lags", |page| lags(page) == 200);
+    let sent = |command| page.get("streamwarden_redis_commands_total", &[("command", command)]).unwrap();
+    assert_eq!(sent("xpending"), 200.0, "one for each group");
+    assert!(sent("xrange") <= 200.0, "{} lookups of first entries", sent("xrange"));
+}
