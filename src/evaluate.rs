@@ -23,7 +23,7 @@ mod verdict;
 mod watch;
 mod why;
 
-pub use age::Age;
+pub use age::{Age, clock_behind};
 pub use history::History;
 pub use lag::Lag;
 pub use losses::Losses;

@@ -1,7 +1,5 @@
 //! The streams themselves: what is missing of what the configuration expects, and what can't be told of those there are.
 
-use std::time::Duration;
-
 use super::{
     Area::Streams,
     Evidence, Finding,
@@ -10,13 +8,10 @@ use super::{
 };
 use crate::{
     config::StreamRule,
-    evaluate::{Age, grouped, short},
-    model::{Failure, Name, Reason, ServerTime, StreamId, StreamState},
+    evaluate::{Age, clock_behind, grouped, short},
+    model::{Failure, Name, Reason, StreamId, StreamState},
     poll::Reading,
 };
-
-/// IDs may be ahead of the clock by so much: it was read a moment before.
-const AHEAD: Duration = Duration::from_secs(1);
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut findings = vec![found(evidence)];
@@ -128,11 +123,11 @@ fn ids(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
     let (mut timed, mut untimed, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
     for (name, state, rule) in readable(evidence, reading) {
         let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };
-        if Age::of(last, now).is_none() {
+        if clock_behind(last, now).is_some() {
+            ahead.push(name);
+        } else if Age::of(last, now).is_none() {
             let by_time = rule.is_some_and(needs_time);
             if by_time { timed.push(name) } else { untimed.push(name) }
-        } else if is_ahead(last, now) {
-            ahead.push(name);
         }
     }
     [
@@ -147,16 +142,12 @@ fn ids(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
             Warning,
             &ahead,
             "IDs ahead of the server's clock",
-            "their ages are 0 until it has caught up: was the clock set back, or a failover to a slower one?",
+            "they have no ages, and no alert by age, until it has caught up: was the clock set back, or a failover to a slower one?",
         ),
     ]
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn is_ahead(id: StreamId, now: ServerTime) -> bool {
-    id.ms.saturating_sub(now.0) > u64::try_from(AHEAD.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn needs_time(rule: &StreamRule) -> bool {
@@ -185,6 +176,8 @@ fn expiring(evidence: Evidence<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::test_evidence::Case;
+    use std::time::Duration;
+
     use super::*;
     use crate::source::Discovered;
 

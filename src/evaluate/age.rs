@@ -5,13 +5,14 @@ use crate::model::{Millis, ServerTime, StreamId};
 /// 2001-09-09 as milliseconds since the Unix epoch: no Redis with streams ran before, so a smaller number in an ID
 /// is the application's own.
 const EARLIEST_MS: u64 = 1_000_000_000_000;
-/// How far ahead of the server's clock an ID may be and still be a time: IDs outlive a failover to a node whose
-/// clock is behind.
+/// How far an ID that the server makes may seem to be ahead of its clock: a poll asks for the time first, and takes time.
+pub(super) const POLL_SLACK_MS: u64 = 5_000;
+/// So far ahead an ID is a time of another clock: IDs outlive a failover to a node whose clock is behind.
 const CLOCK_SKEW_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// The time since an entry was added; `None` where its ID is not a time.
+/// The time since an entry was added; `None` where its ID is not a time, or one that is not over.
 ///
-/// An ID a little ahead of the clock is of age zero. `1-1`, counters, and IDs more than a day ahead are no times.
+/// An ID that may have been made during the poll is of age zero. `1-1`, counters, and IDs in microseconds are no times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age(pub Millis);
 
@@ -22,11 +23,18 @@ impl Age {
     /// The age of the entry with this ID.
     #[must_use]
     pub const fn of(id: StreamId, now: ServerTime) -> Option<Self> {
-        if id.ms < EARLIEST_MS || id.ms > now.0.saturating_add(CLOCK_SKEW_MS) {
+        if id.ms < EARLIEST_MS || id.ms > now.0.saturating_add(POLL_SLACK_MS) {
             return None;
         }
         Some(Self(now.since(id.ms)))
     }
+}
+
+/// How far the server's clock is behind an ID that is a time, where it is by so much that there is no age.
+#[must_use]
+pub fn clock_behind(id: StreamId, now: ServerTime) -> Option<Millis> {
+    let ahead = id.ms.saturating_sub(now.0);
+    (ahead > POLL_SLACK_MS && ahead <= CLOCK_SKEW_MS).then_some(Millis::new(ahead))
 }
 
 #[cfg(test)]
@@ -42,7 +50,17 @@ mod tests {
 
     #[test]
     fn an_id_just_ahead_of_the_clock_is_new() {
-        assert_eq!(Age::of(StreamId::new(NOW.0 + 5_000, 0), NOW), Some(Age(Millis::ZERO)));
+        let id = StreamId::new(NOW.0 + 5_000, 0);
+        assert_eq!((Age::of(id, NOW), clock_behind(id, NOW)), (Some(Age(Millis::ZERO)), None));
+    }
+
+    #[test]
+    fn an_id_of_a_clock_that_is_ahead_has_no_age_and_that_is_told() {
+        let (hour, day) = (3_600_000, 86_400_000);
+        for (by, told) in [(5_001, Some(5_001)), (hour, Some(hour)), (day, Some(day)), (day + 1, None)] {
+            let id = StreamId::new(NOW.0 + by, 0);
+            assert_eq!((Age::of(id, NOW), clock_behind(id, NOW)), (None, told.map(Millis::new)), "{by}");
+        }
     }
 
     #[test]

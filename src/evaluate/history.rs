@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    age::Age,
+    age::{Age, POLL_SLACK_MS},
     checkpoints::Checkpoints,
     dropped::Dropped,
     judge::Judge,
@@ -22,9 +22,6 @@ use crate::{
         StreamState,
     },
 };
-
-/// How far an ID that the server made may seem to be off the time of the poll that read it: polls take time.
-const CLOCK_SLACK_MS: u64 = 5_000;
 
 /// What earlier polls know of the streams.
 #[derive(Debug, Clone, Default)]
@@ -134,10 +131,7 @@ impl Counters {
     /// Whether the first and the last ID, if there are any yet, are times that are over.
     fn has_ids_of_the_server(&self) -> bool {
         let is_over = |id: StreamId| {
-            id == StreamId::ZERO
-                || self.time.is_some_and(|now| {
-                    Age::of(id, now).is_some() && id.ms <= now.0.saturating_add(CLOCK_SLACK_MS)
-                })
+            id == StreamId::ZERO || self.time.is_some_and(|now| Age::of(id, now).is_some())
         };
         self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
     }
@@ -145,7 +139,7 @@ impl Counters {
     /// Whether entries were added since under IDs that were over then: no server makes such IDs.
     fn was_added_to_with_old_ids(&self, now: &Self) -> bool {
         let newest = now.last_id.filter(|id| self.last_id.is_some_and(|last| *id > last));
-        newest.zip(self.time).is_some_and(|(newest, then)| newest.ms + CLOCK_SLACK_MS < then.0)
+        newest.zip(self.time).is_some_and(|(newest, then)| newest.ms + POLL_SLACK_MS < then.0)
     }
 }
 

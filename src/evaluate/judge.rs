@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    age::Age,
+    age::{Age, clock_behind},
     checkpoints::Checkpoints,
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
@@ -70,6 +70,7 @@ impl Judge<'_> {
             oldest_entry_age: self.stream.first_entry_id.and_then(|id| self.age(id)),
             // A stream that never had an entry says 0-0, which is no time.
             last_write_age: self.stream.last_generated_id.and_then(|id| self.age(id)),
+            clock_behind: self.stream.last_generated_id.and_then(|id| clock_behind(id, self.now?.time)),
             recreations: history.recreations,
             groups: groups.into_iter().collect(),
         }

@@ -1,7 +1,7 @@
 //! What a reading means, stream by stream.
 
 use super::{Age, Lag, Losses, StreamVerdict, Ticks};
-use crate::model::{NameMap, Pending};
+use crate::model::{Millis, NameMap, Pending};
 
 /// The meaning of a snapshot: of each stream that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +21,8 @@ pub struct StreamReport {
     pub oldest_entry_age: Option<Age>,
     /// Since the stream last gave out an ID.
     pub last_write_age: Option<Age>,
+    /// How far that ID is ahead of the server's clock, where it is a time that is not over: then there are no ages.
+    pub clock_behind: Option<Millis>,
     /// How often the stream was seen to be another one under the same name, or to have gone back.
     pub recreations: u64,
     /// By the group's name.

@@ -49,6 +49,10 @@ impl StreamVerdict {
                 short(*silent),
                 short(*threshold)
             ),
+            StreamWhy::ClockBehind { behind } => format!(
+                "its last ID is {} ahead of the server's clock: ages, and what they alert of, are unknown until then",
+                short(*behind)
+            ),
         }
     }
 }

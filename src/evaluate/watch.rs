@@ -131,7 +131,8 @@ impl StreamWatch {
             let health = if is_absent { Health::Critical } else { Health::Unknown };
             return (health, StreamWhy::Absent(failure.reason));
         }
-        let own = self.over_limit(subject, moment).or_else(|| silence(subject));
+        let own =
+            self.over_limit(subject, moment).or_else(|| silence(subject)).or_else(|| clock_behind(subject));
         let own = own.map(|why| (Health::Warning, why));
         let worst =
             groups.values().map(|group| group.status.health()).max().filter(|it| *it != Health::Healthy);
@@ -180,6 +181,11 @@ fn silence(subject: &Subject<'_>) -> Option<StreamWhy> {
     let threshold = subject.rule?.thresholds.silence?;
     let silent = subject.report?.last_write_age?.0.duration();
     (silent > threshold).then_some(StreamWhy::Silent { silent, threshold })
+}
+
+/// Without ages nothing tells of what waits or is silent for too long.
+fn clock_behind(subject: &Subject<'_>) -> Option<StreamWhy> {
+    Some(StreamWhy::ClockBehind { behind: subject.report?.clock_behind?.duration() })
 }
 
 impl<'a> Subject<'a> {

@@ -204,4 +204,9 @@ pub enum StreamWhy {
         /// Where so long is expected at most.
         threshold: Duration,
     },
+    /// Its last ID is a time that the server's clock has not reached: no age is known until it has.
+    ClockBehind {
+        /// By so much.
+        behind: Duration,
+    },
 }

@@ -5,7 +5,7 @@ import { lagWords, limitOf } from "./list.js";
 import { badge, count, duration, exactRate, exactSeconds, idTime, line, outcome, passed, plural, rate, value } from "./words.js";
 
 const UNREAD = "the stream could not be read";
-const NOT_TIMES = "there is none, its IDs are not times, or Redis's clock may not be read";
+const NOT_TIMES = "there is none, its IDs are not times or ahead of Redis's clock, or Redis's clock may not be read";
 
 export function detail(stream, { home, ages, now }) {
   return [

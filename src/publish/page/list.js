@@ -9,7 +9,7 @@ const MOST_ROWS = 1000;
 const WHY = {
   unread: "the stream could not be read",
   rate: "not before two readings, and not before Redis 7.0",
-  age: "the stream is empty, its IDs are not times, or Redis's clock may not be read",
+  age: "the stream is empty, its IDs are not times or ahead of Redis's clock, or Redis's clock may not be read",
   lag: "Redis does not say, and nothing proves it",
 };
 
