@@ -22,6 +22,15 @@ use crate::{
     },
 };
 
+/// Milliseconds since 1970 have 13 digits from 2001 to 2286; seconds have fewer, microseconds and the like more.
+const TIMES: std::ops::Range<u64> = 1_000_000_000_000..10_000_000_000_000;
+
+/// Behind all others.
+const LAST_ID: StreamId = StreamId::new(u64::MAX, u64::MAX);
+
+/// Entries that are deleted one by one at once.
+const DELETED_AT_ONCE: u64 = 1_000;
+
 const SCRIPT: &str = include_str!("step.lua");
 
 const WITHOUT_SCRIPTS: &str = "EVAL is refused: floor and trim become two commands, and a group that is created at \
@@ -39,6 +48,8 @@ pub enum Write<'a> {
     TrimBelow(&'a Name, StreamId, u64),
     /// `XTRIM key MAXLEN ~ length`, where scripts are forbidden.
     TrimTo(&'a Name, u64),
+    /// `XDEL key id ...`, where scripts are forbidden: what is left in the first node.
+    Delete(&'a Name, &'a [StreamId]),
     /// `SET key holder NX PX milliseconds`: takes a free lease.
     Take(&'a str, &'a str, u64),
     /// `PEXPIRE key milliseconds`: keeps the lease.
@@ -49,7 +60,7 @@ pub enum Write<'a> {
 
 impl Write<'_> {
     /// Every value of the label.
-    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
+    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "xdel", "set", "pexpire", "del"];
 }
 
 impl Request for Write<'_> {
@@ -57,6 +68,7 @@ impl Request for Write<'_> {
         match self {
             Self::Step(..) => "eval",
             Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
+            Self::Delete(..) => "xdel",
             Self::Take(..) => "set",
             Self::Keep(..) => "pexpire",
             Self::Release(_) => "del",
@@ -89,6 +101,12 @@ impl Request for Write<'_> {
             }
             Self::TrimTo(stream, length) => {
                 cmd.arg("XTRIM").arg(stream.as_bytes()).arg("MAXLEN").arg("~").arg(*length);
+            }
+            Self::Delete(stream, ids) => {
+                cmd.arg("XDEL").arg(stream.as_bytes());
+                for id in *ids {
+                    cmd.arg(id.to_string());
+                }
             }
             Self::Take(key, holder, ms) => {
                 cmd.arg("SET").arg(*key).arg(*holder).arg("NX").arg("PX").arg(*ms);
@@ -324,7 +342,6 @@ impl Enforcer {
         let report = report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
         let plan = Plan::new(policy, state, report);
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
-        let is_time = |first: StreamId| first.ms >= 1_000_000_000_000;
         let limit = plan.excess.min(config.retention.step);
         let shortest = state.length.saturating_sub(config.retention.step);
         // Entries may come in the meantime, so by length only where no group is to be protected from that.
@@ -333,17 +350,26 @@ impl Enforcer {
             (None, Some(length)) => Some(Write::TrimTo(stream, length.max(shortest))),
             (None, None) => None,
         };
-        let by_age = cutoff.filter(|_| state.first_entry_id.is_some_and(is_time));
-        let by_age = by_age.map(|cutoff| {
-            let below = plan.guard.map_or(cutoff, |guard| guard.min(cutoff));
-            Write::TrimBelow(stream, below, config.retention.step)
-        });
+        let are_times = state.first_entry_id.is_none_or(|first| TIMES.contains(&first.ms));
+        let too_old =
+            cutoff.filter(|_| are_times).map(|cutoff| plan.guard.map_or(cutoff, |guard| guard.min(cutoff)));
+        let by_age = too_old.map(|below| Write::TrimBelow(stream, below, config.retention.step));
         let ceiling = policy.ceiling.filter(|ceiling| state.length > *ceiling);
         let by_ceiling = ceiling.map(|ceiling| Write::TrimTo(stream, ceiling.max(shortest)));
-        let trims = [by_length.filter(|_| plan.excess > 0), by_age, by_ceiling];
-        for (trim, is_forced) in trims.into_iter().zip([false, false, true]) {
+        // Up to where entries may go one by one, and how many: what does not fill a whole node.
+        let over = ceiling.map_or(0, |ceiling| state.length - ceiling).min(config.retention.step);
+        let trims = [
+            (by_length.filter(|_| plan.excess > 0), plan.guard.unwrap_or(LAST_ID), limit, false),
+            (by_age, too_old.unwrap_or(StreamId::ZERO), config.retention.step, false),
+            (by_ceiling, LAST_ID, over, true),
+        ];
+        let is_exact = policy.exact && has_min_id(&reading.snapshot.server);
+        for (trim, below, most, is_forced) in trims {
             let Some(trim) = trim else { continue };
-            let removed: u64 = self.send(config, trim).await.and_then(|reply| reply::count(&reply))?;
+            let mut removed: u64 = self.send(config, trim).await.and_then(|reply| reply::count(&reply))?;
+            if removed == 0 && is_exact {
+                removed = self.delete_below(config, stream, below, most).await?;
+            }
             if removed > 0 {
                 let length = Some(state.length.saturating_sub(removed));
                 return Ok(Step { removed, length, is_forced, ..step });
@@ -353,17 +379,44 @@ impl Enforcer {
             step.blocked_by = plan.unknown.filter(|_| plan.excess > 0);
         } else if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
             // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
-            let rest = match id {
-                // Before everything there is nothing, and the server refuses to look there.
-                StreamId::ZERO => 0,
-                id => {
-                    let rest = self.send(config, Command::Before(stream, id, limit)).await?;
-                    u64::try_from(reply::range_ids(&rest)?.len()).unwrap_or(u64::MAX)
-                }
-            };
+            let rest =
+                u64::try_from(self.ids_below(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
             step.blocked_by = (rest < limit).then_some(holder);
         }
+        if cutoff.is_some() && !are_times && step.blocked_by.is_none() {
+            step.blocked_by = Some(Holder { group: None, hold: Hold::NotTimes });
+        }
         Ok(step)
+    }
+
+    /// The first IDs before this one.
+    async fn ids_below(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        id: StreamId,
+        most: u64,
+    ) -> Result<Vec<StreamId>, Failure> {
+        // Before everything there is nothing, and the server refuses to look there.
+        if id == StreamId::ZERO {
+            return Ok(Vec::new());
+        }
+        reply::range_ids(&self.send(config, Command::Before(stream, id, most)).await?)
+    }
+
+    /// Deletes at most so many of the first entries before this one.
+    async fn delete_below(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        id: StreamId,
+        most: u64,
+    ) -> Result<u64, Failure> {
+        let ids = self.ids_below(config, stream, id, most.min(DELETED_AT_ONCE)).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        self.send(config, Write::Delete(stream, &ids)).await.and_then(|reply| reply::count(&reply))
     }
 }
 

@@ -233,7 +233,8 @@ local function act()
     is_held = why == 'held'
   end
   if removed == 0 and cutoff ~= '' then
-    if #first:match('^%d+') < 13 then
+    -- Milliseconds since 1970 have 13 digits until 2286; seconds have fewer, microseconds and the like more.
+    if #first:match('^%d+') ~= 13 then
       why = 'not_times'
     else
       local is_lower = floor and before(floor, cutoff)

@@ -208,14 +208,22 @@ fn entries_that_are_too_old_go_as_far_as_no_group_needs_them() {
 }
 
 #[test]
-fn an_age_limit_does_not_touch_ids_that_are_not_times() {
-    let Some(redis) = trimming(Redis::start()) else { return };
-    for number in 1..=300 {
-        redis.run::<String>(&format!("XADD s {number}-1 f v"));
+fn an_age_limit_does_not_touch_ids_that_are_not_times_and_says_so() {
+    for rule in ["+@all", "+@all -eval"] {
+        for (unit, base) in
+            [("counter", 0_u64), ("s", 1_600_000_000), ("us", 1_600_000_000_000_000), ("ns", 1 << 60)]
+        {
+            let Some(redis) = trimming(Redis::start()) else { return };
+            redis.run::<()>(&format!("ACL SETUSER warden on nopass ~* {rule}"));
+            for number in 1..=300 {
+                redis.run::<String>(&format!("XADD s {}-1 f v", base + number));
+            }
+            let uri = redis.uri().replace("redis://", "redis://warden:any@");
+            let sidecar = Sidecar::with_config(&uri, &config("max_age: 1h"));
+            sidecar.wait(&format!("{unit} to block, with {rule}"), |page| blocked(page, "", "not_times"));
+            assert_eq!(length(&redis), 300);
+        }
     }
-    let sidecar = Sidecar::with_config(&redis.uri(), &config("max_age: 1h"));
-    sidecar.wait("a blocked run", |page| runs(page, "blocked") >= 1.0);
-    assert_eq!(length(&redis), 300);
 }
 
 /// Adds entries until told to stop; gives what it added.
