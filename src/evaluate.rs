@@ -38,6 +38,8 @@ pub use why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy};
 #[cfg(test)]
 mod hosted_tests;
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod losses_tests;
 #[cfg(test)]
 mod simulation_tests;

@@ -18,19 +18,20 @@ pub(super) struct Checkpoint {
     base: u64,
     /// The entries ever removed when this was last known to hold.
     removed: u64,
-    /// Whether some group has yet to pass it. What all have read may be removed in the middle too (ACKED, DELREF),
-    /// which no field tells: from then on the number is a bound only.
-    is_ahead: bool,
+    /// Whether some group has needed every entry behind it since then: trims take no such entry from the middle.
+    is_held: bool,
+    /// Whether an entry behind it may have gone: from then on the number is a bound only.
+    is_bound: bool,
 }
 
 impl Checkpoint {
     /// An ID with so many entries behind it, by this reading.
     fn new(id: StreamId, behind: u64, stream: &StreamState) -> Option<Self> {
         let (added, removed) = (stream.entries_added?, stream.entries_removed()?);
-        Some(Self { id, base: added.checked_sub(behind)?, removed, is_ahead: true })
+        Some(Self { id, base: added.checked_sub(behind)?, removed, is_held: true, is_bound: false })
     }
 
-    /// The entries behind the ID, by a reading in which this holds.
+    /// The entries behind the ID, by a reading in which this holds; else no fewer than there are.
     pub(super) fn entries_behind(&self, stream: &StreamState) -> Option<u64> {
         stream.entries_added?.checked_sub(self.base)
     }
@@ -40,16 +41,31 @@ impl Checkpoint {
         Some(self.entries_behind(stream)?.saturating_sub(there))
     }
 
-    /// Whether nothing behind the ID was removed since it was made.
+    /// Takes over what a reading says of removals; `held_from` as in [`Checkpoints::check`].
     ///
-    /// Trims remove the first entries, so they have not come so far while an entry at or before the ID is there.
-    /// Of deleted entries the server tells the greatest ID. Where that is greater, nothing may have been removed.
-    fn holds(&self, stream: &StreamState) -> bool {
-        let (Some(first), Some(removed)) = (stream.first_entry_id, stream.entries_removed()) else {
-            return false;
-        };
+    /// Trims remove the first entries, so they have not come so far while an entry at or before the ID is there; but
+    /// those of acknowledged entries (`ACKED`) leave out what is still needed, and no field tells of them. Of deleted
+    /// entries the server tells the greatest ID. Where that is greater, nothing may have been removed.
+    fn check(&mut self, stream: &StreamState, held_from: Option<StreamId>) {
+        self.is_held &= held_from.is_some_and(|held| held <= self.id);
+        // What was not read says nothing, now or of the time since the last reading that did.
+        let Some(removed) = stream.entries_removed() else { return };
+        if stream.first_entry_id.is_none() && stream.length > 0 {
+            return;
+        }
+        let is_untouched = removed == self.removed;
         let none_deleted_behind = stream.max_deleted_entry_id.is_some_and(|deleted| deleted <= self.id);
-        self.is_ahead && first <= self.id && (none_deleted_behind || removed == self.removed)
+        let is_trimmed_past = stream.first_entry_id.is_none_or(|first| first > self.id);
+        self.is_bound |= is_trimmed_past || !(is_untouched || (none_deleted_behind && self.is_held));
+        if !self.is_bound {
+            (self.removed, self.is_held) = (removed, true);
+        }
+    }
+
+    /// Whether more is there than was ever added behind the ID, though everything up to it is gone.
+    fn is_refuted_by(&self, stream: &StreamState) -> bool {
+        stream.first_entry_id.is_some_and(|first| first > self.id)
+            && self.entries_behind(stream).is_some_and(|behind| stream.length > behind)
     }
 }
 
@@ -63,10 +79,26 @@ impl Checkpoints {
         self.0.iter().find(|checkpoint| checkpoint.id >= id)
     }
 
+    /// Takes over what a reading says of removals, before anything is drawn from it.
+    ///
+    /// Since the last reading some group has needed every entry behind `held_from`, so that none of them was trimmed
+    /// from the middle; `None` where no group is known to have.
+    pub(super) fn check(&mut self, stream: &StreamState, held_from: Option<StreamId>) {
+        self.0.iter_mut().for_each(|checkpoint| checkpoint.check(stream, held_from));
+    }
+
+    /// Whether a reading can't be of the stream that these are of.
+    pub(super) fn are_refuted_by(&self, stream: &StreamState) -> bool {
+        self.0.iter().any(|checkpoint| checkpoint.is_refuted_by(stream))
+    }
+
     /// The first checkpoint at or behind `id` that holds by this reading; at least the end of the stream, where the
     /// server counts additions.
     pub(super) fn first_holding(&self, id: StreamId, stream: &StreamState) -> Option<Checkpoint> {
-        let kept = self.0.iter().find(|checkpoint| checkpoint.id >= id && checkpoint.holds(stream));
+        let holds = |checkpoint: &&Checkpoint| {
+            checkpoint.id >= id && !checkpoint.is_bound && stream.first_entry_id.is_some()
+        };
+        let kept = self.0.iter().find(holds);
         kept.copied().or_else(|| Checkpoint::new(stream.last_generated_id?, 0, stream))
     }
 
@@ -84,13 +116,8 @@ impl Checkpoints {
             return;
         };
         let passed = self.0.iter().rev().find(|checkpoint| checkpoint.id < slowest).copied();
-        self.0.retain(|checkpoint| checkpoint.id >= slowest && checkpoint.holds(stream));
-        for checkpoint in &mut self.0 {
-            checkpoint.removed = stream.entries_removed().unwrap_or(checkpoint.removed);
-        }
-        if let Some(passed) = passed {
-            self.0.insert(0, Checkpoint { is_ahead: false, ..passed });
-        }
+        self.0.retain(|checkpoint| checkpoint.id >= slowest && !checkpoint.is_bound);
+        self.0.splice(..0, passed);
         let end = stream.last_generated_id.map(|id| (id, 0));
         for (id, behind) in found.into_iter().chain(end).filter(|(id, _)| *id >= slowest) {
             if let Some(checkpoint) = Checkpoint::new(id, behind, stream) {

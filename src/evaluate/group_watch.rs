@@ -53,7 +53,7 @@ struct Cursors {
     delivered: StreamId,
     pending: u64,
     oldest_pending: Option<StreamId>,
-    lost: Losses,
+    lost: Option<Losses>,
     rewinds: u64,
 }
 
@@ -129,10 +129,14 @@ impl GroupWatch {
             (self.since, self.moved_at) = (moment.at, moment.at);
             self.missing = Settled::default();
         }
-        let now = present.cursors();
+        let mut now = present.cursors();
+        // A reading that does not tell is none in which nothing was lost.
+        now.lost = now.lost.or(self.last.and_then(|before| before.lost));
         if let Some(before) = self.last.replace(now) {
-            note_lost(&mut self.trimmed, (before.lost.at_least, now.lost.at_least), moment.at);
-            note_lost(&mut self.suspected, (before.lost.suspected, now.lost.suspected), moment.at);
+            if let Some((before, now)) = before.lost.zip(now.lost) {
+                note_lost(&mut self.trimmed, (before.at_least, now.at_least), moment.at);
+                note_lost(&mut self.suspected, (before.suspected, now.suspected), moment.at);
+            }
             if now.rewinds > before.rewinds {
                 self.rewound =
                     Some(Box::new(Rewound { from: before.delivered, to: now.delivered, at: moment.at }));
@@ -296,7 +300,7 @@ impl Present<'_> {
                 Pending::Oldest(oldest) => Some(oldest.id),
                 Pending::None | Pending::Unknown => None,
             },
-            lost: self.report.lost.unwrap_or_default(),
+            lost: self.report.lost,
             rewinds: self.report.rewinds,
         }
     }

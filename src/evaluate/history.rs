@@ -1,12 +1,12 @@
 //! What is kept from one poll to the next: bounded, and forgotten wherever it might not hold any more.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use super::{
     age::{Age, POLL_SLACK_MS},
     checkpoints::Checkpoints,
     dropped::Dropped,
-    judge::Judge,
+    judge::{Judge, head},
     lag::{Known, Lag},
     losses::{Losses, Removals, counts_deliveries},
     questions::{Questions, questions},
@@ -18,8 +18,8 @@ use super::{
 use crate::{
     config::Config,
     model::{
-        Answers, GroupState, Name, NameMap, Now, Origin, Reason, Removal, ServerTime, Snapshot, StreamId,
-        StreamState,
+        Answers, GroupAnswers, GroupState, Name, NameMap, Now, Origin, Reason, Removal, ServerTime, Snapshot,
+        StreamId, StreamState,
     },
 };
 
@@ -53,7 +53,7 @@ pub(super) struct StreamHistory {
     pub(super) removals: Removals,
     pub(super) dropped: Dropped,
     /// Whether nothing was removed between the last reading and the one before, as far as the server counts that.
-    is_whole: bool,
+    none_removed: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
     watch: StreamWatch,
@@ -73,6 +73,7 @@ enum Connection {
 /// A stream's counters, which only go forward while the stream lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
+    length: u64,
     added: Option<u64>,
     removed: Option<u64>,
     last_id: Option<StreamId>,
@@ -85,14 +86,14 @@ struct Counters {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct GroupHistory {
     pub(super) delivered: StreamId,
+    /// Redis's own count of entries read.
+    pub(super) entries_read: Option<i64>,
     /// The first entry behind that ID, if it was known.
     pub(super) first_after: Option<StreamId>,
     /// The oldest pending entry.
     pub(super) pending: Option<StreamId>,
     /// What was known of its lag.
     pub(super) lag: Option<Lag>,
-    /// What the server counted as delivered.
-    pub(super) entries_read: Option<u64>,
     /// Entries that were removed before the group had them.
     pub(super) lost: Losses,
     /// How often the group's position went back.
@@ -103,10 +104,32 @@ pub(super) struct GroupHistory {
     pub(super) asked_at: usize,
 }
 
+impl GroupHistory {
+    /// Whether, by all that is known, the group has gone forward to where it is. One that was set elsewhere in between, or
+    /// made anew, mostly has no count of entries read, or another one.
+    fn went_on_to(&self, group: &GroupState) -> bool {
+        let positions = self.delivered.cmp(&group.last_delivered_id);
+        let counts = match (self.entries_read, group.entries_read) {
+            (Some(then), Some(now)) => then.cmp(&now),
+            (None, None) => positions,
+            // It may be counted from some entry on.
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+        };
+        positions.is_le() && counts == positions
+    }
+}
+
+/// How two numbers compare, where both were read.
+fn order<T: Ord>(then: Option<T>, now: Option<T>) -> Option<Ordering> {
+    Some(then?.cmp(&now?))
+}
+
 impl Counters {
     fn of(stream: &StreamState, time: Option<ServerTime>) -> Self {
         Self {
             time,
+            length: stream.length,
             added: stream.entries_added,
             removed: stream.entries_removed(),
             last_id: stream.last_generated_id,
@@ -115,24 +138,47 @@ impl Counters {
         }
     }
 
+    /// Whether it says where the stream begins and ends. Streams of large entries or many consumers are mostly asked for
+    /// less.
+    const fn are_whole(&self) -> bool {
+        self.last_id.is_some() && (self.first_id.is_some() || self.length == 0)
+    }
+
     /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and made anew,
-    /// or that comes from a replica that was behind, mostly can't.
+    /// or that comes from a replica that was behind, mostly can't. What was not read contradicts nothing.
     fn can_become(&self, now: &Self) -> bool {
-        let first_went = matches!((self.first_id, now.first_id), (Some(then), Some(now)) if now > then);
-        self.added <= now.added
-            && self.removed <= now.removed
-            && self.last_id <= now.last_id
-            && (self.added.is_none() || (self.added < now.added) == (self.last_id < now.last_id))
-            && self.deleted_id <= now.deleted_id
-            && !(first_went && self.removed.is_some() && self.removed == now.removed)
-            && !matches!((self.first_id, now.first_id), (Some(then), Some(now)) if now < then)
+        let firsts = order(self.first_id, now.first_id);
+        let (added, removed) = (order(self.added, now.added), order(self.removed, now.removed));
+        let (last_ids, deleted) = (order(self.last_id, now.last_id), order(self.deleted_id, now.deleted_id));
+        let went_back = [added, removed, last_ids, firsts, deleted].contains(&Some(Ordering::Greater));
+        let adds_without_ids = added.zip(last_ids).is_some_and(|(added, ids)| added != ids);
+        let goes_without_removal = firsts == Some(Ordering::Less) && removed == Some(Ordering::Equal);
+        // Only what is added is behind the last ID.
+        let was_empty = self.length == 0 && order(self.last_id, now.first_id).is_some_and(Ordering::is_ge);
+        !(went_back || adds_without_ids || goes_without_removal || was_empty)
+    }
+
+    /// Whether something of the last reading is there still, so that this is surely the same stream: one that was
+    /// deleted and made anew, or that another one was renamed to, has only later IDs.
+    fn lives_on_in(&self, stream: &StreamState, groups: &NameMap<GroupHistory>) -> bool {
+        let Some(last) = self.last_id else { return false };
+        let is_of_then = |id: StreamId| id != StreamId::ZERO && id <= last;
+        let is_older = |name: &Name, group: &GroupState| {
+            let position = group.last_delivered_id;
+            is_of_then(position) && groups.get(name).is_some_and(|before| before.delivered <= position)
+        };
+        (last != StreamId::ZERO && stream.last_generated_id == Some(last))
+            || stream.first_entry_id.is_some_and(is_of_then)
+            || stream.max_deleted_entry_id.is_some_and(is_of_then)
+            || stream.groups.iter().any(|(name, group)| {
+                is_older(name, group) || head(group).is_some_and(|head| is_of_then(head.id))
+            })
     }
 
     /// Whether the first and the last ID, if there are any yet, are times that are over.
     fn has_ids_of_the_server(&self) -> bool {
-        let is_over = |id: StreamId| {
-            id == StreamId::ZERO || self.time.is_some_and(|now| Age::of(id, now).is_some())
-        };
+        let is_over =
+            |id: StreamId| id == StreamId::ZERO || self.time.is_some_and(|now| Age::of(id, now).is_some());
         self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
     }
 
@@ -145,7 +191,13 @@ impl Counters {
 
 impl StreamHistory {
     /// Forgets what a reading contradicts.
-    fn begin(&mut self, stream: &StreamState, time: Option<ServerTime>, connection: Connection) {
+    fn begin(
+        &mut self,
+        stream: &StreamState,
+        time: Option<ServerTime>,
+        connection: Connection,
+        trims_the_middle: bool,
+    ) {
         let now = Counters::of(stream, time);
         self.may_be_behind = connection == Connection::NewAndBehind;
         self.removals.begin(connection == Connection::Same);
@@ -155,18 +207,57 @@ impl StreamHistory {
             self.groups.values_mut().for_each(|group| group.sampled = None);
             self.dropped.restart();
         }
-        if let Some(last) = self.last
-            && !last.can_become(&now)
-        {
-            self.restart();
-            self.recreations += u64::from(!self.may_be_behind);
+        let is_refuted = self.last.is_some_and(|last| !last.can_become(&now));
+        if is_refuted || self.checkpoints.are_refuted_by(stream) {
+            self.recreate();
         }
+        let is_whole = now.are_whole();
+        if is_whole && self.last.is_some_and(|last| !last.lives_on_in(stream, &self.groups)) {
+            self.checkpoints.clear();
+            self.removals.doubt();
+        }
+        let held_from = if trims_the_middle { self.held_from(stream) } else { Some(StreamId::ZERO) };
+        self.checkpoints.check(stream, held_from);
         self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
-        self.is_whole = self.last.is_some_and(|last| last.removed.is_some() && last.removed == now.removed);
-        self.last = Some(now);
-        self.remembers = !self.makes_own_ids && now.has_ids_of_the_server();
+        self.none_removed =
+            self.last.is_some_and(|last| last.removed.is_some() && last.removed == now.removed);
+        let known = *self.last.get_or_insert(now);
+        let known = if is_whole { now } else { known };
+        self.last = Some(known);
+        self.remembers = !self.makes_own_ids && known.has_ids_of_the_server();
         if !self.remembers {
             self.checkpoints.clear();
+        }
+    }
+
+    /// The nearest position of a group that has been before everything behind it since the last reading.
+    fn held_from(&self, stream: &StreamState) -> Option<StreamId> {
+        let stayed = |name, group: &GroupState| self.groups.get(name).is_some_and(|it| it.went_on_to(group));
+        let groups = stream.groups.iter().filter(|(name, group)| stayed(name, group));
+        groups.map(|(_, group)| group.last_delivered_id).min()
+    }
+
+    /// Forgets all but what is counted: it is another stream.
+    fn recreate(&mut self) {
+        self.restart();
+        self.recreations += u64::from(!self.may_be_behind);
+    }
+
+    /// Forgets what the counts of a reading refute: where more entries are behind a group than may be, it is not the
+    /// stream that earlier polls saw.
+    fn refute<'a>(&mut self, stream: &StreamState, answers: impl Fn(&Name) -> Option<&'a GroupAnswers>) {
+        let is_refuted = stream.groups.iter().any(|(name, group)| {
+            let counted = answers(name).and_then(|answers| answers.counted);
+            let known = self.known_from(stream, group);
+            let least = counted.zip(known).filter(|(counted, known)| counted.up_to == known.id);
+            least.is_some_and(|(counted, known)| {
+                known.entries_behind + counted.entries > self.lag(stream, group).upper_bound()
+            })
+        });
+        if is_refuted {
+            let last = self.last;
+            self.recreate();
+            self.last = last;
         }
     }
 
@@ -235,7 +326,7 @@ impl StreamHistory {
         let before = self.groups.get(name).filter(|before| before.delivered == delivered)?;
         // Nothing behind the position was removed if the number of entries behind it is still known, or if nothing was removed.
         let is_counted = known.is_some_and(|known| known.id == delivered);
-        before.first_after.filter(|_| is_counted || (self.remembers && self.is_whole))
+        before.first_after.filter(|_| is_counted || (self.remembers && self.none_removed))
     }
 }
 
@@ -261,11 +352,12 @@ impl History {
             false => Connection::New,
         };
         let time = snapshot.time.as_ref().ok().map(|now| now.time);
+        let trims_the_middle = snapshot.server.may_trim_the_middle();
         self.streams.retain(|name, _| snapshot.streams.contains_key(name));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             match state {
-                Ok(stream) => history.begin(stream, time, connection),
+                Ok(stream) => history.begin(stream, time, connection, trims_the_middle),
                 // It was there and will be another one when it comes back.
                 Err(failure) if failure.reason == Reason::NoKey && history.last.is_some() => {
                     history.restart();
@@ -302,6 +394,7 @@ impl History {
             let stream = state.as_ref().ok().map(|stream| {
                 let since = (now.map(|now| now.time), config.poll.interval);
                 let trust = (history.remembers, counts_deliveries(&snapshot.server));
+                history.refute(stream, |group| answers.group(name, group));
                 let between = history.removals.until(stream, since, trust);
                 let poison_from = config.poison_from(name);
                 let (interval, poll) = (config.poll.interval, self.polls);

@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-const NOW_MS: u64 = 1_800_000_000_000;
+pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 
 /// A stream of ten entries of which the group was given all, before and after what each test does to it.
-fn stream() -> StreamState {
+pub(super) fn stream() -> StreamState {
     StreamState {
         length: 10,
         last_generated_id: Some(StreamId::new(NOW_MS + 10, 0)),
@@ -38,25 +38,36 @@ fn older() -> StreamState {
     }
 }
 
-struct Watched {
+pub(super) struct Watched {
     history: History,
     config: Config,
     flavour: Flavour,
-    seconds: u64,
+    pub(super) version: Option<(u16, u16, u16)>,
+    pub(super) seconds: u64,
 }
 
 impl Watched {
-    fn on(flavour: Flavour) -> Self {
+    pub(super) fn on(flavour: Flavour) -> Self {
         let mut sources = Sources::default();
         sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
-        Self { history: History::default(), config: sources.load().unwrap(), flavour, seconds: 0 }
+        Self {
+            history: History::default(),
+            config: sources.load().unwrap(),
+            flavour,
+            version: None,
+            seconds: 0,
+        }
     }
 
-    fn read(&mut self, connection: u64, stream: StreamState) -> Report {
+    pub(super) fn read(&mut self, connection: u64, stream: StreamState) -> Report {
         self.seconds += 15;
+        self.read_now(connection, stream, &Answers::default())
+    }
+
+    pub(super) fn read_now(&mut self, connection: u64, stream: StreamState, answers: &Answers) -> Report {
         let snapshot = Snapshot {
             last_entries: BTreeMap::new(),
-            server: Server { flavour: self.flavour, ..Server::UNKNOWN },
+            server: Server { flavour: self.flavour, version: self.version, ..Server::UNKNOWN },
             origin: Origin { connection, ..Origin::default() },
             forbidden: 0,
             lengths: BTreeMap::new(),
@@ -66,12 +77,12 @@ impl Watched {
         };
         drop(self.history.questions(&snapshot, &self.config, MOST_QUESTIONS));
         let at = Duration::from_secs(self.seconds);
-        self.history.evaluate(&snapshot, &Answers::default(), &self.config, at)
+        self.history.evaluate(&snapshot, answers, &self.config, at)
     }
 }
 
 /// Recreations, rewinds and losses.
-fn claimed(report: &Report) -> (u64, u64, u64) {
+pub(super) fn claimed(report: &Report) -> (u64, u64, u64) {
     let stream = report.streams.get(&Name::from("s")).unwrap();
     let group = stream.groups.get(&Name::from("g")).unwrap();
     (stream.recreations, group.rewinds, group.lost.unwrap_or_default().at_least)

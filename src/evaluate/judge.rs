@@ -85,7 +85,7 @@ impl Judge<'_> {
         let before = history.groups.get(name);
         let mut after = before.copied().unwrap_or_default();
         let mut proven = 0;
-        after.delivered = group.last_delivered_id;
+        (after.delivered, after.entries_read) = (group.last_delivered_id, group.entries_read);
         after.pending = head(group).map(|head| head.id);
         match before {
             Some(before) if after.delivered < before.delivered => {
@@ -98,7 +98,6 @@ impl Judge<'_> {
             after.lost += between.lost(name, before, group, lag, proven);
         }
         after.lag = Some(lag);
-        after.entries_read = group.entries_read.and_then(|read| read.try_into().ok());
         after
     }
 

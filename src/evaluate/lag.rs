@@ -45,14 +45,13 @@ impl Lag {
         known: Option<Known>,
         counted: Option<Counted>,
     ) -> Self {
-        let (Self::AtMost(bound), Some(known)) = (self, known) else { return self };
+        let (Self::AtMost(_), Some(known)) = (self, known) else { return self };
         let between = match counted {
             _ if known.id == group.last_delivered_id => 0,
             Some(counted) if counted.is_complete && counted.up_to == known.id => counted.entries,
             _ => return self,
         };
-        // Entries may have been removed between the reading and the counting, never added behind a known ID.
-        Self::Exactly((known.entries_behind + between).min(bound))
+        Self::Exactly(known.entries_behind + between)
     }
 
     /// The lag, where it is known.

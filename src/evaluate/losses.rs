@@ -41,8 +41,8 @@ pub(super) struct Removals {
     own: Vec<Removal>,
     /// Heard of before the last reading, and behind it by the stream's own count.
     ahead: Vec<Removal>,
-    /// Whether the last reading was surely of the same server.
-    is_same_server: bool,
+    /// Whether the last reading was surely of the same stream.
+    is_same_stream: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ pub(super) struct Between<'a> {
     now: &'a StreamState,
     then: Option<Then>,
     own: Vec<Removal>,
-    is_same_server: bool,
+    is_same_stream: bool,
     /// Whether `entries-read` grows by what is delivered.
     counts_deliveries: bool,
     interval: Duration,
@@ -93,11 +93,16 @@ impl Removals {
     }
 
     /// A reading begins, of the same server or maybe of another one, whose counters can be those of the same stream.
-    pub(super) fn begin(&mut self, is_same_server: bool) {
-        self.is_same_server = is_same_server;
-        if !is_same_server {
+    pub(super) fn begin(&mut self, is_same_stream: bool) {
+        self.is_same_stream = is_same_stream;
+        if !is_same_stream {
             (self.own, self.ahead) = (Vec::new(), Vec::new());
         }
+    }
+
+    /// The stream may be another one: nothing that it says is compared with the last reading, but for what went at most.
+    pub(super) const fn doubt(&mut self) {
+        self.is_same_stream = false;
     }
 
     /// The stream is another one from now on. What groups lost by the sidecar until then is lost all the same.
@@ -124,7 +129,7 @@ impl Removals {
         own.extend(std::mem::replace(&mut self.ahead, ahead).into_iter().filter(is_over));
         // What was heard too late is within the bounds of the reading before.
         own.retain(|own| then.is_none_or(|then| own.ever_before >= then.removed));
-        Some(Between { now, then, own, is_same_server: self.is_same_server, counts_deliveries, interval })
+        Some(Between { now, then, own, is_same_stream: self.is_same_stream, counts_deliveries, interval })
     }
 }
 
@@ -193,7 +198,7 @@ impl Between<'_> {
     /// The entries that were not delivered at the last reading, or added since, and that are not undelivered now: some
     /// were delivered, the others lost.
     pub(super) fn no_more_undelivered(&self, before: &GroupHistory, lag: Lag) -> Option<u64> {
-        let lag_then = before.lag?.known().filter(|_| self.is_same_server)?;
+        let lag_then = before.lag?.known().filter(|_| self.is_same_stream)?;
         let added = self.now.entries_added?.checked_sub(self.then?.added)?;
         (lag_then + added).checked_sub(lag.known()?)
     }
@@ -203,9 +208,9 @@ impl Between<'_> {
         let is_forward = group.last_delivered_id >= before.delivered;
         // What was deleted ahead of a position makes the server guess.
         let none_deleted = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= before.delivered);
-        let is_counted = self.counts_deliveries && self.is_same_server && is_forward && none_deleted;
-        let read = u64::try_from(group.entries_read.filter(|_| is_counted)?).ok()?;
-        read.checked_sub(before.entries_read?)
+        let is_counted = self.counts_deliveries && self.is_same_stream && is_forward && none_deleted;
+        let delivered = group.entries_read.filter(|_| is_counted)?.checked_sub(before.entries_read?)?;
+        u64::try_from(delivered).ok()
     }
 
     /// Whether the oldest entry that was not delivered was older than an interval and has gone: a group that keeps up

@@ -52,4 +52,15 @@ impl Server {
             Flavour::Upstash => Terms::UPSTASH,
         }
     }
+
+    /// Whether a trim may take entries from the middle that every group has acknowledged (`ACKED`, since Redis 8.2), of
+    /// which no field tells. What is not known to lack it may have it.
+    #[must_use]
+    pub fn may_trim_the_middle(&self) -> bool {
+        match self.flavour {
+            Flavour::Redis => self.version.is_none_or(|version| version >= (8, 2, 0)),
+            Flavour::Valkey => self.version.is_none_or(|version| version >= (9, 2, 0)),
+            Flavour::Upstash => true,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! `STREAMWARDEN_TEST_CASES` and `STREAMWARDEN_TEST_SEED` make it longer and different by hand.
 
+mod acts;
 mod oracle;
 mod story;
 
@@ -16,7 +17,7 @@ use streamwarden::{
 };
 
 use oracle::Oracle;
-use story::{Story, play, stories};
+use story::{Polls, Story, play, stories};
 use support::Redis;
 
 /// How often what was known.
@@ -31,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) tight_losses: u64,
     pub(crate) counted_additions: u64,
     pub(crate) unknown_pending: u64,
+    /// Stories that ended where what happened can't be told from ordinary life.
+    pub(crate) untold: u64,
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to look is the caller's choice")]
@@ -49,7 +52,7 @@ fn config(redis: &Redis, entries: u64, more: &str) -> Config {
 }
 
 /// Plays stories with so many entries to be counted a poll and more settings of `redis`, and tells how often what was known.
-fn compare(entries: u64, cases: u64, more: &str) -> Tally {
+fn compare(entries: u64, cases: u64, more: &str, polls: Polls) -> Tally {
     let redis = Redis::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (config, tally) = (config(&redis, entries, more), Mutex::new(Tally::default()));
@@ -66,7 +69,7 @@ fn compare(entries: u64, cases: u64, more: &str) -> Tally {
         // Reading the empty server makes the reader forget the story before.
         runtime.block_on(reader.read(&config, &[])).unwrap();
         let poll = || runtime.block_on(reader.read(&config, &["s".into()])).unwrap();
-        play(&story, &mut Oracle::new(&mut connection, &mut tally.lock().unwrap()), poll)
+        play(&story, polls, &mut Oracle::new(&mut connection, &mut tally.lock().unwrap()), poll)
     };
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number("STREAMWARDEN_TEST_SEED", 7).to_le_bytes());
@@ -82,13 +85,13 @@ fn compare(entries: u64, cases: u64, more: &str) -> Tally {
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
     let tally = tally.into_inner().unwrap();
-    eprintln!("counting {entries} entries a poll: {tally:?}");
+    eprintln!("counting {entries} entries a poll, polls {polls:?}: {tally:?}");
     tally
 }
 
 #[test]
 fn no_number_is_ever_wrong_with_enough_counting() {
-    let tally = compare(20_000, 700, "");
+    let tally = compare(20_000, 700, "", Polls::Around);
     assert_eq!((tally.known_lags, tally.unknown_pending), (tally.lags, 0), "all can be known here");
     // Before Redis 7.0 nothing is known of what was added, and so nothing is said of losses.
     assert!(tally.exact_losses > 100 || (tally.losses, tally.counted_additions) == (0, 0), "{tally:?}");
@@ -96,25 +99,37 @@ fn no_number_is_ever_wrong_with_enough_counting() {
 
 #[test]
 fn no_number_is_ever_wrong_with_little_counting() {
-    let tally = compare(3, 700, "");
+    let tally = compare(3, 700, "", Polls::Around);
     assert!(tally.known_lags > tally.lags / 2, "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_without_counting() {
-    let tally = compare(0, 700, "");
+    let tally = compare(0, 700, "", Polls::Around);
     assert!(tally.known_lags > tally.lags / 2 && tally.known_lags < tally.lags, "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_where_the_clock_is_asked_now_and_then() {
-    let tally = compare(20_000, 300, ", billed_by_command: true, lookups_a_month: 1000000000000");
+    let tally =
+        compare(20_000, 300, ", billed_by_command: true, lookups_a_month: 1000000000000", Polls::Around);
     assert_eq!((tally.known_lags, tally.unknown_pending), (tally.lags, 0), "all can be known here");
 }
 
 #[test]
 fn no_number_is_ever_wrong_where_lookups_run_out() {
-    let tally = compare(20_000, 300, ", billed_by_command: true, lookups_a_month: 10");
+    let tally = compare(20_000, 300, ", billed_by_command: true, lookups_a_month: 10", Polls::Around);
     assert!(tally.known_lags > tally.lags / 2 && tally.known_lags < tally.lags, "{tally:?}");
     assert!(tally.unknown_pending > 0, "{tally:?}");
+}
+
+#[test]
+fn no_number_is_ever_wrong_whatever_happens_between_two_polls() {
+    let known = |entries| {
+        let tally = compare(entries, 500, "", Polls::Between);
+        assert!(tally.untold < 100, "{tally:?}");
+        tally.known_lags * 100 / tally.lags
+    };
+    let shares = [20_000, 3, 0].map(known);
+    assert!(shares[0] > 95 && shares[1] > 50 && shares[2] > 50, "{shares:?} % of the lags are known");
 }

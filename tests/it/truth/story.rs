@@ -1,10 +1,9 @@
 //! A random history of one stream, `s`, with three groups.
 
 use proptest::{prelude::*, test_runner::TestCaseError};
-use redis::{Cmd, cmd};
 use streamwarden::poll::Reading;
 
-use super::oracle::Oracle;
+use super::{acts::act, oracle::Oracle};
 
 /// What happens, in order.
 pub(super) type Story = Vec<Op>;
@@ -69,9 +68,32 @@ pub(super) enum Op {
         group: u8,
         consumer: u8,
     },
-    /// `DEL`, and so many entries again at once.
-    Recreate(u8),
+    Rare(Rare),
+}
+
+/// Something that happens to the stream as a whole, or that came with Redis 8.2.
+#[derive(Debug, Clone)]
+pub(super) enum Rare {
+    /// `DEL`, and so many entries again at once, of which so many are kept.
+    Recreate(u8, u8),
+    /// `RENAME` of another stream to this one, with so many entries, of which so many are kept.
+    Rename(u8, u8),
+    /// Notes the stream as it is.
+    Dump,
+    /// `RESTORE` of what was noted, or `COPY` of it.
+    Restore {
+        by_copy: bool,
+    },
     Remove,
+    /// A trim that spares what a group has not acknowledged, alone or with an entry that is added.
+    TrimAcked {
+        keep: u8,
+        adds: bool,
+    },
+    /// `XDELEX`, in one of its modes.
+    DeleteEx(Place, u8),
+    /// `XACKDEL` of a group's oldest pending entry, in one of its modes.
+    AckDelete(u8, u8),
 }
 
 impl Op {
@@ -80,7 +102,10 @@ impl Op {
     fn is_by_an_operator(&self) -> bool {
         matches!(
             self,
-            Self::Create { .. } | Self::SetId { .. } | Self::Destroy(_) | Self::Recreate(_) | Self::Remove
+            Self::Create { .. }
+                | Self::SetId { .. }
+                | Self::Destroy(_)
+                | Self::Rare(Rare::Recreate(..) | Rare::Rename(..) | Rare::Restore { .. } | Rare::Remove)
         )
     }
 }
@@ -117,102 +142,51 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
         1 => group.clone().prop_map(Op::Destroy),
         2 => (group.clone(), consumer.clone(), place()).prop_map(
             |(group, consumer, place)| Op::Claim { group, consumer, place }),
+        1 => (0_u8..40, 0_u8..20).prop_map(|(count, keep)| Op::Rare(Rare::Recreate(count, keep))),
+        1 => (0_u8..40, 0_u8..20).prop_map(|(count, keep)| Op::Rare(Rare::Rename(count, keep))),
+        1 => Just(Op::Rare(Rare::Dump)),
+        1 => any::<bool>().prop_map(|by_copy| Op::Rare(Rare::Restore { by_copy })),
+        5 => (0_u8..15, any::<bool>()).prop_map(|(keep, adds)| Op::Rare(Rare::TrimAcked { keep, adds })),
+        1 => (place(), 0_u8..3).prop_map(|(place, mode)| Op::Rare(Rare::DeleteEx(place, mode))),
+        2 => (group.clone(), 0_u8..3).prop_map(|(group, mode)| Op::Rare(Rare::AckDelete(group, mode))),
+        1 => Just(Op::Rare(Rare::Remove)),
         2 => (group, consumer).prop_map(|(group, consumer)| Op::AutoClaim { group, consumer }),
-        1 => (0_u8..12).prop_map(Op::Recreate),
-        1 => Just(Op::Remove),
     ];
     let beginning = [Op::Add(6), Op::Create { group: 0, place: Place::Beginning, entries_read: None }];
     prop::collection::vec(op, 1..60).prop_map(move |ops| beginning.iter().cloned().chain(ops).collect())
 }
 
-/// Plays a story, and compares at each poll.
+/// When polls come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Polls {
+    /// Also before and after whatever an operator does, so that a poll sees each of it alone.
+    Around,
+    /// Whenever: much may happen between two of them.
+    Between,
+}
+
+/// Plays a story, and compares at each poll. It ends where something happened between two polls that can't be told.
 pub(super) fn play(
     story: &Story,
+    polls: Polls,
     oracle: &mut Oracle<'_>,
     mut poll: impl FnMut() -> Reading,
 ) -> Result<(), TestCaseError> {
     for op in story {
-        if op.is_by_an_operator() {
-            oracle.compare(&poll())?;
+        let is_alone = op.is_by_an_operator() && polls == Polls::Around;
+        if is_alone || matches!(op, Op::Poll) {
+            oracle.compare(&poll(), polls)?;
         }
-        if matches!(op, Op::Poll) {
-            oracle.compare(&poll())?;
+        // IDs of the application's own may come again in another stream.
+        if !(polls == Polls::Between && matches!(op, Op::AddOwn(_))) {
+            act(op, oracle);
         }
-        act(op, oracle);
-        if op.is_by_an_operator() {
-            oracle.compare(&poll())?;
+        if is_alone {
+            oracle.compare(&poll(), polls)?;
+        }
+        if oracle.is_over {
+            return Ok(());
         }
     }
-    oracle.compare(&poll())
-}
-
-fn act(op: &Op, oracle: &mut Oracle<'_>) {
-    let group = |group: &u8| format!("g{group}");
-    let consumer = |consumer: &u8| format!("c{consumer}");
-    match op {
-        Op::Poll => {}
-        Op::Add(count) => (0..*count).for_each(|_| oracle.run(&words("XADD s * f v"))),
-        Op::AddOwn(ahead) => {
-            let id = oracle.own_id(*ahead);
-            oracle.run(&words(&format!("XADD s {id} f v")));
-        }
-        Op::AddMaxLen(keep) => oracle.run_removing(&words(&format!("XADD s MAXLEN {keep} * f v"))),
-        Op::Read { group: g, consumer: c, count, no_ack } => {
-            let no_ack = if *no_ack { " NOACK" } else { "" };
-            let (g, c) = (group(g), consumer(c));
-            oracle.run(&words(&format!("XREADGROUP GROUP {g} {c} COUNT {count}{no_ack} STREAMS s >")));
-        }
-        Op::Ack { group: g, count } => {
-            for id in oracle.pending(&group(g)).into_iter().take((*count).into()) {
-                oracle.run(&words(&format!("XACK s {} {id}", group(g))));
-            }
-        }
-        Op::Delete(place) => {
-            let id = oracle.id_at(*place);
-            oracle.run_removing(&words(&format!("XDEL s {id}")));
-        }
-        Op::TrimMaxLen { keep, approximately } => {
-            oracle.run_removing(&words(&format!("XTRIM s MAXLEN {} {keep}", sign(*approximately))));
-        }
-        Op::TrimMinId { place, approximately } => {
-            let id = oracle.id_at(*place);
-            oracle.run_removing(&words(&format!("XTRIM s MINID {} {id}", sign(*approximately))));
-        }
-        Op::Create { group: g, place, entries_read } => position("CREATE", *g, *place, *entries_read, oracle),
-        Op::SetId { group: g, place, entries_read } => position("SETID", *g, *place, *entries_read, oracle),
-        Op::Destroy(g) => oracle.run(&words(&format!("XGROUP DESTROY s {}", group(g)))),
-        Op::Claim { group: g, consumer: c, place } => {
-            let id = oracle.id_at(*place);
-            oracle.run(&words(&format!("XCLAIM s {} {} 0 {id} FORCE", group(g), consumer(c))));
-        }
-        Op::AutoClaim { group: g, consumer: c } => {
-            oracle.run(&words(&format!("XAUTOCLAIM s {} {} 0 0 COUNT 3", group(g), consumer(c))));
-        }
-        Op::Recreate(count) => {
-            oracle.run(&words("DEL s"));
-            (0..*count).for_each(|_| oracle.run(&words("XADD s * f v")));
-            oracle.run(&words("XGROUP CREATE s g0 0 MKSTREAM"));
-        }
-        Op::Remove => oracle.run(&words("DEL s")),
-    }
-}
-
-/// Makes a group, or moves it.
-fn position(how: &str, group: u8, place: Place, entries_read: Option<u8>, oracle: &mut Oracle<'_>) {
-    let id = oracle.id_at(place);
-    let entries_read = entries_read.map_or(String::new(), |count| format!(" ENTRIESREAD {count}"));
-    oracle.run(&words(&format!("XGROUP {how} s g{group} {id}{entries_read}")));
-}
-
-fn sign(approximately: bool) -> &'static str {
-    if approximately { "~" } else { "=" }
-}
-
-fn words(text: &str) -> Cmd {
-    let mut words = text.split(' ');
-    let mut command = cmd(words.next().expect("a command"));
-    words.for_each(|word| {
-        command.arg(word);
-    });
-    command
+    oracle.compare(&poll(), polls)
 }

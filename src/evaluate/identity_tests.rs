@@ -1,0 +1,240 @@
+//! Which readings are of one stream, and what was removed between them: what two readings prove, and what they leave open.
+
+use super::{
+    GroupStatus, Lag, Report,
+    hosted_tests::{NOW_MS, Watched, claimed, stream},
+};
+use crate::model::{Answers, Counted, Flavour, GroupState, Name, NameMap, StreamId, StreamState};
+
+/// The ID of an entry that was added in this second.
+fn id(second: u64) -> StreamId {
+    StreamId::new(NOW_MS + 1_000 * second, 0)
+}
+
+/// Reads a stream just after its last entry was added, but later than before.
+fn read(watched: &mut Watched, stream: StreamState) -> Report {
+    read_with(watched, stream, &Answers::default())
+}
+
+fn read_with(watched: &mut Watched, stream: StreamState, answers: &Answers) -> Report {
+    let last = stream.last_generated_id.map_or(0, |last| (last.ms - NOW_MS) / 1_000);
+    watched.seconds = last.max(watched.seconds) + 1;
+    watched.read_now(1, stream, answers)
+}
+
+/// A stream of entries from one number to another, of which as many were ever added, with groups at these.
+fn entries(first: u64, last: u64, added: u64, length: u64, groups: &[(&str, u64)]) -> StreamState {
+    let groups = groups.iter().map(|(name, at)| {
+        let position = if *at == 0 { StreamId::ZERO } else { id(*at) };
+        (Name::from(*name), GroupState::at(position))
+    });
+    StreamState {
+        length,
+        last_generated_id: Some(id(last)),
+        entries_added: Some(added),
+        first_entry_id: Some(id(first)),
+        groups: groups.collect::<Vec<_>>().into_iter().collect(),
+        ..stream()
+    }
+}
+
+fn lag(report: &Report, group: &str) -> Lag {
+    report.streams.get(&Name::from("s")).unwrap().groups.get(&Name::from(group)).unwrap().lag
+}
+
+fn watched() -> Watched {
+    Watched::on(Flavour::Redis)
+}
+
+/// A stream read without its entries, as one with a first entry of 64 KiB.
+fn in_part(stream: StreamState) -> StreamState {
+    StreamState {
+        last_generated_id: None,
+        max_deleted_entry_id: None,
+        entries_added: None,
+        first_entry_id: None,
+        ..stream
+    }
+}
+
+#[test]
+fn what_was_not_read_contradicts_nothing_and_nothing_is_forgotten_for_it() {
+    let mut watched = watched();
+    read(&mut watched, entries(1, 10, 10, 10, &[("g", 4)]));
+    let at_ten = entries(1, 20, 20, 20, &[("g", 10)]);
+    assert_eq!(lag(&read(&mut watched, at_ten.clone()), "g"), Lag::Exactly(10));
+    for _ in 0..3 {
+        assert_eq!(claimed(&read(&mut watched, in_part(at_ten.clone()))), (0, 0, 0));
+    }
+    let report = read(&mut watched, entries(1, 30, 30, 30, &[("g", 10)]));
+    assert_eq!((claimed(&report), lag(&report, "g")), ((0, 0, 0), Lag::Exactly(20)));
+}
+
+#[test]
+fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
+    let mut watched = watched();
+    read(&mut watched, entries(1, 20, 20, 20, &[("g", 1)]));
+    let trimmed = entries(15, 20, 20, 6, &[("g", 1)]);
+    assert_eq!(claimed(&read(&mut watched, trimmed.clone())), (0, 0, 13));
+    // The window is over, and nothing is said of them any more.
+    let status = |report: Report| {
+        let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+        verdict.groups.get(&Name::from("g")).unwrap().status
+    };
+    let statuses: Vec<GroupStatus> = (0..30).map(|_| status(watched.read(1, trimmed.clone()))).collect();
+    assert_eq!(statuses.first(), Some(&GroupStatus::TrimmedPast));
+    assert_ne!(statuses.last(), Some(&GroupStatus::TrimmedPast));
+    read(&mut watched, in_part(trimmed.clone()));
+    assert_ne!(status(read(&mut watched, trimmed)), GroupStatus::TrimmedPast);
+}
+
+#[test]
+fn a_stream_with_more_entries_than_were_added_is_another_one() {
+    let mut watched = watched();
+    read(&mut watched, entries(1, 10, 10, 10, &[("g", 0)]));
+    // 30 were added at most, and 39 are there though the ten of before are gone.
+    let report = read(&mut watched, entries(101, 140, 40, 39, &[("g", 105)]));
+    assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::AtMost(38)));
+}
+
+#[test]
+fn an_empty_stream_with_an_older_entry_is_another_one() {
+    let mut watched = watched();
+    read(
+        &mut watched,
+        StreamState { first_entry_id: None, length: 0, ..entries(1, 10, 10, 0, &[("g", 10)]) },
+    );
+    assert_eq!(claimed(&read(&mut watched, entries(5, 20, 20, 3, &[("g", 10)]))), (1, 0, 0));
+}
+
+#[test]
+fn what_may_be_another_stream_has_lost_nothing() {
+    let mut watched = watched();
+    read(&mut watched, entries(1, 3, 3, 3, &[("g", 0)]));
+    let report = read(&mut watched, entries(61, 100, 100, 40, &[("g", 0)]));
+    assert_eq!((claimed(&report), lag(&report, "g")), ((0, 0, 0), Lag::Exactly(40)));
+}
+
+#[test]
+fn what_is_surely_the_same_stream_has_lost_what_is_gone() {
+    let another_group = [("g", 0), ("h", 2)];
+    let pending = |stream: StreamState| {
+        let head = crate::model::OldestPending { id: id(2), idle: None, deliveries: 1 };
+        let with = |group: &GroupState| GroupState {
+            pending: 1,
+            oldest_pending: crate::model::Pending::Oldest(head),
+            ..group.clone()
+        };
+        let groups: NameMap<GroupState> = stream
+            .groups
+            .iter()
+            .map(|(name, group)| (name.clone(), with(group)))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect();
+        StreamState { groups, ..stream }
+    };
+    let deleted = |stream| StreamState { max_deleted_entry_id: Some(id(2)), ..stream };
+    let turned = || entries(61, 100, 100, 40, &[("g", 0)]);
+    let cases = [
+        ("a group stands at an old ID", entries(61, 100, 100, 40, &another_group), 60),
+        ("an old entry is pending", pending(turned()), 60),
+        ("an old entry is the last that was deleted", deleted(turned()), 60),
+        ("an old entry is there", entries(3, 100, 100, 98, &[("g", 0)]), 2),
+        ("nothing", turned(), 0),
+    ];
+    for (what, now, lost) in cases {
+        let mut watched = watched();
+        read(&mut watched, entries(1, 3, 3, 3, &another_group));
+        assert_eq!(claimed(&read(&mut watched, now)), (0, 0, lost), "{what}");
+    }
+}
+
+#[test]
+fn a_count_that_exceeds_the_bound_refutes_it() {
+    let mut watched = watched();
+    read(&mut watched, entries(1, 40, 40, 40, &[("g", 40)]));
+    // One was deleted, so ten are behind the group at most; and twelve are counted.
+    let now = || StreamState { max_deleted_entry_id: Some(id(45)), ..entries(1, 50, 50, 49, &[("g", 40)]) };
+    let mut answers = Answers::default();
+    let counted = Counted { up_to: id(50), entries: 12, lowest: Some(id(41)), is_complete: true };
+    answers.group_mut(&"s".into(), &"g".into()).counted = Some(counted);
+    let report = read_with(&mut watched, now(), &answers);
+    assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::Exactly(12)));
+    let report = read(&mut watched, now());
+    assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::Exactly(12)), "told once");
+}
+
+/// A group that was at the fifth of ten entries, and another one; then entries went.
+#[test]
+fn a_number_is_believed_where_a_group_has_held_the_entries_or_the_server_takes_none_from_the_middle() {
+    let before = || entries(1, 10, 10, 10, &[("g", 5), ("h", 10)]);
+    let cases = [
+        ("it stays", &[("g", 5), ("h", 20)][..], true, true),
+        ("another one is made behind all", &[("h", 20), ("new", 5)], true, false),
+        ("it was set back", &[("g", 4), ("h", 20)], true, false),
+        ("nothing went", &[("h", 20), ("new", 5)], false, true),
+    ];
+    for (what, groups, is_trimmed, is_known) in cases {
+        for (flavour, version, trims_the_middle) in [
+            (Flavour::Redis, None, true),
+            (Flavour::Redis, Some((8, 2, 0)), true),
+            (Flavour::Redis, Some((8, 0, 6)), false),
+            (Flavour::Valkey, Some((9, 1, 2)), false),
+            (Flavour::Valkey, None, true),
+            (Flavour::Upstash, Some((8, 0, 0)), true),
+        ] {
+            let mut watched = Watched::on(flavour);
+            watched.version = version;
+            read(&mut watched, entries(1, 5, 5, 5, &[("g", 1), ("h", 5)]));
+            read(&mut watched, before());
+            let (first, length) = if is_trimmed { (3, 18) } else { (1, 20) };
+            let report = read(&mut watched, entries(first, 20, 20, length, groups));
+            let name = groups.iter().map(|(name, _)| *name).find(|name| *name != "h").unwrap();
+            let position = groups.iter().find(|(group, _)| *group == name).unwrap().1;
+            let expected = is_known || (!trims_the_middle && position == 5);
+            assert_eq!(lag(&report, name).known().is_some(), expected, "{what}: {flavour:?} {version:?}");
+        }
+    }
+}
+
+#[test]
+fn a_group_that_was_moved_in_between_has_held_nothing() {
+    let cases = [
+        ((5, Some(5)), (5, Some(5)), true),
+        ((4, Some(4)), (5, Some(5)), true),
+        ((5, None), (5, None), true),
+        ((4, None), (5, Some(5)), true),
+        ((4, None), (5, None), true),
+        ((5, Some(5)), (5, None), false),
+        ((5, None), (5, Some(5)), false),
+        ((5, Some(5)), (5, Some(9)), false),
+        ((4, Some(4)), (5, Some(4)), false),
+        ((5, Some(5)), (4, Some(4)), false),
+        ((5, None), (4, None), false),
+    ];
+    for (then, now, has_held) in cases {
+        let with = |stream: StreamState, (position, entries_read)| {
+            let group = GroupState { entries_read, ..GroupState::at(id(position)) };
+            let others = stream.groups.iter().map(|(name, group)| (name.clone(), group.clone()));
+            let groups: Vec<_> = others.chain([("g".into(), group)]).collect();
+            StreamState { groups: groups.into_iter().collect(), ..stream }
+        };
+        let mut watched = watched();
+        read(&mut watched, with(entries(1, 5, 5, 5, &[("h", 5)]), then));
+        let report = read(&mut watched, with(entries(3, 20, 20, 18, &[("h", 20), ("new", 5)]), now));
+        let expected = if has_held { Lag::Exactly(15) } else { Lag::AtMost(15) };
+        assert_eq!(lag(&report, "new"), expected, "{then:?} {now:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_behind_the_ids_is_told_and_gives_no_age() {
+    let mut watched = watched();
+    let report = watched.read(1, entries(3_600, 3_609, 10, 10, &[("g", 0)]));
+    let stream = report.streams.get(&Name::from("s")).unwrap();
+    let group = stream.groups.get(&Name::from("g")).unwrap();
+    assert_eq!((stream.last_write_age, stream.oldest_entry_age, group.lag_age), (None, None, None));
+    let why = report.verdicts.get(&Name::from("s")).unwrap().reason();
+    assert!(why.starts_with("its last ID is 59m 54s ahead of the server's clock"), "{why}");
+}
