@@ -9,7 +9,10 @@ mod story;
 
 use std::sync::{Arc, Mutex};
 
-use proptest::test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::{
+    strategy::{Just, Strategy},
+    test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
+};
 use streamwarden::{
     config::{Config, Sources},
     poll::Reader,
@@ -17,7 +20,7 @@ use streamwarden::{
 };
 
 use oracle::Oracle;
-use story::{Polls, Story, play, stories};
+use story::{Op, Place, Polls, Rare, Story, play, stories};
 use support::Redis;
 
 /// How often what was known.
@@ -51,8 +54,18 @@ fn config(redis: &Redis, entries: u64, more: &str) -> Config {
     Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
 }
 
-/// Plays stories with so many entries to be counted a poll and more settings of `redis`, and tells how often what was known.
 fn compare(entries: u64, cases: u64, more: &str, polls: Polls) -> Tally {
+    compare_in(stories(), entries, cases, more, polls)
+}
+
+/// Plays stories with so many entries to be counted a poll and more settings of `redis`, and tells how often what was known.
+fn compare_in(
+    stories: impl Strategy<Value = Story>,
+    entries: u64,
+    cases: u64,
+    more: &str,
+    polls: Polls,
+) -> Tally {
     let redis = Redis::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (config, tally) = (config(&redis, entries, more), Mutex::new(Tally::default()));
@@ -79,7 +92,7 @@ fn compare(entries: u64, cases: u64, more: &str, polls: Polls) -> Tally {
         ..Runs::default()
     };
     let mut runner = TestRunner::new_with_rng(runs, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
-    match runner.run(&stories(), run) {
+    match runner.run(&stories, run) {
         Ok(()) => {}
         Err(TestError::Fail(reason, story)) => panic!("{reason}\nin the story: {story:#?}"),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
@@ -132,4 +145,38 @@ fn no_number_is_ever_wrong_whatever_happens_between_two_polls() {
     };
     let shares = [20_000, 3, 0].map(known);
     assert!(shares[0] > 95 && shares[1] > 50 && shares[2] > 50, "{shares:?} % of the lags are known");
+}
+
+/// What random stories seldom come to.
+#[test]
+fn what_two_polls_can_not_tell_is_not_believed() {
+    let create = |group, place| Op::Create { group, place, entries_read: None };
+    let read = |count| Op::Read { group: 0, consumer: 0, count, no_ack: false };
+    let ack = |count| Op::Ack { group: 0, count, newest: true };
+    // Ten are stuck; those behind them are trimmed when the group is past them, and another group is made in front.
+    let holes = vec![
+        Op::Add(20),
+        create(0, Place::Beginning),
+        read(14),
+        ack(4),
+        Op::Poll,
+        read(6),
+        ack(6),
+        Op::Rare(Rare::TrimAcked { keep: 12, adds: false }),
+        create(1, Place::Entry(200)),
+    ];
+    // Ten entries become forty others, of which one is trimmed: more than the thirty that seem to have been added.
+    let another = vec![
+        Op::Add(10),
+        create(0, Place::Beginning),
+        Op::Poll,
+        Op::Rare(Rare::Recreate(40, 39)),
+        create(2, Place::Entry(7)),
+    ];
+    for story in [holes, another] {
+        for entries in [0, 20_000] {
+            let tally = compare_in(Just(story.clone()), entries, 1, "", Polls::Between);
+            assert_eq!(tally.untold, 0, "{story:?}");
+        }
+    }
 }

@@ -24,8 +24,12 @@ pub(super) fn act(op: &Op, oracle: &mut Oracle<'_>) {
             let (g, c) = (group(g), consumer(c));
             oracle.run(&words(&format!("XREADGROUP GROUP {g} {c} COUNT {count}{no_ack} STREAMS s >")));
         }
-        Op::Ack { group: g, count } => {
-            for id in oracle.pending(&group(g)).into_iter().take((*count).into()) {
+        Op::Ack { group: g, count, newest } => {
+            let mut pending = oracle.pending(&group(g));
+            if *newest {
+                pending.reverse();
+            }
+            for id in pending.into_iter().take((*count).into()) {
                 oracle.run(&words(&format!("XACK s {} {id}", group(g))));
             }
         }
@@ -59,11 +63,13 @@ fn act_rarely(rare: &Rare, oracle: &mut Oracle<'_>) {
         Rare::Recreate(count, keep) => {
             oracle.remake(&words("DEL s"));
             fill("s", *count, *keep, oracle);
+            position("CREATE", 1, Place::Entry(60), None, oracle);
         }
         Rare::Rename(count, keep) => {
             oracle.run(&words("DEL other"));
             fill("other", *count, *keep, oracle);
             oracle.remake(&words("RENAME other s"));
+            position("CREATE", 1, Place::Entry(60), None, oracle);
         }
         Rare::Dump => {
             oracle.run(&words("COPY s copy REPLACE"));

@@ -35,9 +35,11 @@ pub(super) enum Op {
         count: u8,
         no_ack: bool,
     },
+    /// The oldest pending entries, or the newest, so that some in the middle are acknowledged by all.
     Ack {
         group: u8,
         count: u8,
+        newest: bool,
     },
     Delete(Place),
     TrimMaxLen {
@@ -131,7 +133,7 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
         3 => (1_u8..15).prop_map(Op::AddMaxLen),
         12 => (group.clone(), consumer.clone(), 1_u8..6, prop::bool::weighted(0.2)).prop_map(
             |(group, consumer, count, no_ack)| Op::Read { group, consumer, count, no_ack }),
-        6 => (group.clone(), 1_u8..4).prop_map(|(group, count)| Op::Ack { group, count }),
+        6 => (group.clone(), 1_u8..8, any::<bool>()).prop_map(|(group, count, newest)| Op::Ack { group, count, newest }),
         5 => place().prop_map(Op::Delete),
         3 => (0_u8..15, any::<bool>()).prop_map(|(keep, approximately)| Op::TrimMaxLen { keep, approximately }),
         3 => (place(), any::<bool>()).prop_map(|(place, approximately)| Op::TrimMinId { place, approximately }),
@@ -142,8 +144,8 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
         1 => group.clone().prop_map(Op::Destroy),
         2 => (group.clone(), consumer.clone(), place()).prop_map(
             |(group, consumer, place)| Op::Claim { group, consumer, place }),
-        1 => (0_u8..40, 0_u8..20).prop_map(|(count, keep)| Op::Rare(Rare::Recreate(count, keep))),
-        1 => (0_u8..40, 0_u8..20).prop_map(|(count, keep)| Op::Rare(Rare::Rename(count, keep))),
+        1 => (0_u8..40, 0_u8..40).prop_map(|(count, keep)| Op::Rare(Rare::Recreate(count, keep))),
+        1 => (0_u8..40, 0_u8..40).prop_map(|(count, keep)| Op::Rare(Rare::Rename(count, keep))),
         1 => Just(Op::Rare(Rare::Dump)),
         1 => any::<bool>().prop_map(|by_copy| Op::Rare(Rare::Restore { by_copy })),
         5 => (0_u8..15, any::<bool>()).prop_map(|(keep, adds)| Op::Rare(Rare::TrimAcked { keep, adds })),
