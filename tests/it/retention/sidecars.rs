@@ -135,12 +135,15 @@ fn what_goes_on_request_although_it_is_needed_is_counted_as_lost() {
     for (limits, left) in [("max_length: 500, mode: strict", 500), ("max_length: 500, ceiling: 800", 800)] {
         let Some(redis) = trimming(Redis::start()) else { return };
         redis.run::<()>("XGROUP CREATE s idle 0 MKSTREAM");
+        // By its position it is surely the same group, even if a poll sees nothing else of before again.
+        redis.add("s", 1);
+        redis.read("s", "idle", "c", 1);
         let sidecar = Sidecar::with_config(&redis.uri(), &config(limits));
         sidecar.wait("the group", |page| page.group("pending", "s", "idle").is_some());
-        redis.add("s", 1_000);
+        redis.add("s", 999);
         sidecar.wait("the stream to be trimmed", |page| trimmed(page) >= 1_000.0 - f64::from(left));
         assert_eq!(length(&redis), u64::try_from(left).unwrap());
-        let lost = 1_000.0 - f64::from(left);
+        let lost = 999.0 - f64::from(left);
         // Before Redis 7.0 nothing tells additions, and so nothing tells losses.
         sidecar.wait("the loss", |page| {
             page.group("entries_lost_total", "s", "idle").is_none_or(|it| it == lost)
