@@ -16,8 +16,10 @@ const FAT_ENTRY_BYTES: u64 = 64 * 1024;
 /// A stream with more consumers in all its groups is asked without them at most polls: so often with them that it is so many a
 /// poll on average.
 const MANY_CONSUMERS: u64 = 500;
-/// After so many polls a stream that is asked for less is asked for everything once: it may have changed.
+/// After so many polls at the latest a stream that is asked for less is asked for everything once: it may have changed.
 const POLLS_ASKED_FOR_LESS: u32 = 100;
+/// Sooner where a connection was closed, at first: that may have been the network's fault, and be over.
+const POLLS_AFTER_A_CLOSE: u32 = 4;
 
 /// Replies to the commands of several streams.
 pub(super) type Replies = vec::IntoIter<Result<Reply, Failure>>;
@@ -113,15 +115,26 @@ impl Manner {
     /// The next one that asks for less.
     pub(super) const fn less(self) -> Self {
         match self {
-            Self::Full | Self::OrLength => Self::WithoutConsumers(POLLS_ASKED_FOR_LESS),
-            Self::WithoutConsumers(_) => Self::WithoutEntries(POLLS_ASKED_FOR_LESS),
-            Self::WithoutEntries(_) | Self::Nothing(_) => Self::Nothing(POLLS_ASKED_FOR_LESS),
+            Self::Full | Self::OrLength => Self::WithoutConsumers(POLLS_AFTER_A_CLOSE),
+            Self::WithoutConsumers(_) => Self::WithoutEntries(POLLS_AFTER_A_CLOSE),
+            Self::WithoutEntries(_) | Self::Nothing(_) => Self::Nothing(POLLS_AFTER_A_CLOSE),
+        }
+    }
+
+    /// The same for twice as many polls, after it was asked for everything in vain.
+    pub(super) fn longer(self) -> Self {
+        let longer = |polls: u32| (2 * polls).min(POLLS_ASKED_FOR_LESS);
+        match self {
+            Self::Full | Self::OrLength => self,
+            Self::WithoutConsumers(polls) => Self::WithoutConsumers(longer(polls)),
+            Self::WithoutEntries(polls) => Self::WithoutEntries(longer(polls)),
+            Self::Nothing(polls) => Self::Nothing(longer(polls)),
         }
     }
 
     /// Why a stream is not read that the server does not send.
     pub(super) fn too_large() -> Failure {
-        let what = "the server closes the connection rather than send it: see client-output-buffer-limit and maxmemory-clients";
+        let what = "the connection is closed each time it is asked for: see the server's client-output-buffer-limit and maxmemory-clients, and proxies in between";
         Failure::new(Reason::TooLarge, what)
     }
 
@@ -158,4 +171,22 @@ fn with_groups(
 ) -> Result<StreamState, Failure> {
     let (groups, unwatched_groups) = groups.and_then(|reply| reply::groups(&reply, reading))?;
     plausible(StreamState { groups, unwatched_groups, ..state? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_too_large_is_tried_more_and_more_seldom() {
+        let mut manner = Manner::Full.less().less();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            let Manner::WithoutEntries(polls) = manner else { panic!("{manner:?}") };
+            pauses.push(polls);
+            manner = manner.longer();
+        }
+        assert_eq!(pauses, [4, 8, 16, 32, 64, 100, 100]);
+        assert_eq!(manner.less(), Manner::Nothing(4));
+    }
 }

@@ -208,7 +208,7 @@ impl<'a> Pass<'a> {
         let Some((stream, manner)) = self.streams.get_mut(self.done) else { return };
         let now = manner.unwrap_or(Manner::Full);
         let known = self.known.refused.get(*stream).copied().filter(|_| now == Manner::Full);
-        let less = known.unwrap_or_else(|| now.less());
+        let less = known.map_or_else(|| now.less(), Manner::longer);
         *manner = Some(less);
         if self.known.refused.insert((*stream).clone(), less).is_none() {
             self.accused.push((*stream).clone());
@@ -245,7 +245,7 @@ impl<'a> Pass<'a> {
     pub(super) fn end(self, session: &Session) -> Snapshot {
         let Taken { time, streams, forbidden, lengths, manners, .. } = self.taken;
         for stream in &self.accused {
-            warn!(%stream, "the server closes the connection rather than send all of it; it is asked for less");
+            warn!(%stream, "the connection is closed rather than all of it sent; it is asked for less");
         }
         self.known.manners = manners.into_iter().collect();
         let mut snapshot = Snapshot {
