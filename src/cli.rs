@@ -100,8 +100,8 @@ Environment:
 Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration; those of status are its own.";
 
 const ADDRESS_IS_NO_ARGUMENT: &str = "\
-error: something is wrong with the arguments, which are not shown since one of them is an address. Redis's is no argument: everybody on
-this machine could see it in the list of processes. Set REDIS_URI or REDIS_URI_FILE, or redis.uri in the configuration file.
+error: something is wrong with the arguments, which are not shown since one of them is an address. Do not pass the address of Redis as
+an argument: every user of this machine can see it. Set REDIS_URI or REDIS_URI_FILE, or redis.uri in the configuration file.
 For more, try --help.
 ";
 
@@ -176,7 +176,8 @@ impl Cli {
 
 /// Whether a word may be an address of Redis; `--url` takes one of the sidecar.
 fn is_address(word: &str) -> bool {
-    word.contains("://") && !word.contains("http")
+    let scheme = word.split_once("://").and_then(|(before, _)| before.rsplit('=').next());
+    scheme.is_some_and(|scheme| !matches!(scheme, "http" | "https"))
 }
 
 /// Prints what takes effect; or what is wrong with the files that only a connection reads.

@@ -127,14 +127,14 @@ impl Reader {
             self.place.clone_from(&snapshot.origin.place);
             self.history = History::default();
         }
+        if let Some(listener) = &mut self.listener {
+            self.history.hear(listener.hear().await);
+        }
         let asked = self.questions(config, &snapshot);
         let answers = self.observer.ask(config, &asked).await?;
         snapshot.learn(&answers);
         // Nothing that is made from here on needs its room beside it.
         drop(asked);
-        if let Some(listener) = &mut self.listener {
-            self.history.hear(listener.hear().await);
-        }
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
         let read_at_unix = clock::unix_time();
@@ -283,10 +283,14 @@ impl Searcher {
     /// Searches until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut health = Health::new("the search for streams");
-        let mut finds = Finds::default();
+        let (mut finds, mut before) = (Finds::default(), None::<Arc<Config>>);
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.discovery_interval);
         while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
+            if before.replace(Arc::clone(&config)).is_some_and(|before| !Arc::ptr_eq(&before, &config)) {
+                // Other patterns, or another server, find other streams.
+                finds = Finds::default();
+            }
             // Where all streams are named, nothing is asked.
             let span = if config.needs_discovery() { spans::discovery() } else { Span::none() };
             let result = tokio::select! {

@@ -197,7 +197,7 @@ impl<'a> Section<'a> {
                 self.problems.add(self.path_of(key), format!("unknown key; {hint}"));
             } else {
                 let at = if self.path.is_empty() { "the configuration" } else { &self.path };
-                self.problems.add(at, format!("has a key that is no word, and is not shown since it may hold a secret: is a space missing behind a colon? {hint}"));
+                self.problems.add(at, format!("has an invalid key, which is not shown since it may hold a secret; is a space missing after a colon? {hint}"));
             }
         }
     }

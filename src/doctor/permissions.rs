@@ -85,7 +85,7 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         Permission::Eval => (
             Warning,
             "floor and trim become two commands: a group that is created at, or set back to, an older entry in \
-             between may lose entries",
+             between may lose entries, and no limit is reached to the entry",
         ),
         Permission::Xtrim => (Problem, "nothing can be removed"),
         Permission::Xdel => (Problem, "limits are not reached to the entry"),

@@ -5,13 +5,20 @@
 //! held entries is gone, and by how much the group's pending entries fell. A consumer that works acknowledges its
 //! last entries and then leaves, which is in order. So only those count that had not tried anything for an interval.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::model::{GroupState, Millis, Name};
 
 /// By group, where there is anything to remember.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Dropped(BTreeMap<Name, Held>);
+pub(super) struct Dropped {
+    held: BTreeMap<Name, Held>,
+    /// Groups of which not all consumers were read at the last poll.
+    passed_over: BTreeSet<Name>,
+}
 
 #[derive(Debug, Clone, Default)]
 struct Held {
@@ -26,29 +33,36 @@ struct Held {
 impl Dropped {
     /// Nothing of the last reading may be compared with the next.
     pub(super) fn restart(&mut self) {
-        self.0.retain(|_, held| held.total > 0);
-        self.0.values_mut().for_each(|held| held.idle = Box::default());
+        self.held.retain(|_, held| held.total > 0);
+        self.held.values_mut().for_each(|held| held.idle = Box::default());
     }
 
     /// Only these groups are there.
     pub(super) fn keep(&mut self, is_there: impl Fn(&Name) -> bool) {
-        self.0.retain(|name, _| is_there(name));
+        self.held.retain(|name, _| is_there(name));
+        self.passed_over.retain(is_there);
     }
 
-    /// How many entries the group has dropped until this reading. `delivered` bounds what was delivered since the last one.
+    /// How many entries the group has dropped until this reading, at most. `delivered` bounds what was delivered since the last
+    /// one. `None` where not all consumers were read, at this reading and the last: one that is not listed may be there.
     pub(super) fn judge(
         &mut self,
         name: &Name,
         group: &GroupState,
         delivered: Option<u64>,
         interval: Duration,
-    ) -> u64 {
-        // One that is not listed may be there.
-        let is_whole = u64::try_from(group.consumers.len()) == Ok(group.consumer_count);
+    ) -> Option<u64> {
+        let is_old = group.consumers_age.is_some_and(|age| age > Millis::ZERO);
+        let is_whole = !is_old && u64::try_from(group.consumers.len()) == Ok(group.consumer_count);
         if !is_whole {
-            return self.0.get(name).map_or(0, |held| held.total);
+            if let Some(held) = self.held.get_mut(name) {
+                held.idle = Box::default();
+            }
+            self.passed_over.insert(name.clone());
+            return None;
         }
-        let held = self.0.remove(name).unwrap_or_default();
+        let is_comparable = !self.passed_over.remove(name);
+        let held = self.held.remove(name).unwrap_or_default();
         let is_there = |consumer: &Name| group.consumers.iter().any(|it| it.name == *consumer);
         let with_them: u64 =
             held.idle.iter().filter(|(it, _)| !is_there(it)).map(|(_, pending)| pending).sum();
@@ -61,9 +75,9 @@ impl Dropped {
         let idle = group.consumers.iter().filter(|it| it.pending > 0 && is_idle(it.idle));
         let idle: Box<[_]> = idle.map(|it| (it.name.clone(), it.pending)).collect();
         if total > 0 || !idle.is_empty() {
-            self.0.insert(name.clone(), Held { total, pending: group.pending, idle });
+            self.held.insert(name.clone(), Held { total, pending: group.pending, idle });
         }
-        total
+        is_comparable.then_some(total)
     }
 }
 
@@ -93,10 +107,10 @@ mod tests {
     /// What two readings tell, with so many deliveries in between.
     fn told(then: &GroupState, now: &GroupState, delivered: Option<u64>) -> u64 {
         let (mut dropped, name) = (Dropped::default(), Name::from("g"));
-        assert_eq!(dropped.judge(&name, then, Some(0), INTERVAL), 0);
+        assert_eq!(dropped.judge(&name, then, Some(0), INTERVAL), Some(0));
         let told = dropped.judge(&name, now, delivered, INTERVAL);
         assert_eq!(dropped.judge(&name, now, Some(0), INTERVAL), told, "once");
-        told
+        told.unwrap()
     }
 
     #[test]
@@ -123,9 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_that_is_only_not_listed_drops_nothing() {
+    fn where_not_all_consumers_are_read_nothing_is_known_of_the_polls_before_and_after() {
         let then = group(&[("a", 100, 60), ("b", 100, 60)]);
         let cut = GroupState { consumer_count: 2, ..group(&[("b", 100, 60)]) };
-        assert_eq!(told(&then, &cut, Some(0)), 0);
+        let old = GroupState { consumers_age: Some(Millis::new(1)), ..then.clone() };
+        for passed_over in [cut, old] {
+            let (mut dropped, name) = (Dropped::default(), Name::from("g"));
+            let mut judge = |group: &GroupState| dropped.judge(&name, group, Some(0), INTERVAL);
+            assert_eq!([&then, &passed_over, &then, &then].map(&mut judge), [Some(0), None, None, Some(0)]);
+            assert_eq!(judge(&group(&[("b", 100, 60)])), Some(100));
+        }
     }
 }

@@ -3,12 +3,12 @@
 use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use super::{
-    age::{Age, POLL_SLACK_MS},
+    age::{Age, POLL_SLACK_MS, clock_behind},
     checkpoints::Checkpoints,
     dropped::Dropped,
     judge::{Judge, head},
     lag::{Known, Lag},
-    losses::{Losses, Removals, counts_deliveries},
+    losses::{Baseline, Losses, Removals, counts_deliveries},
     questions::{Questions, questions},
     report::Report,
     series::Ticks,
@@ -92,8 +92,8 @@ pub(super) struct GroupHistory {
     pub(super) first_after: Option<StreamId>,
     /// The oldest pending entry.
     pub(super) pending: Option<StreamId>,
-    /// What was known of its lag.
-    pub(super) lag: Option<Lag>,
+    /// What losses are counted from.
+    pub(super) baseline: Option<Baseline>,
     /// Entries that were removed before the group had them.
     pub(super) lost: Losses,
     /// How often the group's position went back.
@@ -175,10 +175,12 @@ impl Counters {
             })
     }
 
-    /// Whether the first and the last ID, if there are any yet, are times that are over.
+    /// Whether the first and the last ID, if there are any yet, are times that are over, or times of another clock.
     fn has_ids_of_the_server(&self) -> bool {
-        let is_over =
-            |id: StreamId| id == StreamId::ZERO || self.time.is_some_and(|now| Age::of(id, now).is_some());
+        let is_over = |id: StreamId| {
+            id == StreamId::ZERO
+                || self.time.is_some_and(|now| Age::of(id, now).is_some() || clock_behind(id, now).is_some())
+        };
         self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
     }
 

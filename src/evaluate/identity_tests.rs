@@ -89,6 +89,30 @@ fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
 }
 
 #[test]
+fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
+    let lost = |report: &Report, group: &str| {
+        let stream = report.streams.get(&Name::from("s")).unwrap();
+        let lost = stream.groups.get(&Name::from(group)).unwrap().lost.unwrap();
+        (lost.at_least, lost.at_most)
+    };
+    let mut one = watched();
+    read(&mut one, entries(1, 20, 20, 20, &[("g", 1)]));
+    let trimmed = entries(15, 20, 20, 6, &[("g", 1)]);
+    read(&mut one, in_part(trimmed.clone()));
+    assert_eq!(lost(&read(&mut one, trimmed), "g"), (13, 13));
+
+    let mut other = watched();
+    read(&mut other, entries(1, 10, 10, 10, &[("g", 10), ("h", 5)]));
+    // Five were added, `g` read them all, and all were removed.
+    let emptied = entries(0, 15, 15, 0, &[("g", 15), ("h", 5)]);
+    let emptied = StreamState { first_entry_id: None, ..emptied };
+    read(&mut other, in_part(emptied.clone()));
+    let report = read(&mut other, emptied);
+    assert_eq!(lost(&report, "g").0, 0);
+    assert!(lost(&report, "h").1 >= 10, "{:?}", lost(&report, "h"));
+}
+
+#[test]
 fn a_stream_with_more_entries_than_were_added_is_another_one() {
     let mut watched = watched();
     read(&mut watched, entries(1, 10, 10, 10, &[("g", 0)]));

@@ -7,7 +7,7 @@ use super::{
     checkpoints::Checkpoints,
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
-    losses::Between,
+    losses::{Baseline, Between},
     questions::PENDING_SAMPLE,
     report::{GroupReport, StreamReport},
     stillness::{Sample, Sampled, Stillness},
@@ -52,7 +52,11 @@ impl Judge<'_> {
             let sampled = self.to_keep(group, sample);
             let renewed = self.renew(history, name, group, lag);
             let asked_at = if answered.is_some() { self.poll } else { renewed.asked_at };
-            let after = GroupHistory { first_after, sampled, asked_at, ..renewed };
+            let (delivered, entries_read) = (group.last_delivered_id, group.entries_read);
+            let now = Baseline { delivered, lag, entries_read, first_after };
+            // A reading in part is compared with nothing, and nothing with it.
+            let baseline = self.between.as_ref().map(|_| now).or(renewed.baseline);
+            let after = GroupHistory { first_after, sampled, asked_at, baseline, ..renewed };
             let report = self.report(group, lag, sample, alive, after);
             let (lost, dropped) =
                 (counts_losses.then_some(after.lost), self.dropped(history, name, group, lag));
@@ -95,9 +99,9 @@ impl Judge<'_> {
             None => {}
         }
         if let Some(between) = &self.between {
-            after.lost += between.lost(name, before, group, lag, proven);
+            let baseline = before.and_then(|before| before.baseline.as_ref());
+            after.lost += between.lost(name, baseline, group, lag, proven);
         }
-        after.lag = Some(lag);
         after
     }
 
@@ -109,12 +113,12 @@ impl Judge<'_> {
         checkpoint.entries_missing(self.stream, there)
     }
 
-    /// Pending entries that vanished with their consumers; `None` where the consumers were not read.
+    /// Pending entries that vanished with their consumers; `None` where not all consumers were read at this poll and the last.
     fn dropped(&self, history: &mut StreamHistory, name: &Name, group: &GroupState, lag: Lag) -> Option<u64> {
-        let before = history.groups.get(name).zip(self.between.as_ref());
-        let delivered = before.and_then(|(before, between)| between.no_more_undelivered(before, lag));
-        let dropped = history.dropped.judge(name, group, delivered, self.interval);
-        group.unlisted_pending.map(|_| dropped)
+        let baseline = history.groups.get(name).and_then(|before| before.baseline.as_ref());
+        let delivered = baseline.zip(self.between.as_ref());
+        let delivered = delivered.and_then(|(before, between)| between.no_more_undelivered(before, lag));
+        history.dropped.judge(name, group, delivered, self.interval)
     }
 
     /// The first entry that the group was not given, where it is known.

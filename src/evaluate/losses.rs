@@ -12,12 +12,12 @@
 //!   position makes it the number of entries ever added until there. So it counts what was lost as delivered, and is
 //!   not used. Redis 7.2 and 7.4 were not measured and are treated the same.
 //!
-//! Between two readings a position is taken to go forward only. Losses of the moment between a reading and the counts that
-//! complete it may be told at the wrong poll.
+//! Between two readings a position is taken to go forward only. Entries that are removed between a reading and the counts that
+//! complete it may be missing from the upper bound.
 
 use std::time::Duration;
 
-use super::{history::GroupHistory, lag::Lag};
+use super::lag::Lag;
 use crate::model::{Flavour, GroupState, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
 
 /// More steps of retention than a reading that is late has missed; what is beyond is bounded by readings.
@@ -32,6 +32,17 @@ pub struct Losses {
     pub at_most: u64,
     /// Of those that are not certain, the ones that were removed while the group was behind by more than an interval.
     pub suspected: u64,
+}
+
+/// What was known of a group at the last reading that told how many entries there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Baseline {
+    pub(super) delivered: StreamId,
+    pub(super) lag: Lag,
+    /// What the server counted as delivered.
+    pub(super) entries_read: Option<i64>,
+    /// The first entry that was not delivered, if it was known.
+    pub(super) first_after: Option<StreamId>,
 }
 
 /// What was known of a stream at the last reading, and what the sidecar removed since.
@@ -142,7 +153,7 @@ impl Between<'_> {
     pub(super) fn lost(
         &self,
         name: &Name,
-        before: Option<&GroupHistory>,
+        before: Option<&Baseline>,
         group: &GroupState,
         lag: Lag,
         proven: u64,
@@ -169,24 +180,17 @@ impl Between<'_> {
     }
 
     /// No more entries than this went from behind the group's position.
-    fn gone_behind(
-        &self,
-        before: &GroupHistory,
-        group: &GroupState,
-        lag: Lag,
-        then: &Then,
-        gone: u64,
-    ) -> u64 {
+    fn gone_behind(&self, before: &Baseline, group: &GroupState, lag: Lag, then: &Then, gone: u64) -> u64 {
         let position = before.delivered.min(group.last_delivered_id);
         let first = self.now.first_entry_id;
         let none_deleted_behind = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= position);
         if none_deleted_behind && first.is_some_and(|first| first <= position) {
             return 0;
         }
-        let Some(lag_then) = before.lag.filter(|_| group.last_delivered_id >= before.delivered) else {
+        if group.last_delivered_id < before.delivered {
             return gone;
-        };
-        let lag_then = lag_then.upper_bound();
+        }
+        let lag_then = before.lag.upper_bound();
         let added = self.now.entries_added.unwrap_or_default().saturating_sub(then.added);
         let no_more_there = (lag_then + added).saturating_sub(lag.known().unwrap_or_default());
         // Where all until the position is gone, the rest of what went is from behind it.
@@ -197,14 +201,14 @@ impl Between<'_> {
 
     /// The entries that were not delivered at the last reading, or added since, and that are not undelivered now: some
     /// were delivered, the others lost.
-    pub(super) fn no_more_undelivered(&self, before: &GroupHistory, lag: Lag) -> Option<u64> {
-        let lag_then = before.lag?.known().filter(|_| self.is_same_stream)?;
+    pub(super) fn no_more_undelivered(&self, before: &Baseline, lag: Lag) -> Option<u64> {
+        let lag_then = before.lag.known().filter(|_| self.is_same_stream)?;
         let added = self.now.entries_added?.checked_sub(self.then?.added)?;
         (lag_then + added).checked_sub(lag.known()?)
     }
 
     /// The entries that were delivered in between, where the server counts them.
-    fn delivered(&self, before: &GroupHistory, group: &GroupState) -> Option<u64> {
+    fn delivered(&self, before: &Baseline, group: &GroupState) -> Option<u64> {
         let is_forward = group.last_delivered_id >= before.delivered;
         // What was deleted ahead of a position makes the server guess.
         let none_deleted = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= before.delivered);
@@ -215,7 +219,7 @@ impl Between<'_> {
 
     /// Whether the oldest entry that was not delivered was older than an interval and has gone: a group that keeps up
     /// reads what comes within one, and only who is further behind loses what was there at a reading.
-    fn was_due(&self, before: &GroupHistory, then: &Then) -> bool {
+    fn was_due(&self, before: &Baseline, then: &Then) -> bool {
         let due = |oldest: StreamId| {
             then.time.is_some_and(|time| time.since(oldest.ms).duration() > self.interval)
                 && super::judge::is_gone(self.now, oldest)

@@ -12,6 +12,8 @@ use crate::{
     model::{GroupState, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
 };
 
+/// So far apart are those who are first at two polls that follow each other; a prime, so that all come round.
+const LEAPS: usize = 101;
 /// Questions a poll; what is beyond stays unknown.
 pub const MOST_QUESTIONS: usize = 10_000;
 /// Pending entries a sample: entries that are stuck gather at the head of the list, since others are acknowledged.
@@ -52,7 +54,9 @@ pub(super) fn questions(
             open.extend(Some(Open { about, pending, count, first }).filter(|open| open.most() > 0));
         }
     }
-    // The sort is stable: of those that have waited equally long the first by name are first.
+    // The sort is stable. Of those that have waited equally long, others are first at each poll.
+    let first = poll.wrapping_mul(LEAPS) % open.len().max(1);
+    open.rotate_left(first);
     open.sort_by_cached_key(|open| open.about.asked_at());
     keep_affordable_counts(&mut open, &config.lag_count);
     open.retain(|open| open.most() > 0);
@@ -337,17 +341,16 @@ mod tests {
             state.as_mut().unwrap().groups = groups.into();
         }
         // Ten are to be counted for each group at most.
-        for (entries, counted) in [(25, vec!["g", "g", "g"]), (35, vec!["g", "g", "g", "h"]), (0, vec![])] {
+        for (entries, counted, places) in [(25, 3, 3), (35, 4, 3), (0, 0, 0)] {
             let config = config_with(&format!("lag_count: {{entries: {entries}}}"));
             let Questions { asked, skipped } =
                 History::default().questions(&snapshot, &config, MOST_QUESTIONS);
             let of =
                 |is_it: fn(&Lookup) -> bool| asked.iter().filter(move |question| is_it(&question.lookup));
-            let mut counts: Vec<String> = of(|it| matches!(it, Lookup::Count { .. }))
-                .map(|question| question.group.to_string())
-                .collect();
-            counts.sort();
-            assert_eq!((counts, skipped), (counted.into_iter().map(str::to_owned).collect(), 0), "{entries}");
+            let counts: Vec<&Name> =
+                of(|it| matches!(it, Lookup::Count { .. })).map(|question| &question.stream).collect();
+            let distinct: BTreeSet<&&Name> = counts.iter().collect();
+            assert_eq!((counts.len(), distinct.len(), skipped), (counted, places, 0), "{entries}");
             assert!(of(|it| matches!(it, Lookup::FirstAfter(_))).count() >= 3, "they are asked all the same");
         }
     }

@@ -25,16 +25,10 @@ use crate::{
 /// Milliseconds since 1970 have 13 digits from 2001 to 2286; seconds have fewer, microseconds and the like more.
 const TIMES: std::ops::Range<u64> = 1_000_000_000_000..10_000_000_000_000;
 
-/// Behind all others.
-const LAST_ID: StreamId = StreamId::new(u64::MAX, u64::MAX);
-
-/// Entries that are deleted one by one at once.
-const DELETED_AT_ONCE: u64 = 1_000;
-
 const SCRIPT: &str = include_str!("step.lua");
 
 const WITHOUT_SCRIPTS: &str = "EVAL is refused: floor and trim become two commands, and a group that is created at \
-     or set back to an older ID between them may lose entries";
+     or set back to an older ID between them may lose entries; whole nodes go, also where `exact` is set";
 
 /// `MINID` came with 6.2.0 and removed entries above the ID until 6.2.7.
 const MIN_ID_SINCE: (u16, u16, u16) = (6, 2, 7);
@@ -48,8 +42,6 @@ pub enum Write<'a> {
     TrimBelow(&'a Name, StreamId, u64),
     /// `XTRIM key MAXLEN ~ length`, where scripts are forbidden.
     TrimTo(&'a Name, u64),
-    /// `XDEL key id ...`, where scripts are forbidden: what is left in the first node.
-    Delete(&'a Name, &'a [StreamId]),
     /// `SET key holder NX PX milliseconds`: takes a free lease.
     Take(&'a str, &'a str, u64),
     /// `PEXPIRE key milliseconds`: keeps the lease.
@@ -60,7 +52,7 @@ pub enum Write<'a> {
 
 impl Write<'_> {
     /// Every value of the label.
-    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "xdel", "set", "pexpire", "del"];
+    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
 }
 
 impl Request for Write<'_> {
@@ -68,7 +60,6 @@ impl Request for Write<'_> {
         match self {
             Self::Step(..) => "eval",
             Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
-            Self::Delete(..) => "xdel",
             Self::Take(..) => "set",
             Self::Keep(..) => "pexpire",
             Self::Release(_) => "del",
@@ -101,12 +92,6 @@ impl Request for Write<'_> {
             }
             Self::TrimTo(stream, length) => {
                 cmd.arg("XTRIM").arg(stream.as_bytes()).arg("MAXLEN").arg("~").arg(*length);
-            }
-            Self::Delete(stream, ids) => {
-                cmd.arg("XDEL").arg(stream.as_bytes());
-                for id in *ids {
-                    cmd.arg(id.to_string());
-                }
             }
             Self::Take(key, holder, ms) => {
                 cmd.arg("SET").arg(*key).arg(*holder).arg("NX").arg("PX").arg(*ms);
@@ -280,33 +265,15 @@ impl Enforcer {
         policy: &Policy,
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
-        if let Some(teller) = &self.teller {
-            teller.begin();
-        }
-        let result = self.take_step(config, stream, policy, cutoff).await;
-        if let Some(teller) = &self.teller {
-            teller.end(stream, result.as_ref().ok().and_then(|step| step.removal.as_ref()));
-        }
-        result
-    }
-
-    async fn take_step(
-        &mut self,
-        config: &Config,
-        stream: &Name,
-        policy: &Policy,
-        cutoff: Option<StreamId>,
-    ) -> Result<Step, Failure> {
         let has_min_id = has_min_id(&self.link.session(&config.redis).await?.server);
         if !has_min_id && (policy.mode == Mode::Safe || policy.max_length.is_none()) {
             return Ok(Step::blocked(Hold::Unsupported));
         }
         let cutoff = cutoff.filter(|_| has_min_id);
         let write = Write::Step(stream, policy, cutoff, config.retention.step);
-        match self.send(config, write).await {
-            Ok(reply) => {
+        match self.run_script(config, stream, write).await {
+            Ok(step) => {
                 self.is_without_scripts = false;
-                let step = Step::parse(&reply)?;
                 let is_cut_short = policy.max_age.is_some() && !has_min_id && step.removed == 0;
                 return Ok(if is_cut_short { Step::blocked(Hold::Unsupported) } else { step });
             }
@@ -318,6 +285,18 @@ impl Enforcer {
             Err(failure) => return Err(failure),
         }
         self.step_without_script(config, stream, policy, cutoff).await
+    }
+
+    /// A poll that ends meanwhile waits for it, and for nothing else.
+    async fn run_script(&mut self, config: &Config, stream: &Name, step: Write<'_>) -> Result<Step, Failure> {
+        if let Some(teller) = &self.teller {
+            teller.begin();
+        }
+        let step = self.send(config, step).await.and_then(|reply| Step::parse(&reply));
+        if let Some(teller) = &self.teller {
+            teller.end(stream, step.as_ref().ok().and_then(|step| step.removal.as_ref()));
+        }
+        step
     }
 
     async fn step_without_script(
@@ -356,20 +335,10 @@ impl Enforcer {
         let by_age = too_old.map(|below| Write::TrimBelow(stream, below, config.retention.step));
         let ceiling = policy.ceiling.filter(|ceiling| state.length > *ceiling);
         let by_ceiling = ceiling.map(|ceiling| Write::TrimTo(stream, ceiling.max(shortest)));
-        // Up to where entries may go one by one, and how many: what does not fill a whole node.
-        let over = ceiling.map_or(0, |ceiling| state.length - ceiling).min(config.retention.step);
-        let trims = [
-            (by_length.filter(|_| plan.excess > 0), plan.guard.unwrap_or(LAST_ID), limit, false),
-            (by_age, too_old.unwrap_or(StreamId::ZERO), config.retention.step, false),
-            (by_ceiling, LAST_ID, over, true),
-        ];
-        let is_exact = policy.exact && has_min_id(&reading.snapshot.server);
-        for (trim, below, most, is_forced) in trims {
+        let trims = [(by_length.filter(|_| plan.excess > 0), false), (by_age, false), (by_ceiling, true)];
+        for (trim, is_forced) in trims {
             let Some(trim) = trim else { continue };
-            let mut removed: u64 = self.send(config, trim).await.and_then(|reply| reply::count(&reply))?;
-            if removed == 0 && is_exact {
-                removed = self.delete_below(config, stream, below, most).await?;
-            }
+            let removed = self.send(config, trim).await.and_then(|reply| reply::count(&reply))?;
             if removed > 0 {
                 let length = Some(state.length.saturating_sub(removed));
                 return Ok(Step { removed, length, is_forced, ..step });
@@ -402,21 +371,6 @@ impl Enforcer {
             return Ok(Vec::new());
         }
         reply::range_ids(&self.send(config, Command::Before(stream, id, most)).await?)
-    }
-
-    /// Deletes at most so many of the first entries before this one.
-    async fn delete_below(
-        &mut self,
-        config: &Config,
-        stream: &Name,
-        id: StreamId,
-        most: u64,
-    ) -> Result<u64, Failure> {
-        let ids = self.ids_below(config, stream, id, most.min(DELETED_AT_ONCE)).await?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        self.send(config, Write::Delete(stream, &ids)).await.and_then(|reply| reply::count(&reply))
     }
 }
 

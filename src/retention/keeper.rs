@@ -200,6 +200,9 @@ fn unanswered(run: &Run) -> Option<&Failure> {
     run.failure.as_ref().filter(|failure| failure.reason.class() != Class::Object)
 }
 
+/// Of groups that lose entries together so many are named; the counters have them all.
+const NAMED_AT_ONCE: usize = 10;
+
 /// Tells each act, and what has changed since the last run.
 fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
     let floor = run.floor.map(tracing::field::display);
@@ -211,8 +214,12 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
     if run.forced > 0 {
         warn!(%stream, forced = run.forced, "trimmed past the ceiling: groups lose entries they had not read");
     }
-    for (group, lost) in &run.lost {
+    for (group, lost) in run.lost.iter().take(NAMED_AT_ONCE) {
         warn!(%stream, %group, lost, "removed entries that were not yet delivered to the group");
+    }
+    if run.lost.len() > NAMED_AT_ONCE {
+        let more = run.lost.len() - NAMED_AT_ONCE;
+        warn!(%stream, more, "removed entries that were not yet delivered to more groups");
     }
     match (&run.failure, before.last) {
         (Some(_), Some(Outcome::Failed)) => {}

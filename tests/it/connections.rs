@@ -107,9 +107,9 @@ fn a_write_is_never_sent_twice() {
     }
     let proxy = Proxy::to(redis.port());
     let cut = AtomicBool::new(true);
-    // Whether it was carried out before the connection broke, nobody knows: here it was. No other reply has six parts.
+    // Whether it was carried out before the connection broke, nobody knows: here it was. No other reply has eight parts.
     proxy.rule(move |direction, bytes| {
-        let is_of_step = direction == Direction::ToClient && bytes.starts_with(b"*6\r\n:");
+        let is_of_step = direction == Direction::ToClient && bytes.starts_with(b"*8\r\n:");
         if is_of_step && cut.swap(false, SeqCst) { Act::Close } else { Act::Pass }
     });
     redis.add("s", 1_000);

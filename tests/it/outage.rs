@@ -111,7 +111,9 @@ fn live_through(outage: Outage) {
         if outage == Outage::Killed {
             // Of both streams. Servers before 7.0 do not tell the subcommands apart.
             let readings = redis.calls("xinfo|stream") + redis.calls("xinfo");
-            assert_eq!(readings, 3 * 2, "polls since its return, as the server counts them");
+            // A step of retention that trims asks once, too.
+            let polls = readings.saturating_sub(redis.calls("eval"))..=readings;
+            assert!(polls.contains(&(3 * 2)), "{polls:?} polls since its return, as the server counts them");
         }
     });
 }

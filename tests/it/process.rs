@@ -282,6 +282,7 @@ fn a_secret_in_the_wrong_place_shows_nowhere() {
         streamwarden(&check, &[("REDIS_URI", "redis://h"), ("REDIS_PASSWORD_FILE", "s3cret")]),
         streamwarden(&["--redis-uri-file", address, "check-config"], &[]),
         streamwarden(&[address], &[]),
+        streamwarden(&["redis://user:s3cret@http-cache"], &[]),
         streamwarden(&["status", address], &[("REDIS_URI", "redis://127.0.0.1:1")]),
     ];
     for (slip, output) in of_files.chain(of_variables).enumerate() {

@@ -60,20 +60,6 @@ fn without_scripts_one_command_trims_and_the_log_says_so() {
 }
 
 #[test]
-fn without_scripts_a_limit_is_reached_to_the_entry_too() {
-    let Some(redis) = trimming(Redis::start()) else { return };
-    redis.add("s", 1_000);
-    redis.run::<()>("XGROUP CREATE s g 0");
-    redis.run::<redis::Value>("XREADGROUP GROUP g c COUNT 350 NOACK STREAMS s >");
-    let config = CONFIG.replace("max_length: 500", "max_length: 555, exact: true");
-    let sidecar = Sidecar::with_config(&user(&redis, "+get +set +pexpire +xtrim +xdel"), &config);
-    sidecar.wait("what is read to go", |page| trimmed(page) == 350.0);
-    redis.run::<redis::Value>("XREADGROUP GROUP g c COUNT 650 NOACK STREAMS s >");
-    sidecar.wait("the limit to be reached", |page| trimmed(page) == 445.0);
-    assert_eq!((redis.run::<u64>("XLEN s"), redis.calls("eval")), (555, 0));
-}
-
-#[test]
 fn a_server_out_of_memory_is_trimmed_all_the_same() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 20_000);
