@@ -343,6 +343,10 @@ fn interpolated(query: &str) -> String {
     query
 }
 
+/// What the lab has none of: entries that were given back need Redis 8.8, idempotent producers 8.6, and consumers that are
+/// read seldom a group of more than 500. Other tests have them.
+const NOT_HERE: [&str; 3] = ["_nacked_entries", "_idempoten", "_consumers_age_seconds"];
+
 fn shows(prometheus: &Prometheus, place: &str, query: &str) {
     let query = interpolated(query);
     let now = prometheus.get("query", &[("query", "time()")])["data"]["result"][0].as_f64().unwrap();
@@ -353,7 +357,8 @@ fn shows(prometheus: &Prometheus, place: &str, query: &str) {
     for complaint in ["warnings", "infos"] {
         assert!(answer.get(complaint).is_none_or(Value::is_null), "{place}: {query}: {}", answer[complaint]);
     }
-    assert!(!answer["data"]["result"].as_array().unwrap().is_empty(), "{place} is empty: {query}");
+    let is_here = !NOT_HERE.iter().any(|part| query.contains(part));
+    assert_ne!(answer["data"]["result"].as_array().unwrap().is_empty(), is_here, "{place}: {query}");
 }
 
 /// `label_values(selector, label)`, as Grafana asks for it.
