@@ -77,7 +77,7 @@ fn what_the_sidecar_takes_from_a_group_that_reads_on_is_told_exactly() {
         }
     });
     let truth = lost_truly(&redis, 5_000, read);
-    assert!(truth > 1_000.0, "{truth}");
+    assert!(truth > 0.0, "the group kept up");
     let page = sidecar.wait("the losses", |page| lost(page, "lost") >= truth);
     assert_eq!((lost(&page, "lost"), lost(&page, "lost_upper_bound")), (truth, truth));
     assert_eq!(lost(&page, "suspected_lost"), 0.0);
