@@ -8,7 +8,7 @@ use super::{
     dropped::Dropped,
     judge::{Judge, head},
     lag::{Known, Lag},
-    losses::{Baseline, Losses, Removals, counts_deliveries},
+    losses::{Baseline, Losses, Removals},
     questions::{Questions, questions},
     report::Report,
     series::Ticks,
@@ -395,9 +395,8 @@ impl History {
             let history = self.streams.entry(name.clone()).or_default();
             let stream = state.as_ref().ok().map(|stream| {
                 let since = (now.map(|now| now.time), config.poll.interval);
-                let trust = (history.remembers, counts_deliveries(&snapshot.server));
                 history.refute(stream, |group| answers.group(name, group));
-                let between = history.removals.until(stream, since, trust);
+                let between = history.removals.until(stream, since, history.remembers, &snapshot.server);
                 let poison_from = config.poison_from(name);
                 let (interval, poll) = (config.poll.interval, self.polls);
                 let judge = Judge { stream, between, now, interval, poison_from, poll };

@@ -72,6 +72,8 @@ pub(super) struct Between<'a> {
     is_same_stream: bool,
     /// Whether `entries-read` grows by what is delivered.
     counts_deliveries: bool,
+    /// Whether entries may go from the middle without a trace.
+    trims_the_middle: bool,
     interval: Duration,
 }
 
@@ -90,7 +92,7 @@ impl Losses {
 }
 
 /// Whether a group's `entries-read` grows by what is delivered, and by nothing else.
-pub(super) fn counts_deliveries(server: &Server) -> bool {
+fn counts_deliveries(server: &Server) -> bool {
     let is_measured = matches!(server.version, Some((7, 0, _))) && server.flavour == Flavour::Redis;
     is_measured && !server.role.is_some_and(Role::is_replica)
 }
@@ -129,7 +131,8 @@ impl Removals {
         &mut self,
         now: &'a StreamState,
         (time, interval): (Option<ServerTime>, Duration),
-        (ids_prove, counts_deliveries): (bool, bool),
+        ids_prove: bool,
+        server: &Server,
     ) -> Option<Between<'a>> {
         let (added, removed) = (now.entries_added?, now.entries_removed()?);
         let is_reliable = |_: &Then| ids_prove;
@@ -140,7 +143,15 @@ impl Removals {
         own.extend(std::mem::replace(&mut self.ahead, ahead).into_iter().filter(is_over));
         // What was heard too late is within the bounds of the reading before.
         own.retain(|own| then.is_none_or(|then| own.ever_before >= then.removed));
-        Some(Between { now, then, own, is_same_stream: self.is_same_stream, counts_deliveries, interval })
+        Some(Between {
+            now,
+            then,
+            own,
+            is_same_stream: self.is_same_stream,
+            counts_deliveries: counts_deliveries(server),
+            trims_the_middle: server.may_trim_the_middle(),
+            interval,
+        })
     }
 }
 
@@ -183,8 +194,10 @@ impl Between<'_> {
     fn gone_behind(&self, before: &Baseline, group: &GroupState, lag: Lag, then: &Then, gone: u64) -> u64 {
         let position = before.delivered.min(group.last_delivered_id);
         let first = self.now.first_entry_id;
+        // Redis 8.2 can remove from the middle, and the greatest deleted ID does not tell it.
+        let is_told = !self.trims_the_middle;
         let none_deleted_behind = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= position);
-        if none_deleted_behind && first.is_some_and(|first| first <= position) {
+        if is_told && none_deleted_behind && first.is_some_and(|first| first <= position) {
             return 0;
         }
         if group.last_delivered_id < before.delivered {
