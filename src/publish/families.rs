@@ -180,7 +180,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_lag_seconds", Gauge, Group(|row| seconds(report(row)?.lag_age)),
         "Age of the oldest entry not yet delivered to the group, by its ID and the server's clock; 0 when there is none. Left out where IDs are not times, or ahead of the clock."),
     family("streamwarden_group_entries_lost_total", Counter, Group(|row| Some(Count(report(row)?.lost?.at_least))),
-        "Entries that were trimmed or deleted, by whoever, before they were delivered to the group, since the sidecar watches it: certainly so many. Left out where IDs are not times. Redis 7.0 and later."),
+        "Entries that anybody trimmed or deleted before they were delivered to the group, since the sidecar watches it: certainly so many. Left out where IDs are not times. Redis 7.0 and later."),
     family("streamwarden_group_entries_lost_upper_bound_total", Counter, Group(|row| Some(Count(report(row)?.lost?.at_most))),
         "Upper bound of the entries lost before they were delivered. Equal where it is exact: what the sidecar itself removed by its script, where the group's position stood still, and on Redis 7.0. Elsewhere what was delivered and removed between two polls counts here too."),
     family("streamwarden_group_entries_suspected_lost_total", Counter, Group(|row| Some(Count(report(row)?.lost?.suspected))),
