@@ -37,8 +37,8 @@ pub(super) struct GroupWatch {
     /// When the group last moved, or last had nothing to do.
     moved_at: Millis,
     /// Seldom there, like the next.
-    trimmed: Option<Box<Trimmed>>,
-    suspected: Option<Box<Trimmed>>,
+    trimmed: Option<Box<Removed>>,
+    suspected: Option<Box<Removed>>,
     rewound: Option<Box<Rewound>>,
     missing: Settled,
     no_consumers: Settled,
@@ -58,7 +58,7 @@ struct Cursors {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Trimmed {
+struct Removed {
     entries: u64,
     at: Millis,
 }
@@ -274,10 +274,10 @@ impl GroupWatch {
 }
 
 /// Adds what was lost since the last reading to what was lost before, within the window.
-fn note_lost(noted: &mut Option<Box<Trimmed>>, (before, now): (u64, u64), at: Millis) {
+fn note_lost(noted: &mut Option<Box<Removed>>, (before, now): (u64, u64), at: Millis) {
     if now > before {
         let earlier = noted.as_ref().map_or(0, |noted| noted.entries);
-        *noted = Some(Box::new(Trimmed { entries: earlier + now - before, at }));
+        *noted = Some(Box::new(Removed { entries: earlier + now - before, at }));
     }
 }
 

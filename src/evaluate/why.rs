@@ -157,13 +157,12 @@ impl NearLimit {
 /// Why a stream has its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamWhy {
-    /// Nothing is wrong with it, nor with its so many groups.
     /// Nothing is known to be wrong, but so many groups are not watched.
     Unwatched {
         /// Those groups.
         groups: u64,
     },
-    /// Nothing is wrong.
+    /// Nothing is wrong with it, nor with its groups.
     Fine {
         /// How many groups there are.
         groups: usize,
