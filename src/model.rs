@@ -18,7 +18,7 @@ mod text;
 
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
-pub use lookup::{Answers, Counted, GroupAnswers, Lookup, Question};
+pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, PendingSample, Question};
 pub use millis::Millis;
 pub use name::Name;
 pub use name_map::NameMap;

@@ -31,7 +31,8 @@ fn streams<'a>(evidence: Evidence<'a>) -> impl Iterator<Item = (&'a Name, &'a St
 }
 
 fn pending(evidence: Evidence<'_>, limit: u64) -> Finding {
-    let is_near = |group: &GroupState| NearLimit::of(group.most_pending, Some(limit)).is_some();
+    let is_near =
+        |group: &GroupState| NearLimit::of(group.most_pending.map(u64::from), Some(limit)).is_some();
     let near = streams(evidence).filter(|(_, state)| state.groups.values().any(is_near));
     let near: Vec<&Name> = near.map(|(name, _)| name).collect();
     let limit = grouped(limit);
@@ -87,6 +88,8 @@ fn eviction(evidence: Evidence<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use nonmax::NonMaxU64;
+
     use super::super::test_evidence::Case;
     use super::*;
     use crate::model::Flavour;
@@ -116,7 +119,8 @@ mod tests {
             case.stream("s", 100, 1, Some(100));
             case.change("s", |stream| {
                 stream.first_entry_bytes = bytes;
-                stream.groups.values_mut().for_each(|group| group.most_pending = Some(most_pending));
+                let most_pending = NonMaxU64::new(most_pending);
+                stream.groups.values_mut().for_each(|group| group.most_pending = most_pending);
             });
             let told = told(&case);
             assert!(told.iter().zip(levels).all(|(text, level)| text.starts_with(level)), "{told:?}");

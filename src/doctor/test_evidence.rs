@@ -8,8 +8,9 @@ use crate::{
     config::{Address, Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ClockSkew, Facts, Failure, Flavour, GroupState, Info, Method, Name, NameMap, Now, Origin,
-        Reason, Rights, Role, Section, Server, ServerTime, Setting, Snapshot, StreamId, StreamState,
+        ClockSkew, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method, Name,
+        NameMap, Now, Origin, Question, Reason, Rights, Role, Section, Server, ServerTime, Setting, Snapshot,
+        StreamId, StreamState,
     },
     poll::Reading,
     source::Discovered,
@@ -134,18 +135,17 @@ impl Case {
         let mut history = History::default();
         let questions = history.questions(&snapshot, &self.config, MOST_QUESTIONS);
         // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.
-        let mut answers = Answers::default();
-        for question in questions.asked {
-            if let crate::model::Lookup::Count { after, up_to, .. } = question.lookup {
-                let counted = crate::model::Counted {
-                    up_to,
-                    entries: up_to.ms - after.ms,
-                    lowest: None,
-                    is_complete: true,
-                };
-                answers.group_mut(&question.stream, &question.group).counted = Some(counted);
+        let answer = |question: Question| match question.lookup {
+            Lookup::Count { after, up_to, .. } => {
+                let entries = up_to.ms - after.ms;
+                let counted = Counted { up_to, entries, lowest: None, is_complete: true };
+                (question.stream, question.group, Finding::Counted(counted))
             }
-        }
+            Lookup::FirstAfter(_) | Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => {
+                (question.stream, question.group, Finding::Nothing)
+            }
+        };
+        let answers = questions.asked.into_iter().map(answer).collect();
         let report = history.evaluate(&snapshot, &answers, &self.config, Duration::ZERO);
         let (read_at, read_at_unix) = (clock::now(), Duration::ZERO);
         self.reading = Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix });

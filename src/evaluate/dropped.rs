@@ -5,20 +5,13 @@
 //! held entries is gone, and by how much the group's pending entries fell. A consumer that works acknowledges its
 //! last entries and then leaves, which is in order. So only those count that had not tried anything for an interval.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::model::{GroupState, Millis, Name};
 
-/// By group, where there is anything to remember.
+/// What is remembered of a group; mostly nothing, and then it takes no room.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Dropped {
-    held: BTreeMap<Name, Held>,
-    /// Groups of which not all consumers were read at the last poll.
-    passed_over: BTreeSet<Name>,
-}
+pub(super) struct Dropped(Option<Box<Held>>);
 
 #[derive(Debug, Clone, Default)]
 struct Held {
@@ -28,26 +21,20 @@ struct Held {
     pending: u64,
     /// Its consumers that hold entries and do nothing, with how many.
     idle: Box<[(Name, u64)]>,
+    /// Whether not all consumers were read at the last poll.
+    is_passed_over: bool,
 }
 
 impl Dropped {
     /// Nothing of the last reading may be compared with the next.
     pub(super) fn restart(&mut self) {
-        self.held.retain(|_, held| held.total > 0);
-        self.held.values_mut().for_each(|held| held.idle = Box::default());
-    }
-
-    /// Only these groups are there.
-    pub(super) fn keep(&mut self, is_there: impl Fn(&Name) -> bool) {
-        self.held.retain(|name, _| is_there(name));
-        self.passed_over.retain(is_there);
+        self.0.iter_mut().for_each(|held| held.idle = Box::default());
     }
 
     /// How many entries the group has dropped until this reading, at most. `delivered` bounds what was delivered since the last
     /// one. `None` where not all consumers were read, at this reading and the last: one that is not listed may be there.
     pub(super) fn judge(
         &mut self,
-        name: &Name,
         group: &GroupState,
         delivered: Option<u64>,
         interval: Duration,
@@ -55,14 +42,11 @@ impl Dropped {
         let is_old = group.consumers_age.is_some_and(|age| age > Millis::ZERO);
         let is_whole = !is_old && u64::try_from(group.consumers.len()) == Ok(group.consumer_count);
         if !is_whole {
-            if let Some(held) = self.held.get_mut(name) {
-                held.idle = Box::default();
-            }
-            self.passed_over.insert(name.clone());
+            let held = self.0.get_or_insert_default();
+            (held.idle, held.is_passed_over) = (Box::default(), true);
             return None;
         }
-        let is_comparable = !self.passed_over.remove(name);
-        let held = self.held.remove(name).unwrap_or_default();
+        let held = self.0.take().unwrap_or_default();
         let is_there = |consumer: &Name| group.consumers.iter().any(|it| it.name == *consumer);
         let with_them: u64 =
             held.idle.iter().filter(|(it, _)| !is_there(it)).map(|(_, pending)| pending).sum();
@@ -75,9 +59,10 @@ impl Dropped {
         let idle = group.consumers.iter().filter(|it| it.pending > 0 && is_idle(it.idle));
         let idle: Box<[_]> = idle.map(|it| (it.name.clone(), it.pending)).collect();
         if total > 0 || !idle.is_empty() {
-            self.held.insert(name.clone(), Held { total, pending: group.pending, idle });
+            let now = Held { total, pending: group.pending, idle, is_passed_over: false };
+            self.0 = Some(Box::new(now));
         }
-        is_comparable.then_some(total)
+        (!held.is_passed_over).then_some(total)
     }
 }
 
@@ -106,10 +91,10 @@ mod tests {
 
     /// What two readings tell, with so many deliveries in between.
     fn told(then: &GroupState, now: &GroupState, delivered: Option<u64>) -> u64 {
-        let (mut dropped, name) = (Dropped::default(), Name::from("g"));
-        assert_eq!(dropped.judge(&name, then, Some(0), INTERVAL), Some(0));
-        let told = dropped.judge(&name, now, delivered, INTERVAL);
-        assert_eq!(dropped.judge(&name, now, Some(0), INTERVAL), told, "once");
+        let mut dropped = Dropped::default();
+        assert_eq!(dropped.judge(then, Some(0), INTERVAL), Some(0));
+        let told = dropped.judge(now, delivered, INTERVAL);
+        assert_eq!(dropped.judge(now, Some(0), INTERVAL), told, "once");
         told.unwrap()
     }
 
@@ -142,8 +127,8 @@ mod tests {
         let cut = GroupState { consumer_count: 2, ..group(&[("b", 100, 60)]) };
         let old = GroupState { consumers_age: Some(Millis::new(1)), ..then.clone() };
         for passed_over in [cut, old] {
-            let (mut dropped, name) = (Dropped::default(), Name::from("g"));
-            let mut judge = |group: &GroupState| dropped.judge(&name, group, Some(0), INTERVAL);
+            let mut dropped = Dropped::default();
+            let mut judge = |group: &GroupState| dropped.judge(group, Some(0), INTERVAL);
             assert_eq!([&then, &passed_over, &then, &then].map(&mut judge), [Some(0), None, None, Some(0)]);
             assert_eq!(judge(&group(&[("b", 100, 60)])), Some(100));
         }

@@ -36,10 +36,8 @@ pub(super) struct GroupWatch {
     last: Option<Cursors>,
     /// When the group last moved, or last had nothing to do.
     moved_at: Millis,
-    /// Seldom there, like the next.
-    trimmed: Option<Box<Removed>>,
-    suspected: Option<Box<Removed>>,
-    rewound: Option<Box<Rewound>>,
+    /// What happened within the window; in a box, since mostly nothing did.
+    lately: Option<Box<Lately>>,
     missing: Settled,
     no_consumers: Settled,
     stopped: Settled,
@@ -55,6 +53,13 @@ struct Cursors {
     oldest_pending: Option<StreamId>,
     lost: Option<Losses>,
     rewinds: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Lately {
+    trimmed: Option<Removed>,
+    suspected: Option<Removed>,
+    rewound: Option<Rewound>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -132,23 +137,27 @@ impl GroupWatch {
         let mut now = present.cursors();
         // A reading that does not tell is none in which nothing was lost.
         now.lost = now.lost.or(self.last.and_then(|before| before.lost));
+        let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
         if let Some(before) = self.last.replace(now) {
             if let Some((before, now)) = before.lost.zip(now.lost) {
-                note_lost(&mut self.trimmed, (before.at_least, now.at_least), moment.at);
-                note_lost(&mut self.suspected, (before.suspected, now.suspected), moment.at);
+                note_lost(&mut lately.trimmed, (before.at_least, now.at_least), moment.at);
+                note_lost(&mut lately.suspected, (before.suspected, now.suspected), moment.at);
             }
             if now.rewinds > before.rewinds {
-                self.rewound =
-                    Some(Box::new(Rewound { from: before.delivered, to: now.delivered, at: moment.at }));
+                let (from, to) = (before.delivered, now.delivered);
+                lately.rewound = Some(Rewound { from, to, at: moment.at });
             }
             if now.has_moved_since(&before) || present.waits() == Some(false) {
                 self.moved_at = moment.at;
             }
         }
         let is_over = |at: Millis| moment.since(at) >= moment.config.status.window;
-        self.trimmed.take_if(|trimmed| is_over(trimmed.at));
-        self.suspected.take_if(|suspected| is_over(suspected.at));
-        self.rewound.take_if(|rewound| is_over(rewound.at));
+        lately.trimmed.take_if(|trimmed| is_over(trimmed.at));
+        lately.suspected.take_if(|suspected| is_over(suspected.at));
+        lately.rewound.take_if(|rewound| is_over(rewound.at));
+        let Lately { trimmed, suspected, rewound } = lately;
+        let is_quiet = trimmed.is_none() && suspected.is_none() && rewound.is_none();
+        self.lately = (!is_quiet).then(|| Box::new(lately));
     }
 
     /// The first rule that holds.
@@ -164,12 +173,10 @@ impl GroupWatch {
         let stalled = self.stalled(present, moment);
         let lagging = self.lagging(present, added, moment);
         let ago = |at: Millis| moment.since(at);
-        let trimmed =
-            self.trimmed.as_ref().map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
-        let suspected =
-            self.suspected.as_ref().map(|it| GroupWhy::Suspected { entries: it.entries, ago: ago(it.at) });
-        let rewound =
-            self.rewound.as_ref().map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
+        let Lately { trimmed, suspected, rewound } = self.lately.as_deref().copied().unwrap_or_default();
+        let trimmed = trimmed.map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
+        let suspected = suspected.map(|it| GroupWhy::Suspected { entries: it.entries, ago: ago(it.at) });
+        let rewound = rewound.map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
         let rules = [
             (GroupStatus::TrimmedPast, trimmed),
             (GroupStatus::Rewound, rewound),
@@ -207,9 +214,9 @@ impl GroupWatch {
         holds.then(|| GroupWhy::Still {
             backlog: present.backlog(),
             consumers: state.consumer_count,
-            least_idle: state.least_idle.map(Millis::duration),
+            least_idle: state.least_idle,
             still,
-            near: present.near_limit(moment),
+            near: present.near_limit(moment).map(Box::new),
         })
     }
 
@@ -274,10 +281,10 @@ impl GroupWatch {
 }
 
 /// Adds what was lost since the last reading to what was lost before, within the window.
-fn note_lost(noted: &mut Option<Box<Removed>>, (before, now): (u64, u64), at: Millis) {
+fn note_lost(noted: &mut Option<Removed>, (before, now): (u64, u64), at: Millis) {
     if now > before {
-        let earlier = noted.as_ref().map_or(0, |noted| noted.entries);
-        *noted = Some(Box::new(Removed { entries: earlier + now - before, at }));
+        let earlier = noted.map_or(0, |noted| noted.entries);
+        *noted = Some(Removed { entries: earlier + now - before, at });
     }
 }
 
@@ -331,7 +338,7 @@ impl Present<'_> {
 
     /// A consumer to which the server will soon give nothing more.
     fn near_limit(&self, moment: &Moment<'_>) -> Option<NearLimit> {
-        NearLimit::of(self.state.most_pending, moment.consumer_pending_limit)
+        NearLimit::of(self.state.most_pending.map(u64::from), moment.consumer_pending_limit)
     }
 
     /// The first number that is over its threshold; before all others the one that is the server's.

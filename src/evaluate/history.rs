@@ -8,18 +8,18 @@ use super::{
     dropped::Dropped,
     judge::{Judge, head},
     lag::{Known, Lag},
-    losses::{Baseline, Losses, Removals},
+    losses::{Baseline, Basis, Losses, Removals},
     questions::{Questions, questions},
     report::Report,
     series::Ticks,
-    stillness::{Sample, Sampled, Stillness},
+    stillness::{Sampled, Stillness},
     watch::{Moment, StreamWatch, Subject},
 };
 use crate::{
     config::Config,
     model::{
-        Answers, GroupAnswers, GroupState, Name, NameMap, Now, Origin, Reason, Removal, ServerTime, Snapshot,
-        StreamId, StreamState,
+        Answers, GroupAnswers, GroupState, Name, NameMap, Now, Origin, PendingSample, Reason, Removal,
+        ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 
@@ -51,7 +51,6 @@ pub(super) struct StreamHistory {
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
     pub(super) removals: Removals,
-    pub(super) dropped: Dropped,
     /// Whether nothing was removed between the last reading and the one before, as far as the server counts that.
     none_removed: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
@@ -83,7 +82,7 @@ struct Counters {
 }
 
 /// What earlier polls know of a group.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct GroupHistory {
     pub(super) delivered: StreamId,
     /// Redis's own count of entries read.
@@ -92,10 +91,11 @@ pub(super) struct GroupHistory {
     pub(super) first_after: Option<StreamId>,
     /// The oldest pending entry.
     pub(super) pending: Option<StreamId>,
-    /// What losses are counted from.
-    pub(super) baseline: Option<Baseline>,
+    pub(super) basis: Basis,
     /// Entries that were removed before the group had them.
     pub(super) lost: Losses,
+    /// Pending entries that vanished with their consumers.
+    pub(super) dropped: Dropped,
     /// How often the group's position went back.
     pub(super) rewinds: u64,
     /// What the last sample of its pending entries told, if it can be known whether it still holds.
@@ -105,6 +105,16 @@ pub(super) struct GroupHistory {
 }
 
 impl GroupHistory {
+    /// What losses are counted from.
+    pub(super) fn baseline(&self) -> Option<Baseline> {
+        let Self { delivered, entries_read, first_after, .. } = *self;
+        match &self.basis {
+            Basis::Nothing => None,
+            Basis::Last(lag) => Some(Baseline { delivered, lag: *lag, entries_read, first_after }),
+            Basis::Earlier(baseline) => Some(**baseline),
+        }
+    }
+
     /// Whether, by all that is known, the group has gone forward to where it is. One that was set elsewhere in between, or
     /// made anew, mostly has no count of entries read, or another one.
     fn went_on_to(&self, group: &GroupState) -> bool {
@@ -206,8 +216,10 @@ impl StreamHistory {
         // Another server's stream had other entries under the same IDs.
         if connection != Connection::Same {
             self.checkpoints.clear();
-            self.groups.values_mut().for_each(|group| group.sampled = None);
-            self.dropped.restart();
+            for group in self.groups.values_mut() {
+                group.sampled = None;
+                group.dropped.restart();
+            }
         }
         let is_refuted = self.last.is_some_and(|last| !last.can_become(&now));
         if is_refuted || self.checkpoints.are_refuted_by(stream) {
@@ -247,7 +259,7 @@ impl StreamHistory {
 
     /// Forgets what the counts of a reading refute: where more entries are behind a group than may be, it is not the
     /// stream that earlier polls saw.
-    fn refute<'a>(&mut self, stream: &StreamState, answers: impl Fn(&Name) -> Option<&'a GroupAnswers>) {
+    fn refute(&mut self, stream: &StreamState, answers: impl Fn(&Name) -> Option<GroupAnswers>) {
         let is_refuted = stream.groups.iter().any(|(name, group)| {
             let counted = answers(name).and_then(|answers| answers.counted);
             let known = self.known_from(stream, group);
@@ -265,7 +277,6 @@ impl StreamHistory {
 
     fn restart(&mut self) {
         self.watch.restart();
-        self.dropped.restart();
         self.checkpoints.clear();
         for (name, lost) in self.removals.restart() {
             if let Some(group) = self.groups.get_mut(&name) {
@@ -274,8 +285,10 @@ impl StreamHistory {
         }
         self.last = None;
         for group in self.groups.values_mut() {
+            group.dropped.restart();
             *group = GroupHistory {
                 lost: group.lost,
+                dropped: std::mem::take(&mut group.dropped),
                 rewinds: group.rewinds,
                 asked_at: group.asked_at,
                 ..GroupHistory::default()
@@ -310,7 +323,7 @@ impl StreamHistory {
         group: &GroupState,
         now: Option<Now>,
         poison_from: u64,
-    ) -> Option<Sample> {
+    ) -> Option<PendingSample> {
         let stillness = Stillness::of(stream, group, now)?;
         let sampled = self.groups.get(name)?.sampled?;
         let is_same = sampled.stillness == stillness && sampled.poison_from == poison_from;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use nonmax::NonMaxU64;
+
 use super::{GroupStatus, History, MOST_QUESTIONS, Report};
 use crate::{
     config::{Config, Sources},
@@ -127,7 +129,7 @@ fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
         let group = stream().groups.get(&Name::from("g")).unwrap().clone();
         let group = GroupState {
             pending: most_pending,
-            most_pending: Some(most_pending),
+            most_pending: NonMaxU64::new(most_pending),
             oldest_pending: Pending::Oldest(oldest),
             consumer_count: 1,
             ..group

@@ -4,7 +4,7 @@ use super::{
     GroupStatus, Lag, Report,
     hosted_tests::{NOW_MS, Watched, claimed, stream},
 };
-use crate::model::{Answers, Counted, Flavour, GroupState, Name, NameMap, StreamId, StreamState};
+use crate::model::{Answers, Counted, Finding, Flavour, GroupState, Name, NameMap, StreamId, StreamState};
 
 /// The ID of an entry that was added in this second.
 fn id(second: u64) -> StreamId {
@@ -180,9 +180,8 @@ fn a_count_that_exceeds_the_bound_refutes_it() {
     read(&mut watched, entries(1, 40, 40, 40, &[("g", 40)]));
     // One was deleted, so ten are behind the group at most; and twelve are counted.
     let now = || StreamState { max_deleted_entry_id: Some(id(45)), ..entries(1, 50, 50, 49, &[("g", 40)]) };
-    let mut answers = Answers::default();
     let counted = Counted { up_to: id(50), entries: 12, lowest: Some(id(41)), is_complete: true };
-    answers.group_mut(&"s".into(), &"g".into()).counted = Some(counted);
+    let answers = Answers::from_iter([("s".into(), "g".into(), Finding::Counted(counted))]);
     let report = read_with(&mut watched, now(), &answers);
     assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::Exactly(12)));
     let report = read(&mut watched, now());

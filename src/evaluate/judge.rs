@@ -5,14 +5,16 @@ use std::time::Duration;
 use super::{
     age::{Age, clock_behind},
     checkpoints::Checkpoints,
+    dropped::Dropped,
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
-    losses::{Baseline, Between},
-    questions::PENDING_SAMPLE,
+    losses::{Baseline, Basis, Between},
     report::{GroupReport, StreamReport},
-    stillness::{Sample, Sampled, Stillness},
+    stillness::{Sampled, Stillness},
 };
-use crate::model::{GroupAnswers, GroupState, Name, Now, OldestPending, Pending, StreamId, StreamState};
+use crate::model::{
+    GroupAnswers, GroupState, Name, Now, OldestPending, Pending, PendingSample, StreamId, StreamState,
+};
 
 /// One stream's reading, with what it is judged by.
 pub(super) struct Judge<'a> {
@@ -28,43 +30,46 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    pub(super) fn judge<'b>(
+    pub(super) fn judge(
         &self,
         history: &mut StreamHistory,
-        answers: impl Fn(&Name) -> Option<&'b GroupAnswers>,
+        answers: impl Fn(&Name) -> Option<GroupAnswers>,
     ) -> StreamReport {
         let counts_losses = history.remembers && self.between.is_some();
         let mut groups = Vec::with_capacity(self.stream.groups.len());
         let mut kept = Vec::with_capacity(self.stream.groups.len());
         let mut found = Vec::new();
         for (name, group) in &self.stream.groups {
-            let (none, answered) = (GroupAnswers::default(), answers(name));
-            let answers = answered.unwrap_or(&none);
+            let answered = answers(name);
+            let answers = &answered.unwrap_or_default();
             let known = history.known_from(self.stream, group);
             let lag = history.lag(self.stream, group).by_counting(group, known, answers.counted);
             found.extend(lag.known().map(|lag| (group.last_delivered_id, lag)));
             found.extend(part_way(known, answers));
             let first_after = self.first_after(group, lag, answers, history.first_after(name, group, known));
             let kept_sample = history.sampled(self.stream, name, group, self.now, self.poison_from);
-            let sample = self.sample(answers).or(kept_sample);
+            let sample = answers.pending_sample.or(kept_sample);
             let alive = answers.pending_from.or(sample.and_then(|sample| sample.alive));
-            let sample = sample.map(|sample| Sample { alive, ..sample });
+            let sample = sample.map(|sample| PendingSample { alive, ..sample });
             let sampled = self.to_keep(group, sample);
-            let renewed = self.renew(history, name, group, lag);
-            let asked_at = if answered.is_some() { self.poll } else { renewed.asked_at };
-            let (delivered, entries_read) = (group.last_delivered_id, group.entries_read);
-            let now = Baseline { delivered, lag, entries_read, first_after };
-            // A reading in part is compared with nothing, and nothing with it.
-            let baseline = self.between.as_ref().map(|_| now).or(renewed.baseline);
-            let after = GroupHistory { first_after, sampled, asked_at, baseline, ..renewed };
-            let report = self.report(group, lag, sample, alive, after);
-            let (lost, dropped) =
-                (counts_losses.then_some(after.lost), self.dropped(history, name, group, lag));
+            let baseline = history.groups.get(name).and_then(GroupHistory::baseline);
+            let (kept_of_dropped, dropped) =
+                self.dropped(history.groups.get_mut(name), baseline.as_ref(), group, lag);
+            let renewed = self.renew(history, name, baseline.as_ref(), group, lag);
+            let after = GroupHistory {
+                first_after,
+                sampled,
+                asked_at: if answered.is_some() { self.poll } else { renewed.asked_at },
+                basis: self.basis(lag, baseline),
+                dropped: kept_of_dropped,
+                ..renewed
+            };
+            let report = self.report(group, lag, sample, alive, &after);
+            let lost = counts_losses.then_some(after.lost);
             groups.push((name.clone(), GroupReport { lost, dropped, ..report }));
             kept.push((name.clone(), after));
         }
         history.groups = kept.into_iter().collect();
-        history.dropped.keep(|name| self.stream.groups.contains_key(name));
         if history.remembers {
             history.checkpoints.renew(self.stream, found);
         } else {
@@ -85,9 +90,16 @@ impl Judge<'_> {
     }
 
     /// A group's history after this reading.
-    fn renew(&self, history: &StreamHistory, name: &Name, group: &GroupState, lag: Lag) -> GroupHistory {
+    fn renew(
+        &self,
+        history: &StreamHistory,
+        name: &Name,
+        baseline: Option<&Baseline>,
+        group: &GroupState,
+        lag: Lag,
+    ) -> GroupHistory {
         let before = history.groups.get(name);
-        let mut after = before.copied().unwrap_or_default();
+        let mut after = before.cloned().unwrap_or_default();
         let mut proven = 0;
         (after.delivered, after.entries_read) = (group.last_delivered_id, group.entries_read);
         after.pending = head(group).map(|head| head.id);
@@ -99,10 +111,18 @@ impl Judge<'_> {
             None => {}
         }
         if let Some(between) = &self.between {
-            let baseline = before.and_then(|before| before.baseline.as_ref());
             after.lost += between.lost(name, baseline, group, lag, proven);
         }
         after
+    }
+
+    /// What the next reading's losses are counted from. A reading in part is compared with nothing, and nothing with it.
+    fn basis(&self, lag: Lag, baseline: Option<Baseline>) -> Basis {
+        match (&self.between, baseline) {
+            (Some(_), _) => Basis::Last(lag),
+            (None, Some(baseline)) => Basis::Earlier(Box::new(baseline)),
+            (None, None) => Basis::Nothing,
+        }
     }
 
     /// Entries removed since the last poll that the group was not given: those that are missing behind an ID that
@@ -113,12 +133,20 @@ impl Judge<'_> {
         checkpoint.entries_missing(self.stream, there)
     }
 
-    /// Pending entries that vanished with their consumers; `None` where not all consumers were read at this poll and the last.
-    fn dropped(&self, history: &mut StreamHistory, name: &Name, group: &GroupState, lag: Lag) -> Option<u64> {
-        let baseline = history.groups.get(name).and_then(|before| before.baseline.as_ref());
+    /// Pending entries that vanished with their consumers, after what is to be remembered of them; `None` where not all
+    /// consumers were read at this poll and the last.
+    fn dropped(
+        &self,
+        before: Option<&mut GroupHistory>,
+        baseline: Option<&Baseline>,
+        group: &GroupState,
+        lag: Lag,
+    ) -> (Dropped, Option<u64>) {
+        let mut dropped = before.map(|before| std::mem::take(&mut before.dropped)).unwrap_or_default();
         let delivered = baseline.zip(self.between.as_ref());
         let delivered = delivered.and_then(|(before, between)| between.no_more_undelivered(before, lag));
-        history.dropped.judge(name, group, delivered, self.interval)
+        let entries = dropped.judge(group, delivered, self.interval);
+        (dropped, entries)
     }
 
     /// The first entry that the group was not given, where it is known.
@@ -142,9 +170,9 @@ impl Judge<'_> {
         &self,
         group: &GroupState,
         lag: Lag,
-        sample: Option<Sample>,
+        sample: Option<PendingSample>,
         alive: Option<Option<OldestPending>>,
-        after: GroupHistory,
+        after: &GroupHistory,
     ) -> GroupReport {
         let oldest_pending = self.oldest_pending(group, alive);
         GroupReport {
@@ -185,7 +213,7 @@ impl Judge<'_> {
         }
     }
 
-    fn dangling(&self, group: &GroupState, sample: Option<Sample>) -> Option<u64> {
+    fn dangling(&self, group: &GroupState, sample: Option<PendingSample>) -> Option<u64> {
         match group.oldest_pending {
             Pending::None => Some(0),
             Pending::Unknown => None,
@@ -196,23 +224,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What a sample that was asked for tells; without the first entry it can't be told what is gone.
-    fn sample(&self, answers: &GroupAnswers) -> Option<Sample> {
-        let entries = answers.pending_sample.as_ref()?;
-        if self.stream.first_entry_id.is_none() && self.stream.length > 0 {
-            return None;
-        }
-        let is_poison =
-            |entry: &OldestPending| entry.deliveries >= self.poison_from && !self.is_gone(entry.id);
-        let gone = count(entries, |entry| self.is_gone(entry.id));
-        let alive = entries.iter().find(|entry| !self.is_gone(entry.id)).copied();
-        let is_whole = u64::try_from(entries.len()).is_ok_and(|entries| entries < PENDING_SAMPLE);
-        let alive = (alive.is_some() || is_whole).then_some(alive);
-        Some(Sample { poison: count(entries, is_poison), gone, alive })
-    }
-
     /// The sample with what will show whether it still holds.
-    fn to_keep(&self, group: &GroupState, sample: Option<Sample>) -> Option<Sampled> {
+    fn to_keep(&self, group: &GroupState, sample: Option<PendingSample>) -> Option<Sampled> {
         let stillness = Stillness::of(self.stream, group, self.now)?;
         let at = self.now?.time;
         Some(Sampled { stillness, poison_from: self.poison_from, sample: sample?, at })
@@ -226,10 +239,6 @@ fn part_way(known: Option<Known>, answers: &GroupAnswers) -> Option<(StreamId, u
     Some((lowest, known.entries_behind + counted.entries.checked_sub(1)?))
 }
 
-fn count(sample: &[OldestPending], is_so: impl Fn(&OldestPending) -> bool) -> u64 {
-    u64::try_from(sample.iter().filter(|entry| is_so(entry)).count()).unwrap_or(u64::MAX)
-}
-
 /// The head of the group's pending list, where it is known.
 pub(super) fn head(group: &GroupState) -> Option<OldestPending> {
     match group.oldest_pending {
@@ -238,7 +247,13 @@ pub(super) fn head(group: &GroupState) -> Option<OldestPending> {
     }
 }
 
-/// Whether no entry of this ID can be in the stream. One that was deleted in the middle is not recognised.
+/// No entry before this one can be in the stream; `None` where that is not known. One that was deleted in the middle is not
+/// recognised.
+pub(super) fn gone_before(stream: &StreamState) -> Option<StreamId> {
+    if stream.length == 0 { Some(StreamId::MAX) } else { stream.first_entry_id }
+}
+
+/// Whether no entry of this ID can be in the stream.
 pub(super) fn is_gone(stream: &StreamState, id: StreamId) -> bool {
-    stream.length == 0 || stream.first_entry_id.is_some_and(|first| id < first)
+    gone_before(stream).is_some_and(|first| id < first)
 }

@@ -85,7 +85,7 @@ mod tests {
             first_entry_id: Some(StreamId::new(11, 0)),
             ..StreamState::of_length(0)
         };
-        let group = GroupState { reported_lag: Some(4), ..GroupState::at(StreamId::new(delivered, 0)) };
+        let group = GroupState::at(StreamId::new(delivered, 0));
         (stream, group)
     }
 

@@ -45,6 +45,18 @@ pub(super) struct Baseline {
     pub(super) first_after: Option<StreamId>,
 }
 
+/// Which reading a group's losses are counted from.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Basis {
+    /// None so far.
+    #[default]
+    Nothing,
+    /// The last one, with this lag; the rest is known of it anyway.
+    Last(Lag),
+    /// An earlier one, since the last did not tell how many entries there are.
+    Earlier(Box<Baseline>),
+}
+
 /// What was known of a stream at the last reading, and what the sidecar removed since.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Removals {

@@ -9,7 +9,7 @@ use super::{History, Losses};
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
+        Counted, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
         ServerTime, Snapshot, StreamId, StreamState,
     },
 };
@@ -133,24 +133,24 @@ impl World {
     /// One poll, with as many lookups answered as there may be.
     fn poll(&mut self, most: usize) -> Losses {
         let snapshot = self.snapshot();
-        let mut answers = Answers::default();
-        for question in self.history.questions(&snapshot, &self.config, most).asked {
+        let answer = |lookup| {
             let behind = |id: StreamId| self.entries.partition_point(|entry| *entry <= id.ms);
-            let answer = answers.group_mut(&question.stream, &question.group);
-            match question.lookup {
+            match lookup {
                 Lookup::Count { after, up_to, .. } => {
                     let counted = &self.entries[behind(after)..behind(up_to)];
                     let lowest = counted.first().map(|ms| StreamId::new(*ms, 0));
                     let entries = counted.len() as u64;
-                    answer.counted = Some(Counted { up_to, entries, lowest, is_complete: true });
+                    Finding::Counted(Counted { up_to, entries, lowest, is_complete: true })
                 }
                 Lookup::FirstAfter(after) => {
                     let first = self.entries.get(behind(after));
-                    answer.first_after = Some(first.map(|ms| StreamId::new(*ms, 0)));
+                    Finding::FirstAfter(first.map(|ms| StreamId::new(*ms, 0)))
                 }
-                Lookup::PendingFrom(_) | Lookup::PendingSample(_) => {}
+                Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => Finding::Nothing,
             }
-        }
+        };
+        let asked = self.history.questions(&snapshot, &self.config, most).asked.into_iter();
+        let answers = asked.map(|it| (it.stream, it.group, answer(it.lookup))).collect();
         self.polls += 1;
         self.last_then = self.last;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);

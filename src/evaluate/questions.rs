@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     history::StreamHistory,
-    judge::is_gone,
+    judge::{gone_before, is_gone},
     lag::{Known, Lag},
 };
 use crate::{
@@ -171,7 +171,9 @@ impl About<'_> {
             }
         };
         let known = self.history.sampled(self.stream, self.name, self.group, now, poison_from);
-        let sample = (is_worth_a_look && known.is_none()).then_some(Lookup::PendingSample(PENDING_SAMPLE));
+        let gone_before = gone_before(self.stream);
+        let sample = Lookup::PendingSample { limit: PENDING_SAMPLE, gone_before, poison_from };
+        let sample = (is_worth_a_look && known.is_none()).then_some(sample);
         // A sample of few is one of all.
         let is_deep = is_gone && self.group.pending > PENDING_SAMPLE;
         let is_known = known.is_some_and(|known| known.alive.is_some());
@@ -249,7 +251,7 @@ mod tests {
     use crate::{
         config::Sources,
         evaluate::History,
-        model::{Answers, NameMap, OldestPending, Origin, Server, ServerTime},
+        model::{Finding, NameMap, OldestPending, Origin, Server, ServerTime},
     };
 
     fn config() -> Config {
@@ -295,10 +297,8 @@ mod tests {
     fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize) -> (Vec<Name>, usize) {
         let Questions { asked, skipped } = history.questions(snapshot, config, most);
         assert!(asked.len() <= most, "{} of {most}", asked.len());
-        let mut answers = Answers::default();
-        for question in &asked {
-            answers.group_mut(&question.stream, &question.group);
-        }
+        let unanswered = |it: &Question| (it.stream.clone(), it.group.clone(), Finding::Nothing);
+        let answers = asked.iter().map(unanswered).collect();
         drop(history.evaluate(snapshot, &answers, config, Duration::ZERO));
         let mut streams: Vec<Name> = asked.into_iter().map(|question| question.stream).collect();
         streams.sort();

@@ -103,9 +103,10 @@ impl Display for GroupWhy {
                 )
             }
             Self::Still { backlog, consumers, least_idle, still, near } => {
-                let alive = least_idle.map(|idle| last_asked(*consumers, idle)).unwrap_or_default();
+                let alive =
+                    least_idle.map(|idle| last_asked(*consumers, idle.duration())).unwrap_or_default();
                 write!(f, "{backlog}; {alive}nothing was delivered or acknowledged for {}", short(*still))?;
-                near.map_or(Ok(()), |near| write!(f, "; {near}"))
+                near.as_ref().map_or(Ok(()), |near| write!(f, "; {near}"))
             }
             Self::Over(over) => over.fmt(f),
             Self::Growing { backlog, from, to, within } => {

@@ -40,7 +40,7 @@ impl Ticks {
     }
 
     /// How long before the last one each sample was taken, the oldest first.
-    pub fn ages(&self) -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator + '_ {
+    pub fn ages(&self) -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator + Clone {
         let last = self.0.last().copied().unwrap_or_default();
         self.0.iter().map(move |at| last.saturating_sub(*at))
     }
@@ -51,14 +51,11 @@ impl Ticks {
         series: &Series,
         window: Duration,
     ) -> impl DoubleEndedIterator<Item = (Duration, u32)> {
-        let ages: Vec<Duration> = self.ages().collect();
-        let values: Vec<Option<u32>> = series.iter().collect();
-        let newest_first = ages.into_iter().rev().zip(values.into_iter().rev());
-        let within: Vec<(Duration, u32)> = newest_first
-            .take_while(|(age, _)| *age <= window)
-            .filter_map(|(age, value)| Some((age, value?)))
-            .collect();
-        within.into_iter().rev()
+        let (ages, values) = (self.ages(), series.iter());
+        let young = ages.clone().rev().take_while(|age| *age <= window).count().min(values.len());
+        let (older, earlier) = (ages.len() - young, values.len() - young);
+        let within = ages.skip(older).zip(values.skip(earlier));
+        within.filter_map(|(age, value)| Some((age, value?)))
     }
 }
 

@@ -5,32 +5,47 @@ use std::time::Duration;
 
 use crate::model::Millis;
 
-/// Such a condition.
+/// Such a condition, in eight bytes, since each group has five.
+///
+/// The highest bit is whether it is said. The others are one more than the milliseconds since which it has been otherwise than it is
+/// said, and zero while it has not.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Settled {
-    is_said: bool,
-    /// Since when it has been otherwise than it is said.
-    turning_since: Option<Millis>,
-}
+pub(super) struct Settled(u64);
+
+/// The bit for a condition that is said.
+const SAID: u64 = 1 << 63;
 
 impl Settled {
+    fn new(is_said: bool, turning_since: Option<Millis>) -> Self {
+        let since = turning_since.map_or(0, |since| since.get().saturating_add(1) & !SAID);
+        Self(if is_said { since | SAID } else { since })
+    }
+
+    const fn is_said(self) -> bool {
+        self.0 & SAID != 0
+    }
+
+    fn turning_since(self) -> Option<Millis> {
+        (self.0 & !SAID).checked_sub(1).map(Millis::new)
+    }
+
     /// Takes over whether the condition holds now, and says whether it is to be said: from when it has held for `enter`
     /// until it has not for `leave`.
     pub(super) fn update(&mut self, holds: bool, at: Millis, enter: Duration, leave: Duration) -> bool {
-        if holds == self.is_said {
-            self.turning_since = None;
-            return self.is_said;
-        }
-        let since = *self.turning_since.get_or_insert(at);
-        if at.since(since) >= if holds { enter } else { leave } {
-            *self = Self { is_said: holds, turning_since: None };
-        }
-        self.is_said
+        let is_said = self.is_said();
+        let since = self.turning_since().unwrap_or(at);
+        let has_lasted = at.since(since) >= if holds { enter } else { leave };
+        *self = match holds == is_said {
+            true => Self::new(is_said, None),
+            false if has_lasted => Self::new(holds, None),
+            false => Self::new(is_said, Some(since)),
+        };
+        self.is_said()
     }
 
     /// Since when it has not held any more although it is still said.
-    pub(super) fn over_since(&self) -> Option<Millis> {
-        self.turning_since.filter(|_| self.is_said)
+    pub(super) fn over_since(self) -> Option<Millis> {
+        self.turning_since().filter(|_| self.is_said())
     }
 }
 

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Origin, Pending,
-        Question, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Finding, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Origin,
+        Pending, Question, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 use std::time::Duration;
@@ -139,26 +139,25 @@ impl World {
     }
 
     fn answer(&self, questions: &[Question]) -> Answers {
-        let mut all = Answers::default();
-        let answers = all.group_mut(&"s".into(), &"g".into());
         let there = &self.entries[self.trimmed..];
-        for question in questions {
+        let answer = |question: &Question| {
             let after = |id: StreamId| there.partition_point(|entry| *entry <= id);
-            match question.lookup {
+            let answer = match question.lookup {
                 Lookup::Count { after: from, up_to, .. } => {
                     let counted = &there[after(from)..after(up_to)];
-                    answers.counted = Some(Counted {
+                    Finding::Counted(Counted {
                         up_to,
                         entries: counted.len().try_into().unwrap(),
                         lowest: counted.first().copied(),
                         is_complete: true,
-                    });
+                    })
                 }
-                Lookup::FirstAfter(from) => answers.first_after = Some(there.get(after(from)).copied()),
-                Lookup::PendingFrom(_) | Lookup::PendingSample(_) => {}
-            }
-        }
-        all
+                Lookup::FirstAfter(from) => Finding::FirstAfter(there.get(after(from)).copied()),
+                Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => Finding::Nothing,
+            };
+            (question.stream.clone(), question.group.clone(), answer)
+        };
+        questions.iter().map(answer).collect()
     }
 }
 

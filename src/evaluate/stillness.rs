@@ -2,7 +2,10 @@
 //!
 //! Entries that are stuck stay so for long, and asking for them anew at each poll would cost a command a group.
 
-use crate::model::{GroupState, Millis, Now, OldestPending, ServerTime, StreamId, StreamState};
+use super::judge::gone_before;
+use crate::model::{
+    GroupState, Millis, Now, OldestPending, PendingSample, ServerTime, StreamId, StreamState,
+};
 
 /// What stays the same only while nobody touches a group's pending entries.
 ///
@@ -13,12 +16,12 @@ pub(super) struct Stillness {
     last_seen_ms: u64,
     pending: u64,
     consumers: u64,
-    first_entry: Option<StreamId>,
+    gone_before: StreamId,
 }
 
 impl Stillness {
-    /// `None` where it can't be told: unless every consumer was read, was last seen before the poll began, whatever
-    /// the clock may be off, and together they hold every pending entry.
+    /// `None` where it can't be told: unless the first entry is known, every consumer was read, was last seen before the
+    /// poll began, whatever the clock may be off, and together they hold every pending entry.
     pub(super) fn of(stream: &StreamState, group: &GroupState, now: Option<Now>) -> Option<Self> {
         let now = now?;
         // Consumers as they were at an earlier poll say nothing of what happened since.
@@ -31,20 +34,9 @@ impl Stillness {
         let is_told =
             consumers == group.consumer_count && held == group.pending && idle.duration() > now.error;
         let last_seen_ms = now.time.0.checked_sub(idle.get())?;
-        let first_entry = stream.first_entry_id;
-        is_told.then_some(Self { last_seen_ms, pending: group.pending, consumers, first_entry })
+        let gone_before = gone_before(stream)?;
+        is_told.then_some(Self { last_seen_ms, pending: group.pending, consumers, gone_before })
     }
-}
-
-/// What a sample of a group's pending entries told.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
-    /// Entries that were delivered too often and are still there.
-    pub(super) poison: u64,
-    /// Entries that can't be there any more.
-    pub(super) gone: u64,
-    /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
-    pub(super) alive: Option<Option<OldestPending>>,
 }
 
 /// A sample with what shows that it still holds.
@@ -53,18 +45,18 @@ pub(super) struct Sampled {
     pub(super) stillness: Stillness,
     /// From how many deliveries on entries were counted as poison.
     pub(super) poison_from: u64,
-    pub(super) sample: Sample,
+    pub(super) sample: PendingSample,
     /// When the sample was taken.
     pub(super) at: ServerTime,
 }
 
 impl Sampled {
     /// What it tells at this moment: what was idle then is so for longer.
-    pub(super) fn now(&self, now: Now) -> Sample {
+    pub(super) fn now(&self, now: Now) -> PendingSample {
         let passed = now.time.since(self.at.0).get();
         let longer = |idle: Millis| Millis::new(idle.get().saturating_add(passed));
         let later = |entry: OldestPending| OldestPending { idle: entry.idle.map(longer), ..entry };
-        Sample { alive: self.sample.alive.map(|alive| alive.map(later)), ..self.sample }
+        PendingSample { alive: self.sample.alive.map(|alive| alive.map(later)), ..self.sample }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Lag;
-use crate::model::{Name, Reason, StreamId};
+use crate::model::{Millis, Name, Reason, StreamId};
 
 /// Entries that a group has still to deal with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,11 +82,11 @@ pub enum GroupWhy {
         /// How many consumers there are.
         consumers: u64,
         /// Since the last of them asked.
-        least_idle: Option<Duration>,
+        least_idle: Option<Millis>,
         /// For how long nothing moved.
         still: Duration,
-        /// A consumer that is near the most that the server lets it have, which may be why.
-        near: Option<NearLimit>,
+        /// A consumer that is near the most that the server lets it have, which may be why; in a box, since that is seldom.
+        near: Option<Box<NearLimit>>,
     },
     /// A number is over its threshold.
     Over(Over),

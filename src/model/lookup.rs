@@ -1,8 +1,6 @@
 //! What has to be asked beyond the first reading, for the groups that need it, and what was answered.
 
-use std::collections::BTreeMap;
-
-use super::{Name, OldestPending, StreamId};
+use super::{Name, OldestPending, Pending, StreamId};
 
 /// One question about a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,53 +29,114 @@ pub enum Lookup {
     FirstAfter(StreamId),
     /// The first pending entry from this ID on.
     PendingFrom(StreamId),
-    /// The first pending entries, as many as this.
-    PendingSample(u64),
+    /// What the first pending entries tell.
+    PendingSample {
+        /// As many entries at most.
+        limit: u64,
+        /// No entry before this one is in the stream; `None` where that is not known, and then only the head is told.
+        gone_before: Option<StreamId>,
+        /// From so many deliveries on an entry is poison.
+        poison_from: u64,
+    },
 }
 
-/// What was answered, by stream and group. What could not be answered is missing.
+/// What one question was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing: the command failed.
+    Nothing,
+    /// To [`Lookup::Count`].
+    Counted(Counted),
+    /// To [`Lookup::FirstAfter`]; `None` where there is no entry.
+    FirstAfter(Option<StreamId>),
+    /// To [`Lookup::PendingFrom`]; `None` where nothing is pending from there on.
+    PendingFrom(Option<OldestPending>),
+    /// To [`Lookup::PendingSample`]: the very first pending entry, and what all of them tell.
+    PendingSample(Pending, Option<PendingSample>),
+}
+
+/// What was answered, sorted by stream and group: a poll may ask about thousands, and so each takes least room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answers(
-    // Not a map in a map, whose nodes have room for many more than the few groups of a stream.
-    BTreeMap<Name, Vec<(Name, GroupAnswers)>>,
-);
+pub struct Answers(Vec<(Name, Name, Finding)>);
+
+/// Of streams, groups and what was answered about them, in any order.
+impl FromIterator<(Name, Name, Finding)> for Answers {
+    fn from_iter<T: IntoIterator<Item = (Name, Name, Finding)>>(answers: T) -> Self {
+        let mut answers: Vec<_> = answers.into_iter().collect();
+        answers.sort_unstable_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
+        Self(answers)
+    }
+}
 
 impl Answers {
-    /// What was answered about this group.
+    /// What was answered about this group; `None` where nothing was asked.
     #[must_use]
-    pub fn group(&self, stream: &Name, group: &Name) -> Option<&GroupAnswers> {
-        self.0.get(stream)?.iter().find(|(name, _)| name == group).map(|(_, answers)| answers)
+    pub fn group(&self, stream: &Name, group: &Name) -> Option<GroupAnswers> {
+        let first = self.0.partition_point(|(its, name, _)| (its, name) < (stream, group));
+        let from_first = self.0.get(first..).unwrap_or_default().iter();
+        let its = from_first.take_while(|(its, name, _)| (its, name) == (stream, group));
+        its.fold(None, |answers, (_, _, answer)| Some(answers.unwrap_or_default().with(*answer)))
     }
 
     /// Everything that was answered, by stream and group.
-    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Name, &GroupAnswers)> {
-        self.0
-            .iter()
-            .flat_map(|(stream, groups)| groups.iter().map(move |(group, answers)| (stream, group, answers)))
-    }
-
-    /// The same, to add to it.
-    pub fn group_mut(&mut self, stream: &Name, group: &Name) -> &mut GroupAnswers {
-        let groups = self.0.entry(stream.clone()).or_default();
-        let index = groups.iter().position(|(name, _)| name == group).unwrap_or_else(|| {
-            groups.push((group.clone(), GroupAnswers::default()));
-            groups.len() - 1
-        });
-        groups.get_mut(index).map(|(_, answers)| answers).expect("it was found or added")
+    pub fn iter(&self) -> impl Iterator<Item = &(Name, Name, Finding)> {
+        self.0.iter()
     }
 }
 
 /// What was answered about a group.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GroupAnswers {
-    /// To [`Lookup::Count`].
+    /// As [`Finding::Counted`].
     pub counted: Option<Counted>,
-    /// To [`Lookup::FirstAfter`]; the inner `None` is that there is no entry.
+    /// As [`Finding::FirstAfter`].
     pub first_after: Option<Option<StreamId>>,
-    /// To [`Lookup::PendingFrom`]; the inner `None` is that nothing is pending from there on.
+    /// As [`Finding::PendingFrom`].
     pub pending_from: Option<Option<OldestPending>>,
-    /// To [`Lookup::PendingSample`].
-    pub pending_sample: Option<Vec<OldestPending>>,
+    /// As [`Finding::PendingSample`].
+    pub pending_sample: Option<PendingSample>,
+}
+
+impl GroupAnswers {
+    fn with(mut self, answer: Finding) -> Self {
+        match answer {
+            Finding::Nothing => {}
+            Finding::Counted(counted) => self.counted = Some(counted),
+            Finding::FirstAfter(first) => self.first_after = Some(first),
+            Finding::PendingFrom(first) => self.pending_from = Some(first),
+            Finding::PendingSample(_, sample) => self.pending_sample = sample,
+        }
+        self
+    }
+}
+
+/// What a group's first pending entries tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingSample {
+    /// Entries that were delivered too often and are still there.
+    pub poison: u64,
+    /// Entries that can't be there any more.
+    pub gone: u64,
+    /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
+    pub alive: Option<Option<OldestPending>>,
+}
+
+impl PendingSample {
+    /// What these entries tell, where no entry before `gone_before` is in the stream. One that was deleted in the middle is
+    /// not recognised.
+    #[must_use]
+    pub fn of(entries: &[OldestPending], is_whole: bool, gone_before: StreamId, poison_from: u64) -> Self {
+        let is_there = |entry: &&OldestPending| entry.id >= gone_before;
+        let there = entries.iter().filter(is_there);
+        let poison = there.clone().filter(|entry| entry.deliveries >= poison_from).count();
+        let gone = entries.len() - there.clone().count();
+        let alive = there.copied().next();
+        Self {
+            poison: u64::try_from(poison).unwrap_or(u64::MAX),
+            gone: u64::try_from(gone).unwrap_or(u64::MAX),
+            alive: (alive.is_some() || is_whole).then_some(alive),
+        }
+    }
 }
 
 /// The entries that were counted, from the newest.
@@ -91,4 +150,40 @@ pub struct Counted {
     pub lowest: Option<StreamId>,
     /// Whether these are all, or only as many as were to be counted.
     pub is_complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_tells_what_is_gone_what_is_poison_and_what_is_still_there() {
+        let entry = |ms, deliveries| OldestPending { id: StreamId::new(ms, 0), idle: None, deliveries };
+        let entries = [entry(1, 9), entry(2, 1), entry(3, 9), entry(4, 8), entry(5, 10)];
+        let told = |gone_before, is_whole| {
+            let told = PendingSample::of(&entries, is_whole, StreamId::new(gone_before, 0), 9);
+            (told.gone, told.poison, told.alive.map(|alive| alive.map(|alive| alive.id.ms)))
+        };
+        assert_eq!(told(0, false), (0, 3, Some(Some(1))));
+        assert_eq!(told(3, false), (2, 2, Some(Some(3))));
+        assert_eq!(told(6, true), (5, 0, Some(None)));
+        assert_eq!(told(6, false), (5, 0, None), "one that was not read may be there");
+    }
+
+    #[test]
+    fn a_group_has_all_that_was_answered_about_it_and_nothing_else() {
+        let first = |ms| Finding::FirstAfter(Some(StreamId::new(ms, 0)));
+        let pending = Finding::PendingFrom(None);
+        let asked =
+            [("b", "g", first(1)), ("a", "h", Finding::Nothing), ("a", "g", first(2)), ("a", "g", pending)];
+        let answers: Answers =
+            asked.map(|(stream, group, it)| (stream.into(), group.into(), it)).into_iter().collect();
+        let told = |stream: &str, group: &str| {
+            answers.group(&stream.into(), &group.into()).map(|told| (told.first_after, told.pending_from))
+        };
+        assert_eq!(told("a", "g"), Some((Some(Some(StreamId::new(2, 0))), Some(None))));
+        assert_eq!(told("a", "h"), Some((None, None)));
+        assert_eq!(told("b", "g"), Some((Some(Some(StreamId::new(1, 0))), None)));
+        assert_eq!((told("a", "f"), told("b", "h"), told("c", "g")), (None, None, None));
+    }
 }

@@ -1,13 +1,12 @@
 //! Spans of time as Redis tells them.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::time::Duration;
+
+use nonmax::NonMaxU64;
 
 /// A span of time in whole milliseconds. That it may be unknown takes no room: there are tens of thousands in a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Millis(
-    /// One more than the milliseconds.
-    NonZeroU64,
-);
+pub struct Millis(NonMaxU64);
 
 impl Millis {
     /// No time.
@@ -16,13 +15,16 @@ impl Millis {
     /// So many milliseconds; half a billion years at most.
     #[must_use]
     pub const fn new(milliseconds: u64) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(milliseconds))
+        match NonMaxU64::new(milliseconds) {
+            Some(milliseconds) => Self(milliseconds),
+            None => Self(NonMaxU64::MAX),
+        }
     }
 
     /// The milliseconds.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0.get() - 1
+        self.0.get()
     }
 
     /// How much longer it is than `earlier`.

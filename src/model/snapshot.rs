@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Answers, Failure, Millis, Name, NameMap, Role, StreamId, Text};
+use nonmax::NonMaxU64;
+
+use super::{Answers, Failure, Finding, Millis, Name, NameMap, Role, StreamId, Text};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -221,13 +223,13 @@ impl Snapshot {
 
     /// Takes over the heads of pending lists that the first reading did not have.
     pub(crate) fn learn(&mut self, answers: &Answers) {
-        for (stream, group, answered) in answers.iter() {
+        for (stream, group, answer) in answers.iter() {
+            let Finding::PendingSample(head, _) = answer else { continue };
             let Some(Ok(state)) = self.streams.get_mut(stream) else { continue };
-            let Some(sample) = &answered.pending_sample else { continue };
             if let Some(group) = state.groups.get_mut(group)
                 && group.oldest_pending == Pending::Unknown
             {
-                group.oldest_pending = sample.first().map_or(Pending::None, |head| Pending::Oldest(*head));
+                group.oldest_pending = *head;
             }
         }
     }
@@ -240,8 +242,6 @@ pub struct GroupState {
     pub last_delivered_id: StreamId,
     /// Redis's own count of entries read; nil for groups that began in mid-stream. Redis 7.0 and later.
     pub entries_read: Option<i64>,
-    /// Redis's own lag, right or wrong (see `evaluate::lag`). Redis 7.0 and later.
-    pub reported_lag: Option<i64>,
     /// Entries that were delivered and not acknowledged.
     pub pending: u64,
     /// Of those, entries that were given back (`XNACK`) and that no consumer holds. Redis 8.8 and later.
@@ -262,11 +262,11 @@ pub struct GroupState {
     /// Since the consumer that was active last tried to read, claim or acknowledge; `None` where there is none too.
     pub least_idle: Option<Millis>,
     /// Consumers, listed or not, that hold pending entries and have been idle or inactive for too long.
-    pub stuck_consumers: Option<u64>,
+    pub stuck_consumers: Option<NonMaxU64>,
     /// The pending entries of all consumers that are not listed, added up.
-    pub unlisted_pending: Option<u64>,
+    pub unlisted_pending: Option<NonMaxU64>,
     /// The pending entries of the consumer, listed or not, that has the most; zero without consumers.
-    pub most_pending: Option<u64>,
+    pub most_pending: Option<NonMaxU64>,
 }
 
 impl GroupState {
@@ -276,7 +276,6 @@ impl GroupState {
         Self {
             last_delivered_id,
             entries_read: None,
-            reported_lag: None,
             pending: 0,
             nacked: None,
             oldest_pending: Pending::None,

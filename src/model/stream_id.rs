@@ -19,6 +19,9 @@ impl StreamId {
     /// `0-0`, before every entry: what Redis says where there is no entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
 
+    /// The largest there is.
+    pub const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
+
     /// The ID `ms-seq`.
     #[must_use]
     pub const fn new(ms: u64, seq: u64) -> Self {

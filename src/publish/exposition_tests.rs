@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use nonmax::NonMaxU64;
+
 use super::{super::families::served, *};
 use crate::{
     clock,
@@ -36,7 +38,6 @@ fn group() -> GroupState {
     GroupState {
         last_delivered_id: StreamId::new(NOW - 5_000, 0),
         entries_read: Some(40),
-        reported_lag: Some(2),
         pending: 4,
         nacked: Some(1),
         oldest_pending: Pending::Oldest(OldestPending {
@@ -48,9 +49,9 @@ fn group() -> GroupState {
         consumers: [alice].into(),
         consumers_age: Some(Millis::new(45_000)),
         least_idle: Some(Millis::new(1_500)),
-        stuck_consumers: Some(0),
-        unlisted_pending: Some(1),
-        most_pending: Some(3),
+        stuck_consumers: NonMaxU64::new(0),
+        unlisted_pending: NonMaxU64::new(1),
+        most_pending: NonMaxU64::new(3),
     }
 }
 

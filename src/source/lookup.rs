@@ -1,7 +1,7 @@
 //! What a first reading left open, asked group by group in batches.
 
 use super::{Command, link::Session, reply, resp::Reply};
-use crate::model::{Answers, Counted, Failure, GroupAnswers, Lookup, Question, StreamId};
+use crate::model::{Counted, Failure, Finding, Lookup, Name, Pending, PendingSample, Question, StreamId};
 
 /// Questions a pipeline.
 pub(super) const BATCH: usize = 100;
@@ -15,18 +15,16 @@ pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result
 /// What a question is answered.
 type Answered = Result<Reply, Failure>;
 
-/// Takes the answers; what a single command's failure leaves unanswered is missing.
+/// The answers; what a single command's failure leaves unanswered is missing.
 pub(super) fn take(
     questions: &[Question],
     replies: Vec<Answered>,
-    answers: &mut Answers,
+    answers: &mut Vec<(Name, Name, Finding)>,
 ) -> Result<(), Failure> {
     for (question, reply) in questions.iter().zip(replies) {
-        let group = answers.group_mut(&question.stream, &question.group);
         // A group that went away in between is not there at the next poll either.
-        if let Ok(reply) = reply {
-            take_one(group, question.lookup, &reply)?;
-        }
+        let answer = reply.map_or(Ok(Finding::Nothing), |reply| answer(question.lookup, &reply))?;
+        answers.push((question.stream.clone(), question.group.clone(), answer));
     }
     Ok(())
 }
@@ -37,7 +35,7 @@ fn command(question: &Question) -> Command<'_> {
         Lookup::Count { after, up_to, limit } => Command::Newest(stream, up_to, from(after), limit),
         Lookup::FirstAfter(after) => Command::First(stream, from(after)),
         Lookup::PendingFrom(first) => Command::Pending(stream, group, first, 1),
-        Lookup::PendingSample(count) => Command::Pending(stream, group, StreamId::ZERO, count),
+        Lookup::PendingSample { limit, .. } => Command::Pending(stream, group, StreamId::ZERO, limit),
     }
 }
 
@@ -46,17 +44,22 @@ fn from(after: StreamId) -> StreamId {
     after.next().unwrap_or(after)
 }
 
-fn take_one(group: &mut GroupAnswers, lookup: Lookup, reply: &Reply) -> Result<(), Failure> {
-    match lookup {
+fn answer(lookup: Lookup, reply: &Reply) -> Result<Finding, Failure> {
+    Ok(match lookup {
         Lookup::Count { up_to, limit, .. } => {
             let ids = reply::range_ids(reply)?;
             let entries = u64::try_from(ids.len()).unwrap_or(u64::MAX);
             let (lowest, is_complete) = (ids.last().copied(), entries < limit);
-            group.counted = Some(Counted { up_to, entries, lowest, is_complete });
+            Finding::Counted(Counted { up_to, entries, lowest, is_complete })
         }
-        Lookup::FirstAfter(_) => group.first_after = Some(reply::range_ids(reply)?.first().copied()),
-        Lookup::PendingFrom(_) => group.pending_from = Some(reply::pending_entries(reply)?.first().copied()),
-        Lookup::PendingSample(_) => group.pending_sample = Some(reply::pending_entries(reply)?),
-    }
-    Ok(())
+        Lookup::FirstAfter(_) => Finding::FirstAfter(reply::range_ids(reply)?.first().copied()),
+        Lookup::PendingFrom(_) => Finding::PendingFrom(reply::pending_entries(reply)?.first().copied()),
+        Lookup::PendingSample { limit, gone_before, poison_from } => {
+            let entries = reply::pending_entries(reply)?;
+            let head = entries.first().map_or(Pending::None, |head| Pending::Oldest(*head));
+            let is_whole = u64::try_from(entries.len()).is_ok_and(|entries| entries < limit);
+            let sample = |gone| PendingSample::of(&entries, is_whole, gone, poison_from);
+            Finding::PendingSample(head, gone_before.map(sample))
+        }
+    })
 }

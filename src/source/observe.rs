@@ -89,7 +89,7 @@ impl Observer {
     /// As [`observe`](Self::observe). What could not be answered for one group only is missing from the answers, and so is
     /// all that another server would have to answer than the one of the reading.
     pub async fn ask(&mut self, config: &Config, questions: &[Question]) -> Result<Answers, Failure> {
-        let mut answers = Answers::default();
+        let mut answers = Vec::with_capacity(questions.len());
         self.lookups.begin();
         let mut left = questions;
         while let Some(batch) = left.get(..self.lookups.size().min(left.len())).filter(|it| !it.is_empty()) {
@@ -119,7 +119,7 @@ impl Observer {
             };
             left = left.get(done..).unwrap_or_default();
         }
-        Ok(answers)
+        Ok(answers.into_iter().collect())
     }
 
     /// Lets the connection go, so that the next reading makes a new one.

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
+use nonmax::NonMaxU64;
 
 use super::{
     names::Names,
@@ -384,7 +385,7 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
     let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
     let unlisted_pending = unlisted.iter().fold(0, |sum: u64, it| sum.saturating_add(it.pending));
     let most_pending = consumers.first().map_or(0, |consumer| consumer.pending);
-    let stuck = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
+    let stuck: Option<u64> = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
     let least_idle = consumers.iter().filter_map(|consumer| consumer.idle).min();
     consumers.truncate(reading.max_consumers);
     let pending = fields.require_count("pel-count")?;
@@ -398,9 +399,9 @@ fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupStat
         consumer_count,
         consumers: consumers.into(),
         least_idle,
-        stuck_consumers: stuck,
-        most_pending: Some(most_pending),
-        unlisted_pending: Some(unlisted_pending),
+        stuck_consumers: stuck.and_then(NonMaxU64::new),
+        most_pending: NonMaxU64::new(most_pending),
+        unlisted_pending: NonMaxU64::new(unlisted_pending),
         ..group_fields(&mut fields)?
     };
     Ok((reading.names.get(fields.name()?), group))
@@ -411,7 +412,6 @@ fn group_fields(fields: &mut Fields<'_>) -> Parsed<GroupState> {
     let last_delivered_id = fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?;
     Ok(GroupState {
         entries_read: fields.integer("entries-read"),
-        reported_lag: fields.integer("lag"),
         nacked: fields.count("nacked-count"),
         ..GroupState::at(last_delivered_id)
     })

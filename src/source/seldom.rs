@@ -73,6 +73,8 @@ fn stand_in(group: &mut GroupState, before: &GroupState, age: Millis) {
 mod tests {
     use std::time::Duration;
 
+    use nonmax::NonMaxU64;
+
     use super::*;
     use crate::{
         clock,
@@ -94,9 +96,9 @@ mod tests {
         GroupState {
             consumers: Box::new([consumer]),
             least_idle: Some(Millis::new(5)),
-            stuck_consumers: Some(3),
-            unlisted_pending: Some(0),
-            most_pending: Some(group.pending),
+            stuck_consumers: NonMaxU64::new(3),
+            unlisted_pending: NonMaxU64::new(0),
+            most_pending: NonMaxU64::new(group.pending),
             ..group
         }
     }
@@ -141,7 +143,7 @@ mod tests {
             let after = last(&[(1, Some(whole.clone())), (1, Some(touched.clone()))]);
             assert_eq!(
                 (after.least_idle, after.stuck_consumers, after.pending),
-                (None, Some(3), touched.pending)
+                (None, NonMaxU64::new(3), touched.pending)
             );
         }
         assert_eq!(last(&[(1, Some(whole.clone())), (1, Some(group(5, 4))), (1, Some(whole))]), read);

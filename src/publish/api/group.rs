@@ -158,9 +158,9 @@ impl Group<'_> {
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
             consumer_count: state.map(|state| state.consumer_count),
             least_idle_seconds: state.and_then(|state| state.least_idle.map(span)),
-            stuck_consumers: state.and_then(|state| state.stuck_consumers),
+            stuck_consumers: state.and_then(|state| Some(state.stuck_consumers?.get())),
             consumers_age_seconds: state.and_then(|state| state.consumers_age.map(span)),
-            unlisted_pending: state.and_then(|state| state.unlisted_pending),
+            unlisted_pending: state.and_then(|state| Some(state.unlisted_pending?.get())),
             consumers: state
                 .filter(|state| state.unlisted_pending.is_some())
                 .map(|state| state.consumers.iter().map(consumer).collect()),
