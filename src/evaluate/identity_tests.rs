@@ -113,6 +113,24 @@ fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
 }
 
 #[test]
+fn losses_while_ids_prove_nothing_are_within_the_bound_once_they_prove_something() {
+    let lost = |report: &Report| {
+        report.streams.get(&Name::from("s")).unwrap().groups.get(&Name::from("g")).unwrap().lost
+    };
+    let mut watched = watched();
+    // The application gave the first entry its ID. Then three entries are added and four removed.
+    let with_marker =
+        StreamState { first_entry_id: Some(StreamId::new(1, 0)), ..entries(1, 10, 10, 10, &[("g", 0)]) };
+    assert_eq!(lost(&read(&mut watched, with_marker)), None);
+    let report = read(&mut watched, entries(5, 13, 13, 9, &[("g", 5)]));
+    let told = lost(&report).unwrap();
+    assert_eq!((told.at_least, told.at_most, told.suspected), (0, 4, 0));
+    let report = read(&mut watched, entries(8, 13, 13, 6, &[("g", 5)]));
+    let told = lost(&report).unwrap();
+    assert_eq!((told.at_least, told.at_most), (2, 6), "from here on IDs prove something");
+}
+
+#[test]
 fn a_stream_with_more_entries_than_were_added_is_another_one() {
     let mut watched = watched();
     read(&mut watched, entries(1, 10, 10, 10, &[("g", 0)]));

@@ -74,6 +74,8 @@ struct Then {
     added: u64,
     removed: u64,
     time: Option<ServerTime>,
+    /// Whether its IDs prove something of another reading.
+    ids_prove: bool,
 }
 
 /// What happened to a stream between two readings.
@@ -82,6 +84,8 @@ pub(super) struct Between<'a> {
     then: Option<Then>,
     own: Vec<Removal>,
     is_same_stream: bool,
+    /// Whether the IDs of both readings prove something of each other.
+    ids_prove: bool,
     /// Whether `entries-read` grows by what is delivered.
     counts_deliveries: bool,
     /// Whether entries may go from the middle without a trace.
@@ -137,8 +141,8 @@ impl Removals {
         lost.map(|(group, entries)| (group, Losses::exactly(entries)))
     }
 
-    /// Between the last reading and this one, which becomes the last. Where IDs prove nothing of another reading, only what
-    /// the sidecar removed itself is known.
+    /// Between the last reading and this one, which becomes the last. Where IDs prove nothing of another reading, what others
+    /// removed is only bounded from above: the bound then holds also once IDs prove something again.
     pub(super) fn until<'a>(
         &mut self,
         now: &'a StreamState,
@@ -147,9 +151,8 @@ impl Removals {
         server: &Server,
     ) -> Option<Between<'a>> {
         let (added, removed) = (now.entries_added?, now.entries_removed()?);
-        let is_reliable = |_: &Then| ids_prove;
-        let reading = Some(Then { length: now.length, added, removed, time }).filter(is_reliable);
-        let then = std::mem::replace(&mut self.then, reading).filter(is_reliable);
+        let then = self.then.replace(Then { length: now.length, added, removed, time, ids_prove });
+        let ids_prove = ids_prove && then.is_none_or(|then| then.ids_prove);
         let is_over = |own: &Removal| own.ever_before + own.entries <= removed;
         let (mut own, ahead): (Vec<_>, _) = std::mem::take(&mut self.own).into_iter().partition(is_over);
         own.extend(std::mem::replace(&mut self.ahead, ahead).into_iter().filter(is_over));
@@ -159,7 +162,8 @@ impl Removals {
             now,
             then,
             own,
-            is_same_stream: self.is_same_stream,
+            is_same_stream: self.is_same_stream && ids_prove,
+            ids_prove,
             counts_deliveries: counts_deliveries(server),
             trims_the_middle: server.may_trim_the_middle(),
             interval,
@@ -198,7 +202,7 @@ impl Between<'_> {
         if let Some(counted) = counted.filter(|counted| (at_least..=at_most).contains(counted)) {
             return Losses::exactly(counted);
         }
-        let is_suspect = self.was_due(before, &then) && at_most > at_least;
+        let is_suspect = self.ids_prove && self.was_due(before, &then) && at_most > at_least;
         Losses { at_least, at_most, suspected: if is_suspect { at_most - at_least } else { 0 } }
     }
 
