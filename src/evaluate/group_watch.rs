@@ -115,7 +115,8 @@ impl GroupWatch {
         if self.lost.is_some() || lost.is_some_and(|lost| lost > 0) {
             self.lost.get_or_insert_default().put(moment.slot, lost.map(low_part));
         }
-        lost.and_then(|_| passed_rate(added, &self.lags, self.lost.as_deref(), moment))
+        let there_for = moment.since(self.since);
+        lost.and_then(|_| passed_rate(added, &self.lags, self.lost.as_deref(), there_for, moment))
     }
 
     fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {

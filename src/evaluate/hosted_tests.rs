@@ -42,7 +42,7 @@ fn older() -> StreamState {
 
 pub(super) struct Watched {
     history: History,
-    config: Config,
+    pub(super) config: Config,
     flavour: Flavour,
     pub(super) version: Option<(u16, u16, u16)>,
     pub(super) seconds: u64,

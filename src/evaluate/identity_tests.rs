@@ -4,7 +4,10 @@ use super::{
     GroupStatus, Lag, Report,
     hosted_tests::{NOW_MS, Watched, claimed, stream},
 };
-use crate::model::{Answers, Counted, Finding, Flavour, GroupState, Name, NameMap, StreamId, StreamState};
+use crate::{
+    config::{Config, Sources},
+    model::{Answers, Counted, Finding, Flavour, GroupState, Name, NameMap, StreamId, StreamState},
+};
 
 /// The ID of an entry that was added in this second.
 fn id(second: u64) -> StreamId {
@@ -44,6 +47,14 @@ fn lag(report: &Report, group: &str) -> Lag {
 
 fn watched() -> Watched {
     Watched::on(Flavour::Redis)
+}
+
+/// A configuration that expects this group of the stream `s`.
+fn expecting(group: &str) -> Config {
+    let yaml = format!("redis: {{uri: 'redis://h'}}\nstreams: [{{match: s, groups: [{group}]}}]");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
 }
 
 /// A stream read without its entries, as one with a first entry of 64 KiB.
@@ -110,6 +121,21 @@ fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
     let report = read(&mut other, emptied);
     assert_eq!(lost(&report, "g").0, 0);
     assert!(lost(&report, "h").1 >= 10, "{:?}", lost(&report, "h"));
+}
+
+#[test]
+fn a_group_that_was_away_between_two_ticks_was_not_given_what_another_one_of_its_name_lacked() {
+    let rate = |report: &Report| {
+        let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+        verdict.groups.get(&Name::from("g")).and_then(|group| group.rate_out).map(|rate| rate.entries)
+    };
+    let mut watched = watched();
+    watched.config = expecting("g");
+    let groups: [&[(&str, u64)]; 4] = [&[("g", 1)], &[("g", 1)], &[("h", 1)], &[("g", 20), ("h", 1)]];
+    let rates = groups.map(|groups| rate(&read(&mut watched, entries(1, 20, 20, 20, groups))));
+    // Readings a second apart: the second one is the second tick, and so are those that follow.
+    assert_eq!(rates[..2], [None, Some(0)]);
+    assert_eq!(rates[3], None, "it has just begun");
 }
 
 #[test]

@@ -217,11 +217,13 @@ fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<
     Some(Rate { entries: last.wrapping_sub(first).into(), over })
 }
 
-/// How fast a group was given entries: those ever added, less those that it lags behind and those that it lost.
+/// How fast a group that has been there for so long was given entries: those ever added, less those that it lags behind and
+/// those that it lost.
 pub(super) fn passed_rate(
     added: &Series,
     lags: &Series,
     lost: Option<&Series>,
+    there_for: Duration,
     moment: &Moment<'_>,
 ) -> Option<Rate> {
     let recent = |series| moment.ticks.within(series, moment.rate_window());
@@ -229,9 +231,11 @@ pub(super) fn passed_rate(
     let lost: Vec<(Duration, u32)> = lost.into_iter().flat_map(recent).collect();
     let at =
         |series: &[(Duration, u32)], age| series.iter().find(|(of, _)| *of == age).map(|(_, value)| *value);
-    // As far back as the lag is known throughout: before that it may have been another group of this name.
+    // As far back as the lag is known throughout. Before that it may have been another group of this name; so it may where
+    // the group was away between two ticks.
     let newest_first: Vec<(Duration, u32)> = recent(added)
         .rev()
+        .take_while(|(age, _)| *age <= there_for)
         .map_while(|(age, added)| {
             let gone = at(&lost, age).unwrap_or(0);
             Some((age, added.wrapping_sub(at(&lags, age)?).wrapping_sub(gone)))
