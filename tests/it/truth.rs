@@ -1,13 +1,23 @@
-//! Every number beside the truth: random histories of a stream on a real server, each reading compared with what
-//! counting every entry tells.
+//! Every number beside the truth: random histories of a stream on a real server, and at each reading all that the
+//! metrics and the API tell compared with what counting every entry tells. At the end of each history so is what
+//! `status --json` says, the program itself.
 //!
 //! `STREAMWARDEN_TEST_CASES` and `STREAMWARDEN_TEST_SEED` make it longer and different by hand.
 
 mod acts;
+mod expected;
+mod facts;
+mod memory;
 mod oracle;
 mod story;
+mod told;
+mod truths;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use proptest::{
     strategy::{Just, Strategy},
@@ -15,28 +25,72 @@ use proptest::{
 };
 use streamwarden::{
     config::{Config, Sources},
-    poll::Reader,
+    poll::{Reader, Reading},
+    publish::{Encoding, Format, Pages, api::View},
     self_stats::SelfStats,
 };
+use tempfile::NamedTempFile;
 
-use oracle::Oracle;
+use expected::SETTINGS;
+use oracle::{Oracle, Read};
 use story::{Op, Place, Polls, Rare, Story, play, stories};
 use support::Redis;
+use told::{Subject, Told};
+use truths::Compared;
 
-/// How often what was known.
+/// How much was compared, and how often what was known.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) lags: u64,
-    pub(crate) known_lags: u64,
-    pub(crate) lag_ages: u64,
-    pub(crate) losses: u64,
-    pub(crate) exact_losses: u64,
-    /// How often both bounds of what was lost since the last poll were equal.
-    pub(crate) tight_losses: u64,
-    pub(crate) counted_additions: u64,
-    pub(crate) unknown_pending: u64,
+    /// Numbers on all pages that were compared with the truth.
+    numbers: u64,
+    /// Numbers that might have been there, and were unknown.
+    unknown: u64,
+    lags: u64,
+    known_lags: u64,
+    losses: u64,
+    exact_losses: u64,
+    /// All losses since the last polls, for certain and at most.
+    lost_at_least: u64,
+    lost_at_most: u64,
+    unknown_pending: u64,
+    stories: u64,
     /// Stories that ended where what happened can't be told from ordinary life.
-    pub(crate) untold: u64,
+    untold: u64,
+}
+
+impl Tally {
+    fn compared(&mut self, compared: &Compared) {
+        self.numbers += compared.numbers;
+        self.unknown += compared.unknown;
+    }
+
+    /// Notes what a page tells of these groups.
+    fn note<'a>(&mut self, page: &Told, groups: impl Iterator<Item = &'a String>) {
+        for group in groups {
+            let is_known =
+                |name: &str| page.contains_key(&(Subject::Group(group.clone()), format!("group_{name}")));
+            self.lags += 1;
+            self.known_lags += u64::from(is_known("lag"));
+            self.unknown_pending += u64::from(!is_known("dangling_pending"));
+        }
+    }
+
+    /// The share of lags that were known, in percent.
+    fn known_share(&self) -> u64 {
+        self.known_lags * 100 / self.lags.max(1)
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { numbers, unknown, lost_at_least, lost_at_most, .. } = self;
+        write!(
+            f,
+            "{numbers} numbers compared, 0 wrong, {unknown} unknown; {} % of the lags known; ",
+            self.known_share()
+        )?;
+        write!(f, "losses {lost_at_least} to {lost_at_most}")
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to look is the caller's choice")]
@@ -44,107 +98,142 @@ pub(crate) fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
-fn config(redis: &Redis, entries: u64, more: &str) -> Config {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let yaml = format!(
-        "redis: {{uri: '{}'{more}}}\nlag_count: {{entries: {entries}}}\nstreams: [{{match: s, thresholds: {{deliveries: 2}}}}]",
-        redis.uri()
-    );
-    std::fs::write(file.path(), yaml).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-}
-
-fn compare(entries: u64, cases: u64, more: &str, polls: Polls) -> Tally {
-    compare_in(stories(), entries, cases, more, polls)
-}
-
-/// Plays stories with so many entries to be counted a poll and more settings of `redis`, and tells how often what was known.
-fn compare_in(
-    stories: impl Strategy<Value = Story>,
+/// What a run is made with.
+struct Run {
+    /// Entries to be counted a poll.
     entries: u64,
+    /// Stories.
     cases: u64,
-    more: &str,
+    /// More settings of `redis`.
+    more: &'static str,
     polls: Polls,
-) -> Tally {
-    let redis = Redis::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (config, tally) = (config(&redis, entries, more), Mutex::new(Tally::default()));
-    let new_reader = || Reader::new(Arc::new(SelfStats::new())).within_budget();
-    let reader = Mutex::new(new_reader());
-    let connection = Mutex::new(redis.connect());
-    let run = |story: Story| -> Result<(), TestCaseError> {
-        let (mut reader, mut connection) = (reader.lock().unwrap(), connection.lock().unwrap());
-        redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
-        if config.redis.lookups_a_month.is_some() {
-            // Its budget is full again.
-            *reader = new_reader();
-        }
-        // Reading the empty server makes the reader forget the story before.
-        runtime.block_on(reader.read(&config, &[])).unwrap();
-        let poll = || runtime.block_on(reader.read(&config, &["s".into()])).unwrap();
-        play(&story, polls, &mut Oracle::new(&mut connection, &mut tally.lock().unwrap()), poll)
-    };
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&number("STREAMWARDEN_TEST_SEED", 7).to_le_bytes());
-    let runs = Runs {
-        cases: number("STREAMWARDEN_TEST_CASES", cases).try_into().unwrap(),
-        failure_persistence: None,
-        ..Runs::default()
-    };
-    let mut runner = TestRunner::new_with_rng(runs, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
-    match runner.run(&stories, run) {
-        Ok(()) => {}
-        Err(TestError::Fail(reason, story)) => panic!("{reason}\nin the story: {story:#?}"),
-        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    /// Consumers of a group that are listed.
+    consumers: usize,
+}
+
+impl Run {
+    const fn new(entries: u64, cases: u64, polls: Polls) -> Self {
+        Self { entries, cases, more: "", polls, consumers: 20 }
     }
-    let tally = tally.into_inner().unwrap();
-    eprintln!("counting {entries} entries a poll, polls {polls:?}: {tally:?}");
-    tally
+
+    /// The configuration, and the file that has it.
+    fn config(&self, redis: &Redis) -> (Arc<Config>, NamedTempFile) {
+        let file = NamedTempFile::new().unwrap();
+        let (uri, settings) = (redis.uri(), SETTINGS.replace("CONSUMERS", &self.consumers.to_string()));
+        let redis = format!("redis: {{uri: '{uri}'{}}}\nlag_count: {{entries: {}}}", self.more, self.entries);
+        std::fs::write(file.path(), redis + &settings).unwrap();
+        let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+        (Arc::new(sources.load().unwrap()), file)
+    }
+
+    fn compare(&self) -> Tally {
+        self.compare_in(stories())
+    }
+
+    /// Plays stories, and tells how often what was known.
+    fn compare_in(&self, stories: impl Strategy<Value = Story>) -> Tally {
+        let redis = Redis::start();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ((config, file), tally) = (self.config(&redis), Mutex::new(Tally::default()));
+        let new_reader = || Reader::new(Arc::new(SelfStats::new())).within_budget();
+        let reader = Mutex::new(new_reader());
+        let connection = Mutex::new(redis.connect());
+        let run = |story: Story| -> Result<(), TestCaseError> {
+            let (mut reader, mut connection) = (reader.lock().unwrap(), connection.lock().unwrap());
+            redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
+            if config.redis.lookups_a_month.is_some() {
+                // Its budget is full again.
+                *reader = new_reader();
+            }
+            // Reading the empty server makes the reader forget the story before.
+            runtime.block_on(reader.read(&config, &[])).unwrap();
+            let poll = || published(&config, runtime.block_on(reader.read(&config, &["s".into()])).unwrap());
+            let mut tally = tally.lock().unwrap();
+            tally.stories += 1;
+            let mut oracle = Oracle::new(&mut connection, &mut tally, self.consumers);
+            play(&story, self.polls, &mut oracle, poll)?;
+            oracle.compare_first(|| status(&file))
+        };
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&number("STREAMWARDEN_TEST_SEED", 7).to_le_bytes());
+        let runs = Runs {
+            cases: number("STREAMWARDEN_TEST_CASES", self.cases).try_into().unwrap(),
+            failure_persistence: None,
+            ..Runs::default()
+        };
+        let mut runner = TestRunner::new_with_rng(runs, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+        match runner.run(&stories, run) {
+            Ok(()) => {}
+            Err(TestError::Fail(reason, story)) => panic!("{reason}\nin the story: {story:#?}"),
+            Err(TestError::Abort(reason)) => panic!("{reason}"),
+        }
+        let tally = tally.into_inner().unwrap();
+        eprintln!("counting {} entries a poll, polls {:?}{}: {tally}", self.entries, self.polls, self.more);
+        tally
+    }
+}
+
+/// A reading, and what its pages tell.
+fn published(config: &Arc<Config>, reading: Reading) -> Read {
+    let reading = Arc::new(reading);
+    let pages =
+        Pages::publish(1, Arc::clone(config), Some(Arc::clone(&reading)), Arc::default(), |_| Vec::new());
+    let metrics = pages.get(Format::Text, Encoding::Identity, || None);
+    let mut document = Vec::new();
+    let view = View::new(config, Some((&reading, Duration::ZERO)), None, true);
+    view.write_streams(&mut document).unwrap();
+    let metrics = told::metrics(str::from_utf8(&metrics).unwrap());
+    Read { metrics, document: told::document(&document), reading }
+}
+
+/// What the program says that has just begun to watch.
+fn status(config: &NamedTempFile) -> Told {
+    let mut command = Command::new(support::program());
+    command.args(["status", "--json", "--every", "1ms", "--config"]).arg(config.path()).env_clear();
+    told::document(&command.output().unwrap().stdout)
 }
 
 #[test]
 fn no_number_is_ever_wrong_with_enough_counting() {
-    let tally = compare(20_000, 700, "", Polls::Around);
+    let tally = Run::new(20_000, 150, Polls::Around).compare();
     assert_eq!((tally.known_lags, tally.unknown_pending), (tally.lags, 0), "all can be known here");
     // Before Redis 7.0 nothing is known of what was added, and so nothing is said of losses.
-    assert!(tally.exact_losses > 100 || (tally.losses, tally.counted_additions) == (0, 0), "{tally:?}");
+    assert!(tally.exact_losses > 100 || tally.losses == 0, "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_with_little_counting() {
-    let tally = compare(3, 700, "", Polls::Around);
-    assert!(tally.known_lags > tally.lags / 2, "{tally:?}");
+    let tally = Run { consumers: 1, ..Run::new(3, 150, Polls::Around) }.compare();
+    assert!(tally.known_share() > 50, "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_without_counting() {
-    let tally = compare(0, 700, "", Polls::Around);
-    assert!(tally.known_lags > tally.lags / 2 && tally.known_lags < tally.lags, "{tally:?}");
+    let tally = Run::new(0, 150, Polls::Around).compare();
+    assert!((50..100).contains(&tally.known_share()), "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_where_the_clock_is_asked_now_and_then() {
-    let tally =
-        compare(20_000, 300, ", billed_by_command: true, lookups_a_month: 1000000000000", Polls::Around);
+    let more = ", billed_by_command: true, lookups_a_month: 1000000000000";
+    let tally = Run { more, ..Run::new(20_000, 100, Polls::Around) }.compare();
     assert_eq!((tally.known_lags, tally.unknown_pending), (tally.lags, 0), "all can be known here");
 }
 
 #[test]
 fn no_number_is_ever_wrong_where_lookups_run_out() {
-    let tally = compare(20_000, 300, ", billed_by_command: true, lookups_a_month: 10", Polls::Around);
-    assert!(tally.known_lags > tally.lags / 2 && tally.known_lags < tally.lags, "{tally:?}");
-    assert!(tally.unknown_pending > 0, "{tally:?}");
+    let more = ", billed_by_command: true, lookups_a_month: 10";
+    let tally = Run { more, ..Run::new(20_000, 100, Polls::Around) }.compare();
+    assert!((50..100).contains(&tally.known_share()) && tally.unknown_pending > 0, "{tally:?}");
 }
 
 #[test]
 fn no_number_is_ever_wrong_whatever_happens_between_two_polls() {
-    let known = |entries| {
-        let tally = compare(entries, 500, "", Polls::Between);
-        assert!(tally.untold < 100, "{tally:?}");
-        tally.known_lags * 100 / tally.lags
-    };
-    let shares = [20_000, 3, 0].map(known);
-    assert!(shares[0] > 95 && shares[1] > 50 && shares[2] > 50, "{shares:?} % of the lags are known");
+    let shares = [(20_000, 95), (3, 50), (0, 50)];
+    for (entries, least) in shares {
+        let tally = Run::new(entries, 150, Polls::Between).compare();
+        assert!(tally.untold * 5 < tally.stories && tally.known_share() > least, "{tally:?}");
+    }
 }
 
 /// What random stories seldom come to.
@@ -175,7 +264,7 @@ fn what_two_polls_can_not_tell_is_not_believed() {
     ];
     for story in [holes, another] {
         for entries in [0, 20_000] {
-            let tally = compare_in(Just(story.clone()), entries, 1, "", Polls::Between);
+            let tally = Run::new(entries, 1, Polls::Between).compare_in(Just(story.clone()));
             assert_eq!(tally.untold, 0, "{story:?}");
         }
     }

@@ -3,6 +3,7 @@
 use redis::{Cmd, cmd};
 
 use super::{
+    expected::INTERVAL_MS,
     oracle::Oracle,
     story::{Op, Place, Rare},
 };
@@ -54,6 +55,7 @@ pub(super) fn act(op: &Op, oracle: &mut Oracle<'_>) {
         Op::AutoClaim { group: g, consumer: c } => {
             oracle.run(&words(&format!("XAUTOCLAIM s {} {} 0 0 COUNT 3", group(g), consumer(c))));
         }
+        Op::DeleteConsumer { group: g, consumer: c } => oracle.delete_consumer(&group(g), &consumer(c)),
         Op::Rare(rare) => act_rarely(rare, oracle),
     }
 }
@@ -91,6 +93,11 @@ fn act_rarely(rare: &Rare, oracle: &mut Oracle<'_>) {
                 oracle.run_removing(&words(&format!("XACKDEL s {g} {} IDS 1 {id}", reference(*mode))));
             }
         }
+        Rare::AddOnce(producer_id) => {
+            oracle.run(&words(&format!("XADD s IDMP producer {producer_id} * f v")));
+        }
+        // Consumers are idle for longer than a poll's interval then.
+        Rare::Rest => std::thread::sleep(std::time::Duration::from_millis(INTERVAL_MS + 5)),
         Rare::Restore { .. } => {}
     }
 }

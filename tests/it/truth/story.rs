@@ -1,9 +1,11 @@
 //! A random history of one stream, `s`, with three groups.
 
 use proptest::{prelude::*, test_runner::TestCaseError};
-use streamwarden::poll::Reading;
 
-use super::{acts::act, oracle::Oracle};
+use super::{
+    acts::act,
+    oracle::{Oracle, Read},
+};
 
 /// What happens, in order.
 pub(super) type Story = Vec<Op>;
@@ -70,10 +72,15 @@ pub(super) enum Op {
         group: u8,
         consumer: u8,
     },
+    /// With all that it has pending.
+    DeleteConsumer {
+        group: u8,
+        consumer: u8,
+    },
     Rare(Rare),
 }
 
-/// Something that happens to the stream as a whole, or that came with Redis 8.2.
+/// Something that happens to the stream as a whole, or that came with Redis 8.2 or later.
 #[derive(Debug, Clone)]
 pub(super) enum Rare {
     /// `DEL`, and so many entries again at once, of which so many are kept.
@@ -96,6 +103,10 @@ pub(super) enum Rare {
     DeleteEx(Place, u8),
     /// `XACKDEL` of a group's oldest pending entry, in one of its modes.
     AckDelete(u8, u8),
+    /// `XADD` by an idempotent producer (`IDMP`), with an ID of its own.
+    AddOnce(u8),
+    /// Nothing happens for a while.
+    Rest,
 }
 
 impl Op {
@@ -152,6 +163,10 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
         1 => (place(), 0_u8..3).prop_map(|(place, mode)| Op::Rare(Rare::DeleteEx(place, mode))),
         2 => (group.clone(), 0_u8..3).prop_map(|(group, mode)| Op::Rare(Rare::AckDelete(group, mode))),
         1 => Just(Op::Rare(Rare::Remove)),
+        1 => Just(Op::Rare(Rare::Rest)),
+        1 => (0_u8..3).prop_map(|id| Op::Rare(Rare::AddOnce(id))),
+        2 => (group.clone(), consumer.clone()).prop_map(
+            |(group, consumer)| Op::DeleteConsumer { group, consumer }),
         2 => (group, consumer).prop_map(|(group, consumer)| Op::AutoClaim { group, consumer }),
     ];
     let beginning = [Op::Add(6), Op::Create { group: 0, place: Place::Beginning, entries_read: None }];
@@ -172,23 +187,27 @@ pub(super) fn play(
     story: &Story,
     polls: Polls,
     oracle: &mut Oracle<'_>,
-    mut poll: impl FnMut() -> Reading,
+    mut poll: impl FnMut() -> Read,
 ) -> Result<(), TestCaseError> {
+    let mut compare = |oracle: &mut Oracle<'_>| {
+        let began = oracle.time();
+        oracle.compare(began, &poll(), polls)
+    };
     for op in story {
         let is_alone = op.is_by_an_operator() && polls == Polls::Around;
         if is_alone || matches!(op, Op::Poll) {
-            oracle.compare(&poll(), polls)?;
+            compare(oracle)?;
         }
         // IDs of the application's own may come again in another stream.
         if !(polls == Polls::Between && matches!(op, Op::AddOwn(_))) {
             act(op, oracle);
         }
         if is_alone {
-            oracle.compare(&poll(), polls)?;
+            compare(oracle)?;
         }
         if oracle.is_over {
             return Ok(());
         }
     }
-    oracle.compare(&poll(), polls)
+    compare(oracle)
 }

@@ -1,0 +1,473 @@
+//! What should stand on a page, from all that the server says and from what happened.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+use streamwarden::{
+    clock::Instant,
+    evaluate::{GroupStatus, Health, PENDING_SAMPLE},
+    model::StreamId,
+};
+
+use super::{
+    facts::{Consumer, Facts, Group},
+    told::Subject,
+    truths::{Right, Truths},
+};
+
+/// Sets what the numbers are judged by.
+pub(super) const SETTINGS: &str = "
+poll: {interval: 100ms, stale_after: 60s}
+status: {window: 400ms, stopped_after: 20ms}
+consumers: {max_per_group: CONSUMERS, stuck_after: 3ms}
+entries: {last: 3}
+streams:
+- match: s
+  groups: [g0]
+  retention: {max_length: 10, max_age: 1h, mode: observe}
+  thresholds: {lag: 4, lag_age: 1h, pending: 3, pending_age: 2h, deliveries: 2, silence: 3h}
+";
+pub(super) const INTERVAL_MS: u64 = 100;
+const STUCK_AFTER_MS: u64 = 3;
+const MAX_LENGTH: u64 = 10;
+const POISON_FROM: u64 = 2;
+const LAST_ENTRIES: usize = 3;
+/// Rates are taken over a quarter of the window.
+const RATE_WINDOW: Duration = Duration::from_millis(100);
+/// No ID that is a time is smaller, and none is further ahead of the clock.
+const EARLIEST_MS: u64 = 1_000_000_000_000;
+const AHEAD_MS: u64 = 5_000;
+
+/// What is known of a poll that is over, or of this one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    pub(super) length: Option<u64>,
+    pub(super) added: Option<u64>,
+    pub(super) lags: BTreeMap<String, u64>,
+    /// What each group was told to have lost, for certain and maybe.
+    pub(super) lost: BTreeMap<String, u64>,
+}
+
+/// The polls that the histories on the page are of: how long ago each was, and what was so; `None` where it was another
+/// stream's.
+pub(super) type Ticks<'a> = Vec<(Duration, Option<&'a Past>)>;
+
+/// What can't be seen in the stream as it is: it follows from what happened.
+#[derive(Debug, Default)]
+pub(super) struct Happened<'a> {
+    pub(super) recreations: (u64, u64),
+    pub(super) groups: BTreeMap<String, GroupHappened>,
+    pub(super) ticks: Option<Ticks<'a>>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct GroupHappened {
+    pub(super) is_lag_told: bool,
+    pub(super) lost: Right,
+    pub(super) lost_at_most: Right,
+    pub(super) suspected: Right,
+    pub(super) dropped: Right,
+    pub(super) rewinds: Right,
+    /// How long polls have seen it without a break.
+    pub(super) there_for: Duration,
+}
+
+/// When the reading was made, by the server's clock: a moment, or between two. The last is when it was over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) over: u64,
+    /// What was asked at an earlier poll, and has not changed, may seem older by as much as that poll took.
+    pub(super) slowest: u64,
+}
+
+/// One reading, and how many consumers of a group a page lists.
+pub(super) struct Expected<'a> {
+    pub(super) facts: Option<&'a Facts>,
+    pub(super) when: When,
+    pub(super) happened: &'a Happened<'a>,
+    pub(super) most_consumers: usize,
+}
+
+fn seconds(from_ms: u64, to_ms: u64) -> Right {
+    let seconds = |ms| Duration::from_millis(ms).as_secs_f64();
+    Right::Between(seconds(from_ms), seconds(to_ms))
+}
+
+fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Right {
+    Right::OneOf(texts.into_iter().map(Value::from).collect())
+}
+
+fn healths() -> Right {
+    texts(Health::ALL.iter().map(|health| health.as_str()))
+}
+
+fn rounded(rate: f64) -> f64 {
+    (rate * 1_000.0).round() / 1_000.0
+}
+
+impl When {
+    /// The time since then; zero where it is ahead.
+    fn since(self, ms: u64) -> Right {
+        seconds(self.from.saturating_sub(ms), self.to.saturating_sub(ms))
+    }
+
+    /// The age of an entry, where its ID is a time that is over.
+    fn age(self, id: StreamId) -> Option<Right> {
+        let is_time = id.ms >= EARLIEST_MS && id.ms <= self.to + AHEAD_MS;
+        is_time.then(|| self.since(id.ms))
+    }
+}
+
+impl Expected<'_> {
+    pub(super) fn truths(&self) -> Truths {
+        let mut truths = Truths::default();
+        self.page(&mut truths);
+        self.settings(&mut truths);
+        let present = u64::from(self.facts.is_some());
+        truths.known(&Subject::Stream, ("stream_present", "present"), Right::number(present));
+        truths.known(&Subject::Stream, ("stream_health", "health"), healths());
+        if let Some(facts) = self.facts {
+            self.stream(&mut truths, facts);
+            self.retention(&mut truths, facts);
+            for (name, group) in &facts.groups {
+                self.group(&mut truths, facts, name, group);
+            }
+        }
+        self.histories(&mut truths);
+        if self.facts.is_none_or(|facts| !facts.groups.contains_key("g0")) {
+            self.missing(&mut truths);
+        }
+        truths
+    }
+
+    fn page(&self, truths: &mut Truths) {
+        let page = Subject::Page;
+        truths.known(&page, ("redis_info", ""), Right::Any);
+        for words in ["sidecar.version", "server.flavour", "server.version", "server.role", "server.mode"] {
+            truths.maybe(&page, ("", words), Right::Any);
+        }
+        truths.known(&page, ("", "summary.health"), healths());
+        for health in ["summary.healthy", "summary.warning", "summary.critical", "summary.unknown"] {
+            truths.known(&page, ("", health), Right::Between(0.0, 1.0));
+        }
+        let numbers = [
+            ("schema_version", json!(1)),
+            ("sidecar.enabled", json!(1)),
+            ("database", json!("db0")),
+            ("poll.up", json!(1)),
+            ("poll.interval_seconds", json!(0.1)),
+            ("poll.stale_after_seconds", json!(60)),
+            ("poll.age_seconds", json!(0)),
+            ("poll.stale", json!(0)),
+            ("window_seconds", json!(0.4)),
+        ];
+        numbers.into_iter().for_each(|(name, right)| truths.known(&page, ("", name), Right::Is(right)));
+        let read_at = Right::between(self.when.from - 1_000, self.when.over);
+        truths.known(&page, ("", "poll.last_success_unix_ms"), read_at);
+        truths.known(&page, ("", "poll.clock_error_seconds"), Right::Between(0.0, 1.0));
+        truths.known(&page, ("", "history_ages_seconds"), Right::Any);
+    }
+
+    /// What the configuration says.
+    fn settings(&self, truths: &mut Truths) {
+        let stream = Subject::Stream;
+        for (names, right) in [
+            (("", "name"), json!("s")),
+            (("", "key"), json!("s")),
+            (("", "stale"), json!(0)),
+            (("retention_info", "mode"), json!("observe")),
+            (("", "retention.trimmed_entries"), json!(0)),
+            (("stream_max_length", "max_length"), json!(MAX_LENGTH)),
+            (("stream_max_age_seconds", "max_age_seconds"), json!(3_600)),
+            (("stream_lag_threshold", "thresholds.lag"), json!(4)),
+            (("stream_lag_threshold_seconds", "thresholds.lag_age_seconds"), json!(3_600)),
+            (("stream_pending_threshold", "thresholds.pending"), json!(3)),
+            (("stream_pending_age_threshold_seconds", "thresholds.pending_age_seconds"), json!(7_200)),
+            (("stream_deliveries_threshold", "thresholds.deliveries"), json!(POISON_FROM)),
+            (("stream_silence_threshold_seconds", "thresholds.silence_seconds"), json!(10_800)),
+        ] {
+            truths.known(&stream, names, Right::Is(right));
+        }
+        truths.known(&stream, ("", "reason"), Right::Any);
+    }
+
+    fn stream(&self, truths: &mut Truths, facts: &Facts) {
+        let (stream, last_id, first) = (Subject::Stream, facts.last_id(), facts.ids.first());
+        let count = |of: &str| facts.number(of).map(Right::number);
+        truths.known(&stream, ("stream_length", "length"), Right::number(facts.length()));
+        truths.known_if(&stream, ("stream_entries_added", "entries_added"), count("entries-added"));
+        truths.known(&stream, ("stream_groups", ""), Right::number(facts.groups.len() as u64));
+        let age = |id: StreamId| self.when.age(id);
+        let oldest = first.and_then(|first| age(*first));
+        truths.known_if(&stream, ("stream_oldest_entry_age_seconds", "oldest_entry_age_seconds"), oldest);
+        let last_write = ("stream_last_write_age_seconds", "last_write_age_seconds");
+        truths.known_if(&stream, last_write, age(last_id));
+        truths.known(&stream, ("stream_last_generated_id", ""), Right::number(last_id.ms));
+        truths.known(&stream, ("", "last_generated_id"), Right::text(last_id.to_string()));
+        truths.known_if(&stream, ("", "first_entry_id"), first.map(|id| Right::text(id.to_string())));
+        let newest = facts.ids.iter().rev().take(LAST_ENTRIES);
+        let newest: Vec<Value> = newest.map(|id| json!({"id": id.to_string(), "type": null})).collect();
+        // An empty stream is not asked.
+        let newest = Some(newest).filter(|newest| !newest.is_empty());
+        truths.known_if(&stream, ("", "last_entries"), newest.map(|newest| Right::Is(newest.into())));
+        truths.known_if(&stream, ("stream_radix_tree_keys", ""), count("radix-tree-keys"));
+        truths.known_if(&stream, ("stream_radix_tree_nodes", ""), count("radix-tree-nodes"));
+        let recreations = Right::between(self.happened.recreations.0, self.happened.recreations.1);
+        truths.known(&stream, ("stream_recreations", "recreations"), recreations);
+        truths.known(&stream, ("", "unwatched_groups"), Right::number(0));
+        if facts.number("iids-added").is_some_and(|added| added > 0) {
+            for (names, field) in [
+                (("stream_idempotence_window_seconds", "idempotence.window_seconds"), "idmp-duration"),
+                (("stream_idempotence_max_ids", "idempotence.max_ids"), "idmp-maxsize"),
+                (("stream_idempotent_producers", "idempotence.producers"), "pids-tracked"),
+                (("stream_idempotent_ids", "idempotence.ids"), "iids-tracked"),
+                (("stream_idempotent_ids_added", "idempotence.ids_added"), "iids-added"),
+                (("stream_idempotent_duplicates", "idempotence.duplicates"), "iids-duplicates"),
+            ] {
+                truths.known_if(&stream, names, count(field));
+            }
+        }
+    }
+
+    /// What retention would find: the entries from the front that no group needs.
+    fn retention(&self, truths: &mut Truths, facts: &Facts) {
+        let excess = facts.length().saturating_sub(MAX_LENGTH);
+        let over = ("retention_over_limit_entries", "retention.excess");
+        truths.known(&Subject::Stream, over, Right::number(excess));
+        let is_needed = |entry: &StreamId| {
+            facts.groups.values().any(|group| {
+                *entry > group.delivered || group.pending.iter().any(|pending| pending.id == *entry)
+            })
+        };
+        let is_missing = !facts.groups.contains_key("g0");
+        let free =
+            if is_missing { 0 } else { facts.ids.iter().take_while(|id| !is_needed(id)).count() as u64 };
+        let removable = Right::number(free.min(excess));
+        truths.maybe(&Subject::Stream, ("retention_removable_entries", ""), removable);
+        if free < excess {
+            let unread = |(name, group): (&String, &Group)| {
+                (!facts.ahead(group).is_empty()).then(|| format!("{name} unread"))
+            };
+            let pending = |(name, group): (&String, &Group)| {
+                (!group.pending.is_empty()).then(|| format!("{name} pending"))
+            };
+            let missing = is_missing.then(|| "g0 missing_group".to_owned());
+            let holders = facts.groups.iter().filter_map(unread);
+            let holders = holders.chain(facts.groups.iter().filter_map(pending)).chain(missing);
+            let holders = Right::OneOf(holders.map(Value::from).collect());
+            truths.maybe(&Subject::Stream, ("retention_blocked", "retention.blocked_by"), holders);
+        }
+    }
+
+    fn group(&self, truths: &mut Truths, facts: &Facts, name: &str, group: &Group) {
+        let subject = Subject::Group(name.to_owned());
+        self.words(truths, name, true);
+        self.lag(truths, &subject, facts, group);
+        self.pending(truths, &subject, facts, group);
+        self.consumers(truths, name, group);
+        let read = group.entries_read.and_then(|read| u64::try_from(read).ok());
+        truths.known_if(&subject, ("group_entries_read", "entries_read"), read.map(Right::number));
+        truths.known(&subject, ("group_last_delivered_id", ""), Right::number(group.delivered.ms));
+        truths.known(&subject, ("", "last_delivered_id"), Right::text(group.delivered.to_string()));
+        let none = Right::number(0);
+        let happened = self.happened.groups.get(name).cloned().unwrap_or(GroupHappened {
+            is_lag_told: false,
+            lost: none.clone(),
+            lost_at_most: none.clone(),
+            suspected: none.clone(),
+            dropped: none.clone(),
+            rewinds: none,
+            there_for: Duration::ZERO,
+        });
+        truths.maybe(&subject, ("group_entries_lost", "entries_lost"), happened.lost);
+        let at_most = ("group_entries_lost_upper_bound", "entries_lost_upper_bound");
+        truths.maybe(&subject, at_most, happened.lost_at_most);
+        let suspected = ("group_entries_suspected_lost", "entries_suspected_lost");
+        truths.maybe(&subject, suspected, happened.suspected);
+        truths.maybe(&subject, ("group_pending_dropped", "pending_dropped"), happened.dropped);
+        truths.known(&subject, ("group_rewinds", "rewinds"), happened.rewinds);
+    }
+
+    /// What is said of a group whether it is there or not.
+    fn words(&self, truths: &mut Truths, name: &str, is_there: bool) {
+        let subject = Subject::Group(name.to_owned());
+        if name == "g0" {
+            truths.known(&subject, ("group_present", ""), Right::number(is_there.into()));
+        }
+        truths.known(&subject, ("", "present"), Right::number(is_there.into()));
+        truths.known(&subject, ("", "expected"), Right::number((name == "g0").into()));
+        truths.known(&subject, ("", "name"), Right::text(name));
+        truths.known(&subject, ("", "key"), Right::text(name));
+        let is_possible = |status: &&GroupStatus| !is_there || **status != GroupStatus::Missing;
+        let statuses = texts(GroupStatus::ALL.iter().filter(is_possible).map(|status| status.as_str()));
+        truths.known(&subject, ("group_status", "status"), statuses);
+        truths.known(&subject, ("", "health"), healths());
+        truths.known(&subject, ("", "reason"), Right::Any);
+    }
+
+    /// The group that the configuration expects is not there.
+    fn missing(&self, truths: &mut Truths) {
+        self.words(truths, "g0", false);
+        truths.known(&Subject::Group("g0".to_owned()), ("", "history.lag"), Right::Any);
+    }
+
+    fn lag(&self, truths: &mut Truths, subject: &Subject, facts: &Facts, group: &Group) {
+        let ahead = facts.ahead(group);
+        let lag = ahead.len() as u64;
+        truths.maybe(subject, ("group_lag", "lag"), Right::number(lag));
+        let Subject::Group(name) = subject else { return };
+        let is_told = self.happened.groups.get(name).map(|group| group.is_lag_told);
+        let known = is_told.map_or(Right::Between(0.0, 1.0), |is_told| Right::number(is_told.into()));
+        truths.known(subject, ("group_lag_known", "lag_known"), known);
+        let bound = match is_told {
+            Some(true) => Right::number(lag),
+            _ => Right::between(lag, facts.length()),
+        };
+        truths.known(subject, ("group_lag_upper_bound", "lag_upper_bound"), bound);
+        let names = ("group_lag_seconds", "lag_seconds");
+        match ahead.first() {
+            Some(first) => truths.maybe_if(subject, names, self.when.age(*first)),
+            None if is_told == Some(true) => truths.known(subject, names, Right::number(0)),
+            None => truths.maybe(subject, names, Right::number(0)),
+        }
+    }
+
+    fn pending(&self, truths: &mut Truths, subject: &Subject, facts: &Facts, group: &Group) {
+        truths.known(subject, ("group_pending", "pending"), Right::number(group.pending.len() as u64));
+        let oldest = group.pending.iter().find(|pending| !facts.is_gone(pending.id));
+        // The head of the list is always read.
+        let is_read = group.pending.first().is_none_or(|head| !facts.is_gone(head.id));
+        let mut put = |names, right: Option<Right>| match right {
+            Some(right) if is_read => truths.known(subject, names, right),
+            Some(right) => truths.maybe(subject, names, right),
+            None => {}
+        };
+        let age = oldest.map_or(Some(Right::number(0)), |oldest| self.when.age(oldest.id));
+        put(("group_oldest_pending_age_seconds", "oldest_pending_age_seconds"), age);
+        put(("", "oldest_pending_id"), oldest.map(|oldest| Right::text(oldest.id.to_string())));
+        let idle = |at: u64| match is_read {
+            true => self.when.since(at),
+            // It is asked for a little later.
+            false => {
+                let latest = self.when.over + self.when.slowest;
+                seconds(self.when.from.saturating_sub(at), latest.saturating_sub(at))
+            }
+        };
+        let idle = oldest.map(|oldest| idle(oldest.delivered_at));
+        put(("group_oldest_pending_idle_seconds", "oldest_pending_idle_seconds"), idle);
+        let deliveries = oldest.map(|oldest| Right::number(oldest.deliveries));
+        put(("group_oldest_pending_deliveries", "oldest_pending_deliveries"), deliveries);
+        let sample = || group.pending.iter().take(usize::try_from(PENDING_SAMPLE).unwrap());
+        let gone = sample().filter(|pending| facts.is_gone(pending.id)).count();
+        put(("group_dangling_pending", "dangling_pending"), Some(Right::number(gone as u64)));
+        let poison = sample().filter(|it| it.deliveries >= POISON_FROM && !facts.is_gone(it.id)).count();
+        truths.maybe(subject, ("group_poison_entries", "poison_entries"), Right::number(poison as u64));
+    }
+
+    fn consumers(&self, truths: &mut Truths, name: &str, group: &Group) {
+        let subject = Subject::Group(name.to_owned());
+        let all = || group.consumers.values();
+        truths.known(&subject, ("group_consumers", "consumer_count"), Right::number(all().count() as u64));
+        let is_stuck = |it: &Consumer, at: u64| {
+            let since = |ms: u64| at.saturating_sub(ms);
+            let silent = since(it.seen_at).max(it.active_at.map_or(0, since));
+            it.pending > 0 && silent > STUCK_AFTER_MS
+        };
+        let stuck = |at| all().filter(|it| is_stuck(it, at)).count() as u64;
+        let stuck = Right::between(stuck(self.when.from), stuck(self.when.to));
+        truths.known(&subject, ("group_stuck_consumers", "stuck_consumers"), stuck);
+        let newest = all().map(|it| it.seen_at).max();
+        truths.known_if(&subject, ("", "least_idle_seconds"), newest.map(|at| self.when.since(at)));
+        // Those with the most pending entries are listed.
+        let mut listed: Vec<(&String, &Consumer)> = group.consumers.iter().collect();
+        listed.sort_by_key(|(_, it)| std::cmp::Reverse(it.pending));
+        let unlisted = listed.split_off(listed.len().min(self.most_consumers));
+        truths.known(&subject, ("group_unlisted_consumers", ""), Right::number(unlisted.len() as u64));
+        let pending = unlisted.iter().map(|(_, it)| it.pending).sum();
+        truths.known(&subject, ("group_unlisted_pending", "unlisted_pending"), Right::number(pending));
+        for (consumer, it) in listed {
+            let subject = Subject::Consumer(name.to_owned(), consumer.clone());
+            truths.known(&subject, ("", "name"), Right::text(consumer));
+            truths.known(&subject, ("", "key"), Right::text(consumer));
+            truths.known(&subject, ("consumer_pending", "pending"), Right::number(it.pending));
+            let idle = self.when.since(it.seen_at);
+            truths.known(&subject, ("consumer_idle_seconds", "idle_seconds"), idle);
+            let inactive = it.active_at.map(|at| self.when.since(at));
+            truths.known_if(&subject, ("consumer_inactive_seconds", "inactive_seconds"), inactive);
+        }
+    }
+
+    /// What was at earlier polls, and rates, which are of two of them.
+    fn histories(&self, truths: &mut Truths) {
+        let (stream, ticks) = (Subject::Stream, self.happened.ticks.as_ref());
+        let none = Ticks::new();
+        let all = ticks.unwrap_or(&none);
+        let or_any = |right| if ticks.is_some() { right } else { Right::Any };
+        let values = |of: &dyn Fn(&Past) -> Vec<u64>| {
+            let of_tick = |past: &Option<&Past>| past.map(of).unwrap_or_default();
+            Right::Series(
+                all.iter().map(|(_, past)| of_tick(past).into_iter().map(whole).collect()).collect(),
+            )
+        };
+        let lengths = values(&|past| past.length.into_iter().collect());
+        truths.known(&stream, ("", "history.length"), or_any(lengths));
+        let lags = values(&|past| past.lags.values().copied().collect());
+        truths.known(&stream, ("", "history.worst_lag"), or_any(lags));
+        let added = |past: &Past| past.added.map(u64::cast_signed);
+        let rates = all.windows(2).map(|two| rate(&two[0], &two[1], added));
+        let rates = all.first().map(|_| Vec::new()).into_iter().chain(rates).collect();
+        truths.known(&stream, ("", "history.rate_in_per_second"), or_any(Right::Series(rates)));
+        let since = |oldest: Duration, of: &dyn Fn(&Past) -> Option<i64>| {
+            let last = all.last();
+            let recent = all.iter().filter(|(age, _)| *age <= oldest.min(RATE_WINDOW));
+            let rates = recent.flat_map(|tick| last.map(|last| rate(tick, last, of)).unwrap_or_default());
+            Right::OneOf(rates.map(Value::from).collect())
+        };
+        if self.facts.is_some() {
+            truths.maybe(&stream, ("", "rate_in_per_second"), or_any(since(Duration::MAX, &added)));
+        }
+        for name in self.facts.iter().flat_map(|facts| facts.groups.keys()) {
+            let subject = Subject::Group(name.clone());
+            let lags = values(&|past| past.lags.get(name).copied().into_iter().collect());
+            truths.known(&subject, ("", "history.lag"), or_any(lags));
+            let there_for = self.happened.groups.get(name).map_or(Duration::ZERO, |group| group.there_for);
+            let passed = |past: &Past| {
+                // It may be less than nothing: of what was lost some was never counted as added, in another stream.
+                let lost = past.lost.get(name).copied().unwrap_or_default();
+                Some(added(past)? - past.lags.get(name)?.cast_signed() - lost.cast_signed())
+            };
+            truths.maybe(&subject, ("", "rate_out_per_second"), or_any(since(there_for, &passed)));
+        }
+    }
+}
+
+fn whole(number: u64) -> f64 {
+    u32::try_from(number).map(f64::from).unwrap_or(f64::MAX)
+}
+
+/// Entries a second between two polls.
+fn rate(
+    (older, then): &(Duration, Option<&Past>),
+    (newer, now): &(Duration, Option<&Past>),
+    of: impl Fn(&Past) -> Option<i64>,
+) -> Vec<f64> {
+    let of = |past: &Option<&Past>| past.and_then(&of);
+    let entries = of(now).zip(of(then)).and_then(|(now, then)| u64::try_from(now - then).ok());
+    let over = older.checked_sub(*newer).filter(|over| !over.is_zero());
+    entries
+        .zip(over)
+        .map(|(entries, over)| rounded(whole(entries) / over.as_secs_f64()))
+        .into_iter()
+        .collect()
+}
+
+/// The polls of a reading's histories, from those that there were.
+pub(super) fn ticks(
+    ages: impl Iterator<Item = Duration>,
+    read_at: Instant,
+    polls: &BTreeMap<Instant, Past>,
+) -> Ticks<'_> {
+    ages.map(|age| (age, read_at.checked_sub(age).and_then(|at| polls.get(&at)))).collect()
+}
