@@ -15,6 +15,9 @@ PROGRAM ?= $(TARGET)/$(PROFILE)/streamwarden
 NEXUS := $(TARGET)/debug/nexus
 export STREAMWARDEN_TEST_PROGRAM = $(PROGRAM)
 export STREAMWARDEN_TEST_NEXUS = $(NEXUS)
+# Tests that can't run on the server write themselves down there.
+SKIPPED := target/skipped-tests.txt
+list-skipped = touch $(SKIPPED); sort -u $(SKIPPED); echo "skipped: $$(sort -u $(SKIPPED) | wc -l)"
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # Debian's packages, unless this holds already: $(call install,CONDITION,PACKAGES)
 install = { $(1); } >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
@@ -31,7 +34,9 @@ test: test-core test-page test-peers test-assets test-grafana test-deploy ## eve
 test-core: redis curl program ## the program against a real server: needs Debian's redis-server and curl, and nothing else
 	cargo test --locked --lib --bins
 	cargo test --locked --doc
+	@rm -f $(SKIPPED)
 	cargo test --locked --package streamwarden-tests --test it
+	@$(list-skipped)
 
 faults: redis ## seconds blind per fault at default settings, of any built program: make faults PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it blind -- --ignored --nocapture
@@ -103,7 +108,9 @@ test-image: redis ## the image, built and run here without a registry; needs roo
 
 test-servers: program ## the tests on other servers: make test-servers SERVERS="program program"
 	for server in $(SERVERS); do \
-	  echo "== $$server"; STREAMWARDEN_TEST_REDIS="$$server" cargo test --locked --package streamwarden-tests --test it; \
+	  echo "== $$server"; rm -f $(SKIPPED); \
+	  STREAMWARDEN_TEST_REDIS="$$server" cargo test --locked --package streamwarden-tests --test it; \
+	  $(list-skipped); \
 	done
 
 # Each in a build of its own: together with the other one, it would have features that it does not ship with.

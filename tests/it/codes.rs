@@ -5,9 +5,7 @@
 use std::thread::scope;
 
 use redis::{RedisResult, Value, cmd, pipe};
-use support::{Page, Redis, Sidecar, wait_for};
-
-use crate::retention::has_min_id;
+use support::{Need, Page, Redis, Sidecar, wait_for};
 
 const CONFIG: &str =
     "retention: {interval: 1s, lease_ttl: 2s}\nstreams: [{match: s, retention: {max_length: 500}}]";
@@ -174,7 +172,7 @@ fn check(case: &Case) {
     let what = case.what;
     let redis = Redis::with_settings(case.settings);
     let other = (case.settings == ON_CLUSTER).then(|| cluster(&redis));
-    let has_script = has_min_id(&redis);
+    let has_script = redis.meets(Need::SAFE_TRIMS);
     redis.add("s", 500);
     redis.run::<()>("ACL SETUSER warden on >word ~* +@all");
     let is_user = case.commands.iter().any(|words| words.contains("warden"));
@@ -245,7 +243,7 @@ fn a_server_that_runs_a_script_is_said_to_be_busy() {
     redis.add("s", 500);
     let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(500.0));
-    let has_script = has_min_id(&redis);
+    let has_script = redis.meets(Need::SAFE_TRIMS);
     let mut scripting = redis.connect();
     let mut killing = redis.connect();
     scope(|scope| {

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use support::{Act, Direction, Page, Proxy, Redis, Sidecar, wait_for};
+use support::{Act, Direction, Need, Page, Proxy, Redis, Sidecar, wait_for};
 
-use crate::{retention::has_min_id, tls::certificates};
+use crate::{retention::trimming, tls::certificates};
 use crowds::crowd;
 
 /// An interval above the timeout of whoever is in between.
@@ -61,7 +61,7 @@ fn idle_connections_that_are_cut_cost_no_poll_no_search_and_no_knowledge() {
     proxy.close_idle(Duration::from_millis(300));
     // Without this the second connection knows nothing of the first.
     sidecar.next_poll();
-    let lag = redis.counts_additions().then(|| proven_lag(&redis, &sidecar, 500));
+    let lag = redis.meets(Need::COUNTED_ADDITIONS).then(|| proven_lag(&redis, &sidecar, 500));
     let before = connections(&sidecar.scrape());
     for _ in 0..4 {
         let page = sidecar.next_poll();
@@ -101,10 +101,7 @@ fn a_connection_that_is_reset_by_the_first_byte_is_made_again_without_a_word() {
 
 #[test]
 fn a_write_is_never_sent_twice() {
-    let redis = Redis::start();
-    if !has_min_id(&redis) {
-        return;
-    }
+    let Some(redis) = trimming(Redis::start()) else { return };
     let proxy = Proxy::to(redis.port());
     let cut = AtomicBool::new(true);
     // Whether it was carried out before the connection broke, nobody knows: here it was. No other reply has eight parts.
@@ -124,10 +121,7 @@ fn a_write_is_never_sent_twice() {
 
 #[test]
 fn a_write_goes_to_no_other_connection_than_what_it_depends_on_was_asked_on() {
-    let redis = Redis::start();
-    if !has_min_id(&redis) {
-        return;
-    }
+    let Some(redis) = trimming(Redis::start()) else { return };
     let proxy = Proxy::to(redis.port());
     let (is_over, steps) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (over, sent) = (Arc::clone(&is_over), Arc::clone(&steps));

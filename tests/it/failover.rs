@@ -6,9 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use support::{Page, Proxy, Redis, Sidecar, wait_at_most, wait_for};
-
-use crate::retention::has_min_id;
+use support::{Need, Page, Proxy, Redis, Sidecar, wait_at_most, wait_for};
 
 /// Two of the default `poll.interval`.
 const WITHIN: f64 = 30.0;
@@ -169,7 +167,7 @@ fn live_through(takeover: Takeover) {
         assert_eq!(page.group("rewinds_total", "s", "g").unwrap_or_default(), 0.0, "{takeover:?}");
     };
     none_is_wrong(&page);
-    if has_min_id(&pair.new) {
+    if pair.new.meets(Need::SAFE_TRIMS) {
         wait_at_most(PATIENCE, "the new primary to be trimmed", || trimmed().then_some(()));
         let took = now() - takes_effect;
         eprintln!("{takeover:?}: trimmed after {took:.1} s");

@@ -13,20 +13,14 @@ use std::{
 
 use redis::{Value, cmd, from_redis_value};
 
-use crate::retention::trimming;
-use support::{Page, Redis, Sidecar, wait_for};
+use support::{Need, Page, Redis, Sidecar, wait_for};
 
 /// What `XREADGROUP` answers.
 type Streams = Vec<(String, Vec<(String, Vec<String>)>)>;
 
 /// A server that counts what was added; before Redis 7.0 there are no losses to tell.
 fn counting() -> Option<Redis> {
-    let redis = trimming(Redis::start())?;
-    if !redis.counts_additions() {
-        eprintln!("skipped: needs Redis 7.0 or later, which counts additions");
-        return None;
-    }
-    Some(redis)
+    Redis::start().if_meets(Need::COUNTED_ADDITIONS)
 }
 
 /// Reads ten entries each 10 ms with the group `g` of the stream `s`, as long as the body takes; gives how many it read.

@@ -6,9 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use support::{Redis, Sidecar, wait_at_most};
-
-use crate::retention::has_min_id;
+use support::{Need, Redis, Sidecar, wait_at_most};
 
 /// The default of `poll.interval`, in seconds.
 const INTERVAL: f64 = 15.0;
@@ -119,7 +117,7 @@ fn live_through(outage: Outage) {
 }
 
 fn retention_is_back(outage: Outage, redis: &Redis, back: f64) {
-    if !has_min_id(redis) {
+    if !redis.meets(Need::SAFE_TRIMS) {
         return;
     }
     // Whole nodes of up to 100 entries go.

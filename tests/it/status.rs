@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use life::{Life, Mode};
-use support::{Redis, Sidecar, wait_for};
+use support::{Need, Redis, Sidecar, wait_for};
 
 const WINDOW: &str = "status: {window: 2s, stopped_after: 1s}\n";
 
@@ -99,7 +99,7 @@ fn a_group_that_was_trimmed_past_has_lost_entries() {
     let (redis, life, sidecar) = working("");
     life.set(Mode::Hangs);
     wait_until(&sidecar, "stopped", "");
-    if !redis.counts_additions() {
+    if !redis.meets(Need::COUNTED_ADDITIONS) {
         return;
     }
     redis.run::<u64>("XTRIM s MAXLEN 5");

@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
+mod needs;
 mod page;
 mod programs;
 mod proxy;
@@ -21,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use needs::{Need, skip};
 pub use page::{Labels, Page};
 pub use programs::{nexus, program, project};
 pub use proxy::{Act, Direction, Proxy};

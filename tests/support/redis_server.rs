@@ -11,9 +11,18 @@ use tempfile::TempDir;
 use super::{free_port, signal, wait_for, write};
 
 /// The server's program: Debian's, or the one that the environment names.
-#[expect(clippy::disallowed_methods, reason = "which server to test is the caller's choice")]
 fn server_program() -> String {
-    std::env::var("STREAMWARDEN_TEST_REDIS").unwrap_or_else(|_not_set| "redis-server".to_owned())
+    named_server().unwrap_or_else(|| "redis-server".to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "which server to test is the caller's choice")]
+fn named_server() -> Option<String> {
+    std::env::var("STREAMWARDEN_TEST_REDIS").ok()
+}
+
+/// Whether tests run on the server that they all have to run on.
+pub(super) fn is_default_server() -> bool {
+    named_server().is_none()
 }
 
 /// A running server; it ends with the test.
@@ -102,19 +111,6 @@ impl Redis {
         let stats: String = self.run("INFO commandstats");
         let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(['=', ',']).nth(1)).map_or(0, |calls| calls.parse().unwrap())
-    }
-
-    /// Whether the server counts the entries ever added to a stream, without which no loss is known: since Redis 7.0.
-    pub fn counts_additions(&self) -> bool {
-        self.run::<Value>("XADD counts-additions * f v");
-        let state: Vec<Value> = self.run("XINFO STREAM counts-additions");
-        self.run::<()>("DEL counts-additions");
-        state.contains(&Value::BulkString(b"entries-added".to_vec()))
-    }
-
-    /// Whether the server knows this setting.
-    pub fn has_setting(&self, setting: &str) -> bool {
-        !self.run::<Vec<Value>>(&format!("CONFIG GET {setting}")).is_empty()
     }
 
     /// Closes all other clients' connections.

@@ -2,7 +2,7 @@
 
 use redis::{Connection, Value, pipe};
 
-use support::{DEADLINE, Page, Redis, Sidecar, wait_at_most};
+use support::{DEADLINE, Need, Page, Redis, Sidecar, wait_at_most};
 
 use super::{all_failures, connections, up};
 
@@ -89,10 +89,7 @@ fn entries_that_are_too_large_together_are_asked_for_in_smaller_batches() {
 
 #[test]
 fn a_server_that_evicts_clients_is_asked_for_less_at_once() {
-    let redis = Redis::start();
-    if !redis.has_setting("maxmemory-clients") {
-        return;
-    }
+    let Some(redis) = Redis::start().if_meets(Need::CLIENT_EVICTION) else { return };
     let mut connection = redis.connect();
     let names: Vec<String> = (0..200).map(|number| format!("s{number:03}")).collect();
     for name in &names {

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command, thread::sleep, time::Duration};
 
-use support::{Page, Redis, Sidecar, write};
+use support::{Need, Page, Redis, Sidecar, write};
 
 use super::{connections, failures, proven_lag, up};
 
@@ -26,7 +26,7 @@ fn a_reload_keeps_connections_and_knowledge_unless_redis_is_another_one() {
     other.add("s", 7);
     let sidecar = Sidecar::with_config("", &format!("{CONFIG}redis: {{uri: '{}'}}", redis.uri()));
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(1.0));
-    let lag = redis.counts_additions().then(|| proven_lag(&redis, &sidecar, 500));
+    let lag = redis.meets(Need::COUNTED_ADDITIONS).then(|| proven_lag(&redis, &sidecar, 500));
     let before = connections(&sidecar.scrape());
     for _ in 0..3 {
         reload(&sidecar);

@@ -9,8 +9,8 @@ use std::{
 
 use redis::{Connection, Value, cmd};
 
-use super::{has_min_id, trimming};
-use support::{Page, Redis, Sidecar, wait_for};
+use super::trimming;
+use support::{Need, Page, Redis, Sidecar, wait_for};
 
 /// A run a second, on small nodes' behalf: the server's own are of 100 entries.
 fn config(retention: &str) -> String {
@@ -55,7 +55,7 @@ fn a_stream_without_groups_is_kept_at_its_length() {
 fn a_server_that_can_not_trim_safely_is_only_observed() {
     let redis = Redis::start();
     redis.add("s", 1_000);
-    let can_trim = has_min_id(&redis);
+    let can_trim = redis.supports(Need::SAFE_TRIMS);
     let sidecar = Sidecar::with_config(&redis.uri(), &config("max_length: 500"));
     sidecar.wait("a run", |page| runs(page, "reached") + runs(page, "blocked") >= 1.0);
     let is_unsupported = blocked(&sidecar.scrape(), "", "unsupported");

@@ -4,7 +4,7 @@ use super::{
     lab::{GROUP, Lab, STREAM},
     pages::Block,
 };
-use support::{Redis, Sidecar};
+use support::{Need, Redis, Sidecar};
 
 pub(super) const CREATE_GROUP: Block = Block { page: "RedisStreamGroupMissing", words: "XGROUP CREATE" };
 pub(super) const RECREATE_STREAM: Block = Block { page: "RedisStreamMissing", words: "MKSTREAM" };
@@ -118,8 +118,7 @@ fn the_sample_configuration_watches_dead_letters_and_never_trims_them() {
 #[test]
 fn past_a_ceiling_undelivered_entries_are_lost_and_pending_ones_dangle() {
     let Some(lab) = Lab::start() else { return };
-    if !lab.redis.counts_additions() {
-        eprintln!("skipped: needs Redis 7.0 or later, which counts additions");
+    if !lab.redis.meets(Need::COUNTED_ADDITIONS) {
         return;
     }
     lab.redis.add(STREAM, 800);
