@@ -6,6 +6,7 @@
 //! several: the one that holds the lease.
 
 mod enforce;
+mod fallback;
 mod keeper;
 mod lease;
 mod plan;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use redis::Cmd;
 use tracing::warn;
 
-use super::{Hold, Holder, Plan, Policy, Teller};
+use super::{Hold, Holder, Plan, Policy, Teller, fallback};
 use crate::{
     config::{Config, Mode},
     model::{Failure, Flavour, Name, Reason, Removal, Role, Server, ServerTime, StreamId},
@@ -21,9 +21,6 @@ use crate::{
         resp::{Reply, Value},
     },
 };
-
-/// Milliseconds since 1970 have 13 digits from 2001 to 2286; seconds have fewer, microseconds and the like more.
-const TIMES: std::ops::Range<u64> = 1_000_000_000_000..10_000_000_000_000;
 
 const SCRIPT: &str = include_str!("step.lua");
 
@@ -321,29 +318,14 @@ impl Enforcer {
         let report = report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
         let plan = Plan::new(policy, state, report);
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
-        let limit = plan.excess.min(config.retention.step);
-        let shortest = state.length.saturating_sub(config.retention.step);
-        // Entries may come in the meantime, so by length only where no group is to be protected from that.
-        let by_length = match (plan.guard, policy.max_length) {
-            (Some(guard), _) => Some(Write::TrimBelow(stream, guard, limit)),
-            (None, Some(length)) => Some(Write::TrimTo(stream, length.max(shortest))),
-            (None, None) => None,
-        };
-        let are_times = state.first_entry_id.is_none_or(|first| TIMES.contains(&first.ms));
-        let too_old =
-            cutoff.filter(|_| are_times).map(|cutoff| plan.guard.map_or(cutoff, |guard| guard.min(cutoff)));
-        let by_age = too_old.map(|below| Write::TrimBelow(stream, below, config.retention.step));
-        let ceiling = policy.ceiling.filter(|ceiling| state.length > *ceiling);
-        let by_ceiling = ceiling.map(|ceiling| Write::TrimTo(stream, ceiling.max(shortest)));
-        let trims = [(by_length.filter(|_| plan.excess > 0), false), (by_age, false), (by_ceiling, true)];
-        for (trim, is_forced) in trims {
-            let Some(trim) = trim else { continue };
-            let removed = self.send(config, trim).await.and_then(|reply| reply::count(&reply))?;
+        for trim in fallback::trims(stream, state, &plan, policy, cutoff, config.retention.step) {
+            let removed = self.send(config, trim.command).await.and_then(|reply| reply::count(&reply))?;
             if removed > 0 {
                 let length = Some(state.length.saturating_sub(removed));
-                return Ok(Step { removed, length, is_forced, ..step });
+                return Ok(Step { removed, length, is_forced: trim.is_forced, ..step });
             }
         }
+        let limit = plan.excess.min(config.retention.step);
         if plan.unknown.is_some() {
             step.blocked_by = plan.unknown.filter(|_| plan.excess > 0);
         } else if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
@@ -352,7 +334,7 @@ impl Enforcer {
                 u64::try_from(self.ids_below(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
             step.blocked_by = (rest < limit).then_some(holder);
         }
-        if cutoff.is_some() && !are_times && step.blocked_by.is_none() {
+        if cutoff.is_some() && !fallback::are_times(state) && step.blocked_by.is_none() {
             step.blocked_by = Some(Holder { group: None, hold: Hold::NotTimes });
         }
         Ok(step)
@@ -382,3 +364,7 @@ pub(crate) fn has_min_id(server: &Server) -> bool {
         Flavour::Valkey | Flavour::Upstash => true,
     }
 }
+
+#[cfg(test)]
+#[path = "enforce_tests.rs"]
+pub(super) mod tests;

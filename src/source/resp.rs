@@ -250,4 +250,4 @@ fn cut_short() -> Failure {
 
 #[cfg(test)]
 #[path = "resp_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -22,7 +22,7 @@ fn replies(bytes: &[u8], piece: usize) -> Result<Vec<Result<Reply, Failure>>, Fa
 }
 
 /// The only reply in these bytes.
-pub(in crate::source) fn reply(bytes: impl AsRef<[u8]>) -> Reply {
+pub(crate) fn reply(bytes: impl AsRef<[u8]>) -> Reply {
     let mut replies = replies(bytes.as_ref(), 1024).unwrap();
     assert_eq!(replies.len(), 1);
     replies.remove(0).unwrap()
