@@ -29,7 +29,7 @@ local function call(command, ...)
   local reply = redis.pcall(command, ...)
   if type(reply) == 'table' and reply.err then
     local text = reply.err:gsub('^@user_script: ?%d+: %-?', '')
-    if text:find("can't run this command", 1, true) then text = text .. " '" .. command:lower() .. "'" end
+    if text:find("can't run this command") then text = text .. " '" .. command:lower() .. "'" end
     error(text, 0)
   end
   return reply
@@ -47,8 +47,8 @@ local function before(a, b)
 end
 
 local function plus_one(digits)
-  local head, digit, nines = digits:match('^(%d-)([0-8]?)(9*)$')
-  return head .. tostring((tonumber(digit) or 0) + 1) .. ('0'):rep(#nines)
+  local head, digit, nines = digits:match('^(%d-)(%d)(9*)$')
+  return head .. digit + 1 .. ('0'):rep(#nines)
 end
 
 local MAX = '18446744073709551615'
@@ -115,17 +115,15 @@ local function find_floor(first)
   return floor, holder, reason
 end
 
--- The entries ever removed from the stream before this step; an error where the server does not count additions (before
--- Redis 7.0), where MINID is not to be trusted either.
+-- The entries ever removed from the stream before this step. To find them is an error where they are not to be counted:
+-- before Redis 7.0, which does not count additions, and where there are too many groups.
 local ever_before
-local function removed_ever()
-  if ever_before then return ever_before end
+local function find_ever_before()
+  if ever_before then return end
   local fields, stream = call('XINFO', 'STREAM', key), {}
   for index = 1, #fields, 2 do stream[fields[index]] = fields[index + 1] end
-  if not stream['entries-added'] then error('additions are not counted', 0) end
-  if stream.groups > MOST_COUNTED then error('too many groups to count for', 0) end
+  if stream.groups > MOST_COUNTED then error() end
   ever_before = stream['entries-added'] - stream.length
-  return ever_before
 end
 
 -- The positions of groups, each once, ascending.
@@ -149,50 +147,34 @@ local delivered
 -- in what goes entries are read, and of none more than it has.
 --
 -- An error after the first removal ends it as if there were no more to remove: all that went is answered and counted.
-local function trim(target, most, keep, length)
+local function trim(target, most, length)
   local removed = 0
   local is_counted = pcall(function()
-    delivered = nil
-    removed_ever()
+    find_ever_before()
     local stops, rest, from = positions(), 0, '-'
     delivered = {}
     for _, position in ipairs(stops) do
-      if removed == most or (target and not before(after(position), target)) then break end
+      -- All that may go was delivered at the positions before, and so at the ones from here on.
+      if removed + rest >= most then break end
+      if target and not before(after(position), target) then break end
       -- LIMIT 0 would mean no limit; at least 1 is left.
       local gone = call('XTRIM', key, 'MINID', '~', after(position), 'LIMIT', most - removed)
       removed = removed + gone
       if gone > 0 then rest, from = 0, '-' end
-      -- One more than may go shows that this node stays.
-      local left = most - removed
-      rest = rest + #ids(from, position, left + 1)
+      -- One more than is left to go, which may be none: COUNT 0 is no number of entries.
+      rest = rest + #ids(from, position, most - removed + 1)
       delivered[position], from = removed + rest, '(' .. position
-      if rest > left then break end
     end
   end)
   if not is_counted and removed == 0 then delivered = nil end
   if removed == most or (removed > 0 and not is_counted) then return removed end
   local is_removed, gone = pcall(function()
     if target then return call('XTRIM', key, 'MINID', '~', target, 'LIMIT', most - removed) end
-    return call('XTRIM', key, 'MAXLEN', '~', math.max(keep, length - step))
+    return call('XTRIM', key, 'MAXLEN', '~', length - most)
   end)
   if is_removed then return removed + gone end
   if removed == 0 then error(gone, 0) end
   return removed
-end
-
--- Deletes these entries, which are the first ones.
-local function delete(entries)
-  delivered = nil
-  pcall(function()
-    removed_ever()
-    local counted, index = {}, 0
-    for _, position in ipairs(positions()) do
-      while entries[index + 1] and not before(position, entries[index + 1]) do index = index + 1 end
-      counted[position] = index
-    end
-    delivered = counted
-  end)
-  return call('XDEL', key, unpack(entries))
 end
 
 -- The entries ever removed from the stream, and for each group that lost undelivered ones its name and how many.
@@ -206,16 +188,17 @@ local function losses(removed)
       table.insert(lost, entries)
     end
   end
-  return removed_ever() + removed, lost
+  return ever_before + removed, lost
 end
 
 -- Removes at most `most` entries below `target`; nil for no target. Answers how many, or why not one.
-local function remove(target, most, keep, length)
-  local removed = trim(target, most, keep, length)
+local function remove(target, most, length)
+  local removed = trim(target, most, length)
   if removed > 0 then return removed end
   -- Whole nodes do not fit any more: what is left to remove is in the first one, so this reads no more than that.
   local rest = ids('-', target and '(' .. target or '+', exact and math.min(most, DELETED_AT_ONCE) or most)
-  if exact and #rest > 0 then return delete(rest) end
+  -- What was counted to be delivered holds for these too, since nothing has gone.
+  if exact and #rest > 0 then return call('XDEL', key, unpack(rest)) end
   if #rest >= step then return 0, 'node_size' end
   return 0, #rest < most and 'held' or nil
 end
@@ -232,7 +215,7 @@ local function act()
   local removed, why, is_held, forced = 0, nil, false, 0
   local excess = max_length and length - max_length or 0
   if excess > 0 then
-    removed, why = remove(floor, math.min(excess, step), max_length, length)
+    removed, why = remove(floor, math.min(excess, step), length)
     is_held = why == 'held'
   end
   if removed == 0 and cutoff ~= '' then
@@ -242,16 +225,15 @@ local function act()
     else
       local is_lower = floor and before(floor, cutoff)
       local too_old
-      removed, too_old = remove(is_lower and floor or cutoff, step, 0, length)
+      removed, too_old = remove(is_lower and floor or cutoff, step, length)
       if too_old == 'node_size' then why = too_old end
       is_held = is_held or (removed == 0 and is_lower and #ids(floor, '(' .. cutoff, 1) > 0)
     end
   end
   if removed == 0 and ceiling and length > ceiling then
-    removed = remove(nil, math.min(length - ceiling, step), ceiling, length)
+    removed = remove(nil, math.min(length - ceiling, step), length)
     if removed > 0 then forced = 1 end
   end
-  if why == 'held' then why = nil end
   if is_held then why = reason else holder = nil end
   if removed > 0 then why, holder = nil, nil end
   local ever, lost = losses(removed)

@@ -1,8 +1,10 @@
 //! Retention on a real server: what may never go, what must go, and who is named when it can't.
 
+mod cases;
 mod command;
 mod faults;
 mod http;
+mod mutants;
 mod oracle;
 mod sidecars;
 mod steps;
