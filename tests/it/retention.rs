@@ -2,6 +2,7 @@
 
 mod cases;
 mod command;
+mod enforcer;
 mod faults;
 mod http;
 mod mutants;

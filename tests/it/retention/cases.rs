@@ -32,14 +32,32 @@ const WATCHED: (&str, &str) = (
 
 /// A situation, a step, and what comes of it.
 pub(super) struct Case {
-    name: &'static str,
+    pub(super) name: &'static str,
     setup: Vec<Vec<&'static str>>,
-    step: Vec<&'static str>,
+    /// The arguments of the script.
+    pub(super) step: Vec<&'static str>,
     pub(super) outcome: &'static str,
 }
 
-pub(super) fn cases() -> Vec<Case> {
-    let blocks = include_str!("step_cases.txt").split("\n\n").filter(|block| block.starts_with('#'));
+impl Case {
+    /// Brings the situation about on a server, which has nothing else.
+    pub(super) fn set_up(&self, connection: &mut Connection) {
+        let mut pipeline = redis::pipe();
+        let clean: [&[&str]; 2] = [&["FLUSHALL"], &["node", "10"]];
+        for command in clean.into_iter().chain(self.setup.iter().map(Vec::as_slice)).flat_map(commands) {
+            pipeline.add_command(command).ignore();
+        }
+        pipeline.query::<()>(connection).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    }
+}
+
+pub(super) fn step_cases() -> Vec<Case> {
+    cases(include_str!("step_cases.txt"))
+}
+
+/// The cases in a file.
+pub(super) fn cases(file: &'static str) -> Vec<Case> {
+    let blocks = file.split("\n\n").filter(|block| block.starts_with('#'));
     let case = |block: &'static str| {
         let (mut setup, mut step, mut outcome) = (Vec::new(), Vec::new(), "");
         for line in block.lines().skip(1) {
@@ -99,12 +117,7 @@ fn commands(words: &[&str]) -> Vec<Cmd> {
 
 /// Plays a case with this script, and tells what came of it.
 pub(super) fn play(case: &Case, script: &str, redis: &Redis, connection: &mut Connection) -> String {
-    let mut pipeline = redis::pipe();
-    let clean: [&[&str]; 2] = [&["FLUSHALL"], &["node", "10"]];
-    for command in clean.into_iter().chain(case.setup.iter().map(Vec::as_slice)).flat_map(commands) {
-        pipeline.add_command(command).ignore();
-    }
-    pipeline.query::<()>(connection).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    case.set_up(connection);
     let failing =
         case.setup.iter().find(|words| words[0] == "fail").map_or(vec!["", "0"], |it| it[1..].to_vec());
     let mut step = cmd("EVAL");
@@ -169,7 +182,7 @@ pub(super) fn server() -> Option<Redis> {
 fn a_step_does_what_its_case_says() {
     let Some(redis) = server() else { return };
     let (script, mut connection) = (watched(SCRIPT), redis.connect());
-    let wrong = cases().into_iter().filter_map(|case| {
+    let wrong = step_cases().into_iter().filter_map(|case| {
         let outcome = play(&case, &script, &redis, &mut connection);
         (outcome != case.outcome).then(|| format!("{}\n  {outcome}\n  {}", case.name, case.outcome))
     });

@@ -10,12 +10,12 @@ use std::{
 
 use redis::{Cmd, cmd};
 use streamwarden::{
-    config::{Config, Sources},
     retention::{Enforcer, Policy},
     self_stats::SelfStats,
 };
 
 use super::{
+    enforcer::without_scripts,
     oracle::Answer,
     stories::{Checks, Stepper, encode, run},
     trimming,
@@ -36,19 +36,10 @@ fn nothing_that_a_group_needs_ever_goes() {
     assert!(removed > cases, "the stories remove next to nothing: {removed}");
 }
 
-/// The configuration of a user who may trim but not run scripts.
-fn without_scripts(redis: &Redis) -> Config {
-    redis.run::<()>("ACL SETUSER plain on nopass ~* +@all -eval");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let uri = redis.uri().replace("redis://", "redis://plain:any@");
-    std::fs::write(file.path(), format!("redis: {{uri: '{uri}'}}")).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-}
-
 #[test]
 fn without_scripts_nothing_that_a_group_needs_goes_either() {
     let Some(redis) = trimming(Redis::start()) else { return };
-    let config = without_scripts(&redis);
+    let config = without_scripts(&redis, "");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let enforcer = Mutex::new(Enforcer::new(Arc::new(SelfStats::new())));
     let cases = number("STREAMWARDEN_TEST_CASES", 300);
