@@ -112,7 +112,8 @@ impl Plan {
         let floor = needed.filter(|(id, _)| stream.last_generated_id.is_none_or(|last| *id <= last));
         let (below, is_exact) = match &floor {
             None => (stream.length, true),
-            Some((id, _)) if stream.first_entry_id.is_none_or(|first| *id <= first) => (0, true),
+            // Where the first entry is not known, only what is before every entry surely is before it.
+            Some((id, _)) if *id <= stream.first_entry_id.unwrap_or(StreamId::ZERO) => (0, true),
             Some((_, Holder { group: Some(group), hold })) => below(*hold, group, stream, report),
             Some(_) => (stream.length, false),
         };
@@ -185,79 +186,5 @@ fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Optio
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        config::{Config, Sources},
-        evaluate::{History, MOST_QUESTIONS},
-        model::{Answers, GroupState, NameMap, Now, Origin, Server, ServerTime, Snapshot},
-    };
-    use std::collections::BTreeMap;
-
-    fn config() -> Config {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let yaml = "redis: {uri: 'redis://h'}\nstreams: [{match: s, retention: {max_length: 10}}]";
-        std::fs::write(file.path(), yaml).unwrap();
-        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-    }
-
-    /// The plan for 100 entries of which one group was given those up to this one.
-    fn plan(delivered: u64) -> Plan {
-        plan_of(GroupState::at(StreamId::new(delivered, 0)))
-    }
-
-    fn plan_of(group: GroupState) -> Plan {
-        let config = config();
-        let stream = StreamState {
-            length: 100,
-            last_generated_id: Some(StreamId::new(100, 0)),
-            first_entry_id: Some(StreamId::new(1, 0)),
-            first_entry_bytes: 1,
-            groups: NameMap::from([("g".into(), group)]),
-            ..StreamState::of_length(0)
-        };
-        let snapshot = Snapshot {
-            server: Server::UNKNOWN,
-            origin: Origin::default(),
-            database: 0,
-            time: Ok(Now::exactly(ServerTime(1_000))),
-            streams: NameMap::from([("s".into(), Ok(stream.clone()))]),
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
-        };
-        let mut history = History::default();
-        drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
-        let report = history.evaluate(&snapshot, &Answers::default(), &config, std::time::Duration::ZERO);
-        let policy = Policy::of(&config, &"s".into()).unwrap();
-        Plan::new(&policy, &stream, report.streams.get(&"s".into()).unwrap())
-    }
-
-    #[test]
-    fn a_group_that_has_everything_blocks_nothing_and_still_guards_what_is_to_come() {
-        let plan = plan(100);
-        assert_eq!((plan.removable(), plan.blocked_by()), (Some(90), None));
-        assert_eq!((plan.floor.as_ref(), plan.guard), (None, Some(StreamId::new(100, 1))));
-    }
-
-    #[test]
-    fn a_group_that_has_nothing_blocks_and_is_named() {
-        let plan = plan(0);
-        let holder = Holder { group: Some("g".into()), hold: Hold::Unread };
-        assert_eq!((plan.removable(), plan.blocked_by()), (Some(0), Some(&holder)));
-        assert_eq!(plan.guard, Some(StreamId::new(0, 1)));
-    }
-
-    #[test]
-    fn what_is_not_known_of_a_group_guards_everything_and_accuses_nobody() {
-        let group = GroupState::at(StreamId::new(100, 0));
-        let plan = plan_of(GroupState { pending: 3, oldest_pending: Pending::Unknown, ..group });
-        assert_eq!((plan.removable(), plan.blocked_by(), plan.guard), (None, None, Some(StreamId::ZERO)));
-        let holder = Holder { group: Some("g".into()), hold: Hold::Pending };
-        assert_eq!((plan.at_most, plan.unknown), (90, Some(holder)));
-        // What another reason proves still holds.
-        let group = GroupState::at(StreamId::new(0, 0));
-        let plan = plan_of(GroupState { pending: 3, oldest_pending: Pending::Unknown, ..group });
-        assert_eq!(plan.blocked_by().map(|holder| holder.hold), Some(Hold::Unread));
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

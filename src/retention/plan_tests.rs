@@ -1,0 +1,195 @@
+//! What may go and who holds the rest, reading by reading.
+
+use super::*;
+use crate::{
+    evaluate::{GroupReport, Lag},
+    model::{GroupState, OldestPending},
+    retention::enforce::tests::policy,
+};
+
+/// A group that was given the entries up to this one.
+fn group(name: &str, delivered: u64, lag: Lag, oldest_pending: Pending) -> (Name, GroupState, GroupReport) {
+    let report = GroupReport {
+        lag,
+        lag_age: None,
+        oldest_pending,
+        oldest_pending_age: None,
+        dangling: None,
+        poison: None,
+        lost: None,
+        dropped: None,
+        rewinds: 0,
+    };
+    (name.into(), GroupState::at(StreamId::new(delivered, 0)), report)
+}
+
+fn oldest(number: u64) -> Pending {
+    Pending::Oldest(OldestPending { id: StreamId::new(number, 0), idle: None, deliveries: 1 })
+}
+
+/// What is different from the usual.
+type Change = fn(&mut Policy, &mut StreamState);
+
+/// The plan for the entries `1-0` to `100-0`, of which 10 are to stay.
+fn plan(
+    change: impl FnOnce(&mut Policy, &mut StreamState),
+    groups: impl IntoIterator<Item = (Name, GroupState, GroupReport)>,
+) -> Plan {
+    let (states, reports): (Vec<_>, Vec<_>) =
+        groups.into_iter().map(|(name, state, report)| ((name.clone(), state), (name, report))).unzip();
+    let mut stream = StreamState {
+        last_generated_id: Some(StreamId::new(100, 0)),
+        first_entry_id: Some(StreamId::new(1, 0)),
+        groups: states.into_iter().collect(),
+        ..StreamState::of_length(100)
+    };
+    let mut policy = Policy { max_length: Some(10), ..policy(Mode::Safe) };
+    change(&mut policy, &mut stream);
+    let report = StreamReport {
+        oldest_entry_age: None,
+        last_write_age: None,
+        clock_behind: None,
+        recreations: 0,
+        groups: reports.into_iter().collect(),
+    };
+    Plan::new(&policy, &stream, &report)
+}
+
+/// A plan in words: the guard, the floor with its holder, of whom nothing is known, how many may go, and whether the floor
+/// is why it is not all.
+fn told(plan: &Plan) -> String {
+    let id = |id: Option<StreamId>| id.map_or("-".to_owned(), |id| id.to_string());
+    let holder = |holder: Option<&Holder>| {
+        let group = |holder: &Holder| holder.group.as_ref().map(ToString::to_string).unwrap_or_default();
+        holder.map_or("-".to_owned(), |holder| format!("{}:{}", group(holder), holder.hold.as_str()))
+    };
+    let about = if plan.removable().is_some() { "just" } else { "at most" };
+    format!(
+        "guard {} floor {} {} unknown {} {about} {} of {}{}",
+        id(plan.guard),
+        id(plan.floor.as_ref().map(|floor| floor.0)),
+        holder(plan.floor.as_ref().map(|floor| &floor.1)),
+        holder(plan.unknown.as_ref()),
+        plan.at_most,
+        plan.excess,
+        if plan.blocked_by().is_some() { " blocked" } else { "" }
+    )
+}
+
+#[test]
+fn what_may_go_follows_from_what_each_group_was_given_and_has_acknowledged() {
+    let exactly = |delivered: u64| Lag::Exactly(100 - delivered);
+    let at = |delivered| group("g", delivered, exactly(delivered), Pending::None);
+    let pending = |delivered, id| group("g", delivered, exactly(delivered), oldest(id));
+    for (groups, expected) in [
+        (vec![], "guard - floor - - unknown - just 90 of 90"),
+        // What was not given.
+        (vec![at(100)], "guard 100-1 floor - - unknown - just 90 of 90"),
+        (vec![at(95)], "guard 95-1 floor 95-1 g:unread unknown - just 90 of 90"),
+        (vec![at(90)], "guard 90-1 floor 90-1 g:unread unknown - just 90 of 90"),
+        (vec![at(89)], "guard 89-1 floor 89-1 g:unread unknown - just 89 of 90 blocked"),
+        (vec![at(1)], "guard 1-1 floor 1-1 g:unread unknown - just 1 of 90 blocked"),
+        (vec![at(0)], "guard 0-1 floor 0-1 g:unread unknown - just 0 of 90 blocked"),
+        // Where the lag is not known.
+        (
+            vec![group("g", 50, Lag::AtMost(60), Pending::None)],
+            "guard 50-1 floor 50-1 g:unread unknown - at most 90 of 90",
+        ),
+        // More are said not to be given than there are.
+        (
+            vec![group("g", 50, Lag::Exactly(200), Pending::None)],
+            "guard 50-1 floor 50-1 g:unread unknown - just 0 of 90 blocked",
+        ),
+        // What is pending: at least the oldest entry of it stays.
+        (vec![pending(50, 20)], "guard 20-0 floor 20-0 g:pending unknown - at most 49 of 90 blocked"),
+        (vec![pending(100, 100)], "guard 100-0 floor 100-0 g:pending unknown - at most 90 of 90"),
+        (vec![pending(50, 1)], "guard 1-0 floor 1-0 g:pending unknown - just 0 of 90 blocked"),
+        (
+            vec![group("g", 50, Lag::AtMost(60), oldest(20))],
+            "guard 20-0 floor 20-0 g:pending unknown - at most 90 of 90",
+        ),
+        (vec![pending(50, 60)], "guard 50-1 floor 50-1 g:unread unknown - just 50 of 90 blocked"),
+        // Of several the first that needs something.
+        (
+            vec![
+                group("a", 40, exactly(40), Pending::None),
+                pending(90, 20),
+                group("z", 20, exactly(20), Pending::None),
+            ],
+            "guard 20-0 floor 20-0 g:pending unknown - at most 89 of 90 blocked",
+        ),
+        // What is not known of one guards everything.
+        (
+            vec![group("g", 50, exactly(50), Pending::Unknown)],
+            "guard 0-0 floor 50-1 g:unread unknown g:pending at most 50 of 90 blocked",
+        ),
+    ] {
+        assert_eq!(told(&plan(|_, _| (), groups)), expected);
+    }
+}
+
+#[test]
+fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
+    let cases: [(Change, &str); 14] = [
+        (|_, _| (), "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked"),
+        (|it, _| it.max_length = Some(100), "guard 30-1 floor 30-1 g:unread unknown - just 0 of 0"),
+        (|it, _| it.max_length = None, "guard 30-1 floor 30-1 g:unread unknown - just 0 of 0"),
+        (|it, _| it.mode = Mode::Strict, "guard - floor - - unknown - just 90 of 90"),
+        (|it, _| it.mode = Mode::Observe, "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked"),
+        (|it, _| it.ceiling = Some(80), "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked"),
+        (|it, _| it.ceiling = Some(60), "guard 30-1 floor 30-1 g:unread unknown - just 40 of 90 blocked"),
+        (|it, _| it.ceiling = Some(5), "guard 30-1 floor 30-1 g:unread unknown - just 90 of 90"),
+        (
+            |it, _| it.groups = vec!["g".into()],
+            "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked",
+        ),
+        (
+            |it, _| it.groups = vec!["m".into()],
+            "guard 0-0 floor 0-0 m:missing_group unknown - just 0 of 90 blocked",
+        ),
+        (
+            |it, _| (it.groups, it.ignore_groups) = (vec!["m".into()], vec!["m".into(), "g".into()]),
+            "guard - floor - - unknown - just 90 of 90",
+        ),
+        (
+            |_, stream| stream.unwatched_groups = 1,
+            "guard 0-0 floor 30-1 g:unread unknown :unwatched_groups at most 30 of 90 blocked",
+        ),
+        // Where the stream does not say where it begins and ends.
+        (
+            |_, stream| (stream.first_entry_id, stream.last_generated_id) = (None, None),
+            "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked",
+        ),
+        (
+            |it, stream| (it.groups, stream.first_entry_id) = (vec!["m".into()], None),
+            "guard 0-0 floor 0-0 m:missing_group unknown - just 0 of 90 blocked",
+        ),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(told(&plan(change, [group("g", 30, Lag::Exactly(70), Pending::None)])), expected);
+    }
+    // A strict limit asks nobody, and nothing need be known of an ignored group.
+    let changes: [Change; 2] = [|it, _| it.mode = Mode::Strict, |it, _| it.ignore_groups = vec!["g".into()]];
+    for change in changes {
+        let unknown = group("g", 30, Lag::Exactly(70), Pending::Unknown);
+        assert_eq!(told(&plan(change, [unknown])), "guard - floor - - unknown - just 90 of 90");
+    }
+}
+
+#[test]
+fn who_holds_entries_is_said_in_words_and_in_labels() {
+    let said = Hold::ALL.map(|hold| (hold.as_str(), Holder { group: Some("g".into()), hold }.to_string()));
+    let expected = [
+        ("unread", "group g was not given"),
+        ("pending", "group g has not acknowledged"),
+        ("missing_group", "group g is expected"),
+        ("node_size", "a node of the stream holds more entries"),
+        ("not_times", "the stream's IDs are not times"),
+        ("unsupported", "safe trimming needs Redis 6.2.7"),
+        ("unwatched_groups", "the stream has more groups"),
+    ];
+    for ((label, words), (expected_label, beginning)) in said.iter().zip(expected) {
+        assert_eq!(*label, expected_label);
+        assert!(words.starts_with(beginning), "{words}");
+    }
+}
