@@ -153,3 +153,7 @@ impl Checkpoints {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "checkpoints_tests.rs"]
+mod tests;
