@@ -127,3 +127,41 @@ fn entries_that_vanish_with_their_consumer_are_told() {
     sidecar.wait("it to be told", |page| page.group("pending_dropped_total", "s", "g") == Some(100.0));
     assert_eq!(sidecar.next_poll().group("pending_dropped_total", "s", "g"), Some(100.0), "once");
 }
+
+/// Whether entries may go from the middle without a trace: then a reading between two polls would tell nothing more.
+fn trims_the_middle(redis: &Redis) -> bool {
+    redis.run::<Vec<Value>>("COMMAND INFO XDELEX") != [Value::Nil]
+}
+
+#[test]
+fn a_stream_that_is_near_a_loss_is_read_again_between_polls_but_not_where_that_is_billed() {
+    let Some(redis) = counting() else { return };
+    for stream in ["s", "calm"] {
+        redis.add(stream, 300);
+        let fiftieth: Vec<(String, Value)> = redis.run(&format!("XRANGE {stream} - + COUNT 50"));
+        // In mid-stream, where no server counts what is delivered.
+        redis.run::<()>(&format!("XGROUP CREATE {stream} g {}", fiftieth[49].0));
+    }
+    let sidecar = |is_billed: bool| {
+        let billed = format!("redis: {{billed_by_command: {is_billed}}}\n");
+        let poll = "poll: {interval: 4s, discovery_interval: 1h}\n";
+        Sidecar::with_config(&redis.uri(), &(billed + poll))
+    };
+    let (free, billed) = (sidecar(false), sidecar(true));
+    let looks = |page: &Page| page.own("second_looks_total");
+    wait_for("looks between two polls, or a server where they tell nothing", || {
+        redis.add("s", 20);
+        redis.run::<()>("XTRIM s MAXLEN 300");
+        let page = free.scrape();
+        // Three after each poll from the second on, of the one stream that others trim.
+        let most = 3.0 * (page.own("polls_total") - 1.0);
+        assert!(looks(&page) <= most, "{} looks, {most} at most", looks(&page));
+        let is_over = if trims_the_middle(&redis) { most >= 9.0 } else { looks(&page) >= 5.0 };
+        is_over.then_some(())
+    });
+    assert!(billed.scrape().own("polls_total") >= 2.0);
+    assert_eq!(looks(&billed.scrape()), 0.0);
+    if trims_the_middle(&redis) {
+        assert_eq!(looks(&free.scrape()), 0.0);
+    }
+}
