@@ -238,18 +238,18 @@ fn no_number_is_ever_wrong_whatever_happens_between_two_polls() {
 
 /// What random stories seldom come to.
 #[test]
-fn what_two_polls_can_not_tell_is_not_believed() {
+fn no_number_is_wrong_in_stories_that_are_rare() {
     let create = |group, place| Op::Create { group, place, entries_read: None };
-    let read = |count| Op::Read { group: 0, consumer: 0, count, no_ack: false };
+    let read = |group, count| Op::Read { group, consumer: 0, count, no_ack: false };
     let ack = |count| Op::Ack { group: 0, count, newest: true };
     // Ten are stuck; those behind them are trimmed when the group is past them, and another group is made in front.
     let holes = vec![
         Op::Add(20),
         create(0, Place::Beginning),
-        read(14),
+        read(0, 14),
         ack(4),
         Op::Poll,
-        read(6),
+        read(0, 6),
         ack(6),
         Op::Rare(Rare::TrimAcked { keep: 12, adds: false }),
         create(1, Place::Entry(200)),
@@ -262,9 +262,31 @@ fn what_two_polls_can_not_tell_is_not_believed() {
         Op::Rare(Rare::Recreate(40, 39)),
         create(2, Place::Entry(7)),
     ];
-    for story in [holes, another] {
+    // The first entry has an ID of the application's own, and goes with others that the group was not given.
+    let own = vec![Op::AddOwn(1), Op::Add(3), create(0, Place::Beginning), Op::AddMaxLen(2), read(0, 1)];
+    let dropped = vec![
+        Op::Add(6),
+        create(0, Place::Beginning),
+        read(0, 4),
+        Op::Rare(Rare::Rest),
+        Op::Poll,
+        Op::DeleteConsumer { group: 0, consumer: 0 },
+    ];
+    // The polls around what is done to the group fall between two samples that are kept.
+    let away = vec![
+        Op::Add(20),
+        create(0, Place::Beginning),
+        Op::Rare(Rare::Rest),
+        Op::Poll,
+        Op::Destroy(0),
+        create(0, Place::End),
+    ];
+    use Polls::{Around, Between};
+    for (story, polls) in
+        [(holes, Between), (another, Between), (own, Around), (dropped, Around), (away, Around)]
+    {
         for entries in [0, 20_000] {
-            let tally = Run::new(entries, 1, Polls::Between).compare_in(Just(story.clone()));
+            let tally = Run::new(entries, 1, polls).compare_in(Just(story.clone()));
             assert_eq!(tally.untold, 0, "{story:?}");
         }
     }

@@ -1,6 +1,9 @@
 //! The truth: what is done to the stream, what it loses by it, and what a page may therefore say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::{prop_assert, test_runner::TestCaseError};
 use redis::{Cmd, Connection, Value, cmd};
@@ -257,6 +260,11 @@ impl<'a> Oracle<'a> {
         let from = self.time();
         let told = look();
         let (to, facts) = (self.time(), Facts::ask(self.connection));
+        // Where the clock is not asked at each look it is estimated, and the document says how well.
+        let error = told.get(&(Subject::Page, "poll.clock_error_seconds".to_owned()));
+        let error = Duration::from_secs_f64(error.and_then(serde_json::Value::as_f64).unwrap_or_default());
+        let error = u64::try_from(error.as_millis()).expect("a second at most");
+        let (from, to) = (from - error, to + error);
         let happened = Happened::default();
         let expected = Expected {
             facts: facts.as_ref(),

@@ -142,7 +142,7 @@ impl Right {
     }
 
     pub(super) fn at_least(least: u64) -> Self {
-        Self::Between(float(least), f64::MAX)
+        Self::Between(float(least), f64::INFINITY)
     }
 
     pub(super) fn text(text: impl Into<String>) -> Self {
