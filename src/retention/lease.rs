@@ -120,10 +120,10 @@ impl Lease {
         if seen.is_some() && self.seen != seen {
             info!(holder = seen.as_deref(), held_here = is_held, "the retention lease has a new holder");
         }
-        if let (true, Err(failure), false) = (is_held, &result, self.is_unleased) {
+        if let (Err(failure), false) = (&result, self.is_unleased) {
             warn!(%failure, "the retention lease is refused: trimming without it");
         }
-        self.is_unleased = is_held && result.is_err();
+        self.is_unleased = result.is_err();
         self.is_held = is_held;
         self.seen = seen;
         result

@@ -82,3 +82,73 @@ impl Policy {
         self.max_length.map_or(0, |limit| length.saturating_sub(limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    const YAML: &str = "redis: {uri: 'redis://h'}
+retention: {interval: 5m}
+streams:
+  - {match: all, groups: [a], retention: {max_length: 10, max_age: 1m, ceiling: 20, exact: true, ignore_groups: [b], interval: 7m}}
+  - {match: strict, retention: {max_length: 10, mode: strict}}
+  - {match: none}";
+
+    fn config(yaml: &str) -> Config {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), yaml).unwrap();
+        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+    }
+
+    #[test]
+    fn a_policy_is_what_the_rule_says() {
+        let config = config(YAML);
+        let all = Policy {
+            max_length: Some(10),
+            max_age: Some(Duration::from_secs(60)),
+            mode: Mode::Safe,
+            ceiling: Some(20),
+            exact: true,
+            ignore_groups: vec!["b".into()],
+            groups: vec!["a".into()],
+            interval: Duration::from_secs(420),
+        };
+        assert_eq!(Policy::of(&config, &"all".into()), Some(all.clone()));
+        let strict = Policy::of(&config, &"strict".into()).unwrap();
+        assert_eq!((strict.mode, strict.interval), (Mode::Strict, Duration::from_secs(300)));
+        assert_eq!(Policy::of(&config, &"none".into()), None);
+        assert_eq!(Policy::of(&config, &"unknown".into()), None);
+        let by_hand = Policy::by_hand(&config, &"all".into(), 5, Mode::Strict, false);
+        let expected = Policy {
+            max_length: Some(5),
+            max_age: None,
+            mode: Mode::Strict,
+            ceiling: None,
+            exact: false,
+            ..all
+        };
+        assert_eq!(by_hand, Policy { interval: Duration::from_secs(300), ..expected });
+    }
+
+    #[test]
+    fn where_retention_is_switched_off_it_only_observes() {
+        let config = config(&YAML.replace("{interval: 5m}", "{enabled: false}"));
+        for stream in ["all", "strict"] {
+            let policy = Policy::of(&config, &stream.into()).unwrap();
+            assert_eq!((policy.mode, policy.enforces()), (Mode::Observe, false));
+        }
+        assert!(Policy::by_hand(&config, &"all".into(), 5, Mode::Safe, false).enforces());
+    }
+
+    #[test]
+    fn the_limits_are_an_id_and_a_number_of_entries() {
+        let policy = Policy::of(&config(YAML), &"all".into()).unwrap();
+        assert_eq!(policy.cutoff(Some(ServerTime(90_000))), Some(StreamId::new(30_000, 0)));
+        assert_eq!(policy.cutoff(Some(ServerTime(59_999))), None, "before there were times");
+        assert_eq!(policy.cutoff(None), None);
+        assert_eq!(Policy { max_age: None, ..policy.clone() }.cutoff(Some(ServerTime(90_000))), None);
+        assert_eq!([9, 10, 11, 100].map(|length| policy.excess(length)), [0, 0, 1, 90]);
+        assert_eq!(Policy { max_length: None, ..policy }.excess(100), 0);
+    }
+}

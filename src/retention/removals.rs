@@ -59,3 +59,30 @@ impl Listener {
         std::iter::from_fn(|| self.removals.try_recv().ok()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[tokio::test]
+    async fn a_poll_waits_for_a_step_that_is_under_way_but_not_for_ever() {
+        let removal = Removal { ever_before: 0, entries: 3, lost: [].into() };
+        let (teller, mut listener) = removals();
+        assert_eq!(listener.hear().await, []);
+        teller.begin();
+        let step = async { teller.end(&"s".into(), Some(&removal)) };
+        let (heard, ()) = tokio::join!(biased; listener.hear(), step);
+        assert_eq!(heard, [("s".into(), removal.clone())]);
+        // What removed nothing is over too, ...
+        teller.begin();
+        teller.end(&"s".into(), None);
+        let began = clock::now();
+        assert_eq!(listener.hear().await, []);
+        assert!(clock::now() - began < LONGEST_STEP);
+        // ... and one that hangs is not awaited.
+        teller.begin();
+        assert_eq!(listener.hear().await, []);
+        assert!(clock::now() - began >= LONGEST_STEP);
+    }
+}

@@ -133,3 +133,51 @@ pub async fn trim(
     }
     run
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Reason, Removal},
+        retention::Hold,
+    };
+
+    #[test]
+    fn a_run_adds_its_steps_up() {
+        let lost = |lost: &[(&str, u64)]| {
+            let lost = lost.iter().map(|(group, lost)| (Name::from(*group), *lost)).collect();
+            Some(Removal { ever_before: 0, entries: 10, lost })
+        };
+        let holder = Holder { group: None, hold: Hold::Unread };
+        let mut run = Run::default();
+        run.add(Step { removed: 10, length: Some(90), removal: lost(&[("a", 3)]), ..Step::default() });
+        assert_eq!(
+            (run.removed, run.forced, run.is_complete, run.outcome()),
+            (10, 0, false, Outcome::Incomplete)
+        );
+        run.add(Step {
+            removed: 5,
+            is_forced: true,
+            removal: lost(&[("a", 4), ("b", 1)]),
+            floor: Some(StreamId::new(7, 0)),
+            ..Step::default()
+        });
+        assert_eq!(
+            (run.removed, run.forced, run.length, run.floor),
+            (15, 5, None, Some(StreamId::new(7, 0)))
+        );
+        run.add(Step { length: Some(85), blocked_by: Some(holder), ..Step::default() });
+        assert_eq!((run.removed, run.length, run.outcome()), (15, Some(85), Outcome::Blocked));
+        assert_eq!(run.lost, BTreeMap::from([("a".into(), 7), ("b".into(), 1)]));
+        run.add(Step::default());
+        assert_eq!((run.is_complete, run.outcome()), (true, Outcome::Reached));
+        run.failure = Some(Failure::new(Reason::Timeout, ""));
+        assert_eq!(run.outcome(), Outcome::Failed);
+    }
+
+    #[test]
+    fn each_outcome_has_its_label() {
+        let labels = Outcome::ALL.map(Outcome::as_str);
+        assert_eq!(labels, ["reached", "blocked", "incomplete", "failed"]);
+    }
+}

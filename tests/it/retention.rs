@@ -5,6 +5,7 @@ mod command;
 mod enforcer;
 mod faults;
 mod http;
+mod lease;
 mod mutants;
 mod oracle;
 mod sidecars;

@@ -19,7 +19,7 @@ use support::{Act, Direction, Need, Proxy, Redis};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn config(uri: &str, more: &str) -> Config {
+pub(super) fn config(uri: &str, more: &str) -> Config {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("redis: {{uri: '{uri}'}}\n{more}")).unwrap();
     Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
