@@ -131,7 +131,11 @@ impl World {
         }
         self.checkpoints.renew(&state, found);
         let kept = &self.checkpoints.0;
-        assert!(kept.is_sorted_by_key(|kept| kept.id) && kept.len() <= MOST, "{:?}", self.checkpoints);
+        assert!(
+            kept.is_sorted_by(|one, next| one.id < next.id) && kept.len() <= MOST,
+            "{:?}",
+            self.checkpoints
+        );
         let passed = kept.iter().filter(|kept| kept.id < id(self.position)).count();
         assert!(passed <= 1, "more than one is kept that the group has passed: {kept:?}");
     }
@@ -174,7 +178,7 @@ fn a_checkpoint_holds_as_long_as_nothing_can_have_gone_behind_it() {
     };
     let trim = |count: usize| move |world: &mut World| world.act(&Op::Trim(count));
     type Change = Box<dyn Fn(&mut World)>;
-    let cases: [(&str, Change, bool); 11] = [
+    let cases: [(&str, Change, bool); 13] = [
         ("nothing", Box::new(|_| ()), true),
         ("a reading of less", Box::new(|world| world.act(&Op::PollInPart)), true),
         ("a deletion at it", Box::new(delete(5)), true),
@@ -184,8 +188,24 @@ fn a_checkpoint_holds_as_long_as_nothing_can_have_gone_behind_it() {
         ("a trim of it", Box::new(trim(5)), false),
         ("a trim of all", Box::new(trim(10)), false),
         ("a trim of the middle that a group held", Box::new(trim_middle(3, 5, true)), true),
-        ("... or might have not", Box::new(trim_middle(3, 5, false)), false),
-        ("... or not as far", Box::new(trim_middle(6, 6, true)), false),
+        (
+            "a trim up to it after a time when it was not held and nothing went",
+            Box::new(|world| {
+                world.was_held = false;
+                [Op::Poll, Op::Trim(2)].iter().for_each(|op| world.act(op));
+            }),
+            true,
+        ),
+        (
+            "a trim up to it before such a time",
+            Box::new(|world| {
+                [Op::Trim(2), Op::Poll].iter().for_each(|op| world.act(op));
+                world.was_held = false;
+            }),
+            true,
+        ),
+        ("a trim of the middle that a group might have not held", Box::new(trim_middle(3, 5, false)), false),
+        ("... or held not as far", Box::new(trim_middle(6, 6, true)), false),
     ];
     for (what, change, holds) in cases {
         let (checkpoints, state) = after(change);
@@ -232,7 +252,19 @@ fn of_many_checkpoints_the_closest_make_room() {
     assert_eq!(kept.len(), MOST);
     let widest = kept.windows(2).map(|two| two[1] - two[0]).max();
     assert!(widest <= Some(101), "{kept:?}");
-    assert_eq!(kept.last(), Some(&world.last));
+    assert_eq!((kept.first(), kept.last()), (Some(&1), Some(&world.last)));
+}
+
+#[test]
+fn of_those_that_all_groups_have_passed_the_last_one_is_kept_as_a_bound() {
+    for (position, kept) in [(4, 5), (5, 5), (7, 5), (10, 10)] {
+        let (mut checkpoints, state) = after(move |world| world.position = position);
+        checkpoints.renew(&state, []);
+        let first = checkpoints.first_from(StreamId::ZERO).map(|it| it.id);
+        let bound = checkpoints.most_behind(id(position), &state);
+        assert_eq!(bound, (position >= 5).then_some(10 - kept), "{position}");
+        assert_eq!(first, Some(id(5)), "{position}");
+    }
 }
 
 #[test]
