@@ -148,18 +148,18 @@ fn a_stream_that_is_near_a_loss_is_read_again_between_polls_but_not_where_that_i
         Sidecar::with_config(&redis.uri(), &(billed + poll))
     };
     let (free, billed) = (sidecar(false), sidecar(true));
-    let looks = |page: &Page| page.own("second_looks_total");
+    let looks = |page: &Page| page.own("streamwarden_second_looks_total");
     wait_for("looks between two polls, or a server where they tell nothing", || {
         redis.add("s", 20);
         redis.run::<()>("XTRIM s MAXLEN 300");
         let page = free.scrape();
         // Three after each poll from the second on, of the one stream that others trim.
-        let most = 3.0 * (page.own("polls_total") - 1.0);
+        let most = 3.0 * (page.own("streamwarden_polls_total") - 1.0);
         assert!(looks(&page) <= most, "{} looks, {most} at most", looks(&page));
         let is_over = if trims_the_middle(&redis) { most >= 9.0 } else { looks(&page) >= 5.0 };
         is_over.then_some(())
     });
-    assert!(billed.scrape().own("polls_total") >= 2.0);
+    assert!(billed.scrape().own("streamwarden_polls_total") >= 2.0);
     assert_eq!(looks(&billed.scrape()), 0.0);
     if trims_the_middle(&redis) {
         assert_eq!(looks(&free.scrape()), 0.0);
