@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos
 
 CARGO_DENY_VERSION := 0.20.2
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
@@ -40,6 +40,10 @@ test-core: redis curl program ## the program against a real server: needs Debian
 
 faults: redis ## seconds blind per fault at default settings, of any built program: make faults PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it blind -- --ignored --nocapture
+
+chaos: redis program ## a million entries removed while sidecars are killed and servers change: nothing needed may go (minutes; ENTRIES=)
+	STREAMWARDEN_TEST_ENTRIES=$(or $(ENTRIES),1000000) \
+	  cargo test --locked --package streamwarden-tests --test it chaos -- --ignored --nocapture
 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke

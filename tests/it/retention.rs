@@ -1,6 +1,7 @@
 //! Retention on a real server: what may never go, what must go, and who is named when it can't.
 
 mod cases;
+mod chaos;
 mod command;
 mod enforcer;
 mod faults;
