@@ -10,8 +10,9 @@ use crate::{
     config::{Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap, Now,
-        OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ConsumerState, EntryHead, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap,
+        Now, OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId,
+        StreamState,
     },
     poll::Reading,
     retention::{Hold, Holder, Run, Standing},
@@ -176,6 +177,25 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
         assert_eq!(told, limit);
     }
+}
+
+#[test]
+fn the_last_entry_is_named_where_it_is_surely_there() {
+    let last = StreamId::new(NOW - 1_250, 0);
+    let told = |version, read: Option<StreamId>| {
+        let (mut config, mut snapshot) = (config(), snapshot());
+        config.exposition.redis_exporter_names = true;
+        snapshot.server.version = Some(version);
+        let newest = read.map(|id| ("events:session".into(), vec![EntryHead { id, kind: None }]));
+        snapshot.last_entries.extend(newest);
+        let reading = reading(snapshot, &config);
+        let row = Rows::new(&config, &reading).streams.swap_remove(1);
+        row.last_entry
+    };
+    assert_eq!(told((8, 0, 6), None), Some(last), "trims begin at the front");
+    assert_eq!(told((8, 2, 0), None), None, "those of acknowledged entries pass over others");
+    let older = StreamId::new(NOW - 5_000, 0);
+    assert_eq!(told((8, 2, 0), Some(older)), Some(older), "it was read");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The stream metrics of redis_exporter under their own names and labels, for those who migrate.
 //!
 //! Two differences, both on purpose: a lag that is not known is left out (redis_exporter says 0), and so is the ID
-//! of an entry that is not there.
+//! of an entry that is not there, or of which that is not known.
 
 use super::families::{
     Family,
@@ -10,8 +10,6 @@ use super::families::{
     family, id_ms,
 };
 use super::number::Number::{Count, Seconds};
-use crate::model::{StreamId, StreamState};
-
 /// The families, with redis_exporter's own help texts.
 #[rustfmt::skip]
 pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
@@ -29,7 +27,7 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
         "The epoch timestamp (ms) of last message was deleted from the stream"),
     family("redis_stream_first_entry_id", Gauge, Stream(|row| id_ms(row.read()?.first_entry_id)),
         "The epoch timestamp (ms) of the first message in the stream"),
-    family("redis_stream_last_entry_id", Gauge, Stream(|row| id_ms(last_entry(row.read()?))),
+    family("redis_stream_last_entry_id", Gauge, Stream(|row| id_ms(row.last_entry)),
         "The epoch timestamp (ms) of the last message in the stream"),
     family("redis_stream_group_consumers", Gauge, Group(|row| Some(Count(row.state?.consumer_count))),
         "Consumers count of stream group"),
@@ -46,9 +44,3 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
     family("redis_stream_group_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?.duration()))),
         "Consumer idle time in seconds"),
 ];
-
-/// The last entry is the last one that was added, unless that was deleted; then it is not known.
-fn last_entry(stream: &StreamState) -> Option<StreamId> {
-    let last = stream.last_generated_id.filter(|_| stream.length > 0)?;
-    stream.max_deleted_entry_id.is_some_and(|deleted| deleted < last).then_some(last)
-}

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     config::{Config, StreamRule},
     evaluate::{GroupReport, GroupStatus, Health, StreamReport, StreamVerdict},
-    model::{ConsumerState, Failure, GroupState, Name, Reason, Server, StreamState},
+    model::{ConsumerState, Failure, GroupState, Name, Reason, Server, Snapshot, StreamId, StreamState},
     poll::Reading,
     retention::{Holder, Plan, Policy, Standing},
 };
@@ -19,6 +19,8 @@ pub struct StreamRow<'a> {
     pub report: Option<&'a StreamReport>,
     /// How many entries it has, where that is known.
     pub length: Option<u64>,
+    /// Its last entry, where that is known.
+    pub(super) last_entry: Option<StreamId>,
     /// What the configuration expects of it.
     pub rule: Option<&'a StreamRule>,
     /// How it fares.
@@ -132,10 +134,12 @@ impl<'a> Rows<'a> {
             rows.add_groups(&labels, state, (report, verdict), rule);
             let retention = RetentionRow::new(config, reading, name).map(Box::new);
             let length = snapshot.length(name);
+            let last_entry = state.as_ref().ok().and_then(|state| last_entry(snapshot, name, state));
             rows.streams.push(StreamRow {
                 labels,
                 state,
                 length,
+                last_entry,
                 report,
                 rule,
                 health,
@@ -183,6 +187,19 @@ impl<'a> Rows<'a> {
             });
         }
     }
+}
+
+/// The last entry, where it was read, or is the only one, or nothing can have removed it. Trims begin at the front, but those
+/// of acknowledged entries pass over what is needed there.
+fn last_entry(snapshot: &Snapshot, name: &Name, stream: &StreamState) -> Option<StreamId> {
+    if let Some(newest) = snapshot.last_entries.get(name).and_then(|entries| entries.first()) {
+        return Some(newest.id);
+    }
+    let last = stream.last_generated_id.filter(|_| stream.length > 0)?;
+    let is_deleted = stream.max_deleted_entry_id.is_none_or(|deleted| deleted >= last);
+    let may_be_trimmed = snapshot.server.may_trim_the_middle() && stream.entries_removed() != Some(0);
+    let is_there = stream.first_entry_id == Some(last) || !(is_deleted || may_be_trimmed);
+    is_there.then_some(last)
 }
 
 /// A name's text, escaped as label values are: in it only quotes and backslashes are left to escape.
