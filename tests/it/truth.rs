@@ -31,9 +31,9 @@ use streamwarden::{
 };
 use tempfile::NamedTempFile;
 
-use expected::SETTINGS;
+use expected::{Listed, SETTINGS};
 use oracle::{Oracle, Read};
-use story::{Op, Place, Polls, Rare, Story, play, stories};
+use story::{Polls, Story, play, rare, stories};
 use support::Redis;
 use told::{Subject, Told};
 use truths::Compared;
@@ -107,19 +107,20 @@ struct Run {
     /// More settings of `redis`.
     more: &'static str,
     polls: Polls,
-    /// Consumers of a group that are listed.
-    consumers: usize,
+    listed: Listed,
 }
 
 impl Run {
     const fn new(entries: u64, cases: u64, polls: Polls) -> Self {
-        Self { entries, cases, more: "", polls, consumers: 20 }
+        Self { entries, cases, more: "", polls, listed: Listed { consumers: 20, entries: 3 } }
     }
 
     /// The configuration, and the file that has it.
     fn config(&self, redis: &Redis) -> (Arc<Config>, NamedTempFile) {
         let file = NamedTempFile::new().unwrap();
-        let (uri, settings) = (redis.uri(), SETTINGS.replace("CONSUMERS", &self.consumers.to_string()));
+        let (uri, settings) =
+            (redis.uri(), SETTINGS.replace("CONSUMERS", &self.listed.consumers.to_string()));
+        let settings = settings.replace("ENTRIES", &self.listed.entries.to_string());
         let redis = format!("redis: {{uri: '{uri}'{}}}\nlag_count: {{entries: {}}}", self.more, self.entries);
         std::fs::write(file.path(), redis + &settings).unwrap();
         let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
@@ -150,7 +151,7 @@ impl Run {
             let poll = || published(&config, runtime.block_on(reader.read(&config, &["s".into()])).unwrap());
             let mut tally = tally.lock().unwrap();
             tally.stories += 1;
-            let mut oracle = Oracle::new(&mut connection, &mut tally, self.consumers);
+            let mut oracle = Oracle::new(&mut connection, &mut tally, self.listed);
             play(&story, self.polls, &mut oracle, poll)?;
             oracle.compare_first(|| status(&file))
         };
@@ -203,7 +204,8 @@ fn no_number_is_ever_wrong_with_enough_counting() {
 
 #[test]
 fn no_number_is_ever_wrong_with_little_counting() {
-    let tally = Run { consumers: 1, ..Run::new(3, 150, Polls::Around) }.compare();
+    let listed = Listed { consumers: 1, entries: 0 };
+    let tally = Run { listed, ..Run::new(3, 150, Polls::Around) }.compare();
     assert!(tally.known_share() > 50, "{tally:?}");
 }
 
@@ -236,55 +238,9 @@ fn no_number_is_ever_wrong_whatever_happens_between_two_polls() {
     }
 }
 
-/// What random stories seldom come to.
 #[test]
 fn no_number_is_wrong_in_stories_that_are_rare() {
-    let create = |group, place| Op::Create { group, place, entries_read: None };
-    let read = |group, count| Op::Read { group, consumer: 0, count, no_ack: false };
-    let ack = |count| Op::Ack { group: 0, count, newest: true };
-    // Ten are stuck; those behind them are trimmed when the group is past them, and another group is made in front.
-    let holes = vec![
-        Op::Add(20),
-        create(0, Place::Beginning),
-        read(0, 14),
-        ack(4),
-        Op::Poll,
-        read(0, 6),
-        ack(6),
-        Op::Rare(Rare::TrimAcked { keep: 12, adds: false }),
-        create(1, Place::Entry(200)),
-    ];
-    // Ten entries become forty others, of which one is trimmed: more than the thirty that seem to have been added.
-    let another = vec![
-        Op::Add(10),
-        create(0, Place::Beginning),
-        Op::Poll,
-        Op::Rare(Rare::Recreate(40, 39)),
-        create(2, Place::Entry(7)),
-    ];
-    // The first entry has an ID of the application's own, and goes with others that the group was not given.
-    let own = vec![Op::AddOwn(1), Op::Add(3), create(0, Place::Beginning), Op::AddMaxLen(2), read(0, 1)];
-    let dropped = vec![
-        Op::Add(6),
-        create(0, Place::Beginning),
-        read(0, 4),
-        Op::Rare(Rare::Rest),
-        Op::Poll,
-        Op::DeleteConsumer { group: 0, consumer: 0 },
-    ];
-    // The polls around what is done to the group fall between two samples that are kept.
-    let away = vec![
-        Op::Add(20),
-        create(0, Place::Beginning),
-        Op::Rare(Rare::Rest),
-        Op::Poll,
-        Op::Destroy(0),
-        create(0, Place::End),
-    ];
-    use Polls::{Around, Between};
-    for (story, polls) in
-        [(holes, Between), (another, Between), (own, Around), (dropped, Around), (away, Around)]
-    {
+    for (story, polls) in rare() {
         for entries in [0, 20_000] {
             let tally = Run::new(entries, 1, polls).compare_in(Just(story.clone()));
             assert_eq!(tally.untold, 0, "{story:?}");

@@ -1,16 +1,15 @@
 //! What should stand on a page, from all that the server says and from what happened.
 
+mod exporter;
+mod group;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
-use streamwarden::{
-    clock::Instant,
-    evaluate::{GroupStatus, Health, PENDING_SAMPLE},
-    model::StreamId,
-};
+use streamwarden::{clock::Instant, evaluate::Health, model::StreamId};
 
 use super::{
-    facts::{Consumer, Facts, Group},
+    facts::{Facts, Group},
     told::Subject,
     truths::{Right, Truths},
 };
@@ -20,7 +19,8 @@ pub(super) const SETTINGS: &str = "
 poll: {interval: 100ms, stale_after: 60s}
 status: {window: 400ms, stopped_after: 20ms}
 consumers: {max_per_group: CONSUMERS, stuck_after: 3ms}
-entries: {last: 3}
+entries: {last: ENTRIES}
+exposition: {redis_exporter_names: true}
 streams:
 - match: s
   groups: [g0]
@@ -31,7 +31,6 @@ pub(super) const INTERVAL_MS: u64 = 100;
 const STUCK_AFTER_MS: u64 = 3;
 const MAX_LENGTH: u64 = 10;
 const POISON_FROM: u64 = 2;
-const LAST_ENTRIES: usize = 3;
 /// Rates are taken over a quarter of the window.
 const RATE_WINDOW: Duration = Duration::from_millis(100);
 /// No ID that is a time is smaller, and none is further ahead of the clock.
@@ -82,12 +81,21 @@ pub(super) struct When {
     pub(super) slowest: u64,
 }
 
-/// One reading, and how many consumers of a group a page lists.
+/// How many of each a page lists at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed {
+    /// Of a group.
+    pub(super) consumers: usize,
+    /// The last ones of the stream.
+    pub(super) entries: usize,
+}
+
+/// One reading.
 pub(super) struct Expected<'a> {
     pub(super) facts: Option<&'a Facts>,
     pub(super) when: When,
     pub(super) happened: &'a Happened<'a>,
-    pub(super) most_consumers: usize,
+    pub(super) listed: Listed,
 }
 
 fn seconds(from_ms: u64, to_ms: u64) -> Right {
@@ -131,6 +139,7 @@ impl Expected<'_> {
         if let Some(facts) = self.facts {
             self.stream(&mut truths, facts);
             self.retention(&mut truths, facts);
+            self.exporter(&mut truths, facts);
             for (name, group) in &facts.groups {
                 self.group(&mut truths, facts, name, group);
             }
@@ -207,7 +216,7 @@ impl Expected<'_> {
         truths.known(&stream, ("stream_last_generated_id", ""), Right::number(last_id.ms));
         truths.known(&stream, ("", "last_generated_id"), Right::text(last_id.to_string()));
         truths.known_if(&stream, ("", "first_entry_id"), first.map(|id| Right::text(id.to_string())));
-        let newest = facts.ids.iter().rev().take(LAST_ENTRIES);
+        let newest = facts.ids.iter().rev().take(self.listed.entries);
         let newest: Vec<Value> = newest.map(|id| json!({"id": id.to_string(), "type": null})).collect();
         // An empty stream is not asked.
         let newest = Some(newest).filter(|newest| !newest.is_empty());
@@ -258,144 +267,6 @@ impl Expected<'_> {
             let holders = holders.chain(facts.groups.iter().filter_map(pending)).chain(missing);
             let holders = Right::OneOf(holders.map(Value::from).collect());
             truths.maybe(&Subject::Stream, ("retention_blocked", "retention.blocked_by"), holders);
-        }
-    }
-
-    fn group(&self, truths: &mut Truths, facts: &Facts, name: &str, group: &Group) {
-        let subject = Subject::Group(name.to_owned());
-        self.words(truths, name, true);
-        self.lag(truths, &subject, facts, group);
-        self.pending(truths, &subject, facts, group);
-        self.consumers(truths, name, group);
-        let read = group.entries_read.and_then(|read| u64::try_from(read).ok());
-        truths.known_if(&subject, ("group_entries_read", "entries_read"), read.map(Right::number));
-        truths.known(&subject, ("group_last_delivered_id", ""), Right::number(group.delivered.ms));
-        truths.known(&subject, ("", "last_delivered_id"), Right::text(group.delivered.to_string()));
-        let none = Right::number(0);
-        let happened = self.happened.groups.get(name).cloned().unwrap_or(GroupHappened {
-            is_lag_told: false,
-            lost: none.clone(),
-            lost_at_most: none.clone(),
-            suspected: none.clone(),
-            dropped: none.clone(),
-            rewinds: none,
-            there_for: Duration::ZERO,
-        });
-        truths.maybe(&subject, ("group_entries_lost", "entries_lost"), happened.lost);
-        let at_most = ("group_entries_lost_upper_bound", "entries_lost_upper_bound");
-        truths.maybe(&subject, at_most, happened.lost_at_most);
-        let suspected = ("group_entries_suspected_lost", "entries_suspected_lost");
-        truths.maybe(&subject, suspected, happened.suspected);
-        truths.maybe(&subject, ("group_pending_dropped", "pending_dropped"), happened.dropped);
-        truths.known(&subject, ("group_rewinds", "rewinds"), happened.rewinds);
-    }
-
-    /// What is said of a group whether it is there or not.
-    fn words(&self, truths: &mut Truths, name: &str, is_there: bool) {
-        let subject = Subject::Group(name.to_owned());
-        if name == "g0" {
-            truths.known(&subject, ("group_present", ""), Right::number(is_there.into()));
-        }
-        truths.known(&subject, ("", "present"), Right::number(is_there.into()));
-        truths.known(&subject, ("", "expected"), Right::number((name == "g0").into()));
-        truths.known(&subject, ("", "name"), Right::text(name));
-        truths.known(&subject, ("", "key"), Right::text(name));
-        let is_possible = |status: &&GroupStatus| !is_there || **status != GroupStatus::Missing;
-        let statuses = texts(GroupStatus::ALL.iter().filter(is_possible).map(|status| status.as_str()));
-        truths.known(&subject, ("group_status", "status"), statuses);
-        truths.known(&subject, ("", "health"), healths());
-        truths.known(&subject, ("", "reason"), Right::Any);
-    }
-
-    /// The group that the configuration expects is not there.
-    fn missing(&self, truths: &mut Truths) {
-        self.words(truths, "g0", false);
-        truths.known(&Subject::Group("g0".to_owned()), ("", "history.lag"), Right::Any);
-    }
-
-    fn lag(&self, truths: &mut Truths, subject: &Subject, facts: &Facts, group: &Group) {
-        let ahead = facts.ahead(group);
-        let lag = ahead.len() as u64;
-        truths.maybe(subject, ("group_lag", "lag"), Right::number(lag));
-        let Subject::Group(name) = subject else { return };
-        let is_told = self.happened.groups.get(name).map(|group| group.is_lag_told);
-        let known = is_told.map_or(Right::Between(0.0, 1.0), |is_told| Right::number(is_told.into()));
-        truths.known(subject, ("group_lag_known", "lag_known"), known);
-        let bound = match is_told {
-            Some(true) => Right::number(lag),
-            _ => Right::between(lag, facts.length()),
-        };
-        truths.known(subject, ("group_lag_upper_bound", "lag_upper_bound"), bound);
-        let names = ("group_lag_seconds", "lag_seconds");
-        match ahead.first() {
-            Some(first) => truths.maybe_if(subject, names, self.when.age(*first)),
-            None if is_told == Some(true) => truths.known(subject, names, Right::number(0)),
-            None => truths.maybe(subject, names, Right::number(0)),
-        }
-    }
-
-    fn pending(&self, truths: &mut Truths, subject: &Subject, facts: &Facts, group: &Group) {
-        truths.known(subject, ("group_pending", "pending"), Right::number(group.pending.len() as u64));
-        let oldest = group.pending.iter().find(|pending| !facts.is_gone(pending.id));
-        // The head of the list is always read.
-        let is_read = group.pending.first().is_none_or(|head| !facts.is_gone(head.id));
-        let mut put = |names, right: Option<Right>| match right {
-            Some(right) if is_read => truths.known(subject, names, right),
-            Some(right) => truths.maybe(subject, names, right),
-            None => {}
-        };
-        let age = oldest.map_or(Some(Right::number(0)), |oldest| self.when.age(oldest.id));
-        put(("group_oldest_pending_age_seconds", "oldest_pending_age_seconds"), age);
-        put(("", "oldest_pending_id"), oldest.map(|oldest| Right::text(oldest.id.to_string())));
-        let idle = |at: u64| match is_read {
-            true => self.when.since(at),
-            // It is asked for a little later.
-            false => {
-                let latest = self.when.over + self.when.slowest;
-                seconds(self.when.from.saturating_sub(at), latest.saturating_sub(at))
-            }
-        };
-        let idle = oldest.map(|oldest| idle(oldest.delivered_at));
-        put(("group_oldest_pending_idle_seconds", "oldest_pending_idle_seconds"), idle);
-        let deliveries = oldest.map(|oldest| Right::number(oldest.deliveries));
-        put(("group_oldest_pending_deliveries", "oldest_pending_deliveries"), deliveries);
-        let sample = || group.pending.iter().take(usize::try_from(PENDING_SAMPLE).unwrap());
-        let gone = sample().filter(|pending| facts.is_gone(pending.id)).count();
-        put(("group_dangling_pending", "dangling_pending"), Some(Right::number(gone as u64)));
-        let poison = sample().filter(|it| it.deliveries >= POISON_FROM && !facts.is_gone(it.id)).count();
-        truths.maybe(subject, ("group_poison_entries", "poison_entries"), Right::number(poison as u64));
-    }
-
-    fn consumers(&self, truths: &mut Truths, name: &str, group: &Group) {
-        let subject = Subject::Group(name.to_owned());
-        let all = || group.consumers.values();
-        truths.known(&subject, ("group_consumers", "consumer_count"), Right::number(all().count() as u64));
-        let is_stuck = |it: &Consumer, at: u64| {
-            let since = |ms: u64| at.saturating_sub(ms);
-            let silent = since(it.seen_at).max(it.active_at.map_or(0, since));
-            it.pending > 0 && silent > STUCK_AFTER_MS
-        };
-        let stuck = |at| all().filter(|it| is_stuck(it, at)).count() as u64;
-        let stuck = Right::between(stuck(self.when.from), stuck(self.when.to));
-        truths.known(&subject, ("group_stuck_consumers", "stuck_consumers"), stuck);
-        let newest = all().map(|it| it.seen_at).max();
-        truths.known_if(&subject, ("", "least_idle_seconds"), newest.map(|at| self.when.since(at)));
-        // Those with the most pending entries are listed.
-        let mut listed: Vec<(&String, &Consumer)> = group.consumers.iter().collect();
-        listed.sort_by_key(|(_, it)| std::cmp::Reverse(it.pending));
-        let unlisted = listed.split_off(listed.len().min(self.most_consumers));
-        truths.known(&subject, ("group_unlisted_consumers", ""), Right::number(unlisted.len() as u64));
-        let pending = unlisted.iter().map(|(_, it)| it.pending).sum();
-        truths.known(&subject, ("group_unlisted_pending", "unlisted_pending"), Right::number(pending));
-        for (consumer, it) in listed {
-            let subject = Subject::Consumer(name.to_owned(), consumer.clone());
-            truths.known(&subject, ("", "name"), Right::text(consumer));
-            truths.known(&subject, ("", "key"), Right::text(consumer));
-            truths.known(&subject, ("consumer_pending", "pending"), Right::number(it.pending));
-            let idle = self.when.since(it.seen_at);
-            truths.known(&subject, ("consumer_idle_seconds", "idle_seconds"), idle);
-            let inactive = it.active_at.map(|at| self.when.since(at));
-            truths.known_if(&subject, ("consumer_inactive_seconds", "inactive_seconds"), inactive);
         }
     }
 

@@ -76,8 +76,13 @@ impl Facts {
         field(&self.stream, name)
     }
 
+    /// An ID of the stream's own; `None` where this server has none.
+    pub(super) fn id(&self, name: &str) -> Option<StreamId> {
+        field::<String>(&self.stream, name).map(|text| id(&text))
+    }
+
     pub(super) fn last_id(&self) -> StreamId {
-        id(&field::<String>(&self.stream, "last-generated-id").expect("each server says"))
+        self.id("last-generated-id").expect("each server says")
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -11,7 +11,7 @@ use streamwarden::{clock::Instant, model::StreamId, poll::Reading};
 
 use super::{
     Tally,
-    expected::{Expected, Happened, Past, When, ticks},
+    expected::{Expected, Happened, Listed, Past, When, ticks},
     facts::{self, Facts},
     memory::{Memory, Poll, Positions, number, past},
     story::{Place, Polls},
@@ -29,7 +29,7 @@ pub(super) struct Read {
 pub(super) struct Oracle<'a> {
     connection: &'a mut Connection,
     tally: &'a mut Tally,
-    most_consumers: usize,
+    listed: Listed,
     memory: Memory,
     polls: BTreeMap<Instant, Past>,
     /// How long a poll took at most, in milliseconds.
@@ -53,11 +53,11 @@ pub(super) struct Oracle<'a> {
 }
 
 impl<'a> Oracle<'a> {
-    pub(super) fn new(connection: &'a mut Connection, tally: &'a mut Tally, most_consumers: usize) -> Self {
+    pub(super) fn new(connection: &'a mut Connection, tally: &'a mut Tally, listed: Listed) -> Self {
         Self {
             connection,
             tally,
-            most_consumers,
+            listed,
             memory: Memory::default(),
             polls: BTreeMap::new(),
             slowest: 0,
@@ -241,12 +241,7 @@ impl<'a> Oracle<'a> {
         happened.ticks = Some(ticks(ages, read.reading.read_at, &self.polls));
         self.slowest = self.slowest.max(over.saturating_sub(time));
         let when = When { from: time, to: time, over, slowest: self.slowest };
-        let expected = Expected {
-            facts: facts.as_ref(),
-            when,
-            happened: &happened,
-            most_consumers: self.most_consumers,
-        };
+        let expected = Expected { facts: facts.as_ref(), when, happened: &happened, listed: self.listed };
         let truths = expected.truths();
         for (kind, told) in [(Kind::Metrics, &read.metrics), (Kind::Document, &read.document)] {
             self.tally.compared(&truths.hold(kind, told)?);
@@ -270,7 +265,7 @@ impl<'a> Oracle<'a> {
             facts: facts.as_ref(),
             when: When { from, to, over: to, slowest: to - from },
             happened: &happened,
-            most_consumers: self.most_consumers,
+            listed: self.listed,
         };
         self.tally.compared(&expected.truths().hold(Kind::Document, &told)?);
         Ok(())

@@ -173,6 +173,64 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
     prop::collection::vec(op, 1..60).prop_map(move |ops| beginning.iter().cloned().chain(ops).collect())
 }
 
+/// What random stories seldom come to.
+pub(super) fn rare() -> [(Story, Polls); 6] {
+    use Polls::{Around, Between};
+    let create = |group, place| Op::Create { group, place, entries_read: None };
+    let read = |group, count| Op::Read { group, consumer: 0, count, no_ack: false };
+    let ack = |count| Op::Ack { group: 0, count, newest: true };
+    // Ten are stuck; those behind them are trimmed when the group is past them, and another group is made in front.
+    let holes = vec![
+        Op::Add(20),
+        create(0, Place::Beginning),
+        read(0, 14),
+        ack(4),
+        Op::Poll,
+        read(0, 6),
+        ack(6),
+        Op::Rare(Rare::TrimAcked { keep: 12, adds: false }),
+        create(1, Place::Entry(200)),
+    ];
+    // Ten entries become forty others, of which one is trimmed: more than the thirty that seem to have been added.
+    let another = vec![
+        Op::Add(10),
+        create(0, Place::Beginning),
+        Op::Poll,
+        Op::Rare(Rare::Recreate(40, 39)),
+        create(2, Place::Entry(7)),
+    ];
+    // The first entry has an ID of the application's own, and goes with others that the group was not given.
+    let own = vec![Op::AddOwn(1), Op::Add(3), create(0, Place::Beginning), Op::AddMaxLen(2), read(0, 1)];
+    let dropped = vec![
+        Op::Add(6),
+        create(0, Place::Beginning),
+        read(0, 4),
+        Op::Rare(Rare::Rest),
+        Op::Poll,
+        Op::DeleteConsumer { group: 0, consumer: 0 },
+    ];
+    // What all have acknowledged is trimmed from the end, and an older entry is pending.
+    let end = vec![
+        Op::Add(1),
+        create(0, Place::Beginning),
+        Op::Rare(Rare::Rest),
+        Op::Add(4),
+        read(0, 5),
+        ack(4),
+        Op::Rare(Rare::TrimAcked { keep: 1, adds: false }),
+    ];
+    // The polls around what is done to the group fall between two samples that are kept.
+    let away = vec![
+        Op::Add(20),
+        create(0, Place::Beginning),
+        Op::Rare(Rare::Rest),
+        Op::Poll,
+        Op::Destroy(0),
+        create(0, Place::End),
+    ];
+    [(holes, Between), (another, Between), (own, Around), (dropped, Around), (end, Around), (away, Around)]
+}
+
 /// When polls come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Polls {
