@@ -151,3 +151,47 @@ fn a_group_has_gone_on_where_its_position_and_its_count_have() {
         assert_eq!(group_then(5, read_then).went_on_to(&now(position, read_now)), went_on, "{what}");
     }
 }
+
+const NOW_MS: u64 = 1_800_000_000_000;
+
+#[test]
+fn ids_are_of_the_server_where_both_ends_are_times_or_nothing_was_given_out() {
+    let now = Some(ServerTime(NOW_MS));
+    for (first, last, time, are) in [
+        (id(NOW_MS - 10), id(NOW_MS), now, true),
+        (None, id(0), now, true),
+        (None, id(NOW_MS), now, true),
+        // A clock that is behind.
+        (id(NOW_MS - 10), id(NOW_MS + 60_000), now, true),
+        // Numbers that are no times.
+        (id(1), id(NOW_MS), now, false),
+        (id(1), id(7), now, false),
+        (id(NOW_MS - 10), id(u64::MAX), now, false),
+        // Where one of them is not known.
+        (id(NOW_MS - 10), None, now, false),
+        (id(NOW_MS - 10), id(NOW_MS), None, false),
+        (None, id(0), None, true),
+    ] {
+        let counters = read(|it| (it.first_id, it.last_id, it.time) = (first, last, time));
+        assert_eq!(counters.has_ids_of_the_server(), are, "{counters:?}");
+    }
+}
+
+#[test]
+fn an_id_that_was_over_when_it_was_given_out_is_the_applications() {
+    let then = |last| read(|it| (it.last_id, it.time) = (id(last), Some(ServerTime(NOW_MS))));
+    for (last_then, last_now, is_old) in [
+        (5, 6, true),
+        (5, 5, false),
+        (6, 5, false),
+        (5, NOW_MS - POLL_SLACK_MS - 1, true),
+        (5, NOW_MS - POLL_SLACK_MS, false),
+        (5, NOW_MS + 1, false),
+    ] {
+        let now = read(|it| it.last_id = id(last_now));
+        assert_eq!(then(last_then).was_added_to_with_old_ids(&now), is_old, "{last_then} {last_now}");
+    }
+    let timeless = read(|it| it.last_id = id(5));
+    assert!(!timeless.was_added_to_with_old_ids(&read(|it| it.last_id = id(6))));
+    assert!(!then(5).was_added_to_with_old_ids(&read(|_| ())));
+}

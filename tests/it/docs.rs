@@ -82,3 +82,15 @@ fn the_shipped_configurations_are_accepted() {
         assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn each_fault_that_no_test_shows_is_in_a_function_that_is_there() {
+    let rows = include_str!("../mutants.md").lines().filter(|line| line.starts_with("| `src/"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('`').collect()).collect();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let (file, function) = (row[1], row[3].rsplit("::").next().unwrap());
+        let code = support::read(support::project(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(code.contains(&format!("fn {function}")), "{file} has no {function}");
+    }
+}

@@ -1,6 +1,9 @@
 //! What an enforcer does with a server that refuses scripts, is too old, closes the connection or answers nonsense.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redis::Value;
 use streamwarden::{
@@ -15,7 +18,7 @@ use super::{
     cases::{Case, cases},
     trimming,
 };
-use support::{Act, Direction, Need, Proxy, Redis};
+use support::{Act, Direction, Need, Proxy, Redis, wait_for};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -53,10 +56,9 @@ impl Trimmer {
         self.runtime.block_on(self.enforcer.step(&self.config, &"s".into(), policy, cutoff))
     }
 
-    /// Trims to 100 entries.
-    fn run(&mut self, is_over: impl Fn() -> bool) -> Run {
-        let (stream, policy) = ("s".into(), policy(Mode::Safe, Some(100)));
-        let run = trim(&mut self.enforcer, &self.config, &stream, &policy, HOUR, is_over, |_| {});
+    fn run(&mut self, policy: &Policy, is_over: impl Fn() -> bool) -> Run {
+        let stream = "s".into();
+        let run = trim(&mut self.enforcer, &self.config, &stream, policy, HOUR, is_over, |_| {});
         self.runtime.block_on(run)
     }
 }
@@ -184,16 +186,45 @@ fn a_server_whose_trim_by_id_is_wrong_is_trimmed_by_length_alone() {
 fn a_step_is_not_sent_to_whoever_answers_after_the_server_that_was_checked() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
-    let mut trimmer = Trimmer::new(config(&redis.uri(), ""));
-    let run = trimmer.run(|| {
+    let (mut trimmer, policy) = (Trimmer::new(config(&redis.uri(), "")), policy(Mode::Safe, Some(100)));
+    let run = trimmer.run(&policy, || {
         redis.kill_clients();
+        let clients = || redis.run::<String>("CLIENT LIST TYPE normal").lines().count();
+        wait_for("the connection to be closed", || (clients() == 1).then_some(()));
         false
     });
     assert_eq!(run.failure.map(|failure| failure.reason), Some(Reason::Closed));
     assert_eq!((redis.run::<u64>("XLEN s"), redis.calls("eval")), (1_000, 0));
     // The next run checks it anew.
-    let run = trimmer.run(|| false);
+    let run = trimmer.run(&policy, || false);
     assert_eq!((run.outcome(), redis.run::<u64>("XLEN s")), (Outcome::Reached, 100));
+}
+
+#[test]
+fn without_the_clock_the_length_is_kept_and_the_age_is_not() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    redis.run::<()>("ACL SETUSER timeless on nopass ~* +@all -time");
+    let uri = redis.uri().replace("redis://", "redis://timeless:any@");
+    let (mut trimmer, policy) = (Trimmer::new(config(&uri, "")), policy(Mode::Safe, Some(100)));
+    let run = trimmer.run(&Policy { max_age: Some(HOUR), ..policy.clone() }, || false);
+    assert_eq!(run.failure.map(|failure| failure.reason), Some(Reason::NoPermission));
+    assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
+    assert_eq!(trimmer.run(&policy, || false).outcome(), Outcome::Reached);
+    assert_eq!(redis.run::<u64>("XLEN s"), 100);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it rests is what is tested")]
+fn between_two_steps_the_server_rests() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 3_000);
+    let mut trimmer = Trimmer::new(config(&redis.uri(), "retention: {step: 1000, pause: 100ms}"));
+    let began = Instant::now();
+    let run = trimmer.run(&policy(Mode::Safe, Some(100)), || false);
+    // After each of the three steps that removed something.
+    assert_eq!((run.removed, run.outcome()), (2_900, Outcome::Reached));
+    assert!(began.elapsed() >= Duration::from_millis(300));
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn a_stream_without_groups_is_kept_at_its_length() {
     assert_eq!(page.own("streamwarden_retention_leader"), 1.0);
     let log = sidecar.log();
     assert_eq!(log.matches("\"message\":\"trimmed\"").count(), 1, "{log}");
+    assert_eq!(log.matches("the retention lease has a new holder").count(), 1, "{log}");
     assert!(log.contains("\"removed\":500"), "{log}");
 }
 
