@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::NameMap;
 
 fn id(number: u64) -> StreamId {
     StreamId::new(number, 0)
@@ -238,6 +239,30 @@ fn what_more_entries_refute_is_of_another_stream() {
         let state = StreamState { first_entry_id: Some(id(first)), length, ..state.clone() };
         assert_eq!(checkpoints.are_refuted_by(&state), is_refuted, "{first} {length}");
     }
+}
+
+#[test]
+fn what_was_not_read_refutes_nothing_and_proves_nothing() {
+    let (checkpoints, state) = after(|_| ());
+    let more = StreamState { first_entry_id: Some(id(6)), length: 6, ..state };
+    assert!(!checkpoints.are_refuted_by(&StreamState { first_entry_id: None, ..more.clone() }));
+    assert!(!checkpoints.are_refuted_by(&StreamState { entries_added: None, ..more }));
+    // Whether one was deleted behind it is not known, and something was removed.
+    let (mut checkpoints, state) = after(|_| ());
+    let trimmed = StreamState { first_entry_id: Some(id(2)), length: 9, max_deleted_entry_id: None, ..state };
+    checkpoints.check(&trimmed, Some(StreamId::ZERO));
+    assert_eq!(checkpoints.first_holding(id(5), &trimmed).map(|it| it.id), Some(id(10)));
+}
+
+#[test]
+fn the_slowest_group_keeps_its_checkpoints() {
+    let (mut checkpoints, state) = after(|_| ());
+    let groups = [("slow", 3), ("fast", 9)].map(|(name, at)| (name.into(), GroupState::at(id(at))));
+    checkpoints.renew(&StreamState { groups: NameMap::from(groups), ..state }, [(id(7), 3)]);
+    assert_eq!(
+        [4, 6, 8].map(|from| checkpoints.first_from(id(from)).map(|it| it.id.ms)),
+        [5, 7, 10].map(Some)
+    );
 }
 
 #[test]

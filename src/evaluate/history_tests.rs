@@ -72,6 +72,7 @@ fn counters_go_forward_together() {
     for (length, first, can) in [(0, 9, false), (0, 10, false), (0, 11, true), (1, 9, true), (1, 10, true)] {
         let then = read(|it| (it.length, it.last_id) = (length, id(10)));
         assert_eq!(then.can_become(&read(|it| it.first_id = id(first))), can, "{length} {first}");
+        assert!(then.can_become(&read(|_| ())), "it is empty still, or was not read");
     }
 }
 
@@ -104,7 +105,7 @@ fn a_stream_is_surely_the_same_where_something_of_then_is_there_still() {
     };
     let known = |delivered| NameMap::from([("g".into(), group_then(delivered, None))]);
     let none = NameMap::default;
-    let cases: [(&str, Counters, StreamState, NameMap<GroupHistory>, bool); 15] = [
+    let cases: [(&str, Counters, StreamState, NameMap<GroupHistory>, bool); 16] = [
         ("all is later", then(id(10)), stream(|_| ()), none(), false),
         ("nothing was known", then(None), stream(|it| it.first_entry_id = id(5)), none(), false),
         ("the last ID", then(id(20)), stream(|it| it.first_entry_id = None), none(), true),
@@ -112,6 +113,7 @@ fn a_stream_is_surely_the_same_where_something_of_then_is_there_still() {
         ("the first entry", then(id(11)), stream(|_| ()), none(), true),
         ("the first entry is the next", then(id(10)), stream(|it| it.first_entry_id = id(11)), none(), false),
         ("a deleted entry", then(id(10)), stream(|it| it.max_deleted_entry_id = id(10)), none(), true),
+        ("the beginning was not read", then(id(10)), stream(|it| it.first_entry_id = None), none(), false),
         ("a later deleted entry", then(id(10)), stream(|it| it.max_deleted_entry_id = id(11)), none(), false),
         ("no deleted entry", then(id(10)), stream(|it| it.max_deleted_entry_id = id(0)), none(), false),
         ("a group", then(id(10)), at("g", 10), known(9), true),
