@@ -29,12 +29,12 @@ impl Need {
     /// The count of entries ever added, without which no loss is known.
     pub const COUNTED_ADDITIONS: Self =
         Self { since: (7, 0, 0), name: "Redis 7.0 or later, which counts additions" };
-    /// Rules for users that are as fine as its administrators' questions about them.
+    /// `ACL DRYRUN`, by which an administrator asks what a user may do.
     pub const ACL_DRYRUN: Self = Self { since: (7, 0, 0), name: "Redis 7.0 or later, which has ACL DRYRUN" };
-    /// A limit on the memory of clients.
+    /// `maxmemory-clients`, a limit on the memory of clients.
     pub const CLIENT_EVICTION: Self =
         Self { since: (7, 0, 0), name: "Redis 7.0 or later, which has maxmemory-clients" };
-    /// Producers of which no entry is added twice.
+    /// `XADD ... IDMP`, which adds no entry twice.
     pub const IDEMPOTENCE: Self = Self { since: (8, 6, 0), name: "Redis 8.6 or later, which has XADD IDMP" };
 
     /// Whether a test may go without it on the server that was asked for.
@@ -72,7 +72,7 @@ impl Redis {
 }
 
 /// Says that this test is skipped, or a part of it, and counts it.
-#[expect(clippy::print_stderr, reason = "whoever looks at the test's output reads it there")]
+#[expect(clippy::print_stderr, reason = "it belongs in the test's output")]
 pub fn skip(needs: &str) {
     let this = thread::current();
     let test = this.name().unwrap_or("a test");
