@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{streamwarden, text},
+    retention::trimming,
     tls::{certificates, tls_server},
 };
 
@@ -83,6 +84,10 @@ fn smoke_every_command_reads_over_tls() {
 
 #[test]
 fn smoke_trims_over_tls_remove_what_no_group_needs_and_nothing_else() {
+    // Another server of the same program is asked what it can do: this one has no plain port.
+    if trimming(Redis::start()).is_none() {
+        return;
+    }
     let server = Encrypted::start();
     let trim = ["trim", STREAM, "--max-length", "700"];
     let planned = server.run(&[&trim[..], &["--dry-run"]].concat());

@@ -191,7 +191,9 @@ fn published(config: &Arc<Config>, reading: Reading) -> Read {
 fn status(config: &NamedTempFile) -> Told {
     let mut command = Command::new(support::program());
     command.args(["status", "--json", "--every", "1ms", "--config"]).arg(config.path()).env_clear();
-    told::document(&command.output().unwrap().stdout)
+    let output = command.output().unwrap();
+    assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    told::document(&output.stdout)
 }
 
 #[test]
