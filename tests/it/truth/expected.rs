@@ -74,6 +74,8 @@ pub(super) struct GroupHappened {
 /// When the reading was made, by the server's clock: a moment, or between two. The last is when it was over.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct When {
+    /// When it began: where the clock is not asked at each poll, what the page says of it may be some milliseconds ahead.
+    pub(super) began: u64,
     pub(super) from: u64,
     pub(super) to: u64,
     pub(super) over: u64,

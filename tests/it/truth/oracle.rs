@@ -240,7 +240,7 @@ impl<'a> Oracle<'a> {
         let ages = read.reading.report.ticks.ages();
         happened.ticks = Some(ticks(ages, read.reading.read_at, &self.polls));
         self.slowest = self.slowest.max(over.saturating_sub(time));
-        let when = When { from: time, to: time, over, slowest: self.slowest };
+        let when = When { began, from: time, to: time, over, slowest: self.slowest };
         let expected = Expected { facts: facts.as_ref(), when, happened: &happened, listed: self.listed };
         let truths = expected.truths();
         for (kind, told) in [(Kind::Metrics, &read.metrics), (Kind::Document, &read.document)] {
@@ -263,7 +263,7 @@ impl<'a> Oracle<'a> {
         let happened = Happened::default();
         let expected = Expected {
             facts: facts.as_ref(),
-            when: When { from, to, over: to, slowest: to - from },
+            when: When { began: from, from, to, over: to, slowest: to - from },
             happened: &happened,
             listed: self.listed,
         };

@@ -102,10 +102,10 @@ impl Expected<'_> {
         put(("", "oldest_pending_id"), oldest.map(|oldest| Right::text(oldest.id.to_string())));
         let idle = |at: u64| match is_read {
             true => self.when.since(at),
-            // It is asked for a little later.
+            // It is asked for by itself, and the server says it by its own clock.
             false => {
                 let latest = self.when.over + self.when.slowest;
-                seconds(self.when.from.saturating_sub(at), latest.saturating_sub(at))
+                seconds(self.when.began.min(self.when.from).saturating_sub(at), latest.saturating_sub(at))
             }
         };
         let idle = oldest.map(|oldest| idle(oldest.delivered_at));
