@@ -1,6 +1,7 @@
 //! Which reading can come after which, and when a group has just gone on.
 
 use super::*;
+use crate::model::Counted;
 
 fn id(number: u64) -> Option<StreamId> {
     Some(StreamId::new(number, 0))
@@ -196,4 +197,88 @@ fn an_id_that_was_over_when_it_was_given_out_is_the_applications() {
     let timeless = read(|it| it.last_id = id(5));
     assert!(!timeless.was_added_to_with_old_ids(&read(|it| it.last_id = id(6))));
     assert!(!then(5).was_added_to_with_old_ids(&read(|_| ())));
+}
+
+/// A stream with a group at this position.
+fn stream_at(position: u64) -> StreamState {
+    StreamState {
+        last_generated_id: id(20),
+        first_entry_id: id(11),
+        entries_added: Some(20),
+        max_deleted_entry_id: id(0),
+        groups: NameMap::from([("g".into(), GroupState::at(StreamId::new(position, 0)))]),
+        ..StreamState::of_length(10)
+    }
+}
+
+#[test]
+fn the_first_entry_behind_a_group_stays_it_while_nothing_went() {
+    let known = |number| Some(Known { id: StreamId::new(number, 0), entries_behind: 0 });
+    for (position, known, remembers, none_removed, stays) in [
+        (5, known(5), false, false, true),
+        (5, known(6), true, true, true),
+        (5, None, true, true, true),
+        (5, known(6), true, false, false),
+        (5, known(6), false, true, false),
+        (6, known(6), true, true, false),
+    ] {
+        let before = GroupHistory { first_after: id(11), ..group_then(5, None) };
+        let groups = NameMap::from([("g".into(), before)]);
+        let history = StreamHistory { remembers, none_removed, groups, ..StreamHistory::default() };
+        let group = GroupState::at(StreamId::new(position, 0));
+        let first = history.first_after(&"g".into(), &group, known);
+        assert_eq!(first, id(11).filter(|_| stays), "{position} {remembers} {none_removed}");
+        assert_eq!(history.first_after(&"h".into(), &group, known), None);
+    }
+}
+
+#[test]
+fn two_readings_say_whether_anything_was_removed_and_who_makes_the_ids() {
+    let with =
+        |added, length| StreamState { entries_added: added, ..StreamState { length, ..stream_at(15) } };
+    for (then, now, none_removed) in [
+        (with(Some(20), 10), with(Some(20), 10), true),
+        (with(Some(20), 10), with(Some(20), 9), false),
+        (with(None, 10), with(None, 10), false),
+    ] {
+        let mut history = StreamHistory::default();
+        for stream in [then, now] {
+            history.begin(&stream, None, Connection::Same, false);
+        }
+        assert_eq!(history.none_removed, none_removed);
+    }
+    // An old ID is never forgotten.
+    let mut history = StreamHistory::default();
+    let at =
+        |last| StreamState { last_generated_id: id(last), first_entry_id: None, ..StreamState::of_length(0) };
+    let now = Some(ServerTime(NOW_MS));
+    for (last, makes_own_ids) in [(NOW_MS - 60_000, false), (NOW_MS - 50_000, true), (NOW_MS, true)] {
+        history.begin(&at(last), now, Connection::Same, false);
+        assert_eq!((history.makes_own_ids, history.remembers), (makes_own_ids, !makes_own_ids), "{last}");
+    }
+}
+
+#[test]
+fn a_count_refutes_a_bound_that_it_exceeds() {
+    for (entries, recreations) in [(9, 0), (10, 1)] {
+        let mut history = StreamHistory::default();
+        let stream = stream_at(15);
+        let counted = Counted { up_to: StreamId::new(20, 0), entries, lowest: None, is_complete: false };
+        let answers = GroupAnswers { counted: Some(counted), ..GroupAnswers::default() };
+        history.refute(&stream, |_| Some(answers));
+        assert_eq!(history.recreations, recreations, "{entries} of a bound of 9");
+    }
+}
+
+#[test]
+fn what_is_counted_of_a_group_outlives_a_recreation() {
+    let lost = Losses { at_least: 1, at_most: 2, suspected: 3 };
+    let before =
+        GroupHistory { lost, rewinds: 4, asked_at: 5, first_after: id(11), ..group_then(9, Some(9)) };
+    let mut history =
+        StreamHistory { groups: NameMap::from([("g".into(), before)]), ..StreamHistory::default() };
+    history.recreate();
+    let after = history.groups.get(&"g".into()).unwrap();
+    assert_eq!((after.lost, after.rewinds, after.asked_at), (lost, 4, 5));
+    assert_eq!((after.delivered, after.first_after, history.recreations), (StreamId::ZERO, None, 1));
 }

@@ -56,9 +56,10 @@ impl Trimmer {
         self.runtime.block_on(self.enforcer.step(&self.config, &"s".into(), policy, cutoff))
     }
 
-    fn run(&mut self, policy: &Policy, is_over: impl Fn() -> bool) -> Run {
+    /// A run; after each step `between` happens, and then it pauses.
+    fn run(&mut self, policy: &Policy, between: impl Fn()) -> Run {
         let stream = "s".into();
-        let run = trim(&mut self.enforcer, &self.config, &stream, policy, HOUR, is_over, |_| {});
+        let run = trim(&mut self.enforcer, &self.config, &stream, policy, HOUR, || false, |_| between());
         self.runtime.block_on(run)
     }
 }
@@ -185,18 +186,19 @@ fn a_server_whose_trim_by_id_is_wrong_is_trimmed_by_length_alone() {
 #[test]
 fn a_step_is_not_sent_to_whoever_answers_after_the_server_that_was_checked() {
     let Some(redis) = trimming(Redis::start()) else { return };
-    redis.add("s", 1_000);
-    let (mut trimmer, policy) = (Trimmer::new(config(&redis.uri(), "")), policy(Mode::Safe, Some(100)));
+    redis.add("s", 3_000);
+    let slow = config(&redis.uri(), "retention: {step: 1000, pause: 50ms}");
+    let (mut trimmer, policy) = (Trimmer::new(slow), policy(Mode::Safe, Some(100)));
     let run = trimmer.run(&policy, || {
         redis.kill_clients();
         let clients = || redis.run::<String>("CLIENT LIST TYPE normal").lines().count();
         wait_for("the connection to be closed", || (clients() == 1).then_some(()));
-        false
     });
-    assert_eq!(run.failure.map(|failure| failure.reason), Some(Reason::Closed));
-    assert_eq!((redis.run::<u64>("XLEN s"), redis.calls("eval")), (1_000, 0));
+    let failure = run.failure.unwrap();
+    assert!(failure.detail.contains("since the server was asked"), "{failure}");
+    assert_eq!((run.removed, redis.run::<u64>("XLEN s"), redis.calls("eval")), (1_000, 2_000, 1));
     // The next run checks it anew.
-    let run = trimmer.run(&policy, || false);
+    let run = trimmer.run(&policy, || ());
     assert_eq!((run.outcome(), redis.run::<u64>("XLEN s")), (Outcome::Reached, 100));
 }
 
@@ -207,10 +209,10 @@ fn without_the_clock_the_length_is_kept_and_the_age_is_not() {
     redis.run::<()>("ACL SETUSER timeless on nopass ~* +@all -time");
     let uri = redis.uri().replace("redis://", "redis://timeless:any@");
     let (mut trimmer, policy) = (Trimmer::new(config(&uri, "")), policy(Mode::Safe, Some(100)));
-    let run = trimmer.run(&Policy { max_age: Some(HOUR), ..policy.clone() }, || false);
+    let run = trimmer.run(&Policy { max_age: Some(HOUR), ..policy.clone() }, || ());
     assert_eq!(run.failure.map(|failure| failure.reason), Some(Reason::NoPermission));
     assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
-    assert_eq!(trimmer.run(&policy, || false).outcome(), Outcome::Reached);
+    assert_eq!(trimmer.run(&policy, || ()).outcome(), Outcome::Reached);
     assert_eq!(redis.run::<u64>("XLEN s"), 100);
 }
 
@@ -221,7 +223,7 @@ fn between_two_steps_the_server_rests() {
     redis.add("s", 3_000);
     let mut trimmer = Trimmer::new(config(&redis.uri(), "retention: {step: 1000, pause: 100ms}"));
     let began = Instant::now();
-    let run = trimmer.run(&policy(Mode::Safe, Some(100)), || false);
+    let run = trimmer.run(&policy(Mode::Safe, Some(100)), || ());
     // After each of the three steps that removed something.
     assert_eq!((run.removed, run.outcome()), (2_900, Outcome::Reached));
     assert!(began.elapsed() >= Duration::from_millis(300));
