@@ -3,11 +3,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos
+.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
 
 CARGO_DENY_VERSION := 0.20.2
+CARGO_MUTANTS_VERSION := 27.1.0
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
 SERVERS ?= redis-server
+# For `make mutants`: the code that decides what is said and what is removed.
+FILES ?= $(wildcard src/evaluate/*.rs src/retention/*.rs)
 # `make test PROFILE=quick` tests a build that is sooner ready; `release` is what ships.
 PROFILE ?= release
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -104,6 +107,13 @@ dist: redis ## a release in target/dist: binary, manifests, alerts, dashboards, 
 deploy-copies: ## alerts and dashboards, copied to where Kustomize may read them
 	cp alerts/prometheusrule.yaml deploy/kubernetes/monitoring/
 	cp dashboards/*.json deploy/kubernetes/monitoring/dashboards/
+
+mutants: ## the unit tests against faults in the code: make mutants FILES="src/evaluate/lag.rs" SHARD=0/4; goes on where it was
+	cargo install --quiet cargo-mutants --locked --debug --root target/tools --version $(CARGO_MUTANTS_VERSION)
+	mkdir -p target/mutants
+	CARGO_TARGET_DIR="$(CURDIR)/target/mutants/build" CARGO_PROFILE_DEV_DEBUG=none PROPTEST_CASES=64 PROPTEST_MAX_SHRINK_ITERS=0 \
+	  nice target/tools/bin/cargo-mutants mutants --iterate --output target/mutants \
+	  $(if $(SHARD),--shard $(SHARD)) $(addprefix --file ,$(FILES))
 
 test-image: redis ## the image, built and run here without a registry; needs root
 	@$(call install,command -v buildah && command -v podman && command -v runc && command -v mmdebstrap,\
