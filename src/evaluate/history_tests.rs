@@ -1,7 +1,7 @@
 //! Which reading can come after which, and when a group has just gone on.
 
 use super::*;
-use crate::model::Counted;
+use crate::model::{Counted, Failure, Flavour, Server};
 
 fn id(number: u64) -> Option<StreamId> {
     Some(StreamId::new(number, 0))
@@ -281,4 +281,42 @@ fn what_is_counted_of_a_group_outlives_a_recreation() {
     let after = history.groups.get(&"g".into()).unwrap();
     assert_eq!((after.lost, after.rewinds, after.asked_at), (lost, 4, 5));
     assert_eq!((after.delivered, after.first_after, history.recreations), (StreamId::ZERO, None, 1));
+}
+
+#[test]
+fn a_stream_that_is_away_comes_back_as_another_one() {
+    let mut sources = crate::config::Sources::default();
+    sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+    let config = sources.load().unwrap();
+    let failed = |reason| Err(Failure::new(reason, ""));
+    let mut history = History::default();
+    for (connection, flavour, state, recreations) in [
+        (1, Flavour::Redis, Ok(stream_at(15)), 0),
+        // What can't be read is not away.
+        (1, Flavour::Redis, failed(Reason::NoPermission), 0),
+        (1, Flavour::Redis, failed(Reason::NoKey), 1),
+        // It is away still.
+        (1, Flavour::Redis, failed(Reason::NoKey), 1),
+        (1, Flavour::Redis, Ok(stream_at(15)), 1),
+        (2, Flavour::Redis, failed(Reason::NoKey), 2),
+        (2, Flavour::Upstash, Ok(stream_at(15)), 2),
+        // It may be away only where a replica that is behind answers.
+        (3, Flavour::Upstash, failed(Reason::NoKey), 2),
+        (3, Flavour::Upstash, Ok(stream_at(15)), 2),
+        (3, Flavour::Upstash, failed(Reason::NoKey), 3),
+    ] {
+        let snapshot = Snapshot {
+            server: Server { flavour, ..Server::UNKNOWN },
+            origin: Origin { connection, ..Origin::default() },
+            database: 0,
+            time: Ok(Now::exactly(ServerTime(NOW_MS))),
+            streams: NameMap::from([("s".into(), state)]),
+            forbidden: 0,
+            lengths: BTreeMap::new(),
+            last_entries: BTreeMap::new(),
+        };
+        drop(history.questions(&snapshot, &config, 0));
+        let now = history.streams[&Name::from("s")].recreations;
+        assert_eq!(now, recreations, "{:?} on connection {connection}", snapshot.streams);
+    }
 }
