@@ -7,10 +7,7 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info, warn};
 
@@ -35,12 +32,6 @@ const REFUSED: Duration = Duration::from_secs(180);
 
 /// A poll that takes so long is slow, and its trace is worth having: Redis answers from memory.
 const SLOW: Duration = Duration::from_secs(1);
-
-/// Streams of which others may soon remove entries that a group was not given are read again so soon after a poll, and so on until
-/// the next: the shorter the time, the surer it is what was delivered before it went.
-const UNTIL_LOOK: Duration = Duration::from_secs(1);
-/// As many streams at most.
-const MOST_LOOKED_AT: usize = 20;
 
 /// What one successful poll read, and what it means.
 pub struct Reading {
@@ -136,7 +127,9 @@ impl Reader {
             self.place.clone_from(&snapshot.origin.place);
             self.history = History::default();
         }
-        self.hear().await;
+        if let Some(listener) = &mut self.listener {
+            self.history.hear(listener.hear().await);
+        }
         let asked = self.questions(config, &snapshot);
         let answers = self.observer.ask(config, &asked).await?;
         snapshot.learn(&answers);
@@ -146,28 +139,6 @@ impl Reader {
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
         let read_at_unix = clock::unix_time();
         Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix })
-    }
-
-    /// Reads some streams between two polls, so that what others remove there is told from what was delivered. Not cancel-safe,
-    /// like [`read`](Self::read).
-    async fn look(&mut self, config: &Config, streams: &[Name]) -> Result<(), Failure> {
-        let snapshot = self.observer.look(config, streams).await?;
-        if self.place != snapshot.origin.place {
-            return Ok(());
-        }
-        self.hear().await;
-        let Questions { asked, skipped: _ } =
-            self.history.questions_of_some(&snapshot, config, MOST_QUESTIONS);
-        let answers = self.observer.ask(config, &asked).await?;
-        self.history.look(&snapshot, &answers, config);
-        Ok(())
-    }
-
-    /// Takes over what the sidecar itself removed.
-    async fn hear(&mut self) {
-        if let Some(listener) = &mut self.listener {
-            self.history.hear(listener.hear().await);
-        }
     }
 
     /// What the snapshot leaves open, as far as the budget goes.
@@ -219,8 +190,7 @@ impl Poller {
         self.first_search(&stop).await;
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
         let mut before: Option<Arc<Config>> = None;
-        let mut near = Vec::new();
-        while let Some(config) = self.next(&near, &mut turns, &stop).await {
+        while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
             self.pulse.send_replace(started);
             let last = before.replace(Arc::clone(&config));
@@ -249,42 +219,8 @@ impl Poller {
             // It ends here and not after the pause.
             drop(span);
             self.stats.poll_ends(took.as_secs_f64(), result.as_ref().err());
-            let is_looked_at = result.is_ok() && !config.redis.billed_by_command;
-            near = if is_looked_at { self.reader.history.near_losses(MOST_LOOKED_AT) } else { Vec::new() };
             self.hand_on(result);
         }
-    }
-
-    /// Waits for the next turn, and in the meantime looks again and again at these streams.
-    async fn next(
-        &mut self,
-        near: &[Name],
-        turns: &mut Turns,
-        stop: &CancellationToken,
-    ) -> Option<Arc<Config>> {
-        let config = Arc::clone(&self.config.borrow());
-        while !near.is_empty() {
-            tokio::select! {
-                biased;
-                turn = turns.next(stop) => return turn,
-                () = sleep(UNTIL_LOOK) => {}
-            }
-            self.stats.second_looks.inc_by(u64::try_from(near.len()).unwrap_or(u64::MAX));
-            let look = tokio::select! {
-                look = timeout(config.poll.stale_after, self.reader.look(&config, near)) => look,
-                () = stop.cancelled() => return None,
-            };
-            match look {
-                Ok(Ok(())) => {}
-                // The next poll tells what is wrong.
-                Ok(Err(_failure)) => break,
-                Err(_elapsed) => {
-                    self.reader.reconnect();
-                    break;
-                }
-            }
-        }
-        turns.next(stop).await
     }
 
     /// Waits for the first search for streams, but not longer than one interval.

@@ -10,7 +10,7 @@ use super::{
     lag::{Known, Lag},
     losses::{Baseline, Basis, Losses, Removals},
     questions::{Questions, questions},
-    report::{Report, StreamReport},
+    report::Report,
     series::Ticks,
     stillness::{Sampled, Stillness},
     watch::{Moment, StreamWatch, Subject},
@@ -55,8 +55,6 @@ pub(super) struct StreamHistory {
     none_removed: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
-    /// Whether others may soon remove entries that a group was not given.
-    pub(super) is_near_loss: bool,
     watch: StreamWatch,
 }
 
@@ -277,23 +275,6 @@ impl StreamHistory {
         }
     }
 
-    /// Draws from a reading that has begun, and from the answers, what it means.
-    fn judge(
-        &mut self,
-        stream: &StreamState,
-        snapshot: &Snapshot,
-        answers: impl Fn(&Name) -> Option<GroupAnswers>,
-        config: &Config,
-        poison_from: u64,
-        poll: usize,
-    ) -> StreamReport {
-        let (now, interval) = (snapshot.time.as_ref().ok().copied(), config.poll.interval);
-        self.refute(stream, &answers);
-        let since = (now.map(|now| now.time), interval);
-        let between = self.removals.until(stream, since, self.remembers, &snapshot.server);
-        Judge { stream, between, now, interval, poison_from, poll }.judge(self, answers)
-    }
-
     fn restart(&mut self) {
         self.watch.restart();
         self.checkpoints.clear();
@@ -365,29 +346,6 @@ impl StreamHistory {
 }
 
 impl History {
-    /// Streams of which others may soon remove entries that a group was not given: as many as `most`, and at each poll others
-    /// first.
-    #[must_use]
-    pub fn near_losses(&self, most: usize) -> Vec<Name> {
-        let near = self.streams.iter().filter(|(_, history)| history.is_near_loss);
-        let mut near: Vec<Name> = near.map(|(name, _)| name.clone()).collect();
-        let first = self.polls.wrapping_mul(most).checked_rem(near.len()).unwrap_or(0);
-        near.rotate_left(first);
-        near.truncate(most);
-        near
-    }
-
-    /// Takes over a reading of some streams between two polls. It tells more exactly what groups lose: the next report has that.
-    pub fn look(&mut self, snapshot: &Snapshot, answers: &Answers, config: &Config) {
-        for (name, state) in &snapshot.streams {
-            if let (Ok(stream), Some(history)) = (state, self.streams.get_mut(name)) {
-                let answers = |group: &Name| answers.group(name, group);
-                let poison_from = config.poison_from(name);
-                history.judge(stream, snapshot, answers, config, poison_from, self.polls);
-            }
-        }
-    }
-
     /// The sidecar itself removed this.
     pub fn hear(&mut self, removals: impl IntoIterator<Item = (Name, Removal)>) {
         for (stream, removal) in removals {
@@ -401,13 +359,6 @@ impl History {
     /// of the reading: it is to be called once, and before [`Self::evaluate`].
     #[must_use]
     pub fn questions(&mut self, snapshot: &Snapshot, config: &Config, most: usize) -> Questions {
-        self.streams.retain(|name, _| snapshot.streams.contains_key(name));
-        self.questions_of_some(snapshot, config, most)
-    }
-
-    /// The same for a reading of some streams between two polls, before [`Self::look`].
-    #[must_use]
-    pub fn questions_of_some(&mut self, snapshot: &Snapshot, config: &Config, most: usize) -> Questions {
         let is_same_server = snapshot.origin.is_same(&self.origin);
         self.origin.clone_from(&snapshot.origin);
         let connection = match snapshot.server.terms().reads_may_lag {
@@ -417,6 +368,7 @@ impl History {
         };
         let time = snapshot.time.as_ref().ok().map(|now| now.time);
         let trims_the_middle = snapshot.server.may_trim_the_middle();
+        self.streams.retain(|name, _| snapshot.streams.contains_key(name));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             match state {
@@ -449,15 +401,19 @@ impl History {
         let consumer_pending_limit = snapshot.server.terms().consumer_pending;
         let moment =
             Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit, is_after_gap };
+        let now = snapshot.time.as_ref().ok().copied();
         let all = snapshot.streams.len();
         let (mut streams, mut verdicts) = (Vec::with_capacity(all), Vec::with_capacity(all));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
-            let read = state.as_ref().ok();
-            let stream = read.map(|stream| {
-                let answers = |group: &Name| answers.group(name, group);
+            let stream = state.as_ref().ok().map(|stream| {
+                let since = (now.map(|now| now.time), config.poll.interval);
+                history.refute(stream, |group| answers.group(name, group));
+                let between = history.removals.until(stream, since, history.remembers, &snapshot.server);
                 let poison_from = config.poison_from(name);
-                history.judge(stream, snapshot, answers, config, poison_from, self.polls)
+                let (interval, poll) = (config.poll.interval, self.polls);
+                let judge = Judge { stream, between, now, interval, poison_from, poll };
+                judge.judge(history, |group| answers.group(name, group))
             });
             let is_expected = state.is_err() && config.expects(name);
             let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name), is_expected };

@@ -16,9 +16,6 @@ use crate::model::{
     GroupAnswers, GroupState, Name, Now, OldestPending, Pending, PendingSample, StreamId, StreamState,
 };
 
-/// The largest first entry, in bytes, of a stream that is read between polls too.
-const MOST_ENTRY_BYTES: u64 = 4_096;
-
 /// One stream's reading, with what it is judged by.
 pub(super) struct Judge<'a> {
     pub(super) stream: &'a StreamState,
@@ -73,7 +70,6 @@ impl Judge<'_> {
             kept.push((name.clone(), after));
         }
         history.groups = kept.into_iter().collect();
-        history.is_near_loss = self.is_near_loss(&groups);
         if history.remembers {
             history.checkpoints.renew(self.stream, found);
         } else {
@@ -87,16 +83,6 @@ impl Judge<'_> {
             recreations: history.recreations,
             groups: groups.into_iter().collect(),
         }
-    }
-
-    /// Whether others may soon remove entries that a group was not given. A stream that is large to read is left out.
-    fn is_near_loss(&self, groups: &[(Name, GroupReport)]) -> bool {
-        let is_large = self.stream.first_entry_bytes > MOST_ENTRY_BYTES
-            || self.stream.groups.values().any(|group| group.consumers_age.is_some());
-        let between = self.between.as_ref().filter(|_| !is_large);
-        let mut groups = groups.iter().zip(self.stream.groups.values());
-        between
-            .is_some_and(|between| groups.any(|((_, report), group)| between.is_near_loss(group, report.lag)))
     }
 
     fn age(&self, id: StreamId) -> Option<Age> {

@@ -187,8 +187,8 @@ impl Between<'_> {
     ) -> Losses {
         let own = lost(&self.own, name);
         let (Some(then), Some(before)) = (self.then, before) else { return Losses::exactly(own) };
-        let gone = self.gone(&then);
-        let by_others = self.gone_by_others(&then);
+        let gone = self.now.entries_removed().unwrap_or_default().saturating_sub(then.removed);
+        let by_others = gone.saturating_sub(self.own.iter().map(|own| own.entries).sum());
         if by_others == 0 {
             return Losses::exactly(own);
         }
@@ -204,28 +204,6 @@ impl Between<'_> {
         }
         let is_suspect = self.ids_prove && self.was_due(before, &then) && at_most > at_least;
         Losses { at_least, at_most, suspected: if is_suspect { at_most - at_least } else { 0 } }
-    }
-
-    /// The entries that went, from wherever.
-    fn gone(&self, then: &Then) -> u64 {
-        self.now.entries_removed().unwrap_or_default().saturating_sub(then.removed)
-    }
-
-    fn gone_by_others(&self, then: &Then) -> u64 {
-        self.gone(then).saturating_sub(self.own.iter().map(|own| own.entries).sum())
-    }
-
-    /// Whether others may remove entries that the group was not given before the next reading: where they go on as in this
-    /// time, or twice as fast. Of no group of which a reading between would tell nothing more: where the server counts what
-    /// is delivered, and where entries may go from the middle.
-    pub(super) fn is_near_loss(&self, group: &GroupState, lag: Lag) -> bool {
-        let is_counted = self.counts_deliveries && group.entries_read.is_some();
-        if is_counted || self.trims_the_middle {
-            return false;
-        }
-        let by_others = self.then.map_or(0, |then| self.gone_by_others(&then));
-        let delivered = self.now.length.saturating_sub(lag.upper_bound());
-        by_others > 0 && lag.upper_bound() > 0 && delivered <= 2 * by_others
     }
 
     /// No more entries than this went from behind the group's position.

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{History, Losses, Questions};
+use super::{History, Losses};
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
+        Counted, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
         ServerTime, Snapshot, StreamId, StreamState,
     },
 };
@@ -133,24 +133,6 @@ impl World {
     /// One poll, with as many lookups answered as there may be.
     fn poll(&mut self, most: usize) -> Losses {
         let snapshot = self.snapshot();
-        let questions = self.history.questions(&snapshot, &self.config, most);
-        let answers = self.answers(questions);
-        self.polls += 1;
-        let at = Duration::from_millis(self.polls * INTERVAL_MS);
-        let report = self.history.evaluate(&snapshot, &answers, &self.config, at);
-        report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
-    }
-
-    /// A look between two polls.
-    fn look(&mut self, most: usize) {
-        let snapshot = self.snapshot();
-        let questions = self.history.questions_of_some(&snapshot, &self.config, most);
-        let answers = self.answers(questions);
-        self.history.look(&snapshot, &answers, &self.config);
-    }
-
-    fn answers(&mut self, questions: Questions) -> Answers {
-        self.last_then = self.last;
         let answer = |lookup| {
             let behind = |id: StreamId| self.entries.partition_point(|entry| *entry <= id.ms);
             match lookup {
@@ -167,7 +149,13 @@ impl World {
                 Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => Finding::Nothing,
             }
         };
-        questions.asked.into_iter().map(|it| (it.stream, it.group, answer(it.lookup))).collect()
+        let asked = self.history.questions(&snapshot, &self.config, most).asked.into_iter();
+        let answers = asked.map(|it| (it.stream, it.group, answer(it.lookup))).collect();
+        self.polls += 1;
+        self.last_then = self.last;
+        let at = Duration::from_millis(self.polls * INTERVAL_MS);
+        let report = self.history.evaluate(&snapshot, &answers, &self.config, at);
+        report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
     }
 }
 
@@ -178,7 +166,6 @@ enum Op {
     Trim(usize),
     TrimByUs(usize),
     Poll(bool),
-    Look(bool),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -188,7 +175,6 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0_usize..40).prop_map(Op::Trim),
         1 => (0_usize..40).prop_map(Op::TrimByUs),
         2 => prop::bool::weighted(0.9).prop_map(Op::Poll),
-        1 => prop::bool::weighted(0.9).prop_map(Op::Look),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -197,26 +183,20 @@ proptest! {
     #[test]
     fn what_is_told_bounds_what_was_lost(
         ops in ops(), only_ours: bool,
-        version in prop_oneof![Just((7, 0, 15)), Just((8, 0, 2)), Just((8, 6, 3))],
+        version in prop_oneof![Just((7, 0, 15)), Just((8, 6, 3))],
     ) {
         let mut world = World::on(version);
         world.add(10);
         let (mut told, mut lost) = (world.poll(1_000), 0);
-        // Since the last poll, that reading included.
-        let (mut is_known, mut lives_on, mut is_exact) = (true, true, true);
+        let (mut is_known, mut is_exact) = (true, true);
         for op in ops {
             match op {
                 Op::Add(entries) => world.add(entries),
                 Op::Read(entries) => world.read(entries),
                 Op::Trim(keep) if !only_ours => world.trim(keep, false),
                 Op::Trim(keep) | Op::TrimByUs(keep) => world.trim(keep, true),
-                Op::Look(is_asked) => {
-                    lives_on &= world.lives_on();
-                    world.look(if is_asked { 1_000 } else { 0 });
-                    is_known &= is_asked;
-                }
                 Op::Poll(is_asked) => {
-                    lives_on &= world.lives_on();
+                    let lives_on = world.lives_on();
                     let now = world.poll(if is_asked { 1_000 } else { 0 });
                     let (truth, at_least) = (world.lost - lost, now.at_least - told.at_least);
                     let at_most = now.at_most - told.at_most;
@@ -225,7 +205,7 @@ proptest! {
                     is_exact &= at_least == at_most;
                     let has_to_be = only_ours || (version.0 == 7 && is_known && is_asked && lives_on);
                     prop_assert!(!has_to_be || at_least == at_most, "{at_least} to {at_most}");
-                    (told, lost, is_known, lives_on) = (now, world.lost, is_asked, true);
+                    (told, lost, is_known) = (now, world.lost, is_asked);
                 }
             }
         }
@@ -291,69 +271,4 @@ fn a_step_that_a_reading_does_not_show_yet_counts_at_the_next() {
     world.read(10);
     let told = Losses { at_least: 40, at_most: 40, suspected: 0 };
     assert_eq!((world.poll(1_000), world.poll(1_000)), (told, told), "exact, and once");
-}
-
-#[test]
-fn looks_between_polls_tell_what_was_delivered_before_it_went() {
-    // A hundred entries a second are added, read and trimmed, and the trim is 150 entries behind the group.
-    let at_most = |looks: bool| {
-        let mut world = World::on((8, 0, 2));
-        world.add(4_000);
-        world.read(150);
-        for step in 0..300 {
-            world.add(10);
-            world.read(10);
-            world.now += 90;
-            world.trim(4_000, false);
-            if step % 50 == 0 {
-                world.poll(1_000);
-            } else if looks && step % 10 == 0 && !world.history.near_losses(20).is_empty() {
-                world.look(1_000);
-            }
-        }
-        assert_eq!(world.lost, 0);
-        world.poll(1_000).at_most
-    };
-    let (with, without) = (at_most(true), at_most(false));
-    assert!(with < 500 && without > 1_500, "{with} with, {without} without");
-}
-
-#[test]
-fn only_a_group_that_trims_of_others_may_reach_is_near_a_loss() {
-    let near_on = |version: (u16, u16, u16), keep: usize, is_own: bool, read: usize| {
-        let mut world = World::on(version);
-        world.add(1_000);
-        world.read(read);
-        world.poll(1_000);
-        world.trim(keep, is_own);
-        world.poll(1_000);
-        world.history.near_losses(20).len()
-    };
-    let near = |keep, is_own, read| near_on((8, 0, 2), keep, is_own, read);
-    assert_eq!(near(950, false, 100), 1, "fifty are left, and fifty went");
-    assert_eq!(near(950, false, 500), 0, "it is far");
-    assert_eq!(near(950, false, 1_000), 0, "nothing waits");
-    assert_eq!(near(1_000, false, 10), 0, "nothing went");
-    assert_eq!(near(950, true, 100), 0, "what the sidecar removes it counts itself");
-    assert_eq!(near_on((7, 0, 15), 950, false, 100), 0, "the server counts what is delivered");
-    assert_eq!(near_on((8, 6, 3), 950, false, 100), 0, "entries may go from the middle");
-}
-
-#[test]
-fn each_of_many_streams_near_a_loss_has_its_turn() {
-    let mut world = World::on((8, 0, 2));
-    world.add(100);
-    let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..4 {
-        let mut snapshot = world.snapshot();
-        let stream = snapshot.streams.get(&"s".into()).unwrap().clone();
-        snapshot.streams = (0..5).map(|it| (Name::from(format!("s{it}").as_str()), stream.clone())).collect();
-        drop(world.history.questions(&snapshot, &world.config, 1_000));
-        drop(world.history.evaluate(&snapshot, &Answers::default(), &world.config, Duration::ZERO));
-        let near = world.history.near_losses(2);
-        assert!(near.len() <= 2);
-        seen.extend(near);
-        world.trim(world.entries.len() - 1, false);
-    }
-    assert_eq!(seen.len(), 5);
 }

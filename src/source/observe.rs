@@ -20,36 +20,41 @@ use crate::{
 /// Reads all streams, with a connection of its own.
 pub struct Observer {
     link: Link,
-    /// Of polls.
-    all: Memory,
-    /// Of looks in between, which are at few streams: what they leave out is not forgotten.
-    some: Memory,
+    known: Known,
+    names: Names,
     /// Where the last reading came from.
     origin: Origin,
     lookups: Portions,
 }
 
-/// What earlier readings know of the streams that are read.
-#[derive(Default)]
-struct Memory {
-    known: Known,
-    names: Names,
-}
+impl Observer {
+    /// An observer that connects at its first reading.
+    #[must_use]
+    pub fn new(link: Link) -> Self {
+        let lookups = Portions::new(lookup::BATCH);
+        Self { link, known: Known::default(), names: Names::default(), origin: Origin::default(), lookups }
+    }
 
-impl Memory {
-    async fn snapshot(
-        &mut self,
-        link: &mut Link,
-        config: &Config,
-        streams: &[Name],
-    ) -> Result<Snapshot, Failure> {
+    /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    ///
+    /// # Errors
+    /// Where the connection failed or the server as a whole can't answer. What failed for one stream only is in
+    /// the snapshot.
+    pub async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
         self.names.turn();
+        self.link.look_for_primary();
         self.known.begin();
+        let result = self.read(config, streams).await;
+        self.link.after(&result);
+        result
+    }
+
+    async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
         let mut pass = Pass::new(config, &mut self.names, &mut self.known, streams);
-        loop {
-            let (failure, goes_on) = match link.session(&config.redis).await {
+        let session = loop {
+            let (failure, goes_on) = match self.link.session(&config.redis).await {
                 Ok(session) => match pass.go_on(session).await {
-                    Ok(()) => return Ok(pass.end(session)),
+                    Ok(()) => break session,
                     Err(failure) => {
                         let goes_on = pass.recovers_from(&failure);
                         (failure, goes_on)
@@ -60,43 +65,14 @@ impl Memory {
                     (failure, goes_on)
                 }
             };
-            link.after_failure(&failure);
+            self.link.after_failure(&failure);
             if !goes_on {
                 pass.fail();
                 return Err(failure);
             }
-        }
-    }
-}
-
-impl Observer {
-    /// An observer that connects at its first reading.
-    #[must_use]
-    pub fn new(link: Link) -> Self {
-        let lookups = Portions::new(lookup::BATCH);
-        let (all, some) = (Memory::default(), Memory::default());
-        Self { link, all, some, origin: Origin::default(), lookups }
-    }
-
-    /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
-    ///
-    /// # Errors
-    /// Where the connection failed or the server as a whole can't answer. What failed for one stream only is in
-    /// the snapshot.
-    pub async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
-        self.link.look_for_primary();
-        let result = self.read(config, streams).await;
-        self.link.after(&result);
-        result
-    }
-
-    async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
-        let mut snapshot = self.all.snapshot(&mut self.link, config, streams).await?;
+        };
+        let mut snapshot = pass.end(session);
         self.origin.clone_from(&snapshot.origin);
-        let session = self.link.session(&config.redis).await?;
-        if !session.origin().is_same(&self.origin) {
-            return Ok(snapshot);
-        }
         match entries::read(session, &config.entries, &mut snapshot).await {
             // Nobody knows the entries of one poll better than no poll.
             Err(failure) if failure.reason == Reason::Closed => {
@@ -105,18 +81,6 @@ impl Observer {
             }
             result => result.map(|()| snapshot),
         }
-    }
-
-    /// Reads some streams between two polls. Not cancel-safe, like [`observe`](Self::observe).
-    ///
-    /// # Errors
-    /// As [`observe`](Self::observe).
-    pub async fn look(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
-        let result = self.some.snapshot(&mut self.link, config, streams).await;
-        self.link.after(&result);
-        let snapshot = result?;
-        self.origin.clone_from(&snapshot.origin);
-        Ok(snapshot)
     }
 
     /// Asks what the reading left open. Not cancel-safe, like [`observe`](Self::observe).
