@@ -5,7 +5,7 @@
 //! the race to just that: `XGROUP CREATE` or `SETID` to an older ID, and `XCLAIM FORCE`, between reading and
 //! trimming. Reading, acknowledging and adding only ever raise the floor.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use redis::Cmd;
 use tracing::warn;
@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{Hold, Holder, Plan, Policy, Teller, fallback};
 use crate::{
     config::{Config, Mode},
-    model::{Failure, Flavour, Name, Reason, Removal, Role, Server, ServerTime, StreamId},
+    model::{Failure, Flavour, Name, Reason, Removal, Role, Server, ServerTime, StreamId, StreamState},
     poll::Reader,
     self_stats::SelfStats,
     source::{
@@ -316,6 +316,7 @@ impl Enforcer {
         };
         let report = reading.report.streams.get(stream);
         let report = report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
+        let state = &self.with_first_id(config, stream, state, cutoff).await?;
         let plan = Plan::new(policy, state, report);
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
         for trim in fallback::trims(stream, state, &plan, policy, cutoff, config.retention.step) {
@@ -327,17 +328,60 @@ impl Enforcer {
         }
         let limit = plan.excess.min(config.retention.step);
         if plan.unknown.is_some() {
-            step.blocked_by = plan.unknown.filter(|_| plan.excess > 0);
-        } else if let Some((id, holder)) = plan.floor.filter(|_| plan.excess > 0) {
+            step.blocked_by = plan.unknown.clone().filter(|_| plan.excess > 0);
+        } else if let Some((id, holder)) = plan.floor.clone().filter(|_| plan.excess > 0) {
             // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
             let rest =
                 u64::try_from(self.ids_below(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
             step.blocked_by = (rest < limit).then_some(holder);
         }
-        if cutoff.is_some() && !fallback::are_times(state) && step.blocked_by.is_none() {
-            step.blocked_by = Some(Holder { group: None, hold: Hold::NotTimes });
+        if let (Some(cutoff), None) = (cutoff, &step.blocked_by) {
+            step.blocked_by = match fallback::are_times(state) {
+                true => self.holder_of_too_old(config, stream, plan, cutoff).await?,
+                false => Some(Holder { group: None, hold: Hold::NotTimes }),
+            };
         }
         Ok(step)
+    }
+
+    /// The stream with its first ID, where an age limit needs it and the reading left it out, since entries are large.
+    async fn with_first_id<'a>(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        state: &'a StreamState,
+        cutoff: Option<StreamId>,
+    ) -> Result<Cow<'a, StreamState>, Failure> {
+        if state.first_entry_id.is_some() || state.length == 0 || cutoff.is_none() {
+            return Ok(Cow::Borrowed(state));
+        }
+        let first_entry_id = self.first_from(config, stream, StreamId::ZERO).await?;
+        Ok(Cow::Owned(StreamState { first_entry_id, ..state.clone() }))
+    }
+
+    /// Who needs an entry that is too old, where nothing could go.
+    async fn holder_of_too_old(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        plan: Plan,
+        cutoff: StreamId,
+    ) -> Result<Option<Holder>, Failure> {
+        let unknown = plan.unknown.map(|holder| (StreamId::ZERO, holder));
+        let Some((from, holder)) = unknown.or(plan.floor).filter(|(from, _)| *from < cutoff) else {
+            return Ok(None);
+        };
+        let needed = self.first_from(config, stream, from).await?;
+        Ok(needed.filter(|needed| *needed < cutoff).map(|_| holder))
+    }
+
+    async fn first_from(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        from: StreamId,
+    ) -> Result<Option<StreamId>, Failure> {
+        Ok(reply::range_ids(&self.send(config, Command::First(stream, from)).await?)?.first().copied())
     }
 
     /// The first IDs before this one.

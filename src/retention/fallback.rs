@@ -39,9 +39,9 @@ pub(super) fn trims<'a>(
     within_need.chain(by_ceiling.map(|command| Trim { command, is_forced: true }))
 }
 
-/// Whether the stream's IDs can be times, so that they tell ages.
+/// Whether the stream's IDs are times as far as its first entry tells, so that they tell ages.
 pub(super) fn are_times(state: &StreamState) -> bool {
-    state.first_entry_id.is_none_or(|first| TIMES.contains(&first.ms))
+    state.first_entry_id.map_or(state.length == 0, |first| TIMES.contains(&first.ms))
 }
 
 #[cfg(test)]
@@ -107,6 +107,7 @@ mod tests {
             assert_eq!(sent(first, None, Some(10 * T), (None, None), 10).len(), usize::from(are), "{first}");
         }
         assert!(are_times(&StreamState::of_length(0)));
+        assert!(!are_times(&StreamState::of_length(1)), "its first entry was not read");
     }
 
     proptest! {
