@@ -51,8 +51,11 @@ pub(super) struct StreamHistory {
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
     pub(super) removals: Removals,
-    /// Whether nothing was removed between the last reading and the one before, as far as the server counts that.
+    /// Whether nothing was removed between the last reading and the last one before it that was judged, as far as the server
+    /// counts that.
     none_removed: bool,
+    /// Whether the last reading was judged: a lookup may fail between its beginning and that.
+    pub(super) is_judged: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
     watch: StreamWatch,
@@ -233,8 +236,9 @@ impl StreamHistory {
         let held_from = if trims_the_middle { self.held_from(stream) } else { Some(StreamId::ZERO) };
         self.checkpoints.check(stream, held_from);
         self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
+        let is_next = std::mem::take(&mut self.is_judged) || self.none_removed;
         self.none_removed =
-            self.last.is_some_and(|last| last.removed.is_some() && last.removed == now.removed);
+            is_next && self.last.is_some_and(|last| last.removed.is_some() && last.removed == now.removed);
         let known = *self.last.get_or_insert(now);
         let known = if is_whole { now } else { known };
         self.last = Some(known);

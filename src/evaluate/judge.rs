@@ -70,6 +70,7 @@ impl Judge<'_> {
             kept.push((name.clone(), after));
         }
         history.groups = kept.into_iter().collect();
+        history.is_judged = true;
         if history.remembers {
             history.checkpoints.renew(self.stream, found);
         } else {

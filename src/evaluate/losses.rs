@@ -64,8 +64,8 @@ pub(super) struct Removals {
     own: Vec<Removal>,
     /// Heard of before the last reading, and behind it by the stream's own count.
     ahead: Vec<Removal>,
-    /// Whether the last reading was surely of the same stream.
-    is_same_stream: bool,
+    /// Whether a reading since the last one that was judged may have been of another stream.
+    is_doubted: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -123,15 +123,15 @@ impl Removals {
 
     /// A reading begins, of the same server or maybe of another one, whose counters can be those of the same stream.
     pub(super) fn begin(&mut self, is_same_stream: bool) {
-        self.is_same_stream = is_same_stream;
         if !is_same_stream {
+            self.is_doubted = true;
             (self.own, self.ahead) = (Vec::new(), Vec::new());
         }
     }
 
     /// The stream may be another one: nothing that it says is compared with the last reading, but for what went at most.
     pub(super) const fn doubt(&mut self) {
-        self.is_same_stream = false;
+        self.is_doubted = true;
     }
 
     /// The stream is another one from now on. What groups lost by the sidecar until then is lost all the same.
@@ -162,7 +162,7 @@ impl Removals {
             now,
             then,
             own,
-            is_same_stream: self.is_same_stream && ids_prove,
+            is_same_stream: !std::mem::take(&mut self.is_doubted) && ids_prove,
             ids_prove,
             counts_deliveries: counts_deliveries(server),
             trims_the_middle: server.may_trim_the_middle(),

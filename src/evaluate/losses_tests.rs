@@ -272,3 +272,16 @@ fn a_step_that_a_reading_does_not_show_yet_counts_at_the_next() {
     let told = Losses { at_least: 40, at_most: 40, suspected: 0 };
     assert_eq!((world.poll(1_000), world.poll(1_000)), (told, told), "exact, and once");
 }
+
+#[test]
+fn a_doubt_outlives_a_reading_whose_lookups_fail() {
+    let mut world = World::on((7, 0, 15));
+    world.add(100);
+    world.poll(1_000);
+    // It may be another stream, and that reading ends half-way.
+    world.trim(0, false);
+    world.add(50);
+    drop(world.history.questions(&world.snapshot(), &world.config, 1_000));
+    let told = world.poll(1_000);
+    assert_eq!((told.at_least, told.at_most), (0, 100));
+}
