@@ -136,7 +136,7 @@ impl GroupWatch {
             self.missing = Settled::default();
         }
         let mut now = present.cursors();
-        // A reading that does not tell is none in which nothing was lost.
+        // Where a reading does not say what was lost, the last one that did still holds.
         now.lost = now.lost.or(self.last.and_then(|before| before.lost));
         let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
         if let Some(before) = self.last.replace(now) {

@@ -44,7 +44,7 @@ pub(super) struct StreamHistory {
     makes_own_ids: bool,
     /// Whether what is known of an ID now may be relied upon at a later poll, and losses counted by it.
     ///
-    /// Where the server makes the IDs, a stream that was deleted and made anew never repeats an old one. Where the
+    /// Where the server makes the IDs, a stream that was deleted and created again never repeats an old one. Where the
     /// application does, it may, and then an ID proves nothing about an earlier poll.
     pub(super) remembers: bool,
     pub(super) checkpoints: Checkpoints,
@@ -119,7 +119,7 @@ impl GroupHistory {
     }
 
     /// Whether, by all that is known, the group has gone forward to where it is. One that was set elsewhere in between, or
-    /// made anew, mostly has no count of entries read, or another one.
+    /// created again, mostly has no count of entries read, or another one.
     fn went_on_to(&self, group: &GroupState) -> bool {
         let positions = self.delivered.cmp(&group.last_delivered_id);
         let counts = match (self.entries_read, group.entries_read) {
@@ -157,7 +157,7 @@ impl Counters {
         self.last_id.is_some() && (self.first_id.is_some() || self.length == 0)
     }
 
-    /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and made anew,
+    /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and created again,
     /// or that comes from a replica that was behind, mostly can't. What was not read contradicts nothing.
     fn can_become(&self, now: &Self) -> bool {
         let firsts = order(self.first_id, now.first_id);
@@ -172,7 +172,7 @@ impl Counters {
     }
 
     /// Whether something of the last reading is there still, so that this is surely the same stream: one that was
-    /// deleted and made anew, or that another one was renamed to, has only later IDs.
+    /// deleted and created again, or that another one was renamed to, has only later IDs.
     fn lives_on_in(&self, stream: &StreamState, groups: &NameMap<GroupHistory>) -> bool {
         let Some(last) = self.last_id else { return false };
         let is_of_then = |id: StreamId| id != StreamId::ZERO && id <= last;

@@ -136,7 +136,7 @@ fn a_group_has_gone_on_where_its_position_and_its_count_have() {
     for (read_then, position, read_now, went_on) in [
         (Some(5), 5, Some(5), true),
         (Some(5), 6, Some(6), true),
-        // It was set elsewhere, or made anew.
+        // It was set elsewhere, or created again.
         (Some(5), 6, Some(5), false),
         (Some(5), 5, Some(6), false),
         (Some(5), 4, Some(4), false),
