@@ -24,6 +24,9 @@ pub(super) const IDLE_MS: u64 = 300;
 
 pub(super) struct Lab {
     pub(super) redis: Redis,
+    /// Whether blocks are run as in Kubernetes: by the functions of the set-up, and a `kubectl` that runs here what it is to
+    /// run there.
+    pub(super) is_in_cluster: bool,
     directory: TempDir,
 }
 
@@ -44,6 +47,22 @@ pub(super) fn set_up() -> String {
     blocks("README").swap_remove(0)
 }
 
+/// The block that has all others run in a cluster.
+fn in_cluster() -> String {
+    blocks("README").swap_remove(1)
+}
+
+/// It refuses all but what the set-up should ask for.
+const KUBECTL: &str = r#"
+kubectl() {
+  [[ "$1 $2 $3 $4 $5" == "--context production --namespace shop exec" ]] || return 64
+  case "$6 $7 $8" in
+    "statefulset/redis -- redis-cli") shift 7; command "$@" ;;
+    "deployment/streamwarden --container streamwarden") shift 9; command "$@" || [[ $2 == status && $? -le 3 ]] ;;
+    *) return 64 ;;
+  esac
+}"#;
+
 impl Lab {
     /// A stream of 200 entries, of which consumer-1 holds the first 20; `None` on servers that the runbooks are not for.
     pub(super) fn start() -> Option<Self> {
@@ -51,7 +70,7 @@ impl Lab {
         redis.run::<()>(&format!("XGROUP CREATE {STREAM} {GROUP} 0 MKSTREAM"));
         redis.add(STREAM, 200);
         redis.read(STREAM, GROUP, "consumer-1", 20);
-        let lab = Self { redis, directory: tempfile::tempdir().unwrap() };
+        let lab = Self { redis, is_in_cluster: false, directory: tempfile::tempdir().unwrap() };
         fs::write(lab.state(), set_up()).unwrap();
         lab.configure("");
         for (name, value) in [("REDIS_URI", lab.redis.uri()), ("IDLE_MS", IDLE_MS.to_string())] {
@@ -82,6 +101,8 @@ impl Lab {
     pub(super) fn run(&self, block: &str) -> (bool, String) {
         let programs = Path::new(support::program()).parent().unwrap();
         let health = r#"streamwarden() { command streamwarden "$@" || [[ $1 == status && $? -le 3 ]]; }"#;
+        let health =
+            if self.is_in_cluster { format!("{KUBECTL}\n{}", in_cluster()) } else { health.to_owned() };
         let script = format!("set -a; . ./variables; {health}\n{block}\nexport -p > variables");
         let mut bash = Command::new("timeout");
         bash.args(["30", "bash", "-euo", "pipefail", "-c", &script]).current_dir(self.directory.path());
