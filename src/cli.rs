@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app,
@@ -120,9 +120,13 @@ impl Cli {
                     && std::env::args_os().any(|word| is_address(&word.to_string_lossy())) =>
             {
                 complain(ADDRESS_IS_NO_ARGUMENT);
-                ExitCode::from(EXIT_USAGE)
+                ExitCode::from(wrong_usage())
             }
-            Err(error) => error.exit(),
+            Err(error) if error.use_stderr() => {
+                complain(error.render());
+                ExitCode::from(wrong_usage())
+            }
+            Err(help) => help.exit(),
         }
     }
 
@@ -172,6 +176,13 @@ impl Cli {
         overrides.set("--log-format", "log.format", self.log_format.clone());
         overrides
     }
+}
+
+/// The exit code of wrong usage. Who monitors by `status` takes its 2 for a critical stream.
+fn wrong_usage() -> u8 {
+    let program = Cli::command();
+    let mut commands = std::env::args_os().skip(1).filter(|word| program.find_subcommand(word).is_some());
+    if commands.next().is_some_and(|first| first == "status") { status::EXIT_UNKNOWN } else { EXIT_USAGE }
 }
 
 /// Whether a word may be an address of Redis; `--url` takes one of the sidecar.

@@ -51,8 +51,8 @@ pub(super) struct Status {
     every: Duration,
 }
 
-/// Not known: nobody answered, or there is nothing to judge yet.
-const EXIT_UNKNOWN: u8 = 3;
+/// Not known: nobody answered, there is nothing to judge yet, or nobody could be asked as the usage is wrong.
+pub(super) const EXIT_UNKNOWN: u8 = 3;
 
 impl Status {
     /// Whether the configuration is needed: a sidecar has its own.

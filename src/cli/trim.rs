@@ -14,9 +14,10 @@ use clap::{Args, ValueEnum};
 use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
     config::{Config, Log, Mode},
-    model::{Failure, Name, Role},
+    evaluate::StreamReport,
+    model::{Failure, Name, Role, StreamState, Text},
     poll::{Reader, Reading},
-    retention::{Enforcer, Outcome, Plan, Policy, Run, trim},
+    retention::{Enforcer, Losing, Outcome, Plan, Policy, Run, trim},
     self_stats::SelfStats,
     telemetry,
 };
@@ -89,8 +90,21 @@ impl Trim {
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
             return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
         }
-        let (length, plan) = plan(&reading, &stream, &policy).map_err(|failure| failure.to_string())?;
-        print(describe(&stream, length, &policy, &plan));
+        let (state, report) = read(&reading, &stream).map_err(|failure| failure.to_string())?;
+        if let Some(unknown) =
+            self.ignore_group.iter().find(|it| !state.groups.contains_key(&Name::from(it.as_str())))
+        {
+            let groups: Vec<String> = state.groups.keys().map(ToString::to_string).collect();
+            complain(format_args!(
+                "error: --ignore-group {}: the stream has no such group; it has: {}\n",
+                Text::from(unknown.as_str()),
+                groups.join(", ")
+            ));
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+        let plan = Plan::new(&policy, state, report);
+        print(describe(&stream, state.length, &policy, &plan));
+        plan.losing(&policy, state, report).iter().for_each(|losing| print(would_lose(losing)));
         if plan.excess == 0 {
             print("nothing to remove\n");
             return Ok(ExitCode::SUCCESS);
@@ -116,11 +130,20 @@ impl Trim {
     }
 }
 
-fn plan(reading: &Reading, stream: &Name, policy: &Policy) -> Result<(u64, Plan), Failure> {
+fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamReport), Failure> {
     let absent = || Failure::new(crate::model::Reason::NoKey, format!("there is no stream {stream}"));
     let state = reading.snapshot.streams.get(stream).ok_or_else(absent)?.as_ref().map_err(Clone::clone)?;
-    let report = reading.report.streams.get(stream).ok_or_else(absent)?;
-    Ok((state.length, Plan::new(policy, state, report)))
+    Ok((state, reading.report.streams.get(stream).ok_or_else(absent)?))
+}
+
+fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {
+    let parts = [(undelivered, "that it was not given"), (pending, "that it has not acknowledged")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, what)| format!("{count} entries {what}"))
+        .collect();
+    format!("would lose    group {group}: at most {}\n", parts.join(" and "))
 }
 
 fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String {

@@ -27,7 +27,7 @@ use crate::{
     files::{self, Kind},
     model::Name,
     publish::api::TrimDocument,
-    retention::{Order, Plan, Policy},
+    retention::{Losing, Order, Plan, Policy},
 };
 
 /// A request's body: a handful of fields.
@@ -121,14 +121,14 @@ impl Surface {
             WishedMode::Strict => Mode::Strict,
         };
         let policy = Policy::by_hand(&config, &stream, wish.max_length, mode, wish.exact);
-        let Some((length, plan)) = self.plan(&stream, &policy) else {
+        let Some((length, plan, losing)) = self.plan(&stream, &policy) else {
             return problem(
                 StatusCode::NOT_FOUND,
                 format!("no stream {stream} is watched, or it can't be read"),
             );
         };
         if wish.dry_run {
-            return json(&TrimDocument::planned(&stream, length, &plan));
+            return json(&TrimDocument::planned(&stream, length, &plan, &losing));
         }
         info!(%stream, max_length = wish.max_length, mode = mode.as_str(), "a trim was asked for over HTTP");
         self.order(stream, policy, &plan).await
@@ -166,11 +166,15 @@ impl Surface {
         Ok(())
     }
 
-    fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Plan)> {
+    /// The stream's length, what would go, and who would lose.
+    fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Plan, Vec<Losing>)> {
         let latest = self.latest.borrow();
         let reading = latest.reading.as_ref()?;
         let state = reading.snapshot.streams.get(stream)?.as_ref().ok()?;
-        Some((state.length, Plan::new(policy, state, reading.report.streams.get(stream)?)))
+        let report = reading.report.streams.get(stream)?;
+        let plan = Plan::new(policy, state, report);
+        let losing = plan.losing(policy, state, report);
+        Some((state.length, plan, losing))
     }
 
     async fn order(&self, stream: Name, policy: Policy, plan: &Plan) -> Answer {

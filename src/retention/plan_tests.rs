@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     evaluate::{GroupReport, Lag},
     model::{GroupState, OldestPending},
-    retention::enforce::tests::policy,
+    retention::{Losing, enforce::tests::policy},
 };
 
 /// A group that was given the entries up to this one.
@@ -35,6 +35,14 @@ fn plan(
     change: impl FnOnce(&mut Policy, &mut StreamState),
     groups: impl IntoIterator<Item = (Name, GroupState, GroupReport)>,
 ) -> Plan {
+    let (policy, stream, report) = subject(change, groups);
+    Plan::new(&policy, &stream, &report)
+}
+
+fn subject(
+    change: impl FnOnce(&mut Policy, &mut StreamState),
+    groups: impl IntoIterator<Item = (Name, GroupState, GroupReport)>,
+) -> (Policy, StreamState, StreamReport) {
     let (states, reports): (Vec<_>, Vec<_>) =
         groups.into_iter().map(|(name, state, report)| ((name.clone(), state), (name, report))).unzip();
     let mut stream = StreamState {
@@ -52,7 +60,7 @@ fn plan(
         recreations: 0,
         groups: reports.into_iter().collect(),
     };
-    Plan::new(&policy, &stream, &report)
+    (policy, stream, report)
 }
 
 /// A plan in words: the guard, the floor with its holder, of whom nothing is known, how many may go, and whether the floor
@@ -173,6 +181,37 @@ fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
     for change in changes {
         let unknown = group("g", 30, Lag::Exactly(70), Pending::Unknown);
         assert_eq!(told(&plan(change, [unknown])), "guard - floor - - unknown - just 90 of 90");
+    }
+}
+
+#[test]
+fn who_would_lose_follows_from_what_would_go() {
+    let told = |change: Change, groups: Vec<(Name, GroupState, GroupReport)>| {
+        let (policy, stream, report) = subject(change, groups);
+        let losing = Plan::new(&policy, &stream, &report).losing(&policy, &stream, &report);
+        let words = |it: &Losing| format!("{} {} {}", it.group, it.undelivered, it.pending);
+        losing.iter().map(words).collect::<Vec<_>>().join(", ")
+    };
+    let pending = |delivered, oldest, count| {
+        let (name, state, report) = group("p", delivered, Lag::Exactly(100 - delivered), oldest);
+        (name, GroupState { pending: count, ..state }, report)
+    };
+    let strict: Change = |it, _| it.mode = Mode::Strict;
+    // Of 100 entries 90 go: the group was given 30 of them.
+    let behind = || group("g", 30, Lag::Exactly(70), Pending::None);
+    for (change, groups, expected) in [
+        (strict, vec![behind(), group("read", 95, Lag::Exactly(5), Pending::None)], "g 60 0"),
+        (strict, vec![group("g", 30, Lag::AtMost(200), Pending::None)], "g 90 0"),
+        (strict, vec![pending(100, oldest(1), 4)], "p 0 4"),
+        (strict, vec![pending(20, Pending::Unknown, 400)], "p 70 20"),
+        (|_, _| (), vec![behind()], ""),
+        (
+            |it, _| it.ignore_groups = vec!["g".into()],
+            vec![behind(), group("read", 95, Lag::Exactly(5), Pending::None)],
+            "g 60 0",
+        ),
+    ] {
+        assert_eq!(told(change, groups), expected);
     }
 }
 

@@ -53,6 +53,9 @@ fn every_problem_of_a_configuration_is_told_at_once_with_exit_code_2() {
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_help_is_0() {
+    // Its 2 is a critical stream.
+    assert_eq!(streamwarden(&["status", "--no-such-flag"], &[]).status.code(), Some(3));
+    assert_eq!(streamwarden(&["trim", "status", "--no-such-flag"], &[]).status.code(), Some(2));
     assert_eq!(streamwarden(&["--no-such-flag"], &[]).status.code(), Some(2));
     assert_eq!(streamwarden(&["no-such-command"], &[]).status.code(), Some(2));
     assert_eq!(streamwarden(&[], &[]).status.code(), Some(2), "no address of Redis");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{BlockedBy, SCHEMA_VERSION};
 use crate::{
     model::Name,
-    retention::{Holder, Plan, Run},
+    retention::{Holder, Losing, Plan, Run},
 };
 
 /// The answer to a trim.
@@ -29,12 +29,25 @@ pub struct TrimDocument {
     pub outcome: Option<String>,
     /// What keeps the limit from being reached.
     pub blocked_by: Option<BlockedBy>,
+    /// The groups that lose entries: in a dry run so many at most.
+    pub losing: Vec<LosingGroup>,
+}
+
+/// A group that a trim takes entries from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LosingGroup {
+    /// Its name, for people.
+    pub group: String,
+    /// Entries that it was not given.
+    pub undelivered: u64,
+    /// Entries that it was given and has not acknowledged; `null` after a trim, which does not count them.
+    pub pending: Option<u64>,
 }
 
 impl TrimDocument {
     /// What would be done to a stream of this length.
     #[must_use]
-    pub fn planned(stream: &Name, length: u64, plan: &Plan) -> Self {
+    pub fn planned(stream: &Name, length: u64, plan: &Plan, losing: &[Losing]) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             stream: stream.to_string(),
@@ -45,6 +58,7 @@ impl TrimDocument {
             removed: 0,
             outcome: None,
             blocked_by: plan.blocked_by().map(blocked_by),
+            losing: losing.iter().map(losing_group).collect(),
         }
     }
 
@@ -57,9 +71,23 @@ impl TrimDocument {
             removed: run.removed,
             outcome: Some(run.outcome().as_str().to_owned()),
             blocked_by: run.blocked_by.as_ref().map(blocked_by),
-            ..Self::planned(stream, 0, plan)
+            losing: run
+                .lost
+                .iter()
+                .map(|(group, lost)| LosingGroup {
+                    group: group.to_string(),
+                    undelivered: *lost,
+                    pending: None,
+                })
+                .collect(),
+            ..Self::planned(stream, 0, plan, &[])
         }
     }
+}
+
+fn losing_group(losing: &Losing) -> LosingGroup {
+    let Losing { group, undelivered, pending } = losing;
+    LosingGroup { group: group.to_string(), undelivered: *undelivered, pending: Some(*pending) }
 }
 
 pub(super) fn blocked_by(holder: &Holder) -> BlockedBy {

@@ -55,6 +55,24 @@ fn it_trims_as_far_as_it_may_and_says_what_went() {
 }
 
 #[test]
+fn a_plan_names_the_groups_that_would_lose_and_how_much_at_most() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s idle 0");
+    redis.run::<Value>("XREADGROUP GROUP idle c COUNT 300 STREAMS s >");
+    let (code, shown, _) = trim(&redis, &["500", "--dry-run", "--mode", "strict"]);
+    let line = "would lose    group idle: at most 200 entries that it was not given and 300 entries that it has not acknowledged\n";
+    assert!(code == 0 && shown.contains(line), "{shown}");
+    assert!(!trim(&redis, &["500", "--dry-run"]).1.contains("would lose"));
+    let (code, _, complaints) = trim(&redis, &["500", "--yes", "--ignore-group", "idel"]);
+    assert!(
+        code == 2 && complaints.contains("--ignore-group idel: the stream has no such group; it has: idle"),
+        "{complaints}"
+    );
+    assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
+}
+
+#[test]
 fn without_a_terminal_it_asks_nobody_and_does_nothing() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);

@@ -1,0 +1,45 @@
+//! Which groups a trim would take entries from that they still need.
+
+use super::{Plan, Policy};
+use crate::{
+    config::Mode,
+    evaluate::StreamReport,
+    model::{Name, Pending, StreamState},
+};
+
+/// A group that a trim takes entries from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Losing {
+    /// The group.
+    pub group: Name,
+    /// Entries at most that it was not given.
+    pub undelivered: u64,
+    /// Entries at most that it was given and has not acknowledged.
+    pub pending: u64,
+}
+
+impl Plan {
+    /// The groups that would lose something if all of [`at_most`](Self::at_most) went, and how much at most: none in safe mode,
+    /// but for the groups that it ignores.
+    #[must_use]
+    pub fn losing(&self, policy: &Policy, stream: &StreamState, report: &StreamReport) -> Vec<Losing> {
+        let is_held = |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
+        let unprotected = stream.groups.keys().filter(|group| !is_held(group));
+        let losing = unprotected.filter_map(|group| {
+            let of = report.groups.get(group)?;
+            // Trims take the oldest, and what a group was not given are the newest.
+            let given = stream.length - of.lag.upper_bound().min(stream.length);
+            let undelivered = self.at_most.saturating_sub(given);
+            let pending = match of.oldest_pending {
+                Pending::None => 0,
+                Pending::Oldest(_) | Pending::Unknown => {
+                    let there =
+                        stream.groups.get(group)?.pending.saturating_sub(of.dangling.unwrap_or_default());
+                    there.min(self.at_most).min(given)
+                }
+            };
+            Some(Losing { group: group.clone(), undelivered, pending })
+        });
+        losing.filter(|losing| losing.undelivered + losing.pending > 0).collect()
+    }
+}
