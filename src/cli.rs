@@ -20,7 +20,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app,
-    config::{Access, Config, Environment, Overrides, Sources},
+    config::{Access, Config, Environment, Overrides, SilentAlerts, Sources},
     model::Failure,
     source::check_files,
     telemetry,
@@ -152,7 +152,7 @@ impl Cli {
         let command = self.command.unwrap_or(Command::Serve);
         // The sidecar logs what is ignored, and `doctor` has it among its findings.
         if !matches!(command, Command::Serve | Command::Doctor(_)) {
-            let ignored = config.redis.access.ignored();
+            let ignored = config.ignored();
             ignored.iter().for_each(|ignored| complain(format_args!("warning: {ignored}\n")));
         }
         match command {
@@ -197,6 +197,7 @@ fn check(config: &Config) -> ExitCode {
     match address.map_or(Ok(()), |address| check_files(address.route(), &config.redis.tls)) {
         Ok(()) => {
             print(config);
+            print(silent_alerts(config));
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -204,6 +205,14 @@ fn check(config: &Config) -> ExitCode {
             ExitCode::from(EXIT_USAGE)
         }
     }
+}
+
+/// Comments, since what is printed can be used as a file.
+fn silent_alerts(config: &Config) -> String {
+    let silent = config.silent_alerts();
+    let line = |it: &SilentAlerts| format!("#   {}: {}\n", it.names.join(", "), it.why);
+    let lines: String = silent.iter().map(line).collect();
+    if lines.is_empty() { lines } else { format!("# Shipped alerts that can't fire with this:\n{lines}") }
 }
 
 fn serve(config: Config, sources: Sources) -> ExitCode {
@@ -235,9 +244,12 @@ fn serve(config: Config, sources: Sources) -> ExitCode {
 
 /// What could not be done with Redis, where it was tried, and why.
 fn cannot(what: &str, access: &Access, failure: &Failure) -> String {
-    let place =
-        access.address().map_or_else(|_unreadable| "its address".to_owned(), |address| address.to_string());
-    format!("cannot {what} at {place}: {failure}")
+    let place = access.address().map(|address| address.to_string());
+    match place {
+        Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
+        // The failure of a connection tells it, and so does an address that can't be read.
+        _ => format!("cannot {what}: {failure}"),
+    }
 }
 
 /// Prints the command's output. Whoever reads it may stop reading, as `head` does: then the rest is for nobody.

@@ -6,6 +6,7 @@
 
 mod access;
 mod address;
+mod effect;
 mod environment;
 mod load;
 mod pattern;
@@ -25,6 +26,7 @@ use std::{
 pub use access::{Access, Ignored};
 pub(crate) use address::DEFAULT_USER;
 pub use address::{Address, AddressError, Endpoint, Resp, Route};
+pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};

@@ -3,6 +3,7 @@
 //! The evidence is gathered by `source::Examiner`, a search for streams and one reading. Each file has the rules of one
 //! subject; a rule says what is so, and what it means or mends. What is not known is said to be unknown, never guessed.
 
+mod alerts;
 mod answers;
 mod bugs;
 mod connection;
@@ -79,6 +80,8 @@ pub enum Area {
     Retention,
     /// The streams themselves.
     Streams,
+    /// The shipped alerts that can't fire.
+    Alerts,
 }
 
 impl Area {
@@ -93,6 +96,7 @@ impl Area {
             Self::Persistence => "persistence",
             Self::Retention => "retention",
             Self::Streams => "streams",
+            Self::Alerts => "alerts",
         }
     }
 }
@@ -223,6 +227,7 @@ pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
         streams::findings,
         hosted::findings,
         answers::findings,
+        alerts::findings,
     ];
     // A sentinel is asked for no streams.
     let of_streams = of_streams.iter().filter(|_| !server::is_sentinel(evidence));

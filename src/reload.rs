@@ -108,7 +108,7 @@ impl Reloader {
 
 /// Logs which settings have no effect, since another one takes their place.
 pub(crate) fn warn_of_ignored(config: &Config) {
-    for Ignored { at, why } in config.redis.access.ignored() {
+    for Ignored { at, why } in config.ignored() {
         warn!(setting = %at, why, "a setting is ignored");
     }
 }

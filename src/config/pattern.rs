@@ -26,7 +26,7 @@ impl Pattern {
     /// # Errors
     /// Where the glob's brackets or braces do not close.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        if !text.contains(['*', '?', '[', '{', '\\']) {
+        if literal(text).len() == text.len() {
             return Ok(Self::Name(text.into()));
         }
         match Glob::new(text) {
@@ -44,6 +44,22 @@ impl Pattern {
         }
     }
 
+    /// Whether every stream that `other` matches is surely matched too: it is a name that this matches, or this is a beginning
+    /// and a `*`, and all that `other` matches begins so.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let beginning = self.to_string();
+        let beginning = beginning.strip_suffix('*').filter(|it| literal(it).len() == it.len());
+        match (other, self) {
+            (Self::Name(name), _) => self.matches(name),
+            (Self::Glob(_), Self::Name(_)) => false,
+            (Self::Glob(_), Self::Glob(_)) => {
+                other.to_string() == self.to_string()
+                    || beginning.is_some_and(|it| literal(&other.to_string()).starts_with(it))
+            }
+        }
+    }
+
     /// The name, where the pattern is one.
     #[must_use]
     pub fn exact(&self) -> Option<&Name> {
@@ -52,6 +68,11 @@ impl Pattern {
             Self::Glob(_) => None,
         }
     }
+}
+
+/// What a pattern begins with before the first character that means something in a glob.
+fn literal(pattern: &str) -> &str {
+    pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default()
 }
 
 /// The pattern as it was written.
@@ -80,6 +101,27 @@ mod tests {
         assert!(!matches(r"a\*", b"ab"));
         assert!(matches("events:session", b"events:session"));
         assert!(!matches("events:session", b"events:session2"));
+    }
+
+    #[test]
+    fn a_beginning_with_a_star_covers_what_begins_so() {
+        let covers = |one, other| Pattern::parse(one).unwrap().covers(&Pattern::parse(other).unwrap());
+        for (one, other) in [
+            ("*", "a"),
+            ("*", "a*b"),
+            ("*", "*"),
+            ("a*", "ab*"),
+            ("a*", "a*"),
+            ("a?", "ab"),
+            ("[ab]", "[ab]"),
+        ] {
+            assert!(covers(one, other), "{one} {other}");
+        }
+        for (one, other) in
+            [("a*", "*"), ("a", "a*"), ("ab*", "a*"), ("a?", "a*"), ("a*b", "ab*"), (r"a\*", "a*")]
+        {
+            assert!(!covers(one, other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -205,7 +205,7 @@ fn refuse_duplicates(root: &mut Section<'_>, streams: &[StreamRule]) {
 fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
     let max_length = section.count("max_length", COUNTS);
     let max_age = section.duration("max_age", SECOND..=*AGES.end());
-    if max_length.is_none() && max_age.is_none() {
+    if !has_limit {
         section.problem("max_length", "is missing, and so is max_age; give at least one limit");
     }
     let mode = section.choice("mode", Mode::Safe, Mode::CHOICES);
@@ -217,6 +217,8 @@ fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
             section.problem("ceiling", "has a meaning in safe mode only; remove it")
         }
         (Some(ceiling), Some(length)) if ceiling <= length => {
+    let has_limit = section.has("max_length") || section.has("max_age");
+    let has_limit = section.has("max_length") || section.has("max_age");
             section
                 .problem("ceiling", "must be above max_length: past it, entries go that a group still needs");
         }

@@ -78,6 +78,11 @@ impl<'a> Section<'a> {
         self.problems.0.extend(problems.0);
     }
 
+    /// Whether something is written there, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.fields.get(key).is_some_and(|value| !value.is_null())
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         self.fields.remove(key).filter(|value| !value.is_null())

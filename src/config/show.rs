@@ -39,7 +39,12 @@ impl fmt::Display for Config {
         writeln!(f, "entries:\n  last: {}\n  streams: {}", entries.last, entries.streams)?;
         writeln!(f, "  bytes: {}\n  type_field: {}", entries.bytes, quoted(&entries.type_field))?;
         writeln!(f, "exposition:\n  redis_exporter_names: {}", self.exposition.redis_exporter_names)?;
-        writeln!(f, "limits:\n  streams: {}\n  series: {}", self.limits.streams, self.limits.series)?;
+        writeln!(
+            f,
+            "limits:\n  streams: {}\n  groups_per_stream: {}",
+            self.limits.streams, self.limits.groups_per_stream
+        )?;
+        writeln!(f, "  series: {}", self.limits.series)?;
         self.fmt_retention(f)?;
         writeln!(f, "http:\n  listen: {}", quoted(self.http.listen))?;
         if let Some(path) = &self.http.trim_token_file {

@@ -15,6 +15,9 @@ use crate::{
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut findings = vec![found(evidence)];
+    let unreached = evidence.config.unreached();
+    findings
+        .extend(unreached.map(|it| Finding::new(Streams, Warning, format!("{} is ignored", it.at), it.why)));
     match evidence.reading {
         Result::Ok(reading) => {
             findings.extend(unreadable(evidence, reading));

@@ -1,0 +1,178 @@
+//! What of a configuration can have no effect: rules that no stream reaches, and alerts that nothing can raise.
+
+use super::{Config, Ignored, Mode, Pattern, StreamRetention, Thresholds};
+
+/// Shipped alerts that can't fire with a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SilentAlerts {
+    /// Their names.
+    pub names: &'static [&'static str],
+    /// What the configuration lacks.
+    pub why: &'static str,
+}
+
+/// Alerts, what they need of a configuration, and what is said where it does not have that.
+type Need = (&'static [&'static str], fn(&Config) -> bool, &'static str);
+
+const NEEDS: &[Need] = &[
+    (
+        &["RedisStreamLagHigh", "RedisStreamLagGrowing"],
+        |it| it.has_threshold(|set| set.lag.is_some()),
+        "no rule sets thresholds.lag",
+    ),
+    (
+        &["RedisStreamLagTooOld"],
+        |it| it.has_threshold(|set| set.lag_age.is_some()),
+        "no rule sets thresholds.lag_age; its default makes groups lagging, which warns",
+    ),
+    (
+        &["RedisStreamPendingHigh"],
+        |it| it.has_threshold(|set| set.pending.is_some()),
+        "no rule sets thresholds.pending",
+    ),
+    (
+        &["RedisStreamSilent"],
+        |it| it.has_threshold(|set| set.silence.is_some()),
+        "no rule sets thresholds.silence",
+    ),
+    (&["RedisStreamMissing"], |it| it.named_streams().next().is_some(), "no rule names a stream outright"),
+    (
+        &["RedisStreamGroupMissing"],
+        |it| it.streams.iter().any(|rule| !rule.groups.is_empty()),
+        "no rule names groups",
+    ),
+    (&["RedisStreamsVanished"], Config::needs_discovery, "every stream is named, so none is searched for"),
+    (
+        &["RedisStreamConsumerNearPendingLimit"],
+        |it| it.consumers.metrics && it.consumers.max_per_group > 0,
+        "consumers have no series of their own (consumers.metrics, consumers.max_per_group)",
+    ),
+    (&["RedisStreamRetentionBlocked"], |it| it.has_limit(|_| true), "no rule sets a limit (retention)"),
+    (
+        &["RedisStreamNearLoss"],
+        |it| it.has_limit(|limit| !it.retention.enabled || limit.mode != Mode::Safe),
+        "no rule has a limit in mode strict or observe, and in safe mode nothing is lost",
+    ),
+    (
+        &["RedisStreamRetentionFailing", "RedisStreamRetentionNoLeader"],
+        |it| it.retention.enabled && it.has_limit(|limit| limit.mode != Mode::Observe),
+        "nothing is enforced: no rule has a limit in mode safe or strict, or retention.enabled is false",
+    ),
+    (
+        &["RedisStreamLengthOverLimit"],
+        |it| it.has_limit(|limit| limit.max_length.is_some()),
+        "no rule sets retention.max_length",
+    ),
+    (
+        &["RedisStreamGrowingUnbounded"],
+        |it| it.streams.is_empty() || it.streams.iter().any(|rule| rule.retention.is_none()),
+        "every rule sets a limit",
+    ),
+];
+
+impl Config {
+    /// The shipped alerts that can't fire with this configuration, and why.
+    #[must_use]
+    pub fn silent_alerts(&self) -> Vec<SilentAlerts> {
+        let silent = NEEDS.iter().filter(|(_, is_met, _)| !is_met(self));
+        silent.map(|(names, _, why)| SilentAlerts { names, why }).collect()
+    }
+
+    /// What is written and has no effect: settings whose place another one takes, and rules that no stream reaches.
+    #[must_use]
+    pub fn ignored(&self) -> Vec<Ignored> {
+        self.redis.access.ignored().iter().cloned().chain(self.unreached()).collect()
+    }
+
+    /// Rules that no stream reaches, as far as their patterns tell.
+    pub fn unreached(&self) -> impl Iterator<Item = Ignored> {
+        let why = |index: usize, pattern: &Pattern| {
+            if let Some(excluding) = self.exclude.iter().find(|it| it.covers(pattern)) {
+                return Some(format!("exclude has {excluding}"));
+            }
+            let mut earlier = self.streams.iter().enumerate().take(index);
+            let (first, rule) = earlier.find(|(_, rule)| rule.pattern.covers(pattern))?;
+            Some(format!(
+                "the first match counts, and streams[{first}] matches the same ({}): put it behind",
+                rule.pattern
+            ))
+        };
+        self.streams.iter().enumerate().filter_map(move |(index, rule)| {
+            let at = format!("streams[{index}] ({})", rule.pattern);
+            Some(Ignored { at, why: why(index, &rule.pattern)? })
+        })
+    }
+
+    fn has_threshold(&self, is_set: impl Fn(&Thresholds) -> bool) -> bool {
+        self.streams.iter().any(|rule| is_set(&rule.thresholds))
+    }
+
+    fn has_limit(&self, is_such: impl Fn(&StreamRetention) -> bool) -> bool {
+        self.streams.iter().filter_map(|rule| rule.retention.as_ref()).any(is_such)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::tests::check_in;
+
+    fn config(text: &str) -> Config {
+        check_in(&format!("redis: {{uri: 'redis://h'}}\n{text}"), &[]).unwrap()
+    }
+
+    #[test]
+    fn rules_that_no_stream_reaches_are_told_with_what_is_before_them() {
+        for (text, unreached) in [
+            (
+                "streams: [{match: '*'}, {match: a}]",
+                &[
+                    "streams[1] (a) is ignored: the first match counts, and streams[0] matches the same (*): put it behind",
+                ][..],
+            ),
+            ("streams: [{match: a}, {match: '*'}]", &[]),
+            (
+                "streams: [{match: 'events:*'}, {match: 'events:a*'}, {match: 'event*'}]",
+                &["streams[1] (events:a*)"],
+            ),
+            (
+                "streams: [{match: 'events:?'}, {match: 'events:a'}, {match: 'events:ab'}]",
+                &["streams[1] (events:a)"],
+            ),
+            (
+                "streams: [{match: a}, {match: b}]\nexclude: ['b*']",
+                &["streams[1] (b) is ignored: exclude has b*"],
+            ),
+        ] {
+            let told: Vec<String> = config(text).ignored().iter().map(ToString::to_string).collect();
+            assert_eq!(told.len(), unreached.len(), "{text}: {told:?}");
+            assert!(
+                told.iter().zip(unreached).all(|(told, expected)| told.starts_with(expected)),
+                "{text}: {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_alert_is_silent_until_the_configuration_has_what_it_needs() {
+        let silent = |text: &str| -> Vec<&str> {
+            config(text).silent_alerts().iter().flat_map(|silent| silent.names).copied().collect()
+        };
+        let (nothing, everything) = (
+            silent(""),
+            silent(
+                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', thresholds: {lag: 1, lag_age: 1s, pending: 1, silence: 1s}}",
+            ),
+        );
+        assert_eq!(everything, [""; 0]);
+        assert_eq!(nothing.len(), 12, "{nothing:?}");
+        assert!(
+            silent("retention: {enabled: false}\nstreams: [{match: a, retention: {max_length: 9}}]")
+                .contains(&"RedisStreamRetentionFailing")
+        );
+        assert!(
+            silent("streams: [{match: a, retention: {max_length: 9}}]").contains(&"RedisStreamsVanished")
+        );
+        assert!(silent("consumers: {metrics: false}").contains(&"RedisStreamConsumerNearPendingLimit"));
+    }
+}

@@ -1,0 +1,45 @@
+//! The shipped alerts that can't fire, by the configuration or by what the server does not tell.
+
+use super::{Area::Alerts, Evidence, Finding, Level::Notice};
+use crate::config::SilentAlerts;
+
+const LOSSES: SilentAlerts = SilentAlerts {
+    names: &["RedisStreamEntriesLost", "RedisStreamLossSuspected"],
+    why: "losses are not counted before Redis 7.0",
+};
+const PENDING_LIMIT: SilentAlerts = SilentAlerts {
+    names: &["RedisStreamConsumerNearPendingLimit"],
+    why: "this server sets no limit on a consumer's pending entries",
+};
+
+pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
+    let server = &evidence.facts.server;
+    let mut silent = evidence.config.silent_alerts();
+    silent.extend(server.version.is_some_and(|version| version < (7, 0, 0)).then_some(LOSSES));
+    if server.terms().consumer_pending.is_none() {
+        silent.retain(|it| it.names != PENDING_LIMIT.names);
+        silent.push(PENDING_LIMIT);
+    }
+    let finding = |it: &SilentAlerts| {
+        Finding::new(Alerts, Notice, format!("can't fire: {}", it.names.join(", ")), it.why)
+    };
+    silent.iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::test_evidence::Case, *};
+
+    #[test]
+    fn alerts_are_silent_by_configuration_and_by_server() {
+        let told =
+            |case: &Case| -> String { findings(case.evidence()).into_iter().map(|it| it.what).collect() };
+        let mut case = Case::new("redis://h", "streams: [{match: s}]");
+        assert!(
+            told(&case).contains("can't fire: RedisStreamSilent") && told(&case).contains("NearPendingLimit")
+        );
+        assert!(!told(&case).contains("EntriesLost") && !told(&case).contains("RedisStreamMissing"));
+        case.facts.server.version = Some((6, 2, 7));
+        assert!(told(&case).contains("EntriesLost"), "{}", told(&case));
+    }
+}
