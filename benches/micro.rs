@@ -87,6 +87,7 @@ fn snapshot() -> Snapshot {
     Snapshot {
         server: Server { flavour: Flavour::Redis, version: Some((7, 2, 0)), role: None, mode: None },
         origin: Origin::default(),
+        place: "h:6379".into(),
         database: 0,
         time: Ok(Now::exactly(NOW)),
         streams: (0..STREAMS).map(|number| (name(number), Ok(state.clone()))).collect(),

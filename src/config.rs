@@ -32,13 +32,15 @@ pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};
 pub use problem::{Problem, Problems};
 
-use crate::model::Name;
+use crate::model::{Name, Snapshot};
 
 /// Everything that can be set, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `false` serves the sidecar's own metrics and touches no Redis.
     pub enabled: bool,
+    /// What people call this Redis; `None`: by its address.
+    pub name: Option<String>,
     /// How to reach Redis.
     pub redis: Redis,
     /// How often to look.
@@ -95,6 +97,19 @@ impl Config {
     pub fn watches(&self, stream: &Name) -> bool {
         let listed = self.streams.is_empty() || self.rule(stream).is_some();
         listed && !self.exclude.iter().any(|pattern| pattern.matches(stream))
+    }
+
+    /// What people call this Redis: its name, else the place that was read, else that of the address; `None` where a file holds
+    /// the address and nothing was read yet.
+    #[must_use]
+    pub fn redis_name(&self, read: Option<&Snapshot>) -> Option<String> {
+        let access = &self.redis.access;
+        let written = || {
+            let address = access.files().next().is_none().then(|| access.address().ok())??;
+            Some(format!("{address}/{}", address.database()))
+        };
+        let place = |read: &Snapshot| format!("{}/{}", read.place, read.database);
+        self.name.clone().or_else(|| read.map(place)).or_else(written)
     }
 
     /// Deliveries from which on an entry of this stream counts as poison.
@@ -240,7 +255,7 @@ impl Mode {
     }
 }
 
-/// Where a number is worth attention; `None` sets no threshold.
+/// Where a number is worth attention. `None` sets no threshold; where it is an age, the default holds then.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Thresholds {
     /// Entries not delivered to a group.
@@ -258,6 +273,10 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
+    /// The age of the oldest entry that waits where nothing else is set. Longer than the pause of a deployment.
+    pub const LAG_AGE: Duration = Duration::from_secs(300);
+    /// The same for the oldest pending entry: handlers may take minutes, and retries a few of them.
+    pub const PENDING_AGE: Duration = Duration::from_secs(900);
     /// Deliveries from which on an entry counts as poison where nothing else is set.
     pub const DELIVERIES: u64 = 5;
 }
@@ -348,6 +367,8 @@ pub struct Retention {
 pub struct Http {
     /// The address and port.
     pub listen: SocketAddr,
+    /// Where people reach the page, without a slash at its end; alerts link to it.
+    pub external_url: Option<String>,
     /// The file of the token that may ask for trims; `None`: nobody may.
     pub trim_token_file: Option<PathBuf>,
 }

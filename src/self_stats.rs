@@ -15,6 +15,7 @@ use prometheus::{
 
 use crate::{
     clock,
+    config::Thresholds,
     model::{Failure, Reason},
     publish::help,
     retention::Write,
@@ -88,6 +89,12 @@ impl SelfStats {
             .register(IntGaugeVec::new(options("streamwarden_build_info"), &["version"]).expect(VALID))
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
+        for (name, default) in [
+            ("streamwarden_lag_default_threshold_seconds", Thresholds::LAG_AGE),
+            ("streamwarden_pending_age_default_threshold_seconds", Thresholds::PENDING_AGE),
+        ] {
+            maker.gauge(name).set(default.as_secs_f64());
+        }
         let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         let commands = [Command::LABELS, Write::LABELS].concat();
         let stats = Self {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use rustls::pki_types::ServerName;
+use url::Url;
 
 use super::{
     Address, ClientCertificate, Config, Consumers, Entries, Environment, Exposition, Http, LagCount, Limits,
@@ -18,6 +19,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ages and thresholds: up to a hundred years, so that no sum of them overflows.
 const AGES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_155_760_000);
+/// Of a name that stands in alerts and at the head of pages.
+const MOST_NAME_BYTES: usize = 100;
 /// Shorter ones can be guessed.
 const MIN_TOKEN_BYTES: usize = 16;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -31,6 +34,7 @@ const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), 
 /// Reads the whole tree; `None`, or noted problems, where it can't be used.
 pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Option<Config> {
     let enabled = root.flag("enabled", true);
+    let name = name(root);
     let redis = root.section_or_default("redis", |section| redis(section, enabled, environment));
     // Where each command is billed, what the user did not set is done less often.
     let is_billed = redis.as_ref().is_some_and(|redis| redis.billed_by_command);
@@ -68,6 +72,7 @@ pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Optio
     let telemetry = telemetry(root, environment);
     Some(Config {
         enabled,
+        name,
         redis: redis?,
         poll,
         streams,
@@ -83,6 +88,15 @@ pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Optio
         log,
         telemetry,
     })
+}
+
+fn name(root: &mut Section<'_>) -> Option<String> {
+    let name = root.text("name")?;
+    let is_short = name.len() <= MOST_NAME_BYTES && !name.contains(char::is_control);
+    if !is_short {
+        root.problem("name", format!("must be a line of at most {MOST_NAME_BYTES} bytes"));
+    }
+    Some(name)
 }
 
 fn size(count: Option<u64>, default: usize) -> usize {
@@ -203,6 +217,7 @@ fn refuse_duplicates(root: &mut Section<'_>, streams: &[StreamRule]) {
 }
 
 fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
+    let has_limit = section.has("max_length") || section.has("max_age");
     let max_length = section.count("max_length", COUNTS);
     let max_age = section.duration("max_age", SECOND..=*AGES.end());
     if !has_limit {
@@ -217,7 +232,6 @@ fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
             section.problem("ceiling", "has a meaning in safe mode only; remove it")
         }
         (Some(ceiling), Some(length)) if ceiling <= length => {
-    let has_limit = section.has("max_length") || section.has("max_age");
     let has_limit = section.has("max_length") || section.has("max_age");
             section
                 .problem("ceiling", "must be above max_length: past it, entries go that a group still needs");
@@ -252,6 +266,7 @@ fn http(section: &mut Section<'_>) -> Option<Http> {
     let listen = section.text("listen").unwrap_or_else(|| Http::LISTEN.to_string());
     let must = "must be an IP address and a port, as in 0.0.0.0:19121 or [::1]:19121";
     let listen = listen.parse().map_err(|_parse_error| section.problem("listen", must)).ok();
+    let external_url = external_url(section);
     let trim_token_file = section.text("trim_token_file").map(PathBuf::from);
     let token = trim_token_file.as_ref().map(|file| files::read(file, Kind::Secret));
     let wrong = match token {
@@ -264,7 +279,22 @@ fn http(section: &mut Section<'_>) -> Option<Http> {
     if let Some(what) = wrong {
         section.problem("trim_token_file", what);
     }
-    Some(Http { listen: listen?, trim_token_file })
+    Some(Http { listen: listen?, external_url, trim_token_file })
+}
+
+/// A link that goes into alerts, so it must hold no secret.
+fn external_url(section: &mut Section<'_>) -> Option<String> {
+    let text = section.text("external_url")?;
+    let url = Url::parse(&text).ok().filter(|url| {
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let is_open = url.username().is_empty() && url.password().is_none();
+        is_web && is_open && url.query().is_none() && url.fragment().is_none()
+    });
+    if url.is_none() {
+        let must = "must be an address of the page as people reach it, without a login, a query or a #, as in https://streamwarden.example";
+        section.problem("external_url", must);
+    }
+    url.map(|url| url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn log(section: &mut Section<'_>) -> Log {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, LogFormat, Otlp, ReadFrom, StreamRule,
+    Config, LogFormat, Otlp, ReadFrom, StreamRule, Thresholds,
     access::{Given, Secret},
     load::parse,
 };
@@ -16,6 +16,9 @@ use crate::model::Name;
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "enabled: {}", self.enabled)?;
+        if let Some(name) = &self.name {
+            writeln!(f, "name: {}", quoted(name))?;
+        }
         self.fmt_redis(f)?;
         writeln!(f, "poll:")?;
         writeln!(f, "  interval: {}", duration(self.poll.interval))?;
@@ -47,6 +50,9 @@ impl fmt::Display for Config {
         writeln!(f, "  series: {}", self.limits.series)?;
         self.fmt_retention(f)?;
         writeln!(f, "http:\n  listen: {}", quoted(self.http.listen))?;
+        if let Some(url) = &self.http.external_url {
+            writeln!(f, "  external_url: {}", quoted(url))?;
+        }
         if let Some(path) = &self.http.trim_token_file {
             writeln!(f, "  trim_token_file: {}", file(path))?;
         }
@@ -131,6 +137,14 @@ fn fmt_rule(f: &mut fmt::Formatter<'_>, rule: &StreamRule) -> fmt::Result {
         writeln!(f, "    retention: {{{}}}", fields.join(", "))?;
     }
     let thresholds = &rule.thresholds;
+    let by_default: Vec<String> = [
+        ("lag_age", thresholds.lag_age, Thresholds::LAG_AGE),
+        ("pending_age", thresholds.pending_age, Thresholds::PENDING_AGE),
+    ]
+    .into_iter()
+    .filter(|(_, set, _)| set.is_none())
+    .map(|(key, _, default)| format!("{key}: {}", duration(default)))
+    .collect();
     let fields: Vec<String> = [
         ("lag", thresholds.lag.map(|count| count.to_string())),
         ("lag_age", thresholds.lag_age.map(duration)),
@@ -142,7 +156,12 @@ fn fmt_rule(f: &mut fmt::Formatter<'_>, rule: &StreamRule) -> fmt::Result {
     .into_iter()
     .filter_map(|(key, value)| Some(format!("{key}: {}", value?)))
     .collect();
-    if fields.is_empty() { Ok(()) } else { writeln!(f, "    thresholds: {{{}}}", fields.join(", ")) }
+    // A comment, since a threshold that is written can be critical.
+    let comment = match by_default.is_empty() {
+        true => String::new(),
+        false => format!("  # and by default {}", by_default.join(", ")),
+    };
+    writeln!(f, "    thresholds: {{{}}}{comment}", fields.join(", "))
 }
 
 fn names(groups: &[Name]) -> String {

@@ -44,6 +44,7 @@ impl Case {
         let snapshot = Snapshot {
             server: server.clone(),
             origin: Origin::default(),
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(Self::NOW_MS))),
             streams: NameMap::default(),

@@ -348,16 +348,21 @@ impl Present<'_> {
         let (report, set) = (self.report, self.thresholds.unwrap_or(&none));
         let over =
             |number: Option<u64>, most: Option<u64>| number.zip(most).filter(|(number, most)| number > most);
-        let older =
-            |age: Option<Duration>, most: Option<Duration>| age.zip(most).filter(|(age, most)| age > most);
+        let older = |age: Option<Duration>, most: Duration| age.filter(|age| *age > most);
         let age = |age: Option<Age>| age.map(|Age(age)| age.duration());
         let (lag_age, pending_age) = (age(report.lag_age), age(report.oldest_pending_age));
         let times = set.deliveries.unwrap_or(Thresholds::DELIVERIES);
         (self.near_limit(moment).map(Over::Limit))
             .or_else(|| over(report.lag.known(), set.lag).map(|(lag, most)| Over::Lag(lag, most)))
-            .or_else(|| older(lag_age, set.lag_age).map(|(age, most)| Over::LagAge(age, most)))
+            .or_else(|| match set.lag_age {
+                Some(most) => older(lag_age, most).map(|age| Over::LagAge(age, most)),
+                None => older(lag_age, Thresholds::LAG_AGE).map(Over::LagAgeByDefault),
+            })
             .or_else(|| over(Some(self.state.pending), set.pending).map(|(it, most)| Over::Pending(it, most)))
-            .or_else(|| older(pending_age, set.pending_age).map(|(age, most)| Over::PendingAge(age, most)))
+            .or_else(|| match set.pending_age {
+                Some(most) => older(pending_age, most).map(|age| Over::PendingAge(age, most)),
+                None => older(pending_age, Thresholds::PENDING_AGE).map(Over::PendingAgeByDefault),
+            })
             .or_else(|| report.poison.filter(|poison| *poison > 0).map(|poison| Over::Poison(poison, times)))
     }
 }

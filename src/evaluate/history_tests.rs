@@ -318,6 +318,7 @@ fn a_stream_that_is_away_comes_back_as_another_one() {
         let snapshot = Snapshot {
             server: Server { flavour, ..Server::UNKNOWN },
             origin: Origin { connection, ..Origin::default() },
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(NOW_MS))),
             streams: NameMap::from([("s".into(), state)]),

@@ -73,6 +73,7 @@ impl Watched {
             origin: Origin { connection, ..Origin::default() },
             forbidden: 0,
             lengths: BTreeMap::new(),
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
             streams: NameMap::from([("s".into(), Ok(stream))]),

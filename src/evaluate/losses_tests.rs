@@ -122,6 +122,7 @@ impl World {
             forbidden: 0,
             server: self.server.clone(),
             origin: Origin::default(),
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(self.now))),
             streams: NameMap::from([("s".into(), Ok(stream))]),

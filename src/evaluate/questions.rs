@@ -284,6 +284,7 @@ mod tests {
         Snapshot {
             server: Server::UNKNOWN,
             origin: Origin::default(),
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(1_000))),
             streams: streams.collect(),

@@ -10,7 +10,7 @@ use super::{
     verdict::StreamVerdict,
     why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy},
 };
-use crate::model::Reason;
+use crate::{config::Thresholds, model::Reason};
 
 impl StreamVerdict {
     /// Why, in a sentence.
@@ -152,24 +152,20 @@ impl Display for Over {
             Self::Lag(lag, most) => {
                 write!(f, "{} wait, over the threshold of {}", entries(*lag), grouped(*most))
             }
-            Self::LagAge(age, most) => {
-                write!(
-                    f,
-                    "the oldest entry that waits is {} old, over the threshold of {}",
-                    short(*age),
-                    short(*most)
-                )
+            Self::LagAge(age, most) => write!(f, "{}, over the threshold of {}", waits(*age), short(*most)),
+            Self::LagAgeByDefault(age) => {
+                let most = short(Thresholds::LAG_AGE);
+                write!(f, "{}, over {most}, the default of thresholds.lag_age", waits(*age))
             }
             Self::Pending(pending, most) => {
                 write!(f, "{} pending, over the threshold of {}", are(*pending), grouped(*most))
             }
             Self::PendingAge(age, most) => {
-                write!(
-                    f,
-                    "the oldest pending entry is {} old, over the threshold of {}",
-                    short(*age),
-                    short(*most)
-                )
+                write!(f, "{}, over the threshold of {}", is_pending(*age), short(*most))
+            }
+            Self::PendingAgeByDefault(age) => {
+                let most = short(Thresholds::PENDING_AGE);
+                write!(f, "{}, over {most}, the default of thresholds.pending_age", is_pending(*age))
             }
             Self::Poison(1, times) => write!(f, "1 pending entry was delivered {times} times or oftener"),
             Self::Poison(count, times) => {
@@ -185,6 +181,14 @@ impl Display for NearLimit {
         let (pending, limit) = (grouped(self.pending), grouped(self.limit));
         write!(f, "a consumer has {pending} pending entries; at {limit} this server gives it nothing more")
     }
+}
+
+fn waits(age: Duration) -> String {
+    format!("the oldest entry that waits is {} old", short(age))
+}
+
+fn is_pending(age: Duration) -> String {
+    format!("the oldest pending entry is {} old", short(age))
 }
 
 fn last_asked(consumers: u64, idle: Duration) -> String {

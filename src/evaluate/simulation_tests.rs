@@ -132,6 +132,7 @@ impl World {
             last_entries: BTreeMap::new(),
             server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
             origin: Origin::default(),
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(now)),
             streams: NameMap::from([("s".into(), Ok(stream))]),
@@ -181,7 +182,7 @@ struct Outcome {
 }
 
 fn config() -> Config {
-    let yaml = "redis: {uri: 'redis://h'}\nstreams: [{match: s, groups: [g], thresholds: {lag: 50000}}]";
+    let yaml = "redis: {uri: 'redis://h'}\nstreams: [{match: s, groups: [g], thresholds: {lag: 50000, lag_age: 1h}}]";
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), yaml).unwrap();
     Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()

@@ -124,12 +124,16 @@ pub enum GroupWhy {
 pub enum Over {
     /// Entries not delivered, and their threshold.
     Lag(u64, u64),
-    /// The age of the oldest of them.
+    /// The age of the oldest of them, and its threshold.
     LagAge(Duration, Duration),
+    /// The same, over the default: no threshold is set.
+    LagAgeByDefault(Duration),
     /// Entries not acknowledged.
     Pending(u64, u64),
-    /// The age of the oldest of them.
+    /// The age of the oldest of them, and its threshold.
     PendingAge(Duration, Duration),
+    /// The same, over the default: no threshold is set.
+    PendingAgeByDefault(Duration),
     /// Entries that were delivered so often or oftener.
     Poison(u64, u64),
     /// The pending entries of a consumer.

@@ -149,6 +149,12 @@ impl Failure {
         Self { reason, detail: detail.into(), since: None }
     }
 
+    /// The same with the place where it happened, behind its words: the server's code stands first in them.
+    #[must_use]
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { detail: format!("{}, at {place}", self.detail).into(), ..self }
+    }
+
     /// The server's own words, where the reason leaves out what only they tell: which quota it is, and how much of it is
     /// used. Everybody who may see the reason may see them.
     #[must_use]

@@ -13,6 +13,8 @@ pub struct Snapshot {
     pub server: Server,
     /// Which server it was read from, as far as that is known.
     pub origin: Origin,
+    /// The address that it was read from, as people are told it.
+    pub place: Text,
     /// The number of the database.
     pub database: i64,
     /// The server's clock when the poll began; where `TIME` is not allowed there are no ages.

@@ -30,6 +30,8 @@ pub struct Head {
     pub schema_version: u32,
     /// Who answers.
     pub sidecar: SidecarDocument,
+    /// Which Redis it is, for people: the configuration's `name`, else host, port and database; `null` where that is not known.
+    pub name: Option<String>,
     /// The server that was read; `null` before the first reading.
     pub server: Option<ServerDocument>,
     /// The database, as the metrics' `db` label has it; `null` before the first reading.

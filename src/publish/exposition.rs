@@ -8,13 +8,13 @@ use std::{
 use prometheus::proto;
 
 use super::{
-    families::{Family, Kind, SERVER_LABELS, Source},
+    families::{Family, Kind, REDIS_LABELS, Source},
     number::Number,
-    rows::{Rows, escaped},
+    rows::{RedisRow, Rows, escaped},
 };
 use crate::{
     evaluate::{GroupStatus, Health},
-    model::{Role, Server},
+    model::Server,
 };
 
 /// A page may be tens of megabytes, so it leaves in pieces: into a buffer that grows, or into a compressor.
@@ -90,8 +90,8 @@ impl<W: io::Write> Page<'_, W> {
                 .filter(|gathered| gathered.name() == name)
                 .flat_map(proto::MetricFamily::get_metric)
                 .try_for_each(|metric| self.own(family, metric)),
-            Source::Server => rows.server.map_or(Ok(()), |server| self.server(name, server)),
-            Source::OfServer(value) => match rows.server.and_then(value) {
+            Source::Redis => rows.redis.as_ref().map_or(Ok(()), |redis| self.redis(name, redis)),
+            Source::OfServer(value) => match rows.redis.as_ref().and_then(|redis| value(redis.server?)) {
                 Some(value) => self.sample(name, &[], value),
                 None => Ok(()),
             },
@@ -179,17 +179,23 @@ impl<W: io::Write> Page<'_, W> {
         writeln!(self.text, "{line}").expect("a String takes any text");
     }
 
-    fn server(&mut self, name: &str, server: &Server) -> io::Result<()> {
-        let version = server.version_text();
+    fn redis(
+        &mut self,
+        family: &str,
+        RedisRow { name, external_url, server }: &RedisRow<'_>,
+    ) -> io::Result<()> {
+        let version = server.and_then(Server::version_text);
         let values = [
-            Some(server.flavour.as_str()),
+            name.as_deref(),
+            server.map(|server| server.flavour.as_str()),
             version.as_deref(),
-            server.role.map(Role::as_str),
-            server.mode.as_deref(),
+            server.and_then(|server| Some(server.role?.as_str())),
+            server.and_then(|server| server.mode.as_deref()),
+            *external_url,
         ];
-        let labels = SERVER_LABELS.into_iter().zip(values);
+        let labels = REDIS_LABELS.into_iter().zip(values);
         self.sample(
-            name,
+            family,
             &[&labels_text(labels.map(|(label, value)| (label, value.unwrap_or_default())))],
             Number::Count(1),
         )

@@ -99,6 +99,7 @@ fn snapshot() -> Snapshot {
             mode: Some("standalone".into()),
         },
         origin: Origin::default(),
+        place: "redis.example:6379".into(),
         database: 0,
         time: Ok(Now::exactly(ServerTime(NOW))),
         streams: NameMap::from([
@@ -136,8 +137,14 @@ fn page(format: Format) -> String {
     polls.inc();
     registry.register(Box::new(polls)).unwrap();
     let mut page = Vec::new();
-    render(served(&config.exposition), &Rows::new(&config, &reading), &registry.gather(), format, &mut page)
-        .unwrap();
+    render(
+        served(&config.exposition),
+        &Rows::new(&config, Some(&reading)),
+        &registry.gather(),
+        format,
+        &mut page,
+    )
+    .unwrap();
     String::from_utf8(page).unwrap()
 }
 
@@ -171,7 +178,7 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         snapshot.server.flavour = flavour;
         let reading = reading(snapshot, &config);
         let mut page = Vec::new();
-        render(served(&config.exposition), &Rows::new(&config, &reading), &[], Format::Text, &mut page)
+        render(served(&config.exposition), &Rows::new(&config, Some(&reading)), &[], Format::Text, &mut page)
             .unwrap();
         let page = String::from_utf8(page).unwrap();
         let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
@@ -189,7 +196,7 @@ fn the_last_entry_is_named_where_it_is_surely_there() {
         let newest = read.map(|id| ("events:session".into(), vec![EntryHead { id, kind: None }]));
         snapshot.last_entries.extend(newest);
         let reading = reading(snapshot, &config);
-        let row = Rows::new(&config, &reading).streams.swap_remove(1);
+        let row = Rows::new(&config, Some(&reading)).streams.swap_remove(1);
         row.last_entry
     };
     assert_eq!(told((8, 0, 6), None), Some(last), "trims begin at the front");
@@ -207,7 +214,8 @@ fn a_page_larger_than_a_chunk_is_whole() {
     snapshot.streams = before.chain(more).collect();
     let reading = reading(snapshot, &config);
     let mut page = Vec::new();
-    render(served(&config.exposition), &Rows::new(&config, &reading), &[], Format::Text, &mut page).unwrap();
+    render(served(&config.exposition), &Rows::new(&config, Some(&reading)), &[], Format::Text, &mut page)
+        .unwrap();
     let page = String::from_utf8(page).unwrap();
     let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
     assert_eq!(lengths, 2_002);

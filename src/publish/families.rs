@@ -15,7 +15,7 @@ use crate::{
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
-use Source::{Consumer, Group, OfServer, Own, Server, Stream, StreamMore};
+use Source::{Consumer, Group, OfServer, Own, Redis, Stream, StreamMore};
 
 /// A metric family.
 pub struct Family {
@@ -46,8 +46,8 @@ pub enum Kind {
 pub(super) enum Source {
     /// The sidecar's own registry, with these labels.
     Own(&'static [&'static str]),
-    /// The server that was read.
-    Server,
+    /// Which Redis it is.
+    Redis,
     /// A value of the server that was read.
     OfServer(fn(&model::Server) -> Option<Number>),
     /// A value a stream.
@@ -64,7 +64,7 @@ pub(super) enum Source {
     Consumer(fn(&ConsumerState) -> Option<Number>),
 }
 
-pub(super) const SERVER_LABELS: [&str; 4] = ["flavour", "version", "role", "mode"];
+pub(super) const REDIS_LABELS: [&str; 6] = ["name", "flavour", "version", "role", "mode", "external_url"];
 
 impl Family {
     /// The labels of the family's samples.
@@ -72,7 +72,7 @@ impl Family {
     pub const fn labels(&self) -> &'static [&'static str] {
         match self.source {
             Own(labels) => labels,
-            Server => &SERVER_LABELS,
+            Redis => &REDIS_LABELS,
             OfServer(_) => &[],
             Stream(_) => &["db", "stream"],
             StreamMore(labels, _) => labels,
@@ -167,6 +167,11 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_stream_silence_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.silence.map(Seconds))),
         "The configured threshold for the time without a new entry."),
 
+    family("streamwarden_lag_default_threshold_seconds", Gauge, Own(&[]),
+        "The threshold for the age of the oldest entry not delivered to a group, for streams without one of their own. It makes a group lagging, and wakes nobody."),
+    family("streamwarden_pending_age_default_threshold_seconds", Gauge, Own(&[]),
+        "The same for the age of a group's oldest pending entry."),
+
     family("streamwarden_group_present", Gauge, Group(|row| row.is_expected.then(|| row.state.is_some().into())),
         "For groups that the configuration expects: 1 for one that is there, 0 for one that is not."),
     family("streamwarden_group_status", Gauge, Source::GroupStatus,
@@ -248,8 +253,8 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_retention_failures_total", Counter, Own(&["reason"]),
         "Runs and lease requests that Redis refused or did not answer."),
 
-    family("streamwarden_redis_info", Info, Server,
-        "The server that was read: always 1. A label is empty where the server does not say."),
+    family("streamwarden_redis_info", Info, Redis,
+        "Which Redis it is: always 1. `name` is the configuration's, else host, port and database, and `external_url` is http.external_url; the others are of the server that was read. A label is empty where that is not known."),
     family("streamwarden_redis_up", Gauge, Own(&[]),
         "1 if the last poll succeeded, else 0."),
     family("streamwarden_redis_connections_total", Counter, Own(&[]),

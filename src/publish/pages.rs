@@ -123,7 +123,7 @@ fn index(of: Variant) -> usize {
 }
 
 fn rows<'a>(config: &'a Config, reading: Option<&'a Reading>) -> (Rows<'a>, SeriesCount) {
-    let mut rows = reading.map(|reading| Rows::new(config, reading)).unwrap_or_default();
+    let mut rows = Rows::new(config, reading);
     let count = bound(&mut rows, served(&config.exposition), config.limits.series);
     (rows, count)
 }

@@ -97,11 +97,21 @@ pub struct GroupRow<'a> {
     pub is_expected: bool,
 }
 
+/// Which Redis it is.
+pub(super) struct RedisRow<'a> {
+    /// What people call it.
+    pub name: Option<String>,
+    /// Where its page is.
+    pub external_url: Option<&'a str>,
+    /// The server that was read.
+    pub server: Option<&'a Server>,
+}
+
 /// All rows of a snapshot, in the order of their names.
 #[derive(Default)]
 pub(super) struct Rows<'a> {
-    /// The server that was read.
-    pub server: Option<&'a Server>,
+    /// Which Redis it is; `None` where none is read at all.
+    pub redis: Option<RedisRow<'a>>,
     /// The streams.
     pub streams: Vec<StreamRow<'a>>,
     /// Their groups.
@@ -111,16 +121,26 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The rows of what was read.
+    /// The rows of what was read, if anything was.
     #[must_use]
-    pub(super) fn new(config: &'a Config, reading: &'a Reading) -> Self {
-        let (snapshot, report) = (&reading.snapshot, &reading.report);
-        let mut rows = Self {
-            server: Some(&snapshot.server),
-            streams: Vec::with_capacity(snapshot.streams.len()),
-            shown_consumers: usize::MAX,
-            ..Self::default()
+    pub(super) fn new(config: &'a Config, reading: Option<&'a Reading>) -> Self {
+        let snapshot = reading.map(|reading| &reading.snapshot);
+        let redis = RedisRow {
+            name: config.redis_name(snapshot),
+            external_url: config.http.external_url.as_deref(),
+            server: snapshot.map(|snapshot| &snapshot.server),
         };
+        let mut rows =
+            Self { redis: config.enabled.then_some(redis), shown_consumers: usize::MAX, ..Self::default() };
+        if let Some(reading) = reading {
+            rows.add_streams(config, reading);
+        }
+        rows
+    }
+
+    fn add_streams(&mut self, config: &'a Config, reading: &'a Reading) {
+        let (snapshot, report) = (&reading.snapshot, &reading.report);
+        self.streams.reserve_exact(snapshot.streams.len());
         // All three are in the order of the names.
         let (mut reports, mut verdicts) =
             (report.streams.iter().peekable(), report.verdicts.iter().peekable());
@@ -131,11 +151,11 @@ impl<'a> Rows<'a> {
             let verdict = verdicts.next_if(|(of, _)| *of == name).map(|(_, verdict)| verdict);
             let health = verdict.map(|verdict| verdict.health);
             let is_expected = state.is_err() && config.expects(name);
-            rows.add_groups(&labels, state, (report, verdict), rule);
+            self.add_groups(&labels, state, (report, verdict), rule);
             let retention = RetentionRow::new(config, reading, name).map(Box::new);
             let length = snapshot.length(name);
             let last_entry = state.as_ref().ok().and_then(|state| last_entry(snapshot, name, state));
-            rows.streams.push(StreamRow {
+            self.streams.push(StreamRow {
                 labels,
                 state,
                 length,
@@ -147,7 +167,6 @@ impl<'a> Rows<'a> {
                 retention,
             });
         }
-        rows
     }
 
     /// The consumers that are listed, each with its group.

@@ -77,7 +77,8 @@ fn head(head: &Head) -> Vec<Line> {
         .poll
         .age_seconds
         .map_or("nothing was read yet".to_owned(), |age| format!("read {} ago", duration(age)));
-    let mut second = Line::plain(&format!("{server}, {age}"));
+    let name = head.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    let mut second = Line::plain(&format!("{name}{server}, {age}"));
     if let Some(reason) = &head.poll.last_failure {
         let words =
             head.poll.last_failure_words.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();

@@ -16,6 +16,8 @@ pub(super) struct Connected {
     pub(super) protocol: Resp,
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
+    /// The server's address as people are told it.
+    pub(super) place: String,
     pub(super) is_upstash: bool,
     pub(super) is_default_user: bool,
 }
@@ -27,8 +29,10 @@ pub(super) struct Connected {
 /// Why there is no connection.
 pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
+    let mut place = None;
     let attempt = async {
         let address = address(redis).await?;
+        place = Some(address.to_string());
         if redis.tls.is_without_effect(&address) {
             return Err(Failure::new(Reason::Address, format!("redis.tls {}", Tls::WITHOUT_EFFECT)));
         }
@@ -47,10 +51,12 @@ pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Resul
             Err(Failed::Lost(_)) => Err(first.into_failure()),
         }
     };
-    match tokio::time::timeout(timeout, attempt).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(Failure::new(Reason::Timeout, format!("no connection within {timeout:?}"))),
-    }
+    let no_connection = |_elapsed| Failure::new(Reason::Timeout, format!("no connection within {timeout:?}"));
+    let connected = tokio::time::timeout(timeout, attempt).await.map_err(no_connection).flatten();
+    connected.map_err(|failure| match &place {
+        Some(place) => failure.at(place),
+        None => failure,
+    })
 }
 
 /// The address and the login, read from their files if they have some.
@@ -117,6 +123,7 @@ async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Resul
         protocol,
         database: address.database(),
         endpoint: address.endpoint(),
+        place: address.to_string(),
         is_upstash: address.is_upstash(),
         is_default_user: address.login().is_none_or(|(user, _)| user == DEFAULT_USER),
     })

@@ -185,6 +185,7 @@ pub(crate) struct Session {
     pub(super) database: i64,
     pub(super) protocol: Resp,
     endpoint: Endpoint,
+    pub(super) place: String,
 }
 
 impl Session {
@@ -212,6 +213,7 @@ impl Session {
             database: connected.database,
             protocol: connected.protocol,
             endpoint: connected.endpoint,
+            place: connected.place,
         };
         session.introduce(connected.is_upstash).await?;
         Ok(session)
@@ -397,7 +399,9 @@ impl Session {
     ) -> Result<T, Failure> {
         let timeout = self.redis.command_timeout;
         let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
-        tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten()
+        let done =
+            tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten();
+        done.map_err(|failure| failure.at(&self.place))
     }
 
     /// Names a command that the user may not run, or that the server does not know, once: what it would have told is

@@ -251,6 +251,7 @@ impl<'a> Pass<'a> {
         let mut snapshot = Snapshot {
             server: session.server.clone(),
             origin: self.origin.unwrap_or_default(),
+            place: session.place.as_str().into(),
             database: session.database,
             time,
             streams: streams.into_iter().collect(),

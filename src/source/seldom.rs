@@ -109,6 +109,7 @@ mod tests {
         Snapshot {
             server: Server::UNKNOWN,
             origin: Origin { connection, ..Origin::default() },
+            place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(1_000))),
             streams: group.map(|group| ("s".into(), Ok(stream(group)))).into_iter().collect(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{Config, StreamRule, Thresholds},
-    evaluate::{Health, StreamReport, StreamVerdict},
+    evaluate::{Health, StreamReport, StreamVerdict, StreamWhy},
     model::{EntryHead, Failure, Idempotence, Name, Reason, StreamId, StreamState},
     poll::Reading,
     publish::rows::RetentionRow,
@@ -81,17 +81,21 @@ pub struct EntryDocument {
     pub r#type: Option<String>,
 }
 
-/// Thresholds; `null` where none is set.
+/// Thresholds; `null` where none is set, and defaults; `null` where a threshold is set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdsDocument {
     /// Entries not delivered to a group.
     pub lag: Option<u64>,
     /// Age of the oldest of them.
     pub lag_age_seconds: Option<f64>,
+    /// The default that holds where that is `null`. It warns only.
+    pub default_lag_age_seconds: Option<f64>,
     /// Entries delivered and not acknowledged.
     pub pending: Option<u64>,
     /// Age of the oldest of them.
     pub pending_age_seconds: Option<f64>,
+    /// The default that holds where that is `null`. It warns only.
+    pub default_pending_age_seconds: Option<f64>,
     /// Deliveries of one entry.
     pub deliveries: Option<u64>,
     /// Time without a new entry.
@@ -171,6 +175,15 @@ impl Stream<'_> {
         if self.stale.is_some() { Health::Unknown } else { self.verdict.health }
     }
 
+    /// Why the stream has its health; of one over its limit also who keeps it there.
+    fn reason(&self, retention: Option<&RetentionRow<'_>>) -> String {
+        let is_over = matches!(self.verdict.why, StreamWhy::TooLong { .. } | StreamWhy::TooOld { .. });
+        match retention.and_then(RetentionRow::blocked_by).filter(|_| is_over) {
+            Some(holder) => format!("{}: {holder}", self.verdict.reason()),
+            None => self.verdict.reason(),
+        }
+    }
+
     pub(super) fn document(&self) -> StreamDocument {
         let (state, failure) = (self.state.as_ref().ok(), self.state.as_ref().err());
         let retention = RetentionRow::new(self.config, self.reading, self.name);
@@ -180,7 +193,7 @@ impl Stream<'_> {
             name: self.name.to_string(),
             key: key(self.name),
             health: self.health().as_str().to_owned(),
-            reason: self.stale.map_or_else(|| self.verdict.reason(), str::to_owned),
+            reason: self.stale.map_or_else(|| self.reason(retention.as_ref()), str::to_owned),
             stale: self.stale.is_some(),
             present: match failure {
                 None => Some(true),
@@ -208,7 +221,7 @@ impl Stream<'_> {
             unwatched_groups: state.map(|state| state.unwatched_groups),
             recreations: self.report.map(|report| report.recreations),
             idempotence: state.and_then(|state| idempotence(state.idempotence.as_deref()?)),
-            thresholds: thresholds(self.rule.map(|rule| &rule.thresholds)),
+            thresholds: thresholds(self.rule),
             groups: self.groups().map(|group| group.document()).collect(),
             history: self.history(),
             retention: retention.map(|it| retention_document(&it)),
@@ -291,13 +304,17 @@ fn last_entries(entries: &[EntryHead]) -> Vec<EntryDocument> {
     entries.iter().map(document).collect()
 }
 
-fn thresholds(set: Option<&Thresholds>) -> ThresholdsDocument {
+fn thresholds(rule: Option<&StreamRule>) -> ThresholdsDocument {
+    let set = rule.map(|rule| rule.thresholds.clone()).unwrap_or_default();
+    let default = |set: Option<Duration>, default| set.is_none().then(|| seconds(default));
     ThresholdsDocument {
-        lag: set.and_then(|set| set.lag),
-        lag_age_seconds: set.and_then(|set| set.lag_age.map(seconds)),
-        pending: set.and_then(|set| set.pending),
-        pending_age_seconds: set.and_then(|set| set.pending_age.map(seconds)),
-        deliveries: set.and_then(|set| set.deliveries),
-        silence_seconds: set.and_then(|set| set.silence.map(seconds)),
+        lag: set.lag,
+        lag_age_seconds: set.lag_age.map(seconds),
+        default_lag_age_seconds: default(set.lag_age, Thresholds::LAG_AGE),
+        pending: set.pending,
+        pending_age_seconds: set.pending_age.map(seconds),
+        default_pending_age_seconds: default(set.pending_age, Thresholds::PENDING_AGE),
+        deliveries: set.deliveries,
+        silence_seconds: set.silence.map(seconds),
     }
 }

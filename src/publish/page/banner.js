@@ -46,11 +46,11 @@ export function renderable({ title, text }) {
 }
 
 // Which server is read.
-export function server({ server, database, sidecar }) {
-  if (!server) return [h("span", { class: "quiet" }, `v${sidecar.version}`)];
+export function server({ name, server, database, sidecar }) {
+  if (!server) return [name ?? h("span", { class: "quiet" }, `v${sidecar.version}`)];
   const flavour = { valkey: "Valkey", upstash: "Upstash" }[server.flavour] ?? "Redis";
   const link = server.primary_link === "unknown" && "link to its primary unknown";
-  const words = [`${flavour} ${server.version ?? ""}`.trim(), server.role, link, server.mode !== "standalone" && server.mode, database];
+  const words = [name, `${flavour} ${server.version ?? ""}`.trim(), server.role, link, server.mode !== "standalone" && server.mode, database];
   return [words.filter(Boolean).join(" · ")];
 }
 

@@ -86,12 +86,14 @@ function retention({ retention, mode, max_length: length, max_age_seconds: age }
 
 function thresholds({ thresholds: set }) {
   const list = [
-    ["Lag", set.lag, count], ["Lag age", set.lag_age_seconds, duration], ["Pending", set.pending, count], ["Pending age", set.pending_age_seconds, duration],
+    ["Lag", set.lag, count], ["Lag age", set.lag_age_seconds, duration], ["Lag age", set.default_lag_age_seconds, byDefault],
+    ["Pending", set.pending, count], ["Pending age", set.pending_age_seconds, duration], ["Pending age", set.default_pending_age_seconds, byDefault],
     ["Deliveries", set.deliveries, count], ["Silence", set.silence_seconds, duration],
   ].filter(([, number]) => number != null);
-  if (list.length === 0) return h("p", { class: "quiet" }, "None is configured: only what is broken is judged.");
   return facts(list.map(([term, number, words]) => [term, words(number)]));
 }
+
+const byDefault = (seconds) => `${duration(seconds)}, the default`;
 
 // Keyed by ID, so that new ones come in above the rest.
 function lastEntries(entries, now) {

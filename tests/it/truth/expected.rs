@@ -177,6 +177,7 @@ impl Expected<'_> {
         numbers.into_iter().for_each(|(name, right)| truths.known(&page, ("", name), Right::Is(right)));
         let read_at = Right::between(self.when.from - 1_000, self.when.over);
         truths.known(&page, ("", "poll.last_success_unix_ms"), read_at);
+        truths.known(&page, ("", "name"), Right::Any);
         truths.known(&page, ("", "poll.clock_error_seconds"), Right::Between(0.0, 1.0));
         truths.known(&page, ("", "history_ages_seconds"), Right::Any);
     }

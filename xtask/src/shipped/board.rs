@@ -54,6 +54,12 @@ impl Board {
                     "keepTime": false, "targetBlank": true, "icon": "doc", "tooltip": "What each alert means and what to do",
                     "url": format!("{RUNBOOKS}README.md"),
                 },
+                {
+                    "type": "link", "title": "Page", "tags": [], "asDropdown": false, "includeVars": false,
+                    "keepTime": false, "targetBlank": true, "icon": "external link",
+                    "tooltip": "The sidecar's own page, where http.external_url tells where it is",
+                    "url": "${page}/",
+                },
             ],
             "annotations": {"list": [self.annotations()]},
             "templating": {"list": self.variables()},
@@ -87,6 +93,14 @@ impl Board {
             variable("job", "label_values(streamwarden_build_info, job)", true),
             variable("instance", "label_values(streamwarden_build_info{job=~\"$job\"}, instance)", true),
         ];
+        let mut page = variable(
+            "page",
+            "label_values(streamwarden_redis_info{job=~\"$job\", external_url!=\"\"}, external_url)",
+            false,
+        );
+        // It is for the link, and nobody chooses it.
+        page["hide"] = json!(2);
+        variables.push(page);
         for label in self.scope.0 {
             let family =
                 if *label == "group" { "streamwarden_group_status" } else { "streamwarden_stream_health" };

@@ -86,8 +86,8 @@ fn runs() -> Row {
         panels: vec![
             graph("Entries removed", Unit::PerSecond, "Entries removed a second, by all sidecars.")
                 .query(STREAM, format!("sum without (instance, pod) ({})", SCOPE.rate("streamwarden_retention_trimmed_entries_total"))),
-            Panel::new(View::Graph, "Runs by outcome", Unit::PerSecond, "reached: within the limits. blocked: as far as groups let it. incomplete: out of time. failed: Redis refused.")
-                .query("{{outcome}}", format!("sum by (outcome) ({})", SCOPE.rate("streamwarden_retention_runs_total"))),
+            Panel::new(View::Graph, "Runs by outcome", Unit::Short, "In the hour before each point: a run an hour and stream is the default, which no rate a second would show. reached: within the limits. blocked: as far as groups let it. incomplete: out of time. failed: Redis refused.")
+                .query("{{outcome}}", format!("sum by (outcome) ({})", SCOPE.over("increase", "streamwarden_retention_runs_total", "1h"))),
             graph("Last run that went through", Unit::Moment, "When one last went through, blocked or not.")
                 .query(STREAM, format!("1000 * ({} > 0)", SCOPE.max("streamwarden_retention_last_success_timestamp_seconds"))),
             Panel::new(View::Graph, "Failures", Unit::PerSecond, "Runs and lease requests that Redis refused or did not answer, by reason.")

@@ -36,6 +36,9 @@ fn sight() -> Row {
     Row {
         title: "Do they see?",
         panels: vec![
+            Panel::new(View::Table, "Which Redis", Unit::Short, "Its name or address, and what answered. Empty where that is not known.")
+                .query("", SCOPE.series("streamwarden_redis_info"))
+                .width(24),
             each(
                 Panel::new(View::Timeline, "Redis reachable", Unit::YesNo, "Whether each sidecar's last poll succeeded."),
                 "streamwarden_redis_up",
