@@ -13,10 +13,10 @@ use crate::{
     poll::{Latest, Poller, Pulse, Reader, Searcher},
     publisher::{Publisher, first_page},
     reload::{Reloader, warn_of_ignored},
-    retention::{Enforcer, Keeper, Lease, Order, removals},
+    retention::{Enforcer, Keeper, Lease, Order, Write, removals},
     self_stats::SelfStats,
     signals::Signals,
-    source::{Discovery, Link},
+    source::{Command, Discovery, Link},
     tasks::{TaskEnded, Tasks},
     telemetry::Traces,
     worker::Worker,
@@ -51,6 +51,12 @@ pub enum AppError {
     /// A task ended that should not have.
     #[error(transparent)]
     Task(#[from] TaskEnded),
+}
+
+/// The sidecar's own metrics at their start, with a label for each command that it may send.
+#[must_use]
+pub fn self_stats() -> Arc<SelfStats> {
+    Arc::new(SelfStats::new(&[Command::LABELS, Write::LABELS].concat()))
 }
 
 /// Runs the sidecar until a signal stops it.
@@ -99,7 +105,7 @@ async fn start(
     stop: &CancellationToken,
 ) -> Result<Tasks, AppError> {
     warn_of_ignored(&config);
-    let stats = Arc::new(SelfStats::new());
+    let stats = self_stats();
     let config = Arc::new(config);
     let first_page = first_page(Arc::clone(&config), &stats);
     let (config_in, config_out) = watch::channel(Arc::clone(&config));
@@ -192,4 +198,19 @@ async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {
 /// Keeps the channels open whose other ends belong to tasks that are not started.
 async fn idle<T>(_held: T, stop: CancellationToken) {
     stop.cancelled().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::FAMILIES;
+
+    #[test]
+    fn what_counts_is_in_the_table_of_the_page() {
+        let gathered = self_stats().gather();
+        for family in &gathered {
+            assert!(FAMILIES.iter().any(|of| of.name == family.name()), "{}", family.name());
+        }
+        assert!(gathered.len() > 30, "{}", gathered.len());
+    }
 }

@@ -13,7 +13,7 @@ pub mod terminal;
 
 pub use bound::SeriesCount;
 pub use exposition::Format;
-pub use families::{FAMILIES, Family, Kind, help};
+pub use families::{FAMILIES, Family, Kind};
 pub use number::Number;
 pub use page::{Asset, CONTENT_SECURITY_POLICY, asset};
 pub use pages::{Demand, Encoding, Pages};

@@ -17,9 +17,6 @@ use crate::{
     clock,
     config::Thresholds,
     model::{Failure, Reason},
-    publish::help,
-    retention::Write,
-    source::Command,
 };
 use process::ProcessStats;
 
@@ -78,9 +75,9 @@ pub struct SelfStats {
 
 impl SelfStats {
     /// All metrics at their start: each label value is there from the beginning, since a rate misses the first
-    /// step of a counter that appears with it.
+    /// step of a counter that appears with it. `commands` are the labels of all that may be sent.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(commands: &[&str]) -> Self {
         let maker = Maker(Registry::new());
         if let Some(process) = ProcessStats::own() {
             maker.0.register(Box::new(process)).expect(VALID);
@@ -96,7 +93,6 @@ impl SelfStats {
             maker.gauge(name).set(default.as_secs_f64());
         }
         let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        let commands = [Command::LABELS, Write::LABELS].concat();
         let stats = Self {
             connections: maker.counter("streamwarden_redis_connections_total"),
             round_trips: maker.counter("streamwarden_redis_round_trips_total"),
@@ -124,7 +120,7 @@ impl SelfStats {
             discovery_last_success: maker.gauge("streamwarden_discovery_last_success_timestamp_seconds"),
             discovery_failures: maker.counters("streamwarden_discovery_failures_total", "reason", &reasons),
             retention_failures: maker.counters("streamwarden_retention_failures_total", "reason", &reasons),
-            commands: maker.counters("streamwarden_redis_commands_total", "command", &commands),
+            commands: maker.counters("streamwarden_redis_commands_total", "command", commands),
             refused: Mutex::default(),
             registry: maker.0,
         };
@@ -188,16 +184,11 @@ impl SelfStats {
     }
 }
 
-impl Default for SelfStats {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 const VALID: &str = "the table's names are valid and unique";
 
+/// What it means the page takes from its own table.
 fn options(name: &str) -> Opts {
-    Opts::new(name, help(name))
+    Opts::new(name, name)
 }
 
 struct Maker(Registry);

@@ -8,8 +8,6 @@ use tracing::{Span, field::Empty, info_span};
 use crate::{
     config::{Endpoint, Mode},
     model::{Failure, Name},
-    retention::Run,
-    source::Request,
 };
 
 /// One poll.
@@ -46,11 +44,11 @@ pub(crate) fn retention(stream: &Name, mode: Mode) -> Span {
     )
 }
 
-/// Says how a run ended.
-pub(crate) fn trimmed(span: &Span, run: &Run) {
-    span.record("streamwarden.retention.outcome", run.outcome().as_str());
-    span.record("streamwarden.retention.removed", int(run.removed));
-    run.failure.iter().for_each(|failure| failed(span, failure));
+/// Says how a run ended, and how many entries it removed.
+pub(crate) fn trimmed(span: &Span, outcome: &str, removed: u64, failure: Option<&Failure>) {
+    span.record("streamwarden.retention.outcome", outcome);
+    span.record("streamwarden.retention.removed", int(removed));
+    failure.into_iter().for_each(|failure| failed(span, failure));
 }
 
 /// One step of a run.
@@ -83,8 +81,12 @@ pub(crate) fn connect() -> Span {
     )
 }
 
-/// Commands sent in one go.
-pub(crate) fn pipeline<R: Request>(commands: &[R], server: &Endpoint, database: i64) -> Span {
+/// Commands sent in one go, by their labels.
+pub(crate) fn pipeline(
+    commands: impl ExactSizeIterator<Item = &'static str>,
+    server: &Endpoint,
+    database: i64,
+) -> Span {
     let span = info_span!(
         "pipeline",
         "otel.kind" = "client",
@@ -100,11 +102,12 @@ pub(crate) fn pipeline<R: Request>(commands: &[R], server: &Endpoint, database: 
         "otel.status_description" = Empty,
     );
     if !span.is_disabled() {
+        let size = commands.len();
         let operation = operation(commands);
         span.record("otel.name", &operation).record("db.operation.name", &operation);
         span.record("db.namespace", database.to_string());
-        if commands.len() > 1 {
-            span.record("db.operation.batch.size", int(commands.len()));
+        if size > 1 {
+            span.record("db.operation.batch.size", int(size));
         }
         to_server(&span, server);
     }
@@ -141,34 +144,31 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
 }
 
 /// The command's name; of several `PIPELINE`, with the name if it is one for all.
-fn operation<R: Request>(commands: &[R]) -> String {
+fn operation(commands: impl ExactSizeIterator<Item = &'static str>) -> String {
     // Behind the command's name a label has its subcommand.
-    let name = |command: &R| command.label().split('_').next().unwrap_or_default().to_ascii_uppercase();
-    match commands {
-        [command] => name(command),
-        [first, rest @ ..] if rest.iter().all(|command| name(command) == name(first)) => {
-            format!("PIPELINE {}", name(first))
-        }
-        _ => "PIPELINE".to_owned(),
+    let mut names = commands.map(|label| label.split('_').next().unwrap_or_default().to_ascii_uppercase());
+    let (first, is_one) = (names.next().unwrap_or_default(), names.len() == 0);
+    let are_alike = names.all(|name| name == first);
+    match (is_one, are_alike) {
+        (true, _) => first,
+        (false, true) => format!("PIPELINE {first}"),
+        (false, false) => "PIPELINE".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Command;
-
     #[test]
     fn operations_are_named_by_the_convention() {
-        let stream = Name::from("s");
-        let (full, groups) = (Command::StreamFull(&stream), Command::Groups(&stream));
+        let (full, groups) = ("xinfo_stream_full", "xinfo_groups");
         for (commands, name) in [
             (vec![full], "XINFO"),
             (vec![full, groups], "PIPELINE XINFO"),
-            (vec![Command::Time, groups], "PIPELINE"),
-            (vec![Command::SetName], "CLIENT"),
+            (vec!["time", groups], "PIPELINE"),
+            (vec!["client_setname"], "CLIENT"),
         ] {
-            assert_eq!(operation(&commands), name);
+            assert_eq!(operation(commands.into_iter()), name);
         }
     }
 }

@@ -1,15 +1,15 @@
 //! `streamwarden acl`: the rule of the Redis user that this configuration needs.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::Args;
 
 use super::{cannot, complain, print};
 use crate::{
     acl,
+    app::self_stats,
     config::Config,
     model::{Flavour, Server},
-    self_stats::SelfStats,
     source::Link,
 };
 
@@ -60,7 +60,7 @@ impl Acl {
 fn ask(config: &Config) -> Result<Server, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    let mut link = Link::new(Arc::new(SelfStats::new()));
+    let mut link = Link::new(self_stats());
     let server =
         runtime.block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) });
     Ok(server.unwrap_or_else(|failure| {

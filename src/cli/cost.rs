@@ -8,12 +8,12 @@ use std::{collections::BTreeMap, fmt::Write, process::ExitCode, sync::Arc, time:
 
 use super::{cannot, complain, print};
 use crate::{
+    app::self_stats,
     config::{Config, Log, Sources},
     evaluate::grouped,
     model::{Failure, Name, Snapshot},
     poll::{MONTH, Reader},
     retention::{Lease, Policy},
-    self_stats::SelfStats,
     source::{Command, Discovery, Link, polls_between_checks},
     telemetry,
 };
@@ -70,7 +70,7 @@ pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> Ex
 }
 
 async fn describe(config: &Config, other: &Config, others: Duration) -> Result<String, Failure> {
-    let stats = Arc::new(SelfStats::new());
+    let stats = self_stats();
     let found = Discovery::new(Link::new(Arc::clone(&stats))).search(config).await?;
     let scans = stats.commands_sent(&["scan"]);
     let cost = Cost::measure(config, &found.streams, scans).await?;
@@ -154,7 +154,7 @@ struct Cost {
 
 impl Cost {
     async fn measure(config: &Config, streams: &[Name], scans: u64) -> Result<Self, Failure> {
-        let stats = Arc::new(SelfStats::new());
+        let stats = self_stats();
         let mut reader = Reader::new(Arc::clone(&stats));
         for _ in 0..FIRST_POLLS {
             reader.read(config, streams).await?;

@@ -15,12 +15,12 @@ use tokio::time::timeout;
 use super::{complain, print, status};
 use crate::{
     acl,
+    app::self_stats,
     config::{Address, Config, DEFAULT_USER, Log, LogFormat, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
     poll::Reader,
     publish::terminal::{Style, diagnosis},
-    self_stats::SelfStats,
     source::{Discovered, Discovery, Examiner, Link},
     telemetry,
 };
@@ -82,7 +82,7 @@ impl Doctor {
     }
 
     async fn examine(&self, config: &Config, address: &Address) -> Diagnosis {
-        let stats = Arc::new(SelfStats::new());
+        let stats = self_stats();
         let link = || Link::new(Arc::clone(&stats));
         let mut examiner = Examiner::new(link());
         let facts = match examiner.facts(&config.redis).await {

@@ -13,12 +13,12 @@ use clap::{Args, ValueEnum};
 
 use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
+    app::self_stats,
     config::{Config, Log, Mode},
     evaluate::StreamReport,
     model::{Failure, Name, Role, StreamState, Text},
     poll::{Reader, Reading},
     retention::{Enforcer, Losing, Outcome, Plan, Policy, Run, trim},
-    self_stats::SelfStats,
     telemetry,
 };
 
@@ -84,7 +84,7 @@ impl Trim {
     async fn plan_and_trim(self, config: &Config) -> Result<ExitCode, String> {
         let stream = Name::from(self.stream.clone().into_vec());
         let policy = self.policy(config, &stream);
-        let stats = Arc::new(SelfStats::new());
+        let stats = self_stats();
         let reading = Reader::new(Arc::clone(&stats)).read(config, std::slice::from_ref(&stream)).await;
         let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {

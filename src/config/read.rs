@@ -232,7 +232,6 @@ fn stream_retention(section: &mut Section<'_>) -> StreamRetention {
             section.problem("ceiling", "has a meaning in safe mode only; remove it")
         }
         (Some(ceiling), Some(length)) if ceiling <= length => {
-    let has_limit = section.has("max_length") || section.has("max_age");
             section
                 .problem("ceiling", "must be above max_length: past it, entries go that a group still needs");
         }

@@ -97,16 +97,6 @@ pub(super) fn served(exposition: &Exposition) -> impl Iterator<Item = &'static F
     FAMILIES.iter().chain(more)
 }
 
-/// The help text of a family. The name must be in the table.
-#[must_use]
-pub fn help(name: &str) -> &'static str {
-    FAMILIES
-        .iter()
-        .find(|family| family.name == name)
-        .map(|family| family.help)
-        .expect("the table has the family")
-}
-
 pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help: &'static str) -> Family {
     Family { name, kind, help, source }
 }

@@ -149,7 +149,7 @@ impl Keeper {
         let run = trim(&mut self.enforcer, config, stream, policy, budget, is_over, |_| {});
         let run = run.instrument(span.clone()).await;
         span.in_scope(|| self.note(stream, policy.mode, &run));
-        spans::trimmed(&span, &run);
+        spans::trimmed(&span, run.outcome().as_str(), run.removed, run.failure.as_ref());
         run
     }
 

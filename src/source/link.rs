@@ -350,7 +350,7 @@ impl Session {
     }
 
     async fn hand_over<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
-        let span = spans::pipeline(commands, &self.endpoint, self.database);
+        let span = spans::pipeline(commands.iter().map(Request::label), &self.endpoint, self.database);
         let until = clock::now() + self.redis.command_timeout;
         let mut packed = Vec::new();
         for command in commands {

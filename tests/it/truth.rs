@@ -24,10 +24,10 @@ use proptest::{
     test_runner::{Config as Runs, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
 use streamwarden::{
+    app::self_stats,
     config::{Config, Sources},
     poll::{Reader, Reading},
     publish::{Encoding, Format, Pages, api::View},
-    self_stats::SelfStats,
 };
 use tempfile::NamedTempFile;
 
@@ -136,7 +136,7 @@ impl Run {
         let redis = Redis::start();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ((config, file), tally) = (self.config(&redis), Mutex::new(Tally::default()));
-        let new_reader = || Reader::new(Arc::new(SelfStats::new())).within_budget();
+        let new_reader = || Reader::new(self_stats()).within_budget();
         let reader = Mutex::new(new_reader());
         let connection = Mutex::new(redis.connect());
         let run = |story: Story| -> Result<(), TestCaseError> {

@@ -1,14 +1,14 @@
 //! What other clients send, to set beside what the sidecar costs: by the server's count over a while, if it may be asked.
 
-use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use super::{MONTH, prices::PRICES};
 use crate::{
+    app::self_stats,
     clock,
     config::Config,
     evaluate::{grouped, short},
     model::{Failure, Section},
-    self_stats::SelfStats,
     source::{Examiner, Link},
 };
 
@@ -33,7 +33,7 @@ impl Others {
     /// # Errors
     /// Why nothing can be said.
     pub(super) async fn count(config: &Config, over: Duration) -> Result<Self, Failure> {
-        let mut examiner = Examiner::new(Link::new(Arc::new(SelfStats::new())));
+        let mut examiner = Examiner::new(Link::new(self_stats()));
         let mut calls = async |section| examiner.calls(&config.redis, section).await;
         let (section, before) = match calls(Section::CommandStats).await {
             Ok(before) => (Section::CommandStats, before),

@@ -6,12 +6,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use url::Url;
 
 use crate::{
+    app::self_stats,
     cli::{cannot, http},
     config::Config,
     model::Name,
     poll::Reader,
     publish::api::View,
-    self_stats::SelfStats,
     source::{Discovery, Link},
 };
 
@@ -54,7 +54,7 @@ impl Feed {
         if !is_long {
             config.status.settle = Duration::ZERO;
         }
-        let stats = Arc::new(SelfStats::new());
+        let stats = self_stats();
         let discovery = Discovery::new(Link::new(Arc::clone(&stats)));
         let reader = Reader::new(stats);
         let reader = if is_long { reader.within_budget() } else { reader };

@@ -1,16 +1,13 @@
 //! What an enforcer does with a server that refuses scripts, is too old, closes the connection or answers nonsense.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use redis::Value;
 use streamwarden::{
+    app::self_stats,
     config::{Config, Mode, Sources},
     model::{Failure, Name, Reason, StreamId},
     retention::{Enforcer, Hold, Outcome, Policy, Run, Step, removals, trim},
-    self_stats::SelfStats,
 };
 use tokio::runtime::Runtime;
 
@@ -49,7 +46,7 @@ struct Trimmer {
 impl Trimmer {
     fn new(config: Config) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { enforcer: Enforcer::new(Arc::new(SelfStats::new())), runtime, config }
+        Self { enforcer: Enforcer::new(self_stats()), runtime, config }
     }
 
     fn step(&mut self, policy: &Policy, cutoff: Option<StreamId>) -> Result<Step, Failure> {

@@ -1,13 +1,11 @@
 //! The lease by itself: who holds it, who renews it, and who gives it up.
 
-use std::sync::Arc;
-
 use redis::cmd;
 use streamwarden::{
+    app::self_stats,
     config::Config,
     model::{Failure, Reason},
     retention::{Enforcer, Lease},
-    self_stats::SelfStats,
 };
 use tokio::runtime::Runtime;
 
@@ -29,7 +27,7 @@ impl Holder {
     fn new(uri: &str) -> Self {
         let config = config(uri, "retention: {lease_ttl: 1m}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let enforcer = Enforcer::new(Arc::new(SelfStats::new()));
+        let enforcer = Enforcer::new(self_stats());
         Self { lease: Lease::new(&config), enforcer, config, runtime }
     }
 

@@ -3,15 +3,12 @@
 //!
 //! `STREAMWARDEN_TEST_CASES` and `STREAMWARDEN_TEST_SEED` make it longer and different by hand.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use redis::{Cmd, cmd};
 use streamwarden::{
+    app::self_stats,
     retention::{Enforcer, Policy},
-    self_stats::SelfStats,
 };
 
 use super::{
@@ -41,7 +38,7 @@ fn without_scripts_nothing_that_a_group_needs_goes_either() {
     let Some(redis) = trimming(Redis::start()) else { return };
     let config = without_scripts(&redis, "");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let enforcer = Mutex::new(Enforcer::new(Arc::new(SelfStats::new())));
+    let enforcer = Mutex::new(Enforcer::new(self_stats()));
     let cases = number("STREAMWARDEN_TEST_CASES", 300);
     let removed = run(&redis, cases, Checks::Harm, &move |_, policy, step, _| {
         let mut config = config.clone();
