@@ -5,6 +5,7 @@ mod api;
 mod negotiate;
 mod page;
 mod routes;
+mod surface;
 mod trim;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -22,9 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use answer::{Answer, text};
-pub use api::Documents;
-pub use routes::Surface;
-pub use trim::Trims;
+pub use surface::{Documents, Surface, Trims};
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
 const MAX_CONNECTIONS: u32 = 128;

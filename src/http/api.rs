@@ -3,7 +3,6 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
-    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -14,12 +13,12 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    Surface,
     answer::{Answer, not_modified, problem, respond, tagged, with},
     negotiate,
+    surface::Surface,
 };
 use crate::{
     clock,
@@ -33,18 +32,6 @@ use crate::{
 pub(super) const PREFIX: &str = "/api/";
 const OPENAPI: &str = include_str!("../publish/api/openapi.json");
 const JSON: &str = "application/json";
-/// Documents at once, until the last byte of each is sent: one of ten thousand streams takes tens of megabytes.
-const MAX_DOCUMENTS: usize = 8;
-
-/// Places for documents that are being sent.
-pub struct Documents(Arc<Semaphore>);
-
-impl Default for Documents {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_DOCUMENTS)))
-    }
-}
-
 /// A document, with its place until it is sent.
 struct Sent {
     body: Vec<u8>,
@@ -97,7 +84,7 @@ impl Surface {
         let answer = if negotiate::is_known(request.headers(), &tag) {
             not_modified()
         } else {
-            let Ok(place) = Arc::clone(&self.documents.0).try_acquire_owned() else {
+            let Some(place) = self.documents.place() else {
                 let why = "too many documents are being sent";
                 return with(problem(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, "1");
             };

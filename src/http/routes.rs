@@ -2,50 +2,25 @@
 
 use std::sync::Arc;
 
+use super::{
+    answer::{Answer, problem, respond, text, with},
+    api, negotiate, page,
+    surface::Surface,
+};
+use crate::{
+    clock,
+    publish::{Encoding, Format},
+};
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Version,
     body::Body,
     header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HOST, VARY},
-};
-use tokio::sync::watch;
-
-use super::{
-    Trims,
-    answer::{Answer, problem, respond, text, with},
-    api, negotiate, page,
-};
-use crate::{
-    clock::{self, Instant},
-    config::Config,
-    poll::Latest,
-    publish::{Encoding, Format, Pages},
-    self_stats::SelfStats,
 };
 
 /// No path takes a body; a larger one is refused before it is read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 /// Of missed turns of the loop until the process counts as hung.
 const MISSED_TURNS: u32 = 3;
-
-/// Everything that is served.
-pub struct Surface {
-    /// The running configuration.
-    pub config: watch::Receiver<Arc<Config>>,
-    /// The metrics pages.
-    pub pages: watch::Receiver<Arc<Pages>>,
-    /// Where the polls stand.
-    pub latest: watch::Receiver<Latest>,
-    /// When the poll loop last turned.
-    pub pulse: watch::Receiver<Instant>,
-    /// Whether the process is about to stop.
-    pub stopping: tokio_util::sync::CancellationToken,
-    /// Trims that are asked for.
-    pub trims: Trims,
-    /// Places for the API's documents.
-    pub documents: api::Documents,
-    /// The sidecar's own metrics.
-    pub stats: Arc<SelfStats>,
-}
 
 impl Surface {
     /// The answer to a request.

@@ -1,6 +1,6 @@
 //! `POST /api/v1/streams/{key}/trim`: the one path that changes anything. It is not there unless a token is configured.
 
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -12,15 +12,12 @@ use hyper::{
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 use tracing::info;
 
 use super::{
-    Surface,
     answer::{Answer, problem, respond, with},
+    surface::Surface,
 };
 use crate::{
     config::{Config, Mode},
@@ -34,34 +31,6 @@ use crate::{
 const MAX_BODY_BYTES: usize = 4 * 1024;
 /// For that body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Trims that are asked for over HTTP.
-pub struct Trims {
-    orders: mpsc::Sender<Order>,
-    under_way: Mutex<BTreeSet<Name>>,
-}
-
-impl Trims {
-    /// Hands orders on to who trims.
-    #[must_use]
-    pub const fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { orders, under_way: Mutex::new(BTreeSet::new()) }
-    }
-
-    /// A place for this stream, unless it is being trimmed already.
-    fn begin(&self, stream: &Name) -> Option<UnderWay<'_>> {
-        let is_new = self.under_way.lock().expect("nobody panics with it").insert(stream.clone());
-        is_new.then(|| UnderWay(self, stream.clone()))
-    }
-}
-
-struct UnderWay<'a>(&'a Trims, Name);
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.under_way.lock().expect("nobody panics with it").remove(&self.1);
-    }
-}
 
 /// What is asked for.
 #[derive(Deserialize)]

@@ -9,15 +9,14 @@ mod group;
 mod held;
 mod stream;
 mod trim;
+mod values;
 mod view;
 
 use serde::{Deserialize, Serialize};
 
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory};
-pub use stream::{
-    BlockedBy, EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument,
-};
-pub use trim::TrimDocument;
+pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
+pub use trim::{BlockedBy, LosingGroup, TrimDocument};
 pub use view::View;
 
 /// Goes up when a field is taken away or changes its meaning; new fields may come at any time.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use super::{super::families::served, *};
+use super::{super::pages::served, *};
 use crate::{
     clock,
     config::{Config, Sources},

@@ -3,12 +3,11 @@
 //! README's list is tested against it.
 
 use super::{
-    REDIS_EXPORTER_FAMILIES,
     number::Number::{self, Count, Seconds},
     rows::{GroupRow, RetentionRow, StreamRow, escaped},
 };
 use crate::{
-    config::{Exposition, StreamRetention, Thresholds},
+    config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
     model::{self, ConsumerState, GroupState, Idempotence, OldestPending, Pending, StreamId},
     retention::{Holder, Outcome, Plan, Standing},
@@ -89,12 +88,6 @@ impl Family {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
         ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit))
     }
-}
-
-/// The families that this configuration serves, in the order of the page.
-pub(super) fn served(exposition: &Exposition) -> impl Iterator<Item = &'static Family> + Clone + use<> {
-    let more = if exposition.redis_exporter_names { REDIS_EXPORTER_FAMILIES } else { &[] };
-    FAMILIES.iter().chain(more)
 }
 
 pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help: &'static str) -> Family {

@@ -12,10 +12,14 @@ use prometheus::proto::MetricFamily;
 use super::{
     bound::{SeriesCount, bound},
     exposition::{Format, render},
-    families::served,
+    families::{FAMILIES, Family},
+    redis_exporter::REDIS_EXPORTER_FAMILIES,
     rows::Rows,
 };
-use crate::{config::Config, poll::Reading};
+use crate::{
+    config::{Config, Exposition},
+    poll::Reading,
+};
 
 /// A variant that nobody asked for during so many publications is made on demand only.
 const FORGOTTEN_AFTER: u64 = 20;
@@ -29,6 +33,12 @@ pub enum Encoding {
     Identity,
     /// Compressed.
     Gzip,
+}
+
+/// The families that this configuration serves, in the order of the page.
+pub(super) fn served(exposition: &Exposition) -> impl Iterator<Item = &'static Family> + Clone + use<> {
+    let more = if exposition.redis_exporter_names { REDIS_EXPORTER_FAMILIES } else { &[] };
+    FAMILIES.iter().chain(more)
 }
 
 type Variant = (Format, Encoding);

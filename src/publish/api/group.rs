@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::view::{age, key, per_second, span};
+use super::values::{age, key, per_second, span};
 use crate::{
     evaluate::{GroupReport, GroupStatus, GroupVerdict, Series},
     model::{ConsumerState, GroupState, Name, Pending},

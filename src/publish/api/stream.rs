@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     group::{Group, GroupDocument, values},
-    trim::blocked_by,
-    view::{age, key, milliseconds, per_second, rounded, seconds},
+    trim::{BlockedBy, blocked_by},
+    values::{age, key, milliseconds, per_second, rounded, seconds},
 };
 use crate::{
     config::{Config, StreamRule, Thresholds},
@@ -143,17 +143,6 @@ pub struct RetentionDocument {
     pub excess: Option<u64>,
     /// What keeps the limit from being reached.
     pub blocked_by: Vec<BlockedBy>,
-}
-
-/// What keeps entries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockedBy {
-    /// The group's name, for people; `null` where it is no group.
-    pub group: Option<String>,
-    /// Why: a value of the metrics' `reason` label.
-    pub reason: String,
-    /// The same in a sentence.
-    pub detail: String,
 }
 
 /// A stream, from all that is known of it.

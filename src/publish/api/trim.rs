@@ -2,11 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockedBy, SCHEMA_VERSION};
+use super::SCHEMA_VERSION;
 use crate::{
     model::Name,
     retention::{Holder, Losing, Plan, Run},
 };
+
+/// What keeps entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedBy {
+    /// The group's name, for people; `null` where it is no group.
+    pub group: Option<String>,
+    /// Why: a value of the metrics' `reason` label.
+    pub reason: String,
+    /// The same in a sentence.
+    pub detail: String,
+}
 
 /// The answer to a trim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

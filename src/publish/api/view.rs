@@ -2,22 +2,21 @@
 
 use std::{io, time::Duration};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde::{Serialize, Serializer};
 
 use super::{
     GroupOfStream, Head, OneStreamDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
-    Summary, stream::Stream,
+    Summary,
+    group::Group,
+    stream::Stream,
+    values::{key, milliseconds, seconds},
 };
 use crate::{
     config::Config,
-    evaluate::{Age, Health, Rate, short},
-    model::{Failure, Millis, Name, Role},
+    evaluate::{Health, short},
+    model::{Failure, Name, Role},
     poll::Reading,
 };
-
-/// What is left as it is in a key: RFC 3986's unreserved characters.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// All that an answer is drawn from.
 pub struct View<'a> {
@@ -169,7 +168,7 @@ impl<'a> View<'a> {
             groups: S,
         }
         let of_stream = |stream: Stream<'_>| {
-            let group = |group: super::group::Group<'_>| GroupOfStream {
+            let group = |group: Group<'_>| GroupOfStream {
                 stream: stream.name.to_string(),
                 stream_key: key(stream.name),
                 group: group.document(),
@@ -194,35 +193,4 @@ impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Sequence<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq((self.0)())
     }
-}
-
-/// A name's bytes, percent-encoded.
-pub(super) fn key(name: &Name) -> String {
-    percent_encode(name.as_bytes(), ENCODED).to_string()
-}
-
-pub(super) fn age(age: Option<Age>) -> Option<f64> {
-    age.map(|Age(age)| span(age))
-}
-
-pub(super) fn span(span: Millis) -> f64 {
-    seconds(span.duration())
-}
-
-/// To the millisecond: what is finer is noise.
-pub(super) fn seconds(duration: Duration) -> f64 {
-    Duration::from_millis(milliseconds(duration)).as_secs_f64()
-}
-
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(super) fn per_second(rate: Rate) -> f64 {
-    rounded(rate.per_second())
-}
-
-/// To a thousandth.
-pub(super) fn rounded(value: f64) -> f64 {
-    (value * 1_000.0).round() / 1_000.0
 }

@@ -1,0 +1,80 @@
+//! Everything that is served, and the bounds on what it costs.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::{
+    clock::Instant, config::Config, model::Name, poll::Latest, publish::Pages, retention::Order,
+    self_stats::SelfStats,
+};
+
+/// Documents at once, until the last byte of each is sent: one of ten thousand streams takes tens of megabytes.
+const MAX_DOCUMENTS: usize = 8;
+
+/// Everything that is served.
+pub struct Surface {
+    /// The running configuration.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// The metrics pages.
+    pub pages: watch::Receiver<Arc<Pages>>,
+    /// Where the polls stand.
+    pub latest: watch::Receiver<Latest>,
+    /// When the poll loop last turned.
+    pub pulse: watch::Receiver<Instant>,
+    /// Whether the process is about to stop.
+    pub stopping: tokio_util::sync::CancellationToken,
+    /// Trims that are asked for.
+    pub trims: Trims,
+    /// Places for the API's documents.
+    pub documents: Documents,
+    /// The sidecar's own metrics.
+    pub stats: Arc<SelfStats>,
+}
+
+/// Places for documents that are being sent.
+pub struct Documents(Arc<Semaphore>);
+
+impl Default for Documents {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_DOCUMENTS)))
+    }
+}
+
+impl Documents {
+    /// A place for one more, if there is one.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// Trims that are asked for over HTTP.
+pub struct Trims {
+    pub(super) orders: mpsc::Sender<Order>,
+    under_way: Mutex<BTreeSet<Name>>,
+}
+
+impl Trims {
+    /// Hands orders on to who trims.
+    #[must_use]
+    pub const fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self { orders, under_way: Mutex::new(BTreeSet::new()) }
+    }
+
+    /// A place for this stream, unless it is being trimmed already.
+    pub(super) fn begin(&self, stream: &Name) -> Option<UnderWay<'_>> {
+        let is_new = self.under_way.lock().expect("nobody panics with it").insert(stream.clone());
+        is_new.then(|| UnderWay(self, stream.clone()))
+    }
+}
+
+pub(super) struct UnderWay<'a>(&'a Trims, Name);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().expect("nobody panics with it").remove(&self.1);
+    }
+}
