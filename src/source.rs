@@ -7,6 +7,7 @@
 //! The link takes any address that the configuration knows. A cluster would be a link a primary and a sentinel's
 //! primary another way to resolve the address; both would leave the rest of this module as it is.
 
+mod checks;
 mod command;
 mod connect;
 mod connection;
@@ -29,6 +30,7 @@ pub(crate) mod resp;
 mod role;
 mod seldom;
 mod server_clock;
+mod stream;
 mod tls;
 mod tls_words;
 mod token;
@@ -37,8 +39,8 @@ mod transport;
 pub use command::{Command, Request};
 pub use discover::{Discovered, Discovery};
 pub use examine::Examiner;
+pub(crate) use failure::no_reply;
 pub use link::Link;
-pub(crate) use link::no_reply;
 pub use observe::Observer;
 pub use reply::read_stream;
 pub(crate) use server_clock::polls_between_checks;

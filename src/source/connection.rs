@@ -9,9 +9,9 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    failure::from_io,
+    failure::{closed, from_io},
     resp::{Framer, Reply, Texts},
-    transport::Transport,
+    stream::Transport,
 };
 use crate::model::{Failure, Reason};
 
@@ -120,9 +120,4 @@ impl Connection {
         }
         Err(Failure::new(Reason::Protocol, "a reply came that answers nothing, as if one was sent twice"))
     }
-}
-
-/// The server, or what is in between, ended the connection.
-pub(super) fn closed() -> Failure {
-    Failure::new(Reason::Closed, "Redis closed the connection")
 }

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    Command, Link,
-    link::{Session, no_reply},
-    reply,
-};
+use super::{Command, Link, failure::no_reply, link::Session, reply};
 use crate::{
     clock,
     config::Config,

@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Command, Link, Request,
+    failure::no_reply,
     inspect::{Inspect, Trial},
-    link::{Session, no_reply},
+    link::Session,
     reply,
     resp::{Reply, Value},
 };

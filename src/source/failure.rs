@@ -4,8 +4,18 @@
 
 use std::io;
 
-use super::{connection::closed, tls_words::words};
+use super::tls_words::words;
 use crate::model::{Failure, Reason, Text};
+
+/// The server, or what is in between, ended the connection.
+pub(super) fn closed() -> Failure {
+    Failure::new(Reason::Closed, "Redis closed the connection")
+}
+
+/// For a command that was left without one.
+pub(crate) fn no_reply() -> Failure {
+    Failure::new(Reason::Protocol, "fewer replies than commands")
+}
 
 /// Why the server refused, by its error: its first word where that says enough. `start` is all of the error that is
 /// held, of `size` bytes.

@@ -432,11 +432,6 @@ impl Session {
     }
 }
 
-/// For a command that was left without one.
-pub(crate) fn no_reply() -> Failure {
-    Failure::new(Reason::Protocol, "fewer replies than commands")
-}
-
 /// Parts the failures of the whole server (outer) from those of the single command (inner).
 fn whole_or_single(reply: Result<Reply, Failure>) -> Result<Result<Reply, Failure>, Failure> {
     match reply {

@@ -4,7 +4,7 @@ use std::vec;
 
 use super::{
     Command,
-    link::no_reply,
+    failure::no_reply,
     plausible::plausible,
     reply::{self, Reading},
     resp::Reply,

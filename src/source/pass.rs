@@ -6,8 +6,9 @@ use tracing::warn;
 
 use super::{
     Command,
-    connection::closed,
-    link::{Session, no_reply},
+    failure::closed,
+    failure::no_reply,
+    link::Session,
     manner::{Manner, Read, Replies},
     names::Names,
     portions::{Next, Portions},

@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use super::{
     Command,
-    link::{Session, no_reply},
     reply::{self, Parsed},
     resp::Reply,
 };
 use crate::{
     clock::{self, Instant},
-    config::{self, ReadFrom},
-    model::{Failure, PrimaryLink, Reason, Role},
+    model::{PrimaryLink, Role},
 };
 
 /// A link that is down since before this is one of which the server does not know since when: Redis 6 answers with the
@@ -28,7 +26,7 @@ const SELDOM: Duration = Duration::from_secs(60);
 
 /// How the role is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
+pub(super) enum Question {
     Hello,
     Role,
     Info,
@@ -38,9 +36,9 @@ enum Question {
 #[derive(Debug, Default)]
 pub(super) struct RoleQuestions {
     /// These told nothing.
-    useless: Vec<Question>,
+    pub(super) useless: Vec<Question>,
     /// Sent, and not yet answered.
-    sent: Option<Question>,
+    pub(super) sent: Option<Question>,
 }
 
 impl RoleQuestions {
@@ -55,7 +53,7 @@ impl RoleQuestions {
     }
 
     /// The one that tells most of those that are answered; `None` where nothing tells.
-    fn best(&self, known: Option<Role>) -> Option<Question> {
+    pub(super) fn best(&self, known: Option<Role>) -> Option<Question> {
         let order = if known.is_some_and(Role::is_replica) {
             [Question::Info, Question::Role, Question::Hello]
         } else {
@@ -66,7 +64,7 @@ impl RoleQuestions {
 }
 
 impl Question {
-    const fn command(self) -> Command<'static> {
+    pub(super) const fn command(self) -> Command<'static> {
         match self {
             Self::Hello => Command::Hello,
             Self::Role => Command::Role,
@@ -74,7 +72,7 @@ impl Question {
         }
     }
 
-    fn role(self, reply: &Reply) -> Parsed<Option<Role>> {
+    pub(super) fn role(self, reply: &Reply) -> Parsed<Option<Role>> {
         match self {
             Self::Hello => Ok(reply::hello(reply)?.role),
             Self::Role => reply::role(reply),
@@ -93,84 +91,6 @@ impl Question {
                 Ok(info.get("role").and_then(|role| reply::role_named(role, link)))
             }
         }
-    }
-}
-
-impl Session {
-    /// The question about the role, where there is one that tells it. Its answer is to be [noted](Self::note_role).
-    pub(super) fn role_question(&mut self) -> Option<Command<'static>> {
-        self.role.sent = self.role.best(self.server.role);
-        self.role.sent.map(Question::command)
-    }
-
-    /// Takes the answer to [`role_question`](Self::role_question), if one was sent.
-    ///
-    /// # Errors
-    /// [`Reason::RoleChanged`] where the server was a primary and is a replica, or the other way: behind the same name
-    /// another server may answer now, and what was proven on this connection may not hold there.
-    pub(super) fn note_role(
-        &mut self,
-        replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
-    ) -> Result<(), Failure> {
-        let Some(question) = self.role.sent.take() else { return Ok(()) };
-        let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
-        let told = reply.and_then(|reply| question.role(&reply)).ok().flatten();
-        if told.is_none() {
-            self.role.useless.push(question);
-        }
-        let before = self.server.role;
-        // A question that told nothing leaves what is known to the next one, while there is one.
-        self.server.role = told.or(before.filter(|_| self.role.best(before).is_some()));
-        match (before, told) {
-            (Some(before), Some(now)) if before.is_replica() != now.is_replica() => {
-                let (before, now) = (before.as_str(), now.as_str());
-                Err(Failure::new(
-                    Reason::RoleChanged,
-                    format!("the server was a {before} and is a {now} now"),
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Asks a new connection's server until it is known how the role is best asked, and whether a replica follows.
-    pub(super) async fn learn_role(&mut self) -> Result<(), Failure> {
-        let is_open = |role: Role| role.primary_link() == Some(PrimaryLink::Unknown);
-        while self.server.role.is_none_or(is_open)
-            && self.role.best(self.server.role).is_some_and(|question| question != Question::Hello)
-            && let Some(question) = self.role_question()
-        {
-            let mut replies = self.send_once(&[question]).await?.into_iter();
-            self.note_role(&mut replies)?;
-        }
-        Ok(())
-    }
-
-    /// Whether what is read here may be shown.
-    ///
-    /// # Errors
-    /// On a replica that the configuration does not want, and on one that does not follow its primary.
-    pub(super) fn may_be_read(&self, redis: &config::Redis) -> Result<(), Failure> {
-        let Some(link) = self.server.role.and_then(Role::primary_link) else { return Ok(()) };
-        if redis.read_from == ReadFrom::Primary {
-            let what = "the server is a replica, and redis.read_from is primary";
-            return Err(Failure::new(Reason::Replica, what));
-        }
-        let PrimaryLink::Down { since } = link else { return Ok(()) };
-        let when = since.map_or(String::new(), |since| {
-            format!(" since {}", humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since))
-        });
-        let what = format!("the server is a replica, and its link to its primary is down{when}");
-        Err(Failure { since, ..Failure::new(Reason::ReplicaLinkDown, what) })
-    }
-
-    /// Whether it may be written to.
-    ///
-    /// # Errors
-    /// On a replica, also on one that would take writes: nobody else would see them.
-    pub(crate) fn may_be_written(&self) -> Result<(), Failure> {
-        let refusal = || Failure::new(Reason::ReadOnly, "the server is a replica: nothing is written to it");
-        if self.server.role.is_some_and(Role::is_replica) { Err(refusal()) } else { Ok(()) }
     }
 }
 

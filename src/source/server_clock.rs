@@ -6,14 +6,9 @@
 
 use std::time::Duration;
 
-use super::{
-    Command,
-    link::{Session, no_reply},
-    reply,
-    resp::Reply,
-};
+use super::{failure::no_reply, reply, resp::Reply};
 use crate::{
-    clock::{self, Instant},
+    clock::Instant,
     model::{Failure, Millis, Now, ServerTime},
 };
 
@@ -64,7 +59,7 @@ impl ServerClock {
     }
 
     /// Takes the answer to [`Command::Time`], which was sent and received at these moments.
-    fn note(
+    pub(super) fn note(
         &mut self,
         replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
         sent: Instant,
@@ -90,43 +85,13 @@ impl Read {
     }
 }
 
-impl Session {
-    /// What is asked beside the streams. The answers are to be [noted](Self::note).
-    pub(super) fn questions(&mut self) -> Vec<Command<'static>> {
-        [Command::Time].into_iter().chain(self.role_question()).collect()
-    }
-
-    /// Takes the answers to [`questions`](Self::questions), which were sent at this moment and have just come.
-    ///
-    /// # Errors
-    /// Where the server's role has changed. The inner failure is the server's own, about its clock.
-    pub(super) fn note(
-        &mut self,
-        replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
-        sent: Instant,
-    ) -> Result<Result<Now, Failure>, Failure> {
-        let now = self.clock.note(replies, sent, clock::now());
-        self.note_role(replies).map(|()| now)
-    }
-
-    /// Asks now, whatever is known: what is about to be written depends on it.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send) and [`note`](Self::note). Not cancel-safe either.
-    pub(crate) async fn check(&mut self) -> Result<Result<ServerTime, Failure>, Failure> {
-        let (sent, questions) = (clock::now(), self.questions());
-        let mut replies = self.send(&questions).await?.into_iter();
-        Ok(self.note(&mut replies, sent)?.map(|now| now.time))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::Reason;
+    use crate::{clock, model::Reason};
 
     const NOON: u64 = 1_800_000_000_000;
 

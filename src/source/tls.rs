@@ -22,8 +22,8 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     failure::from_io,
+    stream::Transport,
     tls_words::{is_of_issuer_or_name, is_of_the_dates, predicate, words},
-    transport::Transport,
 };
 use crate::{
     clock,

@@ -3,7 +3,7 @@
 use socket2::{SockRef, TcpKeepalive};
 use std::{io, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream, lookup_host},
     pin,
     task::JoinSet,
@@ -12,21 +12,15 @@ use tokio::{
 
 use super::{
     failure::from_io,
-    files, tls,
+    files,
+    stream::Transport,
+    tls,
     tls_words::{IS_TLS, NOT_TLS},
 };
 use crate::{
     config::{self, Route},
     model::{Failure, Reason},
 };
-
-/// Bytes both ways.
-pub(super) trait Bytes: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Bytes for T {}
-
-/// An open one, whichever it is.
-pub(super) type Transport = Box<dyn Bytes>;
 
 /// Opens it. Resolves names and reads files each time.
 pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transport, Failure> {
