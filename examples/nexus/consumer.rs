@@ -22,6 +22,9 @@ const BLOCK_MILLISECONDS: u32 = 1_000;
 /// How soon a consumer that no longer reads notices that its connection was lost.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long a slow consumer takes for an entry.
+const SLOWNESS: Duration = Duration::from_millis(200);
+
 /// An entry's ID and its fields. A pending entry that was trimmed from its stream has none.
 type Entry = (String, Option<Fields>);
 
@@ -31,6 +34,8 @@ pub(crate) enum Fault {
     Stop,
     /// Vanishes with a batch that it has read and not acknowledged.
     Crash,
+    /// Takes its time for each entry.
+    Slow,
 }
 
 pub(crate) struct Consumer {
@@ -76,6 +81,9 @@ impl Consumer {
             let entries = self.read(&after).await?;
             if fault == Some(Fault::Crash) && !entries.is_empty() {
                 return Ok(());
+            }
+            if fault == Some(Fault::Slow) {
+                tokio::time::sleep(SLOWNESS * u32::try_from(entries.len()).unwrap_or(BATCH)).await;
             }
             match entries.last() {
                 None => after = ">".to_owned(),

@@ -32,7 +32,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "GROUP")]
     pub(crate) crash: Vec<Topic>,
 
-    /// How long after the start --stop and --crash happen
+    /// The group's consumers take 200 ms for each entry (repeatable)
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) slow: Vec<Topic>,
+
+    /// How long after the start --stop, --crash and --slow happen
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub(crate) after: Duration,
 
@@ -47,13 +51,17 @@ pub(crate) struct Flags {
 
 impl Flags {
     pub(crate) fn fault(&self, topic: Topic) -> Option<Fault> {
-        if self.stop.contains(&topic) {
-            Some(Fault::Stop)
-        } else if self.crash.contains(&topic) {
-            Some(Fault::Crash)
-        } else {
-            None
-        }
+        self.faults(topic).next()
+    }
+
+    /// A group for which more than one fault is asked.
+    pub(crate) fn contradiction(&self) -> Option<Topic> {
+        Topic::ALL.into_iter().find(|topic| self.faults(*topic).count() > 1)
+    }
+
+    fn faults(&self, topic: Topic) -> impl Iterator<Item = Fault> {
+        let all = [(&self.stop, Fault::Stop), (&self.crash, Fault::Crash), (&self.slow, Fault::Slow)];
+        all.into_iter().filter(move |(topics, _)| topics.contains(&topic)).map(|(_, fault)| fault)
     }
 }
 

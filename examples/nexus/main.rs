@@ -48,8 +48,9 @@ const GRACE: Duration = Duration::from_secs(2);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
-    if let Some(topic) = flags.stop.iter().find(|topic| flags.crash.contains(topic)) {
-        misused(ErrorKind::ArgumentConflict, format!("{} can either stop or crash, not both", topic.group()));
+    if let Some(topic) = flags.contradiction() {
+        let message = format!("{} can have one fault: --stop, --crash or --slow", topic.group());
+        misused(ErrorKind::ArgumentConflict, message);
     }
     let server = server().unwrap_or_else(|error| misused(ErrorKind::ValueValidation, format!("{error:#}")));
     let totals = Arc::new(Totals::default());
