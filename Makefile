@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
+.PHONY: incidents dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_MUTANTS_VERSION := 27.1.0
@@ -90,6 +90,12 @@ bench-instructions: ## instructions of the parts of a poll, counted by callgrind
 test-assets: redis program nexus ## alerts, dashboards and runbooks, with Prometheus and Alertmanager unpacked into target/tools
 	tests/tools.sh target/tools
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --package streamwarden-tests --test assets
+
+incidents: redis program nexus ## twenty incidents at default intervals under the shipped alerts: who is notified, when, how often (40 minutes)
+	tests/tools.sh target/tools
+	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" \
+	  cargo test --locked --package streamwarden-tests --test assets incidents -- --include-ignored --exact --nocapture \
+	  incidents::each_incident_notifies_once_and_in_time_at_default_intervals
 
 test-grafana: node python ## the dashboards against Grafana's own schema and SDK
 	tests/grafana.sh

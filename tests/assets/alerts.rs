@@ -7,6 +7,7 @@ use xtask::shipped::{self, RUNBOOKS};
 
 use crate::{
     monitoring::Alertmanager,
+    pace::Pace,
     promql,
     tools::{RULES, alerts, project, read, rules, succeeds, tool, yaml},
 };
@@ -165,28 +166,84 @@ fn mutings() -> Vec<Muting> {
                 alert("RedisStreamRetentionFailing", "retention", &s),
                 alert("RedisStreamSidecarPollsFailing", "sidecar", &[]),
             ],
-            heard: vec![elsewhere, alert("RedisStreamSidecarConfigRefused", "sidecar", &[])],
+            heard: vec![elsewhere.clone(), alert("RedisStreamSidecarConfigRefused", "sidecar", &[])],
         },
         Muting {
             by: json!({"alertname": "RedisStreamSidecarAbsent", "component": "sidecar"}),
-            muted: vec![on("RedisStreamMissing", &s)],
+            muted: vec![on("RedisStreamMissing", &s), elsewhere.clone()],
             heard: vec![],
+        },
+        Muting {
+            by: alert("RedisStreamSidecarAbsent", "sidecar", &[]),
+            muted: vec![on("RedisStreamMissing", &s)],
+            heard: vec![elsewhere],
         },
         Muting {
             by: on("RedisStreamGroupNoConsumers", &group("s", "g")),
             muted: vec![
                 on("RedisStreamLagTooOld", &group("s", "g")),
                 on("RedisStreamPendingHigh", &group("s", "g")),
+                on("RedisStreamGroupLagging", &group("s", "g")),
+                on("RedisStreamNearLoss", &group("s", "g")),
+                on("RedisStreamGroupStalled", &group("s", "g")),
+                alert("RedisStreamRetentionBlocked", "retention", &s),
+                on("RedisStreamUnhealthy", &s),
             ],
             heard: vec![
                 on("RedisStreamLagTooOld", &group("s", "h")),
+                on("RedisStreamGroupStalled", &group("s", "i")),
                 on("RedisStreamEntriesLost", &group("s", "g")),
+                on("RedisStreamUnhealthy", &t),
+            ],
+        },
+        Muting {
+            by: on("RedisStreamLagTooOld", &group("s", "g")),
+            muted: vec![
+                on("RedisStreamLagHigh", &group("s", "g")),
+                on("RedisStreamGroupLagging", &group("s", "g")),
+                alert("RedisStreamRetentionBlocked", "retention", &s),
+            ],
+            heard: vec![
+                on("RedisStreamLagHigh", &group("s", "h")),
+                alert("RedisStreamRetentionBlocked", "retention", &t),
+            ],
+        },
+        Muting {
+            by: on("RedisStreamPoisonEntries", &group("s", "g")),
+            muted: vec![
+                on("RedisStreamGroupLagging", &group("s", "g")),
+                on("RedisStreamPendingTooOld", &group("s", "g")),
+            ],
+            heard: vec![
+                on("RedisStreamGroupLagging", &group("s", "h")),
+                on("RedisStreamGroupStalled", &group("s", "g")),
+            ],
+        },
+        Muting {
+            by: on("RedisStreamEntriesLost", &group("s", "g")),
+            muted: vec![on("RedisStreamLossSuspected", &group("s", "g")), on("RedisStreamUnhealthy", &s)],
+            heard: vec![
+                on("RedisStreamLossSuspected", &group("s", "h")),
+                on("RedisStreamGroupNoConsumers", &group("s", "g")),
             ],
         },
         Muting {
             by: on("RedisStreamMissing", &s),
-            muted: vec![on("RedisStreamGroupMissing", &group("s", "g"))],
+            muted: vec![
+                on("RedisStreamGroupMissing", &group("s", "g")),
+                on("RedisStreamRecreated", &s),
+                on("RedisStreamsVanished", &[]),
+            ],
             heard: vec![on("RedisStreamGroupMissing", &group("t", "g"))],
+        },
+        Muting {
+            by: on("RedisStreamRecreated", &s),
+            muted: vec![on("RedisStreamGroupRewound", &group("s", "g"))],
+            heard: vec![
+                on("RedisStreamGroupRewound", &group("t", "g")),
+                on("RedisStreamEntriesLost", &group("s", "g")),
+                on("RedisStreamGroupMissing", &group("s", "g")),
+            ],
         },
         Muting {
             by: on("RedisStreamGroupMissing", &group("s", "g")),
@@ -195,8 +252,14 @@ fn mutings() -> Vec<Muting> {
         },
         Muting {
             by: alert("RedisStreamRetentionBlocked", "retention", &s),
-            muted: vec![alert("RedisStreamLengthOverLimit", "retention", &s)],
-            heard: vec![alert("RedisStreamLengthOverLimit", "retention", &t)],
+            muted: vec![
+                alert("RedisStreamLengthOverLimit", "retention", &s),
+                on("RedisStreamGroupLagging", &group("s", "g")),
+            ],
+            heard: vec![
+                alert("RedisStreamLengthOverLimit", "retention", &t),
+                on("RedisStreamLagHigh", &group("s", "g")),
+            ],
         },
         Muting {
             by: on("RedisStreamThroughputHigh", &[("db", "db0")]),
@@ -214,7 +277,7 @@ fn mutings() -> Vec<Muting> {
 #[test]
 fn what_follows_from_an_alert_is_muted_and_its_neighbour_is_not() {
     for Muting { by, muted, heard } in mutings() {
-        let alertmanager = Alertmanager::start(&read(ALERTMANAGER), "http://127.0.0.1:9/");
+        let alertmanager = Alertmanager::start(&Pace::times(300).alertmanager(), "http://127.0.0.1:9/");
         let all: Vec<&Value> = [&by].into_iter().chain(&muted).chain(&heard).collect();
         alertmanager.post(&all);
         for expected in &muted {

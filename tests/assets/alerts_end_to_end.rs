@@ -3,31 +3,22 @@
 //!
 //! The rules are the shipped ones with their durations divided: what they compare is as it is.
 
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use support::{Redis, Sidecar};
 
 use crate::{
+    activity::{Activity, Nexus, command},
     dashboards::{boards, panels, queries, variables},
-    monitoring::{Alertmanager, Prometheus, Webhook, eventually},
-    tools::{RULES, alerts, read, yaml},
+    monitoring::{Alertmanager, Jobs, Prometheus, Webhook, eventually},
+    pace::Pace,
+    tools::alerts,
 };
 
-/// Durations of the rules are divided by this: five minutes become a second and a half.
-const FASTER: u32 = 200;
-/// The shortest duration that scrapes of four a second can fill.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// Five minutes become a second and a half.
+const PACE: Pace = Pace::times(200);
 
 const CONFIG: &str = r#"
 poll: {interval: 500ms, discovery_interval: 500ms, stale_after: 2s}
@@ -47,83 +38,6 @@ streams:
   - {match: "test:grouped", groups: [wanted]}
   - {match: "events:*"}
 "#;
-
-/// The rules with short durations.
-fn fast_rules() -> Value {
-    let mut rules = yaml(&read(RULES));
-    for group in rules["groups"].as_array_mut().unwrap() {
-        for rule in group["rules"].as_array_mut().unwrap() {
-            for key in ["for", "keep_firing_for"] {
-                if let Some(duration) = rule.get(key).and_then(Value::as_str) {
-                    rule[key] = json!(faster(duration));
-                }
-            }
-            rule["expr"] = json!(with_fast_ranges(rule["expr"].as_str().unwrap()));
-        }
-    }
-    rules
-}
-
-fn faster(duration: &str) -> String {
-    let duration = humantime::parse_duration(duration).unwrap() / FASTER;
-    format!("{}ms", duration.max(SHORTEST).as_millis())
-}
-
-/// Ranges, which stand in brackets.
-fn with_fast_ranges(expression: &str) -> String {
-    let mut parts = expression.split('[');
-    let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |text, part| {
-        let (range, rest) = part.split_once(']').unwrap();
-        format!("{text}[{}]{rest}", faster(range))
-    })
-}
-
-/// Something that goes on beside the test until it is stopped.
-struct Activity {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Activity {
-    fn start(every: Duration, mut act: impl FnMut() + Send + 'static) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                act();
-                thread::sleep(every);
-            }
-        });
-        Self { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for Activity {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        drop(self.thread.take().map(JoinHandle::join));
-    }
-}
-
-/// The example application; it ends with the test.
-struct Nexus(Child);
-
-impl Nexus {
-    fn start(redis: &Redis, arguments: &[&str]) -> Self {
-        let mut command = Command::new(support::nexus());
-        command.args(arguments).env("REDIS_URI", redis.uri());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Nexus {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
 
 /// What goes wrong, as the webhook should tell it.
 type Told = (&'static str, &'static [(&'static str, &'static str)]);
@@ -175,39 +89,44 @@ fn sidecars(redis: &Redis) -> [Sidecar; 2] {
 }
 
 /// A group that reads more slowly than entries come.
-fn slow_reader(redis: &Redis) -> Activity {
-    redis.run::<()>("XGROUP CREATE test:old slow 0");
+fn slow_reader(redis: &Redis, stream: &str, group: &str) -> Activity {
+    redis.run::<()>(&format!("XGROUP CREATE {stream} {group} 0"));
+    let add = format!("XADD {stream} * a b");
+    reader(
+        redis,
+        [add.clone(), add, format!("XREADGROUP GROUP {group} reader COUNT 1 NOACK STREAMS {stream} >")],
+    )
+}
+
+/// Does this again and again.
+fn reader<const N: usize>(redis: &Redis, all: [String; N]) -> Activity {
     let mut connection = redis.connect();
     Activity::start(Duration::from_millis(200), move || {
-        for words in [
-            "XADD test:old * a b",
-            "XADD test:old * a b",
-            "XREADGROUP GROUP slow reader COUNT 1 NOACK STREAMS test:old >",
-        ] {
+        for words in &all {
             drop(command(words).query::<redis::Value>(&mut connection));
         }
     })
+}
+
+/// A group that holds 500 entries and handles all others.
+fn holder(redis: &Redis) -> Activity {
+    redis.run::<()>("XGROUP CREATE test:blocked holder 0");
+    redis.add("test:blocked", 500);
+    redis.read("test:blocked", "holder", "reader", 500);
+    reader(
+        redis,
+        [
+            "XADD test:blocked * a b".to_owned(),
+            "XREADGROUP GROUP holder reader COUNT 1000 NOACK STREAMS test:blocked >".to_owned(),
+        ],
+    )
 }
 
 /// A consumer that asks for what it holds, again and again, and acknowledges nothing.
 fn hung_reader(redis: &Redis) -> Activity {
     redis.run::<()>("XGROUP CREATE test:stalled hung 0");
     redis.read("test:stalled", "hung", "reader", 2);
-    let mut connection = redis.connect();
-    Activity::start(Duration::from_millis(200), move || {
-        drop(
-            command("XREADGROUP GROUP hung reader COUNT 1 STREAMS test:stalled 0")
-                .query::<redis::Value>(&mut connection),
-        );
-    })
-}
-
-fn command(words: &str) -> redis::Cmd {
-    let mut command = redis::Cmd::new();
-    words.split_whitespace().for_each(|word| {
-        command.arg(word);
-    });
-    command
+    reader(redis, ["XREADGROUP GROUP hung reader COUNT 1 STREAMS test:stalled 0".to_owned()])
 }
 
 /// Lets a group read and acknowledge everything.
@@ -226,12 +145,13 @@ fn catch_up(redis: &Redis, stream: &str, group: &str) {
 fn every_page_arrives_and_clears_and_every_panel_shows() {
     let redis = redis();
     let webhook = Webhook::start();
-    let alertmanager = Alertmanager::start(&read("alerts/alertmanager.yml"), &webhook.url());
-    let prometheus = Prometheus::start(&fast_rules(), alertmanager.address());
+    let alertmanager = Alertmanager::start(&PACE.alertmanager(), &webhook.url());
+    let prometheus =
+        Prometheus::start(&PACE.rules(), alertmanager.address(), Duration::from_millis(250), Jobs::new());
     let both = sidecars(&redis);
     prometheus.scrape(&[both[0].address(), both[1].address()]);
     let nexus = Nexus::start(
-        &redis,
+        &redis.uri(),
         &["--rate", "50", "--failures", "0.01", "--stop", "nexus-simulation-consumers", "--after", "5s"],
     );
     // What is lost, missed or broken is so by comparison with what was there.
@@ -241,15 +161,13 @@ fn every_page_arrives_and_clears_and_every_panel_shows() {
         found(&prometheus, "streamwarden_group_entries_lost_total{group=\"loser\"}")
     });
 
-    let (slow, hung) = (slow_reader(&redis), hung_reader(&redis));
+    let slow = slow_reader(&redis, "test:old", "slow");
+    let (hung, holder) = (hung_reader(&redis), holder(&redis));
     redis.run::<()>("DEL test:gone");
     redis.run::<()>("XGROUP DESTROY test:grouped wanted");
-    redis.run::<()>("XGROUP CREATE test:strict behind 0");
     redis.add("test:strict", 85);
+    let behind = slow_reader(&redis, "test:strict", "behind");
     redis.run::<u64>("XTRIM test:lossy MAXLEN 2");
-    redis.run::<()>("XGROUP CREATE test:blocked holder 0");
-    redis.add("test:blocked", 500);
-    redis.read("test:blocked", "holder", "reader", 500);
     redis.add("locked", 500);
     for (name, labels) in ON_STREAMS {
         let told = webhook.wait("firing", name, labels);
@@ -257,8 +175,8 @@ fn every_page_arrives_and_clears_and_every_panel_shows() {
     }
     one_alert_for_one_trouble(&prometheus);
 
-    drop((slow, hung, nexus));
-    let _nexus = Nexus::start(&redis, &["--rate", "50"]);
+    drop((slow, hung, holder, behind, nexus));
+    let _nexus = Nexus::start(&redis.uri(), &["--rate", "50"]);
     catch_up(&redis, "test:old", "slow");
     catch_up(&redis, "test:stalled", "hung");
     redis.add("test:gone", 1);

@@ -8,10 +8,13 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
+mod activity;
 mod alerts;
 mod alerts_end_to_end;
 mod dashboards;
+mod incidents;
 mod monitoring;
+mod pace;
 mod promql;
 mod runbooks;
 mod tools;

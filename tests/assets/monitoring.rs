@@ -1,6 +1,7 @@
 //! Prometheus, Alertmanager and a webhook of the test's own.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
@@ -16,7 +17,7 @@ use url::form_urlencoded;
 
 use support::{free_port, wait_for, write};
 
-use crate::tools::{tool, yaml};
+use crate::tools::tool;
 
 /// Alerts take longer than a poll: scrape, evaluation, waiting and grouping come one after the other.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -94,11 +95,9 @@ fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<
 pub(crate) struct Alertmanager(Program);
 
 impl Alertmanager {
-    /// With a configuration whose receivers all send to `webhook`, and that waits for little.
-    pub(crate) fn start(config: &str, webhook: &str) -> Self {
-        let mut config = yaml(config);
-        config["route"]["group_wait"] = json!("100ms");
-        config["route"]["group_interval"] = json!("500ms");
+    /// With a configuration whose receivers all send to `webhook`.
+    pub(crate) fn start(config: &Value, webhook: &str) -> Self {
+        let mut config = config.clone();
         for receiver in config["receivers"].as_array_mut().unwrap() {
             if let Some(hook) = receiver.pointer_mut("/webhook_configs/0/url") {
                 *hook = json!(webhook);
@@ -138,47 +137,69 @@ impl Alertmanager {
 }
 
 /// A running Prometheus.
-pub(crate) struct Prometheus(Program);
+pub(crate) struct Prometheus {
+    program: Program,
+    jobs: Mutex<Jobs>,
+}
+
+/// What is scraped, by job.
+pub(crate) type Jobs = BTreeMap<String, Vec<SocketAddr>>;
+
+/// Jobs as Prometheus reads them.
+fn targets_of(jobs: &Jobs) -> String {
+    let group = |(job, targets)| json!({"targets": targets, "labels": {"job": job, "namespace": "shop"}});
+    json!(jobs.iter().map(group).collect::<Vec<Value>>()).to_string()
+}
 
 impl Prometheus {
-    /// Scrapes the targets of a file that may change, four times a second.
-    pub(crate) fn start(rules: &Value, alertmanager: SocketAddr) -> Self {
+    /// Scrapes the targets of a file that may change, and judges them, each interval.
+    pub(crate) fn start(rules: &Value, alertmanager: SocketAddr, interval: Duration, jobs: Jobs) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         write(&at("rules.yml"), &rules.to_string());
+        let pace = format!("{}ms", interval.as_millis());
+        let timeout = format!("{}ms", interval.min(Duration::from_secs(10)).as_millis());
         let config = json!({
-            "global": {"scrape_interval": "250ms", "scrape_timeout": "250ms", "evaluation_interval": "250ms"},
+            "global": {"scrape_interval": pace, "scrape_timeout": timeout, "evaluation_interval": pace},
             "rule_files": ["rules.yml"],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager.to_string()]}]}]},
             "scrape_configs": [{"job_name": "streamwarden", "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}]}],
         });
         write(&at("prometheus.yml"), &config.to_string());
-        write(&at("targets.json"), "[]");
+        write(&at("targets.json"), &targets_of(&jobs));
         let port = free_port();
         let mut command = tool("prometheus");
         command.arg(format!("--config.file={}", at("prometheus.yml").display()));
         command.arg(format!("--storage.tsdb.path={}", at("data").display()));
-        command.arg(format!("--web.listen-address=127.0.0.1:{port}")).arg("--rules.alert.resend-delay=500ms");
-        let prometheus = Self(Program::start(command, directory, port));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        command.arg(format!("--rules.alert.resend-delay={}ms", (4 * interval).as_millis()));
+        let program = Program::start(command, directory, port);
+        let prometheus = Self { program, jobs: Mutex::new(jobs) };
         // It looks for Alertmanagers every few seconds; what fires before is told late.
         eventually("Prometheus to find Alertmanager", || {
-            let found = prometheus.0.get("/api/v1/alertmanagers");
+            let found = prometheus.program.get("/api/v1/alertmanagers");
             (!found["data"]["activeAlertmanagers"].as_array().unwrap().is_empty()).then_some(())
         });
         prometheus
     }
 
     pub(crate) fn scrape(&self, targets: &[SocketAddr]) {
-        let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
-        let file: &Path = &self.0.directory.path().join("targets.json");
+        self.scrape_job("streamwarden", targets);
+    }
+
+    /// The sidecars of one job, beside those of the others.
+    pub(crate) fn scrape_job(&self, job: &str, targets: &[SocketAddr]) {
+        let mut jobs = self.jobs.lock().unwrap();
+        jobs.insert(job.to_owned(), targets.to_vec());
+        let file: &Path = &self.program.directory.path().join("targets.json");
         // Moved into place, so that it is never read half-written.
-        write(&file.with_extension("new"), &json!([{"targets": targets}]).to_string());
+        write(&file.with_extension("new"), &targets_of(&jobs));
         std::fs::rename(file.with_extension("new"), file).unwrap();
     }
 
     pub(crate) fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let query: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        self.0.get(&format!("/api/v1/{path}?{query}"))
+        self.program.get(&format!("/api/v1/{path}?{query}"))
     }
 
     /// The alerts that are pending or firing.
@@ -187,45 +208,58 @@ impl Prometheus {
     }
 }
 
+/// What Alertmanager sends: one or more alerts of a group, for one receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct Notification {
+    pub(crate) at: Instant,
+    pub(crate) body: Value,
+}
+
 /// Where Alertmanager's notifications arrive.
 pub(crate) struct Webhook {
     address: SocketAddr,
-    alerts: Arc<Mutex<Vec<Value>>>,
+    received: Arc<Mutex<Vec<Notification>>>,
 }
 
 impl Webhook {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, alerts) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
-        let received = Arc::clone(&alerts);
+        let (address, received) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let notifications = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let received = Arc::clone(&received);
-                std::thread::spawn(move || receive(stream, &received));
+                let notifications = Arc::clone(&notifications);
+                std::thread::spawn(move || receive(stream, &notifications));
             }
         });
-        Self { address, alerts }
+        Self { address, received }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
+    /// What has arrived so far.
+    pub(crate) fn received(&self) -> Vec<Notification> {
+        self.received.lock().unwrap().clone()
+    }
+
     /// Waits for an alert of this name with these labels to be told as firing or resolved.
     #[track_caller]
     pub(crate) fn wait(&self, status: &str, name: &str, labels: &[(&str, &str)]) -> Value {
         eventually(&format!("{name} {labels:?} to be told as {status}"), || {
-            let alerts = self.alerts.lock().unwrap();
+            let received = self.received.lock().unwrap();
+            let alerts = received.iter().flat_map(|it| it.body["alerts"].as_array().unwrap());
             let has = |alert: &&Value, label: &str, value: &str| alert["labels"][label] == value;
-            let mut found =
-                alerts.iter().filter(|alert| has(alert, "alertname", name) && alert["status"] == status);
+            let mut found = alerts.filter(|alert| has(alert, "alertname", name) && alert["status"] == status);
             found.find(|alert| labels.iter().all(|(label, value)| has(alert, label, value))).cloned()
         })
     }
 }
 
 /// Takes the notifications of one connection.
-fn receive(stream: TcpStream, alerts: &Mutex<Vec<Value>>) {
+#[expect(clippy::disallowed_methods, reason = "when a notification arrives is measured")]
+fn receive(stream: TcpStream, received: &Mutex<Vec<Notification>>) {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     let mut length = 0;
@@ -236,8 +270,8 @@ fn receive(stream: TcpStream, alerts: &Mutex<Vec<Value>>) {
         if line == "\r\n" {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
-            let notification: Value = serde_json::from_slice(&body).unwrap();
-            alerts.lock().unwrap().extend(notification["alerts"].as_array().unwrap().iter().cloned());
+            let body = serde_json::from_slice(&body).unwrap();
+            received.lock().unwrap().push(Notification { at: Instant::now(), body });
             reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         }
         line.clear();
