@@ -54,7 +54,7 @@ page=http://127.0.0.1:$page_port
 export REDIS_URI=redis://127.0.0.1:$redis_port
 
 start redis-server redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --dir "$work"
-start nexus "$nexus" --rate 50 --failures 0.002
+start nexus "$nexus" --rate 50 --failures 0.002 --retry 20s
 start streamwarden "$streamwarden" --config "$here/demo.yaml" --listen "127.0.0.1:$page_port"
 
 for _ in {1..100}; do

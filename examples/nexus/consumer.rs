@@ -44,6 +44,8 @@ pub(crate) struct Consumer {
     pub(crate) link: Link,
     /// The share of entries whose handling fails.
     pub(crate) failures: f64,
+    /// How often it tries again what it has not acknowledged; `None`: only when it starts.
+    pub(crate) retry: Option<Duration>,
     pub(crate) fault: Option<Fault>,
     pub(crate) fault_after: Duration,
     pub(crate) started: Instant,
@@ -72,11 +74,15 @@ impl Consumer {
     async fn consume(&mut self) -> RedisResult<()> {
         self.create_group().await?;
         // What this consumer was given earlier and did not acknowledge comes first, then what is new to its group.
-        let mut after = "0".to_owned();
+        let (mut after, mut tried) = ("0".to_owned(), self.started.elapsed());
         while !self.shutdown.is_requested() {
             let fault = self.fault.filter(|_| self.started.elapsed() >= self.fault_after);
             if fault == Some(Fault::Stop) {
                 return self.idle().await;
+            }
+            let now = self.started.elapsed();
+            if self.retry.is_some_and(|every| now - tried >= every) {
+                (after, tried) = ("0".to_owned(), now);
             }
             let entries = self.read(&after).await?;
             if fault == Some(Fault::Crash) && !entries.is_empty() {

@@ -24,6 +24,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     pub(crate) failures: f64,
 
+    /// How often consumers try again what they have not acknowledged; without this only when they start
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) retry: Option<Duration>,
+
     /// The group's consumers stop reading, but stay connected (repeatable)
     #[arg(long, value_name = "GROUP")]
     pub(crate) stop: Vec<Topic>,

@@ -114,6 +114,7 @@ fn start(
                 name: format!("{}-{number}", topic.name()),
                 link: Link::new(Arc::clone(server)),
                 failures: flags.failures,
+                retry: flags.retry,
                 fault: flags.fault(topic),
                 fault_after: flags.after,
                 started,
