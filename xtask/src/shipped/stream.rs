@@ -32,6 +32,11 @@ pub(super) fn board() -> Board {
     }
 }
 
+/// A default threshold, where the stream has none of its own.
+fn unless_written(default: &str, written: &str) -> String {
+    format!("{} unless on (job) {}", SCOPE.max(default), SCOPE.max(written))
+}
+
 fn stat(title: &'static str, unit: Unit, description: &str) -> Panel {
     Panel::new(View::Stat, title, unit, description)
 }
@@ -89,7 +94,8 @@ fn lag() -> Row {
         panels: vec![
             graph("Waiting time", Unit::Seconds, "Age of the oldest entry that a group was not given. Dashed: the threshold.")
                 .query(GROUP, SCOPE.max("streamwarden_group_lag_seconds"))
-                .threshold("threshold", SCOPE.max("streamwarden_stream_lag_threshold_seconds")),
+                .threshold("threshold", SCOPE.max("streamwarden_stream_lag_threshold_seconds"))
+                .threshold("default", unless_written("streamwarden_lag_default_threshold_seconds", "streamwarden_stream_lag_threshold_seconds")),
             graph("Lag", Unit::Short, "Entries that a group was not given: exact where it is drawn, and its upper bound. Dashed: the threshold.")
                 .query(GROUP, SCOPE.max("streamwarden_group_lag"))
                 .query("{{group}} at most", SCOPE.max("streamwarden_group_lag_upper_bound"))
@@ -129,7 +135,14 @@ fn pending() -> Row {
             )
             .query("{{group}} age", SCOPE.max("streamwarden_group_oldest_pending_age_seconds"))
             .query("{{group}} idle", SCOPE.max("streamwarden_group_oldest_pending_idle_seconds"))
-            .threshold("threshold", SCOPE.max("streamwarden_stream_pending_age_threshold_seconds")),
+            .threshold("threshold", SCOPE.max("streamwarden_stream_pending_age_threshold_seconds"))
+            .threshold(
+                "default",
+                unless_written(
+                    "streamwarden_pending_age_default_threshold_seconds",
+                    "streamwarden_stream_pending_age_threshold_seconds",
+                ),
+            ),
             graph(
                 "Deliveries of the oldest pending entry",
                 Unit::Short,
