@@ -144,17 +144,16 @@ pub(super) fn redis_empty(lab: &mut Lab, _: &Prometheus) {
     lab.endure();
 }
 
-/// A replica takes over, and the name leads to it.
+/// A replica takes over, with all that was written, and the name leads to it.
 pub(super) fn failover(lab: &mut Lab, _: &Prometheus) {
     let replica = Redis::start();
     replica.run::<()>(&format!("REPLICAOF 127.0.0.1 {}", lab.redis.port()));
-    wait_for("the replica to be in step", || {
-        let info: String = replica.run("INFO replication");
-        info.contains("master_link_status:up").then_some(())
-    });
-    replica.run::<()>("REPLICAOF NO ONE");
+    let says = |words: &str| replica.run::<String>("INFO replication").contains(words).then_some(());
+    wait_for("the replica to be in step", || says("master_link_status:up"));
     lab.fails();
-    lab.proxy.as_ref().unwrap().switch_to(replica.port());
+    lab.redis.run::<()>("FAILOVER");
+    wait_for("the replica to take over", || says("role:master"));
+    lab.proxy.as_ref().expect("the name leads elsewhere").switch_to(replica.port());
     lab.redis = replica;
     lab.endure();
 }
