@@ -111,7 +111,7 @@ fn read_replies(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn judge(bencher: Bencher<'_, '_>) {
-    let (config, snapshot) = (config(), snapshot());
+    let (config, snapshot) = (config(), Arc::new(snapshot()));
     let (mut history, mut at) = (History::default(), Duration::ZERO);
     bencher.bench_local(|| {
         at += WINDOW_STEP;
@@ -122,7 +122,7 @@ fn judge(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = [Encoding::Identity, Encoding::Gzip])]
 fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
-    let (config, snapshot) = (Arc::new(config()), snapshot());
+    let (config, snapshot) = (Arc::new(config()), Arc::new(snapshot()));
     let mut history = History::default();
     drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
     let report = history.evaluate(&snapshot, &Answers::default(), &config, Duration::ZERO);

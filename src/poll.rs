@@ -36,7 +36,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// What one successful poll read, and what it means.
 pub struct Reading {
     /// Redis's words.
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// Their meaning.
     pub report: Report,
     /// What retention has done until then.
@@ -135,6 +135,7 @@ impl Reader {
         snapshot.learn(&answers);
         // Nothing that is made from here on needs its room beside it.
         drop(asked);
+        let snapshot = Arc::new(snapshot);
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
         let read_at_unix = clock::unix_time();

@@ -118,13 +118,13 @@ impl Case {
     }
 
     pub(super) fn change(&mut self, name: &str, change: impl FnOnce(&mut StreamState)) {
-        let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
+        let mut snapshot = Snapshot::clone(&self.reading.as_ref().unwrap().snapshot);
         change(snapshot.streams.get_mut(&Name::from(name)).unwrap().as_mut().unwrap());
         self.read(snapshot);
     }
 
     fn insert(&mut self, name: &str, state: Result<StreamState, Failure>) {
-        let mut snapshot = self.reading.as_ref().unwrap().snapshot.clone();
+        let mut snapshot = Snapshot::clone(&self.reading.as_ref().unwrap().snapshot);
         let before = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
         snapshot.streams = before.chain([(name.into(), state)]).collect();
         let streams = snapshot.streams.keys().cloned().collect();
@@ -133,6 +133,7 @@ impl Case {
     }
 
     fn read(&mut self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
         let mut history = History::default();
         let questions = history.questions(&snapshot, &self.config, MOST_QUESTIONS);
         // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.

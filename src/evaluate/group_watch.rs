@@ -52,7 +52,7 @@ struct Cursors {
     pending: u64,
     oldest_pending: Option<StreamId>,
     lost: Option<Losses>,
-    rewinds: u64,
+    rewinds: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -315,10 +315,10 @@ impl Present<'_> {
 
     /// What there is to do. Pending entries that are gone from the stream are not.
     fn backlog(&self) -> Backlog {
-        let pending = match self.report.oldest_pending {
+        let pending = match self.report.oldest_pending(self.state) {
             Pending::None => 0,
             Pending::Oldest(_) | Pending::Unknown => {
-                self.state.pending.saturating_sub(self.report.dangling.unwrap_or_default())
+                self.state.pending.saturating_sub(self.report.dangling.map_or(0, u64::from))
             }
         };
         Backlog { lag: self.report.lag, pending }
@@ -363,6 +363,9 @@ impl Present<'_> {
                 Some(most) => older(pending_age, most).map(|age| Over::PendingAge(age, most)),
                 None => older(pending_age, Thresholds::PENDING_AGE).map(Over::PendingAgeByDefault),
             })
-            .or_else(|| report.poison.filter(|poison| *poison > 0).map(|poison| Over::Poison(poison, times)))
+            .or_else(|| {
+                over(report.poison.map(|poison| poison.get().into()), Some(0))
+                    .map(|(poison, _)| Over::Poison(poison, times))
+            })
     }
 }

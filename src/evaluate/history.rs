@@ -1,11 +1,10 @@
 //! What is kept from one poll to the next: bounded, and forgotten wherever it might not hold any more.
 
-use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     age::{Age, POLL_SLACK_MS, clock_behind},
     checkpoints::Checkpoints,
-    dropped::Dropped,
     judge::{Judge, head},
     lag::{Known, Lag},
     losses::{Baseline, Basis, Losses, Removals},
@@ -30,6 +29,8 @@ pub struct History {
     origin: Origin,
     // In boxes, since a map that grows has room for nearly twice as many.
     streams: BTreeMap<Name, Box<StreamHistory>>,
+    /// The last reading that was judged. It takes no room: it is shown until the next one is judged.
+    last: Option<Arc<Snapshot>>,
     polls: usize,
     ticks: Ticks,
     last_at: Option<Duration>,
@@ -56,6 +57,10 @@ pub(super) struct StreamHistory {
     none_removed: bool,
     /// Whether the last reading was judged: a lookup may fail between its beginning and that.
     pub(super) is_judged: bool,
+    /// The last reading of a stream that could not be read since.
+    unread: Option<Box<StreamState>>,
+    /// Whether consumers are not to be compared with those of the last reading: it may be of another stream, or server.
+    is_new: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
     watch: StreamWatch,
@@ -98,9 +103,9 @@ pub(super) struct GroupHistory {
     /// Entries that were removed before the group had them.
     pub(super) lost: Losses,
     /// Pending entries that vanished with their consumers.
-    pub(super) dropped: Dropped,
+    pub(super) dropped: u64,
     /// How often the group's position went back.
-    pub(super) rewinds: u64,
+    pub(super) rewinds: u32,
     /// What the last sample of its pending entries told, if it can be known whether it still holds.
     pub(super) sampled: Option<Sampled>,
     /// The poll in which something was last asked about it: whoever waits longest is next.
@@ -219,10 +224,8 @@ impl StreamHistory {
         // Another server's stream had other entries under the same IDs.
         if connection != Connection::Same {
             self.checkpoints.clear();
-            for group in self.groups.values_mut() {
-                group.sampled = None;
-                group.dropped.restart();
-            }
+            self.is_new = true;
+            self.groups.values_mut().for_each(|group| group.sampled = None);
         }
         let is_refuted = self.last.is_some_and(|last| !last.can_become(&now));
         if is_refuted || self.checkpoints.are_refuted_by(stream) {
@@ -288,11 +291,11 @@ impl StreamHistory {
             }
         }
         self.last = None;
+        self.is_new = true;
         for group in self.groups.values_mut() {
-            group.dropped.restart();
             *group = GroupHistory {
                 lost: group.lost,
-                dropped: std::mem::take(&mut group.dropped),
+                dropped: group.dropped,
                 rewinds: group.rewinds,
                 asked_at: group.asked_at,
                 ..GroupHistory::default()
@@ -394,7 +397,7 @@ impl History {
     #[must_use]
     pub fn evaluate(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         answers: &Answers,
         config: &Config,
         at: Duration,
@@ -406,19 +409,30 @@ impl History {
         let moment =
             Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit, is_after_gap };
         let now = snapshot.time.as_ref().ok().copied();
+        let last = self.last.replace(Arc::clone(snapshot));
         let all = snapshot.streams.len();
         let (mut streams, mut verdicts) = (Vec::with_capacity(all), Vec::with_capacity(all));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
-            let stream = state.as_ref().ok().map(|stream| {
-                let since = (now.map(|now| now.time), config.poll.interval);
-                history.refute(stream, |group| answers.group(name, group));
-                let between = history.removals.until(stream, since, history.remembers, &snapshot.server);
-                let poison_from = config.poison_from(name);
-                let (interval, poll) = (config.poll.interval, self.polls);
-                let judge = Judge { stream, between, now, interval, poison_from, poll };
-                judge.judge(history, |group| answers.group(name, group))
-            });
+            let before = last.as_ref().and_then(|last| last.streams.get(name)?.as_ref().ok());
+            let stream = match state {
+                Ok(stream) => {
+                    history.refute(stream, |group| answers.group(name, group));
+                    let unread = history.unread.take();
+                    let is_new = std::mem::take(&mut history.is_new);
+                    let before = before.or(unread.as_deref()).filter(|_| !is_new);
+                    let since = (now.map(|now| now.time), config.poll.interval);
+                    let between = history.removals.until(stream, since, history.remembers, &snapshot.server);
+                    let poison_from = config.poison_from(name);
+                    let (interval, poll) = (config.poll.interval, self.polls);
+                    let judge = Judge { stream, before, between, now, interval, poison_from, poll };
+                    Some(judge.judge(history, |group| answers.group(name, group)))
+                }
+                Err(_unread) => {
+                    history.unread = before.cloned().map(Box::new).or(history.unread.take());
+                    None
+                }
+            };
             let is_expected = state.is_err() && config.expects(name);
             let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name), is_expected };
             verdicts.push((name.clone(), history.watch.judge(&subject, &moment)));

@@ -1,7 +1,7 @@
 //! Which reading can come after which, and when a group has just gone on.
 
 use super::*;
-use crate::model::{Counted, Failure, Flavour, Server};
+use crate::model::{ConsumerState, Counted, Failure, Flavour, Millis, Server};
 
 fn id(number: u64) -> Option<StreamId> {
     Some(StreamId::new(number, 0))
@@ -293,13 +293,30 @@ fn what_is_counted_of_a_group_outlives_a_recreation() {
     assert_eq!((after.delivered, after.first_after, history.recreations), (StreamId::ZERO, None, 1));
 }
 
-#[test]
-fn a_stream_that_is_away_comes_back_as_another_one() {
+fn config() -> Config {
     let mut sources = crate::config::Sources::default();
     sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
-    let config = sources.load().unwrap();
+    sources.load().unwrap()
+}
+
+fn snapshot(connection: u64, flavour: Flavour, state: Result<StreamState, Failure>) -> Snapshot {
+    Snapshot {
+        server: Server { flavour, ..Server::UNKNOWN },
+        origin: Origin { connection, ..Origin::default() },
+        place: "h:6379".into(),
+        database: 0,
+        time: Ok(Now::exactly(ServerTime(NOW_MS))),
+        streams: NameMap::from([("s".into(), state)]),
+        forbidden: 0,
+        lengths: BTreeMap::new(),
+        last_entries: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn a_stream_that_is_away_comes_back_as_another_one() {
+    let (mut history, config) = (History::default(), config());
     let failed = |reason| Err(Failure::new(reason, ""));
-    let mut history = History::default();
     for (connection, flavour, state, recreations) in [
         (1, Flavour::Redis, Ok(stream_at(15)), 0),
         // What can't be read is not away.
@@ -315,19 +332,51 @@ fn a_stream_that_is_away_comes_back_as_another_one() {
         (3, Flavour::Upstash, Ok(stream_at(15)), 2),
         (3, Flavour::Upstash, failed(Reason::NoKey), 3),
     ] {
-        let snapshot = Snapshot {
-            server: Server { flavour, ..Server::UNKNOWN },
-            origin: Origin { connection, ..Origin::default() },
-            place: "h:6379".into(),
-            database: 0,
-            time: Ok(Now::exactly(ServerTime(NOW_MS))),
-            streams: NameMap::from([("s".into(), state)]),
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
-        };
+        let snapshot = snapshot(connection, flavour, state);
         drop(history.questions(&snapshot, &config, 0));
         let now = history.streams[&Name::from("s")].recreations;
         assert_eq!(now, recreations, "{:?} on connection {connection}", snapshot.streams);
+    }
+}
+
+#[test]
+fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
+    let group = |consumers: &[&str]| GroupState {
+        pending: 7 * consumers.len() as u64,
+        consumer_count: consumers.len() as u64,
+        consumers: consumers
+            .iter()
+            .map(|name| ConsumerState {
+                name: (*name).into(),
+                pending: 7,
+                idle: Some(Millis::new(60_000)),
+                inactive: None,
+            })
+            .collect(),
+        ..GroupState::at(StreamId::new(15, 0))
+    };
+    let with = |group| StreamState { groups: NameMap::from([("g".into(), group)]), ..stream_at(15) };
+    let unread = || Err(Failure::new(Reason::NoPermission, ""));
+    let away = || Err(Failure::new(Reason::NoKey, ""));
+    let idle = || Ok(with(group(&["a"])));
+    let gone = || Ok(with(group(&[])));
+    for (what, polls, dropped) in [
+        ("at the next poll", vec![(1, idle()), (1, gone())], 7),
+        ("only once", vec![(1, idle()), (1, gone()), (1, gone())], 7),
+        ("could not be read", vec![(1, idle()), (1, unread()), (1, unread()), (1, gone())], 7),
+        ("another server", vec![(1, idle()), (2, gone())], 0),
+        ("another stream", vec![(1, idle()), (1, away()), (1, gone())], 0),
+    ] {
+        let (mut history, config) = (History::default(), config());
+        let mut report = Report::default();
+        for (seconds, (connection, state)) in (0..).zip(polls) {
+            let snapshot = snapshot(connection, Flavour::Redis, state);
+            drop(history.questions(&snapshot, &config, 0));
+            let at = Duration::from_secs(seconds);
+            report = history.evaluate(&snapshot.into(), &Answers::default(), &config, at);
+        }
+        let stream = report.streams.get(&"s".into()).unwrap();
+        let told = stream.groups.get(&"g".into()).unwrap().dropped.map(u64::from);
+        assert_eq!(told, Some(dropped), "{what}");
     }
 }

@@ -80,7 +80,7 @@ impl Watched {
         };
         drop(self.history.questions(&snapshot, &self.config, MOST_QUESTIONS));
         let at = Duration::from_secs(self.seconds);
-        self.history.evaluate(&snapshot, answers, &self.config, at)
+        self.history.evaluate(&snapshot.into(), answers, &self.config, at)
     }
 }
 
@@ -88,7 +88,7 @@ impl Watched {
 pub(super) fn claimed(report: &Report) -> (u64, u64, u64) {
     let stream = report.streams.get(&Name::from("s")).unwrap();
     let group = stream.groups.get(&Name::from("g")).unwrap();
-    (stream.recreations, group.rewinds, group.lost.unwrap_or_default().at_least)
+    (stream.recreations, group.rewinds.into(), group.lost.unwrap_or_default().at_least)
 }
 
 #[test]

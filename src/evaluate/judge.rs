@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use nonmax::{NonMaxU32, NonMaxU64};
+
 use super::{
     age::{Age, clock_behind},
     checkpoints::Checkpoints,
-    dropped::Dropped,
+    dropped::dropped,
     history::{GroupHistory, StreamHistory},
     lag::{Known, Lag},
     losses::{Baseline, Basis, Between},
@@ -19,6 +21,8 @@ use crate::model::{
 /// One stream's reading, with what it is judged by.
 pub(super) struct Judge<'a> {
     pub(super) stream: &'a StreamState,
+    /// The last reading of the same stream from the same server, where there was one.
+    pub(super) before: Option<&'a StreamState>,
     /// What happened since the last reading; `None` where the server does not count additions.
     pub(super) between: Option<Between<'a>>,
     pub(super) now: Option<Now>,
@@ -53,17 +57,17 @@ impl Judge<'_> {
             let sample = sample.map(|sample| PendingSample { alive, ..sample });
             let sampled = self.to_keep(group, sample);
             let baseline = history.groups.get(name).and_then(GroupHistory::baseline);
-            let (kept_of_dropped, dropped) =
-                self.dropped(history.groups.get_mut(name), baseline.as_ref(), group, lag);
+            let dropped = self.dropped(name, baseline.as_ref(), group, lag);
             let renewed = self.renew(history, name, baseline.as_ref(), group, lag);
             let after = GroupHistory {
                 first_after,
                 sampled,
                 asked_at: if answered.is_some() { self.poll } else { renewed.asked_at },
                 basis: self.basis(lag, baseline),
-                dropped: kept_of_dropped,
+                dropped: renewed.dropped + dropped.unwrap_or_default(),
                 ..renewed
             };
+            let dropped = dropped.and_then(|_| NonMaxU64::new(after.dropped));
             let report = self.report(group, lag, sample, alive, &after);
             let lost = counts_losses.then_some(after.lost);
             groups.push((name.clone(), GroupReport { lost, dropped, ..report }));
@@ -106,7 +110,7 @@ impl Judge<'_> {
         after.pending = head(group).map(|head| head.id);
         match before {
             Some(before) if after.delivered < before.delivered => {
-                after.rewinds += u64::from(!history.may_be_behind);
+                after.rewinds += u32::from(!history.may_be_behind);
             }
             Some(_) => proven = self.lost(after.delivered, lag, &history.checkpoints).unwrap_or_default(),
             None => {}
@@ -134,20 +138,15 @@ impl Judge<'_> {
         checkpoint.entries_missing(self.stream, there)
     }
 
-    /// Pending entries that vanished with their consumers, after what is to be remembered of them; `None` where not all
-    /// consumers were read at this poll and the last.
-    fn dropped(
-        &self,
-        before: Option<&mut GroupHistory>,
-        baseline: Option<&Baseline>,
-        group: &GroupState,
-        lag: Lag,
-    ) -> (Dropped, Option<u64>) {
-        let mut dropped = before.map(|before| std::mem::take(&mut before.dropped)).unwrap_or_default();
+    /// Pending entries that vanished with their consumers since the last reading; `None` where not all consumers were read at
+    /// this poll and the last.
+    fn dropped(&self, name: &Name, baseline: Option<&Baseline>, group: &GroupState, lag: Lag) -> Option<u64> {
+        let Some(before) = self.before.and_then(|before| before.groups.get(name)) else {
+            return group.has_all_consumers().then_some(0);
+        };
         let delivered = baseline.zip(self.between.as_ref());
         let delivered = delivered.and_then(|(before, between)| between.no_more_undelivered(before, lag));
-        let entries = dropped.judge(group, delivered, self.interval);
-        (dropped, entries)
+        dropped(before, group, delivered, self.interval)
     }
 
     /// The first entry that the group was not given, where it is known.
@@ -175,21 +174,22 @@ impl Judge<'_> {
         alive: Option<Option<OldestPending>>,
         after: &GroupHistory,
     ) -> GroupReport {
-        let oldest_pending = self.oldest_pending(group, alive);
+        let first_alive = self.first_alive(group, alive);
         GroupReport {
             lag,
             lag_age: match lag {
                 Lag::Exactly(0) => Some(Age::ZERO),
                 Lag::Exactly(_) | Lag::AtMost(_) => after.first_after.and_then(|id| self.age(id)),
             },
-            oldest_pending,
-            oldest_pending_age: match oldest_pending {
+            oldest_pending_age: match first_alive.unwrap_or(group.oldest_pending) {
                 Pending::None => Some(Age::ZERO),
                 Pending::Oldest(oldest) => self.age(oldest.id),
                 Pending::Unknown => None,
             },
-            dangling: self.dangling(group, sample),
-            poison: if group.pending == 0 { Some(0) } else { sample.map(|sample| sample.poison) },
+            first_alive: first_alive.map(Box::new),
+            dangling: self.dangling(group, sample).and_then(NonMaxU64::new),
+            poison: if group.pending == 0 { Some(0) } else { sample.map(|sample| sample.poison) }
+                .and_then(NonMaxU32::new),
             lost: Some(after.lost),
             dropped: None,
             rewinds: after.rewinds,
@@ -201,16 +201,15 @@ impl Judge<'_> {
         is_gone(self.stream, id)
     }
 
-    /// The oldest pending entry that is still there: the age of one that is gone would grow for ever.
-    fn oldest_pending(&self, group: &GroupState, alive: Option<Option<OldestPending>>) -> Pending {
-        match group.oldest_pending {
-            Pending::Oldest(_) if self.stream.length == 0 => Pending::None,
-            Pending::Oldest(head) if self.is_gone(head.id) => match alive {
-                Some(Some(alive)) => Pending::Oldest(alive),
-                Some(None) => Pending::None,
-                None => Pending::Unknown,
-            },
-            head @ (Pending::None | Pending::Oldest(_) | Pending::Unknown) => head,
+    /// The oldest pending entry that is still there, where the head is gone: its age would grow for ever.
+    fn first_alive(&self, group: &GroupState, alive: Option<Option<OldestPending>>) -> Option<Pending> {
+        let head = head(group)?;
+        match alive {
+            _ if self.stream.length == 0 => Some(Pending::None),
+            _ if !self.is_gone(head.id) => None,
+            Some(Some(alive)) => Some(Pending::Oldest(alive)),
+            Some(None) => Some(Pending::None),
+            None => Some(Pending::Unknown),
         }
     }
 
@@ -221,7 +220,7 @@ impl Judge<'_> {
             Pending::Oldest(_) if self.stream.length == 0 => Some(group.pending),
             Pending::Oldest(_) if self.stream.first_entry_id.is_none() => None,
             Pending::Oldest(head) if !self.is_gone(head.id) => Some(0),
-            Pending::Oldest(_) => sample.map(|sample| sample.gone),
+            Pending::Oldest(_) => sample.map(|sample| sample.gone.into()),
         }
     }
 

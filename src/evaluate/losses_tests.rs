@@ -155,7 +155,7 @@ impl World {
         self.polls += 1;
         self.last_then = self.last;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);
-        let report = self.history.evaluate(&snapshot, &answers, &self.config, at);
+        let report = self.history.evaluate(&snapshot.into(), &answers, &self.config, at);
         report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
     }
 }

@@ -243,7 +243,7 @@ fn within_budget(
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, time::Duration};
+    use std::{collections::VecDeque, sync::Arc, time::Duration};
 
     use proptest::prelude::*;
 
@@ -295,7 +295,12 @@ mod tests {
     }
 
     /// Polls once, and gives the streams that were asked about.
-    fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize) -> (Vec<Name>, usize) {
+    fn poll(
+        history: &mut History,
+        snapshot: &Arc<Snapshot>,
+        config: &Config,
+        most: usize,
+    ) -> (Vec<Name>, usize) {
         let Questions { asked, skipped } = history.questions(snapshot, config, most);
         assert!(asked.len() <= most, "{} of {most}", asked.len());
         let unanswered = |it: &Question| (it.stream.clone(), it.group.clone(), Finding::Nothing);
@@ -320,7 +325,7 @@ mod tests {
             let longest = (groups + 1).div_ceil(most / 4);
             for coming in comings {
                 let names: Vec<usize> = steady.iter().copied().chain((coming == 0).then_some(99)).collect();
-                let snapshot = snapshot(&names, |name| pending >> (name % 16) & 1 == 1);
+                let snapshot = Arc::new(snapshot(&names, |name| pending >> (name % 16) & 1 == 1));
                 let (asked, _) = poll(&mut history, &snapshot, &config, most);
                 last.push_back(asked);
                 if last.len() > 2 * longest {
@@ -359,7 +364,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_and_nothing_is_asked_where_nothing_may_be() {
         let (mut history, config) = (History::default(), config());
-        let snapshot = snapshot(&[1, 2, 3], |_| false);
+        let snapshot = Arc::new(snapshot(&[1, 2, 3], |_| false));
         assert_eq!(poll(&mut history, &snapshot, &config, MOST_QUESTIONS).1, 0);
         assert_eq!(poll(&mut history, &snapshot, &config, 0), (vec![], 6));
         assert_eq!(poll(&mut history, &snapshot, &config, 5), (["s01", "s02"].map(Name::from).to_vec(), 2));

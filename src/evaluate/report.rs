@@ -1,7 +1,9 @@
 //! What a reading means, stream by stream.
 
+use nonmax::{NonMaxU32, NonMaxU64};
+
 use super::{Age, Lag, Losses, StreamVerdict, Ticks};
-use crate::model::{Millis, NameMap, Pending};
+use crate::model::{GroupState, Millis, NameMap, Pending};
 
 /// The meaning of a snapshot: of each stream that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,19 +38,27 @@ pub struct GroupReport {
     pub lag: Lag,
     /// Age of the oldest of them; zero where there is none.
     pub lag_age: Option<Age>,
-    /// The oldest entry that was delivered and not acknowledged and is still in the stream.
-    pub oldest_pending: Pending,
-    /// Its age; zero where there is none.
+    /// What stands in place of the pending list's head, where that is gone from the stream; in a box, since mostly it is there.
+    pub first_alive: Option<Box<Pending>>,
+    /// The age of the [oldest pending entry](Self::oldest_pending); zero where there is none.
     pub oldest_pending_age: Option<Age>,
     /// Pending entries that are not in the stream any more, of those sampled.
-    pub dangling: Option<u64>,
+    pub dangling: Option<NonMaxU64>,
     /// Pending entries that were delivered too often, of those sampled.
-    pub poison: Option<u64>,
+    pub poison: Option<NonMaxU32>,
     /// Entries that were removed before the group was given them, since the sidecar watches it.
     pub lost: Option<Losses>,
     /// Pending entries that vanished with a consumer that had done nothing for an interval; `None` where the consumers were
     /// not read.
-    pub dropped: Option<u64>,
+    pub dropped: Option<NonMaxU64>,
     /// How often the group's position went back.
-    pub rewinds: u64,
+    pub rewinds: u32,
+}
+
+impl GroupReport {
+    /// The oldest entry that was delivered and not acknowledged and is still in the stream. `group` is what was read.
+    #[must_use]
+    pub fn oldest_pending(&self, group: &GroupState) -> Pending {
+        self.first_alive.as_deref().copied().unwrap_or(group.oldest_pending)
+    }
 }

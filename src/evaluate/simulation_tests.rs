@@ -2,7 +2,7 @@
 
 mod traces;
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use super::*;
 use crate::{
@@ -206,7 +206,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
             continue;
         }
         outcome.polls += 1;
-        let snapshot = world.snapshot();
+        let snapshot = Arc::new(world.snapshot());
         let questions = history.questions(&snapshot, &config, MOST_QUESTIONS);
         let answers = world.answer(&questions.asked);
         // Polls are a little early or late.

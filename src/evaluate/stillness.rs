@@ -24,18 +24,13 @@ impl Stillness {
     /// poll began, whatever the clock may be off, and together they hold every pending entry.
     pub(super) fn of(stream: &StreamState, group: &GroupState, now: Option<Now>) -> Option<Self> {
         let now = now?;
-        // Consumers as they were at an earlier poll say nothing of what happened since.
-        if group.consumers_age.is_some_and(|age| age > Millis::ZERO) {
-            return None;
-        }
-        let consumers = u64::try_from(group.consumers.len()).ok()?;
         let held: u64 = group.consumers.iter().map(|consumer| consumer.pending).sum();
         let idle = group.consumers.iter().map(|consumer| consumer.idle).min()??;
-        let is_told =
-            consumers == group.consumer_count && held == group.pending && idle.duration() > now.error;
+        let is_told = group.has_all_consumers() && held == group.pending && idle.duration() > now.error;
         let last_seen_ms = now.time.0.checked_sub(idle.get())?;
         let gone_before = gone_before(stream)?;
-        is_told.then_some(Self { last_seen_ms, pending: group.pending, consumers, gone_before })
+        let (pending, consumers) = (group.pending, group.consumer_count);
+        is_told.then_some(Self { last_seen_ms, pending, consumers, gone_before })
     }
 }
 

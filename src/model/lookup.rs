@@ -114,9 +114,9 @@ impl GroupAnswers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingSample {
     /// Entries that were delivered too often and are still there.
-    pub poison: u64,
+    pub poison: u32,
     /// Entries that can't be there any more.
-    pub gone: u64,
+    pub gone: u32,
     /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
     pub alive: Option<Option<OldestPending>>,
 }
@@ -132,8 +132,8 @@ impl PendingSample {
         let gone = entries.len() - there.clone().count();
         let alive = there.copied().next();
         Self {
-            poison: u64::try_from(poison).unwrap_or(u64::MAX),
-            gone: u64::try_from(gone).unwrap_or(u64::MAX),
+            poison: u32::try_from(poison).unwrap_or(u32::MAX),
+            gone: u32::try_from(gone).unwrap_or(u32::MAX),
             alive: (alive.is_some() || is_whole).then_some(alive),
         }
     }

@@ -272,6 +272,14 @@ pub struct GroupState {
 }
 
 impl GroupState {
+    /// Whether every consumer was read at this poll, and is listed.
+    #[must_use]
+    pub(crate) fn has_all_consumers(&self) -> bool {
+        // As they were at an earlier poll they say nothing of what happened since.
+        self.consumers_age.is_none_or(|age| age == Millis::ZERO)
+            && u64::try_from(self.consumers.len()) == Ok(self.consumer_count)
+    }
+
     /// A group with this position, of which nothing else is known and nothing is pending.
     #[must_use]
     pub(crate) fn at(last_delivered_id: StreamId) -> Self {

@@ -113,6 +113,7 @@ fn snapshot() -> Snapshot {
 
 fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut history = History::default();
+    let snapshot = Arc::new(snapshot);
     drop(history.questions(&snapshot, config, MOST_QUESTIONS));
     let report = history.evaluate(&snapshot, &Answers::default(), config, Duration::ZERO);
     let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });

@@ -173,7 +173,7 @@ pub const FAMILIES: &[Family] = &[
         "Upper bound of the entries lost before they were delivered. Equal where it is exact: what the sidecar itself removed by its script, where the group's position stood still, and on Redis 7.0. Elsewhere what was delivered and removed between two polls counts here too."),
     family("streamwarden_group_entries_suspected_lost_total", Counter, Group(|row| Some(Count(report(row)?.lost?.suspected))),
         "Entries that may be lost: between both bounds, at polls after which the oldest undelivered entry, older than poll.interval, was removed."),
-    family("streamwarden_group_rewinds_total", Counter, Group(|row| Some(Count(report(row)?.rewinds))),
+    family("streamwarden_group_rewinds_total", Counter, Group(|row| Some(Count(report(row)?.rewinds.into()))),
         "How often the group's position went back: set back, or made anew."),
     family("streamwarden_group_pending", Gauge, Group(|row| Some(Count(row.state?.pending))),
         "Entries delivered to the group and not acknowledged."),
@@ -185,11 +185,11 @@ pub const FAMILIES: &[Family] = &[
         "Time since that entry was last delivered. Left out when nothing is pending, and where the entry was given back since (XNACK)."),
     family("streamwarden_group_oldest_pending_deliveries", Gauge, Group(|row| Some(Count(oldest_pending(row)?.counted_deliveries()?))),
         "How often that entry was delivered. Left out when nothing is pending, and where a consumer declared it fatal (XNACK), which makes it poison."),
-    family("streamwarden_group_dangling_pending", Gauge, Group(|row| Some(Count(report(row)?.dangling?))),
+    family("streamwarden_group_dangling_pending", Gauge, Group(|row| Some(Count(report(row)?.dangling?.get()))),
         "Pending entries older than the stream's first entry, which can't be delivered any more; of the 100 oldest, so at least so many. Those deleted in the middle are not seen."),
-    family("streamwarden_group_pending_dropped_total", Counter, Group(|row| Some(Count(report(row)?.dropped?))),
+    family("streamwarden_group_pending_dropped_total", Counter, Group(|row| Some(Count(report(row)?.dropped?.get()))),
         "Pending entries of consumers that vanished (XGROUP DELCONSUMER) after they had done nothing for longer than poll.interval: no consumer is given them again. No server tells them from entries that were acknowledged, or claimed and acknowledged, since the poll before, so at most so many. Left out where a group has more consumers than are listed, or they were not read at this poll and the last."),
-    family("streamwarden_group_poison_entries", Gauge, Group(|row| Some(Count(report(row)?.poison?))),
+    family("streamwarden_group_poison_entries", Gauge, Group(|row| Some(Count(report(row)?.poison?.get().into()))),
         "Pending entries delivered at least as often as the threshold (5 where none is set), of the 100 oldest. Left out while the oldest one changes from poll to poll."),
     family("streamwarden_group_stuck_consumers", Gauge, Group(|row| Some(Count(row.state?.stuck_consumers?.get()))),
         "Consumers with pending entries that have been idle, or were given nothing, for longer than consumers.stuck_after."),
@@ -369,7 +369,7 @@ fn report<'a>(row: &GroupRow<'a>) -> Option<&'a GroupReport> {
 }
 
 fn oldest_pending(row: &GroupRow<'_>) -> Option<OldestPending> {
-    match row.report?.oldest_pending {
+    match row.report?.oldest_pending(row.state?) {
         Pending::Oldest(oldest) => Some(oldest),
         Pending::None | Pending::Unknown => None,
     }

@@ -124,7 +124,7 @@ impl<'a> Rows<'a> {
     /// The rows of what was read, if anything was.
     #[must_use]
     pub(super) fn new(config: &'a Config, reading: Option<&'a Reading>) -> Self {
-        let snapshot = reading.map(|reading| &reading.snapshot);
+        let snapshot = reading.map(|reading| &*reading.snapshot);
         let redis = RedisRow {
             name: config.redis_name(snapshot),
             external_url: config.http.external_url.as_deref(),

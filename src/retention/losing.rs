@@ -26,15 +26,14 @@ impl Plan {
         let is_held = |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
         let unprotected = stream.groups.keys().filter(|group| !is_held(group));
         let losing = unprotected.filter_map(|group| {
-            let of = report.groups.get(group)?;
+            let (state, of) = (stream.groups.get(group)?, report.groups.get(group)?);
             // Trims take the oldest, and what a group was not given are the newest.
             let given = stream.length - of.lag.upper_bound().min(stream.length);
             let undelivered = self.at_most.saturating_sub(given);
-            let pending = match of.oldest_pending {
+            let pending = match of.oldest_pending(state) {
                 Pending::None => 0,
                 Pending::Oldest(_) | Pending::Unknown => {
-                    let there =
-                        stream.groups.get(group)?.pending.saturating_sub(of.dangling.unwrap_or_default());
+                    let there = state.pending.saturating_sub(of.dangling.map_or(0, u64::from));
                     there.min(self.at_most).min(given)
                 }
             };

@@ -154,8 +154,9 @@ fn holder(group: &Name, hold: Hold) -> Holder {
 }
 
 /// What a group has pending, as far as it is known.
-fn pending(report: &StreamReport, group: &Name) -> Pending {
-    report.groups.get(group).map_or(Pending::Unknown, |report| report.oldest_pending)
+fn pending(stream: &StreamState, report: &StreamReport, group: &Name) -> Pending {
+    let both = stream.groups.get(group).zip(report.groups.get(group));
+    both.map_or(Pending::Unknown, |(state, report)| report.oldest_pending(state))
 }
 
 /// The first group of which it is not known what it has pending.
@@ -164,7 +165,9 @@ fn unknown(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Opti
         return Some(Holder { group: None, hold: Hold::UnwatchedGroups });
     }
     let mut groups = stream.groups.keys().filter(|group| !policy.ignore_groups.contains(group));
-    groups.find(|group| pending(report, group) == Pending::Unknown).map(|group| holder(group, Hold::Pending))
+    groups
+        .find(|group| pending(stream, report, group) == Pending::Unknown)
+        .map(|group| holder(group, Hold::Pending))
 }
 
 /// The first ID that some group is known to need, whether there is such an entry yet or not.
@@ -176,7 +179,7 @@ fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Optio
         .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));
     let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
         let unread = state.last_delivered_id.next().map(|id| (id, holder(group, Hold::Unread)));
-        let pending = match pending(report, group) {
+        let pending = match pending(stream, report, group) {
             Pending::None | Pending::Unknown => None,
             Pending::Oldest(oldest) => Some(oldest.id),
         };

@@ -12,7 +12,7 @@ fn group(name: &str, delivered: u64, lag: Lag, oldest_pending: Pending) -> (Name
     let report = GroupReport {
         lag,
         lag_age: None,
-        oldest_pending,
+        first_alive: None,
         oldest_pending_age: None,
         dangling: None,
         poison: None,
@@ -20,7 +20,7 @@ fn group(name: &str, delivered: u64, lag: Lag, oldest_pending: Pending) -> (Name
         dropped: None,
         rewinds: 0,
     };
-    (name.into(), GroupState::at(StreamId::new(delivered, 0)), report)
+    (name.into(), GroupState { oldest_pending, ..GroupState::at(StreamId::new(delivered, 0)) }, report)
 }
 
 fn oldest(number: u64) -> Pending {

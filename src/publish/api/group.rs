@@ -120,7 +120,7 @@ impl Group<'_> {
     pub(super) fn document(&self) -> GroupDocument {
         let (state, report) = (self.state, self.report);
         let lost = report.and_then(|report| report.lost);
-        let oldest = report.and_then(|report| match report.oldest_pending {
+        let oldest = report.zip(state).and_then(|(report, state)| match report.oldest_pending(state) {
             Pending::Oldest(oldest) => Some(oldest),
             Pending::None | Pending::Unknown => None,
         });
@@ -147,13 +147,13 @@ impl Group<'_> {
             oldest_pending_age_seconds: report.and_then(|report| age(report.oldest_pending_age)),
             oldest_pending_idle_seconds: oldest.and_then(|oldest| oldest.idle.map(span)),
             oldest_pending_deliveries: oldest.and_then(|oldest| oldest.counted_deliveries()),
-            dangling_pending: report.and_then(|report| report.dangling),
-            poison_entries: report.and_then(|report| report.poison),
-            pending_dropped: report.and_then(|report| report.dropped),
+            dangling_pending: report.and_then(|report| Some(report.dangling?.get())),
+            poison_entries: report.and_then(|report| Some(report.poison?.get().into())),
+            pending_dropped: report.and_then(|report| Some(report.dropped?.get())),
             entries_lost: lost.map(|lost| lost.at_least),
             entries_lost_upper_bound: lost.map(|lost| lost.at_most),
             entries_suspected_lost: lost.map(|lost| lost.suspected),
-            rewinds: report.map(|report| report.rewinds),
+            rewinds: report.map(|report| report.rewinds.into()),
             last_delivered_id: state.map(|state| state.last_delivered_id.to_string()),
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
             consumer_count: state.map(|state| state.consumer_count),

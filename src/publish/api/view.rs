@@ -87,7 +87,7 @@ impl<'a> View<'a> {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 enabled: self.config.enabled,
             },
-            name: self.config.redis_name(self.reading.map(|reading| &reading.snapshot)),
+            name: self.config.redis_name(self.reading.map(|reading| &*reading.snapshot)),
             server: server.map(|server| ServerDocument {
                 flavour: server.flavour.as_str().to_owned(),
                 version: server.version_text(),
