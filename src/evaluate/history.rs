@@ -59,6 +59,8 @@ pub(super) struct StreamHistory {
     pub(super) is_judged: bool,
     /// The last reading of a stream that could not be read since.
     unread: Option<Box<StreamState>>,
+    /// What became of the connection while it could not be read.
+    connection: Connection,
     /// Whether consumers are not to be compared with those of the last reading: it may be of another stream, or server.
     is_new: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
@@ -67,9 +69,10 @@ pub(super) struct StreamHistory {
 }
 
 /// How the connection of a reading relates to that of the reading before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Connection {
     /// It is the same.
+    #[default]
     Same,
     /// It is another one.
     New,
@@ -219,6 +222,7 @@ impl StreamHistory {
         trims_the_middle: bool,
     ) {
         let now = Counters::of(stream, time);
+        let connection = std::mem::take(&mut self.connection).max(connection);
         self.may_be_behind = connection == Connection::NewAndBehind;
         self.removals.begin(connection == Connection::Same);
         // Another server's stream had other entries under the same IDs.
@@ -385,7 +389,7 @@ impl History {
                     history.restart();
                     history.recreations += u64::from(connection != Connection::NewAndBehind);
                 }
-                Err(_unread) => {}
+                Err(_unread) => history.connection = history.connection.max(connection),
             }
         }
         self.polls = self.polls.wrapping_add(1);

@@ -365,6 +365,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
         ("only once", vec![(1, idle()), (1, gone()), (1, gone())], 7),
         ("could not be read", vec![(1, idle()), (1, unread()), (1, unread()), (1, gone())], 7),
         ("another server", vec![(1, idle()), (2, gone())], 0),
+        ("another server in between", vec![(1, idle()), (2, unread()), (2, gone())], 0),
         ("another stream", vec![(1, idle()), (1, away()), (1, gone())], 0),
     ] {
         let (mut history, config) = (History::default(), config());
