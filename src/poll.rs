@@ -38,7 +38,7 @@ pub struct Reading {
     /// Redis's words.
     pub snapshot: Arc<Snapshot>,
     /// Their meaning.
-    pub report: Report,
+    pub report: Arc<Report>,
     /// What retention has done until then.
     pub retention: Arc<Standings>,
     /// When it was read, on this machine's clock.

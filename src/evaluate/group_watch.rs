@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Age, GroupStatus, Lag, Losses,
+    judge::head,
     report::GroupReport,
     series::{Series, cut, low_part},
     settled::Settled,
@@ -20,20 +21,23 @@ use crate::{
 /// A group that is there.
 pub(super) struct Present<'a> {
     pub(super) state: &'a GroupState,
+    /// The last reading of it, if it was there then.
+    pub(super) before: Option<&'a GroupState>,
     pub(super) report: &'a GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
 
-/// Of a group that is there, or expected. Times are of a clock that only goes forward.
+/// Of a group that is there, or expected, beyond what its last reading and verdict have. Times are of a clock that only goes
+/// forward.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupWatch {
     since: Millis,
-    lags: Series,
     /// Lag and pending entries together.
     backlogs: Series,
     /// The entries that it lost, as a low part; from the first loss on, which most groups never have.
     lost: Option<Box<Series>>,
-    last: Option<Cursors>,
+    /// What the last reading of it said; `None` where it was not there.
+    last: Option<Counts>,
     /// When the group last moved, or last had nothing to do.
     moved_at: Millis,
     /// What happened within the window; in a box, since mostly nothing did.
@@ -45,12 +49,10 @@ pub(super) struct GroupWatch {
     growing: Settled,
 }
 
-/// What moves when a group works.
+/// What is counted of a group.
 #[derive(Debug, Clone, Copy)]
-struct Cursors {
-    delivered: StreamId,
-    pending: u64,
-    oldest_pending: Option<StreamId>,
+struct Counts {
+    /// By the last reading that said it.
     lost: Option<Losses>,
     rewinds: u32,
 }
@@ -81,16 +83,17 @@ impl GroupWatch {
         Self { since: at, moved_at: at, ..Self::default() }
     }
 
-    /// Takes over a reading of the group, `None` where it is not there, and judges it.
+    /// Takes over a reading of the group, `None` where it is not there, and judges it. `lags` are those until then.
     pub(super) fn judge(
         &mut self,
         present: Option<&Present<'_>>,
+        mut lags: Series,
         added: &Series,
         moment: &Moment<'_>,
     ) -> GroupVerdict {
         let lag = present.and_then(|present| present.report.lag.known());
         let backlog = lag.zip(present).map(|(lag, present)| lag.saturating_add(present.backlog().pending));
-        self.lags.put(moment.slot, lag.map(cut));
+        lags.put(moment.slot, lag.map(cut));
         self.backlogs.put(moment.slot, backlog.map(cut));
         let (status, why) = match present {
             Some(present) => {
@@ -99,8 +102,8 @@ impl GroupWatch {
             }
             None => self.absent(moment),
         };
-        let rate_out = self.rate_out(present, added, moment);
-        GroupVerdict { status, why, rate_out, lags: self.lags.clone() }
+        let rate_out = self.rate_out(present, &lags, added, moment);
+        GroupVerdict { status, why, rate_out, lags }
     }
 
     /// What is not in the stream any more was not delivered: where losses are not known, nor is this. Those that are
@@ -108,6 +111,7 @@ impl GroupWatch {
     fn rate_out(
         &mut self,
         present: Option<&Present<'_>>,
+        lags: &Series,
         added: &Series,
         moment: &Moment<'_>,
     ) -> Option<Rate> {
@@ -116,13 +120,13 @@ impl GroupWatch {
             self.lost.get_or_insert_default().put(moment.slot, lost.map(low_part));
         }
         let there_for = moment.since(self.since);
-        lost.and_then(|_| passed_rate(added, &self.lags, self.lost.as_deref(), there_for, moment))
+        lost.and_then(|_| passed_rate(added, lags, self.lost.as_deref(), there_for, moment))
     }
 
     fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
         if self.last.is_some() {
-            let (lags, backlogs) = (std::mem::take(&mut self.lags), std::mem::take(&mut self.backlogs));
-            *self = Self { lags, backlogs, ..Self::new(moment.at) };
+            let backlogs = std::mem::take(&mut self.backlogs);
+            *self = Self { backlogs, ..Self::new(moment.at) };
         }
         let is_missing = self.missing.update(true, moment.at, moment.config.status.settle, Duration::ZERO);
         let status = if is_missing { GroupStatus::Missing } else { GroupStatus::Unknown };
@@ -135,20 +139,20 @@ impl GroupWatch {
             (self.since, self.moved_at) = (moment.at, moment.at);
             self.missing = Settled::default();
         }
-        let mut now = present.cursors();
         // Where a reading does not say what was lost, the last one that did still holds.
-        now.lost = now.lost.or(self.last.and_then(|before| before.lost));
+        let lost = present.report.lost.or(self.last.and_then(|last| last.lost));
+        let now = Counts { lost, rewinds: present.report.rewinds };
         let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
-        if let Some(before) = self.last.replace(now) {
-            if let Some((before, now)) = before.lost.zip(now.lost) {
+        if let Some((last, before)) = self.last.replace(now).zip(present.before) {
+            if let Some((before, now)) = last.lost.zip(now.lost) {
                 note_lost(&mut lately.trimmed, (before.at_least, now.at_least), moment.at);
                 note_lost(&mut lately.suspected, (before.suspected, now.suspected), moment.at);
             }
-            if now.rewinds > before.rewinds {
-                let (from, to) = (before.delivered, now.delivered);
+            if now.rewinds > last.rewinds {
+                let (from, to) = (before.last_delivered_id, present.state.last_delivered_id);
                 lately.rewound = Some(Rewound { from, to, at: moment.at });
             }
-            if now.has_moved_since(&before) || present.waits() == Some(false) {
+            if present.has_moved_since(before) || present.waits() == Some(false) {
                 self.moved_at = moment.at;
             }
         }
@@ -289,28 +293,13 @@ fn note_lost(noted: &mut Option<Removed>, (before, now): (u64, u64), at: Millis)
     }
 }
 
-impl Cursors {
-    /// Whether entries were delivered or acknowledged. More pending entries alone are no movement.
-    fn has_moved_since(&self, before: &Self) -> bool {
-        let (then, now) = (before.oldest_pending, self.oldest_pending);
-        self.delivered != before.delivered
-            || self.pending < before.pending
-            || then.zip(now).is_some_and(|(then, now)| now > then)
-    }
-}
-
 impl Present<'_> {
-    fn cursors(&self) -> Cursors {
-        Cursors {
-            delivered: self.state.last_delivered_id,
-            pending: self.state.pending,
-            oldest_pending: match self.state.oldest_pending {
-                Pending::Oldest(oldest) => Some(oldest.id),
-                Pending::None | Pending::Unknown => None,
-            },
-            lost: self.report.lost,
-            rewinds: self.report.rewinds,
-        }
+    /// Whether entries were delivered or acknowledged. More pending entries alone are no movement.
+    fn has_moved_since(&self, before: &GroupState) -> bool {
+        let now = self.state;
+        now.last_delivered_id != before.last_delivered_id
+            || now.pending < before.pending
+            || head(before).zip(head(now)).is_some_and(|(then, now)| now.id > then.id)
     }
 
     /// What there is to do. Pending entries that are gone from the stream are not.

@@ -29,8 +29,8 @@ pub struct History {
     origin: Origin,
     // In boxes, since a map that grows has room for nearly twice as many.
     streams: BTreeMap<Name, Box<StreamHistory>>,
-    /// The last reading that was judged. It takes no room: it is shown until the next one is judged.
-    last: Option<Arc<Snapshot>>,
+    /// The last reading that was judged, and what it means. They take no room: they are shown until the next ones are there.
+    last: Option<(Arc<Snapshot>, Arc<Report>)>,
     polls: usize,
     ticks: Ticks,
     last_at: Option<Duration>,
@@ -405,7 +405,7 @@ impl History {
         answers: &Answers,
         config: &Config,
         at: Duration,
-    ) -> Report {
+    ) -> Arc<Report> {
         let window = config.status.window;
         let is_after_gap = self.last_at.replace(at).is_some_and(|last| at.saturating_sub(last) > window / 2);
         let slot = self.ticks.advance(at, window);
@@ -413,18 +413,19 @@ impl History {
         let moment =
             Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit, is_after_gap };
         let now = snapshot.time.as_ref().ok().copied();
-        let last = self.last.replace(Arc::clone(snapshot));
+        let last = self.last.take();
         let all = snapshot.streams.len();
         let (mut streams, mut verdicts) = (Vec::with_capacity(all), Vec::with_capacity(all));
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
-            let before = last.as_ref().and_then(|last| last.streams.get(name)?.as_ref().ok());
+            let last_state = last.as_ref().and_then(|(last, _)| last.streams.get(name)?.as_ref().ok());
+            let last_verdict = last.as_ref().and_then(|(_, last)| last.verdicts.get(name));
             let stream = match state {
                 Ok(stream) => {
                     history.refute(stream, |group| answers.group(name, group));
                     let unread = history.unread.take();
                     let is_new = std::mem::take(&mut history.is_new);
-                    let before = before.or(unread.as_deref()).filter(|_| !is_new);
+                    let before = last_state.or(unread.as_deref()).filter(|_| !is_new);
                     let since = (now.map(|now| now.time), config.poll.interval);
                     let between = history.removals.until(stream, since, history.remembers, &snapshot.server);
                     let poison_from = config.poison_from(name);
@@ -433,20 +434,20 @@ impl History {
                     Some(judge.judge(history, |group| answers.group(name, group)))
                 }
                 Err(_unread) => {
-                    history.unread = before.cloned().map(Box::new).or(history.unread.take());
+                    history.unread = last_state.cloned().map(Box::new).or(history.unread.take());
                     None
                 }
             };
             let is_expected = state.is_err() && config.expects(name);
-            let subject = Subject { state, report: stream.as_ref(), rule: config.rule(name), is_expected };
+            let (report, rule) = (stream.as_ref(), config.rule(name));
+            let subject = Subject { state, report, rule, is_expected, last_state, last_verdict };
             verdicts.push((name.clone(), history.watch.judge(&subject, &moment)));
             streams.extend(stream.map(|stream| (name.clone(), stream)));
         }
-        Report {
-            streams: streams.into_iter().collect(),
-            verdicts: verdicts.into_iter().collect(),
-            ticks: self.ticks.clone(),
-        }
+        let (streams, verdicts) = (streams.into_iter().collect(), verdicts.into_iter().collect());
+        let report = Arc::new(Report { streams, verdicts, ticks: self.ticks.clone() });
+        self.last = Some((Arc::clone(snapshot), Arc::clone(&report)));
+        report
     }
 }
 

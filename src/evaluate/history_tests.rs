@@ -369,7 +369,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
         ("another stream", vec![(1, idle()), (1, away()), (1, gone())], 0),
     ] {
         let (mut history, config) = (History::default(), config());
-        let mut report = Report::default();
+        let mut report = Arc::default();
         for (seconds, (connection, state)) in (0..).zip(polls) {
             let snapshot = snapshot(connection, Flavour::Redis, state);
             drop(history.questions(&snapshot, &config, 0));

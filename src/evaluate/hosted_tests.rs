@@ -1,6 +1,6 @@
 //! What is judged otherwise on a hosted service: readings across a reconnect, and consumers near a limit.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nonmax::NonMaxU64;
 
@@ -61,12 +61,17 @@ impl Watched {
         }
     }
 
-    pub(super) fn read(&mut self, connection: u64, stream: StreamState) -> Report {
+    pub(super) fn read(&mut self, connection: u64, stream: StreamState) -> Arc<Report> {
         self.seconds += 15;
         self.read_now(connection, stream, &Answers::default())
     }
 
-    pub(super) fn read_now(&mut self, connection: u64, stream: StreamState, answers: &Answers) -> Report {
+    pub(super) fn read_now(
+        &mut self,
+        connection: u64,
+        stream: StreamState,
+        answers: &Answers,
+    ) -> Arc<Report> {
         let snapshot = Snapshot {
             last_entries: BTreeMap::new(),
             server: Server { flavour: self.flavour, version: self.version, ..Server::UNKNOWN },

@@ -1,5 +1,7 @@
 //! Which readings are of one stream, and what was removed between them: what two readings prove, and what they leave open.
 
+use std::sync::Arc;
+
 use super::{
     GroupStatus, Lag, Report,
     hosted_tests::{NOW_MS, Watched, claimed, stream},
@@ -15,11 +17,11 @@ fn id(second: u64) -> StreamId {
 }
 
 /// Reads a stream just after its last entry was added, but later than before.
-fn read(watched: &mut Watched, stream: StreamState) -> Report {
+fn read(watched: &mut Watched, stream: StreamState) -> Arc<Report> {
     read_with(watched, stream, &Answers::default())
 }
 
-fn read_with(watched: &mut Watched, stream: StreamState, answers: &Answers) -> Report {
+fn read_with(watched: &mut Watched, stream: StreamState, answers: &Answers) -> Arc<Report> {
     let last = stream.last_generated_id.map_or(0, |last| (last.ms - NOW_MS) / 1_000);
     watched.seconds = last.max(watched.seconds) + 1;
     watched.read_now(1, stream, answers)
@@ -88,7 +90,7 @@ fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
     let trimmed = entries(15, 20, 20, 6, &[("g", 1)]);
     assert_eq!(claimed(&read(&mut watched, trimmed.clone())), (0, 0, 13));
     // The window is over, and nothing is said of them any more.
-    let status = |report: Report| {
+    let status = |report: Arc<Report>| {
         let verdict = report.verdicts.get(&Name::from("s")).unwrap();
         verdict.groups.get(&Name::from("g")).unwrap().status
     };

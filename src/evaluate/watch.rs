@@ -49,14 +49,17 @@ pub(super) struct Subject<'a> {
     pub(super) rule: Option<&'a StreamRule>,
     /// Whether it could not be read although the configuration names it.
     pub(super) is_expected: bool,
+    /// The last reading of it, if it could be read then.
+    pub(super) last_state: Option<&'a StreamState>,
+    /// What was said of that reading. It has the series, which go on from there.
+    pub(super) last_verdict: Option<&'a StreamVerdict>,
 }
 
-/// Of a stream.
+/// Of a stream, beyond what its last verdict has.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StreamWatch {
-    lengths: Series,
-    /// The low parts of the counter of entries added.
-    added: Series,
+    /// Whether it has become another one since the last verdict.
+    is_new: bool,
     /// Not a map, whose nodes have room for many more than the few groups of a stream.
     groups: Vec<(Name, GroupWatch)>,
     absent: Settled,
@@ -67,34 +70,44 @@ pub(super) struct StreamWatch {
 impl StreamWatch {
     /// Forgets the past of a stream that has become another one.
     pub(super) fn restart(&mut self) {
-        *self = Self { absent: self.absent, ..Self::default() };
+        *self = Self { is_new: true, absent: self.absent, ..Self::default() };
     }
 
     /// Takes over a reading of the stream, and judges it.
     pub(super) fn judge(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> StreamVerdict {
         let stream = subject.state.as_ref().ok();
-        self.lengths.put(moment.slot, stream.map(|stream| cut(stream.length)));
-        self.added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
+        let is_new = std::mem::take(&mut self.is_new);
+        let last = subject.last_verdict.filter(|_| !is_new);
+        let (mut lengths, mut added) =
+            last.map(|last| (last.lengths.clone(), last.added.clone())).unwrap_or_default();
+        lengths.put(moment.slot, stream.map(|stream| cut(stream.length)));
+        added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
         let groups = match subject.unreadable() {
             Some(failure) => {
                 self.groups.clear();
                 let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
                 subject.expected().iter().map(unread).collect()
             }
-            None => self.judge_groups(subject, moment),
+            None => self.judge_groups(subject, last, &added, moment),
         };
         let (health, why) = self.health(subject, &groups, moment);
         StreamVerdict {
             health,
             why,
-            rate_in: rate(moment.ticks.within(&self.added, moment.rate_window())),
-            lengths: self.lengths.clone(),
-            added: self.added.clone(),
+            rate_in: rate(moment.ticks.within(&added, moment.rate_window())),
+            lengths,
+            added,
             groups,
         }
     }
 
-    fn judge_groups(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> NameMap<GroupVerdict> {
+    fn judge_groups(
+        &mut self,
+        subject: &Subject<'_>,
+        last: Option<&StreamVerdict>,
+        added: &Series,
+        moment: &Moment<'_>,
+    ) -> NameMap<GroupVerdict> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
         let groups = subject.groups();
         let mut before = std::mem::replace(&mut self.groups, Vec::with_capacity(groups.len()));
@@ -106,8 +119,11 @@ impl StreamWatch {
                 |index| before.swap_remove(index),
             );
             let report = subject.report.and_then(|report| report.groups.get(&name));
-            let present = state.zip(report).map(|(state, report)| Present { state, report, thresholds });
-            verdicts.push((name.clone(), watch.judge(present.as_ref(), &self.added, moment)));
+            let before = subject.last_state.and_then(|last| last.groups.get(&name));
+            let present =
+                state.zip(report).map(|(state, report)| Present { state, before, report, thresholds });
+            let lags = last.and_then(|last| Some(last.groups.get(&name)?.lags.clone())).unwrap_or_default();
+            verdicts.push((name.clone(), watch.judge(present.as_ref(), lags, added, moment)));
             self.groups.push((name, watch));
         }
         verdicts.into_iter().collect()
