@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Present<'a> {
     pub(super) state: &'a GroupState,
     /// The last reading of it, if it was there then.
-    pub(super) before: Option<&'a GroupState>,
+    pub(super) last_state: Option<&'a GroupState>,
     pub(super) report: &'a GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
@@ -143,7 +143,7 @@ impl GroupWatch {
         let lost = present.report.lost.or(self.last.and_then(|last| last.lost));
         let now = Counts { lost, rewinds: present.report.rewinds };
         let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
-        if let Some((last, before)) = self.last.replace(now).zip(present.before) {
+        if let Some((last, before)) = self.last.replace(now).zip(present.last_state) {
             if let Some((before, now)) = last.lost.zip(now.lost) {
                 note_lost(&mut lately.trimmed, (before.at_least, now.at_least), moment.at);
                 note_lost(&mut lately.suspected, (before.suspected, now.suspected), moment.at);

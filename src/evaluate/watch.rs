@@ -119,9 +119,9 @@ impl StreamWatch {
                 |index| before.swap_remove(index),
             );
             let report = subject.report.and_then(|report| report.groups.get(&name));
-            let before = subject.last_state.and_then(|last| last.groups.get(&name));
+            let last_state = subject.last_state.and_then(|last| last.groups.get(&name));
             let present =
-                state.zip(report).map(|(state, report)| Present { state, before, report, thresholds });
+                state.zip(report).map(|(state, report)| Present { state, last_state, report, thresholds });
             let lags = last.and_then(|last| Some(last.groups.get(&name)?.lags.clone())).unwrap_or_default();
             verdicts.push((name.clone(), watch.judge(present.as_ref(), lags, added, moment)));
             self.groups.push((name, watch));

@@ -27,7 +27,31 @@ pub(super) enum Kind {
 }
 
 /// Takes a token; `None` where not all of it is there.
+#[inline]
 pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+    // Most are: names of fields, and IDs.
+    if let Some(text) = short_text(rest) {
+        return Ok(Some(Token::Text(text)));
+    }
+    any(rest)
+}
+
+/// Takes a text whose length has one or two digits; `None` where something else stands there, or not all of it.
+#[inline]
+fn short_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, behind) = match rest {
+        [b'$', ones @ b'0'..=b'9', b'\r', b'\n', behind @ ..] => (ones - b'0', behind),
+        [b'$', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', behind @ ..] => {
+            ((tens - b'0') * 10 + (ones - b'0'), behind)
+        }
+        _ => return None,
+    };
+    let (text, end) = behind.split_at_checked(length.into())?;
+    *rest = end.strip_prefix(b"\r\n")?;
+    Some(text)
+}
+
+fn any<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
     let Some((kind, mut after)) = rest.split_first() else { return Ok(None) };
     let token = match kind {
         b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => {
