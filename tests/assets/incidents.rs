@@ -33,7 +33,7 @@ const fn minutes(minutes: u64) -> Duration {
 
 #[test]
 fn each_incident_notifies_once_and_in_time_and_nothing_else_does() {
-    run(Pace::times(20));
+    run(Pace::times(15));
 }
 
 #[test]

@@ -188,6 +188,8 @@ pub(super) const INCIDENTS: &[Incident] = &[
         notified: &[chat("RedisStreamSilent", 5)],
     },
     Incident { name: "deploy", streams: STRICT, story: stories::deploy, notified: &[] },
+    Incident { name: "many-deploys", streams: STRICT, story: stories::many_deploys, notified: &[] },
+    Incident { name: "healthy", streams: STRICT, story: stories::healthy, notified: &[] },
     Incident {
         name: "two-at-once",
         streams: PLAIN,

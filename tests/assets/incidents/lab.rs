@@ -99,6 +99,11 @@ impl Lab {
         sleep(self.ends_at.saturating_duration_since(now()));
     }
 
+    /// Whether the fault should have been repaired by now.
+    pub(super) fn is_over(&self) -> bool {
+        now() >= self.ends_at
+    }
+
     /// Publishes so many events a second over all streams; 0 for none.
     pub(super) fn publish(&mut self, rate: u32) {
         self.publisher = None;

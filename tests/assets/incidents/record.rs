@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{monitoring::Notification, pace::Pace, tools::project};
 
-/// A busy machine may be late by so much, where durations are divided: a second of the test is worth twenty.
+/// A busy machine may be late by so much, where durations are divided: a second of the test is worth fifteen.
 const TOLERANCE: u64 = 90;
 
 /// What was notified of one alert, to one receiver.

@@ -193,6 +193,22 @@ pub(super) fn deploy(lab: &mut Lab, _: &Prometheus) {
     lab.endure();
 }
 
+/// The same for a minute, every four minutes.
+pub(super) fn many_deploys(lab: &mut Lab, _: &Prometheus) {
+    lab.fails();
+    while !lab.is_over() {
+        *lab.consumers() = None;
+        lab.pace.pass(minutes(1));
+        lab.consume(&[]);
+        lab.pace.pass(minutes(3));
+    }
+}
+
+pub(super) fn healthy(lab: &mut Lab, _: &Prometheus) {
+    lab.fails();
+    lab.endure();
+}
+
 /// Nobody reads for one group, and the consumers of another hang.
 pub(super) fn two_at_once(lab: &mut Lab, _: &Prometheus) {
     lab.redis.run::<()>("XGROUP CREATE events:session reports $");
