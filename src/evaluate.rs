@@ -13,6 +13,7 @@ mod lag;
 mod losses;
 mod questions;
 mod report;
+mod rereads;
 mod sentence;
 mod series;
 mod settled;

@@ -7,7 +7,10 @@ mod turns;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info, warn};
 
@@ -32,6 +35,10 @@ const REFUSED: Duration = Duration::from_secs(180);
 
 /// A poll that takes so long is slow, and its trace is worth having: Redis answers from memory.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// Streams of which others may soon remove entries that a group was not given are reread so soon after a poll, and so on until
+/// the next: the shorter the time, the surer it is what was delivered before it went.
+const UNTIL_REREAD: Duration = Duration::from_secs(1);
 
 /// What one successful poll read, and what it means.
 pub struct Reading {
@@ -159,6 +166,23 @@ impl Reader {
         asked
     }
 
+    /// The streams that it is worth to reread until the next poll.
+    #[must_use]
+    pub fn to_reread(&self) -> Vec<Name> {
+        self.history.to_reread()
+    }
+
+    /// Rereads these streams between two polls, and returns how many could be read. Not cancel-safe, like [`read`](Self::read).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn reread(&mut self, config: &Config, streams: &[Name]) -> Result<usize, Failure> {
+        let read = self.observer.reread(config, streams).await?;
+        let streams = read.unwrap_or_default();
+        self.history.reread(&streams);
+        Ok(streams.len())
+    }
+
     /// Lets the connection go, so that the next reading makes a new one.
     pub fn reconnect(&mut self) {
         self.observer.reconnect();
@@ -191,7 +215,7 @@ impl Poller {
         self.first_search(&stop).await;
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
         let mut before: Option<Arc<Config>> = None;
-        while let Some(config) = turns.next(&stop).await {
+        while let Some(config) = self.next(&mut turns, &stop).await {
             let started = clock::now();
             self.pulse.send_replace(started);
             let last = before.replace(Arc::clone(&config));
@@ -222,6 +246,44 @@ impl Poller {
             self.stats.poll_ends(took.as_secs_f64(), result.as_ref().err());
             self.hand_on(result);
         }
+    }
+
+    /// Waits for the next turn, and in the meantime rereads what is worth it, after each reading that succeeded.
+    async fn next(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Option<Arc<Config>> {
+        let config = Arc::clone(&self.config.borrow());
+        let is_last_read = self.latest.borrow().failure.is_none();
+        let mut goes_on = is_last_read && !config.redis.billed_by_command;
+        while goes_on {
+            let (streams, due) = (self.reader.to_reread(), turns.schedule.due());
+            // The poll is soon enough.
+            if streams.is_empty() || due.saturating_duration_since(clock::now()) <= UNTIL_REREAD {
+                break;
+            }
+            tokio::select! {
+                biased;
+                turn = turns.next(stop) => return turn,
+                () = sleep(UNTIL_REREAD) => {}
+            }
+            let span = spans::reread(streams.len());
+            let reread = self.reader.reread(&config, &streams).instrument(span.clone());
+            let result = tokio::select! {
+                result = timeout_at(due, reread) => result,
+                () = stop.cancelled() => return None,
+            };
+            goes_on = match result {
+                Ok(result) => {
+                    spans::ended(&span, &result);
+                    let read = result.unwrap_or_default();
+                    self.stats.rereads.inc_by(u64::try_from(read).unwrap_or(u64::MAX));
+                    read > 0
+                }
+                Err(_elapsed) => {
+                    self.reader.reconnect();
+                    false
+                }
+            };
+        }
+        turns.next(stop).await
     }
 
     /// Waits for the first search for streams, but not longer than one interval.

@@ -50,6 +50,8 @@ pub struct SelfStats {
     pub skipped_lookups: IntGauge,
     /// Lookups that the last poll could not afford.
     pub postponed_lookups: IntGauge,
+    /// Streams that were read again between two polls.
+    pub rereads: IntCounter,
     /// Whether the last load of the configuration succeeded.
     pub config_reload_successful: IntGauge,
     /// Whether this sidecar holds the retention lease.
@@ -106,6 +108,7 @@ impl SelfStats {
             poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),
             skipped_lookups: maker.integer("streamwarden_skipped_lookups"),
             postponed_lookups: maker.integer("streamwarden_postponed_lookups"),
+            rereads: maker.counter("streamwarden_rereads_total"),
             config_reload_successful: maker.integer("streamwarden_config_last_reload_successful"),
             retention_leader: maker.integer("streamwarden_retention_leader"),
             retention_interval: maker.gauge("streamwarden_retention_interval_seconds"),

@@ -21,6 +21,16 @@ pub(crate) fn poll() -> Span {
     )
 }
 
+/// Some streams read again between two polls.
+pub(crate) fn reread(streams: usize) -> Span {
+    info_span!(
+        "reread",
+        "streamwarden.streams" = int(streams),
+        "error.type" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
 /// One search for streams.
 pub(crate) fn discovery() -> Span {
     info_span!(

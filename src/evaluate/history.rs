@@ -10,6 +10,7 @@ use super::{
     losses::{Baseline, Basis, Losses, Removals},
     questions::{Questions, questions},
     report::Report,
+    rereads::Rereads,
     series::Ticks,
     stillness::{Sampled, Stillness},
     watch::{Moment, StreamWatch, Subject},
@@ -34,6 +35,7 @@ pub struct History {
     polls: usize,
     ticks: Ticks,
     last_at: Option<Duration>,
+    rereads: Rereads,
 }
 
 /// What earlier polls know of a stream.
@@ -65,6 +67,8 @@ pub(super) struct StreamHistory {
     is_new: bool,
     /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
     pub(super) may_be_behind: bool,
+    /// Whether it is worth rereading it until the next poll.
+    pub(super) is_near_loss: bool,
     watch: StreamWatch,
 }
 
@@ -82,7 +86,7 @@ enum Connection {
 
 /// A stream's counters, which only go forward while the stream lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counters {
+pub(super) struct Counters {
     length: u64,
     added: Option<u64>,
     removed: Option<u64>,
@@ -147,7 +151,7 @@ fn order<T: Ord>(then: Option<T>, now: Option<T>) -> Option<Ordering> {
 }
 
 impl Counters {
-    fn of(stream: &StreamState, time: Option<ServerTime>) -> Self {
+    pub(super) fn of(stream: &StreamState, time: Option<ServerTime>) -> Self {
         Self {
             time,
             length: stream.length,
@@ -167,7 +171,7 @@ impl Counters {
 
     /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and created again,
     /// or that comes from a replica that was behind, mostly can't. What was not read contradicts nothing.
-    fn can_become(&self, now: &Self) -> bool {
+    pub(super) fn can_become(&self, now: &Self) -> bool {
         let firsts = order(self.first_id, now.first_id);
         let (added, removed) = (order(self.added, now.added), order(self.removed, now.removed));
         let (last_ids, deleted) = (order(self.last_id, now.last_id), order(self.deleted_id, now.deleted_id));
@@ -177,6 +181,11 @@ impl Counters {
         // Only what is added is behind the last ID.
         let was_empty = self.length == 0 && order(self.last_id, now.first_id).is_some_and(Ordering::is_ge);
         !(went_back || adds_without_ids || goes_without_removal || was_empty)
+    }
+
+    /// Whether nothing was removed until then, as far as the server counts that.
+    pub(super) fn has_as_many_removed(&self, now: &Self) -> bool {
+        order(self.removed, now.removed) == Some(Ordering::Equal)
     }
 
     /// Whether something of the last reading is there still, so that this is surely the same stream: one that was
@@ -244,8 +253,7 @@ impl StreamHistory {
         self.checkpoints.check(stream, held_from);
         self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
         let is_next = std::mem::take(&mut self.is_judged) || self.none_removed;
-        self.none_removed =
-            is_next && self.last.is_some_and(|last| last.removed.is_some() && last.removed == now.removed);
+        self.none_removed = is_next && self.last.is_some_and(|last| last.has_as_many_removed(&now));
         let known = *self.last.get_or_insert(now);
         let known = if is_whole { now } else { known };
         self.last = Some(known);
@@ -357,6 +365,18 @@ impl StreamHistory {
 }
 
 impl History {
+    /// The streams that it is worth to reread until the next poll: those of which others may soon remove entries that a group
+    /// was not given.
+    #[must_use]
+    pub fn to_reread(&self) -> Vec<Name> {
+        self.rereads.streams().cloned().collect()
+    }
+
+    /// Takes over what was read of them between two polls, from where the last poll was read.
+    pub fn reread(&mut self, streams: &NameMap<StreamState>) {
+        self.rereads.take(streams);
+    }
+
     /// The sidecar itself removed this.
     pub fn hear(&mut self, removals: impl IntoIterator<Item = (Name, Removal)>) {
         for (stream, removal) in removals {
@@ -426,8 +446,9 @@ impl History {
                     let unread = history.unread.take();
                     let is_new = std::mem::take(&mut history.is_new);
                     let before = last_state.or(unread.as_deref()).filter(|_| !is_new);
+                    let seen = (&snapshot.server, self.rereads.remove(name));
                     let since = (now.map(|now| now.time), config.poll.interval);
-                    let between = history.removals.until(stream, since, history.remembers, &snapshot.server);
+                    let between = history.removals.until(stream, since, history.remembers, seen);
                     let poison_from = config.poison_from(name);
                     let (interval, poll) = (config.poll.interval, self.polls);
                     let judge = Judge { stream, before, between, now, interval, poison_from, poll };
@@ -438,12 +459,15 @@ impl History {
                     None
                 }
             };
+            history.is_near_loss &= state.is_ok();
             let is_expected = state.is_err() && config.expects(name);
             let (report, rule) = (stream.as_ref(), config.rule(name));
             let subject = Subject { state, report, rule, is_expected, last_state, last_verdict };
             verdicts.push((name.clone(), history.watch.judge(&subject, &moment)));
             streams.extend(stream.map(|stream| (name.clone(), stream)));
         }
+        let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);
+        self.rereads.begin(near, snapshot);
         let (streams, verdicts) = (streams.into_iter().collect(), verdicts.into_iter().collect());
         let report = Arc::new(Report { streams, verdicts, ticks: self.ticks.clone() });
         self.last = Some((Arc::clone(snapshot), Arc::clone(&report)));

@@ -18,6 +18,9 @@ use crate::model::{
     GroupAnswers, GroupState, Name, Now, OldestPending, Pending, PendingSample, StreamId, StreamState,
 };
 
+/// The largest first entry, in bytes, of a stream that is reread between two polls.
+const MOST_ENTRY_BYTES: u64 = 4_096;
+
 /// One stream's reading, with what it is judged by.
 pub(super) struct Judge<'a> {
     pub(super) stream: &'a StreamState,
@@ -43,6 +46,7 @@ impl Judge<'_> {
         let mut groups = Vec::with_capacity(self.stream.groups.len());
         let mut kept = Vec::with_capacity(self.stream.groups.len());
         let mut found = Vec::new();
+        history.is_near_loss = false;
         for (name, group) in &self.stream.groups {
             let answered = answers(name);
             let answers = &answered.unwrap_or_default();
@@ -58,6 +62,9 @@ impl Judge<'_> {
             let sampled = self.to_keep(group, sample);
             let baseline = history.groups.get(name).and_then(GroupHistory::baseline);
             let dropped = self.dropped(name, baseline.as_ref(), group, lag);
+            let between = self.between.as_ref().filter(|_| counts_losses && !self.is_large());
+            history.is_near_loss |=
+                between.is_some_and(|between| between.is_near_loss(baseline.as_ref(), group, lag));
             let renewed = self.renew(history, name, baseline.as_ref(), group, lag);
             let after = GroupHistory {
                 first_after,
@@ -88,6 +95,12 @@ impl Judge<'_> {
             recreations: history.recreations,
             groups: groups.into_iter().collect(),
         }
+    }
+
+    /// Whether the stream is too large to read it more often than each interval.
+    fn is_large(&self) -> bool {
+        self.stream.first_entry_bytes > MOST_ENTRY_BYTES
+            || self.stream.groups.values().any(|group| group.consumers_age.is_some())
     }
 
     fn age(&self, id: StreamId) -> Option<Age> {

@@ -17,7 +17,10 @@
 
 use std::time::Duration;
 
-use super::lag::Lag;
+use super::{
+    lag::Lag,
+    rereads::{Seen, Trail},
+};
 use crate::model::{Flavour, GroupState, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
 
 /// More steps of retention than a reading that is late has missed; what is beyond is bounded by readings.
@@ -83,6 +86,8 @@ pub(super) struct Between<'a> {
     now: &'a StreamState,
     then: Option<Then>,
     own: Vec<Removal>,
+    /// What was seen in between, where the stream was reread.
+    trail: Option<Trail>,
     is_same_stream: bool,
     /// Whether the IDs of both readings prove something of each other.
     ids_prove: bool,
@@ -148,7 +153,7 @@ impl Removals {
         now: &'a StreamState,
         (time, interval): (Option<ServerTime>, Duration),
         ids_prove: bool,
-        server: &Server,
+        (server, trail): (&Server, Option<Trail>),
     ) -> Option<Between<'a>> {
         let (added, removed) = (now.entries_added?, now.entries_removed()?);
         let then = self.then.replace(Then { length: now.length, added, removed, time, ids_prove });
@@ -162,6 +167,7 @@ impl Removals {
             now,
             then,
             own,
+            trail,
             is_same_stream: !std::mem::take(&mut self.is_doubted) && ids_prove,
             ids_prove,
             counts_deliveries: counts_deliveries(server),
@@ -187,12 +193,13 @@ impl Between<'_> {
     ) -> Losses {
         let own = lost(&self.own, name);
         let (Some(then), Some(before)) = (self.then, before) else { return Losses::exactly(own) };
-        let gone = self.now.entries_removed().unwrap_or_default().saturating_sub(then.removed);
-        let by_others = gone.saturating_sub(self.own.iter().map(|own| own.entries).sum());
+        let (gone, by_others) = self.gone(&then);
         if by_others == 0 {
             return Losses::exactly(own);
         }
-        let at_most = self.gone_behind(before, group, lag, &then, gone).min(own + by_others).max(own);
+        let trail = self.trail.as_ref().filter(|_| self.is_same_stream);
+        let seen = trail.and_then(|trail| trail.until(self.now, name, before, group)).unwrap_or_default();
+        let at_most = self.gone_behind(before, group, lag, (&then, seen), gone).min(own + by_others).max(own);
         let undelivered = self.no_more_undelivered(before, lag);
         let still = undelivered.filter(|_| group.last_delivered_id == before.delivered);
         let at_least = proven.max(still.unwrap_or_default()).min(at_most).max(own);
@@ -206,8 +213,38 @@ impl Between<'_> {
         Losses { at_least, at_most, suspected: if is_suspect { at_most - at_least } else { 0 } }
     }
 
+    /// The entries that went, from wherever, and those of them that others removed.
+    fn gone(&self, then: &Then) -> (u64, u64) {
+        let gone = self.now.entries_removed().unwrap_or_default().saturating_sub(then.removed);
+        (gone, gone.saturating_sub(self.own.iter().map(|own| own.entries).sum()))
+    }
+
+    /// Whether it is worth rereading the stream until the next reading: others may soon remove what a group that reads on was
+    /// not given, and the readings alone would not tell that from what it was given. Their trims come near its position where
+    /// they remove what is before it within two intervals, or where it is in the older half of the stream.
+    pub(super) fn is_near_loss(&self, before: Option<&Baseline>, group: &GroupState, lag: Lag) -> bool {
+        let (Some(then), Some(before)) = (self.then, before) else { return false };
+        let is_told_anyway = self.counts_deliveries && group.entries_read.is_some();
+        if is_told_anyway || self.trims_the_middle || group.last_delivered_id <= before.delivered {
+            return false;
+        }
+        let (_, by_others) = self.gone(&then);
+        let delivered = self.now.length.saturating_sub(lag.upper_bound());
+        delivered <= lag.upper_bound() || (by_others > 0 && delivered <= 2 * by_others)
+    }
+
     /// No more entries than this went from behind the group's position.
-    fn gone_behind(&self, before: &Baseline, group: &GroupState, lag: Lag, then: &Then, gone: u64) -> u64 {
+    fn gone_behind(
+        &self,
+        before: &Baseline,
+        group: &GroupState,
+        lag: Lag,
+        (then, seen): (&Then, Seen),
+        gone: u64,
+    ) -> u64 {
+        if seen.is_intact {
+            return 0;
+        }
         let position = before.delivered.min(group.last_delivered_id);
         let first = self.now.first_entry_id;
         // Redis 8.2 can remove from the middle, and the greatest deleted ID does not tell it.
@@ -221,10 +258,12 @@ impl Between<'_> {
         }
         let lag_then = before.lag.upper_bound();
         let added = self.now.entries_added.unwrap_or_default().saturating_sub(then.added);
-        let no_more_there = (lag_then + added).saturating_sub(lag.known().unwrap_or_default());
+        let there = lag.known().unwrap_or_default().saturating_add(seen.delivered);
+        let no_more_there = (lag_then + added).saturating_sub(there);
         // Where all until the position is gone, the rest of what went is from behind it.
         let is_passed = self.now.length == 0 || first.is_some_and(|first| first > before.delivered);
-        let rest = gone.saturating_sub(then.length.saturating_sub(lag_then));
+        let given = then.length.saturating_sub(lag_then) + seen.delivered_and_gone;
+        let rest = gone.saturating_sub(given);
         gone.min(no_more_there).min(if is_passed { rest } else { gone })
     }
 

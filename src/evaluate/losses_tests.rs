@@ -9,7 +9,7 @@ use super::{History, Losses};
 use crate::{
     config::{Config, Sources},
     model::{
-        Counted, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
+        Answers, Counted, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
         ServerTime, Snapshot, StreamId, StreamState,
     },
 };
@@ -37,6 +37,12 @@ struct World {
     position: u64,
     /// The server's own count.
     entries_read: u64,
+    /// Whether it knows that.
+    counts: bool,
+    /// The greatest ID that was deleted.
+    deleted: u64,
+    /// Of the sidecar.
+    connection: u64,
     /// Entries that went before they were delivered.
     lost: u64,
     polls: u64,
@@ -56,6 +62,9 @@ impl World {
             last: 0,
             position: 0,
             entries_read: 0,
+            counts: true,
+            deleted: 0,
+            connection: 0,
             lost: 0,
             polls: 0,
             last_then: 0,
@@ -105,13 +114,24 @@ impl World {
         }
     }
 
+    /// Deletes one entry. The server does not know any more how many it has delivered where that was ahead of it.
+    fn delete(&mut self, share: u8) {
+        if self.entries.is_empty() {
+            return;
+        }
+        let entry = self.entries.remove(self.entries.len() * usize::from(share) / 256);
+        self.deleted = self.deleted.max(entry);
+        self.lost += u64::from(entry > self.position);
+        self.counts &= entry <= self.position;
+    }
+
     fn snapshot(&self) -> Snapshot {
         let at = |ms: &u64| StreamId::new(*ms, 0);
-        let read = Some(self.entries_read.cast_signed());
+        let read = self.counts.then(|| self.entries_read.cast_signed());
         let group = GroupState { entries_read: read, ..GroupState::at(at(&self.position)) };
         let stream = StreamState {
             last_generated_id: Some(at(&self.last)),
-            max_deleted_entry_id: Some(StreamId::ZERO),
+            max_deleted_entry_id: Some(at(&self.deleted)),
             entries_added: Some(self.added),
             first_entry_id: self.entries.first().map(at),
             first_entry_bytes: 10,
@@ -121,7 +141,7 @@ impl World {
         Snapshot {
             forbidden: 0,
             server: self.server.clone(),
-            origin: Origin::default(),
+            origin: Origin { connection: self.connection, ..Origin::default() },
             place: "h:6379".into(),
             database: 0,
             time: Ok(Now::exactly(ServerTime(self.now))),
@@ -129,6 +149,15 @@ impl World {
             lengths: BTreeMap::new(),
             last_entries: BTreeMap::new(),
         }
+    }
+
+    /// Between two polls.
+    fn reread(&mut self) {
+        let streams = self.snapshot().streams;
+        let is_chosen = |name: &Name| self.history.to_reread().contains(name);
+        let read = streams.iter().filter(|(name, _)| is_chosen(name));
+        let read = read.map(|(name, state)| (name.clone(), state.clone().unwrap())).collect();
+        self.history.reread(&read);
     }
 
     /// One poll, with as many lookups answered as there may be.
@@ -166,7 +195,10 @@ enum Op {
     Read(usize),
     Trim(usize),
     TrimByUs(usize),
+    /// By a share of 256 of the way through the stream.
+    Delete(u8),
     Poll(bool),
+    Reread,
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -175,7 +207,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         3 => (1_usize..20).prop_map(Op::Read),
         1 => (0_usize..40).prop_map(Op::Trim),
         1 => (0_usize..40).prop_map(Op::TrimByUs),
+        1 => any::<u8>().prop_map(Op::Delete),
         2 => prop::bool::weighted(0.9).prop_map(Op::Poll),
+        2 => Just(Op::Reread),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -184,9 +218,11 @@ proptest! {
     #[test]
     fn what_is_told_bounds_what_was_lost(
         ops in ops(), only_ours: bool,
-        version in prop_oneof![Just((7, 0, 15)), Just((8, 6, 3))],
+        version in prop_oneof![Just((7, 0, 15)), Just((8, 0, 2)), Just((8, 6, 3))],
+        counts: bool,
     ) {
-        let mut world = World::on(version);
+        let counts = counts || version.0 == 7;
+        let mut world = World { counts, ..World::on(version) };
         world.add(10);
         let (mut told, mut lost) = (world.poll(1_000), 0);
         let (mut is_known, mut is_exact) = (true, true);
@@ -196,6 +232,9 @@ proptest! {
                 Op::Read(entries) => world.read(entries),
                 Op::Trim(keep) if !only_ours => world.trim(keep, false),
                 Op::Trim(keep) | Op::TrimByUs(keep) => world.trim(keep, true),
+                Op::Delete(share) if !only_ours => world.delete(share),
+                Op::Delete(_) => {}
+                Op::Reread => world.reread(),
                 Op::Poll(is_asked) => {
                     let lives_on = world.lives_on();
                     let now = world.poll(if is_asked { 1_000 } else { 0 });
@@ -204,7 +243,7 @@ proptest! {
                     prop_assert!(at_least <= truth && truth <= at_most, "{at_least} {truth} {at_most}");
                     // Lags that are not known leave room between both.
                     is_exact &= at_least == at_most;
-                    let has_to_be = only_ours || (version.0 == 7 && is_known && is_asked && lives_on);
+                    let has_to_be = only_ours || (version.0 == 7 && world.deleted == 0 && is_known && is_asked && lives_on);
                     prop_assert!(!has_to_be || at_least == at_most, "{at_least} to {at_most}");
                     (told, lost, is_known) = (now, world.lost, is_asked);
                 }
@@ -285,4 +324,118 @@ fn a_doubt_outlives_a_reading_whose_lookups_fail() {
     drop(world.history.questions(&world.snapshot(), &world.config, 1_000));
     let told = world.poll(1_000);
     assert_eq!((told.at_least, told.at_most), (0, 100));
+}
+
+#[test]
+fn rereads_tell_what_was_delivered_before_it_went() {
+    // A hundred entries a second are added, read and trimmed, and the trim is 150 entries behind the group.
+    let at_most = |rereads: bool, counts: bool| {
+        let mut world = World { counts, ..World::on((8, 0, 2)) };
+        world.add(4_000);
+        world.read(150);
+        for step in 0..300 {
+            world.add(10);
+            world.read(10);
+            world.now += 90;
+            world.trim(4_000, false);
+            if step % 50 == 0 {
+                world.poll(1_000);
+            } else if rereads && step % 10 == 0 {
+                world.reread();
+            }
+        }
+        assert_eq!(world.lost, 0);
+        world.poll(1_000).at_most
+    };
+    // The first interval shows that the trims come near.
+    let (with, without) = (at_most(true, true), at_most(false, true));
+    assert!(with < 500 && without > 1_500, "{with} with, {without} without");
+    assert_eq!(at_most(true, false), with, "nothing behind the position went");
+}
+
+#[test]
+fn a_loss_between_two_polls_is_bounded_by_what_was_seen_delivered_before() {
+    for (rereads, at_most) in [(false, 2_490), (true, 2_340)] {
+        let mut world = World::on((8, 0, 2));
+        world.add(5_000);
+        world.now += 60_000;
+        for step in 0..200 {
+            world.read(10);
+            world.now += 100;
+            if step == 118 {
+                world.trim(1_500, false);
+            }
+            if step % 50 == 0 {
+                world.poll(1_000);
+            } else if rereads && step % 10 == 5 {
+                world.reread();
+            }
+        }
+        let told = world.poll(1_000);
+        assert_eq!((world.lost, told.at_least, told.at_most), (2_310, 0, at_most));
+    }
+}
+
+#[test]
+fn what_a_reread_saw_proves_nothing_where_the_poll_may_be_of_another_server() {
+    for (connection, at_most) in [(0, 0), (1, 50)] {
+        let mut world = World::on((8, 0, 2));
+        world.add(1_000);
+        for _ in 0..2 {
+            world.read(100);
+            world.poll(1_000);
+        }
+        world.read(50);
+        world.reread();
+        world.trim(750, false);
+        world.connection = connection;
+        assert_eq!((world.poll(1_000).at_most, world.lost), (at_most, 0));
+    }
+}
+
+#[test]
+fn only_streams_are_reread_where_trims_of_others_come_near_a_group_that_reads_on() {
+    let near_on = |version: (u16, u16, u16), keep: usize, is_own: bool, reads: [usize; 2]| {
+        let mut world = World::on(version);
+        world.add(1_000);
+        world.read(reads[0]);
+        world.poll(1_000);
+        world.trim(keep, is_own);
+        world.read(reads[1]);
+        world.poll(1_000);
+        world.history.to_reread().len()
+    };
+    let near = |keep, is_own, reads| near_on((8, 0, 2), keep, is_own, reads);
+    assert_eq!(near(750, false, [650, 10]), 1, "it is 410 entries ahead of the trim, and 250 went");
+    assert_eq!(near(750, true, [650, 10]), 0, "what the sidecar removes it counts itself");
+    assert_eq!(near(950, false, [650, 10]), 0, "it is far from the trim");
+    assert_eq!(near(1_000, false, [100, 10]), 1, "it is in the older half");
+    assert_eq!(near(950, false, [100, 0]), 0, "it stands still");
+    assert_eq!(near_on((7, 0, 15), 950, false, [100, 10]), 0, "the server counts what is delivered");
+    assert_eq!(near_on((8, 6, 3), 950, false, [100, 10]), 0, "entries may go from the middle");
+}
+
+#[test]
+fn streams_take_turns_where_too_many_are_worth_rereading() {
+    let mut world = World::on((8, 0, 2));
+    world.add(1_000);
+    let mut chosen = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        world.read(10);
+        let mut snapshot = world.snapshot();
+        let stream = snapshot.streams.get(&"s".into()).unwrap().clone();
+        snapshot.streams =
+            (0..50).map(|it| (Name::from(format!("s{it}").as_str()), stream.clone())).collect();
+        drop(world.history.questions(&snapshot, &world.config, 1_000));
+        drop(world.history.evaluate(
+            &std::sync::Arc::new(snapshot),
+            &Answers::default(),
+            &world.config,
+            Duration::ZERO,
+        ));
+        let streams = world.history.to_reread();
+        assert!(streams.len() == 20 || chosen.is_empty(), "{}", streams.len());
+        chosen.extend(streams);
+    }
+    assert_eq!(chosen.len(), 50);
 }

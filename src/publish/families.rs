@@ -280,6 +280,8 @@ pub const FAMILIES: &[Family] = &[
         "Lookups that the last poll left out, since it had more than 10,000; what they would have told is left out too."),
     family("streamwarden_postponed_lookups", Gauge, Own(&[]),
         "Lookups that the last poll could not afford (redis.lookups_a_month); what they would have told is left out until a later poll asks."),
+    family("streamwarden_rereads_total", Counter, Own(&[]),
+        "Streams read again between two polls, each second and 20 at most: those where others may soon remove entries that a group was not given. Never where commands are billed."),
     family("streamwarden_config_last_reload_successful", Gauge, Own(&[]),
         "1 if the configuration was last loaded without a problem, 0 if a changed one was refused."),
     family("streamwarden_http_rejected_connections_total", Counter, Own(&[]),

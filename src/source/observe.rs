@@ -7,14 +7,16 @@
 //! server, else from its beginning: a snapshot is of one server.
 
 use super::{
-    Link, entries, lookup,
+    Command, Link, entries, lookup,
     names::Names,
     pass::{Known, Pass},
+    plausible::plausible,
     portions::{Next, Portions},
+    reply::{Reading, stream_full},
 };
 use crate::{
     config::Config,
-    model::{Answers, Failure, Name, Origin, Question, Reason, Snapshot},
+    model::{Answers, Failure, Name, NameMap, Origin, Question, Reason, Snapshot, StreamState},
 };
 
 /// Reads all streams, with a connection of its own.
@@ -120,6 +122,51 @@ impl Observer {
             left = left.get(done..).unwrap_or_default();
         }
         Ok(answers.into_iter().collect())
+    }
+
+    /// Reads some streams between two polls. `None` where that would not be surely from where the last reading was. What can't
+    /// be read, of a stream or at all, is not tried again. Not cancel-safe, like [`observe`](Self::observe).
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub async fn reread(
+        &mut self,
+        config: &Config,
+        streams: &[Name],
+    ) -> Result<Option<NameMap<StreamState>>, Failure> {
+        let result = self.reread_now(config, streams).await;
+        self.link.after(&result);
+        result
+    }
+
+    async fn reread_now(
+        &mut self,
+        config: &Config,
+        streams: &[Name],
+    ) -> Result<Option<NameMap<StreamState>>, Failure> {
+        let session = self.link.session(&config.redis).await?;
+        let mut states = Vec::with_capacity(streams.len());
+        for batch in streams.chunks(self.known.portion()) {
+            let commands: Vec<_> = batch.iter().map(Command::StreamFull).collect();
+            let is_same = session.origin().is_same(&self.origin);
+            let replies = if is_same { session.send(&commands).await? } else { Vec::new() };
+            if !is_same || !session.origin().is_same(&self.origin) {
+                return Ok(None);
+            }
+            for (stream, reply) in batch.iter().zip(replies) {
+                let reading = Reading {
+                    names: &self.names,
+                    time: None,
+                    max_groups: config.limits.groups_per_stream,
+                    expected: config.rule(stream).map_or(&[], |rule| &rule.groups),
+                    max_consumers: 0,
+                    stuck_after: config.consumers.stuck_after,
+                };
+                let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
+                states.extend(state.ok().map(|state| (stream.clone(), state)));
+            }
+        }
+        Ok(Some(states.into_iter().collect()))
     }
 
     /// Lets the connection go, so that the next reading makes a new one.

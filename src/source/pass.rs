@@ -50,6 +50,11 @@ impl Default for Known {
 }
 
 impl Known {
+    /// How many streams the server answers for at once.
+    pub(super) const fn portion(&self) -> usize {
+        self.portions.size()
+    }
+
     /// A poll begins.
     pub(super) fn begin(&mut self) {
         self.portions.begin();

@@ -127,3 +127,39 @@ fn entries_that_vanish_with_their_consumer_are_told() {
     sidecar.wait("it to be told", |page| page.group("pending_dropped_total", "s", "g") == Some(100.0));
     assert_eq!(sidecar.next_poll().group("pending_dropped_total", "s", "g"), Some(100.0), "once");
 }
+
+/// Whether a reread tells more than two polls do.
+fn is_worth_rereading(redis: &Redis) -> bool {
+    let version: String = redis.run("INFO server");
+    let may_trim_the_middle = redis.run::<Vec<Value>>("COMMAND INFO XDELEX") != [Value::Nil];
+    !may_trim_the_middle && !version.contains("redis_version:7.0.")
+}
+
+#[test]
+fn a_stream_is_reread_where_trims_come_near_a_group_that_reads_on_but_not_where_that_is_billed() {
+    let Some(redis) = counting() else { return };
+    for stream in ["s", "calm"] {
+        redis.add(stream, 3_000);
+        redis.run::<()>(&format!("XGROUP CREATE {stream} g 0"));
+    }
+    let sidecar = |is_billed: bool| {
+        let billed = format!("redis: {{billed_by_command: {is_billed}}}\n");
+        let poll = "poll: {interval: 4s, discovery_interval: 1h}\n";
+        Sidecar::with_config(&redis.uri(), &(billed + poll))
+    };
+    let (free, billed) = (sidecar(false), sidecar(true));
+    let (rereads, polls) = (
+        |page: &Page| page.own("streamwarden_rereads_total"),
+        |page: &Page| page.own("streamwarden_polls_total"),
+    );
+    let goes_on = || {
+        redis.read("s", "g", "c", 1);
+        free.scrape()
+    };
+    let page = wait_for("some polls", || Some(goes_on()).filter(|page| polls(page) >= 4.0));
+    // Three after each poll from the second on, of the one stream with a group that goes on.
+    let (least, most) = if is_worth_rereading(&redis) { (3.0, 9.0) } else { (0.0, 0.0) };
+    assert!((least..=most).contains(&rereads(&page)), "{} rereads, {least} to {most}", rereads(&page));
+    assert!(polls(&billed.scrape()) >= 3.0);
+    assert_eq!(rereads(&billed.scrape()), 0.0);
+}

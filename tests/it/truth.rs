@@ -14,6 +14,7 @@ mod told;
 mod truths;
 
 use std::{
+    cell::{Cell, RefCell},
     process::Command,
     sync::{Arc, Mutex},
     time::Duration,
@@ -53,6 +54,8 @@ pub(crate) struct Tally {
     lost_at_least: u64,
     lost_at_most: u64,
     unknown_pending: u64,
+    /// Streams that were reread.
+    rereads: u64,
     stories: u64,
     /// Stories that ended where what happened can't be told from ordinary life.
     untold: u64,
@@ -83,13 +86,13 @@ impl Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { numbers, unknown, lost_at_least, lost_at_most, .. } = self;
+        let Self { numbers, unknown, lost_at_least, lost_at_most, rereads, .. } = self;
         write!(
             f,
             "{numbers} numbers compared, 0 wrong, {unknown} unknown; {} % of the lags known; ",
             self.known_share()
         )?;
-        write!(f, "losses {lost_at_least} to {lost_at_most}")
+        write!(f, "losses {lost_at_least} to {lost_at_most}, {rereads} rereads")
     }
 }
 
@@ -148,12 +151,25 @@ impl Run {
             }
             // Reading the empty server makes the reader forget the story before.
             runtime.block_on(reader.read(&config, &[])).unwrap();
-            let poll = || published(&config, runtime.block_on(reader.read(&config, &["s".into()])).unwrap());
+            let reader = RefCell::new(&mut *reader);
+            let poll = || {
+                let reading = runtime.block_on(reader.borrow_mut().read(&config, &["s".into()]));
+                published(&config, reading.unwrap())
+            };
+            let rereads = Cell::new(0);
+            let reread = || {
+                let mut reader = reader.borrow_mut();
+                let streams = reader.to_reread();
+                let read = runtime.block_on(reader.reread(&config, &streams)).unwrap();
+                rereads.set(rereads.get() + read as u64);
+            };
             let mut tally = tally.lock().unwrap();
             tally.stories += 1;
             let mut oracle = Oracle::new(&mut connection, &mut tally, self.listed);
-            play(&story, self.polls, &mut oracle, poll)?;
-            oracle.compare_first(|| status(&file))
+            play(&story, self.polls, &mut oracle, poll, reread)?;
+            oracle.compare_first(|| status(&file))?;
+            tally.rereads += rereads.get();
+            Ok(())
         };
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&number("STREAMWARDEN_TEST_SEED", 7).to_le_bytes());

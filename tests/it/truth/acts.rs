@@ -13,7 +13,7 @@ pub(super) fn act(op: &Op, oracle: &mut Oracle<'_>) {
     let group = |group: &u8| format!("g{group}");
     let consumer = |consumer: &u8| format!("c{consumer}");
     match op {
-        Op::Poll => {}
+        Op::Poll | Op::Reread => {}
         Op::Add(count) => (0..*count).for_each(|_| oracle.run(&words("XADD s * f v"))),
         Op::AddOwn(ahead) => {
             let id = oracle.own_id(*ahead);

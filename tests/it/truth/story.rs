@@ -27,6 +27,8 @@ pub(super) enum Place {
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     Poll,
+    /// A look at the streams that are near a loss, where there are some.
+    Reread,
     Add(u8),
     /// With an ID of the application's own: so many milliseconds behind the last.
     AddOwn(u64),
@@ -139,6 +141,7 @@ pub(super) fn stories() -> impl Strategy<Value = Story> {
     let entries_read = prop_oneof![3 => Just(None), 1 => (0_u8..40).prop_map(Some)];
     let op = prop_oneof![
         12 => Just(Op::Poll),
+        8 => Just(Op::Reread),
         10 => (1_u8..12).prop_map(Op::Add),
         1 => prop_oneof![1_u64..4, Just(3_600_000)].prop_map(Op::AddOwn),
         3 => (1_u8..15).prop_map(Op::AddMaxLen),
@@ -246,6 +249,7 @@ pub(super) fn play(
     polls: Polls,
     oracle: &mut Oracle<'_>,
     mut poll: impl FnMut() -> Read,
+    mut reread: impl FnMut(),
 ) -> Result<(), TestCaseError> {
     let mut compare = |oracle: &mut Oracle<'_>| {
         let began = oracle.time();
@@ -255,6 +259,9 @@ pub(super) fn play(
         let is_alone = op.is_by_an_operator() && polls == Polls::Around;
         if is_alone || matches!(op, Op::Poll) {
             compare(oracle)?;
+        }
+        if matches!(op, Op::Reread) {
+            reread();
         }
         // IDs of the application's own may come again in another stream.
         if !(polls == Polls::Between && matches!(op, Op::AddOwn(_))) {

@@ -88,6 +88,8 @@ fn polls() -> Row {
                 .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups")),
             Panel::new(View::Graph, "Lookups put off", Unit::Short, "Lookups that the budget of redis.lookups_a_month had no room for in the last poll. What they would have told is unknown until a later poll asks.")
                 .query(EACH, SCOPE.series("streamwarden_postponed_lookups")),
+            Panel::new(View::Graph, "Rereads", Unit::Short, "Streams read again between two polls, per second: those where others may soon remove entries that a group was not given. None where commands are billed.")
+                .query(EACH, SCOPE.rate("streamwarden_rereads_total")),
         ],
     }
 }
