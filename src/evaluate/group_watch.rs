@@ -106,6 +106,12 @@ impl GroupWatch {
         GroupVerdict { status, why, rate_out, lags }
     }
 
+    /// Nothing was read of it.
+    pub(super) fn pass_over(&mut self, moment: &Moment<'_>) {
+        self.backlogs.put(moment.slot, None);
+        self.lost.iter_mut().for_each(|lost| lost.put(moment.slot, None));
+    }
+
     /// What is not in the stream any more was not delivered: where losses are not known, nor is this. Those that are
     /// suspected were probably not delivered either.
     fn rate_out(
@@ -133,11 +139,16 @@ impl GroupWatch {
         (status, GroupWhy::NotThere { since: moment.since(self.since) })
     }
 
+    /// What it did until then is not known.
+    pub(super) fn begin_at(&mut self, at: Millis) {
+        (self.since, self.moved_at) = (at, at);
+        self.missing = Settled::default();
+    }
+
     /// Notes what has moved since the last reading.
     fn follow(&mut self, present: &Present<'_>, moment: &Moment<'_>) {
-        if self.last.is_none() || moment.is_after_gap {
-            (self.since, self.moved_at) = (moment.at, moment.at);
-            self.missing = Settled::default();
+        if self.last.is_none() {
+            self.begin_at(moment.at);
         }
         // Where a reading does not say what was lost, the last one that did still holds.
         let lost = present.report.lost.or(self.last.and_then(|last| last.lost));

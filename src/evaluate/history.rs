@@ -18,8 +18,8 @@ use super::{
 use crate::{
     config::Config,
     model::{
-        Answers, GroupAnswers, GroupState, Name, NameMap, Now, Origin, PendingSample, Reason, Removal,
-        ServerTime, Snapshot, StreamId, StreamState,
+        Answers, GroupAnswers, GroupState, Name, NameMap, Now, Origin, PendingSample, Removal, ServerTime,
+        Snapshot, StreamId, StreamState,
     },
 };
 
@@ -34,7 +34,6 @@ pub struct History {
     last: Option<(Arc<Snapshot>, Arc<Report>)>,
     polls: usize,
     ticks: Ticks,
-    last_at: Option<Duration>,
     rereads: Rereads,
 }
 
@@ -405,7 +404,7 @@ impl History {
             match state {
                 Ok(stream) => history.begin(stream, time, connection, trims_the_middle),
                 // It was there and will be another one when it comes back.
-                Err(failure) if failure.reason == Reason::NoKey && history.last.is_some() => {
+                Err(failure) if failure.is_absence() && history.last.is_some() => {
                     history.restart();
                     history.recreations += u64::from(connection != Connection::NewAndBehind);
                 }
@@ -427,11 +426,9 @@ impl History {
         at: Duration,
     ) -> Arc<Report> {
         let window = config.status.window;
-        let is_after_gap = self.last_at.replace(at).is_some_and(|last| at.saturating_sub(last) > window / 2);
         let slot = self.ticks.advance(at, window);
         let consumer_pending_limit = snapshot.server.terms().consumer_pending;
-        let moment =
-            Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit, is_after_gap };
+        let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit };
         let now = snapshot.time.as_ref().ok().copied();
         let last = self.last.take();
         let all = snapshot.streams.len();
@@ -439,13 +436,14 @@ impl History {
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             let last_state = last.as_ref().and_then(|(last, _)| last.streams.get(name)?.as_ref().ok());
+            let unread = if state.is_ok() { history.unread.take() } else { None };
+            let last_state = last_state.or(unread.as_deref());
             let last_verdict = last.as_ref().and_then(|(_, last)| last.verdicts.get(name));
             let stream = match state {
                 Ok(stream) => {
                     history.refute(stream, |group| answers.group(name, group));
-                    let unread = history.unread.take();
                     let is_new = std::mem::take(&mut history.is_new);
-                    let before = last_state.or(unread.as_deref()).filter(|_| !is_new);
+                    let before = last_state.filter(|_| !is_new);
                     let seen = (&snapshot.server, self.rereads.remove(name));
                     let since = (now.map(|now| now.time), config.poll.interval);
                     let between = history.removals.until(stream, since, history.remembers, seen);

@@ -1,7 +1,7 @@
 //! Which reading can come after which, and when a group has just gone on.
 
 use super::*;
-use crate::model::{ConsumerState, Counted, Failure, Flavour, Millis, Server};
+use crate::model::{ConsumerState, Counted, Failure, Flavour, Millis, Reason, Server};
 
 fn id(number: u64) -> Option<StreamId> {
     Some(StreamId::new(number, 0))

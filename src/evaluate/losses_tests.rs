@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{History, Losses};
+use super::{GroupStatus, History, Losses};
 use crate::{
     config::{Config, Sources},
     model::{
-        Answers, Counted, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Removal, Server,
-        ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Failure, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Reason,
+        Removal, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 
@@ -48,6 +48,8 @@ struct World {
     polls: u64,
     /// The last ID at the last poll.
     last_then: u64,
+    /// Of the group, at the last poll.
+    status: Option<GroupStatus>,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             lost: 0,
             polls: 0,
             last_then: 0,
+            status: None,
         }
     }
 
@@ -160,6 +163,16 @@ impl World {
         self.history.reread(&read);
     }
 
+    /// One poll, in which the stream can't be read for this reason.
+    fn poll_without(&mut self, reason: Reason) {
+        let mut snapshot = self.snapshot();
+        *snapshot.streams.iter_mut().next().unwrap().1 = Err(Failure::new(reason, ""));
+        drop(self.history.questions(&snapshot, &self.config, 1_000));
+        self.polls += 1;
+        let at = Duration::from_millis(self.polls * INTERVAL_MS);
+        drop(self.history.evaluate(&snapshot.into(), &Answers::default(), &self.config, at));
+    }
+
     /// One poll, with as many lookups answered as there may be.
     fn poll(&mut self, most: usize) -> Losses {
         let snapshot = self.snapshot();
@@ -185,6 +198,7 @@ impl World {
         self.last_then = self.last;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);
         let report = self.history.evaluate(&snapshot.into(), &answers, &self.config, at);
+        self.status = report.verdicts.get(&"s".into()).unwrap().groups.get(&"g".into()).map(|it| it.status);
         report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
     }
 }
@@ -438,4 +452,30 @@ fn streams_take_turns_where_too_many_are_worth_rereading() {
         chosen.extend(streams);
     }
     assert_eq!(chosen.len(), 50);
+}
+
+#[test]
+fn a_loss_while_the_stream_can_t_be_read_is_told_as_after_polls_that_fail() {
+    for missed in [None, Some(Reason::Closed), Some(Reason::NoPermission), Some(Reason::TooLarge)] {
+        let mut world = World::on((7, 0, 15));
+        world.add(1_000);
+        world.poll(1_000);
+        world.trim(990, false);
+        world.poll(1_000);
+        missed.into_iter().for_each(|reason| world.poll_without(reason));
+        world.trim(900, false);
+        assert_eq!((world.poll(1_000).at_least, world.status), (100, Some(GroupStatus::TrimmedPast)));
+        world.poll(1_000);
+        assert_eq!(world.status, Some(GroupStatus::TrimmedPast), "{missed:?}");
+    }
+}
+
+#[test]
+fn a_key_of_another_type_is_no_stream_so_that_what_comes_back_is_another_one() {
+    let mut world = World::on((7, 0, 15));
+    world.add(1_000);
+    world.poll(1_000);
+    world.poll_without(Reason::WrongType);
+    world.trim(900, false);
+    assert_eq!(world.poll(1_000), Losses::default());
 }

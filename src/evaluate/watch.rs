@@ -26,8 +26,6 @@ pub(super) struct Moment<'a> {
     pub(super) slot: Slot,
     /// Pending entries that the server lets one consumer have, where it has a limit.
     pub(super) consumer_pending_limit: Option<u64>,
-    /// Whether the reading before was so long ago that nothing is known of the time between.
-    pub(super) is_after_gap: bool,
 }
 
 impl Moment<'_> {
@@ -62,6 +60,8 @@ pub(super) struct StreamWatch {
     is_new: bool,
     /// Not a map, whose nodes have room for many more than the few groups of a stream.
     groups: Vec<(Name, GroupWatch)>,
+    /// When the stream was last read.
+    read_at: Option<Millis>,
     absent: Settled,
     too_long: Settled,
     too_old: Settled,
@@ -84,7 +84,8 @@ impl StreamWatch {
         added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
         let groups = match subject.unreadable() {
             Some(failure) => {
-                self.groups.clear();
+                // As in a poll that failed: what was known of them holds until they are read again.
+                self.groups.iter_mut().for_each(|(_, watch)| watch.pass_over(moment));
                 let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
                 subject.expected().iter().map(unread).collect()
             }
@@ -110,6 +111,9 @@ impl StreamWatch {
     ) -> NameMap<GroupVerdict> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
         let groups = subject.groups();
+        // So long that nothing is known of the time between.
+        let longest = moment.config.status.window / 2;
+        let is_after_gap = self.read_at.replace(moment.at).is_some_and(|last| moment.since(last) > longest);
         let mut before = std::mem::replace(&mut self.groups, Vec::with_capacity(groups.len()));
         let mut verdicts = Vec::with_capacity(groups.len());
         for (name, state) in groups {
@@ -122,6 +126,9 @@ impl StreamWatch {
             let last_state = subject.last_state.and_then(|last| last.groups.get(&name));
             let present =
                 state.zip(report).map(|(state, report)| Present { state, last_state, report, thresholds });
+            if is_after_gap && present.is_some() {
+                watch.begin_at(moment.at);
+            }
             let lags = last.and_then(|last| Some(last.groups.get(&name)?.lags.clone())).unwrap_or_default();
             verdicts.push((name.clone(), watch.judge(present.as_ref(), lags, added, moment)));
             self.groups.push((name, watch));
