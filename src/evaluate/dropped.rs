@@ -3,21 +3,22 @@
 //!
 //! No server tells an acknowledged entry from one that was dropped so. What two readings show is that a consumer which
 //! held entries is gone, and by how much the group's pending entries fell. A consumer that works acknowledges its
-//! last entries and then leaves, which is in order. So only those count that had not tried anything for an interval.
+//! last entries and then leaves, which is in order; and one that is restarted comes back under its name and acknowledges what it had.
+//! Neither can be told from a loss. So only those count that had not tried anything for an interval and stay away.
 
 use std::time::Duration;
 
 use crate::model::{ConsumerState, GroupState};
 
 /// How many entries the group dropped between two readings, at most. `delivered` bounds what was delivered in between. `None`
-/// where not all consumers were read, at either of them: one that is not listed may be there.
+/// where they can't be compared: a consumer that is not listed may be there, and one whose idle time is unknown may work.
 pub(super) fn dropped(
     before: &GroupState,
     now: &GroupState,
     delivered: Option<u64>,
     interval: Duration,
 ) -> Option<u64> {
-    if !(before.has_all_consumers() && now.has_all_consumers()) {
+    if !(can_be_compared(before) && can_be_compared(now)) {
         return None;
     }
     let was_idle = |it: &ConsumerState| it.idle.is_some_and(|idle| idle.duration() > interval);
@@ -29,6 +30,11 @@ pub(super) fn dropped(
     let fell = delivered
         .map_or(u64::MAX, |delivered| before.pending.saturating_add(delivered).saturating_sub(now.pending));
     Some(with_them.min(fell))
+}
+
+/// Whether all consumers of a group were read, with how long those are idle that hold entries.
+pub(super) fn can_be_compared(group: &GroupState) -> bool {
+    group.has_all_consumers() && group.consumers.iter().all(|it| it.pending == 0 || it.idle.is_some())
 }
 
 #[cfg(test)]
@@ -84,11 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn where_not_all_consumers_are_read_nothing_is_known_of_the_time_before_and_after() {
+    fn where_not_all_is_read_of_the_consumers_nothing_is_known_of_the_time_before_and_after() {
         let then = group(&[("a", 100, 60), ("b", 100, 60)]);
         let cut = GroupState { consumer_count: 2, ..group(&[("b", 100, 60)]) };
         let old = GroupState { consumers_age: Some(Millis::new(1)), ..then.clone() };
-        for passed_over in [cut, old] {
+        let mut timeless = then.clone();
+        timeless.consumers.iter_mut().for_each(|it| it.idle = None);
+        for passed_over in [cut, old, timeless] {
             assert_eq!(dropped(&then, &passed_over, Some(0), INTERVAL), None);
             assert_eq!(dropped(&passed_over, &then, Some(0), INTERVAL), None);
         }

@@ -48,8 +48,8 @@ pub struct GroupReport {
     pub poison: Option<NonMaxU32>,
     /// Entries that were removed before the group was given them, since the sidecar watches it.
     pub lost: Option<Losses>,
-    /// Pending entries that vanished with a consumer that had done nothing for an interval; `None` where the consumers were
-    /// not read.
+    /// Pending entries that vanished with a consumer that had done nothing for an interval, at most; `None` where this poll and the
+    /// last can't be compared.
     pub dropped: Option<NonMaxU64>,
     /// How often the group's position went back.
     pub rewinds: u32,

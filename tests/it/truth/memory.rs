@@ -189,7 +189,8 @@ impl Remembered {
         let vanished = self.idle.iter().filter(|(consumer, _)| !group.consumers.contains_key(*consumer));
         let at_most: u64 = vanished.map(|(_, pending)| pending).sum();
         let at_least = if self.is_dropped_known && !poll.is_remade { self.dropped_since } else { 0 };
-        let right = Right::between(self.dropped + at_least, self.dropped + at_most);
+        // One may have come back and vanished again.
+        let right = Right::between(self.dropped + at_least.min(at_most), self.dropped + at_most);
         let told = group_number(poll.told, name, "pending_dropped");
         (self.dropped, self.is_dropped_known, self.dropped_since) =
             (told.unwrap_or(self.dropped), told.is_some(), 0);
