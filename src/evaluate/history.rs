@@ -1,6 +1,11 @@
 //! What is kept from one poll to the next: bounded, and forgotten wherever it might not hold any more.
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     age::{Age, POLL_SLACK_MS, clock_behind},
@@ -23,6 +28,9 @@ use crate::{
     },
 };
 
+/// So many streams that went away are remembered, the last ones.
+const MOST_GONE: usize = 1_000;
+
 /// What earlier polls know of the streams.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -32,6 +40,8 @@ pub struct History {
     streams: BTreeMap<Name, Box<StreamHistory>>,
     /// The last reading that was judged, and what it means. They take no room: they are shown until the next ones are there.
     last: Option<(Arc<Snapshot>, Arc<Report>)>,
+    /// Streams that went away and that no configuration names: one that comes back may be another one.
+    gone: VecDeque<(Name, Gone)>,
     polls: usize,
     ticks: Ticks,
     rereads: Rereads,
@@ -69,6 +79,14 @@ pub(super) struct StreamHistory {
     /// Whether it is worth rereading it until the next poll.
     pub(super) is_near_loss: bool,
     watch: StreamWatch,
+}
+
+/// What is kept of a stream that went away.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    last: Option<Counters>,
+    makes_own_ids: bool,
+    recreations: u64,
 }
 
 /// How the connection of a reading relates to that of the reading before.
@@ -262,6 +280,16 @@ impl StreamHistory {
         }
     }
 
+    /// What is kept of it once it went away.
+    fn gone(&self) -> Gone {
+        Gone { last: self.last, makes_own_ids: self.makes_own_ids, recreations: self.recreations }
+    }
+
+    /// It, or another one under its name, is there again: the reading shows which, if it can't be the same.
+    fn back(Gone { last, makes_own_ids, recreations }: Gone) -> Self {
+        Self { last, makes_own_ids, recreations, ..Self::default() }
+    }
+
     /// The nearest position of a group that has been before everything behind it since the last reading.
     fn held_from(&self, stream: &StreamState) -> Option<StreamId> {
         let stayed = |name, group: &GroupState| self.groups.get(name).is_some_and(|it| it.went_on_to(group));
@@ -398,9 +426,18 @@ impl History {
         };
         let time = snapshot.time.as_ref().ok().map(|now| now.time);
         let trims_the_middle = snapshot.server.may_trim_the_middle();
-        self.streams.retain(|name, _| snapshot.streams.contains_key(name));
+        if connection == Connection::NewAndBehind {
+            self.gone.clear();
+        }
+        let gone = self.streams.extract_if(.., |name, _| !snapshot.streams.contains_key(name));
+        self.gone.extend(gone.map(|(name, history)| (name, history.gone())));
+        self.gone.drain(..self.gone.len().saturating_sub(MOST_GONE));
         for (name, state) in &snapshot.streams {
-            let history = self.streams.entry(name.clone()).or_default();
+            let history = self.streams.entry(name.clone()).or_insert_with(|| {
+                let back = self.gone.iter().position(|(gone, _)| gone == name);
+                let back = back.and_then(|index| self.gone.remove(index));
+                back.map(|(_, gone)| Box::new(StreamHistory::back(gone))).unwrap_or_default()
+            });
             match state {
                 Ok(stream) => history.begin(stream, time, connection, trims_the_middle),
                 // It was there and will be another one when it comes back.

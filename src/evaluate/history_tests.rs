@@ -381,3 +381,43 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
         assert_eq!(told, dropped, "{what}");
     }
 }
+
+#[test]
+fn a_stream_that_no_configuration_names_was_recreated_if_what_comes_back_can_t_be_it() {
+    let mut sources = crate::config::Sources::default();
+    sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+    let config = sources.load().unwrap();
+    let snapshot = |connection, flavour, stream: Option<StreamState>| Snapshot {
+        server: Server { flavour, ..Server::UNKNOWN },
+        origin: Origin { connection, ..Origin::default() },
+        place: "h:6379".into(),
+        database: 0,
+        time: Ok(Now::exactly(ServerTime(NOW_MS))),
+        streams: stream.into_iter().map(|stream| ("s".into(), Ok(stream))).collect(),
+        forbidden: 0,
+        lengths: BTreeMap::new(),
+        last_entries: BTreeMap::new(),
+    };
+    let fewer = StreamState { entries_added: Some(3), length: 3, ..stream_at(15) };
+    for (connection, flavour, back, recreations) in [
+        (1, Flavour::Redis, stream_at(15), 0),
+        (1, Flavour::Redis, fewer.clone(), 1),
+        (2, Flavour::Redis, fewer.clone(), 1),
+        (2, Flavour::Upstash, fewer, 0),
+    ] {
+        let mut history = History::default();
+        let polls = [(1, Some(stream_at(15))), (1, None), (connection, None), (connection, Some(back))];
+        for (connection, stream) in polls {
+            drop(history.questions(&snapshot(connection, flavour, stream), &config, 0));
+        }
+        assert_eq!(history.streams[&Name::from("s")].recreations, recreations, "{flavour:?} {connection}");
+        assert!(history.gone.is_empty());
+    }
+    let mut history = History::default();
+    for name in 0..2_000 {
+        let mut snapshot = snapshot(1, Flavour::Redis, None);
+        snapshot.streams = NameMap::from([(Name::from(name.to_string().as_str()), Ok(stream_at(15)))]);
+        drop(history.questions(&snapshot, &config, 0));
+    }
+    assert_eq!((history.gone.len(), history.gone.back().unwrap().0.clone()), (MOST_GONE, "1998".into()));
+}

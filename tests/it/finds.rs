@@ -1,6 +1,6 @@
 //! What a search finds under patterns, and what is told where that is gone or may not be read.
 
-use support::{Redis, Sidecar, wait_for};
+use support::{Need, Redis, Sidecar, wait_for};
 
 const FOUND: &str = "streamwarden_found_streams";
 const FORBIDDEN: &str = "streamwarden_forbidden_streams";
@@ -53,4 +53,19 @@ fn a_stream_under_a_pattern_that_the_user_may_not_read_is_counted_and_a_named_on
     redis.run::<()>("ACL SETUSER watcher -xinfo -xlen");
     let page = sidecar.wait("what is refused", |page| page.count(UNREADABLE) == 5);
     assert_eq!(page.own(FORBIDDEN), 0.0);
+}
+
+#[test]
+fn a_stream_under_a_pattern_that_is_gone_at_one_poll_and_refilled_at_another_counts_as_recreated() {
+    let redis = Redis::start();
+    redis.add("s", 10);
+    let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: '*'}]");
+    sidecar.wait("the stream", |page| page.stream("recreations_total", "s") == Some(0.0));
+    redis.run::<()>("DEL s");
+    sidecar.wait("it to be gone", |page| page.stream("length", "s").is_none());
+    redis.add("s", 5);
+    let page = sidecar.wait("it to be back", |page| page.stream("length", "s") == Some(5.0));
+    // Before Redis 7.0 nothing tells that from a stream that was renamed, added to, and renamed back.
+    let is_proven = redis.meets(Need::COUNTED_ADDITIONS);
+    assert_eq!(page.stream("recreations_total", "s"), Some(if is_proven { 1.0 } else { 0.0 }));
 }

@@ -139,19 +139,12 @@ impl Run {
         let redis = Redis::start();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ((config, file), tally) = (self.config(&redis), Mutex::new(Tally::default()));
-        let new_reader = || Reader::new(self_stats()).within_budget();
-        let reader = Mutex::new(new_reader());
         let connection = Mutex::new(redis.connect());
         let run = |story: Story| -> Result<(), TestCaseError> {
-            let (mut reader, mut connection) = (reader.lock().unwrap(), connection.lock().unwrap());
+            let mut connection = connection.lock().unwrap();
             redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
-            if config.redis.lookups_a_month.is_some() {
-                // Its budget is full again.
-                *reader = new_reader();
-            }
-            // Reading the empty server makes the reader forget the story before.
-            runtime.block_on(reader.read(&config, &[])).unwrap();
-            let reader = RefCell::new(&mut *reader);
+            // It knows nothing of the story before, and its budget is full again.
+            let reader = RefCell::new(Reader::new(self_stats()).within_budget());
             let poll = || {
                 let reading = runtime.block_on(reader.borrow_mut().read(&config, &["s".into()]));
                 published(&config, reading.unwrap())
