@@ -93,8 +93,8 @@ pub(super) struct Between<'a> {
     ids_prove: bool,
     /// Whether `entries-read` grows by what is delivered.
     counts_deliveries: bool,
-    /// Whether entries may go from the middle without a trace.
-    trims_the_middle: bool,
+    /// Whether it shows where entries went that a group was not given.
+    shows_deletions: bool,
     interval: Duration,
 }
 
@@ -116,6 +116,16 @@ impl Losses {
 fn counts_deliveries(server: &Server) -> bool {
     let is_measured = matches!(server.version, Some((7, 0, _))) && server.flavour == Flavour::Redis;
     is_measured && !server.role.is_some_and(Role::is_replica)
+}
+
+/// Whether the first entry or the greatest deleted ID shows that an entry went which some group was not given.
+///
+/// Redis 8.2 can trim from the middle without a trace (`ACKED`), but only what every group was given. What else goes from the middle
+/// there (`XDELEX`, `XACKDEL`) moves the greatest deleted ID: as measured on Redis 8.2.3 and 8.6.3, and not assumed of others.
+fn shows_deletions(server: &Server) -> bool {
+    let is_measured = server.flavour == Flavour::Redis
+        && server.version.is_some_and(|version| ((8, 2, 0)..(8, 8, 0)).contains(&version));
+    is_measured || !server.may_trim_the_middle()
 }
 
 impl Removals {
@@ -171,7 +181,7 @@ impl Removals {
             is_same_stream: !std::mem::take(&mut self.is_doubted) && ids_prove,
             ids_prove,
             counts_deliveries: counts_deliveries(server),
-            trims_the_middle: server.may_trim_the_middle(),
+            shows_deletions: shows_deletions(server),
             interval,
         })
     }
@@ -225,7 +235,7 @@ impl Between<'_> {
     pub(super) fn is_near_loss(&self, before: Option<&Baseline>, group: &GroupState, lag: Lag) -> bool {
         let (Some(then), Some(before)) = (self.then, before) else { return false };
         let is_told_anyway = self.counts_deliveries && group.entries_read.is_some();
-        if is_told_anyway || self.trims_the_middle || group.last_delivered_id <= before.delivered {
+        if is_told_anyway || !self.shows_deletions || group.last_delivered_id <= before.delivered {
             return false;
         }
         let (_, by_others) = self.gone(&then);
@@ -247,10 +257,8 @@ impl Between<'_> {
         }
         let position = before.delivered.min(group.last_delivered_id);
         let first = self.now.first_entry_id;
-        // Redis 8.2 can remove from the middle, and the greatest deleted ID does not tell it.
-        let is_told = !self.trims_the_middle;
         let none_deleted_behind = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= position);
-        if is_told && none_deleted_behind && first.is_some_and(|first| first <= position) {
+        if self.shows_deletions && none_deleted_behind && first.is_some_and(|first| first <= position) {
             return 0;
         }
         if group.last_delivered_id < before.delivered {

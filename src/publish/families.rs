@@ -170,7 +170,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_entries_lost_total", Counter, Group(|row| Some(Count(report(row)?.lost?.at_least))),
         "Entries that anybody trimmed or deleted before they were delivered to the group, since the sidecar watches it: certainly so many. Left out where IDs are not times. Redis 7.0 and later."),
     family("streamwarden_group_entries_lost_upper_bound_total", Counter, Group(|row| Some(Count(report(row)?.lost?.at_most))),
-        "Upper bound of the entries lost before they were delivered. Equal where it is exact: what the sidecar itself removed by its script, where the group's position stood still, and on Redis 7.0. Elsewhere what was delivered and removed between two polls counts here too."),
+        "Upper bound of the entries lost before they were delivered. Equal where it is exact: for what the sidecar itself removed by its script; where the group stood still between two polls and its lag was known at both; and on Redis 7.0 where the server's count of deliveries was too (see Limits in README). Elsewhere what was delivered and removed between two polls can count here."),
     family("streamwarden_group_entries_suspected_lost_total", Counter, Group(|row| Some(Count(report(row)?.lost?.suspected))),
         "Entries that may be lost: between both bounds, at polls after which the oldest undelivered entry, older than poll.interval, was removed."),
     family("streamwarden_group_rewinds_total", Counter, Group(|row| Some(Count(report(row)?.rewinds.into()))),
