@@ -57,6 +57,7 @@ check: ## formatting, lints, documentation, dependencies
 	cargo check --locked --no-default-features --bin streamwarden
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	cargo xtask features
+	cargo xtask layers
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
 	cargo deny --locked check bans licenses sources

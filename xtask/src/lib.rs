@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod features;
+pub mod layers;
 pub mod shipped;
 
 /// The project's folder.

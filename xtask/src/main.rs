@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "standard output is where a chore says what it found")]
 
 use anyhow::bail;
-use xtask::{features, project, shipped};
+use xtask::{features, layers, project, shipped};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -13,6 +13,10 @@ fn main() -> anyhow::Result<()> {
             print!("{}", features::compare(&project())?);
             Ok(())
         }
-        _ => bail!("usage: cargo xtask dashboards | features"),
+        ["layers"] => {
+            print!("{}", layers::check(&project())?);
+            Ok(())
+        }
+        _ => bail!("usage: cargo xtask dashboards | features | layers"),
     }
 }
