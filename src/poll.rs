@@ -9,10 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
-    time::{sleep, timeout, timeout_at},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, info, warn};
+use tracing::{Instrument, Span, debug, info, warn};
 
 use crate::{
     clock::{self, Instant},
@@ -253,10 +253,11 @@ impl Poller {
         let config = Arc::clone(&self.config.borrow());
         let is_last_read = self.latest.borrow().failure.is_none();
         let mut goes_on = is_last_read && !config.redis.billed_by_command;
+        let mut took = Duration::ZERO;
         while goes_on {
             let (streams, due) = (self.reader.to_reread(), turns.schedule.due());
-            // The poll is soon enough.
-            if streams.is_empty() || due.saturating_duration_since(clock::now()) <= UNTIL_REREAD {
+            // The poll is soon enough. A reread is not cut short, which would cost the connection: it must fit in between.
+            if streams.is_empty() || due.saturating_duration_since(clock::now()) <= UNTIL_REREAD + 2 * took {
                 break;
             }
             tokio::select! {
@@ -266,22 +267,19 @@ impl Poller {
             }
             let span = spans::reread(streams.len());
             let reread = self.reader.reread(&config, &streams).instrument(span.clone());
+            let started = clock::now();
             let result = tokio::select! {
-                result = timeout_at(due, reread) => result,
+                result = reread => result,
                 () = stop.cancelled() => return None,
             };
-            goes_on = match result {
-                Ok(result) => {
-                    spans::ended(&span, &result);
-                    let read = result.unwrap_or_default();
-                    self.stats.rereads.inc_by(u64::try_from(read).unwrap_or(u64::MAX));
-                    read > 0
-                }
-                Err(_elapsed) => {
-                    self.reader.reconnect();
-                    false
-                }
-            };
+            took = clock::now() - started;
+            spans::ended(&span, &result);
+            let read = result.unwrap_or_else(|failure| {
+                debug!(%failure, "a reread failed");
+                0
+            });
+            self.stats.rereads.inc_by(u64::try_from(read).unwrap_or(u64::MAX));
+            goes_on = read > 0;
         }
         turns.next(stop).await
     }

@@ -218,7 +218,9 @@ impl GroupWatch {
         let silent =
             present.state.least_idle.map(Millis::duration).filter(|idle| *idle > status.stopped_after);
         let holds = silent.is_some() && present.has_lag() == Some(true);
-        let is_so = self.stopped.update(holds, moment.at, status.settle, Duration::ZERO);
+        // They have been silent for long enough: two polls show that it is no chance.
+        let enter = status.settle.min(2 * moment.config.poll.interval);
+        let is_so = self.stopped.update(holds, moment.at, enter, Duration::ZERO);
         let (silent, consumers) = (silent.filter(|_| is_so)?, present.state.consumer_count);
         Some(GroupWhy::Silent { backlog: present.backlog(), consumers, silent })
     }

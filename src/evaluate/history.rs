@@ -426,12 +426,12 @@ impl History {
         };
         let time = snapshot.time.as_ref().ok().map(|now| now.time);
         let trims_the_middle = snapshot.server.may_trim_the_middle();
-        if connection == Connection::NewAndBehind {
-            self.gone.clear();
-        }
         let gone = self.streams.extract_if(.., |name, _| !snapshot.streams.contains_key(name));
         self.gone.extend(gone.map(|(name, history)| (name, history.gone())));
         self.gone.drain(..self.gone.len().saturating_sub(MOST_GONE));
+        if connection == Connection::NewAndBehind {
+            self.gone.clear();
+        }
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_insert_with(|| {
                 let back = self.gone.iter().position(|(gone, _)| gone == name);
@@ -442,6 +442,7 @@ impl History {
                 Ok(stream) => history.begin(stream, time, connection, trims_the_middle),
                 // It was there and will be another one when it comes back.
                 Err(failure) if failure.is_absence() && history.last.is_some() => {
+                    let connection = history.connection.max(connection);
                     history.restart();
                     history.recreations += u64::from(connection != Connection::NewAndBehind);
                 }

@@ -364,8 +364,8 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
         ("at the next poll", vec![(1, idle()), (1, gone())], Some(7)),
         ("only once", vec![(1, idle()), (1, gone()), (1, gone())], Some(7)),
         ("could not be read", vec![(1, idle()), (1, unread()), (1, unread()), (1, gone())], Some(7)),
-        ("another server", vec![(1, idle()), (2, gone())], None),
-        ("another server in between", vec![(1, idle()), (2, unread()), (2, gone())], None),
+        ("another server", vec![(1, idle()), (2, gone())], Some(0)),
+        ("another server in between", vec![(1, idle()), (2, unread()), (2, gone())], Some(0)),
         ("another stream", vec![(1, idle()), (1, away()), (1, gone())], Some(0)),
     ] {
         let (mut history, config) = (History::default(), config());

@@ -155,8 +155,8 @@ impl Judge<'_> {
     /// this poll and the last.
     fn dropped(&self, name: &Name, baseline: Option<&Baseline>, group: &GroupState, lag: Lag) -> Option<u64> {
         let Some(before) = self.before.and_then(|before| before.groups.get(name)) else {
-            // A group that was there before: the last reading may be of another server.
-            return (baseline.is_none() && can_be_compared(group)).then_some(0);
+            // Where the last reading may be of another server, nothing is compared and nothing is counted.
+            return can_be_compared(group).then_some(0);
         };
         let delivered = baseline.zip(self.between.as_ref());
         let delivered = delivered.and_then(|(before, between)| between.no_more_undelivered(before, lag));

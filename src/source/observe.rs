@@ -146,8 +146,9 @@ impl Observer {
     ) -> Result<Option<NameMap<StreamState>>, Failure> {
         let session = self.link.session(&config.redis).await?;
         let mut states = Vec::with_capacity(streams.len());
+        let streams: Vec<_> = streams.iter().filter(|stream| !self.known.is_for_less(stream)).collect();
         for batch in streams.chunks(self.known.portion()) {
-            let commands: Vec<_> = batch.iter().map(Command::StreamFull).collect();
+            let commands: Vec<_> = batch.iter().map(|stream| Command::StreamFull(stream)).collect();
             let is_same = session.origin().is_same(&self.origin);
             let replies = if is_same { session.send(&commands).await? } else { Vec::new() };
             if !is_same || !session.origin().is_same(&self.origin) {
@@ -163,7 +164,7 @@ impl Observer {
                     stuck_after: config.consumers.stuck_after,
                 };
                 let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
-                states.extend(state.ok().map(|state| (stream.clone(), state)));
+                states.extend(state.ok().map(|state| ((*stream).clone(), state)));
             }
         }
         Ok(Some(states.into_iter().collect()))

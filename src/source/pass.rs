@@ -55,6 +55,11 @@ impl Known {
         self.portions.size()
     }
 
+    /// Whether the server would not send all of this stream.
+    pub(super) fn is_for_less(&self, stream: &Name) -> bool {
+        self.manners.get(stream).copied().is_some_and(Manner::is_for_less)
+    }
+
     /// A poll begins.
     pub(super) fn begin(&mut self) {
         self.portions.begin();
