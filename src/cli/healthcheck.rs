@@ -32,6 +32,9 @@ impl Healthcheck {
     }
 
     fn ask(self, sources: &Sources) -> Result<(), String> {
+        if self.url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            return Err("--url must be without a user or a password: a sidecar asks for none".to_owned());
+        }
         let url = self.url.map_or_else(|| local(sources.listen()), Ok)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;

@@ -85,38 +85,81 @@ impl Trim {
         let stream = Name::from(self.stream.clone().into_vec());
         let policy = self.policy(config, &stream);
         let stats = self_stats();
-        let reading = Reader::new(Arc::clone(&stats)).read(config, std::slice::from_ref(&stream)).await;
-        let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
-        if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
-            return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
-        }
-        let (state, report) = read(&reading, &stream).map_err(|failure| failure.to_string())?;
-        if let Some(unknown) =
-            self.ignore_group.iter().find(|it| !state.groups.contains_key(&Name::from(it.as_str())))
-        {
-            let groups: Vec<String> = state.groups.keys().map(ToString::to_string).collect();
-            complain(format_args!(
-                "error: --ignore-group {}: the stream has no such group; it has: {}\n",
-                Text::from(unknown.as_str()),
-                groups.join(", ")
-            ));
-            return Ok(ExitCode::from(EXIT_USAGE));
-        }
-        let plan = Plan::new(&policy, state, report);
-        print(describe(&stream, state.length, &policy, &plan));
-        plan.losing(&policy, state, report).iter().for_each(|losing| print(would_lose(losing)));
-        if plan.excess == 0 {
-            print("nothing to remove\n");
-            return Ok(ExitCode::SUCCESS);
-        }
-        if self.dry_run || (!self.yes && !ask(&plan)) {
-            print("nothing was removed\n");
-            return Ok(if plan.blocked_by().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        let mut reader = Reader::new(Arc::clone(&stats));
+        let mut agreed = None;
+        // What is agreed to is what goes: a stream that has grown while the question stood is asked about once more.
+        loop {
+            let plan = match self.planned(&mut reader, config, (&stream, &policy), agreed).await? {
+                Ok(plan) => plan,
+                Err(exit_code) => return Ok(exit_code),
+            };
+            if self.yes || agreed.is_some_and(|agreed| plan.at_most <= agreed) {
+                break;
+            }
+            if !ask(&plan) {
+                print("nothing was removed\n");
+                return Ok(if plan.reaches_the_limit() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            agreed = Some(plan.at_most);
         }
         let mut enforcer = Enforcer::new(stats);
         let run = trim(&mut enforcer, config, &stream, &policy, BUDGET, || false, progress(&policy)).await;
         print(summary(&run));
         Ok(if run.outcome() == Outcome::Reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Reads the stream, and shows what would go, the second time only where that is more than `agreed`. An exit code where that is
+    /// all.
+    async fn planned(
+        &self,
+        reader: &mut Reader,
+        config: &Config,
+        (stream, policy): (&Name, &Policy),
+        agreed: Option<u64>,
+    ) -> Result<Result<Plan, ExitCode>, String> {
+        let reading = reader.read(config, std::slice::from_ref(stream)).await;
+        let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
+        if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
+            return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
+        }
+        let (state, report) = read(&reading, stream).map_err(|failure| failure.to_string())?;
+        if let Some(unknown) = self.unknown_group(config, stream, state) {
+            complain(format_args!("error: {unknown}\n"));
+            return Ok(Err(ExitCode::from(EXIT_USAGE)));
+        }
+        let plan = Plan::new(policy, state, report);
+        if agreed.is_some_and(|agreed| plan.at_most <= agreed) {
+            return Ok(Ok(plan));
+        }
+        print(describe(stream, state.length, policy, &plan));
+        plan.losing(policy, state, report).iter().for_each(|losing| print(would_lose(losing)));
+        if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
+            print(format_args!(
+                "would lose    maybe {} more groups, which were not looked at (limits.groups_per_stream)\n",
+                state.unwatched_groups
+            ));
+        }
+        if plan.excess == 0 {
+            print("nothing to remove\n");
+            return Ok(Err(ExitCode::SUCCESS));
+        }
+        if self.dry_run {
+            print("nothing was removed\n");
+            return Ok(Err(if plan.reaches_the_limit() { ExitCode::SUCCESS } else { ExitCode::FAILURE }));
+        }
+        Ok(Ok(plan))
+    }
+
+    /// A group to be ignored that neither the stream has nor the configuration expects, in words. Of a stream with more groups than
+    /// are watched that is not known.
+    fn unknown_group(&self, config: &Config, stream: &Name, state: &StreamState) -> Option<String> {
+        let expected = config.rule(stream).map(|rule| rule.groups.as_slice()).unwrap_or_default();
+        let is_known = |group: &Name| state.groups.contains_key(group) || expected.contains(group);
+        let mut ignored = self.ignore_group.iter().filter(|_| state.unwatched_groups == 0);
+        let unknown = ignored.find(|group| !is_known(&Name::from(group.as_str())))?;
+        let groups: Vec<String> = state.groups.keys().map(ToString::to_string).collect();
+        let (unknown, groups) = (Text::from(unknown.as_str()), groups.join(", "));
+        Some(format!("--ignore-group {unknown}: the stream has no such group; it has: {groups}"))
     }
 
     fn policy(&self, config: &Config, stream: &Name) -> Policy {

@@ -30,11 +30,12 @@ impl Plan {
             // Trims take the oldest, and what a group was not given are the newest.
             let given = stream.length - of.lag.upper_bound().min(stream.length);
             let undelivered = self.at_most.saturating_sub(given);
+            let given_at_most = stream.length - of.lag.known().unwrap_or(0).min(stream.length);
             let pending = match of.oldest_pending(state) {
                 Pending::None => 0,
                 Pending::Oldest(_) | Pending::Unknown => {
                     let there = state.pending.saturating_sub(of.dangling.map_or(0, u64::from));
-                    there.min(self.at_most).min(given)
+                    there.min(self.at_most).min(given_at_most)
                 }
             };
             Some(Losing { group: group.clone(), undelivered, pending })

@@ -130,6 +130,12 @@ impl Plan {
         (self.at_most < self.excess).then_some(holder)
     }
 
+    /// Whether all of the excess may surely go.
+    #[must_use]
+    pub fn reaches_the_limit(&self) -> bool {
+        self.at_most == self.excess && self.unknown.is_none() && (self.is_exact || self.floor.is_none())
+    }
+
     /// How many entries of the excess may go, where that is known.
     #[must_use]
     pub fn removable(&self) -> Option<u64> {

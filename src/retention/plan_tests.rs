@@ -204,6 +204,15 @@ fn who_would_lose_follows_from_what_would_go() {
         (strict, vec![group("g", 30, Lag::AtMost(200), Pending::None)], "g 90 0"),
         (strict, vec![pending(100, oldest(1), 4)], "p 0 4"),
         (strict, vec![pending(20, Pending::Unknown, 400)], "p 70 20"),
+        // Where the lag is not known, any of what there is may have been given.
+        (
+            strict,
+            vec![{
+                let (name, state, report) = group("g", 30, Lag::AtMost(200), oldest(1));
+                (name, GroupState { pending: 4, ..state }, report)
+            }],
+            "g 90 4",
+        ),
         (|_, _| (), vec![behind()], ""),
         (
             |it, _| it.ignore_groups = vec!["g".into()],
