@@ -129,8 +129,14 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let (read_at, read_at_unix) = (clock::now(), Duration::ZERO);
     let reading = Arc::new(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix });
     bencher.bench(|| {
-        let pages =
-            Pages::publish(1, Arc::clone(&config), Some(Arc::clone(&reading)), Arc::default(), |_| vec![]);
+        let pages = Pages::publish(
+            1,
+            Arc::clone(&config),
+            None,
+            Some(Arc::clone(&reading)),
+            Arc::default(),
+            |_| vec![],
+        );
         pages.get(Format::Text, encoding, || None).len()
     });
 }

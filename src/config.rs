@@ -99,17 +99,12 @@ impl Config {
         listed && !self.exclude.iter().any(|pattern| pattern.matches(stream))
     }
 
-    /// What people call this Redis: its name, else the place that was read, else that of the address; `None` where a file holds
-    /// the address and nothing was read yet.
+    /// What people call this Redis: its name, else the place that was last read, else where the address led when the configuration
+    /// was loaded.
     #[must_use]
     pub fn redis_name(&self, read: Option<&Snapshot>) -> Option<String> {
-        let access = &self.redis.access;
-        let written = || {
-            let address = access.files().next().is_none().then(|| access.address().ok())??;
-            Some(format!("{address}/{}", address.database()))
-        };
         let place = |read: &Snapshot| format!("{}/{}", read.place, read.database);
-        self.name.clone().or_else(|| read.map(place)).or_else(written)
+        self.name.clone().or_else(|| read.map(place)).or_else(|| self.redis.place.clone())
     }
 
     /// Deliveries from which on an entry of this stream counts as poison.
@@ -130,6 +125,8 @@ impl Config {
 pub struct Redis {
     /// The address, the user and the password, or where they are kept.
     pub access: Access,
+    /// Where that led when the configuration was loaded, for people.
+    pub place: Option<String>,
     /// Certificates, for `rediss://`.
     pub tls: Tls,
     /// How long connecting may take, handshakes included.

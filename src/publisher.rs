@@ -39,12 +39,20 @@ impl Publisher {
             let Latest { reading, failure, .. } = self.latest.borrow_and_update().clone();
             // For minutes no poll ends then, and what searches and retention count is shown all the same.
             let waits = failure.is_some_and(|failure| failure.reason.least_wait().is_some());
+            // Also while it is away: then it matters most which one it is.
+            let name = config.redis_name(reading.as_deref().map(|reading| &*reading.snapshot));
             let (fresh, stale_at) = fresh(reading, &config, clock::now());
             if was_shown && fresh.is_none() {
                 warn!(stale_after = ?config.poll.stale_after, "what was read last is stale and is shown no more");
             }
             was_shown = fresh.is_some();
-            self.pages.send_replace(Arc::new(page(number, Arc::clone(&config), fresh, &demand, &self.stats)));
+            self.pages.send_replace(Arc::new(page(
+                number,
+                (Arc::clone(&config), name),
+                fresh,
+                &demand,
+                &self.stats,
+            )));
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = self.latest.changed() => if changed.is_err() { return },
@@ -59,18 +67,19 @@ impl Publisher {
 /// The first pages, before anything was read.
 #[must_use]
 pub fn first_page(config: Arc<Config>, stats: &SelfStats) -> Pages {
-    page(0, config, None, &Arc::default(), stats)
+    let name = config.redis_name(None);
+    page(0, (config, name), None, &Arc::default(), stats)
 }
 
 fn page(
     number: u64,
-    config: Arc<Config>,
+    (config, name): (Arc<Config>, Option<String>),
     reading: Option<Arc<Reading>>,
     demand: &Arc<Demand>,
     stats: &SelfStats,
 ) -> Pages {
     stats.poll_interval.set(config.poll.interval.as_secs_f64());
-    Pages::publish(number, config, reading, Arc::clone(demand), |series| {
+    Pages::publish(number, config, name, reading, Arc::clone(demand), |series| {
         stats.series.set(i64::try_from(series.shown).unwrap_or(i64::MAX));
         stats.dropped_series.set(i64::try_from(series.dropped).unwrap_or(i64::MAX));
         stats.gather()

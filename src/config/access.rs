@@ -76,6 +76,9 @@ impl PartialEq for Secret {
     }
 }
 
+/// What is shown in place of a secret.
+pub(super) const REDACTED: &str = "<redacted>";
+
 /// A setting without effect, since another one takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {

@@ -1,6 +1,6 @@
 //! What of a configuration can have no effect: rules that no stream reaches, and alerts that nothing can raise.
 
-use super::{Config, Ignored, Mode, Pattern, StreamRetention, Thresholds};
+use super::{Config, Ignored, Mode, StreamRetention, StreamRule, Thresholds};
 
 /// Shipped alerts that can't fire with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,16 @@ const NEEDS: &[Need] = &[
         "no rule sets thresholds.pending",
     ),
     (
+        &["RedisStreamPendingTooOld"],
+        |it| it.has_threshold(|set| set.pending_age.is_some()),
+        "no rule sets thresholds.pending_age; its default makes groups lagging, which warns",
+    ),
+    (
+        &["RedisStreamPendingDropped"],
+        |it| it.consumers.metrics && it.consumers.max_per_group > 0,
+        "consumers are not listed (consumers.metrics, consumers.max_per_group)",
+    ),
+    (
         &["RedisStreamSilent"],
         |it| it.has_threshold(|set| set.silence.is_some()),
         "no rule sets thresholds.silence",
@@ -38,7 +48,7 @@ const NEEDS: &[Need] = &[
     (&["RedisStreamMissing"], |it| it.named_streams().next().is_some(), "no rule names a stream outright"),
     (
         &["RedisStreamGroupMissing"],
-        |it| it.streams.iter().any(|rule| !rule.groups.is_empty()),
+        |it| it.reached().any(|rule| !rule.groups.is_empty()),
         "no rule names groups",
     ),
     (&["RedisStreamsVanished"], Config::needs_discovery, "every stream is named, so none is searched for"),
@@ -51,7 +61,7 @@ const NEEDS: &[Need] = &[
     (
         &["RedisStreamNearLoss"],
         |it| it.has_limit(|limit| !it.retention.enabled || limit.mode != Mode::Safe),
-        "no rule has a limit in mode strict or observe, and in safe mode nothing is lost",
+        "no rule has a limit in mode strict or observe",
     ),
     (
         &["RedisStreamRetentionFailing", "RedisStreamRetentionNoLeader"],
@@ -65,15 +75,23 @@ const NEEDS: &[Need] = &[
     ),
     (
         &["RedisStreamGrowingUnbounded"],
-        |it| it.streams.is_empty() || it.streams.iter().any(|rule| rule.retention.is_none()),
+        |it| it.streams.is_empty() || it.reached().any(|rule| rule.retention.is_none()),
         "every rule sets a limit",
     ),
 ];
+
+const OFF: SilentAlerts = SilentAlerts {
+    names: &["all on Redis and its streams"],
+    why: "the sidecar is switched off (enabled: false)",
+};
 
 impl Config {
     /// The shipped alerts that can't fire with this configuration, and why.
     #[must_use]
     pub fn silent_alerts(&self) -> Vec<SilentAlerts> {
+        if !self.enabled {
+            return vec![OFF];
+        }
         let silent = NEEDS.iter().filter(|(_, is_met, _)| !is_met(self));
         silent.map(|(names, _, why)| SilentAlerts { names, why }).collect()
     }
@@ -86,29 +104,41 @@ impl Config {
 
     /// Rules that no stream reaches, as far as their patterns tell.
     pub fn unreached(&self) -> impl Iterator<Item = Ignored> {
-        let why = |index: usize, pattern: &Pattern| {
-            if let Some(excluding) = self.exclude.iter().find(|it| it.covers(pattern)) {
-                return Some(format!("exclude has {excluding}"));
-            }
-            let mut earlier = self.streams.iter().enumerate().take(index);
-            let (first, rule) = earlier.find(|(_, rule)| rule.pattern.covers(pattern))?;
-            Some(format!(
-                "the first match counts, and streams[{first}] matches the same ({}): put it behind",
-                rule.pattern
-            ))
-        };
-        self.streams.iter().enumerate().filter_map(move |(index, rule)| {
+        self.streams.iter().enumerate().filter_map(|(index, rule)| {
             let at = format!("streams[{index}] ({})", rule.pattern);
-            Some(Ignored { at, why: why(index, &rule.pattern)? })
+            Some(Ignored { at, why: self.before(index)? })
         })
     }
 
+    /// What keeps streams from the rule at this place, in words.
+    fn before(&self, index: usize) -> Option<String> {
+        let pattern = &self.streams.get(index)?.pattern;
+        if let Some(excluding) = self.exclude.iter().find(|it| it.covers(pattern)) {
+            return Some(format!("exclude has {excluding}"));
+        }
+        let mut earlier = self.streams.iter().enumerate().take(index);
+        let (first, rule) = earlier.find(|(_, rule)| rule.pattern.covers(pattern))?;
+        let pattern = &rule.pattern;
+        Some(format!(
+            "the first match counts, and streams[{first}] matches the same ({pattern}): move that one below"
+        ))
+    }
+
+    /// The rules that streams reach, as far as their patterns tell.
+    fn reached(&self) -> impl Iterator<Item = &StreamRule> {
+        self.streams
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.before(*index).is_none())
+            .map(|(_, rule)| rule)
+    }
+
     fn has_threshold(&self, is_set: impl Fn(&Thresholds) -> bool) -> bool {
-        self.streams.iter().any(|rule| is_set(&rule.thresholds))
+        self.reached().any(|rule| is_set(&rule.thresholds))
     }
 
     fn has_limit(&self, is_such: impl Fn(&StreamRetention) -> bool) -> bool {
-        self.streams.iter().filter_map(|rule| rule.retention.as_ref()).any(is_such)
+        self.reached().filter_map(|rule| rule.retention.as_ref()).any(is_such)
     }
 }
 
@@ -127,7 +157,7 @@ mod tests {
             (
                 "streams: [{match: '*'}, {match: a}]",
                 &[
-                    "streams[1] (a) is ignored: the first match counts, and streams[0] matches the same (*): put it behind",
+                    "streams[1] (a) is ignored: the first match counts, and streams[0] matches the same (*): move that one below",
                 ][..],
             ),
             ("streams: [{match: a}, {match: '*'}]", &[]),
@@ -161,11 +191,11 @@ mod tests {
         let (nothing, everything) = (
             silent(""),
             silent(
-                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', thresholds: {lag: 1, lag_age: 1s, pending: 1, silence: 1s}}",
+                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', thresholds: {lag: 1, lag_age: 1s, pending: 1, pending_age: 1s, silence: 1s}}",
             ),
         );
         assert_eq!(everything, [""; 0]);
-        assert_eq!(nothing.len(), 12, "{nothing:?}");
+        assert_eq!(nothing.len(), 13, "{nothing:?}");
         assert!(
             silent("retention: {enabled: false}\nstreams: [{match: a, retention: {max_length: 9}}]")
                 .contains(&"RedisStreamRetentionFailing")
@@ -173,6 +203,9 @@ mod tests {
         assert!(
             silent("streams: [{match: a, retention: {max_length: 9}}]").contains(&"RedisStreamsVanished")
         );
+        let unreached = "streams: [{match: '*'}, {match: 'a*', thresholds: {silence: 1s}}]";
+        assert!(silent(unreached).contains(&"RedisStreamSilent"));
+        assert_eq!(silent("enabled: false").len(), 1);
         assert!(silent("consumers: {metrics: false}").contains(&"RedisStreamConsumerNearPendingLimit"));
     }
 }

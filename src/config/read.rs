@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     files::{self, Kind},
-    model::Name,
+    model::{Name, Text},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -92,9 +92,10 @@ pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Optio
 
 fn name(root: &mut Section<'_>) -> Option<String> {
     let name = root.text("name")?;
-    let is_short = name.len() <= MOST_NAME_BYTES && !name.contains(char::is_control);
-    if !is_short {
-        root.problem("name", format!("must be a line of at most {MOST_NAME_BYTES} bytes"));
+    let is_readable = name.trim() == name && !name.is_empty() && Text::from(name.as_str()).as_str() == name;
+    if name.len() > MOST_NAME_BYTES || !is_readable || name.contains("://") {
+        let must = format!("must be a readable line of at most {MOST_NAME_BYTES} bytes, and no address");
+        root.problem("name", must);
     }
     Some(name)
 }
@@ -119,6 +120,7 @@ fn redis(section: &mut Section<'_>, enabled: bool, environment: &Environment) ->
     }
     let is_billed = billed.unwrap_or_else(|| address.as_ref().is_some_and(Address::is_upstash));
     Some(Redis {
+        place: address.as_ref().map(|address| format!("{address}/{}", address.database())),
         access,
         tls: tls?,
         connect_timeout,

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{
     Access, Address, Environment,
-    access::{Given, Ignored, Login, Secret},
+    access::{Given, Ignored, Login, REDACTED, Secret},
     environment::{PASSWORD, PASSWORD_FILE, URI, URI_FILE, USERNAME},
     section::Section,
 };
@@ -48,7 +48,14 @@ pub(super) fn access(
 
 /// A secret by its own key, or by the key that names a file.
 fn secret(section: &mut Section<'_>, key: &'static str, file_key: &'static str) -> Option<Given<Secret>> {
-    let inline = section.text(key).map(|text| Secret::Inline(SecretString::from(text)));
+    let inline = section.text(key);
+    if inline.as_deref() == Some(REDACTED) {
+        section.problem(
+            key,
+            "is what check-config prints in place of a secret; write the secret, or the file that holds it",
+        );
+    }
+    let inline = inline.map(|text| Secret::Inline(SecretString::from(text)));
     let file = section.text(file_key).map(|path| Secret::File(PathBuf::from(path)));
     if inline.is_some() && file.is_some() {
         section.problem(key, format!("conflicts with {}; set only one of them", section.place(file_key)));

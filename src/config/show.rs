@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Config, LogFormat, Otlp, ReadFrom, StreamRule, Thresholds,
-    access::{Given, Secret},
+    access::{Given, REDACTED, Secret},
     load::parse,
 };
 use crate::model::Name;
@@ -114,7 +114,7 @@ impl Config {
 fn fmt_secret(f: &mut fmt::Formatter<'_>, key: &str, secret: Option<&Given<Secret>>) -> fmt::Result {
     match secret.map(|given| &given.value) {
         None => Ok(()),
-        Some(Secret::Inline(_)) => writeln!(f, "  {key}: \"<redacted>\""),
+        Some(Secret::Inline(_)) => writeln!(f, "  {key}: \"{REDACTED}\""),
         Some(Secret::File(path)) => writeln!(f, "  {key}_file: {}", file(path)),
     }
 }

@@ -186,7 +186,7 @@ impl<W: io::Write> Page<'_, W> {
     ) -> io::Result<()> {
         let version = server.and_then(Server::version_text);
         let values = [
-            name.as_deref(),
+            *name,
             server.map(|server| server.flavour.as_str()),
             version.as_deref(),
             server.and_then(|server| Some(server.role?.as_str())),

@@ -140,7 +140,7 @@ fn page(format: Format) -> String {
     let mut page = Vec::new();
     render(
         served(&config.exposition),
-        &Rows::new(&config, Some(&reading)),
+        &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
         &registry.gather(),
         format,
         &mut page,
@@ -179,8 +179,14 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         snapshot.server.flavour = flavour;
         let reading = reading(snapshot, &config);
         let mut page = Vec::new();
-        render(served(&config.exposition), &Rows::new(&config, Some(&reading)), &[], Format::Text, &mut page)
-            .unwrap();
+        render(
+            served(&config.exposition),
+            &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
+            &[],
+            Format::Text,
+            &mut page,
+        )
+        .unwrap();
         let page = String::from_utf8(page).unwrap();
         let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
         assert_eq!(told, limit);
@@ -197,7 +203,7 @@ fn the_last_entry_is_named_where_it_is_surely_there() {
         let newest = read.map(|id| ("events:session".into(), vec![EntryHead { id, kind: None }]));
         snapshot.last_entries.extend(newest);
         let reading = reading(snapshot, &config);
-        let row = Rows::new(&config, Some(&reading)).streams.swap_remove(1);
+        let row = Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)).streams.swap_remove(1);
         row.last_entry
     };
     assert_eq!(told((8, 0, 6), None), Some(last), "trims begin at the front");
@@ -215,8 +221,14 @@ fn a_page_larger_than_a_chunk_is_whole() {
     snapshot.streams = before.chain(more).collect();
     let reading = reading(snapshot, &config);
     let mut page = Vec::new();
-    render(served(&config.exposition), &Rows::new(&config, Some(&reading)), &[], Format::Text, &mut page)
-        .unwrap();
+    render(
+        served(&config.exposition),
+        &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
+        &[],
+        Format::Text,
+        &mut page,
+    )
+    .unwrap();
     let page = String::from_utf8(page).unwrap();
     let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
     assert_eq!(lengths, 2_002);

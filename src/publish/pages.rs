@@ -66,6 +66,8 @@ struct Asked {
 pub struct Pages {
     number: u64,
     config: Arc<Config>,
+    /// What people call the Redis, fresh or not.
+    name: Option<String>,
     /// Held by whoever needs it whole: a poll has room for the new one and one other.
     reading: Option<Weak<Reading>>,
     own: Vec<MetricFamily>,
@@ -77,17 +79,18 @@ impl Pages {
     /// The next publication, with the variants in demand made.
     ///
     /// `own` gathers the sidecar's own metrics once the number of series is known. `reading` is what to show:
-    /// `None` when there is nothing fresh.
+    /// `None` when there is nothing fresh. `name` is what people call the Redis.
     #[must_use]
     pub fn publish(
         number: u64,
         config: Arc<Config>,
+        name: Option<String>,
         reading: Option<Arc<Reading>>,
         demand: Arc<Demand>,
         own: impl FnOnce(SeriesCount) -> Vec<MetricFamily>,
     ) -> Self {
         let made = [const { OnceLock::new() }; VARIANTS.len()];
-        let (rows, count) = rows(&config, reading.as_deref());
+        let (rows, count) = rows(&config, name.as_deref(), reading.as_deref());
         let own = own(count);
         for (made, (variant, asked)) in made.iter().zip(VARIANTS.into_iter().zip(&demand.0)) {
             let last_asked = asked.number.load(Ordering::Relaxed);
@@ -96,7 +99,7 @@ impl Pages {
             }
         }
         drop(rows);
-        Self { number, config, reading: reading.as_ref().map(Arc::downgrade), own, demand, made }
+        Self { number, config, name, reading: reading.as_ref().map(Arc::downgrade), own, demand, made }
     }
 
     /// Whether the page is made, so that [`get`](Self::get) gives it at once.
@@ -121,7 +124,7 @@ impl Pages {
         asked.number.store(self.number, Ordering::Relaxed);
         let page = || {
             let reading = self.reading.as_ref().and_then(|own| own.upgrade().or_else(newest));
-            let rows = rows(&self.config, reading.as_deref()).0;
+            let rows = rows(&self.config, self.name.as_deref(), reading.as_deref()).0;
             make(&self.config, &rows, &self.own, (format, encoding), asked)
         };
         made.get_or_init(page).clone()
@@ -132,8 +135,12 @@ fn index(of: Variant) -> usize {
     VARIANTS.iter().position(|variant| *variant == of).expect("each format stands there with each encoding")
 }
 
-fn rows<'a>(config: &'a Config, reading: Option<&'a Reading>) -> (Rows<'a>, SeriesCount) {
-    let mut rows = Rows::new(config, reading);
+fn rows<'a>(
+    config: &'a Config,
+    name: Option<&'a str>,
+    reading: Option<&'a Reading>,
+) -> (Rows<'a>, SeriesCount) {
+    let mut rows = Rows::new(config, name, reading);
     let count = bound(&mut rows, served(&config.exposition), config.limits.series);
     (rows, count)
 }

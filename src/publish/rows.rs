@@ -100,7 +100,7 @@ pub struct GroupRow<'a> {
 /// Which Redis it is.
 pub(super) struct RedisRow<'a> {
     /// What people call it.
-    pub name: Option<String>,
+    pub name: Option<&'a str>,
     /// Where its page is.
     pub external_url: Option<&'a str>,
     /// The server that was read.
@@ -123,10 +123,10 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// The rows of what was read, if anything was.
     #[must_use]
-    pub(super) fn new(config: &'a Config, reading: Option<&'a Reading>) -> Self {
+    pub(super) fn new(config: &'a Config, name: Option<&'a str>, reading: Option<&'a Reading>) -> Self {
         let snapshot = reading.map(|reading| &*reading.snapshot);
         let redis = RedisRow {
-            name: config.redis_name(snapshot),
+            name,
             external_url: config.http.external_url.as_deref(),
             server: snapshot.map(|snapshot| &snapshot.server),
         };

@@ -187,7 +187,9 @@ impl Run {
 fn published(config: &Arc<Config>, reading: Reading) -> Read {
     let reading = Arc::new(reading);
     let pages =
-        Pages::publish(1, Arc::clone(config), Some(Arc::clone(&reading)), Arc::default(), |_| Vec::new());
+        Pages::publish(1, Arc::clone(config), None, Some(Arc::clone(&reading)), Arc::default(), |_| {
+            Vec::new()
+        });
     let metrics = pages.get(Format::Text, Encoding::Identity, || None);
     let mut document = Vec::new();
     let view = View::new(config, Some((&reading, Duration::ZERO)), None, true);
