@@ -121,7 +121,7 @@ struct Source {
 /// Says how many modules and edges there are.
 ///
 /// # Errors
-/// But for what is [`LEFT`]: every edge that the table does not have, every cycle of files, and every impure path in a pure module.
+/// But for what is listed as left: every edge that the table does not have, every cycle of files, and every impure path in a pure module.
 pub fn check(project: &Path) -> anyhow::Result<String> {
     let sources = sources(&project.join("src"))?;
     let mut problems = order();
