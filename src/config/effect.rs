@@ -104,33 +104,34 @@ impl Config {
 
     /// Rules that no stream reaches, as far as their patterns tell.
     pub fn unreached(&self) -> impl Iterator<Item = Ignored> {
-        self.streams.iter().enumerate().filter_map(|(index, rule)| {
+        self.reach().filter_map(|(index, rule, why)| {
             let at = format!("streams[{index}] ({})", rule.pattern);
-            Some(Ignored { at, why: self.before(index)? })
+            Some(Ignored { at, why: why? })
         })
     }
 
-    /// What keeps streams from the rule at this place, in words.
-    fn before(&self, index: usize) -> Option<String> {
-        let pattern = &self.streams.get(index)?.pattern;
-        if let Some(excluding) = self.exclude.iter().find(|it| it.covers(pattern)) {
-            return Some(format!("exclude has {excluding}"));
-        }
-        let mut earlier = self.streams.iter().enumerate().take(index);
-        let (first, rule) = earlier.find(|(_, rule)| rule.pattern.covers(pattern))?;
-        let pattern = &rule.pattern;
-        Some(format!(
-            "the first match counts, and streams[{first}] matches the same ({pattern}): move that one below"
-        ))
+    /// Each rule with its place, and what keeps streams from it, in words.
+    fn reach(&self) -> impl Iterator<Item = (usize, &StreamRule, Option<String>)> {
+        // Names are not there twice, so only a glob can be in the way.
+        let rules = || self.streams.iter().enumerate();
+        let globs: Vec<_> = rules().filter(|(_, rule)| rule.pattern.exact().is_none()).collect();
+        rules().map(move |(index, rule)| {
+            let excluding = self.exclude.iter().find(|it| it.covers(&rule.pattern));
+            let mut earlier = globs.iter().take_while(|(first, _)| *first < index);
+            let why = excluding.map(|it| format!("exclude has {it}")).or_else(|| {
+                let (first, glob) = earlier.find(|(_, glob)| glob.pattern.covers(&rule.pattern))?;
+                let pattern = &glob.pattern;
+                Some(format!(
+                    "the first match counts, and streams[{first}] matches the same ({pattern}): move that one below"
+                ))
+            });
+            (index, rule, why)
+        })
     }
 
     /// The rules that streams reach, as far as their patterns tell.
     fn reached(&self) -> impl Iterator<Item = &StreamRule> {
-        self.streams
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| self.before(*index).is_none())
-            .map(|(_, rule)| rule)
+        self.reach().filter(|(.., why)| why.is_none()).map(|(_, rule, _)| rule)
     }
 
     fn has_threshold(&self, is_set: impl Fn(&Thresholds) -> bool) -> bool {

@@ -48,14 +48,13 @@ impl Pattern {
     /// and a `*`, and all that `other` matches begins so.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        let beginning = self.to_string();
-        let beginning = beginning.strip_suffix('*').filter(|it| literal(it).len() == it.len());
         match (other, self) {
             (Self::Name(name), _) => self.matches(name),
             (Self::Glob(_), Self::Name(_)) => false,
-            (Self::Glob(_), Self::Glob(_)) => {
-                other.to_string() == self.to_string()
-                    || beginning.is_some_and(|it| literal(&other.to_string()).starts_with(it))
+            (Self::Glob(other), Self::Glob(glob)) => {
+                let (other, glob) = (other.glob().glob(), glob.glob().glob());
+                let beginning = glob.strip_suffix('*').filter(|it| literal(it).len() == it.len());
+                other == glob || beginning.is_some_and(|it| literal(other).starts_with(it))
             }
         }
     }
