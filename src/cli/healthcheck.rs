@@ -32,7 +32,7 @@ impl Healthcheck {
     }
 
     fn ask(self, sources: &Sources) -> Result<(), String> {
-        if self.url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        if self.url.as_ref().is_some_and(http::has_login) {
             return Err("--url must be without a user or a password: a sidecar asks for none".to_owned());
         }
         let url = self.url.map_or_else(|| local(sources.listen()), Ok)?;

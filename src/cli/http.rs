@@ -16,6 +16,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Far more than any sidecar has to say.
 const MAX_ANSWER_BYTES: usize = 512 * 1024 * 1024;
 
+/// Whether an address has a user or a password, which a sidecar does not ask for and which must not be printed.
+pub(super) fn has_login(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 /// The body of a good answer.
 ///
 /// # Errors

@@ -98,14 +98,14 @@ impl Trim {
             }
             if !ask(&plan) {
                 print("nothing was removed\n");
-                return Ok(if plan.reaches_the_limit() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+                return Ok(exit_code(plan.reaches_the_limit()));
             }
             agreed = Some(plan.at_most);
         }
         let mut enforcer = Enforcer::new(stats);
         let run = trim(&mut enforcer, config, &stream, &policy, BUDGET, || false, progress(&policy)).await;
         print(summary(&run));
-        Ok(if run.outcome() == Outcome::Reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(exit_code(run.outcome() == Outcome::Reached))
     }
 
     /// Reads the stream, and shows what would go, the second time only where that is more than `agreed`. An exit code where that is
@@ -145,7 +145,7 @@ impl Trim {
         }
         if self.dry_run {
             print("nothing was removed\n");
-            return Ok(Err(if plan.reaches_the_limit() { ExitCode::SUCCESS } else { ExitCode::FAILURE }));
+            return Ok(Err(exit_code(plan.reaches_the_limit())));
         }
         Ok(Ok(plan))
     }
@@ -171,6 +171,10 @@ impl Trim {
         policy.ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
         policy
     }
+}
+
+const fn exit_code(is_reached: bool) -> ExitCode {
+    if is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamReport), Failure> {

@@ -13,7 +13,7 @@ pub struct Snapshot {
     pub server: Server,
     /// Which server it was read from, as far as that is known.
     pub origin: Origin,
-    /// The address that it was read from, as people are told it.
+    /// The address that it was read from, without a login.
     pub place: Text,
     /// The number of the database.
     pub database: i64,

@@ -16,7 +16,7 @@ pub(super) struct Connected {
     pub(super) protocol: Resp,
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
-    /// The server's address as people are told it.
+    /// The server's address, without a login.
     pub(super) place: String,
     pub(super) is_upstash: bool,
     pub(super) is_default_user: bool,

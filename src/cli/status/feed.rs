@@ -36,7 +36,7 @@ impl Feed {
     pub(super) fn of_sidecar(url: &str, stream: Option<&Name>) -> Result<Self, String> {
         let form = "--url must be the address of a sidecar, as in http://localhost:19121";
         let mut url = Url::parse(url).map_err(|error| format!("{form}: {error}"))?;
-        if !url.username().is_empty() || url.password().is_some() {
+        if http::has_login(&url) {
             return Err(format!("{form}, without a user or a password: a sidecar asks for none"));
         }
         if url.scheme() != "http" || url.host_str().is_none() {
