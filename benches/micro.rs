@@ -14,8 +14,8 @@ use streamwarden::{
     config::{Config, Sources},
     evaluate::{History, MOST_QUESTIONS},
     model::{Answers, Flavour, Name, Now, Origin, Server, ServerTime, Snapshot},
-    poll::Reading,
     publish::{Encoding, Format, Pages},
+    reading::Reading,
     source::read_stream,
 };
 

@@ -7,13 +7,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    actions::{Enforcer, Keeper, Lease, Order, Write},
     clock,
     config::{Config, Sources},
     http::{Documents, Server, Surface, Trims},
-    poll::{Latest, Poller, Pulse, Reader, Searcher},
+    poll::{Poller, Pulse, Searcher},
     publisher::{Publisher, first_page},
+    reader::Reader,
+    reading::Latest,
     reload::{Reloader, warn_of_ignored},
-    retention::{Enforcer, Keeper, Lease, Order, Write, removals},
+    removals::removals,
     self_stats::SelfStats,
     signals::Signals,
     source::{Command, Discovery, Link},

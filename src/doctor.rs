@@ -26,7 +26,7 @@ use serde::Serialize;
 use crate::{
     config::{Address, Config, Mode, StreamRule},
     model::{Facts, Failure, Name, Reason, Rights},
-    poll::Reading,
+    reading::Reading,
     source::Discovered,
 };
 

@@ -17,7 +17,7 @@
 //! 2. Model, evaluation and views hold no runtime, no Redis client, no socket, clock or environment. Time is an
 //!    argument.
 //! 3. A scrape never causes a Redis command: pages are made from what the last poll read.
-//! 4. Only [`source`] makes Redis commands that read, and only [`retention`] those that write.
+//! 4. Only [`source`] makes Redis commands that read, and only [`actions`] those that write.
 //! 5. Unknown is not zero. What Redis does not say is `None` all the way, and has no sample. After failed polls
 //!    old numbers never look fresh: past `stale_after` they are gone.
 //! 6. Ages are computed against the server's own `TIME`, read with the snapshot, or estimated from an earlier answer with
@@ -33,9 +33,14 @@ pub mod source;
 
 pub mod evaluate;
 
+pub mod reader;
+pub mod reading;
+pub mod removals;
+pub mod retention;
+
 pub mod poll;
 
-pub mod retention;
+pub mod actions;
 
 pub mod publish;
 pub mod publisher;

@@ -12,8 +12,8 @@ use tracing::warn;
 use crate::{
     clock::{self, Instant},
     config::Config,
-    poll::{Latest, Reading},
     publish::{Demand, Pages},
+    reading::{Latest, Reading},
     self_stats::SelfStats,
 };
 

@@ -8,12 +8,13 @@ use std::{collections::BTreeMap, fmt::Write, process::ExitCode, sync::Arc, time:
 
 use super::{cannot, complain, print};
 use crate::{
+    actions::Lease,
     app::self_stats,
     config::{Config, Log, Sources},
     evaluate::grouped,
     model::{Failure, Name, Snapshot},
-    poll::{MONTH, Reader},
-    retention::{Lease, Policy},
+    reader::{MONTH, Reader},
+    retention::Policy,
     source::{Command, Discovery, Link, polls_between_checks},
     telemetry,
 };

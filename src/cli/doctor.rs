@@ -19,8 +19,8 @@ use crate::{
     config::{Address, Config, DEFAULT_USER, Log, LogFormat, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
-    poll::Reader,
     publish::terminal::{Style, diagnosis},
+    reader::Reader,
     source::{Discovered, Discovery, Examiner, Link},
     telemetry,
 };

@@ -13,12 +13,14 @@ use clap::{Args, ValueEnum};
 
 use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
+    actions,
     app::self_stats,
     config::{Config, Log, Mode},
     evaluate::StreamReport,
     model::{Failure, Name, Role, StreamState, Text},
-    poll::{Reader, Reading},
-    retention::{Enforcer, Losing, Outcome, Plan, Policy, Run, trim},
+    reader::Reader,
+    reading::Reading,
+    retention::{Losing, Outcome, Plan, Policy, Run},
     telemetry,
 };
 
@@ -102,8 +104,9 @@ impl Trim {
             }
             agreed = Some(plan.at_most);
         }
-        let mut enforcer = Enforcer::new(stats);
-        let run = trim(&mut enforcer, config, &stream, &policy, BUDGET, || false, progress(&policy)).await;
+        let trim =
+            actions::Trim { config, stream: &stream, policy: &policy, budget: BUDGET, is_over: || false };
+        let run = trim.run(&mut actions::Enforcer::new(stats), progress(&policy)).await;
         print(summary(&run));
         Ok(exit_code(run.outcome() == Outcome::Reached))
     }

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Mode},
     evaluate::{grouped, short},
     model::{Name, StreamState},
-    retention::{Plan, Policy, has_min_id},
+    retention::{Plan, Policy},
 };
 
 /// Streams that are told one by one, the worst first.
@@ -51,7 +51,7 @@ pub(super) fn configured(config: &Config) -> Vec<Finding> {
 /// Whether the server can trim by ID.
 fn min_id(evidence: Evidence<'_>) -> Option<Finding> {
     let server = &evidence.facts.server;
-    if has_min_id(server) || !evidence.retains() {
+    if server.trims_by_id() || !evidence.retains() {
         return None;
     }
     let mut rules = evidence.config.streams.iter().filter_map(|rule| rule.retention.as_ref());
@@ -98,7 +98,7 @@ fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &
     if policy.mode == Mode::Observe {
         return (Notice, format!("nothing is removed; {over} over it now"));
     }
-    if !has_min_id(&evidence.facts.server) && !is_by_length_alone(policy.mode, policy.max_length) {
+    if !evidence.facts.server.trims_by_id() && !is_by_length_alone(policy.mode, policy.max_length) {
         return (Problem, "nothing is removed: this server can't trim by ID".to_owned());
     }
     let node = state.radix_tree_keys.filter(|nodes| *nodes > 0).map_or(0, |nodes| state.length / nodes);

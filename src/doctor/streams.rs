@@ -10,7 +10,7 @@ use crate::{
     config::StreamRule,
     evaluate::{Age, clock_behind, grouped, short},
     model::{Failure, Name, Reason, StreamId, StreamState},
-    poll::Reading,
+    reading::Reading,
 };
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {

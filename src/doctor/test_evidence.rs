@@ -12,7 +12,7 @@ use crate::{
         NameMap, Now, Origin, Question, Reason, Rights, Role, Section, Server, ServerTime, Setting, Snapshot,
         StreamId, StreamState,
     },
-    poll::Reading,
+    reading::Reading,
     source::Discovered,
 };
 

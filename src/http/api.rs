@@ -24,8 +24,8 @@ use crate::{
     clock,
     config::Config,
     model::{Name, Text},
-    poll::Latest,
     publish::{Encoding, api::View},
+    reading::Latest,
 };
 
 /// What the paths of the API begin with.

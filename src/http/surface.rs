@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{
-    clock::Instant, config::Config, model::Name, poll::Latest, publish::Pages, retention::Order,
+    actions::Order, clock::Instant, config::Config, model::Name, publish::Pages, reading::Latest,
     self_stats::SelfStats,
 };
 

@@ -20,11 +20,12 @@ use super::{
     surface::Surface,
 };
 use crate::{
+    actions::Order,
     config::{Config, Mode},
     files::{self, Kind},
     model::Name,
     publish::api::TrimDocument,
-    retention::{Losing, Order, Plan, Policy},
+    retention::{Losing, Plan, Policy},
 };
 
 /// A request's body: a handful of fields.

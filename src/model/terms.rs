@@ -63,4 +63,38 @@ impl Server {
             Flavour::Upstash => true,
         }
     }
+
+    /// Whether `XTRIM MINID` is there and to be trusted: it came with 6.2.0 and removed entries above the ID until 6.2.7. Of a Redis
+    /// that does not say its version it is not known.
+    #[must_use]
+    pub fn trims_by_id(&self) -> bool {
+        match self.flavour {
+            Flavour::Redis => self.version.is_some_and(|version| version >= (6, 2, 7)),
+            // The fault is of Redis's own code, and these began with or without it.
+            Flavour::Valkey | Flavour::Upstash => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trimming_by_id_needs_a_server_that_does_it_right() {
+        for (flavour, version, has) in [
+            (Flavour::Redis, None, false),
+            (Flavour::Redis, Some((6, 2, 6)), false),
+            (Flavour::Redis, Some((6, 2, 7)), true),
+            (Flavour::Redis, Some((7, 0, 0)), true),
+            (Flavour::Valkey, None, true),
+            (Flavour::Upstash, Some((6, 2, 6)), true),
+        ] {
+            assert_eq!(
+                Server { flavour, version, ..Server::UNKNOWN }.trims_by_id(),
+                has,
+                "{flavour:?} {version:?}"
+            );
+        }
+    }
 }

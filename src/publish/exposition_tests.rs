@@ -14,7 +14,7 @@ use crate::{
         Now, OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId,
         StreamState,
     },
-    poll::Reading,
+    reading::Reading,
     retention::{Hold, Holder, Run, Standing},
 };
 
@@ -119,8 +119,8 @@ fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
     let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
     let mut standing = Standing::default();
-    standing.note(&run);
-    standing.last_success = 1_767_225_600.5;
+    standing.note(&run, Duration::ZERO);
+    standing.last_success = Some(Duration::from_millis(1_767_225_600_500));
     let retention = Arc::new(BTreeMap::from([("events:session".into(), standing)]));
     Reading { snapshot, report, retention, read_at: clock::now(), read_at_unix: Duration::ZERO }
 }

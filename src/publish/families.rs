@@ -227,7 +227,7 @@ pub const FAMILIES: &[Family] = &[
         "Runs on the stream by this sidecar, by how they ended: reached, blocked, incomplete (the time was over) or failed."),
     family("streamwarden_retention_trimmed_entries_total", Counter, Stream(|row| enforced(row).map(|standing| Count(standing.trimmed))),
         "Entries that this sidecar removed from the stream."),
-    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|standing| Number::Float(standing.last_success))),
+    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|standing| Number::Float(standing.last_success.map_or(0.0, |at| at.as_secs_f64())))),
         "When a run on the stream last went through, blocked or not, by the sidecar's clock; 0 before the first here."),
     family("streamwarden_retention_interval_seconds", Gauge, Own(&[]),
         "The configured time between two runs on a stream, where its rule sets no other."),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{Config, Exposition},
-    poll::Reading,
+    reading::Reading,
 };
 
 /// A variant that nobody asked for during so many publications is made on demand only.

@@ -6,7 +6,7 @@ use crate::{
     config::{Config, StreamRule},
     evaluate::{GroupReport, GroupStatus, Health, StreamReport, StreamVerdict},
     model::{ConsumerState, Failure, GroupState, Name, Reason, Server, Snapshot, StreamId, StreamState},
-    poll::Reading,
+    reading::Reading,
     retention::{Holder, Plan, Policy, Standing},
 };
 
@@ -57,7 +57,7 @@ impl<'a> RetentionRow<'a> {
     /// Who keeps the limit from being reached: by the last run here, else by what the last poll proves.
     pub(super) fn blocked_by(&self) -> Option<&Holder> {
         match self.standing {
-            Some(standing) if standing.last_success > 0.0 => standing.blocked_by.as_ref(),
+            Some(standing) if standing.last_success.is_some() => standing.blocked_by.as_ref(),
             _ => self.plan.as_ref()?.blocked_by(),
         }
     }

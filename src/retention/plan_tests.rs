@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     evaluate::{GroupReport, Lag},
     model::{GroupState, OldestPending},
-    retention::{Losing, enforce::tests::policy},
+    retention::{Losing, test_policy::policy},
 };
 
 /// A group that was given the entries up to this one.

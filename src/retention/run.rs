@@ -1,17 +1,9 @@
-//! One run on one stream: step after step until the limit is reached, something holds it, or its time is over.
+//! What one run on one stream did, step after step.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use tokio::time::sleep;
-use tracing::Instrument;
-
-use super::{Enforcer, Holder, Policy, enforce::Step};
-use crate::{
-    clock,
-    config::Config,
-    model::{Failure, Name, StreamId},
-    spans,
-};
+use super::{Hold, Holder};
+use crate::model::{Failure, Name, Removal, StreamId};
 
 /// How a run ended; the `outcome` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +31,31 @@ impl Outcome {
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Entries removed.
+    pub removed: u64,
+    /// The stream's length afterwards; `None` where it was not looked at.
+    pub length: Option<u64>,
+    /// The first entry that a group needs, where there is one.
+    pub floor: Option<StreamId>,
+    /// Who holds what is left of the excess; known when nothing was removed.
+    pub blocked_by: Option<Holder>,
+    /// Whether entries went that a group needs, past the ceiling.
+    pub is_forced: bool,
+    /// The same with what each group lost; `None` where nothing was removed, or what was lost is not known.
+    pub removal: Option<Removal>,
+}
+
+impl Step {
+    /// A step that removed nothing, and could not, for this reason.
+    #[must_use]
+    pub fn blocked(hold: Hold) -> Self {
+        Self { blocked_by: Some(Holder { group: None, hold }), ..Self::default() }
     }
 }
 
@@ -75,7 +92,8 @@ impl Run {
         }
     }
 
-    fn add(&mut self, step: Step) {
+    /// Takes in what its next step did.
+    pub fn add(&mut self, step: Step) {
         for (group, lost) in step.removal.into_iter().flat_map(|removal| removal.lost) {
             *self.lost.entry(group).or_default() += lost;
         }
@@ -88,59 +106,10 @@ impl Run {
     }
 }
 
-/// Trims a stream for as long as `budget` and until `is_over`, and tells after each step. Between two steps the server
-/// rests.
-///
-/// Harmless to interrupt between steps and to repeat: each step is whole by itself.
-pub async fn trim(
-    enforcer: &mut Enforcer,
-    config: &Config,
-    stream: &Name,
-    policy: &Policy,
-    budget: Duration,
-    is_over: impl Fn() -> bool,
-    mut told: impl FnMut(&Run),
-) -> Run {
-    let mut run = Run::default();
-    let until = clock::now() + budget;
-    let now = match enforcer.check(config).await {
-        // Without a limit by age the clock may be refused.
-        Ok(Err(_refused)) if policy.max_age.is_none() => None,
-        Ok(Ok(now)) => Some(now),
-        Ok(Err(failure)) | Err(failure) => return Run { failure: Some(failure), ..run },
-    };
-    let cutoff = policy.cutoff(now);
-    while !run.is_complete && clock::now() < until && !is_over() {
-        let span = spans::retention_step(stream);
-        let result = enforcer.step(config, stream, policy, cutoff).instrument(span.clone()).await;
-        spans::ended(&span, &result);
-        match result {
-            Ok(step) => {
-                span.record("streamwarden.retention.removed", spans::int(step.removed));
-                run.add(step);
-            }
-            Err(failure) => {
-                run.failure = Some(failure);
-                return run;
-            }
-        }
-        // It ends here and not after the pause.
-        drop(span);
-        told(&run);
-        if !run.is_complete {
-            sleep(config.retention.pause).await;
-        }
-    }
-    run
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::{Reason, Removal},
-        retention::Hold,
-    };
+    use crate::model::{Reason, Removal};
 
     #[test]
     fn a_run_adds_its_steps_up() {

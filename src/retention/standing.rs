@@ -1,9 +1,9 @@
 //! What retention has done to each stream so far: what is published of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Holder, Outcome, Run};
-use crate::{clock, model::Name};
+use crate::model::Name;
 
 /// By the stream's name; streams that this sidecar never ran on are not there.
 pub type Standings = BTreeMap<Name, Standing>;
@@ -19,26 +19,25 @@ pub struct Standing {
     pub last: Option<Outcome>,
     /// Who kept it from reaching the limit.
     pub blocked_by: Option<Holder>,
-    /// When it ended, in seconds since the Unix epoch, by this machine's clock.
-    pub last_run: f64,
+    /// When it ended, since the Unix epoch, by this machine's clock.
+    pub last_run: Option<Duration>,
     /// When one last went through: reached the limit, or found who blocks it.
-    pub last_success: f64,
+    pub last_success: Option<Duration>,
 }
 
 impl Standing {
-    /// Takes in a run that has ended.
-    pub fn note(&mut self, run: &Run) {
-        let now = clock::unix_seconds();
+    /// Takes in a run that ended at `at`, since the Unix epoch.
+    pub fn note(&mut self, run: &Run, at: Duration) {
         let outcome = run.outcome();
         if let Some(count) = self.runs.get_mut(outcome as usize) {
             *count += 1;
         }
         self.trimmed += run.removed;
         self.last = Some(outcome);
-        self.last_run = now;
+        self.last_run = Some(at);
         if outcome != Outcome::Failed {
             self.blocked_by.clone_from(&run.blocked_by);
-            self.last_success = now;
+            self.last_success = Some(at);
         }
     }
 }

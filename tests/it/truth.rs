@@ -27,8 +27,9 @@ use proptest::{
 use streamwarden::{
     app::self_stats,
     config::{Config, Sources},
-    poll::{Reader, Reading},
     publish::{Encoding, Format, Pages, api::View},
+    reader::Reader,
+    reading::Reading,
 };
 use tempfile::NamedTempFile;
 

@@ -10,8 +10,8 @@ use crate::{
     cli::{cannot, http},
     config::Config,
     model::Name,
-    poll::Reader,
     publish::api::View,
+    reader::Reader,
     source::{Discovery, Link},
 };
 

@@ -13,8 +13,8 @@ use crate::{
     config::{Config, StreamRule, Thresholds},
     evaluate::{Health, StreamReport, StreamVerdict, StreamWhy},
     model::{EntryHead, Failure, Idempotence, Name, Reason, StreamId, StreamState},
-    poll::Reading,
     publish::rows::RetentionRow,
+    reading::Reading,
 };
 
 /// A stream that was read, or that could not be.
@@ -263,10 +263,10 @@ impl Stream<'_> {
 fn retention_document(retention: &RetentionRow<'_>) -> RetentionDocument {
     let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
     let standing = retention.standing;
-    let last_run = standing.filter(|standing| standing.last.is_some()).map(|standing| standing.last_run);
+    let last_run = standing.and_then(|standing| standing.last_run);
     let outcome = standing.and_then(|standing| standing.last);
     RetentionDocument {
-        last_run_unix_ms: last_run.map(|last_run| milliseconds(Duration::from_secs_f64(last_run))),
+        last_run_unix_ms: last_run.map(milliseconds),
         outcome: outcome.map(|outcome| outcome.as_str().to_owned()),
         trimmed_entries: standing.map_or(0, |standing| standing.trimmed),
         excess: retention

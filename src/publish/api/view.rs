@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     evaluate::{Health, short},
     model::{Failure, Name, Role},
-    poll::Reading,
+    reading::Reading,
 };
 
 /// All that an answer is drawn from.

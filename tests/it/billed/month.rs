@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, thread, time::Duration};
 
 use redis::{Connection, Value};
 use streamwarden::{
+    actions::Lease,
     config::{Config, Sources},
-    poll::MONTH,
-    retention::Lease,
+    reader::MONTH,
 };
 
 use support::{Redis, Sidecar, wait_at_most};

@@ -7,7 +7,7 @@ use redis::{Cmd, Connection, FromRedisValue, RedisError, RedisResult, Value, cmd
 use super::trimming;
 use support::{Need, Redis};
 
-pub(super) const SCRIPT: &str = include_str!("../../../src/retention/step.lua");
+pub(super) const SCRIPT: &str = include_str!("../../../src/actions/step.lua");
 
 /// Runs the script with a count of its commands and of the rows that they read, and lets one command fail.
 const WATCHED: (&str, &str) = (

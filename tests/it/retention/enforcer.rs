@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 use streamwarden::{
+    actions::{Enforcer, Trim},
     app::self_stats,
     config::{Config, Mode, Sources},
     model::{Failure, Name, Reason, StreamId},
-    retention::{Enforcer, Hold, Outcome, Policy, Run, Step, removals, trim},
+    removals::removals,
+    retention::{Hold, Outcome, Policy, Run, Step},
 };
 use tokio::runtime::Runtime;
 
@@ -55,9 +57,9 @@ impl Trimmer {
 
     /// A run; after each step `between` happens, and then it pauses.
     fn run(&mut self, policy: &Policy, between: impl Fn()) -> Run {
-        let stream = "s".into();
-        let run = trim(&mut self.enforcer, &self.config, &stream, policy, HOUR, || false, |_| between());
-        self.runtime.block_on(run)
+        let (config, stream) = (&self.config, &"s".into());
+        let trim = Trim { config, stream, policy, budget: HOUR, is_over: || false };
+        self.runtime.block_on(trim.run(&mut self.enforcer, |_| between()))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use redis::cmd;
 use streamwarden::{
+    actions::{Enforcer, Lease},
     app::self_stats,
     config::Config,
     model::{Failure, Reason},
-    retention::{Enforcer, Lease},
 };
 use tokio::runtime::Runtime;
 

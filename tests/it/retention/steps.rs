@@ -6,10 +6,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use redis::{Cmd, cmd};
-use streamwarden::{
-    app::self_stats,
-    retention::{Enforcer, Policy},
-};
+use streamwarden::{actions::Enforcer, app::self_stats, retention::Policy};
 
 use super::{
     enforcer::without_scripts,

@@ -8,9 +8,10 @@ use proptest::{
 };
 use redis::{Cmd, Connection, cmd};
 use streamwarden::{
+    actions::Write,
     config::Mode,
     model::{Name, StreamId},
-    retention::{Policy, Write},
+    retention::Policy,
     source::Request,
 };
 

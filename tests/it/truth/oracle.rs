@@ -7,7 +7,7 @@ use std::{
 
 use proptest::{prop_assert, test_runner::TestCaseError};
 use redis::{Cmd, Connection, Value, cmd};
-use streamwarden::{clock::Instant, model::StreamId, poll::Reading};
+use streamwarden::{clock::Instant, model::StreamId, reading::Reading};
 
 use super::{
     Tally,

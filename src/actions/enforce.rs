@@ -7,14 +7,15 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use redis::Cmd;
 use tracing::warn;
 
-use super::{Hold, Holder, Plan, Policy, Teller, fallback};
+use super::{fallback, write::Write};
 use crate::{
     config::{Config, Mode},
-    model::{Failure, Flavour, Name, Reason, Removal, Role, Server, ServerTime, StreamId, StreamState},
-    poll::Reader,
+    model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
+    reader::Reader,
+    removals::Teller,
+    retention::{Hold, Holder, Plan, Policy, Step},
     self_stats::SelfStats,
     source::{
         Command, Link, Request, no_reply, reply,
@@ -22,144 +23,38 @@ use crate::{
     },
 };
 
-const SCRIPT: &str = include_str!("step.lua");
-
 const WITHOUT_SCRIPTS: &str = "EVAL is refused: floor and trim become two commands, and a group that is created at \
      or set back to an older ID between them may lose entries; whole nodes go, also where `exact` is set";
 
-/// `MINID` came with 6.2.0 and removed entries above the ID until 6.2.7.
-const MIN_ID_SINCE: (u16, u16, u16) = (6, 2, 7);
-
-/// Every command that writes, with its arguments.
-#[derive(Debug, Clone, Copy)]
-pub enum Write<'a> {
-    /// `EVAL`: a step of retention.
-    Step(&'a Name, &'a Policy, Option<StreamId>, u64),
-    /// `XTRIM key MINID ~ id LIMIT count`, where scripts are forbidden. The count must not be 0: that is no limit.
-    TrimBelow(&'a Name, StreamId, u64),
-    /// `XTRIM key MAXLEN ~ length`, where scripts are forbidden.
-    TrimTo(&'a Name, u64),
-    /// `SET key holder NX PX milliseconds`: takes a free lease.
-    Take(&'a str, &'a str, u64),
-    /// `PEXPIRE key milliseconds`: keeps the lease.
-    Keep(&'a str, u64),
-    /// `DEL key`: gives the lease up.
-    Release(&'a str),
-}
-
-impl Write<'_> {
-    /// Every value of the label.
-    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
-}
-
-impl Request for Write<'_> {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Step(..) => "eval",
-            Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
-            Self::Take(..) => "set",
-            Self::Keep(..) => "pexpire",
-            Self::Release(_) => "del",
-        }
-    }
-
-    fn may_repeat(&self) -> bool {
-        false
-    }
-
-    fn has_long_names(&self) -> bool {
-        matches!(self, Self::Step(..))
-    }
-
-    fn encode(&self) -> Cmd {
-        let mut cmd = Cmd::new();
-        match self {
-            Self::Step(stream, policy, cutoff, step) => {
-                cmd.arg("EVAL").arg(SCRIPT).arg(1).arg(stream.as_bytes());
-                cmd.arg(if policy.mode == Mode::Safe { "safe" } else { "strict" });
-                cmd.arg(optional(policy.max_length)).arg(optional(*cutoff)).arg(optional(policy.ceiling));
-                cmd.arg(*step).arg(if policy.exact { "1" } else { "" }).arg(policy.ignore_groups.len());
-                for group in policy.ignore_groups.iter().chain(&policy.groups) {
-                    cmd.arg(group.as_bytes());
-                }
-            }
-            Self::TrimBelow(stream, id, limit) => {
-                let key = cmd.arg("XTRIM").arg(stream.as_bytes());
-                key.arg("MINID").arg("~").arg(id.to_string()).arg("LIMIT").arg(*limit);
-            }
-            Self::TrimTo(stream, length) => {
-                cmd.arg("XTRIM").arg(stream.as_bytes()).arg("MAXLEN").arg("~").arg(*length);
-            }
-            Self::Take(key, holder, ms) => {
-                cmd.arg("SET").arg(*key).arg(*holder).arg("NX").arg("PX").arg(*ms);
-            }
-            Self::Keep(key, ms) => {
-                cmd.arg("PEXPIRE").arg(*key).arg(*ms);
-            }
-            Self::Release(key) => {
-                cmd.arg("DEL").arg(*key);
-            }
-        }
-        cmd
-    }
-}
-
-fn optional(value: Option<impl ToString>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// What one step did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Step {
-    /// Entries removed.
-    pub removed: u64,
-    /// The stream's length afterwards; `None` where it was not looked at.
-    pub length: Option<u64>,
-    /// The first entry that a group needs, where there is one.
-    pub floor: Option<StreamId>,
-    /// Who holds what is left of the excess; known when nothing was removed.
-    pub blocked_by: Option<Holder>,
-    /// Whether entries went that a group needs, past the ceiling.
-    pub is_forced: bool,
-    /// The same with what each group lost; `None` where nothing was removed, or what was lost is not known.
-    pub removal: Option<Removal>,
-}
-
-impl Step {
-    fn blocked(hold: Hold) -> Self {
-        Self { blocked_by: Some(Holder { group: None, hold }), ..Self::default() }
-    }
-
-    /// What the script says: removed, length, floor, who holds and why, whether it was by force, entries ever removed,
-    /// losses.
-    fn parse(reply: &Reply) -> Result<Self, Failure> {
-        let unexpected = || Failure::new(Reason::UnexpectedReply, "the script said something else");
-        let Value::List(parts) = reply.value()? else { return Err(unexpected()) };
-        let [
-            Value::Int(removed),
-            Value::Int(length),
-            Value::Text(floor),
-            Value::Text(group),
-            Value::Text(why),
-            Value::Int(is_forced),
-            Value::Int(ever),
-            Value::List(lost),
-        ] = &parts[..]
-        else {
-            return Err(unexpected());
-        };
-        let count = |number: &i64| u64::try_from(*number).map_err(|_negative| unexpected());
-        let hold = Hold::ALL.into_iter().find(|hold| hold.as_str().as_bytes() == *why);
-        let group = (!group.is_empty()).then(|| Name::from(*group));
-        Ok(Self {
-            removed: count(removed)?,
-            length: Some(count(length)?),
-            floor: std::str::from_utf8(floor).ok().and_then(|floor| floor.parse().ok()),
-            blocked_by: hold.map(|hold| Holder { group, hold }),
-            is_forced: *is_forced != 0,
-            removal: removal(count(removed)?, *ever, lost).ok_or_else(unexpected)?,
-        })
-    }
+/// What the script says: removed, length, floor, who holds and why, whether it was by force, entries ever removed,
+/// losses.
+fn step(reply: &Reply) -> Result<Step, Failure> {
+    let unexpected = || Failure::new(Reason::UnexpectedReply, "the script said something else");
+    let Value::List(parts) = reply.value()? else { return Err(unexpected()) };
+    let [
+        Value::Int(removed),
+        Value::Int(length),
+        Value::Text(floor),
+        Value::Text(group),
+        Value::Text(why),
+        Value::Int(is_forced),
+        Value::Int(ever),
+        Value::List(lost),
+    ] = &parts[..]
+    else {
+        return Err(unexpected());
+    };
+    let count = |number: &i64| u64::try_from(*number).map_err(|_negative| unexpected());
+    let hold = Hold::ALL.into_iter().find(|hold| hold.as_str().as_bytes() == *why);
+    let group = (!group.is_empty()).then(|| Name::from(*group));
+    Ok(Step {
+        removed: count(removed)?,
+        length: Some(count(length)?),
+        floor: std::str::from_utf8(floor).ok().and_then(|floor| floor.parse().ok()),
+        blocked_by: hold.map(|hold| Holder { group, hold }),
+        is_forced: *is_forced != 0,
+        removal: removal(count(removed)?, *ever, lost).ok_or_else(unexpected)?,
+    })
 }
 
 /// What groups lost, by the pairs of name and number that the script says. The inner `None`: it is not known.
@@ -262,13 +157,13 @@ impl Enforcer {
         policy: &Policy,
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
-        let has_min_id = has_min_id(&self.link.session(&config.redis).await?.server);
+        let has_min_id = self.link.session(&config.redis).await?.server.trims_by_id();
         if !has_min_id && (policy.mode == Mode::Safe || policy.max_length.is_none()) {
             return Ok(Step::blocked(Hold::Unsupported));
         }
         let cutoff = cutoff.filter(|_| has_min_id);
-        let write = Write::Step(stream, policy, cutoff, config.retention.step);
-        match self.run_script(config, stream, write).await {
+        let script = Write::Step(stream, policy, cutoff, config.retention.step);
+        match self.run_script(config, stream, script).await {
             Ok(step) => {
                 self.is_without_scripts = false;
                 let is_cut_short = policy.max_age.is_some() && !has_min_id && step.removed == 0;
@@ -285,11 +180,16 @@ impl Enforcer {
     }
 
     /// A poll that ends meanwhile waits for it, and for nothing else.
-    async fn run_script(&mut self, config: &Config, stream: &Name, step: Write<'_>) -> Result<Step, Failure> {
+    async fn run_script(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        script: Write<'_>,
+    ) -> Result<Step, Failure> {
         if let Some(teller) = &self.teller {
             teller.begin();
         }
-        let step = self.send(config, step).await.and_then(|reply| Step::parse(&reply));
+        let step = self.send(config, script).await.and_then(|reply| step(&reply));
         if let Some(teller) = &self.teller {
             teller.end(stream, step.as_ref().ok().and_then(|step| step.removal.as_ref()));
         }
@@ -397,15 +297,6 @@ impl Enforcer {
             return Ok(Vec::new());
         }
         reply::range_ids(&self.send(config, Command::Before(stream, id, most)).await?)
-    }
-}
-
-/// Whether `XTRIM MINID` is there and to be trusted; of a Redis that does not say its version it is not known.
-pub(crate) fn has_min_id(server: &Server) -> bool {
-    match server.flavour {
-        Flavour::Redis => server.version.is_some_and(|version| version >= MIN_ID_SINCE),
-        // The fault is of Redis's own code, and these began with or without it.
-        Flavour::Valkey | Flavour::Upstash => true,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{path::Path, time::Duration};
 
 use tracing::{Instrument, info, warn};
 
-use super::{Enforcer, enforce::Write};
+use super::{Enforcer, Write};
 use crate::{
     clock::{self, Instant},
     config::Config,

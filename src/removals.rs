@@ -38,12 +38,12 @@ pub fn removals() -> (Teller, Listener) {
 
 impl Teller {
     /// A step begins.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.is_at_work.send_replace(true);
     }
 
     /// It has ended, and removed this.
-    pub(super) fn end(&self, stream: &Name, removal: Option<&Removal>) {
+    pub fn end(&self, stream: &Name, removal: Option<&Removal>) {
         if let Some(removal) = removal {
             drop(self.removals.try_send((stream.clone(), removal.clone())));
         }

@@ -9,11 +9,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
 
-use super::{Enforcer, Lease, Outcome, Policy, Run, Standing, Standings, trim};
+use super::{Enforcer, Lease, Trim};
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode},
     model::{Class, Failure, Name},
+    retention::{Outcome, Policy, Run, Standing, Standings},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Discovered,
@@ -117,7 +118,7 @@ impl Keeper {
                 continue;
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
-            let run = self.trim(config, stream, policy, budget, is_over).await;
+            let run = self.trim(Trim { config, stream, policy, budget, is_over }).await;
             note_end(schedule, &run, (began, clock::now()), policy, config);
             if let Some(failure) = unanswered(&run) {
                 // Nor would it answer for the other streams, which stay due.
@@ -131,24 +132,18 @@ impl Keeper {
     /// Trims as somebody asked. The limits of the configuration hold again with the next run.
     async fn obey(&mut self, config: &Config, order: Order, stop: &CancellationToken) {
         let Order { stream, policy, answer } = order;
-        let run = self.trim(config, &stream, &policy, config.retention.budget, || stop.is_cancelled()).await;
+        let (budget, is_over) = (config.retention.budget, || stop.is_cancelled());
+        let run = self.trim(Trim { config, stream: &stream, policy: &policy, budget, is_over }).await;
         // Who asked may have gone away; what was done is logged and counted.
         drop(answer.send(run));
     }
 
     /// One run, told to everybody.
-    async fn trim(
-        &mut self,
-        config: &Config,
-        stream: &Name,
-        policy: &Policy,
-        budget: Duration,
-        is_over: impl Fn() -> bool,
-    ) -> Run {
-        let span = spans::retention(stream, policy.mode);
-        let run = trim(&mut self.enforcer, config, stream, policy, budget, is_over, |_| {});
-        let run = run.instrument(span.clone()).await;
-        span.in_scope(|| self.note(stream, policy.mode, &run));
+    async fn trim<O: Fn() -> bool>(&mut self, trim: Trim<'_, O>) -> Run {
+        let (stream, mode) = (trim.stream, trim.policy.mode);
+        let span = spans::retention(stream, mode);
+        let run = trim.run(&mut self.enforcer, |_| {}).instrument(span.clone()).await;
+        span.in_scope(|| self.note(stream, mode, &run));
         spans::trimmed(&span, run.outcome().as_str(), run.removed, run.failure.as_ref());
         run
     }
@@ -160,7 +155,7 @@ impl Keeper {
         self.standings.send_modify(|standings| {
             let standing = Arc::make_mut(standings).entry(stream.clone()).or_default();
             log(stream, mode, run, standing);
-            standing.note(run);
+            standing.note(run, clock::unix_time());
         });
     }
 }

@@ -11,7 +11,7 @@ const LEAST_BURST: u64 = 10;
 
 /// What may be sent. It is kept in memory: each sidecar has its own, and starts with a full one.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Budget {
+pub(super) struct Budget {
     /// In parts of a lookup: a lookup is as many as a month has nanoseconds, so that none is lost by rounding.
     credit: u128,
     /// Until when it was counted; `None` before the first time.
@@ -23,7 +23,7 @@ impl Budget {
     /// forward.
     ///
     /// However it is called, within any span of time no more come of it than accrue in that span and a burst.
-    pub fn left(&mut self, a_month: u64, interval: Duration, at: Duration) -> u64 {
+    pub(super) fn left(&mut self, a_month: u64, interval: Duration, at: Duration) -> u64 {
         let month = MONTH.as_nanos();
         let burst = u128::from(a_month).saturating_mul((interval * BURST_POLLS).as_nanos()) / month;
         let at_once = burst.max(LEAST_BURST.min(a_month).into());
@@ -37,7 +37,7 @@ impl Budget {
     }
 
     /// So many were sent.
-    pub fn spend(&mut self, lookups: u64) {
+    pub(super) fn spend(&mut self, lookups: u64) {
         self.credit = self.credit.saturating_sub(u128::from(lookups) * MONTH.as_nanos());
     }
 }

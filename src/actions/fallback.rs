@@ -1,7 +1,10 @@
 //! What a step removes where scripts are refused, drawn from a reading alone.
 
-use super::{Plan, Policy, Write};
-use crate::model::{Name, StreamId, StreamState};
+use super::write::Write;
+use crate::{
+    model::{Name, StreamId, StreamState},
+    retention::{Plan, Policy},
+};
 
 /// Milliseconds since 1970 have 13 digits from 2001 to 2286; seconds have fewer, microseconds and the like more.
 const TIMES: std::ops::Range<u64> = 1_000_000_000_000..10_000_000_000_000;
@@ -46,11 +49,8 @@ pub(super) fn are_times(state: &StreamState) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
-        config::Mode,
-        retention::enforce::tests::{policy, words},
-    };
+    use super::{super::write::tests::words, *};
+    use crate::{config::Mode, retention::test_policy::policy};
     use proptest::prelude::*;
 
     /// The smallest number that is a time.

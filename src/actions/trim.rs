@@ -1,0 +1,69 @@
+//! One run on one stream: step after step until the limit is reached, something holds it, or its time is over.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::Instrument;
+
+use super::Enforcer;
+use crate::{
+    clock,
+    config::Config,
+    model::{Failure, Name, StreamId},
+    retention::{Policy, Run, Step},
+    spans,
+};
+
+/// What one run is to do.
+pub struct Trim<'a, O> {
+    /// The pace of steps.
+    pub config: &'a Config,
+    /// The stream.
+    pub stream: &'a Name,
+    /// What is wanted of it.
+    pub policy: &'a Policy,
+    /// How long it may take.
+    pub budget: Duration,
+    /// Whether it is to end after the step that is under way.
+    pub is_over: O,
+}
+
+impl<O: Fn() -> bool> Trim<'_, O> {
+    /// Trims, and calls `after_step` after each step. Between two steps the server rests.
+    ///
+    /// Harmless to interrupt between steps and to repeat: each step is whole by itself.
+    pub async fn run(self, enforcer: &mut Enforcer, mut after_step: impl FnMut(&Run)) -> Run {
+        let mut run = Run::default();
+        let until = clock::now() + self.budget;
+        let now = match enforcer.check(self.config).await {
+            // Without a limit by age the clock may be refused.
+            Ok(Err(_refused)) if self.policy.max_age.is_none() => None,
+            Ok(Ok(now)) => Some(now),
+            Ok(Err(failure)) | Err(failure) => return Run { failure: Some(failure), ..run },
+        };
+        let cutoff = self.policy.cutoff(now);
+        while !run.is_complete && clock::now() < until && !(self.is_over)() {
+            match self.step(enforcer, cutoff).await {
+                Ok(step) => run.add(step),
+                Err(failure) => return Run { failure: Some(failure), ..run },
+            }
+            after_step(&run);
+            if !run.is_complete {
+                sleep(self.config.retention.pause).await;
+            }
+        }
+        run
+    }
+
+    /// One step, in a span that ends before the pause.
+    async fn step(&self, enforcer: &mut Enforcer, cutoff: Option<StreamId>) -> Result<Step, Failure> {
+        let span = spans::retention_step(self.stream);
+        let step = enforcer.step(self.config, self.stream, self.policy, cutoff);
+        let result = step.instrument(span.clone()).await;
+        spans::ended(&span, &result);
+        if let Ok(step) = &result {
+            span.record("streamwarden.retention.removed", spans::int(step.removed));
+        }
+        result
+    }
+}

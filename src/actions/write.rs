@@ -1,0 +1,150 @@
+//! Every command of the program that writes to Redis.
+
+use redis::Cmd;
+
+use crate::{
+    config::Mode,
+    model::{Name, StreamId},
+    retention::Policy,
+    source::Request,
+};
+
+const SCRIPT: &str = include_str!("step.lua");
+
+/// Every command that writes, with its arguments.
+#[derive(Debug, Clone, Copy)]
+pub enum Write<'a> {
+    /// `EVAL`: a step of retention.
+    Step(&'a Name, &'a Policy, Option<StreamId>, u64),
+    /// `XTRIM key MINID ~ id LIMIT count`, where scripts are forbidden. The count must not be 0: that is no limit.
+    TrimBelow(&'a Name, StreamId, u64),
+    /// `XTRIM key MAXLEN ~ length`, where scripts are forbidden.
+    TrimTo(&'a Name, u64),
+    /// `SET key holder NX PX milliseconds`: takes a free lease.
+    Take(&'a str, &'a str, u64),
+    /// `PEXPIRE key milliseconds`: keeps the lease.
+    Keep(&'a str, u64),
+    /// `DEL key`: gives the lease up.
+    Release(&'a str),
+}
+
+impl Write<'_> {
+    /// Every value of the label.
+    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
+}
+
+impl Request for Write<'_> {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Step(..) => "eval",
+            Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
+            Self::Take(..) => "set",
+            Self::Keep(..) => "pexpire",
+            Self::Release(_) => "del",
+        }
+    }
+
+    fn may_repeat(&self) -> bool {
+        false
+    }
+
+    fn has_long_names(&self) -> bool {
+        matches!(self, Self::Step(..))
+    }
+
+    fn encode(&self) -> Cmd {
+        let mut cmd = Cmd::new();
+        match self {
+            Self::Step(stream, policy, cutoff, step) => {
+                cmd.arg("EVAL").arg(SCRIPT).arg(1).arg(stream.as_bytes());
+                cmd.arg(if policy.mode == Mode::Safe { "safe" } else { "strict" });
+                cmd.arg(optional(policy.max_length)).arg(optional(*cutoff)).arg(optional(policy.ceiling));
+                cmd.arg(*step).arg(if policy.exact { "1" } else { "" }).arg(policy.ignore_groups.len());
+                for group in policy.ignore_groups.iter().chain(&policy.groups) {
+                    cmd.arg(group.as_bytes());
+                }
+            }
+            Self::TrimBelow(stream, id, limit) => {
+                let key = cmd.arg("XTRIM").arg(stream.as_bytes());
+                key.arg("MINID").arg("~").arg(id.to_string()).arg("LIMIT").arg(*limit);
+            }
+            Self::TrimTo(stream, length) => {
+                cmd.arg("XTRIM").arg(stream.as_bytes()).arg("MAXLEN").arg("~").arg(*length);
+            }
+            Self::Take(key, holder, ms) => {
+                cmd.arg("SET").arg(*key).arg(*holder).arg("NX").arg("PX").arg(*ms);
+            }
+            Self::Keep(key, ms) => {
+                cmd.arg("PEXPIRE").arg(*key).arg(*ms);
+            }
+            Self::Release(key) => {
+                cmd.arg("DEL").arg(*key);
+            }
+        }
+        cmd
+    }
+}
+
+fn optional(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::retention::test_policy::policy;
+
+    /// The words of a command.
+    pub(in crate::actions) fn words(command: &Write<'_>) -> Vec<String> {
+        let word = |word| {
+            let redis::Arg::Simple(word) = word else { panic!("{word:?}") };
+            std::str::from_utf8(word).unwrap().to_owned()
+        };
+        command.encode().args_iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_step_hands_the_script_its_limits_and_groups() {
+        let stream = Name::from("s");
+        let sent = |policy: &Policy, cutoff| {
+            let command = Write::Step(&stream, policy, cutoff, 500);
+            let words = words(&command);
+            assert_eq!(words[..4], ["EVAL", SCRIPT, "1", "s"]);
+            words[4..].join("|")
+        };
+        assert_eq!(sent(&policy(Mode::Strict), None), "strict|70|||500||0");
+        let names = |names: &[&str]| names.iter().map(|name| Name::from(*name)).collect();
+        let all = Policy {
+            max_length: None,
+            ceiling: Some(90),
+            exact: true,
+            ignore_groups: names(&["a", "b"]),
+            groups: names(&["c"]),
+            ..policy(Mode::Safe)
+        };
+        assert_eq!(sent(&all, Some(StreamId::new(5, 6))), "safe||5-6|90|500|1|2|a|b|c");
+    }
+
+    #[test]
+    fn every_write_is_labelled_by_its_command_and_sent_once() {
+        let (stream, policy) = (Name::from("s"), policy(Mode::Safe));
+        for (command, text) in [
+            (Write::Step(&stream, &policy, None, 1), None),
+            (Write::TrimBelow(&stream, StreamId::new(1, 2), 3), Some("XTRIM s MINID ~ 1-2 LIMIT 3")),
+            (Write::TrimTo(&stream, 4), Some("XTRIM s MAXLEN ~ 4")),
+            (Write::Take("key", "me", 5), Some("SET key me NX PX 5")),
+            (Write::Keep("key", 6), Some("PEXPIRE key 6")),
+            (Write::Release("key"), Some("DEL key")),
+        ] {
+            let words = words(&command);
+            assert_eq!(command.label(), words[0].to_lowercase());
+            assert!(Write::LABELS.contains(&command.label()));
+            assert!(!command.may_repeat(), "{command:?}");
+            // Names of groups come in the answer to a step.
+            assert_eq!(command.has_long_names(), text.is_none(), "{command:?}");
+            if let Some(text) = text {
+                assert_eq!(words.join(" "), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One reading of Redis: asks for the streams, then for what that left open, and draws from both what they mean.
+
+mod budget;
+
+use std::sync::Arc;
+
+use budget::Budget;
+pub use budget::MONTH;
+
+use crate::{
+    clock::{self, Instant},
+    config::Config,
+    evaluate::{History, MOST_QUESTIONS, Questions},
+    model::{Failure, Name, Question, Snapshot},
+    reading::Reading,
+    removals::Listener,
+    self_stats::SelfStats,
+    source::{Link, Observer},
+};
+
+/// Reads Redis and draws from it what it means.
+pub struct Reader {
+    observer: Observer,
+    history: History,
+    /// Where what the history knows was read.
+    place: String,
+    /// `None` asks what it needs, whatever the configuration allows a month.
+    budget: Option<Budget>,
+    /// What this sidecar itself removes.
+    listener: Option<Listener>,
+    started: Instant,
+    stats: Arc<SelfStats>,
+}
+
+impl Reader {
+    /// A reader that knows nothing yet and connects at its first reading.
+    #[must_use]
+    pub fn new(stats: Arc<SelfStats>) -> Self {
+        let observer = Observer::new(Link::new(Arc::clone(&stats)));
+        Self {
+            observer,
+            history: History::default(),
+            place: String::new(),
+            budget: None,
+            listener: None,
+            started: clock::now(),
+            stats,
+        }
+    }
+
+    /// The same for a reader that reads again and again: its lookups keep to `redis.lookups_a_month`.
+    #[must_use]
+    pub fn within_budget(self) -> Self {
+        Self { budget: Some(Budget::default()), ..self }
+    }
+
+    /// The same for one that hears what is removed by the sidecar itself, of which the losses are exact.
+    #[must_use]
+    pub fn hearing(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
+    /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    ///
+    /// # Errors
+    /// Where the connection failed or the server as a whole can't answer.
+    pub async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Reading, Failure> {
+        let snapshot = self.observe(config, streams).await?;
+        self.complete(config, snapshot).await
+    }
+
+    /// The first half of a reading: what Redis says of the streams.
+    pub(crate) async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
+        self.observer.observe(config, streams).await
+    }
+
+    /// The second half: asks what the first left open, and draws from both what they mean.
+    pub(crate) async fn complete(
+        &mut self,
+        config: &Config,
+        mut snapshot: Snapshot,
+    ) -> Result<Reading, Failure> {
+        if self.place != snapshot.origin.place {
+            self.place.clone_from(&snapshot.origin.place);
+            self.history = History::default();
+        }
+        if let Some(listener) = &mut self.listener {
+            self.history.hear(listener.hear().await);
+        }
+        let asked = self.questions(config, &snapshot);
+        let answers = self.observer.ask(config, &asked).await?;
+        snapshot.learn(&answers);
+        // Nothing that is made from here on needs its room beside it.
+        drop(asked);
+        let snapshot = Arc::new(snapshot);
+        let read_at = clock::now();
+        let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
+        let read_at_unix = clock::unix_time();
+        Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix })
+    }
+
+    /// What the snapshot leaves open, as far as the budget goes.
+    fn questions(&mut self, config: &Config, snapshot: &Snapshot) -> Vec<Question> {
+        let at = clock::now() - self.started;
+        let budget = self.budget.as_mut().zip(config.redis.lookups_a_month);
+        let left = budget.map(|(budget, a_month)| budget.left(a_month, config.poll.interval, at));
+        let most = left.map_or(MOST_QUESTIONS, |left| usize::try_from(left).unwrap_or(MOST_QUESTIONS));
+        let Questions { asked, skipped } = self.history.questions(snapshot, config, most);
+        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
+        let (skipped, postponed) = if most < MOST_QUESTIONS { (0, skipped) } else { (skipped, 0) };
+        self.stats.skipped_lookups.set(skipped);
+        self.stats.postponed_lookups.set(postponed);
+        if let Some(budget) = &mut self.budget {
+            budget.spend(u64::try_from(asked.len()).unwrap_or(u64::MAX));
+        }
+        asked
+    }
+
+    /// The streams that it is worth to reread until the next poll.
+    #[must_use]
+    pub fn to_reread(&self) -> Vec<Name> {
+        self.history.to_reread()
+    }
+
+    /// Rereads these streams between two polls, and returns how many could be read. Not cancel-safe, like [`read`](Self::read).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn reread(&mut self, config: &Config, streams: &[Name]) -> Result<usize, Failure> {
+        let read = self.observer.reread(config, streams).await?;
+        let streams = read.unwrap_or_default();
+        self.history.reread(&streams);
+        Ok(streams.len())
+    }
+
+    /// Lets the connection go, so that the next reading makes a new one.
+    pub fn reconnect(&mut self) {
+        self.observer.reconnect();
+    }
+}
