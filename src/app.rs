@@ -1,6 +1,6 @@
 //! The only wiring: makes the parts, connects them, runs them, and stops them in order.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -174,6 +174,7 @@ fn start_on_redis(
         streams: streams_out.clone(),
         orders,
         standings: standings_in,
+        failing: BTreeMap::new(),
         stats: Arc::clone(stats),
     };
     tasks.spawn("retention", keeper.run(stop.clone()));

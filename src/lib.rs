@@ -53,6 +53,7 @@ mod cli;
 pub mod clock;
 pub mod doctor;
 pub mod files;
+pub mod outage;
 pub mod reload;
 pub mod schedule;
 pub mod self_stats;

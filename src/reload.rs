@@ -13,6 +13,8 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Config, Ignored, LoadError, Sources},
     files::{self, Kind, ReadError},
+    model::Text,
+    outage::{News, Outage},
     self_stats::SelfStats,
     signals,
 };
@@ -113,20 +115,23 @@ pub(crate) fn warn_of_ignored(config: &Config) {
     }
 }
 
-/// Looks at the file, of which failures are logged once until one succeeds.
+/// Looks at the file.
 #[derive(Default)]
-struct Looks {
-    is_failing: bool,
-}
+struct Looks(Outage);
 
 impl Looks {
     fn end<T>(&mut self, look: Result<T, ReadError>) -> Option<T> {
-        if let Err(error) = &look
-            && !self.is_failing
-        {
-            warn!(%error, "cannot look at the configuration file now; the running configuration stays");
+        let error = look.as_ref().err().map(|error| Text::from(error.to_string()));
+        match self.0.note_reason(error.as_ref().map(|error| ("unreadable", error))) {
+            Some(News::Failed) => {
+                warn!(
+                    error = error.as_deref(),
+                    "cannot look at the configuration file now; the running configuration stays"
+                );
+            }
+            Some(News::Over { failures, .. }) => info!(failures, "the configuration file can be read again"),
+            None => {}
         }
-        self.is_failing = look.is_err();
         look.ok()
     }
 }

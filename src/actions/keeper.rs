@@ -14,6 +14,7 @@ use crate::{
     clock::{self, Instant},
     config::{Config, Mode},
     model::{Class, Failure, Name},
+    outage::{News, Outage},
     retention::{Outcome, Policy, Run, Standing, Standings},
     schedule::Schedule,
     self_stats::SelfStats,
@@ -54,6 +55,8 @@ pub struct Keeper {
     pub orders: mpsc::Receiver<Order>,
     /// Where it is told what was done.
     pub standings: watch::Sender<Arc<Standings>>,
+    /// The streams whose last run failed.
+    pub failing: BTreeMap<Name, Outage>,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
@@ -148,15 +151,32 @@ impl Keeper {
         run
     }
 
-    fn note(&self, stream: &Name, mode: Mode, run: &Run) {
+    fn note(&mut self, stream: &Name, mode: Mode, run: &Run) {
         if let Some(failure) = &run.failure {
             self.stats.retention_failed(failure);
         }
+        self.note_outage(stream, run);
         self.standings.send_modify(|standings| {
             let standing = Arc::make_mut(standings).entry(stream.clone()).or_default();
             log(stream, mode, run, standing);
             standing.note(run, clock::unix_time());
         });
+    }
+    fn note_outage(&mut self, stream: &Name, run: &Run) {
+        if run.failure.is_none() && !self.failing.contains_key(stream) {
+            return;
+        }
+        let outage = self.failing.entry(stream.clone()).or_default();
+        match (outage.note(run.failure.as_ref()), &run.failure) {
+            (Some(News::Failed), Some(failure)) => {
+                warn!(%stream, %failure, removed = run.removed, "retention failed and is tried again");
+            }
+            (Some(News::Over { failures, .. }), _) => {
+                info!(%stream, failures, "retention works again");
+                self.failing.remove(stream);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -215,14 +235,6 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
     if run.lost.len() > NAMED_AT_ONCE {
         let more = run.lost.len() - NAMED_AT_ONCE;
         warn!(%stream, more, "removed entries that were not yet delivered to more groups");
-    }
-    match (&run.failure, before.last) {
-        (Some(_), Some(Outcome::Failed)) => {}
-        (Some(failure), _) => {
-            warn!(%stream, %failure, removed = run.removed, "retention failed and is tried again");
-        }
-        (None, Some(Outcome::Failed)) => info!(%stream, "retention works again"),
-        (None, _) => {}
     }
     if run.failure.is_none() && run.blocked_by != before.blocked_by {
         match &run.blocked_by {

@@ -1,56 +1,38 @@
 //! What of many polls is worth a log line: the first failure and the recovery, not each of a thousand between.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tracing::{info, warn};
 
 use crate::{
-    model::{Failure, Name, Reason, Role, Snapshot, Text},
+    model::{Failure, Name, Reason, Role, Snapshot},
+    outage::{News, Outage},
     self_stats::SelfStats,
 };
 
 /// Of streams that fail together so many are named; the counter has them all.
 const NAMED_AT_ONCE: usize = 10;
 
-/// Of one reason so many details are logged: some may differ each time.
-const DETAILS: usize = 10;
-
-/// Whether something works, over its repetitions.
+/// Logs when something stops to work, and when it works again.
 pub(super) struct Health {
     what: &'static str,
-    failing: Option<Outage>,
-}
-
-/// What is known of failures that follow each other.
-struct Outage {
-    reason: Reason,
-    failures: u64,
-    /// What was said about this reason and logged.
-    details: BTreeSet<Text>,
+    outage: Outage,
 }
 
 impl Health {
-    pub(super) const fn new(what: &'static str) -> Self {
-        Self { what, failing: None }
+    pub(super) fn new(what: &'static str) -> Self {
+        Self { what, outage: Outage::default() }
     }
 
-    /// Logs the first failure, each other reason and each other detail of it, and the recovery.
+    /// Takes in how an attempt ended.
     pub(super) fn note(&mut self, failure: Option<&Failure>) {
         let what = self.what;
-        let Some(failure) = failure else {
-            if let Some(Outage { reason, failures, .. }) = self.failing.take() {
-                info!(after = reason.as_str(), failures, "{what} works again");
+        match (self.outage.note(failure), failure) {
+            (Some(News::Failed), Some(failure)) => {
+                warn!(reason = failure.reason.as_str(), detail = %failure.detail, "{what} failed; trying again");
             }
-            return;
-        };
-        let reason = failure.reason;
-        if self.failing.as_ref().is_none_or(|outage| outage.reason != reason) {
-            self.failing = Some(Outage { reason, failures: 0, details: BTreeSet::new() });
-        }
-        let Some(outage) = &mut self.failing else { return };
-        outage.failures += 1;
-        if outage.details.len() < DETAILS && outage.details.insert(failure.detail.clone()) {
-            warn!(reason = reason.as_str(), detail = %failure.detail, "{what} failed; trying again");
+            (Some(News::Over { after, failures }), _) => info!(after, failures, "{what} works again"),
+            _ => {}
         }
     }
 }

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -31,6 +28,7 @@ use crate::{
     config::{Protocol, Traces},
     files::{self, Kind},
     model::Text,
+    outage::{News, Outage},
 };
 
 /// Sends batches, and logs the first failure and the recovery, not each of a thousand between.
@@ -39,7 +37,7 @@ pub(super) struct Exporter {
     inner: SpanExporter,
     collector: String,
     cause: Cause,
-    failures: AtomicU64,
+    outage: Mutex<Outage>,
 }
 
 /// What went wrong below HTTP, which the exporter keeps to itself.
@@ -57,25 +55,25 @@ impl Exporter {
             Protocol::Grpc => over_grpc(config),
             Protocol::Http => over_http(config, Arc::clone(&cause)),
         };
-        Ok(Self { inner: inner?, collector: config.collector.clone(), cause, failures: AtomicU64::new(0) })
+        Ok(Self { inner: inner?, collector: config.collector.clone(), cause, outage: Mutex::default() })
     }
 
     fn note(&self, result: &OTelSdkResult) {
         let collector = &self.collector;
-        match result {
-            Ok(()) => {
-                let failures = self.failures.swap(0, Ordering::Relaxed);
-                if failures > 0 {
-                    info!(collector, failures, "sending traces works again");
-                }
+        let cause = || self.cause.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let detail =
+            result.as_ref().err().map(|error| Text::from(cause().unwrap_or_else(|| error.to_string())));
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        match outage.note_reason(detail.as_ref().map(|detail| ("failed", detail))) {
+            Some(News::Failed) => {
+                warn!(
+                    collector,
+                    detail = detail.as_deref(),
+                    "sending traces failed; those that do not get through are lost"
+                );
             }
-            Err(error) => {
-                let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let detail = Text::from(cause.unwrap_or_else(|| error.to_string()));
-                    warn!(collector, %detail, "sending traces failed; those that do not get through are lost");
-                }
-            }
+            Some(News::Over { failures, .. }) => info!(collector, failures, "sending traces works again"),
+            None => {}
         }
     }
 }

@@ -20,11 +20,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ("tasks", &[]),
     ("worker", &[]),
     ("files", &["model"]),
+    ("outage", &["model"]),
     ("config", &["files", "model"]),
     ("schedule", &["clock", "model"]),
     ("spans", &["config", "model"]),
     ("self_stats", &["clock", "config", "model"]),
-    ("telemetry", &["config", "files", "model"]),
+    ("telemetry", &["config", "files", "model", "outage"]),
     ("acl", &["config", "model"]),
     ("evaluate", &["config", "model"]),
     ("source", &["clock", "config", "files", "model", "self_stats", "spans"]),
@@ -38,6 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "model",
+            "outage",
             "reader",
             "reading",
             "retention",
@@ -54,6 +56,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "files",
             "model",
+            "outage",
             "reader",
             "removals",
             "retention",
@@ -70,7 +73,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "http",
         &["actions", "clock", "config", "files", "model", "publish", "reading", "retention", "self_stats"],
     ),
-    ("reload", &["config", "files", "self_stats", "signals"]),
+    ("reload", &["config", "files", "model", "outage", "self_stats", "signals"]),
     (
         "app",
         &[
@@ -118,7 +121,7 @@ const MODULES: &[(&str, &[&str])] = &[
 
 /// Modules that hold no runtime, no client of Redis, no socket, no clock and no environment: the beginnings of paths that they
 /// must not have.
-const PURE: &[&str] = &["model", "evaluate", "retention", "doctor", "publish", "acl"];
+const PURE: &[&str] = &["model", "outage", "evaluate", "retention", "doctor", "publish", "acl"];
 const IMPURE: &[&str] =
     &["tokio", "hyper", "redis", "std::net::Tcp", "std::env", "std::fs", "std::thread", "std::process"];
 

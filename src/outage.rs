@@ -1,0 +1,86 @@
+//! What of many attempts is worth a log line: the first failure and the recovery, not each of a thousand between.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Failure, Text};
+
+/// Of one reason so many details are logged: some may differ each time.
+const DETAILS: usize = 10;
+
+/// Whether something that is tried again and again works.
+#[derive(Debug, Default)]
+pub struct Outage(Option<Failures>);
+
+/// Failures for one reason that follow each other.
+#[derive(Debug, Default)]
+struct Failures {
+    reason: &'static str,
+    count: u64,
+    /// What was said of them and logged.
+    details: BTreeSet<Text>,
+}
+
+/// What is worth a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// The first failure, or one for another reason, or with another detail.
+    Failed,
+    /// It works again.
+    Over {
+        /// The reason of the last failures.
+        after: &'static str,
+        /// How many there were for that reason.
+        failures: u64,
+    },
+}
+
+impl Outage {
+    /// Takes in how an attempt ended: by its failure, if it did.
+    pub fn note(&mut self, failure: Option<&Failure>) -> Option<News> {
+        self.note_reason(failure.map(|failure| (failure.reason.as_str(), &failure.detail)))
+    }
+
+    /// The same for failures that are not of Redis.
+    pub fn note_reason(&mut self, failure: Option<(&'static str, &Text)>) -> Option<News> {
+        let Some((reason, detail)) = failure else {
+            let over = self.0.take()?;
+            return Some(News::Over { after: over.reason, failures: over.count });
+        };
+        let failures = self.0.get_or_insert_default();
+        if failures.reason != reason {
+            *failures = Failures { reason, ..Failures::default() };
+        }
+        failures.count += 1;
+        let is_new = failures.details.len() < DETAILS && failures.details.insert(detail.clone());
+        is_new.then_some(News::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Reason;
+
+    #[test]
+    fn the_first_failure_each_other_one_and_the_recovery_are_news() {
+        let mut outage = Outage::default();
+        let mut note = |failure: Option<(Reason, &str)>| {
+            let failure = failure.map(|(reason, detail)| Failure::new(reason, detail));
+            outage.note(failure.as_ref())
+        };
+        assert_eq!(note(None), None, "nothing has failed yet");
+        assert_eq!(note(Some((Reason::Timeout, "a"))), Some(News::Failed));
+        assert_eq!(note(Some((Reason::Timeout, "a"))), None);
+        assert_eq!(note(Some((Reason::Timeout, "b"))), Some(News::Failed), "another detail");
+        assert_eq!(note(None), Some(News::Over { after: "timeout", failures: 3 }));
+        assert_eq!(note(None), None);
+        assert_eq!(note(Some((Reason::Timeout, "a"))), Some(News::Failed), "it fails once more");
+        assert_eq!(note(Some((Reason::Loading, "a"))), Some(News::Failed), "another reason");
+        for detail in 0..2 * DETAILS {
+            note(Some((Reason::Loading, &detail.to_string())));
+        }
+        assert_eq!(note(Some((Reason::Loading, "that differs each time"))), None);
+        let failures = 2 + 2 * DETAILS as u64;
+        assert_eq!(note(None), Some(News::Over { after: "loading", failures }));
+    }
+}
