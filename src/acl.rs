@@ -126,7 +126,7 @@ fn enforces(config: &Config, rule: &StreamRule) -> bool {
 }
 
 fn watched_keys(config: &Config) -> BTreeSet<String> {
-    if config.streams.is_empty() { BTreeSet::from(["*".to_owned()]) } else { keys(&config.streams) }
+    if config.streams.is_empty() { BTreeSet::from(["*".to_owned()]) } else { keys(config.streams.iter()) }
 }
 
 fn keys<'a>(rules: impl IntoIterator<Item = &'a StreamRule>) -> BTreeSet<String> {

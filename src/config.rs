@@ -6,16 +6,20 @@
 
 mod access;
 mod address;
+mod cover;
 mod effect;
 mod environment;
 mod load;
 mod pattern;
+mod patterns;
 mod problem;
 mod read;
 mod read_access;
+mod rules;
 mod section;
 mod show;
 mod telemetry;
+mod watched;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -30,7 +34,10 @@ pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};
+pub use patterns::Patterns;
 pub use problem::{Problem, Problems};
+pub use rules::Rules;
+pub use watched::{Watched, Watchlist};
 
 use crate::model::{Name, Snapshot};
 
@@ -46,9 +53,9 @@ pub struct Config {
     /// How often to look.
     pub poll: Poll,
     /// What to watch and what to expect of it; the first match wins. Empty watches every stream.
-    pub streams: Vec<StreamRule>,
+    pub streams: Rules,
     /// Streams that are never watched.
-    pub exclude: Vec<Pattern>,
+    pub exclude: Patterns,
     /// What is told about single consumers.
     pub consumers: Consumers,
     /// How groups and streams are judged.
@@ -72,31 +79,29 @@ pub struct Config {
 }
 
 impl Config {
-    /// The rule for this stream: the first whose pattern matches.
+    /// The rule for this stream: the first whose pattern matches. For a stream that a user names; those that are watched have
+    /// theirs with them ([`Watched`]).
     #[must_use]
     pub fn rule(&self, stream: &Name) -> Option<&StreamRule> {
-        self.streams.iter().find(|rule| rule.pattern.matches(stream))
+        self.streams.rule(stream).map(AsRef::as_ref)
     }
 
     /// The streams that the configuration names outright: they are expected to be there.
     pub fn named_streams(&self) -> impl Iterator<Item = &Name> {
-        self.streams
-            .iter()
-            .filter_map(|rule| rule.pattern.exact())
-            .filter(|name| !self.exclude.iter().any(|pattern| pattern.matches(name)))
+        self.streams.patterns().iter().filter_map(Pattern::exact).filter(|name| !self.exclude.matches(name))
     }
 
     /// Whether the configuration names this stream outright.
     #[must_use]
     pub fn expects(&self, stream: &Name) -> bool {
-        self.named_streams().any(|name| name == stream)
+        self.streams.patterns().name_position(stream).is_some() && !self.exclude.matches(stream)
     }
 
     /// Whether this stream, found in Redis, is to be watched.
     #[must_use]
     pub fn watches(&self, stream: &Name) -> bool {
-        let listed = self.streams.is_empty() || self.rule(stream).is_some();
-        listed && !self.exclude.iter().any(|pattern| pattern.matches(stream))
+        let listed = self.streams.is_empty() || self.streams.position(stream).is_some();
+        listed && !self.exclude.matches(stream)
     }
 
     /// What people call this Redis: its name, else the place that was last read, else where the address led when the configuration
@@ -110,13 +115,13 @@ impl Config {
     /// Deliveries from which on an entry of this stream counts as poison.
     #[must_use]
     pub fn poison_from(&self, stream: &Name) -> u64 {
-        self.rule(stream).and_then(|rule| rule.thresholds.deliveries).unwrap_or(Thresholds::DELIVERIES)
+        self.rule(stream).map_or(Thresholds::DELIVERIES, |rule| rule.thresholds.poison_from())
     }
 
     /// Whether streams have to be looked for, or all are named.
     #[must_use]
     pub fn needs_discovery(&self) -> bool {
-        self.streams.is_empty() || self.streams.iter().any(|rule| rule.pattern.exact().is_none())
+        self.streams.is_empty() || self.streams.patterns().has_globs()
     }
 }
 
@@ -276,6 +281,12 @@ impl Thresholds {
     pub const PENDING_AGE: Duration = Duration::from_secs(900);
     /// Deliveries from which on an entry counts as poison where nothing else is set.
     pub const DELIVERIES: u64 = 5;
+
+    /// Deliveries from which on an entry counts as poison.
+    #[must_use]
+    pub fn poison_from(&self) -> u64 {
+        self.deliveries.unwrap_or(Self::DELIVERIES)
+    }
 }
 
 /// What is told about single consumers.

@@ -62,9 +62,13 @@ pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) 
 
 /// The first stream of each rule.
 fn samples(config: &Config, streams: &[Name]) -> Vec<Name> {
-    let rule = |stream: &Name| config.streams.iter().position(|rule| rule.pattern.matches(stream));
     let mut seen = BTreeSet::new();
-    streams.iter().filter(|stream| seen.insert(rule(stream))).take(MAX_SAMPLES).cloned().collect()
+    streams
+        .iter()
+        .filter(|stream| seen.insert(config.streams.position(stream)))
+        .take(MAX_SAMPLES)
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What of a configuration can have no effect: rules that no stream reaches, and alerts that nothing can raise.
 
-use super::{Config, Ignored, Mode, StreamRetention, StreamRule, Thresholds};
+use super::{Config, Ignored, Mode, StreamRetention, StreamRule, Thresholds, cover::Cover};
 
 /// Shipped alerts that can't fire with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,15 +112,12 @@ impl Config {
 
     /// Each rule with its place, and what keeps streams from it, in words.
     fn reach(&self) -> impl Iterator<Item = (usize, &StreamRule, Option<String>)> {
-        // Names are not there twice, so only a glob can be in the way.
-        let rules = || self.streams.iter().enumerate();
-        let globs: Vec<_> = rules().filter(|(_, rule)| rule.pattern.exact().is_none()).collect();
-        rules().map(move |(index, rule)| {
-            let excluding = self.exclude.iter().find(|it| it.covers(&rule.pattern));
-            let mut earlier = globs.iter().take_while(|(first, _)| *first < index);
-            let why = excluding.map(|it| format!("exclude has {it}")).or_else(|| {
-                let (first, glob) = earlier.find(|(_, glob)| glob.pattern.covers(&rule.pattern))?;
-                let pattern = &glob.pattern;
+        let (excluding, earlier) = (Cover::new(&self.exclude), Cover::new(self.streams.patterns()));
+        self.streams.iter().enumerate().map(move |(index, rule)| {
+            let excluded = excluding.first(&rule.pattern).and_then(|place| self.exclude.get(place));
+            let why = excluded.map(|it| format!("exclude has {it}")).or_else(|| {
+                let first = earlier.first(&rule.pattern).filter(|first| *first < index)?;
+                let pattern = self.streams.patterns().get(first)?;
                 Some(format!(
                     "the first match counts, and streams[{first}] matches the same ({pattern}): move that one below"
                 ))

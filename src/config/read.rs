@@ -75,7 +75,7 @@ pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Optio
         name,
         redis: redis?,
         poll,
-        streams,
+        streams: streams.into_iter().collect(),
         exclude,
         consumers,
         status,

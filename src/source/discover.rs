@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Command, Link, failure::no_reply, link::Session, reply};
 use crate::{
     clock,
-    config::Config,
+    config::{Config, Watchlist},
     model::{Failure, Name},
 };
 
@@ -31,6 +31,12 @@ impl Discovered {
     #[must_use]
     pub fn named(config: &Config) -> Self {
         Self::bounded(config, BTreeSet::new(), 0)
+    }
+
+    /// The streams to read, each with its rule; to be called where the search or the configuration has changed.
+    #[must_use]
+    pub fn watchlist(&self, config: &Config) -> Watchlist {
+        Watchlist::new(config, self.streams_under(config))
     }
 
     /// The streams to read. Where the configuration names others than the search knew, it is newer: then its own, and
@@ -158,5 +164,8 @@ mod tests {
         let discovered = Discovered::bounded(&before, found, 0);
         let after = config("{redis: {uri: 'redis://h'}, streams: [{match: y}, {match: 'c*'}]}");
         assert_eq!(discovered.streams_under(&after), ["y", "c"].map(Name::from));
+        let expected: Vec<_> =
+            discovered.watchlist(&after).iter().map(|watched| watched.is_expected).collect();
+        assert_eq!(expected, [false, true]);
     }
 }

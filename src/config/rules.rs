@@ -1,0 +1,52 @@
+//! The rules of streams in their order, of which the first match counts.
+
+use std::sync::Arc;
+
+use super::{Patterns, StreamRule};
+use crate::model::Name;
+
+/// Rules in their order. Each is shared by the streams that it is for.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    rules: Vec<Arc<StreamRule>>,
+    patterns: Patterns,
+}
+
+impl Rules {
+    /// The rule for this stream: the first whose pattern matches.
+    #[must_use]
+    pub fn rule(&self, stream: &Name) -> Option<&Arc<StreamRule>> {
+        self.rules.get(self.position(stream)?)
+    }
+
+    /// The place of that rule.
+    #[must_use]
+    pub fn position(&self, stream: &Name) -> Option<usize> {
+        self.patterns.position(stream)
+    }
+
+    /// The rules' patterns, each at its rule's place.
+    #[must_use]
+    pub const fn patterns(&self) -> &Patterns {
+        &self.patterns
+    }
+
+    /// The rules, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &StreamRule> {
+        self.rules.iter().map(Arc::as_ref)
+    }
+
+    /// Whether there are no rules.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+impl FromIterator<StreamRule> for Rules {
+    fn from_iter<T: IntoIterator<Item = StreamRule>>(rules: T) -> Self {
+        let rules: Vec<_> = rules.into_iter().map(Arc::new).collect();
+        let patterns = rules.iter().map(|rule| rule.pattern.clone()).collect();
+        Self { rules, patterns }
+    }
+}

@@ -1,0 +1,108 @@
+//! The streams that are watched, each with its rule: looked up once, when the streams or the configuration change.
+
+use std::sync::Arc;
+
+use super::{Config, StreamRule, Thresholds};
+use crate::model::Name;
+
+/// A stream that is watched.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Its name.
+    pub name: Name,
+    /// What the configuration says of it; `None` where no rule matches.
+    pub rule: Option<Arc<StreamRule>>,
+    /// Whether the configuration names it outright, so that it is expected to be there.
+    pub is_expected: bool,
+}
+
+impl Watched {
+    /// A stream under a configuration.
+    #[must_use]
+    pub fn new(config: &Config, name: Name) -> Self {
+        let (rule, is_expected) = (config.streams.rule(&name).cloned(), config.expects(&name));
+        Self { name, rule, is_expected }
+    }
+
+    /// Groups that must be there.
+    #[must_use]
+    pub fn groups(&self) -> &[Name] {
+        self.rule.as_ref().map_or(&[], |rule| &rule.groups)
+    }
+
+    /// Deliveries from which on an entry of it counts as poison.
+    #[must_use]
+    pub fn poison_from(&self) -> u64 {
+        self.rule.as_ref().map_or(Thresholds::DELIVERIES, |rule| rule.thresholds.poison_from())
+    }
+}
+
+/// Streams that are watched, in the order of their names, each once. A copy costs nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Watchlist(Arc<[Watched]>);
+
+impl Watchlist {
+    /// These streams under a configuration.
+    #[must_use]
+    pub fn new(config: &Config, names: impl IntoIterator<Item = Name>) -> Self {
+        let mut names: Vec<Name> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names.into_iter().map(|name| Watched::new(config, name)).collect())
+    }
+
+    /// This stream, if it is watched.
+    #[must_use]
+    pub fn get(&self, stream: &Name) -> Option<&Watched> {
+        let place = self.0.binary_search_by(|watched| watched.name.cmp(stream)).ok()?;
+        self.0.get(place)
+    }
+
+    /// The streams, in the order of their names.
+    pub fn iter(&self) -> std::slice::Iter<'_, Watched> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Watchlist {
+    type Item = &'a Watched;
+    type IntoIter = std::slice::Iter<'a, Watched>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::tests::check_in;
+
+    #[test]
+    fn each_stream_is_there_once_with_its_rule() {
+        let yaml = "{redis: {uri: 'redis://h'}, streams: [{match: b, groups: [g], thresholds: {deliveries: 9}}, {match: '*'}], exclude: [c]}";
+        let config = check_in(yaml, &[]).unwrap();
+        let watchlist = Watchlist::new(&config, ["b", "a", "b"].map(Name::from));
+        assert_eq!(watchlist.len(), 2);
+        let names: Vec<_> = watchlist.iter().map(|watched| watched.name.to_string()).collect();
+        assert_eq!(names, ["a", "b"]);
+        let (a, b) = (watchlist.get(&"a".into()).unwrap(), watchlist.get(&"b".into()).unwrap());
+        assert!(!a.is_expected && b.is_expected);
+        assert_eq!((a.poison_from(), b.poison_from()), (5, 9));
+        assert_eq!(b.groups(), ["g".into()]);
+        assert!(a.rule.is_some() && a.groups().is_empty());
+        assert!(watchlist.get(&"c".into()).is_none());
+    }
+}
