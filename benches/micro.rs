@@ -11,11 +11,12 @@ use bytes::Bytes;
 use divan::Bencher;
 use streamwarden::{
     clock,
-    config::{Config, Sources},
+    config::{Config, Sources, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     model::{Answers, Flavour, Name, Now, Origin, Server, ServerTime, Snapshot},
     publish::{Encoding, Format, Pages},
     reading::Reading,
+    retention::Standings,
     source::read_stream,
 };
 
@@ -126,8 +127,9 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let mut history = History::default();
     drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
     let report = history.evaluate(&snapshot, &Answers::default(), &config, Duration::ZERO);
-    let (read_at, read_at_unix) = (clock::now(), Duration::ZERO);
-    let reading = Arc::new(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix });
+    let watchlist = Watchlist::new(&config, snapshot.streams.keys().cloned());
+    let (read, moment) = ((snapshot, report), (clock::now(), Duration::ZERO));
+    let reading = Arc::new(Reading::new(&config, &watchlist, read, &Standings::default(), moment));
     bencher.bench(|| {
         let pages = Pages::publish(
             1,

@@ -19,7 +19,7 @@ use crate::{
     removals::removals,
     self_stats::SelfStats,
     signals::Signals,
-    source::{Command, Discovery, Link},
+    source::{Command, Discovery, Link, Watching},
     tasks::{TaskEnded, Tasks},
     telemetry::Traces,
     worker::Worker,
@@ -171,7 +171,7 @@ fn start_on_redis(
         enforcer: Enforcer::new(Arc::clone(stats)).telling(teller),
         lease: Lease::new(&config.borrow()),
         config: config.clone(),
-        streams: streams_out.clone(),
+        streams: Watching::new(streams_out.clone()),
         orders,
         standings: standings_in,
         failing: BTreeMap::new(),
@@ -179,10 +179,9 @@ fn start_on_redis(
     };
     tasks.spawn("retention", keeper.run(stop.clone()));
     let poller = Poller {
-        reader: Reader::new(Arc::clone(stats)).within_budget().hearing(listener),
+        reader: Reader::new(Arc::clone(stats)).within_budget().beside_retention(listener, standings_out),
         config,
-        streams: streams_out,
-        retention: standings_out,
+        streams: Watching::new(streams_out),
         latest,
         pulse,
         stats: Arc::clone(stats),

@@ -32,6 +32,8 @@ pub(crate) use address::DEFAULT_USER;
 pub use address::{Address, AddressError, Endpoint, Resp, Route};
 pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
+#[cfg(test)]
+pub(crate) use load::tests::check_in;
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};
 pub use patterns::Patterns;

@@ -19,9 +19,8 @@ use crate::{
     model::{Class, Failure, Reason},
     reader::Reader,
     reading::{Latest, Reading},
-    retention::Standings,
     self_stats::SelfStats,
-    source::{Discovered, Discovery},
+    source::{Discovered, Discovery, Watching},
     spans,
 };
 use changes::{Health, StreamFailures};
@@ -48,10 +47,8 @@ pub struct Poller {
     pub reader: Reader,
     /// The configuration, which may change.
     pub config: watch::Receiver<Arc<Config>>,
-    /// The streams to watch; `None` before the first search has ended.
-    pub streams: watch::Receiver<Option<Discovered>>,
-    /// What retention has done.
-    pub retention: watch::Receiver<Arc<Standings>>,
+    /// The streams to watch.
+    pub streams: Watching,
     /// Where results go.
     pub latest: watch::Sender<Latest>,
     /// Told at each turn.
@@ -141,25 +138,19 @@ impl Poller {
     async fn first_search(&mut self, stop: &CancellationToken) {
         let longest = self.config.borrow().poll.interval;
         tokio::select! {
-            _ended_or_late = timeout(longest, self.streams.wait_for(Option::is_some)) => {}
+            _ended_or_late = timeout(longest, self.streams.first_search()) => {}
             () = stop.cancelled() => {}
         }
     }
 
-    async fn poll(&mut self, config: &Config) -> Result<Reading, Failure> {
+    async fn poll(&mut self, config: &Arc<Config>) -> Result<Reading, Failure> {
         self.stats.poll_begins();
-        let streams = match self.streams.borrow().as_ref() {
-            Some(discovered) => discovered.streams_under(config),
-            None => Discovered::named(config).streams,
-        };
-        Span::current().record("streamwarden.streams", spans::int(streams.len()));
+        let watchlist = self.streams.under(config);
+        Span::current().record("streamwarden.streams", spans::int(watchlist.len()));
         // A reading that takes longer than this would be stale when it arrives.
         let longest = config.poll.stale_after;
-        match timeout(longest, self.reader.read(config, &streams)).await {
-            Ok(result) => {
-                let retention = Arc::clone(&self.retention.borrow());
-                result.map(|reading| Reading { retention, ..reading })
-            }
+        match timeout(longest, self.reader.read(config, &watchlist)).await {
+            Ok(result) => result,
             Err(_elapsed) => {
                 self.reader.reconnect();
                 Err(Failure::new(Reason::Timeout, format!("the poll took longer than {longest:?}")))

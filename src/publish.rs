@@ -18,4 +18,3 @@ pub use number::Number;
 pub use page::{Asset, CONTENT_SECURITY_POLICY, asset};
 pub use pages::{Demand, Encoding, Pages};
 pub use redis_exporter::REDIS_EXPORTER_FAMILIES;
-pub use rows::{GroupRow, StreamRow};

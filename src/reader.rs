@@ -4,16 +4,19 @@ mod budget;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use budget::Budget;
 pub use budget::MONTH;
 
 use crate::{
     clock::{self, Instant},
-    config::Config,
+    config::{Config, Watchlist},
     evaluate::{History, MOST_QUESTIONS, Questions},
     model::{Failure, Name, Question, Snapshot},
     reading::Reading,
     removals::Listener,
+    retention::Standings,
     self_stats::SelfStats,
     source::{Link, Observer},
 };
@@ -26,8 +29,8 @@ pub struct Reader {
     place: String,
     /// `None` asks what it needs, whatever the configuration allows a month.
     budget: Option<Budget>,
-    /// What this sidecar itself removes.
-    listener: Option<Listener>,
+    /// What this sidecar itself removes, and what its runs of retention have done.
+    retention: Option<(Listener, watch::Receiver<Arc<Standings>>)>,
     started: Instant,
     stats: Arc<SelfStats>,
 }
@@ -42,7 +45,7 @@ impl Reader {
             history: History::default(),
             place: String::new(),
             budget: None,
-            listener: None,
+            retention: None,
             started: clock::now(),
             stats,
         }
@@ -54,37 +57,43 @@ impl Reader {
         Self { budget: Some(Budget::default()), ..self }
     }
 
-    /// The same for one that hears what is removed by the sidecar itself, of which the losses are exact.
+    /// The same beside retention: it hears what that removes, of which the losses are exact, and what its runs have done.
     #[must_use]
-    pub fn hearing(self, listener: Listener) -> Self {
-        Self { listener: Some(listener), ..self }
+    pub fn beside_retention(self, listener: Listener, standings: watch::Receiver<Arc<Standings>>) -> Self {
+        Self { retention: Some((listener, standings)), ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     ///
     /// # Errors
     /// Where the connection failed or the server as a whole can't answer.
-    pub async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Reading, Failure> {
-        let snapshot = self.observe(config, streams).await?;
-        self.complete(config, snapshot).await
+    pub async fn read(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Reading, Failure> {
+        let snapshot = self.observe(config, watchlist).await?;
+        self.complete(config, watchlist, snapshot).await
     }
 
     /// The first half of a reading: what Redis says of the streams.
-    pub(crate) async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
-        self.observer.observe(config, streams).await
+    pub(crate) async fn observe(
+        &mut self,
+        config: &Config,
+        watchlist: &Watchlist,
+    ) -> Result<Snapshot, Failure> {
+        let streams: Vec<Name> = watchlist.iter().map(|watched| watched.name.clone()).collect();
+        self.observer.observe(config, &streams).await
     }
 
     /// The second half: asks what the first left open, and draws from both what they mean.
     pub(crate) async fn complete(
         &mut self,
         config: &Config,
+        watchlist: &Watchlist,
         mut snapshot: Snapshot,
     ) -> Result<Reading, Failure> {
         if self.place != snapshot.origin.place {
             self.place.clone_from(&snapshot.origin.place);
             self.history = History::default();
         }
-        if let Some(listener) = &mut self.listener {
+        if let Some((listener, _)) = &mut self.retention {
             self.history.hear(listener.hear().await);
         }
         let asked = self.questions(config, &snapshot);
@@ -95,8 +104,10 @@ impl Reader {
         let snapshot = Arc::new(snapshot);
         let read_at = clock::now();
         let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
-        let read_at_unix = clock::unix_time();
-        Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix })
+        let standings = self.retention.as_ref().map(|(_, standings)| Arc::clone(&standings.borrow()));
+        let standings = standings.unwrap_or_default();
+        let moment = (read_at, clock::unix_time());
+        Ok(Reading::new(config, watchlist, (snapshot, report), &standings, moment))
     }
 
     /// What the snapshot leaves open, as far as the budget goes.

@@ -35,6 +35,7 @@ mod tls;
 mod tls_words;
 mod token;
 mod transport;
+mod watching;
 
 pub use command::{Command, Request};
 pub use discover::{Discovered, Discovery};
@@ -45,3 +46,4 @@ pub use observe::Observer;
 pub use reply::read_stream;
 pub(crate) use server_clock::polls_between_checks;
 pub(crate) use tls::check_files;
+pub use watching::Watching;

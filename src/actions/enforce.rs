@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{fallback, write::Write};
 use crate::{
-    config::{Config, Mode},
+    config::{Config, Mode, Watchlist},
     model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
     reader::Reader,
     removals::Teller,
@@ -203,19 +203,17 @@ impl Enforcer {
         policy: &Policy,
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
-        let reading = self.reader.read(config, std::slice::from_ref(stream)).await?;
+        let reading = self.reader.read(config, &Watchlist::new(config, [stream.clone()])).await?;
         if reading.snapshot.server.role.is_some_and(Role::is_replica) {
             // What it lacks may be what a group needs.
             self.reader.reconnect();
             return Err(Failure::new(Reason::ReadOnly, "what may go was read from a replica"));
         }
-        let state = match reading.snapshot.streams.get(stream) {
-            Some(Ok(state)) => state,
-            Some(Err(failure)) => return Err(failure.clone()),
-            None => return Ok(Step { length: Some(0), ..Step::default() }),
+        let Some(read) = reading.stream(stream) else {
+            return Ok(Step { length: Some(0), ..Step::default() });
         };
-        let report = reading.report.streams.get(stream);
-        let report = report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
+        let state = read.state.as_ref().map_err(Clone::clone)?;
+        let report = read.report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
         let state = &self.with_first_id(config, stream, state, cutoff).await?;
         let plan = Plan::new(policy, state, report);
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };

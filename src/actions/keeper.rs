@@ -12,13 +12,13 @@ use tracing::{Instrument, info, warn};
 use super::{Enforcer, Lease, Trim};
 use crate::{
     clock::{self, Instant},
-    config::{Config, Mode},
+    config::{Config, Mode, Watched},
     model::{Class, Failure, Name},
     outage::{News, Outage},
     retention::{Outcome, Policy, Run, Standing, Standings},
     schedule::Schedule,
     self_stats::SelfStats,
-    source::Discovered,
+    source::Watching,
     spans,
 };
 
@@ -50,7 +50,7 @@ pub struct Keeper {
     /// The configuration, which may change.
     pub config: watch::Receiver<Arc<Config>>,
     /// The streams that are watched.
-    pub streams: watch::Receiver<Option<Discovered>>,
+    pub streams: Watching,
     /// Trims that are asked for; they need no lease.
     pub orders: mpsc::Receiver<Order>,
     /// Where it is told what was done.
@@ -84,7 +84,7 @@ impl Keeper {
             tokio::select! {
                 () = sleep_until(wake), if !policies.is_empty() => {}
                 () = stop.cancelled() => {}
-                changed = self.streams.changed() => if changed.is_err() { break },
+                goes_on = self.streams.changed() => if !goes_on { break },
                 changed = self.config.changed() => {
                     if changed.is_err() { break }
                     self.lease.reload(&self.config.borrow());
@@ -97,11 +97,11 @@ impl Keeper {
     }
 
     /// The policies of the watched streams that anything is to be enforced on.
-    fn policies(&mut self, config: &Config) -> BTreeMap<Name, Policy> {
-        let streams = self.streams.borrow_and_update();
-        let streams = streams.iter().flat_map(|discovered| &discovered.streams);
-        let policy = |stream: &Name| Some((stream.clone(), Policy::of(config, stream)?));
-        streams.filter_map(policy).filter(|(_, policy)| policy.enforces()).collect()
+    fn policies(&mut self, config: &Arc<Config>) -> BTreeMap<Name, Policy> {
+        let streams = self.streams.under(config);
+        let policy =
+            |stream: &Watched| Some((stream.name.clone(), Policy::of(config, stream.rule.as_deref())?));
+        streams.iter().filter_map(policy).filter(|(_, policy)| policy.enforces()).collect()
     }
 
     async fn run_due(

@@ -10,9 +10,9 @@ use super::{cannot, complain, print};
 use crate::{
     actions::Lease,
     app::self_stats,
-    config::{Config, Log, Sources},
+    config::{Config, Log, Sources, Watchlist},
     evaluate::grouped,
-    model::{Failure, Name, Snapshot},
+    model::{Failure, Snapshot},
     reader::{MONTH, Reader},
     retention::Policy,
     source::{Command, Discovery, Link, polls_between_checks},
@@ -74,8 +74,8 @@ async fn describe(config: &Config, other: &Config, others: Duration) -> Result<S
     let stats = self_stats();
     let found = Discovery::new(Link::new(Arc::clone(&stats))).search(config).await?;
     let scans = stats.commands_sent(&["scan"]);
-    let cost = Cost::measure(config, &found.streams, scans).await?;
-    let other_cost = Cost::measure(other, &found.streams, scans).await?;
+    let cost = Cost::measure(config, &found.watchlist(config), scans).await?;
+    let other_cost = Cost::measure(other, &found.watchlist(other), scans).await?;
     let mut text = format!(
         "redis.billed_by_command is {}; {} streams with {} groups\n\n{}\n{}",
         config.redis.billed_by_command,
@@ -154,7 +154,7 @@ struct Cost {
 }
 
 impl Cost {
-    async fn measure(config: &Config, streams: &[Name], scans: u64) -> Result<Self, Failure> {
+    async fn measure(config: &Config, streams: &Watchlist, scans: u64) -> Result<Self, Failure> {
         let stats = self_stats();
         let mut reader = Reader::new(Arc::clone(&stats));
         for _ in 0..FIRST_POLLS {
@@ -169,8 +169,8 @@ impl Cost {
         let groups = || snapshot.streams.values().flatten().flat_map(|stream| stream.groups.values());
         let (group_count, consumers) = groups()
             .fold((0, 0), |(groups, consumers), group| (groups + 1, consumers + group.consumer_count));
-        let retention = retention(config, &snapshot);
-        reader.complete(config, snapshot).await?;
+        let retention = retention(config, streams, &snapshot);
+        reader.complete(config, streams, snapshot).await?;
         let asked = sent() - read;
 
         let is_billed = config.redis.billed_by_command;
@@ -279,10 +279,11 @@ impl Cost {
 }
 
 /// What retention sends depends on what there is to trim.
-fn retention(config: &Config, snapshot: &Snapshot) -> Vec<Row> {
+fn retention(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec<Row> {
     let mut streams_by_run = BTreeMap::<Duration, (u64, u64)>::new();
     for (name, stream) in &snapshot.streams {
-        let Some(policy) = Policy::of(config, name).filter(Policy::enforces) else { continue };
+        let rule = watchlist.get(name).and_then(|watched| watched.rule.as_deref());
+        let Some(policy) = Policy::of(config, rule).filter(Policy::enforces) else { continue };
         let groups = stream.as_ref().map_or(0, |stream| stream.groups.len());
         let groups = u64::try_from(groups).unwrap_or(u64::MAX);
         let (streams, commands) = streams_by_run.entry(policy.interval).or_default();

@@ -92,7 +92,7 @@ impl Doctor {
         let streams = search(&mut Discovery::new(link()), config).await;
         let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
         let rights = self.rights(&mut examiner, config, address, &facts, &known).await;
-        let reading = Reader::new(Arc::clone(&stats)).read(config, &known.streams).await;
+        let reading = Reader::new(Arc::clone(&stats)).read(config, &known.watchlist(config)).await;
         let user = self.user.as_deref();
         let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
         diagnose(Evidence { config, address, user, facts, streams, rights, reading })

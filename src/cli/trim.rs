@@ -15,7 +15,7 @@ use super::{EXIT_USAGE, cannot, complain, print};
 use crate::{
     actions,
     app::self_stats,
-    config::{Config, Log, Mode},
+    config::{Config, Log, Mode, Watchlist},
     evaluate::StreamReport,
     model::{Failure, Name, Role, StreamState, Text},
     reader::Reader,
@@ -120,7 +120,7 @@ impl Trim {
         (stream, policy): (&Name, &Policy),
         agreed: Option<u64>,
     ) -> Result<Result<Plan, ExitCode>, String> {
-        let reading = reader.read(config, std::slice::from_ref(stream)).await;
+        let reading = reader.read(config, &Watchlist::new(config, [stream.clone()])).await;
         let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
             return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
@@ -182,8 +182,8 @@ const fn exit_code(is_reached: bool) -> ExitCode {
 
 fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamReport), Failure> {
     let absent = || Failure::new(crate::model::Reason::NoKey, format!("there is no stream {stream}"));
-    let state = reading.snapshot.streams.get(stream).ok_or_else(absent)?.as_ref().map_err(Clone::clone)?;
-    Ok((state, reading.report.streams.get(stream).ok_or_else(absent)?))
+    let read = reading.stream(stream).ok_or_else(absent)?;
+    Ok((read.state.as_ref().map_err(Clone::clone)?, read.report.ok_or_else(absent)?))
 }
 
 fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {

@@ -156,4 +156,4 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 
 #[cfg(test)]
 #[path = "load_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -8,10 +8,7 @@ fn check(yaml: &str) -> Result<Config, Problems> {
     check_in(yaml, &[])
 }
 
-pub(in super::super) fn check_in(
-    yaml: &str,
-    environment: &[(&'static str, &str)],
-) -> Result<Config, Problems> {
+pub(crate) fn check_in(yaml: &str, environment: &[(&'static str, &str)]) -> Result<Config, Problems> {
     let environment = environment.iter().copied().collect();
     Sources { environment, ..Sources::default() }.check(parse(yaml).unwrap())
 }

@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Mode},
     evaluate::{grouped, short},
     model::{Name, StreamState},
+    reading::{RetentionReading, StreamReading},
     retention::{Plan, Policy},
 };
 
@@ -74,15 +75,14 @@ fn min_id(evidence: Evidence<'_>) -> Option<Finding> {
 
 fn by_stream(evidence: Evidence<'_>) -> Vec<Finding> {
     let Result::Ok(reading) = evidence.reading else { return Vec::new() };
-    let finding = |name: &Name, state: &StreamState| {
-        let policy = Policy::of(evidence.config, name)?;
-        let plan = Plan::new(&policy, state, reading.report.streams.get(name)?);
-        let (level, meaning) = promise(evidence, &policy, state, &plan);
-        let what = format!("{name}: {} entries, {}", grouped(state.length), limit(&policy));
-        Some(Finding::new(Retention, level, what, format!("{meaning}{}", exceptions(&policy))))
-    };
     // A stream that can't be read has a finding of its own.
-    reading.snapshot.streams.iter().filter_map(|(name, state)| finding(name, state.as_ref().ok()?)).collect()
+    let finding = |stream: StreamReading<'_>| {
+        let (state, RetentionReading { policy, plan, .. }) = (stream.read()?, stream.retention?);
+        let (level, meaning) = promise(evidence, policy, state, plan.as_ref()?);
+        let what = format!("{}: {} entries, {}", stream.name, grouped(state.length), limit(policy));
+        Some(Finding::new(Retention, level, what, format!("{meaning}{}", exceptions(policy))))
+    };
+    reading.streams().filter_map(finding).collect()
 }
 
 fn limit(policy: &Policy) -> String {

@@ -10,7 +10,7 @@ use crate::{
     config::StreamRule,
     evaluate::{Age, clock_behind, grouped, short},
     model::{Failure, Name, Reason, StreamId, StreamState},
-    reading::Reading,
+    reading::{Reading, StreamReading},
 };
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -21,8 +21,8 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     match evidence.reading {
         Result::Ok(reading) => {
             findings.extend(unreadable(evidence, reading));
-            findings.extend(missing_groups(evidence, reading));
-            findings.extend(ids(evidence, reading));
+            findings.extend(missing_groups(reading));
+            findings.extend(ids(reading));
         }
         Err(failure) => {
             let what = "the streams could not be read";
@@ -74,13 +74,13 @@ fn about(level: Level, streams: &[&Name], what: &str, meaning: &str) -> Option<F
 
 fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
     let failed = |is_it: &dyn Fn(&Failure) -> bool| -> Vec<&Name> {
-        let streams = reading.snapshot.streams.iter();
-        streams.filter(|(_, state)| state.as_ref().err().is_some_and(is_it)).map(|(name, _)| name).collect()
+        let failed = reading.streams().filter(|stream| stream.state.as_ref().err().is_some_and(is_it));
+        failed.map(|stream| stream.name).collect()
     };
     let database = evidence.address.database();
     let of_another = format!("it was deleted, evicted or renamed, or is in another database than {database}");
     let other = failed(&|failure| !failure.is_absence());
-    let why = other.first().and_then(|name| reading.snapshot.streams.get(name)?.as_ref().err());
+    let why = other.first().and_then(|name| reading.stream(name)?.state.as_ref().err());
     [
         about(Problem, &failed(&|it| it.reason == Reason::NoKey), "named, and not there", &of_another),
         about(
@@ -96,21 +96,16 @@ fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
     .collect()
 }
 
-/// The streams that could be read, with the rules that they have.
-fn readable<'a>(
-    evidence: Evidence<'a>,
-    reading: &'a Reading,
-) -> impl Iterator<Item = (&'a Name, &'a StreamState, Option<&'a StreamRule>)> {
-    let streams = reading.snapshot.streams.iter();
-    streams.filter_map(move |(name, state)| Some((name, state.as_ref().ok()?, evidence.config.rule(name))))
+/// The streams that could be read.
+fn readable(reading: &Reading) -> impl Iterator<Item = (StreamReading<'_>, &StreamState)> {
+    reading.streams().filter_map(|stream| Some((stream, stream.read()?)))
 }
 
-fn missing_groups(evidence: Evidence<'_>, reading: &Reading) -> Option<Finding> {
-    let missing: Vec<String> = readable(evidence, reading)
-        .flat_map(|(name, state, rule)| {
-            let groups = rule.map(|rule| rule.groups.as_slice()).unwrap_or_default();
-            let missing = groups.iter().filter(|group| !state.groups.contains_key(group));
-            missing.map(move |group| format!("{group} of {name}"))
+fn missing_groups(reading: &Reading) -> Option<Finding> {
+    let missing: Vec<String> = readable(reading)
+        .flat_map(|(stream, _)| {
+            let missing = stream.groups().filter(|group| group.present() == Some(false));
+            missing.map(move |group| format!("{} of {}", group.name, stream.name))
         })
         .collect();
     let names: Vec<Name> = missing.iter().map(|text| Name::from(text.as_str())).collect();
@@ -120,17 +115,17 @@ fn missing_groups(evidence: Evidence<'_>, reading: &Reading) -> Option<Finding> 
 }
 
 /// Whether IDs are times that can be believed.
-fn ids(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
+fn ids(reading: &Reading) -> Vec<Finding> {
     let Result::Ok(now) = reading.snapshot.time else { return Vec::new() };
     let now = now.time;
     let (mut timed, mut untimed, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, state, rule) in readable(evidence, reading) {
+    for (stream, state) in readable(reading) {
         let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };
         if clock_behind(last, now).is_some() {
-            ahead.push(name);
+            ahead.push(stream.name);
         } else if Age::of(last, now).is_none() {
-            let by_time = rule.is_some_and(needs_time);
-            if by_time { timed.push(name) } else { untimed.push(name) }
+            let by_time = stream.rule().is_some_and(needs_time);
+            if by_time { timed.push(stream.name) } else { untimed.push(stream.name) }
         }
     }
     [

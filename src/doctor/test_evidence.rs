@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::Evidence;
 use crate::{
     clock,
-    config::{Address, Config, Sources},
+    config::{Address, Config, Sources, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     model::{
         ClockSkew, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method, Name,
@@ -149,7 +149,8 @@ impl Case {
         };
         let answers = questions.asked.into_iter().map(answer).collect();
         let report = history.evaluate(&snapshot, &answers, &self.config, Duration::ZERO);
-        let (read_at, read_at_unix) = (clock::now(), Duration::ZERO);
-        self.reading = Ok(Reading { snapshot, report, retention: Arc::default(), read_at, read_at_unix });
+        let watchlist = Watchlist::new(&self.config, snapshot.streams.keys().cloned());
+        let (read, moment) = ((snapshot, report), (clock::now(), Duration::ZERO));
+        self.reading = Ok(Reading::new(&self.config, &watchlist, read, &BTreeMap::new(), moment));
     }
 }

@@ -140,8 +140,8 @@ impl Surface {
     fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Plan, Vec<Losing>)> {
         let latest = self.latest.borrow();
         let reading = latest.reading.as_ref()?;
-        let state = reading.snapshot.streams.get(stream)?.as_ref().ok()?;
-        let report = reading.report.streams.get(stream)?;
+        let read = reading.stream(stream)?;
+        let (state, report) = (read.read()?, read.report?);
         let plan = Plan::new(policy, state, report);
         let losing = plan.losing(policy, state, report);
         Some((state.length, plan, losing))

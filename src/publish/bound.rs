@@ -4,11 +4,12 @@
 
 use super::{
     families::{Family, Source},
-    rows::{GroupRow, Rows, StreamRow},
+    rows::Rows,
 };
 use crate::{
     evaluate::{GroupStatus, Health},
     model::ConsumerState,
+    reading::{GroupReading, StreamReading},
 };
 
 /// How many series of a snapshot a page shows and leaves out.
@@ -35,19 +36,19 @@ pub(super) fn bound(
         *if fits { &mut count.shown } else { &mut count.dropped } += series;
         fits
     };
-    let of_stream = |row: &StreamRow<'_>| {
+    let of_stream = |row: &StreamReading<'_>| {
         let series = sources.iter().map(|source| match source {
             Source::Stream(value) => value(row).is_some().into(),
             Source::StreamMore(_, values) => values(row).len(),
-            Source::StreamHealth if row.health.is_some() => Health::ALL.len(),
+            Source::StreamHealth => Health::ALL.len(),
             _ => 0,
         });
         series.sum()
     };
-    let of_group = |row: &GroupRow<'_>| {
+    let of_group = |row: &GroupReading<'_>| {
         let series = sources.iter().map(|source| match source {
             Source::Group(value) => value(row).is_some().into(),
-            Source::GroupStatus if row.status.is_some() => GroupStatus::ALL.len(),
+            Source::GroupStatus => GroupStatus::ALL.len(),
             _ => 0,
         });
         series.sum()
@@ -58,8 +59,8 @@ pub(super) fn bound(
         .collect();
     let of_consumer =
         |consumer: &ConsumerState| of_consumers.iter().filter(|value| value(consumer).is_some()).count();
-    let streams = rows.streams.iter().filter(|row| fits(of_stream(row))).count();
-    let groups = rows.groups.iter().filter(|row| fits(of_group(row))).count();
+    let streams = rows.streams.iter().filter(|row| fits(of_stream(&row.of))).count();
+    let groups = rows.groups.iter().filter(|row| fits(of_group(&row.of))).count();
     let consumers = rows.consumers().filter(|(_, consumer)| fits(of_consumer(consumer))).count();
     rows.streams.truncate(streams);
     rows.groups.truncate(groups);

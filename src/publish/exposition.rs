@@ -95,19 +95,19 @@ impl<W: io::Write> Page<'_, W> {
                 Some(value) => self.sample(name, &[], value),
                 None => Ok(()),
             },
-            Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(row))),
+            Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(&row.of))),
             Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {
-                let mut more = values(row).into_iter();
+                let mut more = values(&row.of).into_iter();
                 more.try_for_each(|(labels, value)| self.sample(name, &[&row.labels, ",", &labels], value))
             }),
             Source::StreamHealth => rows.streams.iter().try_for_each(|row| {
                 let state = |is: Health| Health::ALL.iter().map(move |of| (of.as_str(), *of == is));
-                self.states(name, &row.labels, row.health.into_iter().flat_map(state))
+                self.states(name, &row.labels, state(row.of.verdict.health))
             }),
-            Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(row))),
+            Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(&row.of))),
             Source::GroupStatus => rows.groups.iter().try_for_each(|row| {
                 let state = |is: GroupStatus| GroupStatus::ALL.iter().map(move |of| (of.as_str(), *of == is));
-                self.states(name, &row.labels, row.status.into_iter().flat_map(state))
+                self.states(name, &row.labels, state(row.of.verdict.status))
             }),
             Source::Consumer(value) => rows.consumers().try_for_each(|(group, consumer)| {
                 let Some(value) = value(consumer) else { return Ok(()) };

@@ -7,7 +7,7 @@ use nonmax::NonMaxU64;
 use super::{super::pages::served, *};
 use crate::{
     clock,
-    config::{Config, Sources},
+    config::{Config, Sources, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     model::{
         Answers, ConsumerState, EntryHead, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap,
@@ -121,8 +121,9 @@ fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut standing = Standing::default();
     standing.note(&run, Duration::ZERO);
     standing.last_success = Some(Duration::from_millis(1_767_225_600_500));
-    let retention = Arc::new(BTreeMap::from([("events:session".into(), standing)]));
-    Reading { snapshot, report, retention, read_at: clock::now(), read_at_unix: Duration::ZERO }
+    let standings = BTreeMap::from([("events:session".into(), standing)]);
+    let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
+    Reading::new(config, &watchlist, (snapshot, report), &standings, (clock::now(), Duration::ZERO))
 }
 
 fn page(format: Format) -> String {
@@ -203,8 +204,7 @@ fn the_last_entry_is_named_where_it_is_surely_there() {
         let newest = read.map(|id| ("events:session".into(), vec![EntryHead { id, kind: None }]));
         snapshot.last_entries.extend(newest);
         let reading = reading(snapshot, &config);
-        let row = Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)).streams.swap_remove(1);
-        row.last_entry
+        reading.stream(&"events:session".into()).unwrap().last_entry()
     };
     assert_eq!(told((8, 0, 6), None), Some(last), "trims begin at the front");
     assert_eq!(told((8, 2, 0), None), None, "those of acknowledged entries pass over others");

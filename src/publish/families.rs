@@ -4,12 +4,13 @@
 
 use super::{
     number::Number::{self, Count, Seconds},
-    rows::{GroupRow, RetentionRow, StreamRow, escaped},
+    rows::escaped,
 };
 use crate::{
     config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
     model::{self, ConsumerState, GroupState, Idempotence, OldestPending, Pending, StreamId},
+    reading::{GroupReading, RetentionReading, StreamReading},
     retention::{Holder, Outcome, Plan, Standing},
 };
 
@@ -50,15 +51,15 @@ pub(super) enum Source {
     /// A value of the server that was read.
     OfServer(fn(&model::Server) -> Option<Number>),
     /// A value a stream.
-    Stream(fn(&StreamRow<'_>) -> Option<Number>),
+    Stream(fn(&StreamReading<'_>) -> Option<Number>),
     /// Several values a stream, each with labels more than the stream's own, which are all of these.
-    StreamMore(&'static [&'static str], fn(&StreamRow<'_>) -> Vec<(String, Number)>),
+    StreamMore(&'static [&'static str], fn(&StreamReading<'_>) -> Vec<(String, Number)>),
     /// A stream's health: a sample a state, 1 for the one that it has.
     StreamHealth,
     /// A group's status, likewise.
     GroupStatus,
     /// A value a group.
-    Group(fn(&GroupRow<'_>) -> Option<Number>),
+    Group(fn(&GroupReading<'_>) -> Option<Number>),
     /// A value a consumer.
     Consumer(fn(&ConsumerState) -> Option<Number>),
 }
@@ -103,7 +104,7 @@ pub const FAMILIES: &[Family] = &[
         "1 for a stream that the last poll could not read, with the reason; its other series are left out, but for a length that is known."),
     family("streamwarden_stream_health", Gauge, Source::StreamHealth,
         "How the stream fares: 1 for the status that it has, of healthy, unknown, warning and critical, and 0 for the others. The worst of its groups and its own length, age, silence and presence."),
-    family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.length?))),
+    family("streamwarden_stream_length", Gauge, Stream(|row| Some(Count(row.length()?))),
         "Entries in the stream."),
     family("streamwarden_stream_max_length", Gauge, Stream(|row| Some(Count(retention(row)?.max_length?))),
         "The configured limit on the stream's entries."),
@@ -316,40 +317,40 @@ pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {
 }
 
 /// Of a stream that has had an idempotent producer: of the others all of it is 0.
-fn idempotence<'a>(row: &'a StreamRow<'_>) -> Option<&'a Idempotence> {
+fn idempotence<'a>(row: &'a StreamReading<'_>) -> Option<&'a Idempotence> {
     row.read()?.idempotence.as_deref().filter(|it| it.ids_added > 0)
 }
 
-fn retention<'a>(row: &StreamRow<'a>) -> Option<&'a StreamRetention> {
-    row.rule?.retention.as_ref()
+fn retention<'a>(row: &StreamReading<'a>) -> Option<&'a StreamRetention> {
+    row.rule()?.retention.as_ref()
 }
 
 /// The plan for a stream that has a limit on its length.
-fn plan<'a>(row: &'a StreamRow<'_>) -> Option<&'a Plan> {
+fn plan<'a>(row: &'a StreamReading<'_>) -> Option<&'a Plan> {
     let retention = row.retention.as_ref()?;
     retention.policy.max_length?;
     retention.plan.as_ref()
 }
 
 /// What this sidecar has done to a stream whose limits are enforced; nothing, before its first run.
-fn enforced(row: &StreamRow<'_>) -> Option<Standing> {
+fn enforced(row: &StreamReading<'_>) -> Option<Standing> {
     let retention = row.retention.as_ref().filter(|retention| retention.policy.enforces())?;
-    Some(retention.standing.cloned().unwrap_or_default())
+    Some(retention.standing.clone().unwrap_or_default())
 }
 
-fn runs(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+fn runs(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     let runs = enforced(row).map(|standing| standing.runs);
     let outcomes = Outcome::ALL.into_iter().zip(runs.into_iter().flatten());
     outcomes.map(|(outcome, runs)| (format!("outcome=\"{}\"", outcome.as_str()), Count(runs))).collect()
 }
 
-fn retention_mode(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+fn retention_mode(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     let retention = row.retention.iter();
     retention.map(|it| (format!("mode=\"{}\"", it.policy.mode.as_str()), Count(1))).collect()
 }
 
-fn blocked(row: &StreamRow<'_>) -> Vec<(String, Number)> {
-    let holder = row.retention.as_deref().and_then(RetentionRow::blocked_by);
+fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
+    let holder = row.retention.and_then(RetentionReading::blocked_by);
     let labels = |holder: &Holder| {
         let group = holder.group.as_ref().map(escaped).unwrap_or_default();
         format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())
@@ -357,20 +358,20 @@ fn blocked(row: &StreamRow<'_>) -> Vec<(String, Number)> {
     holder.iter().map(|holder| (labels(holder), Count(1))).collect()
 }
 
-fn unreadable(row: &StreamRow<'_>) -> Vec<(String, Number)> {
+fn unreadable(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     row.unreadable().iter().map(|reason| (format!("reason=\"{reason}\""), Count(1))).collect()
 }
 
 /// A threshold that the configuration sets, for streams that are there.
-fn threshold(row: &StreamRow<'_>, which: fn(&Thresholds) -> Option<Number>) -> Option<Number> {
-    which(&row.rule?.thresholds)
+fn threshold(row: &StreamReading<'_>, which: fn(&Thresholds) -> Option<Number>) -> Option<Number> {
+    which(&row.rule()?.thresholds)
 }
 
-fn report<'a>(row: &GroupRow<'a>) -> Option<&'a GroupReport> {
+fn report<'a>(row: &GroupReading<'a>) -> Option<&'a GroupReport> {
     row.report
 }
 
-fn oldest_pending(row: &GroupRow<'_>) -> Option<OldestPending> {
+fn oldest_pending(row: &GroupReading<'_>) -> Option<OldestPending> {
     match row.report?.oldest_pending(row.state?) {
         Pending::Oldest(oldest) => Some(oldest),
         Pending::None | Pending::Unknown => None,

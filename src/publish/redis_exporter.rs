@@ -27,7 +27,7 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
         "The epoch timestamp (ms) of last message was deleted from the stream"),
     family("redis_stream_first_entry_id", Gauge, Stream(|row| id_ms(row.read()?.first_entry_id)),
         "The epoch timestamp (ms) of the first message in the stream"),
-    family("redis_stream_last_entry_id", Gauge, Stream(|row| id_ms(row.last_entry)),
+    family("redis_stream_last_entry_id", Gauge, Stream(|row| id_ms(row.last_entry())),
         "The epoch timestamp (ms) of the last message in the stream"),
     family("redis_stream_group_consumers", Gauge, Group(|row| Some(Count(row.state?.consumer_count))),
         "Consumers count of stream group"),

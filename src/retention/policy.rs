@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::{Config, Mode},
+    config::{Config, Mode, StreamRule},
     model::{Name, ServerTime, StreamId},
 };
 
@@ -29,10 +29,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The policy of a stream; `None` for one without limits. Where retention is switched off it only observes.
+    /// The policy of a stream with this rule; `None` for one without limits. Where retention is switched off it only observes.
     #[must_use]
-    pub fn of(config: &Config, stream: &Name) -> Option<Self> {
-        let rule = config.rule(stream)?;
+    pub fn of(config: &Config, rule: Option<&StreamRule>) -> Option<Self> {
+        let rule = rule?;
         let retention = rule.retention.as_ref()?;
         Some(Self {
             max_length: retention.max_length,
@@ -101,6 +101,10 @@ streams:
         Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
     }
 
+    fn of(config: &Config, stream: &str) -> Option<Policy> {
+        Policy::of(config, config.rule(&stream.into()))
+    }
+
     #[test]
     fn a_policy_is_what_the_rule_says() {
         let config = config(YAML);
@@ -114,11 +118,11 @@ streams:
             groups: vec!["a".into()],
             interval: Duration::from_secs(420),
         };
-        assert_eq!(Policy::of(&config, &"all".into()), Some(all.clone()));
-        let strict = Policy::of(&config, &"strict".into()).unwrap();
+        assert_eq!(of(&config, "all"), Some(all.clone()));
+        let strict = of(&config, "strict").unwrap();
         assert_eq!((strict.mode, strict.interval), (Mode::Strict, Duration::from_secs(300)));
-        assert_eq!(Policy::of(&config, &"none".into()), None);
-        assert_eq!(Policy::of(&config, &"unknown".into()), None);
+        assert_eq!(of(&config, "none"), None);
+        assert_eq!(of(&config, "unknown"), None);
         let by_hand = Policy::by_hand(&config, &"all".into(), 5, Mode::Strict, false);
         let expected = Policy {
             max_length: Some(5),
@@ -135,7 +139,7 @@ streams:
     fn where_retention_is_switched_off_it_only_observes() {
         let config = config(&YAML.replace("{interval: 5m}", "{enabled: false}"));
         for stream in ["all", "strict"] {
-            let policy = Policy::of(&config, &stream.into()).unwrap();
+            let policy = of(&config, stream).unwrap();
             assert_eq!((policy.mode, policy.enforces()), (Mode::Observe, false));
         }
         assert!(Policy::by_hand(&config, &"all".into(), 5, Mode::Safe, false).enforces());
@@ -143,7 +147,7 @@ streams:
 
     #[test]
     fn the_limits_are_an_id_and_a_number_of_entries() {
-        let policy = Policy::of(&config(YAML), &"all".into()).unwrap();
+        let policy = of(&config(YAML), "all").unwrap();
         assert_eq!(policy.cutoff(Some(ServerTime(90_000))), Some(StreamId::new(30_000, 0)));
         assert_eq!(policy.cutoff(Some(ServerTime(59_999))), None, "before there were times");
         assert_eq!(policy.cutoff(None), None);

@@ -33,23 +33,13 @@ impl Discovered {
         Self::bounded(config, BTreeSet::new(), 0)
     }
 
-    /// The streams to read, each with its rule; to be called where the search or the configuration has changed.
-    #[must_use]
-    pub fn watchlist(&self, config: &Config) -> Watchlist {
-        Watchlist::new(config, self.streams_under(config))
-    }
-
-    /// The streams to read. Where the configuration names others than the search knew, it is newer: then its own, and
+    /// The streams to read, each with its rule, under a configuration that may be newer than the search: those that it names, and
     /// those found that it watches too.
     #[must_use]
-    pub fn streams_under(&self, config: &Config) -> Vec<Name> {
-        let named: BTreeSet<&Name> = config.named_streams().collect();
-        let known = self.streams.iter().take(named.len());
-        if named.iter().copied().take(config.limits.streams).eq(known) {
-            return self.streams.clone();
-        }
-        let found = self.streams.iter().filter(|stream| config.watches(stream) && !named.contains(stream));
-        Self::bounded(config, found.cloned().collect(), 0).streams
+    pub fn watchlist(&self, config: &Config) -> Watchlist {
+        let is_found = |stream: &&Name| config.watches(stream) && !config.expects(stream);
+        let found = self.streams.iter().filter(is_found).cloned().collect();
+        Watchlist::new(config, Self::bounded(config, found, 0).streams)
     }
 
     /// Named streams and those found beside them, as many as the limit allows.
@@ -144,6 +134,12 @@ mod tests {
         Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
     }
 
+    /// The streams to read, and whether each is expected.
+    fn read(discovered: &Discovered, config: &Config) -> Vec<(Name, bool)> {
+        let list = discovered.watchlist(config);
+        list.iter().map(|watched| (watched.name.clone(), watched.is_expected)).collect()
+    }
+
     #[test]
     fn named_streams_come_first_and_the_limit_holds() {
         let config = config(
@@ -153,7 +149,7 @@ mod tests {
         let discovered = Discovered::bounded(&config, found, 0);
         assert_eq!(discovered.streams, ["z", "a", "c"].map(Name::from));
         assert_eq!(discovered.dropped, 1);
-        assert_eq!(discovered.streams_under(&config), discovered.streams);
+        assert_eq!(read(&discovered, &config), ["a", "c", "z"].map(|name| (name.into(), name == "z")));
         assert!(!config.watches(&Name::from("b")));
     }
 
@@ -163,9 +159,6 @@ mod tests {
         let before = config("{redis: {uri: 'redis://h'}, streams: [{match: z}, {match: '*'}]}");
         let discovered = Discovered::bounded(&before, found, 0);
         let after = config("{redis: {uri: 'redis://h'}, streams: [{match: y}, {match: 'c*'}]}");
-        assert_eq!(discovered.streams_under(&after), ["y", "c"].map(Name::from));
-        let expected: Vec<_> =
-            discovered.watchlist(&after).iter().map(|watched| watched.is_expected).collect();
-        assert_eq!(expected, [false, true]);
+        assert_eq!(read(&discovered, &after), [("c".into(), false), ("y".into(), true)]);
     }
 }

@@ -26,7 +26,7 @@ use proptest::{
 };
 use streamwarden::{
     app::self_stats,
-    config::{Config, Sources},
+    config::{Config, Sources, Watchlist},
     publish::{Encoding, Format, Pages, api::View},
     reader::Reader,
     reading::Reading,
@@ -141,13 +141,14 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ((config, file), tally) = (self.config(&redis), Mutex::new(Tally::default()));
         let connection = Mutex::new(redis.connect());
+        let watchlist = Watchlist::new(&config, ["s".into()]);
         let run = |story: Story| -> Result<(), TestCaseError> {
             let mut connection = connection.lock().unwrap();
             redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
             // It knows nothing of the story before, and its budget is full again.
             let reader = RefCell::new(Reader::new(self_stats()).within_budget());
             let poll = || {
-                let reading = runtime.block_on(reader.borrow_mut().read(&config, &["s".into()]));
+                let reading = runtime.block_on(reader.borrow_mut().read(&config, &watchlist));
                 published(&config, reading.unwrap())
             };
             let rereads = Cell::new(0);

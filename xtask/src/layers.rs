@@ -30,9 +30,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ("evaluate", &["config", "model"]),
     ("source", &["clock", "config", "files", "model", "self_stats", "spans"]),
     ("retention", &["config", "evaluate", "model"]),
-    ("reading", &["clock", "evaluate", "model", "retention"]),
+    ("reading", &["clock", "config", "evaluate", "model", "retention"]),
     ("removals", &["model"]),
-    ("reader", &["clock", "config", "evaluate", "model", "reading", "removals", "self_stats", "source"]),
+    (
+        "reader",
+        &["clock", "config", "evaluate", "model", "reading", "removals", "retention", "self_stats", "source"],
+    ),
     (
         "poll",
         &[

@@ -8,7 +8,7 @@ use url::Url;
 use crate::{
     app::self_stats,
     cli::{cannot, http},
-    config::Config,
+    config::{Config, Watchlist},
     model::Name,
     publish::api::View,
     reader::Reader,
@@ -82,10 +82,11 @@ impl Direct {
         }
         let access = &self.config.redis.access;
         let streams = match &self.only {
-            Some(stream) => vec![stream.clone()],
+            Some(stream) => Watchlist::new(&self.config, [stream.clone()]),
             None => {
                 let found = self.discovery.search(&self.config).await;
-                found.map_err(|failure| cannot("search for streams", access, &failure))?.streams
+                let found = found.map_err(|failure| cannot("search for streams", access, &failure))?;
+                found.watchlist(&self.config)
             }
         };
         let reading = match self.reader.read(&self.config, &streams).await {

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{age, key, per_second, span};
 use crate::{
-    evaluate::{GroupReport, GroupStatus, GroupVerdict, Series},
-    model::{ConsumerState, GroupState, Name, Pending},
+    evaluate::{GroupStatus, Series},
+    model::{ConsumerState, Pending},
+    reading::GroupReading,
 };
 
 /// A group that is there, or expected.
@@ -107,18 +108,13 @@ pub struct GroupHistory {
 
 /// A group, from all that is known of it.
 pub(super) struct Group<'a> {
-    pub(super) name: &'a Name,
-    pub(super) state: Option<&'a GroupState>,
-    pub(super) report: Option<&'a GroupReport>,
-    pub(super) verdict: &'a GroupVerdict,
-    pub(super) is_expected: bool,
-    pub(super) is_stream_known: bool,
+    pub(super) of: GroupReading<'a>,
     pub(super) stale: Option<&'a str>,
 }
 
 impl Group<'_> {
     pub(super) fn document(&self) -> GroupDocument {
-        let (state, report) = (self.state, self.report);
+        let (state, report) = (self.of.state, self.of.report);
         let lost = report.and_then(|report| report.lost);
         let oldest = report.zip(state).and_then(|(report, state)| match report.oldest_pending(state) {
             Pending::Oldest(oldest) => Some(oldest),
@@ -126,21 +122,21 @@ impl Group<'_> {
         });
         let (status, reason) = match self.stale {
             Some(stale) => (GroupStatus::Unknown, stale.to_owned()),
-            None => (self.verdict.status, self.verdict.why.to_string()),
+            None => (self.of.verdict.status, self.of.verdict.why.to_string()),
         };
         GroupDocument {
-            name: self.name.to_string(),
-            key: key(self.name),
+            name: self.of.name.to_string(),
+            key: key(self.of.name),
             status: status.as_str().to_owned(),
             health: status.health().as_str().to_owned(),
             reason,
-            expected: self.is_expected,
-            present: self.is_stream_known.then_some(state.is_some()),
+            expected: self.of.is_expected,
+            present: self.of.present(),
             lag: report.and_then(|report| report.lag.known()),
             lag_known: report.map(|report| report.lag.known().is_some()),
             lag_upper_bound: report.map(|report| report.lag.upper_bound()),
             lag_seconds: report.and_then(|report| age(report.lag_age)),
-            rate_out_per_second: self.verdict.rate_out.map(per_second),
+            rate_out_per_second: self.of.verdict.rate_out.map(per_second),
             pending: state.map(|state| state.pending),
             nacked_entries: state.and_then(|state| state.nacked),
             oldest_pending_id: oldest.map(|oldest| oldest.id.to_string()),
@@ -164,7 +160,7 @@ impl Group<'_> {
             consumers: state
                 .filter(|state| state.unlisted_pending.is_some())
                 .map(|state| state.consumers.iter().map(consumer).collect()),
-            history: GroupHistory { lag: values(&self.verdict.lags) },
+            history: GroupHistory { lag: values(&self.of.verdict.lags) },
         }
     }
 }

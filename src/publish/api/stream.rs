@@ -10,11 +10,10 @@ use super::{
     values::{age, key, milliseconds, per_second, rounded, seconds},
 };
 use crate::{
-    config::{Config, StreamRule, Thresholds},
-    evaluate::{Health, StreamReport, StreamVerdict, StreamWhy},
-    model::{EntryHead, Failure, Idempotence, Name, Reason, StreamId, StreamState},
-    publish::rows::RetentionRow,
-    reading::Reading,
+    config::{StreamRule, Thresholds},
+    evaluate::{Health, StreamWhy},
+    model::{EntryHead, Idempotence, StreamId},
+    reading::{RetentionReading, StreamReading},
 };
 
 /// A stream that was read, or that could not be.
@@ -147,13 +146,7 @@ pub struct RetentionDocument {
 
 /// A stream, from all that is known of it.
 pub(super) struct Stream<'a> {
-    pub(super) config: &'a Config,
-    pub(super) reading: &'a Reading,
-    pub(super) name: &'a Name,
-    pub(super) state: &'a Result<StreamState, Failure>,
-    pub(super) report: Option<&'a StreamReport>,
-    pub(super) verdict: &'a StreamVerdict,
-    pub(super) rule: Option<&'a StreamRule>,
+    pub(super) of: StreamReading<'a>,
     /// How long before the reading each sample was taken.
     pub(super) ages: &'a [Duration],
     pub(super) stale: Option<&'a str>,
@@ -161,93 +154,72 @@ pub(super) struct Stream<'a> {
 
 impl Stream<'_> {
     pub(super) fn health(&self) -> Health {
-        if self.stale.is_some() { Health::Unknown } else { self.verdict.health }
+        if self.stale.is_some() { Health::Unknown } else { self.of.verdict.health }
     }
 
     /// Why the stream has its health; of one over its limit also who keeps it there.
-    fn reason(&self, retention: Option<&RetentionRow<'_>>) -> String {
-        let is_over = matches!(self.verdict.why, StreamWhy::TooLong { .. } | StreamWhy::TooOld { .. });
-        match retention.and_then(RetentionRow::blocked_by).filter(|_| is_over) {
-            Some(holder) => format!("{}: {holder}", self.verdict.reason()),
-            None => self.verdict.reason(),
+    fn reason(&self) -> String {
+        let verdict = self.of.verdict;
+        let is_over = matches!(verdict.why, StreamWhy::TooLong { .. } | StreamWhy::TooOld { .. });
+        match self.of.retention.and_then(RetentionReading::blocked_by).filter(|_| is_over) {
+            Some(holder) => format!("{}: {holder}", verdict.reason()),
+            None => verdict.reason(),
         }
     }
 
     pub(super) fn document(&self) -> StreamDocument {
-        let (state, failure) = (self.state.as_ref().ok(), self.state.as_ref().err());
-        let retention = RetentionRow::new(self.config, self.reading, self.name);
-        let policy = retention.as_ref().map(|it| &it.policy);
+        let state = self.of.read();
+        let policy = self.of.retention.map(|it| &it.policy);
         let id = |id: Option<StreamId>| id.map(|id| id.to_string());
         StreamDocument {
-            name: self.name.to_string(),
-            key: key(self.name),
+            name: self.of.name.to_string(),
+            key: key(self.of.name),
             health: self.health().as_str().to_owned(),
-            reason: self.stale.map_or_else(|| self.reason(retention.as_ref()), str::to_owned),
+            reason: self.stale.map_or_else(|| self.reason(), str::to_owned),
             stale: self.stale.is_some(),
-            present: match failure {
-                None => Some(true),
-                Some(failure) => failure.is_absence().then_some(false),
-            },
-            unreadable: failure
-                .filter(|it| it.reason != Reason::NoKey)
-                .map(|it| it.reason.as_str().to_owned()),
-            length: self.reading.snapshot.length(self.name),
+            present: self.of.present(),
+            unreadable: self.of.unreadable().map(str::to_owned),
+            length: self.of.length(),
             max_length: policy.and_then(|it| it.max_length),
             max_age_seconds: policy.and_then(|it| it.max_age.map(seconds)),
             mode: policy.map(|it| it.mode.as_str().to_owned()),
             entries_added: state.and_then(|state| state.entries_added),
-            rate_in_per_second: self.verdict.rate_in.map(per_second),
-            oldest_entry_age_seconds: self.report.and_then(|it| age(it.oldest_entry_age)),
-            last_write_age_seconds: self.report.and_then(|it| age(it.last_write_age)),
+            rate_in_per_second: self.of.verdict.rate_in.map(per_second),
+            oldest_entry_age_seconds: self.of.report.and_then(|it| age(it.oldest_entry_age)),
+            last_write_age_seconds: self.of.report.and_then(|it| age(it.last_write_age)),
             last_generated_id: id(state.and_then(|state| state.last_generated_id)),
             first_entry_id: id(state.and_then(|state| state.first_entry_id)),
-            last_entries: self
-                .reading
-                .snapshot
-                .last_entries
-                .get(self.name)
-                .map(|entries| last_entries(entries)),
+            last_entries: self.of.last_entries().map(last_entries),
             unwatched_groups: state.map(|state| state.unwatched_groups),
-            recreations: self.report.map(|report| report.recreations),
+            recreations: self.of.report.map(|report| report.recreations),
             idempotence: state.and_then(|state| idempotence(state.idempotence.as_deref()?)),
-            thresholds: thresholds(self.rule),
+            thresholds: thresholds(self.of.rule()),
             groups: self.groups().map(|group| group.document()).collect(),
             history: self.history(),
-            retention: retention.map(|it| retention_document(&it)),
+            retention: self.of.retention.map(retention_document),
         }
     }
 
     pub(super) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
-        let state = self.state.as_ref().ok();
-        let expected = self.rule.map_or(&[][..], |rule| &rule.groups);
-        let is_stream_known = self.state.as_ref().map_or_else(Failure::is_absence, |_| true);
-        self.verdict.groups.iter().map(move |(name, verdict)| Group {
-            name,
-            state: state.and_then(|state| state.groups.get(name)),
-            report: self.report.and_then(|report| report.groups.get(name)),
-            verdict,
-            is_expected: expected.contains(name),
-            is_stream_known,
-            stale: self.stale,
-        })
+        self.of.groups().map(|group| Group { of: group, stale: self.stale })
     }
 
     fn history(&self) -> StreamHistory {
         let lags: Vec<Vec<Option<u32>>> =
-            self.verdict.groups.iter().map(|(_, group)| values(&group.lags)).collect();
+            self.of.verdict.groups.iter().map(|(_, group)| values(&group.lags)).collect();
         let worst = |from_end: usize| {
             lags.iter().filter_map(|lags| *lags.get(lags.len().checked_sub(from_end)?)?).max()
         };
         let longest = lags.iter().map(Vec::len).max().unwrap_or_default();
         StreamHistory {
-            length: values(&self.verdict.lengths),
+            length: values(&self.of.verdict.lengths),
             rate_in_per_second: self.rates(),
             worst_lag: (1..=longest).rev().map(worst).collect(),
         }
     }
 
     fn rates(&self) -> Vec<Option<f64>> {
-        let added = values(&self.verdict.added);
+        let added = values(&self.of.verdict.added);
         let ages = self.ages.get(self.ages.len().saturating_sub(added.len())..).unwrap_or_default();
         let steps = added.windows(2).zip(ages.windows(2)).map(|(added, ages)| match (added, ages) {
             ([Some(before), Some(after)], [older, newer]) => {
@@ -260,9 +232,9 @@ impl Stream<'_> {
     }
 }
 
-fn retention_document(retention: &RetentionRow<'_>) -> RetentionDocument {
+fn retention_document(retention: &RetentionReading) -> RetentionDocument {
     let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
-    let standing = retention.standing;
+    let standing = retention.standing.as_ref();
     let last_run = standing.and_then(|standing| standing.last_run);
     let outcome = standing.and_then(|standing| standing.last);
     RetentionDocument {

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     evaluate::{Health, short},
     model::{Failure, Name, Role},
-    reading::Reading,
+    reading::{Reading, StreamReading},
 };
 
 /// All that an answer is drawn from.
@@ -58,23 +58,11 @@ impl<'a> View<'a> {
     }
 
     fn streams(&self) -> impl Iterator<Item = Stream<'_>> {
-        let reading = self.reading.into_iter();
-        reading.flat_map(|reading| reading.snapshot.streams.keys()).filter_map(|name| self.stream(name))
+        self.reading.into_iter().flat_map(Reading::streams).map(|stream| self.of(stream))
     }
 
-    fn stream<'b>(&'b self, name: &'b Name) -> Option<Stream<'b>> {
-        let reading = self.reading?;
-        Some(Stream {
-            config: self.config,
-            reading,
-            name,
-            state: reading.snapshot.streams.get(name)?,
-            report: reading.report.streams.get(name),
-            verdict: reading.report.verdicts.get(name)?,
-            rule: self.config.rule(name),
-            ages: &self.ages,
-            stale: self.stale.as_deref(),
-        })
+    fn of<'b>(&'b self, stream: StreamReading<'b>) -> Stream<'b> {
+        Stream { of: stream, ages: &self.ages, stale: self.stale.as_deref() }
     }
 
     /// What every answer begins with.
@@ -125,20 +113,15 @@ impl<'a> View<'a> {
     }
 
     fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        let mut worst = None;
-        for stream in self.streams() {
-            let health = stream.health();
-            worst = worst.max(Some(health));
-            *match health {
-                Health::Healthy => &mut summary.healthy,
-                Health::Warning => &mut summary.warning,
-                Health::Critical => &mut summary.critical,
-                Health::Unknown => &mut summary.unknown,
-            } += 1;
+        let counts = self.reading.map(|reading| reading.health).unwrap_or_default();
+        let counts = if self.is_stale() { counts.all_unknown() } else { counts };
+        Summary {
+            health: counts.worst().unwrap_or(Health::Unknown).as_str().to_owned(),
+            healthy: counts.of(Health::Healthy),
+            warning: counts.of(Health::Warning),
+            critical: counts.of(Health::Critical),
+            unknown: counts.of(Health::Unknown),
         }
-        worst.unwrap_or(Health::Unknown).as_str().clone_into(&mut summary.health);
-        summary
     }
 
     /// Writes `/api/v1/streams`, one stream at a time: all at once would take many times the memory.
@@ -169,8 +152,8 @@ impl<'a> View<'a> {
         }
         let of_stream = |stream: Stream<'_>| {
             let group = |group: Group<'_>| GroupOfStream {
-                stream: stream.name.to_string(),
-                stream_key: key(stream.name),
+                stream: stream.of.name.to_string(),
+                stream_key: key(stream.of.name),
                 group: group.document(),
             };
             stream.groups().map(group).collect::<Vec<_>>()
@@ -182,7 +165,8 @@ impl<'a> View<'a> {
     /// One stream in depth; `None` for one that is not watched.
     #[must_use]
     pub fn one_stream(&self, name: &Name) -> Option<OneStreamDocument> {
-        Some(OneStreamDocument { stream: self.stream(name)?.document(), head: self.head() })
+        let stream = self.of(self.reading?.stream(name)?);
+        Some(OneStreamDocument { stream: stream.document(), head: self.head() })
     }
 }
 

@@ -1,0 +1,83 @@
+//! The streams to watch under the configuration in force.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Discovered;
+use crate::config::{Config, Watchlist};
+
+/// What the last search found, as a list under the configuration in force: made only where one of both has changed.
+pub struct Watching {
+    found: watch::Receiver<Option<Discovered>>,
+    made: Option<(Arc<Config>, Watchlist)>,
+}
+
+impl Watching {
+    /// Watches what these searches find.
+    #[must_use]
+    pub const fn new(found: watch::Receiver<Option<Discovered>>) -> Self {
+        Self { found, made: None }
+    }
+
+    /// The streams to watch; before the first search has ended those that the configuration names.
+    pub fn under(&mut self, config: &Arc<Config>) -> Watchlist {
+        let is_same_search = !self.found.has_changed().unwrap_or(false);
+        if let Some((under, list)) = &self.made
+            && is_same_search
+            && Arc::ptr_eq(under, config)
+        {
+            return list.clone();
+        }
+        let list = match &*self.found.borrow_and_update() {
+            Some(discovered) => discovered.watchlist(config),
+            None => Discovered::named(config).watchlist(config),
+        };
+        self.made = Some((Arc::clone(config), list.clone()));
+        list
+    }
+
+    /// Waits until a search found other streams; `false` where none will any more. Cancel-safe.
+    pub async fn changed(&mut self) -> bool {
+        let goes_on = self.found.changed().await.is_ok();
+        self.made = None;
+        goes_on
+    }
+
+    /// Waits until the first search has ended. Cancel-safe.
+    pub async fn first_search(&mut self) {
+        let _ended_or_none_will = self.found.wait_for(Option::is_some).await.is_ok();
+        self.made = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::check_in, model::Name};
+
+    fn names(list: &Watchlist) -> Vec<Name> {
+        list.iter().map(|watched| watched.name.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_list_follows_the_search_and_the_configuration() {
+        let config = |yaml: &str| {
+            Arc::new(check_in(&format!("{{redis: {{uri: 'redis://h'}}, {yaml}}}"), &[]).unwrap())
+        };
+        let before = config("streams: [{match: b}, {match: '*'}]");
+        let (found_in, found) = watch::channel(None);
+        let mut watching = Watching::new(found);
+        assert_eq!(names(&watching.under(&before)), ["b".into()], "what is named, before a search has ended");
+        let streams = ["b", "a", "c"].map(Name::from).to_vec();
+        found_in.send_replace(Some(Discovered { streams, ..Discovered::default() }));
+        assert_eq!(names(&watching.under(&before)), ["a", "b", "c"].map(Name::from));
+        let after = config("streams: [{match: d}, {match: '*', groups: [g]}], exclude: [c]");
+        let list = watching.under(&after);
+        assert_eq!(names(&list), ["a", "b", "d"].map(Name::from), "what is excluded now goes at once");
+        assert_eq!(list.get(&"a".into()).unwrap().groups(), ["g".into()]);
+        found_in.send_replace(Some(Discovered::default()));
+        assert!(watching.changed().await);
+        assert_eq!(names(&watching.under(&after)), ["d".into()], "also where it was waited for");
+    }
+}
