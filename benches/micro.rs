@@ -128,8 +128,9 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
     let report = history.evaluate(&snapshot, &Answers::default(), &config, Duration::ZERO);
     let watchlist = Watchlist::new(&config, snapshot.streams.keys().cloned());
-    let (read, moment) = ((snapshot, report), (clock::now(), Duration::ZERO));
-    let reading = Arc::new(Reading::new(&config, &watchlist, read, &Standings::default(), moment));
+    let standings = Standings::default();
+    let reading = Reading::new(&config, &watchlist, &standings, snapshot, report, clock::moment());
+    let reading = Arc::new(reading);
     bencher.bench(|| {
         let pages = Pages::publish(
             1,

@@ -10,7 +10,7 @@ use crate::{
     actions::{Enforcer, Keeper, Lease, Order, Write},
     clock,
     config::{Config, Sources},
-    http::{Documents, Server, Surface, Trims},
+    http::{Documents, Fingerprint, Server, Surface, Trims},
     poll::{Poller, Pulse, Searcher},
     publisher::{Publisher, first_page},
     reader::Reader,
@@ -124,6 +124,7 @@ async fn start(
         stopping: stop.clone(),
         trims: Trims::new(orders_in),
         documents: Documents::default(),
+        fingerprint: Fingerprint::default(),
         stats: Arc::clone(&stats),
     };
     let server = bind(&config, surface).await?;
@@ -139,54 +140,73 @@ async fn start(
     tasks.spawn_on(worker.handle(), "publisher", publisher.run(stop.clone()));
     let reloader = Reloader { sources, config: config_in, stats: Arc::clone(&stats) };
     tasks.spawn("reload", reloader.run(stop.clone()));
+    let with_redis = WithRedis {
+        config: config_out,
+        orders: orders_out,
+        latest: latest_in,
+        pulse: pulse_in,
+        stats,
+        stop: stop.clone(),
+    };
     if config.enabled {
-        let inputs = (config_out, orders_out);
-        start_on_redis((&mut tasks, worker), inputs, (latest_in, pulse_in), &stats, stop);
+        with_redis.start(&mut tasks, worker);
     } else {
         info!("switched off (enabled: false): no Redis is touched");
-        tasks.spawn("switched off", idle((latest_in, pulse_in), stop.clone()));
+        tasks.spawn("switched off", with_redis.idle());
     }
     Ok(tasks)
 }
 
-/// Starts what has a connection to Redis.
-fn start_on_redis(
-    (tasks, worker): (&mut Tasks, &Worker),
-    (config, orders): (watch::Receiver<Arc<Config>>, mpsc::Receiver<Order>),
-    (latest, pulse): (watch::Sender<Latest>, Pulse),
-    stats: &Arc<SelfStats>,
-    stop: &CancellationToken,
-) {
-    let (streams_in, streams_out) = watch::channel(None);
-    let (standings_in, standings_out) = watch::channel(Arc::default());
-    let searcher = Searcher {
-        discovery: Discovery::new(Link::new(Arc::clone(stats))),
-        config: config.clone(),
-        streams: streams_in,
-        stats: Arc::clone(stats),
-    };
-    tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
-    let (teller, listener) = removals();
-    let keeper = Keeper {
-        enforcer: Enforcer::new(Arc::clone(stats)).telling(teller),
-        lease: Lease::new(&config.borrow()),
-        config: config.clone(),
-        streams: Watching::new(streams_out.clone()),
-        orders,
-        standings: standings_in,
-        failing: BTreeMap::new(),
-        stats: Arc::clone(stats),
-    };
-    tasks.spawn("retention", keeper.run(stop.clone()));
-    let poller = Poller {
-        reader: Reader::new(Arc::clone(stats)).within_budget().beside_retention(listener, standings_out),
-        config,
-        streams: Watching::new(streams_out),
-        latest,
-        pulse,
-        stats: Arc::clone(stats),
-    };
-    tasks.spawn_on(worker.handle(), "poll", poller.run(stop.clone()));
+/// What the tasks with a connection to Redis have to do with the others.
+struct WithRedis {
+    config: watch::Receiver<Arc<Config>>,
+    orders: mpsc::Receiver<Order>,
+    latest: watch::Sender<Latest>,
+    pulse: Pulse,
+    stats: Arc<SelfStats>,
+    stop: CancellationToken,
+}
+
+impl WithRedis {
+    fn start(self, tasks: &mut Tasks, worker: &Worker) {
+        let Self { config, orders, latest, pulse, stats, stop } = self;
+        let (streams_in, streams_out) = watch::channel(None);
+        let (standings_in, standings_out) = watch::channel(Arc::default());
+        let searcher = Searcher {
+            discovery: Discovery::new(Link::new(Arc::clone(&stats))),
+            config: config.clone(),
+            streams: streams_in,
+            stats: Arc::clone(&stats),
+        };
+        tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
+        let (teller, listener) = removals();
+        let keeper = Keeper {
+            enforcer: Enforcer::new(Arc::clone(&stats)).telling(teller),
+            lease: Lease::new(&config.borrow()),
+            config: config.clone(),
+            streams: Watching::new(streams_out.clone()),
+            orders,
+            standings: standings_in,
+            failing: BTreeMap::new(),
+            stats: Arc::clone(&stats),
+        };
+        tasks.spawn("retention", keeper.run(stop.clone()));
+        let reader = Reader::new(Arc::clone(&stats)).within_budget();
+        let poller = Poller {
+            reader: reader.beside_retention(listener, standings_out),
+            config,
+            streams: Watching::new(streams_out),
+            latest,
+            pulse,
+            stats,
+        };
+        tasks.spawn_on(worker.handle(), "poll", poller.run(stop));
+    }
+
+    /// Keeps the channels open whose other ends belong to tasks that are not started.
+    async fn idle(self) {
+        self.stop.cancelled().await;
+    }
 }
 
 async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {
@@ -196,11 +216,6 @@ async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {
     let bound = server.address().map_err(listen)?;
     info!(version = env!("CARGO_PKG_VERSION"), listen = %bound, "started");
     Ok(server)
-}
-
-/// Keeps the channels open whose other ends belong to tasks that are not started.
-async fn idle<T>(_held: T, stop: CancellationToken) {
-    stop.cancelled().await;
 }
 
 #[cfg(test)]

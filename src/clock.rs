@@ -18,7 +18,22 @@ pub fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The same in seconds.
+/// A moment on both of this machine's clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// On the one that only goes forward.
+    pub at: Instant,
+    /// Since the Unix epoch.
+    pub unix: Duration,
+}
+
+/// Now, on both clocks.
+#[must_use]
+pub fn moment() -> Moment {
+    Moment { at: now(), unix: unix_time() }
+}
+
+/// Since the Unix epoch, in seconds.
 #[must_use]
 pub fn unix_seconds() -> f64 {
     unix_time().as_secs_f64()

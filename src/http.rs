@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use answer::{Answer, text};
-pub use surface::{Documents, Surface, Trims};
+pub use surface::{Documents, Fingerprint, Surface, Trims};
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
 const MAX_CONNECTIONS: u32 = 128;

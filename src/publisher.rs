@@ -48,7 +48,8 @@ impl Publisher {
             was_shown = fresh.is_some();
             self.pages.send_replace(Arc::new(page(
                 number,
-                (Arc::clone(&config), name),
+                Arc::clone(&config),
+                name,
                 fresh,
                 &demand,
                 &self.stats,
@@ -68,12 +69,13 @@ impl Publisher {
 #[must_use]
 pub fn first_page(config: Arc<Config>, stats: &SelfStats) -> Pages {
     let name = config.redis_name(None);
-    page(0, (config, name), None, &Arc::default(), stats)
+    page(0, config, name, None, &Arc::default(), stats)
 }
 
 fn page(
     number: u64,
-    (config, name): (Arc<Config>, Option<String>),
+    config: Arc<Config>,
+    name: Option<String>,
     reading: Option<Arc<Reading>>,
     demand: &Arc<Demand>,
     stats: &SelfStats,
@@ -92,7 +94,7 @@ fn fresh(
     config: &Config,
     now: Instant,
 ) -> (Option<Arc<Reading>>, Option<Instant>) {
-    let stale_at = reading.as_ref().map(|reading| reading.read_at + config.poll.stale_after);
+    let stale_at = reading.as_ref().map(|reading| reading.read_at.at + config.poll.stale_after);
     match stale_at {
         Some(stale_at) if stale_at > now => (reading, Some(stale_at)),
         _ => (None, None),

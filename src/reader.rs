@@ -102,12 +102,11 @@ impl Reader {
         // Nothing that is made from here on needs its room beside it.
         drop(asked);
         let snapshot = Arc::new(snapshot);
-        let read_at = clock::now();
-        let report = self.history.evaluate(&snapshot, &answers, config, read_at - self.started);
+        let read_at = clock::moment();
+        let report = self.history.evaluate(&snapshot, &answers, config, read_at.at - self.started);
         let standings = self.retention.as_ref().map(|(_, standings)| Arc::clone(&standings.borrow()));
         let standings = standings.unwrap_or_default();
-        let moment = (read_at, clock::unix_time());
-        Ok(Reading::new(config, watchlist, (snapshot, report), &standings, moment))
+        Ok(Reading::new(config, watchlist, &standings, snapshot, report, read_at))
     }
 
     /// What the snapshot leaves open, as far as the budget goes.

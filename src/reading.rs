@@ -1,9 +1,9 @@
 //! What was read last and what it means: one row a stream, which every view is drawn from.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
-    clock::Instant,
+    clock::Moment,
     config::{Config, StreamRule, Watched, Watchlist},
     evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
     model::{EntryHead, Failure, GroupState, Name, Reason, Snapshot, StreamId, StreamState},
@@ -31,10 +31,8 @@ pub struct Reading {
     rows: Vec<Row>,
     /// How many of the streams have which health.
     pub health: HealthCounts,
-    /// When it was read, on this machine's clock.
-    pub read_at: Instant,
-    /// The same since the Unix epoch.
-    pub read_at_unix: Duration,
+    /// When it was read.
+    pub read_at: Moment,
 }
 
 /// What belongs to a stream beside what was read of it.
@@ -55,14 +53,15 @@ pub struct RetentionReading {
 }
 
 impl Reading {
-    /// Joins what was read with what is wanted of each stream. `read_at` is the same moment on both clocks.
+    /// Joins what was read with what is wanted of each stream and what was done to it.
     #[must_use]
     pub fn new(
         config: &Config,
         watchlist: &Watchlist,
-        (snapshot, report): (Arc<Snapshot>, Arc<Report>),
         standings: &Standings,
-        (read_at, read_at_unix): (Instant, Duration),
+        snapshot: Arc<Snapshot>,
+        report: Arc<Report>,
+        read_at: Moment,
     ) -> Self {
         let row = |(name, state): (&Name, &Result<StreamState, Failure>)| {
             let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::new(config, name.clone()));
@@ -75,7 +74,7 @@ impl Reading {
         };
         let rows = snapshot.streams.iter().map(row).collect();
         let health = report.verdicts.values().map(|verdict| verdict.health).collect();
-        Self { snapshot, report, rows, health, read_at, read_at_unix }
+        Self { snapshot, report, rows, health, read_at }
     }
 
     /// The streams, in the order of their names.

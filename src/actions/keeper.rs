@@ -122,7 +122,7 @@ impl Keeper {
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
             let run = self.trim(Trim { config, stream, policy, budget, is_over }).await;
-            note_end(schedule, &run, (began, clock::now()), policy, config);
+            note_end(schedule, &run, began, clock::now(), policy, config);
             if let Some(failure) = unanswered(&run) {
                 // Nor would it answer for the other streams, which stay due.
                 self.lease.unanswered(failure);
@@ -197,7 +197,8 @@ fn keep_schedules(schedules: &mut Schedules, policies: &BTreeMap<Name, Policy>) 
 fn note_end(
     schedule: &mut Schedule,
     run: &Run,
-    (began, ended): (Instant, Instant),
+    began: Instant,
+    ended: Instant,
     policy: &Policy,
     config: &Config,
 ) {
@@ -273,7 +274,7 @@ mod tests {
             let (schedule, policy) =
                 (schedules.get_mut(&Name::from("s")).unwrap(), &policies[&Name::from("s")]);
             let began = schedule.due();
-            note_end(schedule, run, (began, began), policy, &config);
+            note_end(schedule, run, began, began, policy, &config);
             schedule.due() - began
         };
         (0..50).map(|_| wait()).max().unwrap()

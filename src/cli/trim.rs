@@ -91,7 +91,7 @@ impl Trim {
         let mut agreed = None;
         // What is agreed to is what goes: a stream that has grown while the question stood is asked about once more.
         loop {
-            let plan = match self.planned(&mut reader, config, (&stream, &policy), agreed).await? {
+            let plan = match self.planned(&mut reader, config, &stream, &policy, agreed).await? {
                 Ok(plan) => plan,
                 Err(exit_code) => return Ok(exit_code),
             };
@@ -117,7 +117,8 @@ impl Trim {
         &self,
         reader: &mut Reader,
         config: &Config,
-        (stream, policy): (&Name, &Policy),
+        stream: &Name,
+        policy: &Policy,
         agreed: Option<u64>,
     ) -> Result<Result<Plan, ExitCode>, String> {
         let reading = reader.read(config, &Watchlist::new(config, [stream.clone()])).await;

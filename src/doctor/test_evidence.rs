@@ -150,7 +150,7 @@ impl Case {
         let answers = questions.asked.into_iter().map(answer).collect();
         let report = history.evaluate(&snapshot, &answers, &self.config, Duration::ZERO);
         let watchlist = Watchlist::new(&self.config, snapshot.streams.keys().cloned());
-        let (read, moment) = ((snapshot, report), (clock::now(), Duration::ZERO));
-        self.reading = Ok(Reading::new(&self.config, &watchlist, read, &BTreeMap::new(), moment));
+        let (standings, now) = (BTreeMap::new(), clock::moment());
+        self.reading = Ok(Reading::new(&self.config, &watchlist, &standings, snapshot, report, now));
     }
 }

@@ -49,9 +49,9 @@ impl Surface {
     pub(super) fn api(&self, request: &Request<()>) -> Answer {
         let config = self.config.borrow().clone();
         let latest = self.latest.borrow().clone();
-        let reading = latest.reading.as_deref().map(|reading| (reading, clock::now() - reading.read_at));
+        let reading = latest.reading.as_deref().map(|reading| (reading, clock::now() - reading.read_at.at));
         let view = View::new(&config, reading, latest.failure.as_ref(), latest.polls > 0);
-        let tag = entity_tag(&config, &latest, view.is_stale(), request);
+        let tag = entity_tag(self.fingerprint.of(&config), &latest, view.is_stale(), request);
         match request.uri().path() {
             "/api/v1/streams" => self.document(request, tag, |out| view.write_streams(out)),
             "/api/v1/groups" => self.document(request, tag, |out| view.write_groups(out)),
@@ -107,10 +107,10 @@ fn not_found(detail: impl Into<Text>) -> Answer {
 
 /// Changes with each poll, with the configuration, and when the reading becomes stale. Weak: between two polls only
 /// the reading's age differs, which anybody can tell who knows when it was made.
-fn entity_tag(config: &Config, latest: &Latest, is_stale: bool, request: &Request<()>) -> HeaderValue {
+fn entity_tag(config: u64, latest: &Latest, is_stale: bool, request: &Request<()>) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
-    let read_at = latest.reading.as_ref().map(|reading| reading.read_at_unix);
-    (config.to_string(), latest.polls, read_at, is_stale, request.uri().path()).hash(&mut hasher);
+    let read_at = latest.reading.as_ref().map(|reading| reading.read_at.unix);
+    (config, latest.polls, read_at, is_stale, request.uri().path()).hash(&mut hasher);
     HeaderValue::try_from(format!("W/\"{:016x}\"", hasher.finish())).expect("hexadecimal digits are fine")
 }
 

@@ -101,7 +101,7 @@ impl Surface {
         let is_fresh = latest
             .reading
             .as_ref()
-            .is_some_and(|reading| clock::now() - reading.read_at < config.poll.stale_after);
+            .is_some_and(|reading| clock::now() - reading.read_at.at < config.poll.stale_after);
         let why = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
         if self.stopping.is_cancelled() {
             text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
@@ -31,8 +32,30 @@ pub struct Surface {
     pub trims: Trims,
     /// Places for the API's documents.
     pub documents: Documents,
+    /// What tells the running configuration from others.
+    pub fingerprint: Fingerprint,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
+}
+
+/// Tells configurations apart by all that they say: worked out once for each, since one may have thousands of rules.
+#[derive(Default)]
+pub struct Fingerprint(Mutex<Option<(Arc<Config>, u64)>>);
+
+impl Fingerprint {
+    /// A number that another configuration would not have.
+    pub(super) fn of(&self, config: &Arc<Config>) -> u64 {
+        let mut known = self.0.lock().expect("nobody panics with it");
+        if let Some((of, fingerprint)) = &*known
+            && Arc::ptr_eq(of, config)
+        {
+            return *fingerprint;
+        }
+        let mut hasher = DefaultHasher::new();
+        config.to_string().hash(&mut hasher);
+        *known = Some((Arc::clone(config), hasher.finish()));
+        hasher.finish()
+    }
 }
 
 /// Places for documents that are being sent.

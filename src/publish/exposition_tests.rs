@@ -123,7 +123,7 @@ fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     standing.last_success = Some(Duration::from_millis(1_767_225_600_500));
     let standings = BTreeMap::from([("events:session".into(), standing)]);
     let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
-    Reading::new(config, &watchlist, (snapshot, report), &standings, (clock::now(), Duration::ZERO))
+    Reading::new(config, &watchlist, &standings, snapshot, report, clock::moment())
 }
 
 fn page(format: Format) -> String {

@@ -92,7 +92,7 @@ impl<'a> View<'a> {
     }
 
     fn poll(&self) -> PollDocument {
-        let (poll, read_at) = (&self.config.poll, self.reading.map(|reading| reading.read_at_unix));
+        let (poll, read_at) = (&self.config.poll, self.reading.map(|reading| reading.read_at.unix));
         PollDocument {
             up: self.has_polled.then_some(self.failure.is_none()),
             interval_seconds: seconds(poll.interval),

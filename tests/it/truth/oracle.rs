@@ -221,11 +221,11 @@ impl<'a> Oracle<'a> {
         let is_right =
             u128::from(began) <= u128::from(time) + error && u128::from(time) <= u128::from(over) + error;
         prop_assert!(is_right, "the clock says {} to {}, told is {} within {} ms", began, over, time, error);
-        self.polls.insert(read.reading.read_at, past(facts.as_ref(), &read.metrics));
+        self.polls.insert(read.reading.read_at.at, past(facts.as_ref(), &read.metrics));
         let mut happened = Happened { recreations: recreations_between, ..Happened::default() };
         let poll = Poll {
             told: &read.metrics,
-            read_at: read.reading.read_at,
+            read_at: read.reading.read_at.at,
             time,
             polls,
             lives_on: self.lives_on,
@@ -238,7 +238,7 @@ impl<'a> Oracle<'a> {
         }
         self.memory.keep(facts.as_ref());
         let ages = read.reading.report.ticks.ages();
-        happened.ticks = Some(ticks(ages, read.reading.read_at, &self.polls));
+        happened.ticks = Some(ticks(ages, read.reading.read_at.at, &self.polls));
         self.slowest = self.slowest.max(over.saturating_sub(time));
         let when = When { began, from: time, to: time, over, slowest: self.slowest };
         let expected = Expected { facts: facts.as_ref(), when, happened: &happened, listed: self.listed };
