@@ -62,7 +62,7 @@ impl Reloader {
                 let sources = self.sources.clone();
                 let loaded = tokio::select! {
                     () = stop.cancelled() => return,
-                    loaded = spawn_blocking(move || sources.load()) => loaded,
+                    loaded = spawn_blocking(move || load(&sources)) => loaded,
                 };
                 // It panics or is cancelled never.
                 let Ok(loaded) = loaded else { continue };
@@ -76,13 +76,14 @@ impl Reloader {
         }
     }
 
-    fn take(&self, loaded: Result<Config, LoadError>) {
+    fn take(&self, loaded: Result<Arc<Config>, LoadError>) {
         match loaded {
             Ok(config) => {
                 self.stats.config_reload_successful.set(1);
-                warn_of_ignored(&config);
                 self.warn_of_restart(&config);
-                self.config.send_replace(Arc::new(config));
+                let old = self.config.send_replace(config);
+                // Dropping thousands of rules takes its time too. It runs to its end by itself.
+                drop(spawn_blocking(move || drop(old)));
                 info!("the configuration was loaded anew");
             }
             Err(error) => {
@@ -106,6 +107,13 @@ impl Reloader {
             warn!(key, "the change takes effect at the next start only");
         }
     }
+}
+
+/// Loads and checks everything. With thousands of rules that takes its time, so it is for a thread that may be busy.
+fn load(sources: &Sources) -> Result<Arc<Config>, LoadError> {
+    let config = sources.load()?;
+    warn_of_ignored(&config);
+    Ok(Arc::new(config))
 }
 
 /// Logs which settings have no effect, since another one takes their place.

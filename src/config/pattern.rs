@@ -6,6 +6,9 @@ use globset::{Glob, GlobMatcher};
 
 use crate::model::Name;
 
+/// Longer globs would not compile; 64 KiB is far from there, and from any name that people give.
+const MAX_GLOB_BYTES: usize = 64 * 1024;
+
 /// A name, or a glob in the syntax of shells: `*`, `?`, `[a-z]`, `{one,two}`, and `\` before what is meant as it is.
 #[derive(Debug, Clone)]
 pub enum Pattern {
@@ -24,10 +27,13 @@ impl Pattern {
     /// A glob if it has a character that means something in one, else a name.
     ///
     /// # Errors
-    /// Where the glob's brackets or braces do not close.
+    /// Where the glob's brackets or braces do not close, or it is longer than 64 KiB.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if literal(text).len() == text.len() {
             return Ok(Self::Name(text.into()));
+        }
+        if text.len() > MAX_GLOB_BYTES {
+            return Err(PatternError(format!("longer than {MAX_GLOB_BYTES} bytes")));
         }
         match Glob::new(text) {
             Ok(glob) => Ok(Self::Glob(Arc::new(glob.compile_matcher()))),
@@ -104,5 +110,11 @@ mod tests {
     #[test]
     fn an_open_bracket_is_refused() {
         assert!(Pattern::parse("events:[a").is_err());
+    }
+
+    #[test]
+    fn a_glob_is_refused_before_it_is_too_large_to_compile() {
+        assert!(Pattern::parse(&"?".repeat(MAX_GLOB_BYTES)).is_ok());
+        assert!(Pattern::parse(&"?".repeat(1_000_000)).is_err());
     }
 }
