@@ -76,9 +76,9 @@ test-peers: redis program ## beside redis_exporter, promtool and Prometheus, unp
 	tests/tools.sh target/tools
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --package streamwarden-tests --test peers
 
-bench: redis program ## beside redis_exporter on the same data: time, load on Redis, CPU, memory (about 10 minutes)
+bench: redis program ## what it costs, beside redis_exporter, with many rules, and against a raw client (20 minutes; WORKLOADS="rules floor" for less, ALSO=program for another Streamwarden beside it)
 	tests/tools.sh target/tools
-	benches/compare.py --streamwarden $(PROGRAM)
+	benches/compare.py --streamwarden $(PROGRAM) $(if $(ALSO),--also $(ALSO)) $(WORKLOADS)
 
 bill: redis program ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less, which weighs the start too much)
 	benches/bill.py --program $(PROGRAM) --seconds $(or $(SECONDS),3600)

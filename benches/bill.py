@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from compare import DEADLINE, Redis, free_port, running
+from lab import DEADLINE, Redis, free_port, running
 
 MONTH = 30 * 24 * 3600
 FREE_TIER = 500_000
