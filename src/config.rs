@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod cover;
+mod discovered;
 mod effect;
 mod environment;
 mod load;
@@ -30,6 +31,7 @@ use std::{
 pub use access::{Access, Ignored};
 pub(crate) use address::DEFAULT_USER;
 pub use address::{Address, AddressError, Endpoint, Resp, Route};
+pub use discovered::Discovered;
 pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
 #[cfg(test)]

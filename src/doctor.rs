@@ -24,10 +24,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
-    config::{Address, Config, Mode, StreamRule},
+    config::{Address, Config, Discovered, Mode, StreamRule},
     model::{Facts, Failure, Name, Reason, Rights},
     reading::Reading,
-    source::Discovered,
 };
 
 pub use unreachable::{unreachable, unused};

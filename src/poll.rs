@@ -15,12 +15,12 @@ use tracing::{Instrument, Span, debug, info, warn};
 
 use crate::{
     clock::{self, Instant},
-    config::Config,
+    config::{Config, Discovered},
     model::{Class, Failure, Reason},
     reader::Reader,
     reading::{Latest, Reading},
     self_stats::SelfStats,
-    source::{Discovered, Discovery, Watching},
+    source::{Discovery, Watching},
     spans,
 };
 use changes::{Health, StreamFailures};

@@ -38,7 +38,7 @@ mod transport;
 mod watching;
 
 pub use command::{Command, Request};
-pub use discover::{Discovered, Discovery};
+pub use discover::Discovery;
 pub use examine::Examiner;
 pub(crate) use failure::no_reply;
 pub use link::Link;

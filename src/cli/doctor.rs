@@ -16,12 +16,12 @@ use super::{complain, print, status};
 use crate::{
     acl,
     app::self_stats,
-    config::{Address, Config, DEFAULT_USER, Log, LogFormat, wants_no_colour},
+    config::{Address, Config, DEFAULT_USER, Discovered, Log, LogFormat, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
     publish::terminal::{Style, diagnosis},
     reader::Reader,
-    source::{Discovered, Discovery, Examiner, Link},
+    source::{Discovery, Examiner, Link},
     telemetry,
 };
 

@@ -177,7 +177,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::source::Discovered;
+    use crate::config::Discovered;
 
     fn levels(case: &Case) -> Vec<(Level, String)> {
         findings(case.evidence()).into_iter().map(|it| (it.level, it.what)).collect()

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::Evidence;
 use crate::{
     clock,
-    config::{Address, Config, Sources, Watchlist},
+    config::{Address, Config, Discovered, Sources, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     model::{
         ClockSkew, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method, Name,
@@ -13,7 +13,6 @@ use crate::{
         StreamId, StreamState,
     },
     reading::Reading,
-    source::Discovered,
 };
 
 /// A configuration that removes entries.

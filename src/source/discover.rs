@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{Command, Link, failure::no_reply, link::Session, reply};
 use crate::{
     clock,
-    config::{Config, Watchlist},
-    model::{Failure, Name},
+    config::{Config, Discovered},
+    model::Failure,
 };
 
 /// Between two steps the search rests this many times as long as the step took, so that it never has more than a
@@ -14,44 +14,6 @@ use crate::{
 const REST_PER_STEP: u32 = 4;
 /// The longest rest; a step that took long was held up by others.
 const LONGEST_REST: Duration = Duration::from_millis(100);
-
-/// What there is to watch.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Discovered {
-    /// The streams to watch, each once: those that the configuration names, then those found, in order.
-    pub streams: Vec<Name>,
-    /// How many more were found than the limit allows. `SCAN` may show a key twice, so about so many.
-    pub dropped: usize,
-    /// How many were found, without those that the configuration names; about so many, where some are dropped.
-    pub found: usize,
-}
-
-impl Discovered {
-    /// The streams that are known without looking: those that the configuration names.
-    #[must_use]
-    pub fn named(config: &Config) -> Self {
-        Self::bounded(config, BTreeSet::new(), 0)
-    }
-
-    /// The streams to read, each with its rule, under a configuration that may be newer than the search: those that it names, and
-    /// those found that it watches too.
-    #[must_use]
-    pub fn watchlist(&self, config: &Config) -> Watchlist {
-        let is_found = |stream: &&Name| config.watches(stream) && !config.expects(stream);
-        let found = self.streams.iter().filter(is_found).cloned().collect();
-        Watchlist::new(config, Self::bounded(config, found, 0).streams)
-    }
-
-    /// Named streams and those found beside them, as many as the limit allows.
-    fn bounded(config: &Config, found: BTreeSet<Name>, already_dropped: usize) -> Self {
-        let named: BTreeSet<&Name> = config.named_streams().collect();
-        let of_search = found.len() + already_dropped;
-        let mut streams: Vec<Name> = named.into_iter().cloned().chain(found).collect();
-        let dropped = already_dropped + streams.len().saturating_sub(config.limits.streams);
-        streams.truncate(config.limits.streams);
-        Self { streams, dropped, found: of_search }
-    }
-}
 
 /// The search, with its connection.
 pub struct Discovery {
@@ -120,45 +82,5 @@ async fn scan(session: &mut Session, config: &Config) -> Result<Discovered, Fail
         }
         let rest = (clock::now() - started).saturating_mul(REST_PER_STEP);
         tokio::time::sleep(rest.min(LONGEST_REST)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Sources;
-
-    fn config(yaml: &str) -> Config {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), yaml).unwrap();
-        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-    }
-
-    /// The streams to read, and whether each is expected.
-    fn read(discovered: &Discovered, config: &Config) -> Vec<(Name, bool)> {
-        let list = discovered.watchlist(config);
-        list.iter().map(|watched| (watched.name.clone(), watched.is_expected)).collect()
-    }
-
-    #[test]
-    fn named_streams_come_first_and_the_limit_holds() {
-        let config = config(
-            "{redis: {uri: 'redis://h'}, limits: {streams: 3}, streams: [{match: z}, {match: '*'}], exclude: [b]}",
-        );
-        let found = ["a", "c", "d"].into_iter().map(Name::from).collect();
-        let discovered = Discovered::bounded(&config, found, 0);
-        assert_eq!(discovered.streams, ["z", "a", "c"].map(Name::from));
-        assert_eq!(discovered.dropped, 1);
-        assert_eq!(read(&discovered, &config), ["a", "c", "z"].map(|name| (name.into(), name == "z")));
-        assert!(!config.watches(&Name::from("b")));
-    }
-
-    #[test]
-    fn a_configuration_that_is_newer_than_the_search_has_its_own_streams_read() {
-        let found = ["a", "c"].into_iter().map(Name::from).collect();
-        let before = config("{redis: {uri: 'redis://h'}, streams: [{match: z}, {match: '*'}]}");
-        let discovered = Discovered::bounded(&before, found, 0);
-        let after = config("{redis: {uri: 'redis://h'}, streams: [{match: y}, {match: 'c*'}]}");
-        assert_eq!(read(&discovered, &after), [("c".into(), false), ("y".into(), true)]);
     }
 }

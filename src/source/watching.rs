@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Discovered;
-use crate::config::{Config, Watchlist};
+use crate::config::{Config, Discovered, Watchlist};
 
 /// What the last search found, as a list under the configuration in force: made only where one of both has changed.
 pub struct Watching {

@@ -69,7 +69,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "spans",
         ],
     ),
-    ("doctor", &["config", "evaluate", "model", "reading", "retention", "source"]),
+    ("doctor", &["config", "evaluate", "model", "reading", "retention"]),
     ("publish", &["config", "doctor", "evaluate", "model", "reading", "retention"]),
     ("publisher", &["clock", "config", "model", "publish", "reading", "self_stats"]),
     (
@@ -124,7 +124,7 @@ const MODULES: &[(&str, &[&str])] = &[
 
 /// Modules that hold no runtime, no client of Redis, no socket, no clock and no environment: the beginnings of paths that they
 /// must not have.
-const PURE: &[&str] = &["model", "outage", "evaluate", "retention", "doctor", "publish", "acl"];
+const PURE: &[&str] = &["model", "outage", "evaluate", "retention", "reading", "doctor", "publish", "acl"];
 const IMPURE: &[&str] =
     &["tokio", "hyper", "redis", "std::net::Tcp", "std::env", "std::fs", "std::thread", "std::process"];
 
