@@ -2,27 +2,29 @@
 
 mod answer;
 mod api;
+mod asked;
+mod metrics;
 mod negotiate;
 mod page;
+mod probes;
 mod routes;
 mod surface;
 mod trim;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::spawn_blocking,
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use answer::{Answer, text};
+pub use routes::{Methods, ROUTES, Route};
 pub use surface::{Documents, Fingerprint, Surface, Trims};
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
@@ -116,7 +118,7 @@ async fn serve(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let answer = service_fn(move |request| {
-        let answer = answer(Arc::clone(&surface), request);
+        let answer = routes::answer(Arc::clone(&surface), request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(
@@ -143,20 +145,6 @@ async fn serve(
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "a connection ended early"),
         Err(elapsed) => debug!(%elapsed, "the last response of a connection took too long"),
-    }
-}
-
-async fn answer(surface: Arc<Surface>, request: Request<Incoming>) -> Answer {
-    if trim::key(request.uri().path()).is_some() {
-        surface.trim(request).await
-    } else if surface.takes_time(&request) {
-        // The thread that serves goes on meanwhile.
-        let answer = spawn_blocking(move || surface.answer(&request)).await;
-        answer.unwrap_or_else(|_panicked| {
-            text(StatusCode::INTERNAL_SERVER_ERROR, "this is a fault of the sidecar\n")
-        })
-    } else {
-        surface.answer(&request)
     }
 }
 

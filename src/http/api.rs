@@ -3,33 +3,33 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use hyper::{
-    Request, StatusCode,
+    StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, RETRY_AFTER, VARY},
 };
-use percent_encoding::percent_decode_str;
-
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     answer::{Answer, not_modified, problem, respond, tagged, with},
+    asked::Asked,
     negotiate,
     surface::Surface,
 };
 use crate::{
     clock,
     config::Config,
-    model::{Name, Text},
-    publish::{Encoding, api::View},
+    publish::{
+        Encoding,
+        api::{SCHEMA_VERSION, View},
+    },
     reading::Latest,
 };
 
-/// What the paths of the API begin with.
-pub(super) const PREFIX: &str = "/api/";
 const OPENAPI: &str = include_str!("../publish/api/openapi.json");
 const JSON: &str = "application/json";
 /// A document, with its place until it is sent.
@@ -44,51 +44,86 @@ impl AsRef<[u8]> for Sent {
     }
 }
 
-impl Surface {
-    /// The answer to a GET or HEAD of a path of the API.
-    pub(super) fn api(&self, request: &Request<()>) -> Answer {
-        let config = self.config.borrow().clone();
-        let latest = self.latest.borrow().clone();
+/// All that a document is drawn from, with the tag that it has then.
+struct Drawn {
+    config: Arc<Config>,
+    latest: Latest,
+}
+
+impl Drawn {
+    fn view(&self) -> View<'_> {
+        let latest = &self.latest;
         let reading = latest.reading.as_deref().map(|reading| (reading, clock::now() - reading.read_at.at));
-        let view = View::new(&config, reading, latest.failure.as_ref(), latest.polls > 0);
-        let tag = entity_tag(self.fingerprint.of(&config), &latest, view.is_stale(), request);
-        match request.uri().path() {
-            "/api/v1/streams" => self.document(request, tag, |out| view.write_streams(out)),
-            "/api/v1/groups" => self.document(request, tag, |out| view.write_groups(out)),
-            "/api/v1/config" => self.document(request, tag, |out| write_config(&config, out)),
-            "/api/v1/openapi.json" => self.document(request, tag, |out| out.write_all(OPENAPI.as_bytes())),
-            path => match path.strip_prefix("/api/v1/streams/") {
-                Some(key) if !key.contains('/') => self.stream(request, tag, &view, key),
-                _ => not_found("there is no such path; /api/v1/openapi.json describes those that there are"),
-            },
+        View::new(&self.config, reading, latest.failure.as_ref(), latest.polls > 0)
+    }
+}
+
+impl Surface {
+    pub(super) fn streams(&self, asked: &Asked) -> Answer {
+        let drawn = self.drawn();
+        let view = drawn.view();
+        self.document(asked, &drawn, &view, |out| view.write_streams(out))
+    }
+
+    pub(super) fn groups(&self, asked: &Asked) -> Answer {
+        let drawn = self.drawn();
+        let view = drawn.view();
+        self.document(asked, &drawn, &view, |out| view.write_groups(out))
+    }
+
+    pub(super) fn stream(&self, asked: &Asked) -> Answer {
+        let drawn = self.drawn();
+        let (view, name) = (drawn.view(), &asked.stream);
+        match view.one_stream(name) {
+            Some(stream) => self.document(asked, &drawn, &view, |out| {
+                serde_json::to_writer(out, &stream).map_err(Into::into)
+            }),
+            None => {
+                let why = format!("no stream {name} is watched; /api/v1/streams lists those that are");
+                problem(StatusCode::NOT_FOUND, why)
+            }
         }
     }
 
-    fn stream(&self, request: &Request<()>, tag: HeaderValue, view: &View<'_>, key: &str) -> Answer {
-        let name = Name::from(percent_decode_str(key).collect::<Vec<u8>>());
-        match view.one_stream(&name) {
-            Some(stream) => {
-                self.document(request, tag, |out| serde_json::to_writer(out, &stream).map_err(Into::into))
-            }
-            None => not_found(format!("no stream {name} is watched; /api/v1/streams lists those that are")),
-        }
+    /// The configuration as it takes effect, without secrets.
+    pub(super) fn config(&self, asked: &Asked) -> Answer {
+        let drawn = self.drawn();
+        let document = serde_json::json!({
+            "schema_version": SCHEMA_VERSION,
+            "config": drawn.config.to_value(),
+        });
+        self.document(asked, &drawn, &drawn.view(), |out| {
+            serde_json::to_writer(out, &document).map_err(Into::into)
+        })
+    }
+
+    pub(super) fn openapi(&self, asked: &Asked) -> Answer {
+        let drawn = self.drawn();
+        self.document(asked, &drawn, &drawn.view(), |out| out.write_all(OPENAPI.as_bytes()))
+    }
+
+    fn drawn(&self) -> Drawn {
+        Drawn { config: self.config.borrow().clone(), latest: self.latest.borrow().clone() }
     }
 
     /// A document, or that the client has it already.
     fn document(
         &self,
-        request: &Request<()>,
-        tag: HeaderValue,
+        asked: &Asked,
+        drawn: &Drawn,
+        view: &View<'_>,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Answer {
-        let answer = if negotiate::is_known(request.headers(), &tag) {
+        let fingerprint = self.fingerprint.of(&drawn.config);
+        let tag = entity_tag(fingerprint, &drawn.latest, view.is_stale(), asked.uri.path());
+        let answer = if negotiate::is_known(&asked.headers, &tag) {
             not_modified()
         } else {
             let Some(place) = self.documents.place() else {
                 let why = "too many documents are being sent";
                 return with(problem(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, "1");
             };
-            let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+            let accepted = asked.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
             let encoding = negotiate::encoding(accepted.unwrap_or_default());
             let body = Sent { body: body(encoding, write), _place: place };
             let answer = respond(StatusCode::OK, JSON, Bytes::from_owner(body));
@@ -101,16 +136,12 @@ impl Surface {
     }
 }
 
-fn not_found(detail: impl Into<Text>) -> Answer {
-    problem(StatusCode::NOT_FOUND, detail)
-}
-
 /// Changes with each poll, with the configuration, and when the reading becomes stale. Weak: between two polls only
 /// the reading's age differs, which anybody can tell who knows when it was made.
-fn entity_tag(config: u64, latest: &Latest, is_stale: bool, request: &Request<()>) -> HeaderValue {
+fn entity_tag(config: u64, latest: &Latest, is_stale: bool, path: &str) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
     let read_at = latest.reading.as_ref().map(|reading| reading.read_at.unix);
-    (config, latest.polls, read_at, is_stale, request.uri().path()).hash(&mut hasher);
+    (config, latest.polls, read_at, is_stale, path).hash(&mut hasher);
     HeaderValue::try_from(format!("W/\"{:016x}\"", hasher.finish())).expect("hexadecimal digits are fine")
 }
 
@@ -126,13 +157,4 @@ fn body(encoding: Encoding, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
         }
     };
     written.expect("a Vec takes any bytes, and documents are JSON")
-}
-
-/// The configuration as it takes effect, without secrets.
-fn write_config(config: &Config, out: &mut dyn Write) -> io::Result<()> {
-    let document = serde_json::json!({
-        "schema_version": crate::publish::api::SCHEMA_VERSION,
-        "config": config.to_value(),
-    });
-    serde_json::to_writer(out, &document).map_err(Into::into)
 }

@@ -4,13 +4,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use hyper::{
-    Request, StatusCode,
+    StatusCode,
     header::{self, HeaderValue},
 };
 
 use super::{
     answer::{Answer, not_modified, respond, tagged, text, with},
+    asked::Asked,
     negotiate,
+    surface::Surface,
 };
 use crate::publish::{CONTENT_SECURITY_POLICY, asset};
 
@@ -20,15 +22,15 @@ pub(super) fn is_served(path: &str) -> bool {
 }
 
 /// The answer to a GET or HEAD of one of the page's files.
-pub(super) fn answer(request: &Request<()>) -> Answer {
-    let Some(asset) = asset(request.uri().path()) else {
+pub(super) fn answer(_: &Surface, asked: &Asked) -> Answer {
+    let Some(asset) = asset(asked.uri.path()) else {
         return text(StatusCode::NOT_FOUND, "the page has no such file\n");
     };
     let mut hasher = DefaultHasher::new();
     asset.body.hash(&mut hasher);
     let tag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish()));
     let tag = tag.expect("hexadecimal digits are fine");
-    let answer = if negotiate::is_known(request.headers(), &tag) {
+    let answer = if negotiate::is_known(&asked.headers, &tag) {
         not_modified()
     } else {
         respond(StatusCode::OK, asset.content_type, Bytes::from_static(asset.body.as_bytes()))

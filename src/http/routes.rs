@@ -1,124 +1,212 @@
-//! What each path answers, but for trims. Nothing here waits for another, and nothing asks Redis.
+//! The table of all that is served: method, path and what answers. What is not found, what is not allowed, and the lists in the
+//! documentation come from it.
 
 use std::sync::Arc;
 
+use hyper::{
+    Method, Request, StatusCode, Version,
+    body::{Body, Incoming},
+    header::{ALLOW, HOST},
+};
+use percent_encoding::percent_decode_str;
+use tokio::task::spawn_blocking;
+
 use super::{
-    answer::{Answer, problem, respond, text, with},
-    api, negotiate, page,
+    answer::{Answer, problem, text, with},
+    asked::Asked,
+    page,
     surface::Surface,
 };
-use crate::{
-    clock,
-    publish::{Encoding, Format},
-};
-use hyper::{
-    HeaderMap, Method, Request, StatusCode, Version,
-    body::Body,
-    header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, HOST, VARY},
-};
+use crate::{config::Config, model::Name};
 
-/// No path takes a body; a larger one is refused before it is read.
+/// What the paths of the API begin with.
+const API: &str = "/api/";
+/// What stands for a stream in a path of the table: its name's bytes, percent-encoded.
+const KEY: &str = "{key}";
+/// No path takes a body but that of a trim; a larger one is refused before it is read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
-/// Of missed turns of the loop until the process counts as hung.
-const MISSED_TURNS: u32 = 3;
 
-impl Surface {
-    /// The answer to a request.
-    pub(super) fn answer(&self, request: &Request<impl Body>) -> Answer {
-        let path = request.uri().path();
-        let refuse = |status, why: &str| match path.starts_with(api::PREFIX) {
-            true => problem(status, why),
-            false => text(status, &format!("{why}\n")),
-        };
-        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
-            return refuse(StatusCode::BAD_REQUEST, "the Host header is missing");
-        }
-        if request.body().size_hint().lower() > MAX_BODY_BYTES {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "no path takes a body");
-        }
-        let route: fn(&Self, &Request<()>) -> Answer = match path {
-            "/metrics" => |surface, request| surface.metrics(request.headers()),
-            "/livez" => |surface, _| surface.live(),
-            "/readyz" => |surface, request| surface.ready(request.uri().query()),
-            path if path.starts_with(api::PREFIX) => Self::api,
-            path if page::is_served(path) => |_, request| page::answer(request),
-            _ => return text(StatusCode::NOT_FOUND, "no such page; see / for what there is\n"),
-        };
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            let answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
-            return with(answer, ALLOW, "GET, HEAD");
-        }
-        let mut head = Request::new(());
-        head.uri_mut().clone_from(request.uri());
-        head.headers_mut().clone_from(request.headers());
-        route(self, &head)
-    }
+/// What is served under a path.
+pub struct Route {
+    /// Its methods.
+    pub methods: Methods,
+    /// The path; `{key}` stands for a stream.
+    pub path: &'static str,
+    handler: Handler,
+    /// Whether this configuration has it at all.
+    is_there: fn(&Config) -> bool,
+}
 
-    /// Whether the answer may take a good part of a second where thousands of streams are watched.
-    pub(super) fn takes_time(&self, request: &Request<impl Body>) -> bool {
-        match request.uri().path() {
-            "/metrics" => {
-                let (format, encoding) = variant(request.headers());
-                !self.pages.borrow().has(format, encoding)
-            }
-            path => path.starts_with(api::PREFIX),
+/// The methods of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Methods {
+    /// `GET`, and `HEAD` beside it.
+    Get,
+    /// `POST`.
+    Post,
+}
+
+impl Methods {
+    /// As the `Allow` header has them.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD",
+            Self::Post => "POST",
         }
     }
 
-    fn metrics(&self, headers: &HeaderMap) -> Answer {
-        let (format, encoding) = variant(headers);
-        let pages = Arc::clone(&self.pages.borrow());
-        let page = pages.get(format, encoding, || self.latest.borrow().reading.clone());
-        let answer = respond(StatusCode::OK, format.content_type(), page);
-        let answer = with(answer, VARY, "Accept, Accept-Encoding");
-        match encoding {
-            Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
-            Encoding::Identity => answer,
-        }
-    }
-
-    /// Whether the loop turns. Redis has no say in it: restarting the sidecar would not mend Redis.
-    fn live(&self) -> Answer {
-        let config = self.config.borrow();
-        let failure = self.latest.borrow().failure.as_ref().and_then(|failure| failure.reason.least_wait());
-        let turn = config.poll.interval + config.poll.stale_after + failure.unwrap_or_default();
-        let longest = turn * MISSED_TURNS;
-        let silent = clock::now() - *self.pulse.borrow();
-        if config.enabled && silent > longest {
-            return text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!("the poll loop has not turned for {silent:?}\n"),
-            );
-        }
-        text(StatusCode::OK, "ok\n")
-    }
-
-    /// Whether there is something to serve. A sidecar's readiness decides whether its application gets traffic,
-    /// so Redis counts only where `?strict=1` asks for it.
-    fn ready(&self, query: Option<&str>) -> Answer {
-        let (config, latest) = (self.config.borrow(), self.latest.borrow());
-        let is_strict = query.is_some_and(|query| query.split('&').any(|pair| pair == "strict=1"));
-        let is_fresh = latest
-            .reading
-            .as_ref()
-            .is_some_and(|reading| clock::now() - reading.read_at.at < config.poll.stale_after);
-        let why = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
-        if self.stopping.is_cancelled() {
-            text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-        } else if !config.enabled {
-            text(StatusCode::OK, "ok, switched off\n")
-        } else if latest.polls == 0 {
-            text(StatusCode::SERVICE_UNAVAILABLE, "the first poll has not ended\n")
-        } else if is_strict && !is_fresh {
-            text(StatusCode::SERVICE_UNAVAILABLE, &format!("no recent reading of Redis: {why}\n"))
-        } else {
-            text(StatusCode::OK, "ok\n")
+    fn allow(self, method: &Method) -> bool {
+        match self {
+            Self::Get => *method == Method::GET || *method == Method::HEAD,
+            Self::Post => *method == Method::POST,
         }
     }
 }
 
-/// The page that a scraper asks for.
-fn variant(headers: &HeaderMap) -> (Format, Encoding) {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    (negotiate::format(header(&ACCEPT)), negotiate::encoding(header(&ACCEPT_ENCODING)))
+/// What answers.
+#[derive(Clone, Copy)]
+enum Handler {
+    /// At once.
+    Quick(fn(&Surface, &Asked) -> Answer),
+    /// On a thread that comes and goes, where the first function says that it may take a good part of a second: the thread that
+    /// serves goes on meanwhile.
+    Slow(fn(&Surface, &Asked) -> bool, fn(&Surface, &Asked) -> Answer),
+    /// By a trim.
+    Trim,
+}
+
+const fn get(path: &'static str, handler: Handler) -> Route {
+    Route { methods: Methods::Get, path, handler, is_there: |_| true }
+}
+
+/// Everything that is served, but for the page's files.
+pub const ROUTES: &[Route] = &[
+    get("/metrics", Handler::Slow(Surface::must_make_page, Surface::metrics)),
+    get("/livez", Handler::Quick(Surface::live)),
+    get("/readyz", Handler::Quick(Surface::ready)),
+    get("/api/v1/streams", Handler::Slow(always, Surface::streams)),
+    get("/api/v1/streams/{key}", Handler::Slow(always, Surface::stream)),
+    get("/api/v1/groups", Handler::Slow(always, Surface::groups)),
+    get("/api/v1/config", Handler::Slow(always, Surface::config)),
+    get("/api/v1/openapi.json", Handler::Slow(always, Surface::openapi)),
+    Route {
+        methods: Methods::Post,
+        path: "/api/v1/streams/{key}/trim",
+        handler: Handler::Trim,
+        is_there: |config| config.http.trim_token_file.is_some(),
+    },
+];
+
+const PAGE: Route = get("/", Handler::Quick(page::answer));
+
+const fn always(_: &Surface, _: &Asked) -> bool {
+    true
+}
+
+/// The answer to a request.
+pub(super) async fn answer(surface: Arc<Surface>, request: Request<Incoming>) -> Answer {
+    let (route, stream) = match surface.route(&request) {
+        Ok(found) => found,
+        Err(refusal) => return *refusal,
+    };
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let asked = Asked { uri, headers, stream };
+    match route.handler {
+        Handler::Trim => surface.trim(asked, request.into_body()).await,
+        Handler::Slow(is_slow, answer) if is_slow(&surface, &asked) => {
+            let answer = spawn_blocking(move || answer(&surface, &asked)).await;
+            answer.unwrap_or_else(|_panicked| {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "this is a fault of the sidecar\n")
+            })
+        }
+        Handler::Quick(answer) | Handler::Slow(_, answer) => answer(&surface, &asked),
+    }
+}
+
+impl Surface {
+    /// The route that a request is for, with the stream in its path; or why there is none.
+    fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Name), Box<Answer>> {
+        let path = request.uri().path();
+        let is_of_api = path.starts_with(API);
+        let refuse = |status, why: &str| match is_of_api {
+            true => Box::new(problem(status, why)),
+            false => Box::new(text(status, &format!("{why}\n"))),
+        };
+        if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+            return Err(refuse(StatusCode::BAD_REQUEST, "the Host header is missing"));
+        }
+        let config = self.config.borrow();
+        let mut routes = ROUTES.iter().filter(|route| (route.is_there)(&config));
+        let found = routes.find_map(|route| Some((route, stream(route.path, path)?)));
+        let Some((route, stream)) = found.or_else(|| page::is_served(path).then(|| (&PAGE, Name::from(""))))
+        else {
+            let why = match is_of_api {
+                true => "there is no such path; /api/v1/openapi.json describes those that there are",
+                false => "no such page; see / for what there is",
+            };
+            return Err(refuse(StatusCode::NOT_FOUND, why));
+        };
+        if !route.methods.allow(request.method()) {
+            let why = match route.methods {
+                Methods::Get => "only GET and HEAD",
+                Methods::Post => "only POST",
+            };
+            let answer = refuse(StatusCode::METHOD_NOT_ALLOWED, why);
+            return Err(Box::new(with(*answer, ALLOW, route.methods.as_str())));
+        }
+        if route.methods == Methods::Get && request.body().size_hint().lower() > MAX_BODY_BYTES {
+            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "this path takes no body"));
+        }
+        Ok((route, stream))
+    }
+}
+
+/// The stream in a path that matches one of the table; no name where that has none.
+fn stream(pattern: &str, path: &str) -> Option<Name> {
+    let Some((before, after)) = pattern.split_once(KEY) else {
+        return (pattern == path).then(|| Name::from(""));
+    };
+    let key = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!key.is_empty() && !key.contains('/')).then(|| Name::from(percent_decode_str(key).collect::<Vec<u8>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_part_of_a_path_and_any_bytes() {
+        let of = |path| stream("/api/v1/streams/{key}", path);
+        assert_eq!(of("/api/v1/streams/events%3Asession"), Some(Name::from("events:session")));
+        assert_eq!(of("/api/v1/streams/a%2Fb%FF"), Some(Name::from(&b"a/b\xff"[..])));
+        for path in ["/api/v1/streams/", "/api/v1/streams/s/", "/api/v1/streams/s/trim", "/api/v1/streams"] {
+            assert_eq!(of(path), None, "{path}");
+        }
+        assert_eq!(stream("/api/v1/streams/{key}/trim", "/api/v1/streams/s/trim"), Some(Name::from("s")));
+        assert_eq!(stream("/livez", "/livez/"), None);
+    }
+
+    #[test]
+    fn the_description_of_the_api_and_readme_have_each_route() {
+        let openapi: serde_json::Value =
+            serde_json::from_str(include_str!("../publish/api/openapi.json")).unwrap();
+        let described = openapi["paths"].as_object().unwrap().iter();
+        let described: BTreeSet<_> = described
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(move |method| (path.as_str(), method.as_str()))
+            })
+            .collect();
+        let method = |route: &Route| if route.methods == Methods::Get { "get" } else { "post" };
+        let of_api = ROUTES.iter().filter(|route| route.path.starts_with(API));
+        let served: BTreeSet<_> = of_api.map(|route| (route.path, method(route))).collect();
+        assert_eq!(described, served);
+        let readme = include_str!("../../README.md");
+        for Route { path, .. } in ROUTES {
+            let path = path.replace(KEY, "");
+            assert!(readme.contains(path.trim_end_matches("/trim")), "README does not name {path}");
+        }
+    }
 }

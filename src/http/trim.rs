@@ -5,11 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
-    HeaderMap, Method, Request, StatusCode,
+    HeaderMap, StatusCode,
     body::Body,
-    header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE},
+    header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE},
 };
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use tokio::{sync::oneshot, time::timeout};
@@ -17,6 +16,7 @@ use tracing::info;
 
 use super::{
     answer::{Answer, problem, respond, with},
+    asked::Asked,
     surface::Surface,
 };
 use crate::{
@@ -59,24 +59,18 @@ const fn yes() -> bool {
     true
 }
 
-/// The stream's key in the path, where the path is one of a trim.
-pub(super) fn key(path: &str) -> Option<&str> {
-    path.strip_prefix("/api/v1/streams/")?.strip_suffix("/trim").filter(|key| !key.contains('/'))
-}
-
 impl Surface {
     /// The answer to a request for a trim. The trim itself goes on if the client goes away.
-    pub(super) async fn trim<B: Body<Data = Bytes> + Unpin>(&self, request: Request<B>) -> Answer
+    pub(super) async fn trim<B: Body<Data = Bytes> + Unpin>(&self, asked: Asked, body: B) -> Answer
     where
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let config = self.config.borrow().clone();
-        if let Err(answer) = self.admit(&config, request.method(), request.headers()) {
+        if let Err(answer) = self.admit(&config, &asked.headers) {
             return *answer;
         }
-        let key = key(request.uri().path()).unwrap_or_default();
-        let stream = Name::from(percent_decode_str(key).collect::<Vec<u8>>());
-        let body = timeout(BODY_TIMEOUT, Limited::new(request.into_body(), MAX_BODY_BYTES).collect()).await;
+        let stream = asked.stream;
+        let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
         let Ok(Ok(body)) = body else {
             return problem(StatusCode::BAD_REQUEST, "the body is too long, or did not arrive in time");
         };
@@ -105,16 +99,12 @@ impl Surface {
     }
 
     /// Whether whoever asks may.
-    fn admit(&self, config: &Config, method: &Method, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+    fn admit(&self, config: &Config, headers: &HeaderMap) -> Result<(), Box<Answer>> {
         let refuse = |status, why: &str| Err(Box::new(problem(status, why)));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let Some(file) = &config.http.trim_token_file else {
             return refuse(StatusCode::NOT_FOUND, "there is no such path");
         };
-        if method != Method::POST {
-            let answer = problem(StatusCode::METHOD_NOT_ALLOWED, "only POST");
-            return Err(Box::new(with(answer, ALLOW, "POST")));
-        }
         // Read anew each time, so that a rotated token needs no restart.
         let token = files::read(file, Kind::Secret).unwrap_or_default();
         let token = token.trim_ascii();

@@ -1,0 +1,13 @@
+//! What is asked of a handler.
+
+use hyper::{HeaderMap, Uri};
+
+use crate::model::Name;
+
+/// A request without its body.
+pub(super) struct Asked {
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    /// The stream, where the path has one.
+    pub(super) stream: Name,
+}

@@ -1,0 +1,55 @@
+//! The probes: whether the loop turns, and whether there is something to serve.
+
+use hyper::StatusCode;
+
+use super::{
+    answer::{Answer, text},
+    asked::Asked,
+    surface::Surface,
+};
+use crate::clock;
+
+/// Of missed turns of the loop until the process counts as hung.
+const MISSED_TURNS: u32 = 3;
+
+impl Surface {
+    /// Whether the loop turns. Redis has no say in it: restarting the sidecar would not mend Redis.
+    pub(super) fn live(&self, _: &Asked) -> Answer {
+        let config = self.config.borrow();
+        let failure = self.latest.borrow().failure.as_ref().and_then(|failure| failure.reason.least_wait());
+        let turn = config.poll.interval + config.poll.stale_after + failure.unwrap_or_default();
+        let longest = turn * MISSED_TURNS;
+        let silent = clock::now() - *self.pulse.borrow();
+        if config.enabled && silent > longest {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("the poll loop has not turned for {silent:?}\n"),
+            );
+        }
+        text(StatusCode::OK, "ok\n")
+    }
+
+    /// Whether there is something to serve. A sidecar's readiness decides whether its application gets traffic,
+    /// so Redis counts only where `?strict=1` asks for it.
+    pub(super) fn ready(&self, asked: &Asked) -> Answer {
+        let (config, latest) = (self.config.borrow(), self.latest.borrow());
+        let is_strict =
+            asked.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "strict=1"));
+        let is_fresh = latest
+            .reading
+            .as_ref()
+            .is_some_and(|reading| clock::now() - reading.read_at.at < config.poll.stale_after);
+        let why = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
+        if self.stopping.is_cancelled() {
+            text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+        } else if !config.enabled {
+            text(StatusCode::OK, "ok, switched off\n")
+        } else if latest.polls == 0 {
+            text(StatusCode::SERVICE_UNAVAILABLE, "the first poll has not ended\n")
+        } else if is_strict && !is_fresh {
+            text(StatusCode::SERVICE_UNAVAILABLE, &format!("no recent reading of Redis: {why}\n"))
+        } else {
+            text(StatusCode::OK, "ok\n")
+        }
+    }
+}
