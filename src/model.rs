@@ -8,6 +8,7 @@ mod lookup;
 mod millis;
 mod name;
 mod name_map;
+mod pending;
 mod permission;
 mod removal;
 mod role;
@@ -18,16 +19,17 @@ mod text;
 
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
-pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, PendingSample, Question};
+pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, Question};
 pub use millis::Millis;
 pub use name::Name;
 pub use name_map::NameMap;
+pub use pending::{OldestPending, Pending, PendingSample};
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
 pub use snapshot::{
-    ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Now, OldestPending, Origin, Pending, Server,
-    ServerTime, Snapshot, StreamState,
+    ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Now, Origin, Server, ServerTime, Snapshot,
+    StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;

@@ -1,6 +1,6 @@
 //! What has to be asked beyond the first reading, for the groups that need it, and what was answered.
 
-use super::{Name, OldestPending, Pending, StreamId};
+use super::{Name, OldestPending, Pending, PendingSample, StreamId};
 
 /// One question about a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,35 +110,6 @@ impl GroupAnswers {
     }
 }
 
-/// What a group's first pending entries tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PendingSample {
-    /// Entries that were delivered too often and are still there.
-    pub poison: u32,
-    /// Entries that can't be there any more.
-    pub gone: u32,
-    /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
-    pub alive: Option<Option<OldestPending>>,
-}
-
-impl PendingSample {
-    /// What these entries tell, where no entry before `gone_before` is in the stream. One that was deleted in the middle is
-    /// not recognised.
-    #[must_use]
-    pub fn of(entries: &[OldestPending], is_whole: bool, gone_before: StreamId, poison_from: u64) -> Self {
-        let is_there = |entry: &&OldestPending| entry.id >= gone_before;
-        let there = entries.iter().filter(is_there);
-        let poison = there.clone().filter(|entry| entry.deliveries >= poison_from).count();
-        let gone = entries.len() - there.clone().count();
-        let alive = there.copied().next();
-        Self {
-            poison: u32::try_from(poison).unwrap_or(u32::MAX),
-            gone: u32::try_from(gone).unwrap_or(u32::MAX),
-            alive: (alive.is_some() || is_whole).then_some(alive),
-        }
-    }
-}
-
 /// The entries that were counted, from the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
@@ -155,20 +126,6 @@ pub struct Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sample_tells_what_is_gone_what_is_poison_and_what_is_still_there() {
-        let entry = |ms, deliveries| OldestPending { id: StreamId::new(ms, 0), idle: None, deliveries };
-        let entries = [entry(1, 9), entry(2, 1), entry(3, 9), entry(4, 8), entry(5, 10)];
-        let told = |gone_before, is_whole| {
-            let told = PendingSample::of(&entries, is_whole, StreamId::new(gone_before, 0), 9);
-            (told.gone, told.poison, told.alive.map(|alive| alive.map(|alive| alive.id.ms)))
-        };
-        assert_eq!(told(0, false), (0, 3, Some(Some(1))));
-        assert_eq!(told(3, false), (2, 2, Some(Some(3))));
-        assert_eq!(told(6, true), (5, 0, Some(None)));
-        assert_eq!(told(6, false), (5, 0, None), "one that was not read may be there");
-    }
 
     #[test]
     fn a_group_has_all_that_was_answered_about_it_and_nothing_else() {

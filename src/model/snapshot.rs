@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use super::{Answers, Failure, Finding, Millis, Name, NameMap, Role, StreamId, Text};
+use super::{Answers, Failure, Finding, Millis, Name, NameMap, Pending, Role, StreamId, Text};
 
 /// Everything that one poll read, taken between one tick and the next.
 #[derive(Debug, Clone)]
@@ -297,39 +297,6 @@ impl GroupState {
             unlisted_pending: None,
             most_pending: None,
         }
-    }
-}
-
-/// The head of a group's list of pending entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pending {
-    /// Nothing is pending.
-    None,
-    /// The oldest pending entry.
-    Oldest(OldestPending),
-    /// Something may be pending, but it could not be read.
-    Unknown,
-}
-
-/// The pending entry with the smallest ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OldestPending {
-    /// The entry's ID. The entry itself may be gone already.
-    pub id: StreamId,
-    /// Since it was last delivered; `None` without the server's time, and where it was given back since.
-    pub idle: Option<Millis>,
-    /// How often it was delivered, or [`Self::FATAL`].
-    pub deliveries: u64,
-}
-
-impl OldestPending {
-    /// In place of a number of deliveries: a consumer said that the entry can't be handled (`XNACK ... FATAL`, Redis 8.8).
-    pub const FATAL: u64 = i64::MAX.cast_unsigned();
-
-    /// How often it was delivered; `None` where the server no longer knows.
-    #[must_use]
-    pub fn counted_deliveries(&self) -> Option<u64> {
-        (self.deliveries < Self::FATAL).then_some(self.deliveries)
     }
 }
 

@@ -1,0 +1,84 @@
+//! A group's pending entries: the head of their list, and what a sample of them tells.
+
+use super::{Millis, StreamId};
+
+/// The head of a group's list of pending entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing is pending.
+    None,
+    /// The oldest pending entry.
+    Oldest(OldestPending),
+    /// Something may be pending, but it could not be read.
+    Unknown,
+}
+
+/// The pending entry with the smallest ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldestPending {
+    /// The entry's ID. The entry itself may be gone already.
+    pub id: StreamId,
+    /// Since it was last delivered; `None` without the server's time, and where it was given back since.
+    pub idle: Option<Millis>,
+    /// How often it was delivered, or [`Self::FATAL`].
+    pub deliveries: u64,
+}
+
+impl OldestPending {
+    /// In place of a number of deliveries: a consumer said that the entry can't be handled (`XNACK ... FATAL`, Redis 8.8).
+    pub const FATAL: u64 = i64::MAX.cast_unsigned();
+
+    /// How often it was delivered; `None` where the server no longer knows.
+    #[must_use]
+    pub fn counted_deliveries(&self) -> Option<u64> {
+        (self.deliveries < Self::FATAL).then_some(self.deliveries)
+    }
+}
+
+/// What a group's first pending entries tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingSample {
+    /// Entries that were delivered too often and are still there.
+    pub poison: u32,
+    /// Entries that can't be there any more.
+    pub gone: u32,
+    /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
+    pub alive: Option<Option<OldestPending>>,
+}
+
+impl PendingSample {
+    /// What these entries tell, where no entry before `gone_before` is in the stream. One that was deleted in the middle is
+    /// not recognised.
+    #[must_use]
+    pub fn of(entries: &[OldestPending], is_whole: bool, gone_before: StreamId, poison_from: u64) -> Self {
+        let is_there = |entry: &&OldestPending| entry.id >= gone_before;
+        let there = entries.iter().filter(is_there);
+        let poison = there.clone().filter(|entry| entry.deliveries >= poison_from).count();
+        let gone = entries.len() - there.clone().count();
+        let alive = there.copied().next();
+        Self {
+            poison: u32::try_from(poison).unwrap_or(u32::MAX),
+            gone: u32::try_from(gone).unwrap_or(u32::MAX),
+            alive: (alive.is_some() || is_whole).then_some(alive),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_tells_what_is_gone_what_is_poison_and_what_is_still_there() {
+        let entry = |ms, deliveries| OldestPending { id: StreamId::new(ms, 0), idle: None, deliveries };
+        let entries = [entry(1, 9), entry(2, 1), entry(3, 9), entry(4, 8), entry(5, 10)];
+        let told = |gone_before, is_whole| {
+            let told = PendingSample::of(&entries, is_whole, StreamId::new(gone_before, 0), 9);
+            (told.gone, told.poison, told.alive.map(|alive| alive.map(|alive| alive.id.ms)))
+        };
+        assert_eq!(told(0, false), (0, 3, Some(Some(1))));
+        assert_eq!(told(3, false), (2, 2, Some(Some(3))));
+        assert_eq!(told(6, true), (5, 0, Some(None)));
+        assert_eq!(told(6, false), (5, 0, None), "one that was not read may be there");
+    }
+}
