@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{
     Age, GroupStatus, Lag, Losses,
-    judge::head,
     report::GroupReport,
     series::{Series, cut, low_part},
     settled::Settled,
@@ -312,7 +311,11 @@ impl Present<'_> {
         let now = self.state;
         now.last_delivered_id != before.last_delivered_id
             || now.pending < before.pending
-            || head(before).zip(head(now)).is_some_and(|(then, now)| now.id > then.id)
+            || before
+                .oldest_pending
+                .oldest()
+                .zip(now.oldest_pending.oldest())
+                .is_some_and(|(then, now)| now.id > then.id)
     }
 
     /// What there is to do. Pending entries that are gone from the stream are not.

@@ -10,7 +10,7 @@ use std::{
 use super::{
     age::{Age, POLL_SLACK_MS, clock_behind},
     checkpoints::Checkpoints,
-    judge::{Judge, head},
+    judge::Judge,
     lag::{Known, Lag},
     losses::{Baseline, Basis, Losses, Removals},
     questions::{Questions, questions},
@@ -218,7 +218,7 @@ impl Counters {
             || stream.first_entry_id.is_some_and(is_of_then)
             || stream.max_deleted_entry_id.is_some_and(is_of_then)
             || stream.groups.iter().any(|(name, group)| {
-                is_older(name, group) || head(group).is_some_and(|head| is_of_then(head.id))
+                is_older(name, group) || group.oldest_pending.oldest().is_some_and(|head| is_of_then(head.id))
             })
     }
 

@@ -120,7 +120,7 @@ impl Judge<'_> {
         let mut after = before.cloned().unwrap_or_default();
         let mut proven = 0;
         (after.delivered, after.entries_read) = (group.last_delivered_id, group.entries_read);
-        after.pending = head(group).map(|head| head.id);
+        after.pending = group.oldest_pending.oldest().map(|head| head.id);
         match before {
             Some(before) if after.delivered < before.delivered => {
                 after.rewinds += u32::from(!history.may_be_behind);
@@ -210,17 +210,12 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether an entry of this ID can't be there any more. One that was deleted in the middle is not recognised.
-    fn is_gone(&self, id: StreamId) -> bool {
-        is_gone(self.stream, id)
-    }
-
     /// The oldest pending entry that is still there, where the head is gone: its age would grow for ever.
     fn first_alive(&self, group: &GroupState, alive: Option<Option<OldestPending>>) -> Option<Pending> {
-        let head = head(group)?;
+        let head = group.oldest_pending.oldest()?;
         match alive {
             _ if self.stream.length == 0 => Some(Pending::None),
-            _ if !self.is_gone(head.id) => None,
+            _ if !self.stream.is_gone(head.id) => None,
             Some(Some(alive)) => Some(Pending::Oldest(alive)),
             Some(None) => Some(Pending::None),
             None => Some(Pending::Unknown),
@@ -233,7 +228,7 @@ impl Judge<'_> {
             Pending::Unknown => None,
             Pending::Oldest(_) if self.stream.length == 0 => Some(group.pending),
             Pending::Oldest(_) if self.stream.first_entry_id.is_none() => None,
-            Pending::Oldest(head) if !self.is_gone(head.id) => Some(0),
+            Pending::Oldest(head) if !self.stream.is_gone(head.id) => Some(0),
             Pending::Oldest(_) => sample.map(|sample| sample.gone.into()),
         }
     }
@@ -251,23 +246,4 @@ fn part_way(known: Option<Known>, answers: &GroupAnswers) -> Option<(StreamId, u
     let (known, counted) = (known?, answers.counted?);
     let lowest = counted.lowest.filter(|_| counted.up_to == known.id)?;
     Some((lowest, known.entries_behind + counted.entries.checked_sub(1)?))
-}
-
-/// The head of the group's pending list, where it is known.
-pub(super) fn head(group: &GroupState) -> Option<OldestPending> {
-    match group.oldest_pending {
-        Pending::Oldest(head) => Some(head),
-        Pending::None | Pending::Unknown => None,
-    }
-}
-
-/// No entry before this one can be in the stream; `None` where that is not known. One that was deleted in the middle is not
-/// recognised.
-pub(super) fn gone_before(stream: &StreamState) -> Option<StreamId> {
-    if stream.length == 0 { Some(StreamId::MAX) } else { stream.first_entry_id }
-}
-
-/// Whether no entry of this ID can be in the stream.
-pub(super) fn is_gone(stream: &StreamState, id: StreamId) -> bool {
-    gone_before(stream).is_some_and(|first| id < first)
 }

@@ -298,7 +298,7 @@ impl Between<'_> {
     fn was_due(&self, before: &Baseline, then: &Then) -> bool {
         let due = |oldest: StreamId| {
             then.time.is_some_and(|time| time.since(oldest.ms).duration() > self.interval)
-                && super::judge::is_gone(self.now, oldest)
+                && self.now.is_gone(oldest)
         };
         before.first_after.is_some_and(due)
     }

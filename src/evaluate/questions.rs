@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     history::StreamHistory,
-    judge::{gone_before, is_gone},
     lag::{Known, Lag},
 };
 use crate::{
@@ -163,15 +162,15 @@ impl About<'_> {
         let (is_gone, is_worth_a_look) = match self.group.oldest_pending {
             Pending::None => return Vec::new(),
             // Its head is in the sample.
-            Pending::Unknown => (before.is_some_and(|before| is_gone(self.stream, before)), true),
+            Pending::Unknown => (before.is_some_and(|before| self.stream.is_gone(before)), true),
             Pending::Oldest(_) if self.stream.first_entry_id.is_none() => return Vec::new(),
             Pending::Oldest(head) => {
-                let is_gone = is_gone(self.stream, head.id);
+                let is_gone = self.stream.is_gone(head.id);
                 (is_gone, is_gone || head.deliveries > 1 || before == Some(head.id))
             }
         };
         let known = self.history.sampled(self.stream, self.name, self.group, now, poison_from);
-        let gone_before = gone_before(self.stream);
+        let gone_before = self.stream.gone_before();
         let sample = Lookup::PendingSample { limit: PENDING_SAMPLE, gone_before, poison_from };
         let sample = (is_worth_a_look && known.is_none()).then_some(sample);
         // A sample of few is one of all.

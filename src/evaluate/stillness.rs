@@ -2,7 +2,6 @@
 //!
 //! Entries that are stuck stay so for long, and asking for them anew at each poll would cost a command a group.
 
-use super::judge::gone_before;
 use crate::model::{
     GroupState, Millis, Now, OldestPending, PendingSample, ServerTime, StreamId, StreamState,
 };
@@ -28,7 +27,7 @@ impl Stillness {
         let idle = group.consumers.iter().map(|consumer| consumer.idle).min()??;
         let is_told = group.has_all_consumers() && held == group.pending && idle.duration() > now.error;
         let last_seen_ms = now.time.0.checked_sub(idle.get())?;
-        let gone_before = gone_before(stream)?;
+        let gone_before = stream.gone_before()?;
         let (pending, consumers) = (group.pending, group.consumer_count);
         is_told.then_some(Self { last_seen_ms, pending, consumers, gone_before })
     }

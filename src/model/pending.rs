@@ -13,6 +13,17 @@ pub enum Pending {
     Unknown,
 }
 
+impl Pending {
+    /// The oldest pending entry, where it is known.
+    #[must_use]
+    pub const fn oldest(self) -> Option<OldestPending> {
+        match self {
+            Self::Oldest(oldest) => Some(oldest),
+            Self::None | Self::Unknown => None,
+        }
+    }
+}
+
 /// The pending entry with the smallest ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OldestPending {

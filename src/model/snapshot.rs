@@ -213,6 +213,17 @@ impl StreamState {
             None => None,
         }
     }
+
+    /// No entry before this one can be in the stream; `None` where that is not known. One that was deleted in the middle is not
+    /// recognised.
+    pub(crate) fn gone_before(&self) -> Option<StreamId> {
+        if self.length == 0 { Some(StreamId::MAX) } else { self.first_entry_id }
+    }
+
+    /// Whether no entry of this ID can be in the stream.
+    pub(crate) fn is_gone(&self, id: StreamId) -> bool {
+        self.gone_before().is_some_and(|first| id < first)
+    }
 }
 
 impl Snapshot {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
-    model::{self, ConsumerState, GroupState, Idempotence, OldestPending, Pending, StreamId},
+    model::{self, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
     reading::{GroupReading, RetentionReading, StreamReading},
     retention::{Holder, Outcome, Plan, Standing},
 };
@@ -372,10 +372,7 @@ fn report<'a>(row: &GroupReading<'a>) -> Option<&'a GroupReport> {
 }
 
 fn oldest_pending(row: &GroupReading<'_>) -> Option<OldestPending> {
-    match row.report?.oldest_pending(row.state?) {
-        Pending::Oldest(oldest) => Some(oldest),
-        Pending::None | Pending::Unknown => None,
-    }
+    row.report?.oldest_pending(row.state?).oldest()
 }
 
 /// Where consumers are listed at all.

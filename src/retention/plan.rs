@@ -185,11 +185,8 @@ fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Optio
         .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));
     let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
         let unread = state.last_delivered_id.next().map(|id| (id, holder(group, Hold::Unread)));
-        let pending = match pending(stream, report, group) {
-            Pending::None | Pending::Unknown => None,
-            Pending::Oldest(oldest) => Some(oldest.id),
-        };
-        unread.into_iter().chain(pending.map(|id| (id, holder(group, Hold::Pending))))
+        let pending = pending(stream, report, group).oldest();
+        unread.into_iter().chain(pending.map(|oldest| (oldest.id, holder(group, Hold::Pending))))
     });
     missing.chain(needs).min_by_key(|(id, _)| *id)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::values::{age, key, per_second, span};
 use crate::{
     evaluate::{GroupStatus, Series},
-    model::{ConsumerState, Pending},
+    model::ConsumerState,
     reading::GroupReading,
 };
 
@@ -116,10 +116,7 @@ impl Group<'_> {
     pub(super) fn document(&self) -> GroupDocument {
         let (state, report) = (self.of.state, self.of.report);
         let lost = report.and_then(|report| report.lost);
-        let oldest = report.zip(state).and_then(|(report, state)| match report.oldest_pending(state) {
-            Pending::Oldest(oldest) => Some(oldest),
-            Pending::None | Pending::Unknown => None,
-        });
+        let oldest = report.zip(state).and_then(|(report, state)| report.oldest_pending(state).oldest());
         let (status, reason) = match self.stale {
             Some(stale) => (GroupStatus::Unknown, stale.to_owned()),
             None => (self.of.verdict.status, self.of.verdict.why.to_string()),
