@@ -23,8 +23,8 @@ use super::{
 use crate::{
     config::Config,
     model::{
-        Answers, GroupAnswers, GroupState, Name, NameMap, Now, Origin, PendingSample, Removal, ServerTime,
-        Snapshot, StreamId, StreamState,
+        Answers, Failure, GroupAnswers, GroupState, Name, NameMap, Now, Origin, PendingSample, Removal,
+        ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 
@@ -206,13 +206,13 @@ impl Counters {
     }
 
     /// Whether something of the last reading is there still, so that this is surely the same stream: one that was
-    /// deleted and created again, or that another one was renamed to, has only later IDs.
-    fn lives_on_in(&self, stream: &StreamState, groups: &NameMap<GroupHistory>) -> bool {
+    /// deleted and created again, or that another one was renamed to, has only later IDs. `position_then` is a group's.
+    fn lives_on_in(&self, stream: &StreamState, position_then: impl Fn(&Name) -> Option<StreamId>) -> bool {
         let Some(last) = self.last_id else { return false };
         let is_of_then = |id: StreamId| id != StreamId::ZERO && id <= last;
         let is_older = |name: &Name, group: &GroupState| {
             let position = group.last_delivered_id;
-            is_of_then(position) && groups.get(name).is_some_and(|before| before.delivered <= position)
+            is_of_then(position) && position_then(name).is_some_and(|then| then <= position)
         };
         (last != StreamId::ZERO && stream.last_generated_id == Some(last))
             || stream.first_entry_id.is_some_and(is_of_then)
@@ -239,8 +239,27 @@ impl Counters {
 }
 
 impl StreamHistory {
-    /// Forgets what a reading contradicts.
+    /// A reading begins, which may be of another server: forgets what it contradicts.
     fn begin(
+        &mut self,
+        state: &Result<StreamState, Failure>,
+        time: Option<ServerTime>,
+        connection: Connection,
+        trims_the_middle: bool,
+    ) {
+        match state {
+            Ok(stream) => self.compare(stream, time, connection, trims_the_middle),
+            // It was there and will be another one when it comes back.
+            Err(failure) if failure.is_absence() && self.last.is_some() => {
+                let connection = self.connection.max(connection);
+                self.restart();
+                self.recreations += u64::from(connection != Connection::NewAndBehind);
+            }
+            Err(_unread) => self.connection = self.connection.max(connection),
+        }
+    }
+
+    fn compare(
         &mut self,
         stream: &StreamState,
         time: Option<ServerTime>,
@@ -262,7 +281,8 @@ impl StreamHistory {
             self.recreate();
         }
         let is_whole = now.are_whole();
-        if is_whole && self.last.is_some_and(|last| !last.lives_on_in(stream, &self.groups)) {
+        let position_then = |group: &Name| Some(self.groups.get(group)?.delivered);
+        if is_whole && self.last.is_some_and(|last| !last.lives_on_in(stream, position_then)) {
             self.checkpoints.clear();
             self.removals.doubt();
         }
@@ -438,16 +458,7 @@ impl History {
                 let back = back.and_then(|index| self.gone.remove(index));
                 back.map(|(_, gone)| Box::new(StreamHistory::back(gone))).unwrap_or_default()
             });
-            match state {
-                Ok(stream) => history.begin(stream, time, connection, trims_the_middle),
-                // It was there and will be another one when it comes back.
-                Err(failure) if failure.is_absence() && history.last.is_some() => {
-                    let connection = history.connection.max(connection);
-                    history.restart();
-                    history.recreations += u64::from(connection != Connection::NewAndBehind);
-                }
-                Err(_unread) => history.connection = history.connection.max(connection),
-            }
+            history.begin(state, time, connection, trims_the_middle);
         }
         self.polls = self.polls.wrapping_add(1);
         questions(&self.streams, snapshot, config, self.polls, most)
