@@ -4,14 +4,20 @@
 //! what is still to be asked, and [`History::evaluate`] draws the [`Report`] from both.
 
 mod age;
+mod baseline;
 mod checkpoints;
+mod counters;
 mod dropped;
+mod group_history;
 mod group_watch;
 mod history;
 mod judge;
 mod lag;
 mod losses;
+mod moment;
+mod present;
 mod questions;
+mod rates;
 mod report;
 mod rereads;
 mod sentence;
@@ -19,6 +25,7 @@ mod series;
 mod settled;
 mod status;
 mod stillness;
+mod stream_history;
 mod trend;
 mod verdict;
 mod watch;
@@ -44,3 +51,5 @@ mod identity_tests;
 mod losses_tests;
 #[cfg(test)]
 mod simulation_tests;
+#[cfg(test)]
+mod test_readings;

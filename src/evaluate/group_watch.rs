@@ -3,28 +3,17 @@
 use std::time::Duration;
 
 use super::{
-    Age, GroupStatus, Lag, Losses,
-    report::GroupReport,
+    GroupStatus, Losses,
+    moment::Moment,
+    present::Present,
+    rates::passed_rate,
     series::{Series, cut, low_part},
     settled::Settled,
     trend::{Growth, growth},
     verdict::{GroupVerdict, Rate},
-    watch::{Moment, passed_rate},
-    why::{Backlog, GroupWhy, NearLimit, Over},
+    why::GroupWhy,
 };
-use crate::{
-    config::Thresholds,
-    model::{GroupState, Millis, Pending, StreamId},
-};
-
-/// A group that is there.
-pub(super) struct Present<'a> {
-    pub(super) state: &'a GroupState,
-    /// The last reading of it, if it was there then.
-    pub(super) last_state: Option<&'a GroupState>,
-    pub(super) report: &'a GroupReport,
-    pub(super) thresholds: Option<&'a Thresholds>,
-}
+use crate::model::{Millis, StreamId};
 
 /// Of a group that is there, or expected, beyond what its last reading and verdict have. Times are of a clock that only goes
 /// forward.
@@ -302,75 +291,5 @@ fn note_lost(noted: &mut Option<Removed>, (before, now): (u64, u64), at: Millis)
     if now > before {
         let earlier = noted.map_or(0, |noted| noted.entries);
         *noted = Some(Removed { entries: earlier + now - before, at });
-    }
-}
-
-impl Present<'_> {
-    /// Whether entries were delivered or acknowledged. More pending entries alone are no movement.
-    fn has_moved_since(&self, before: &GroupState) -> bool {
-        let now = self.state;
-        now.last_delivered_id != before.last_delivered_id
-            || now.pending < before.pending
-            || before
-                .oldest_pending
-                .oldest()
-                .zip(now.oldest_pending.oldest())
-                .is_some_and(|(then, now)| now.id > then.id)
-    }
-
-    /// What there is to do. Pending entries that are gone from the stream are not.
-    fn backlog(&self) -> Backlog {
-        let pending = match self.report.oldest_pending(self.state) {
-            Pending::None => 0,
-            Pending::Oldest(_) | Pending::Unknown => {
-                self.state.pending.saturating_sub(self.report.dangling.map_or(0, u64::from))
-            }
-        };
-        Backlog { lag: self.report.lag, pending }
-    }
-
-    /// Whether entries wait to be delivered; `None` where that is not known.
-    fn has_lag(&self) -> Option<bool> {
-        match self.report.lag {
-            Lag::Exactly(lag) => Some(lag > 0),
-            Lag::AtMost(_) => self.report.lag_age.map(|_| true),
-        }
-    }
-
-    /// Whether there is anything to do; `None` where that is not known.
-    fn waits(&self) -> Option<bool> {
-        if self.backlog().pending > 0 { Some(true) } else { self.has_lag() }
-    }
-
-    /// A consumer to which the server will soon give nothing more.
-    fn near_limit(&self, moment: &Moment<'_>) -> Option<NearLimit> {
-        NearLimit::of(self.state.most_pending.map(u64::from), moment.consumer_pending_limit)
-    }
-
-    /// The first number that is over its threshold; before all others the one that is the server's.
-    fn over(&self, moment: &Moment<'_>) -> Option<Over> {
-        let none = Thresholds::default();
-        let (report, set) = (self.report, self.thresholds.unwrap_or(&none));
-        let over =
-            |number: Option<u64>, most: Option<u64>| number.zip(most).filter(|(number, most)| number > most);
-        let older = |age: Option<Duration>, most: Duration| age.filter(|age| *age > most);
-        let age = |age: Option<Age>| age.map(|Age(age)| age.duration());
-        let (lag_age, pending_age) = (age(report.lag_age), age(report.oldest_pending_age));
-        let times = set.deliveries.unwrap_or(Thresholds::DELIVERIES);
-        (self.near_limit(moment).map(Over::Limit))
-            .or_else(|| over(report.lag.known(), set.lag).map(|(lag, most)| Over::Lag(lag, most)))
-            .or_else(|| match set.lag_age {
-                Some(most) => older(lag_age, most).map(|age| Over::LagAge(age, most)),
-                None => older(lag_age, Thresholds::LAG_AGE).map(Over::LagAgeByDefault),
-            })
-            .or_else(|| over(Some(self.state.pending), set.pending).map(|(it, most)| Over::Pending(it, most)))
-            .or_else(|| match set.pending_age {
-                Some(most) => older(pending_age, most).map(|age| Over::PendingAge(age, most)),
-                None => older(pending_age, Thresholds::PENDING_AGE).map(Over::PendingAgeByDefault),
-            })
-            .or_else(|| {
-                over(report.poison.map(|poison| poison.get().into()), Some(0))
-                    .map(|(poison, _)| Over::Poison(poison, times))
-            })
     }
 }

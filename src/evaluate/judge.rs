@@ -6,13 +6,15 @@ use nonmax::{NonMaxU32, NonMaxU64};
 
 use super::{
     age::{Age, clock_behind},
+    baseline::{Baseline, Basis},
     checkpoints::Checkpoints,
     dropped::{can_be_compared, dropped},
-    history::{GroupHistory, StreamHistory},
+    group_history::GroupHistory,
     lag::{Known, Lag},
-    losses::{Baseline, Basis, Between},
+    losses::Between,
     report::{GroupReport, StreamReport},
     stillness::{Sampled, Stillness},
+    stream_history::StreamHistory,
 };
 use crate::model::{
     GroupAnswers, GroupState, Name, Now, OldestPending, Pending, PendingSample, StreamId, StreamState,

@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 use super::{
+    baseline::Baseline,
     lag::Lag,
     rereads::{Seen, Trail},
 };
@@ -35,29 +36,6 @@ pub struct Losses {
     pub at_most: u64,
     /// Of those that are not certain, the ones that were removed while the group was behind by more than an interval.
     pub suspected: u64,
-}
-
-/// What was known of a group at the last reading that told how many entries there are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Baseline {
-    pub(super) delivered: StreamId,
-    pub(super) lag: Lag,
-    /// What the server counted as delivered.
-    pub(super) entries_read: Option<i64>,
-    /// The first entry that was not delivered, if it was known.
-    pub(super) first_after: Option<StreamId>,
-}
-
-/// Which reading a group's losses are counted from.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Basis {
-    /// None so far.
-    #[default]
-    Nothing,
-    /// The last one, with this lag; the rest is known of it anyway.
-    Last(Lag),
-    /// An earlier one, since the last did not tell how many entries there are.
-    Earlier(Box<Baseline>),
 }
 
 /// What was known of a stream at the last reading, and what the sidecar removed since.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    history::StreamHistory,
     lag::{Known, Lag},
+    stream_history::StreamHistory,
 };
 use crate::{
     config::{Config, LagCount},
@@ -241,132 +241,5 @@ fn within_budget(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::VecDeque, sync::Arc, time::Duration};
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{
-        config::Sources,
-        evaluate::History,
-        model::{Finding, NameMap, OldestPending, Origin, Server, ServerTime},
-    };
-
-    fn config() -> Config {
-        config_with("")
-    }
-
-    fn config_with(more: &str) -> Config {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{more}")).unwrap();
-        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-    }
-
-    /// One stream each, in mid-stream, with a question or more about its group at each poll.
-    fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
-        let stream = |name: usize| {
-            let head = OldestPending { id: StreamId::new(12, 0), idle: None, deliveries: 2 };
-            let (pending, oldest_pending) =
-                if is_pending(name) { (1, Pending::Oldest(head)) } else { (0, Pending::None) };
-            let group = GroupState { pending, oldest_pending, ..GroupState::at(StreamId::new(15, 0)) };
-            StreamState {
-                length: 10,
-                last_generated_id: Some(StreamId::new(20, 0)),
-                first_entry_id: Some(StreamId::new(11, 0)),
-                groups: NameMap::from([("g".into(), group)]),
-                ..StreamState::of_length(0)
-            }
-        };
-        let streams =
-            names.iter().map(|name| (Name::from(format!("s{name:02}").as_str()), Ok(stream(*name))));
-        Snapshot {
-            server: Server::UNKNOWN,
-            origin: Origin::default(),
-            place: "h:6379".into(),
-            database: 0,
-            time: Ok(Now::exactly(ServerTime(1_000))),
-            streams: streams.collect(),
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
-        }
-    }
-
-    /// Polls once, and gives the streams that were asked about.
-    fn poll(
-        history: &mut History,
-        snapshot: &Arc<Snapshot>,
-        config: &Config,
-        most: usize,
-    ) -> (Vec<Name>, usize) {
-        let Questions { asked, skipped } = history.questions(snapshot, config, most);
-        assert!(asked.len() <= most, "{} of {most}", asked.len());
-        let unanswered = |it: &Question| (it.stream.clone(), it.group.clone(), Finding::Nothing);
-        let answers = asked.iter().map(unanswered).collect();
-        drop(history.evaluate(snapshot, &answers, config, Duration::ZERO));
-        let mut streams: Vec<Name> = asked.into_iter().map(|question| question.stream).collect();
-        streams.sort();
-        streams.dedup();
-        (streams, skipped)
-    }
-
-    proptest! {
-        /// Also where some come and go, and where some have more to be asked than others.
-        #[test]
-        fn no_group_waits_longer_than_it_takes_to_ask_about_the_others(
-            groups in 1_usize..12, most in 4_usize..20, pending: u16, comings in prop::collection::vec(0_usize..12, 40),
-        ) {
-            let (mut history, config) = (History::default(), config());
-            let steady: Vec<usize> = (0..groups).collect();
-            let mut last = VecDeque::new();
-            // Each has four questions at most: a count, a first entry, a sample and one behind it.
-            let longest = (groups + 1).div_ceil(most / 4);
-            for coming in comings {
-                let names: Vec<usize> = steady.iter().copied().chain((coming == 0).then_some(99)).collect();
-                let snapshot = Arc::new(snapshot(&names, |name| pending >> (name % 16) & 1 == 1));
-                let (asked, _) = poll(&mut history, &snapshot, &config, most);
-                last.push_back(asked);
-                if last.len() > 2 * longest {
-                    last.pop_front();
-                    for name in &steady {
-                        let name = Name::from(format!("s{name:02}").as_str());
-                        prop_assert!(last.iter().flatten().any(|asked| *asked == name), "{name} starves");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_first() {
-        let mut snapshot = snapshot(&[1, 2, 3], |_| false);
-        for (_, state) in snapshot.streams.iter_mut() {
-            let groups = ["g", "h"].map(|name| (name.into(), GroupState::at(StreamId::new(15, 0))));
-            state.as_mut().unwrap().groups = groups.into();
-        }
-        // Ten are to be counted for each group at most.
-        for (entries, counted, places) in [(25, 3, 3), (35, 4, 3), (0, 0, 0)] {
-            let config = config_with(&format!("lag_count: {{entries: {entries}}}"));
-            let Questions { asked, skipped } =
-                History::default().questions(&snapshot, &config, MOST_QUESTIONS);
-            let of =
-                |is_it: fn(&Lookup) -> bool| asked.iter().filter(move |question| is_it(&question.lookup));
-            let counts: Vec<&Name> =
-                of(|it| matches!(it, Lookup::Count { .. })).map(|question| &question.stream).collect();
-            let distinct: BTreeSet<&&Name> = counts.iter().collect();
-            assert_eq!((counts.len(), distinct.len(), skipped), (counted, places, 0), "{entries}");
-            assert!(of(|it| matches!(it, Lookup::FirstAfter(_))).count() >= 3, "they are asked all the same");
-        }
-    }
-
-    #[test]
-    fn what_is_left_out_is_counted_and_nothing_is_asked_where_nothing_may_be() {
-        let (mut history, config) = (History::default(), config());
-        let snapshot = Arc::new(snapshot(&[1, 2, 3], |_| false));
-        assert_eq!(poll(&mut history, &snapshot, &config, MOST_QUESTIONS).1, 0);
-        assert_eq!(poll(&mut history, &snapshot, &config, 0), (vec![], 6));
-        assert_eq!(poll(&mut history, &snapshot, &config, 5), (["s01", "s02"].map(Name::from).to_vec(), 2));
-        assert_eq!(poll(&mut history, &snapshot, &config, 2), (["s03".into()].to_vec(), 4));
-    }
-}
+#[path = "questions_tests.rs"]
+mod tests;

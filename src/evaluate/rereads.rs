@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{history::Counters, losses::Baseline};
+use super::{baseline::Baseline, counters::Counters};
 use crate::model::{GroupState, Name, NameMap, Snapshot, StreamId, StreamState};
 
 /// As many streams are reread at most.

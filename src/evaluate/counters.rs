@@ -1,0 +1,102 @@
+//! A stream's counters, and whether two readings of them can be of the same stream.
+
+use std::cmp::Ordering;
+
+use super::age::{Age, POLL_SLACK_MS, clock_behind};
+use crate::model::{GroupState, Name, ServerTime, StreamId, StreamState};
+
+/// A stream's counters, which only go forward while the stream lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counters {
+    length: u64,
+    added: Option<u64>,
+    removed: Option<u64>,
+    last_id: Option<StreamId>,
+    first_id: Option<StreamId>,
+    deleted_id: Option<StreamId>,
+    time: Option<ServerTime>,
+}
+
+/// How two numbers compare, where both were read.
+fn order<T: Ord>(then: Option<T>, now: Option<T>) -> Option<Ordering> {
+    Some(then?.cmp(&now?))
+}
+
+impl Counters {
+    pub(super) fn of(stream: &StreamState, time: Option<ServerTime>) -> Self {
+        Self {
+            time,
+            length: stream.length,
+            added: stream.entries_added,
+            removed: stream.entries_removed(),
+            last_id: stream.last_generated_id,
+            first_id: stream.first_entry_id,
+            deleted_id: stream.max_deleted_entry_id,
+        }
+    }
+
+    /// Whether it says where the stream begins and ends. Streams of large entries or many consumers are mostly asked for
+    /// less.
+    pub(super) const fn are_whole(&self) -> bool {
+        self.last_id.is_some() && (self.first_id.is_some() || self.length == 0)
+    }
+
+    /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and created again,
+    /// or that comes from a replica that was behind, mostly can't. What was not read contradicts nothing.
+    pub(super) fn can_become(&self, now: &Self) -> bool {
+        let firsts = order(self.first_id, now.first_id);
+        let (added, removed) = (order(self.added, now.added), order(self.removed, now.removed));
+        let (last_ids, deleted) = (order(self.last_id, now.last_id), order(self.deleted_id, now.deleted_id));
+        let went_back = [added, removed, last_ids, firsts, deleted].contains(&Some(Ordering::Greater));
+        let adds_without_ids = added.zip(last_ids).is_some_and(|(added, ids)| added != ids);
+        let goes_without_removal = firsts == Some(Ordering::Less) && removed == Some(Ordering::Equal);
+        // Only what is added is behind the last ID.
+        let was_empty = self.length == 0 && order(self.last_id, now.first_id).is_some_and(Ordering::is_ge);
+        !(went_back || adds_without_ids || goes_without_removal || was_empty)
+    }
+
+    /// Whether nothing was removed until then, as far as the server counts that.
+    pub(super) fn has_as_many_removed(&self, now: &Self) -> bool {
+        order(self.removed, now.removed) == Some(Ordering::Equal)
+    }
+
+    /// Whether something of the last reading is there still, so that this is surely the same stream: one that was
+    /// deleted and created again, or that another one was renamed to, has only later IDs. `position_then` is a group's.
+    pub(super) fn lives_on_in(
+        &self,
+        stream: &StreamState,
+        position_then: impl Fn(&Name) -> Option<StreamId>,
+    ) -> bool {
+        let Some(last) = self.last_id else { return false };
+        let is_of_then = |id: StreamId| id != StreamId::ZERO && id <= last;
+        let is_older = |name: &Name, group: &GroupState| {
+            let position = group.last_delivered_id;
+            is_of_then(position) && position_then(name).is_some_and(|then| then <= position)
+        };
+        (last != StreamId::ZERO && stream.last_generated_id == Some(last))
+            || stream.first_entry_id.is_some_and(is_of_then)
+            || stream.max_deleted_entry_id.is_some_and(is_of_then)
+            || stream.groups.iter().any(|(name, group)| {
+                is_older(name, group) || group.oldest_pending.oldest().is_some_and(|head| is_of_then(head.id))
+            })
+    }
+
+    /// Whether the first and the last ID, if there are any yet, are times that are over, or times of another clock.
+    pub(super) fn has_ids_of_the_server(&self) -> bool {
+        let is_over = |id: StreamId| {
+            id == StreamId::ZERO
+                || self.time.is_some_and(|now| Age::of(id, now).is_some() || clock_behind(id, now).is_some())
+        };
+        self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
+    }
+
+    /// Whether entries were added since under IDs that were over then: no server makes such IDs.
+    pub(super) fn was_added_to_with_old_ids(&self, now: &Self) -> bool {
+        let newest = now.last_id.filter(|id| self.last_id.is_some_and(|last| *id > last));
+        newest.zip(self.time).is_some_and(|(newest, then)| newest.ms + POLL_SLACK_MS < then.0)
+    }
+}
+
+#[cfg(test)]
+#[path = "counters_tests.rs"]
+mod tests;

@@ -1,0 +1,40 @@
+//! How fast entries are added, and delivered to a group.
+
+use std::time::Duration;
+
+use super::{moment::Moment, series::Series, verdict::Rate};
+
+/// How fast a counter went, by the low parts of the first and the last of these values.
+pub(super) fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<Rate> {
+    let ((first_age, first), (last_age, last)) = (values.next()?, values.next_back()?);
+    let over = first_age.checked_sub(last_age).filter(|over| !over.is_zero())?;
+    Some(Rate { entries: last.wrapping_sub(first).into(), over })
+}
+
+/// How fast a group that has been there for so long was given entries: those ever added, less those that it lags behind and
+/// those that it lost.
+pub(super) fn passed_rate(
+    added: &Series,
+    lags: &Series,
+    lost: Option<&Series>,
+    there_for: Duration,
+    moment: &Moment<'_>,
+) -> Option<Rate> {
+    let recent = |series| moment.ticks.within(series, moment.rate_window());
+    let lags: Vec<(Duration, u32)> = recent(lags).collect();
+    let lost: Vec<(Duration, u32)> = lost.into_iter().flat_map(recent).collect();
+    let at =
+        |series: &[(Duration, u32)], age| series.iter().find(|(of, _)| *of == age).map(|(_, value)| *value);
+    // As far back as the lag is known throughout. Before that it may have been another group of this name; so it may where
+    // the group was away between two ticks.
+    let newest_first: Vec<(Duration, u32)> = recent(added)
+        .rev()
+        .take_while(|(age, _)| *age <= there_for)
+        .map_while(|(age, added)| {
+            let gone = at(&lost, age).unwrap_or(0);
+            Some((age, added.wrapping_sub(at(&lags, age)?).wrapping_sub(gone)))
+        })
+        .collect();
+    // A group that was set back was given no negative number of entries.
+    rate(newest_first.into_iter().rev()).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
+}

@@ -1,0 +1,245 @@
+//! What is kept of a stream from one poll to the next, and forgotten wherever it might not hold any more.
+
+use super::{
+    checkpoints::Checkpoints,
+    counters::Counters,
+    group_history::GroupHistory,
+    lag::{Known, Lag},
+    losses::Removals,
+    stillness::Stillness,
+    watch::StreamWatch,
+};
+use crate::model::{
+    Failure, GroupAnswers, GroupState, Name, NameMap, Now, PendingSample, ServerTime, StreamId, StreamState,
+};
+
+/// What earlier polls know of a stream.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StreamHistory {
+    /// The last reading, without its groups; `None` while the stream is away.
+    last: Option<Counters>,
+    /// Whether the application was seen to make its own IDs.
+    makes_own_ids: bool,
+    /// Whether what is known of an ID now may be relied upon at a later poll, and losses counted by it.
+    ///
+    /// Where the server makes the IDs, a stream that was deleted and created again never repeats an old one. Where the
+    /// application does, it may, and then an ID proves nothing about an earlier poll.
+    pub(super) remembers: bool,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) groups: NameMap<GroupHistory>,
+    pub(super) recreations: u64,
+    pub(super) removals: Removals,
+    /// Whether nothing was removed between the last reading and the last one before it that was judged, as far as the server
+    /// counts that.
+    none_removed: bool,
+    /// Whether the last reading was judged: a lookup may fail between its beginning and that.
+    pub(super) is_judged: bool,
+    /// The last reading of a stream that could not be read since.
+    pub(super) unread: Option<Box<StreamState>>,
+    /// What became of the connection while it could not be read.
+    connection: Connection,
+    /// Whether consumers are not to be compared with those of the last reading: it may be of another stream, or server.
+    pub(super) is_new: bool,
+    /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
+    pub(super) may_be_behind: bool,
+    /// Whether it is worth rereading it until the next poll.
+    pub(super) is_near_loss: bool,
+    pub(super) watch: StreamWatch,
+}
+
+/// What is kept of a stream that went away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gone {
+    last: Option<Counters>,
+    makes_own_ids: bool,
+    recreations: u64,
+}
+
+/// How the connection of a reading relates to that of the reading before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Connection {
+    /// It is the same.
+    #[default]
+    Same,
+    /// It is another one.
+    New,
+    /// It is another one, of a service where a new connection may be answered by a replica that is behind.
+    NewAndBehind,
+}
+
+impl StreamHistory {
+    /// A reading begins, which may be of another server: forgets what it contradicts.
+    pub(super) fn begin(
+        &mut self,
+        state: &Result<StreamState, Failure>,
+        time: Option<ServerTime>,
+        connection: Connection,
+        trims_the_middle: bool,
+    ) {
+        match state {
+            Ok(stream) => self.compare(stream, time, connection, trims_the_middle),
+            // It was there and will be another one when it comes back.
+            Err(failure) if failure.is_absence() && self.last.is_some() => {
+                let connection = self.connection.max(connection);
+                self.restart();
+                self.recreations += u64::from(connection != Connection::NewAndBehind);
+            }
+            Err(_unread) => self.connection = self.connection.max(connection),
+        }
+    }
+
+    fn compare(
+        &mut self,
+        stream: &StreamState,
+        time: Option<ServerTime>,
+        connection: Connection,
+        trims_the_middle: bool,
+    ) {
+        let now = Counters::of(stream, time);
+        let connection = std::mem::take(&mut self.connection).max(connection);
+        self.may_be_behind = connection == Connection::NewAndBehind;
+        self.removals.begin(connection == Connection::Same);
+        // Another server's stream had other entries under the same IDs.
+        if connection != Connection::Same {
+            self.checkpoints.clear();
+            self.is_new = true;
+            self.groups.values_mut().for_each(|group| group.sampled = None);
+        }
+        let is_refuted = self.last.is_some_and(|last| !last.can_become(&now));
+        if is_refuted || self.checkpoints.are_refuted_by(stream) {
+            self.recreate();
+        }
+        let is_whole = now.are_whole();
+        let position_then = |group: &Name| Some(self.groups.get(group)?.delivered);
+        if is_whole && self.last.is_some_and(|last| !last.lives_on_in(stream, position_then)) {
+            self.checkpoints.clear();
+            self.removals.doubt();
+        }
+        let held_from = if trims_the_middle { self.held_from(stream) } else { Some(StreamId::ZERO) };
+        self.checkpoints.check(stream, held_from);
+        self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
+        let is_next = std::mem::take(&mut self.is_judged) || self.none_removed;
+        self.none_removed = is_next && self.last.is_some_and(|last| last.has_as_many_removed(&now));
+        let known = *self.last.get_or_insert(now);
+        let known = if is_whole { now } else { known };
+        self.last = Some(known);
+        self.remembers = !self.makes_own_ids && known.has_ids_of_the_server();
+        if !self.remembers {
+            self.checkpoints.clear();
+        }
+    }
+
+    /// What is kept of it once it went away.
+    pub(super) fn gone(&self) -> Gone {
+        Gone { last: self.last, makes_own_ids: self.makes_own_ids, recreations: self.recreations }
+    }
+
+    /// It, or another one under its name, is there again: the reading shows which, if it can't be the same.
+    pub(super) fn back(Gone { last, makes_own_ids, recreations }: Gone) -> Self {
+        Self { last, makes_own_ids, recreations, ..Self::default() }
+    }
+
+    /// The nearest position of a group that has been before everything behind it since the last reading.
+    fn held_from(&self, stream: &StreamState) -> Option<StreamId> {
+        let stayed = |name, group: &GroupState| self.groups.get(name).is_some_and(|it| it.went_on_to(group));
+        let groups = stream.groups.iter().filter(|(name, group)| stayed(name, group));
+        groups.map(|(_, group)| group.last_delivered_id).min()
+    }
+
+    /// Forgets all but what is counted: it is another stream.
+    fn recreate(&mut self) {
+        self.restart();
+        self.recreations += u64::from(!self.may_be_behind);
+    }
+
+    /// Forgets what the counts of a reading refute: where more entries are behind a group than may be, it is not the
+    /// stream that earlier polls saw.
+    pub(super) fn refute(&mut self, stream: &StreamState, answers: impl Fn(&Name) -> Option<GroupAnswers>) {
+        let is_refuted = stream.groups.iter().any(|(name, group)| {
+            let counted = answers(name).and_then(|answers| answers.counted);
+            let known = self.known_from(stream, group);
+            let least = counted.zip(known).filter(|(counted, known)| counted.up_to == known.id);
+            least.is_some_and(|(counted, known)| {
+                known.entries_behind + counted.entries > self.lag(stream, group).upper_bound()
+            })
+        });
+        if is_refuted {
+            let last = self.last;
+            self.recreate();
+            self.last = last;
+        }
+    }
+
+    fn restart(&mut self) {
+        self.watch.restart();
+        self.checkpoints.clear();
+        for (name, lost) in self.removals.restart() {
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.lost += lost;
+            }
+        }
+        self.last = None;
+        self.is_new = true;
+        for group in self.groups.values_mut() {
+            *group = GroupHistory {
+                lost: group.lost,
+                dropped: group.dropped,
+                rewinds: group.rewinds,
+                asked_at: group.asked_at,
+                ..GroupHistory::default()
+            };
+        }
+    }
+
+    /// The nearest ID at or behind the group's position with a known number of entries behind it.
+    pub(super) fn known_from(&self, stream: &StreamState, group: &GroupState) -> Option<Known> {
+        let kept = self.checkpoints.first_holding(group.last_delivered_id, stream).and_then(|checkpoint| {
+            Some(Known { id: checkpoint.id, entries_behind: checkpoint.entries_behind(stream)? })
+        });
+        kept.or(Some(Known { id: stream.last_generated_id?, entries_behind: 0 }))
+    }
+
+    /// What the group's position and earlier polls prove of its lag.
+    pub(super) fn lag(&self, stream: &StreamState, group: &GroupState) -> Lag {
+        match Lag::by_position(stream, group) {
+            Lag::AtMost(bound) => {
+                let most = self.checkpoints.most_behind(group.last_delivered_id, stream);
+                Lag::AtMost(most.map_or(bound, |most| most.min(bound)))
+            }
+            exact @ Lag::Exactly(_) => exact,
+        }
+    }
+
+    /// What the last sample of the group's pending entries told, where they are the same ones still.
+    pub(super) fn sampled(
+        &self,
+        stream: &StreamState,
+        name: &Name,
+        group: &GroupState,
+        now: Option<Now>,
+        poison_from: u64,
+    ) -> Option<PendingSample> {
+        let stillness = Stillness::of(stream, group, now)?;
+        let sampled = self.groups.get(name)?.sampled?;
+        let is_same = sampled.stillness == stillness && sampled.poison_from == poison_from;
+        Some(sampled.now(now?)).filter(|_| is_same)
+    }
+
+    /// The first entry behind the group's position, where it is the one of the last poll and was not removed since.
+    pub(super) fn first_after(
+        &self,
+        name: &Name,
+        group: &GroupState,
+        known: Option<Known>,
+    ) -> Option<StreamId> {
+        let delivered = group.last_delivered_id;
+        let before = self.groups.get(name).filter(|before| before.delivered == delivered)?;
+        // Nothing behind the position was removed if the number of entries behind it is still known, or if nothing was removed.
+        let is_counted = known.is_some_and(|known| known.id == delivered);
+        before.first_after.filter(|_| is_counted || (self.remembers && self.none_removed))
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_history_tests.rs"]
+mod tests;

@@ -1,0 +1,21 @@
+//! Readings that tests of more than one file stand on.
+
+use crate::model::{GroupState, NameMap, StreamId, StreamState};
+
+pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+
+pub(super) fn id(number: u64) -> Option<StreamId> {
+    Some(StreamId::new(number, 0))
+}
+
+/// A stream with a group at this position.
+pub(super) fn stream_at(position: u64) -> StreamState {
+    StreamState {
+        last_generated_id: id(20),
+        first_entry_id: id(11),
+        entries_added: Some(20),
+        max_deleted_entry_id: id(0),
+        groups: NameMap::from([("g".into(), GroupState::at(StreamId::new(position, 0)))]),
+        ..StreamState::of_length(10)
+    }
+}
