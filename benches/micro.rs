@@ -112,21 +112,20 @@ fn read_replies(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn judge(bencher: Bencher<'_, '_>) {
-    let (config, snapshot) = (config(), Arc::new(snapshot()));
+    let (config, snapshot) = (config(), snapshot());
     let (mut history, mut at) = (History::default(), Duration::ZERO);
-    bencher.bench_local(|| {
+    bencher.with_inputs(|| snapshot.clone()).bench_local_values(|snapshot| {
         at += WINDOW_STEP;
-        let questions = history.questions(&snapshot, &config, MOST_QUESTIONS);
-        (questions, history.evaluate(&snapshot, &Answers::default(), &config, at))
+        history.begin(snapshot, &config, MOST_QUESTIONS).finish(&Answers::default(), at)
     });
 }
 
 #[divan::bench(args = [Encoding::Identity, Encoding::Gzip])]
 fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
-    let (config, snapshot) = (Arc::new(config()), Arc::new(snapshot()));
+    let config = Arc::new(config());
     let mut history = History::default();
-    drop(history.questions(&snapshot, &config, MOST_QUESTIONS));
-    let report = history.evaluate(&snapshot, &Answers::default(), &config, Duration::ZERO);
+    let open = history.begin(snapshot(), &config, MOST_QUESTIONS);
+    let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
     let watchlist = Watchlist::new(&config, snapshot.streams.keys().cloned());
     let standings = Standings::default();
     let reading = Reading::new(&config, &watchlist, &standings, snapshot, report, clock::moment());

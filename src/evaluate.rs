@@ -1,7 +1,7 @@
 //! From what Redis said to what it means: pure, with time as an argument.
 //!
-//! Between two polls a [`History`] keeps the little that proves what one reading can't: [`History::questions`] says
-//! what is still to be asked, and [`History::evaluate`] draws the [`Report`] from both.
+//! Between two polls a [`History`] keeps the little that proves what one reading can't. [`History::begin`] finds out what a reading
+//! leaves open, and [`OpenReading::finish`] draws the [`Report`] from the reading and the answers.
 
 mod age;
 mod baseline;
@@ -32,10 +32,10 @@ mod watch;
 mod why;
 
 pub use age::{Age, clock_behind};
-pub use history::History;
+pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;
-pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE, Questions};
+pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE};
 pub use report::{GroupReport, Report, StreamReport};
 pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};

@@ -12,8 +12,8 @@ pub use budget::MONTH;
 use crate::{
     clock::{self, Instant},
     config::{Config, Watchlist},
-    evaluate::{History, MOST_QUESTIONS, Questions},
-    model::{Failure, Name, Question, Snapshot},
+    evaluate::{History, MOST_QUESTIONS},
+    model::{Failure, Name, Snapshot},
     reading::Reading,
     removals::Listener,
     retention::Standings,
@@ -87,7 +87,7 @@ impl Reader {
         &mut self,
         config: &Config,
         watchlist: &Watchlist,
-        mut snapshot: Snapshot,
+        snapshot: Snapshot,
     ) -> Result<Reading, Failure> {
         if self.place != snapshot.origin.place {
             self.place.clone_from(&snapshot.origin.place);
@@ -96,34 +96,29 @@ impl Reader {
         if let Some((listener, _)) = &mut self.retention {
             self.history.hear(listener.hear().await);
         }
-        let asked = self.questions(config, &snapshot);
-        let answers = self.observer.ask(config, &asked).await?;
-        snapshot.learn(&answers);
-        // Nothing that is made from here on needs its room beside it.
-        drop(asked);
-        let snapshot = Arc::new(snapshot);
+        let most = self.most_lookups(config);
+        let open = self.history.begin(snapshot, config, most);
+        let skipped = i64::try_from(open.skipped()).unwrap_or(i64::MAX);
+        let (skipped, postponed) = if most < MOST_QUESTIONS { (0, skipped) } else { (skipped, 0) };
+        self.stats.skipped_lookups.set(skipped);
+        self.stats.postponed_lookups.set(postponed);
+        if let Some(budget) = &mut self.budget {
+            budget.spend(u64::try_from(open.asked().len()).unwrap_or(u64::MAX));
+        }
+        let answers = self.observer.ask(config, open.asked()).await?;
         let read_at = clock::moment();
-        let report = self.history.evaluate(&snapshot, &answers, config, read_at.at - self.started);
+        let (snapshot, report) = open.finish(&answers, read_at.at - self.started);
         let standings = self.retention.as_ref().map(|(_, standings)| Arc::clone(&standings.borrow()));
         let standings = standings.unwrap_or_default();
         Ok(Reading::new(config, watchlist, &standings, snapshot, report, read_at))
     }
 
-    /// What the snapshot leaves open, as far as the budget goes.
-    fn questions(&mut self, config: &Config, snapshot: &Snapshot) -> Vec<Question> {
+    /// How many lookups the budget allows now.
+    fn most_lookups(&mut self, config: &Config) -> usize {
         let at = clock::now() - self.started;
         let budget = self.budget.as_mut().zip(config.redis.lookups_a_month);
         let left = budget.map(|(budget, a_month)| budget.left(a_month, config.poll.interval, at));
-        let most = left.map_or(MOST_QUESTIONS, |left| usize::try_from(left).unwrap_or(MOST_QUESTIONS));
-        let Questions { asked, skipped } = self.history.questions(snapshot, config, most);
-        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
-        let (skipped, postponed) = if most < MOST_QUESTIONS { (0, skipped) } else { (skipped, 0) };
-        self.stats.skipped_lookups.set(skipped);
-        self.stats.postponed_lookups.set(postponed);
-        if let Some(budget) = &mut self.budget {
-            budget.spend(u64::try_from(asked.len()).unwrap_or(u64::MAX));
-        }
-        asked
+        left.map_or(MOST_QUESTIONS, |left| usize::try_from(left).unwrap_or(MOST_QUESTIONS))
     }
 
     /// The streams that it is worth to reread until the next poll.

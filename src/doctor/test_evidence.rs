@@ -1,6 +1,6 @@
 //! Evidence for the tests of single rules: of a server where all is well, to be changed in one thing.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::Evidence;
 use crate::{
@@ -132,22 +132,21 @@ impl Case {
     }
 
     fn read(&mut self, snapshot: Snapshot) {
-        let snapshot = Arc::new(snapshot);
         let mut history = History::default();
-        let questions = history.questions(&snapshot, &self.config, MOST_QUESTIONS);
+        let open = history.begin(snapshot, &self.config, MOST_QUESTIONS);
         // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.
-        let answer = |question: Question| match question.lookup {
+        let answer = |question: &Question| match question.lookup {
             Lookup::Count { after, up_to, .. } => {
                 let entries = up_to.ms - after.ms;
                 let counted = Counted { up_to, entries, lowest: None, is_complete: true };
-                (question.stream, question.group, Finding::Counted(counted))
+                (question.stream.clone(), question.group.clone(), Finding::Counted(counted))
             }
             Lookup::FirstAfter(_) | Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => {
-                (question.stream, question.group, Finding::Nothing)
+                (question.stream.clone(), question.group.clone(), Finding::Nothing)
             }
         };
-        let answers = questions.asked.into_iter().map(answer).collect();
-        let report = history.evaluate(&snapshot, &answers, &self.config, Duration::ZERO);
+        let answers = open.asked().iter().map(answer).collect();
+        let (snapshot, report) = open.finish(&answers, Duration::ZERO);
         let watchlist = Watchlist::new(&self.config, snapshot.streams.keys().cloned());
         let (standings, now) = (BTreeMap::new(), clock::moment());
         self.reading = Ok(Reading::new(&self.config, &watchlist, &standings, snapshot, report, now));

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    model::{Answers, Name, NameMap, Origin, Removal, Snapshot, StreamState},
+    model::{Answers, Name, NameMap, Origin, Question, Removal, Snapshot, StreamState},
 };
 
 /// So many streams that went away are remembered, the last ones.
@@ -38,6 +38,43 @@ pub struct History {
     polls: usize,
     ticks: Ticks,
     rereads: Rereads,
+}
+
+/// A reading with what it leaves open: only the answers turn it into a report.
+///
+/// One that is dropped, since the questions could not be asked, has been compared with the earlier ones and is not judged: the
+/// next reading is judged by the last one that was finished.
+pub struct OpenReading<'a> {
+    history: &'a mut History,
+    snapshot: Snapshot,
+    config: &'a Config,
+    questions: Questions,
+}
+
+impl OpenReading<'_> {
+    /// What is to be asked, each one command.
+    #[must_use]
+    pub fn asked(&self) -> &[Question] {
+        &self.questions.asked
+    }
+
+    /// About how many more questions there would be.
+    #[must_use]
+    pub const fn skipped(&self) -> usize {
+        self.questions.skipped
+    }
+
+    /// The whole reading and what it means. `at` is when it was read, on a clock that only goes forward.
+    #[must_use]
+    pub fn finish(self, answers: &Answers, at: Duration) -> (Arc<Snapshot>, Arc<Report>) {
+        let Self { history, mut snapshot, config, questions } = self;
+        // Nothing that is made from here on needs its room beside it.
+        drop(questions);
+        snapshot.learn(answers);
+        let snapshot = Arc::new(snapshot);
+        let report = history.judge(&snapshot, answers, config, at);
+        (snapshot, report)
+    }
 }
 
 impl History {
@@ -62,10 +99,15 @@ impl History {
         }
     }
 
-    /// What is still to be asked to judge this reading, bounded by the configuration and by `most`. Begins the evaluation
-    /// of the reading: it is to be called once, and before [`Self::evaluate`].
-    #[must_use]
-    pub fn questions(&mut self, snapshot: &Snapshot, config: &Config, most: usize) -> Questions {
+    /// Begins the evaluation of a reading: finds out what it leaves open, bounded by the configuration and by `most` questions.
+    pub fn begin<'a>(&'a mut self, snapshot: Snapshot, config: &'a Config, most: usize) -> OpenReading<'a> {
+        self.compare(&snapshot);
+        let questions = questions(&self.streams, &snapshot, config, self.polls, most);
+        OpenReading { history: self, snapshot, config, questions }
+    }
+
+    /// Forgets what the reading contradicts.
+    fn compare(&mut self, snapshot: &Snapshot) {
         let is_same_server = snapshot.origin.is_same(&self.origin);
         self.origin.clone_from(&snapshot.origin);
         let connection = match snapshot.server.terms().reads_may_lag {
@@ -90,13 +132,10 @@ impl History {
             history.begin(state, time, connection, trims_the_middle);
         }
         self.polls = self.polls.wrapping_add(1);
-        questions(&self.streams, snapshot, config, self.polls, most)
     }
 
-    /// Draws from a reading and the answers what it means, and keeps what the next poll needs. `at` is when it was
-    /// read, on a clock that only goes forward.
-    #[must_use]
-    pub fn evaluate(
+    /// Draws from a reading and the answers what it means, and keeps what the next poll needs.
+    fn judge(
         &mut self,
         snapshot: &Arc<Snapshot>,
         answers: &Answers,

@@ -83,9 +83,8 @@ impl Watched {
             time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
             streams: NameMap::from([("s".into(), Ok(stream))]),
         };
-        drop(self.history.questions(&snapshot, &self.config, MOST_QUESTIONS));
         let at = Duration::from_secs(self.seconds);
-        self.history.evaluate(&snapshot.into(), answers, &self.config, at)
+        self.history.begin(snapshot, &self.config, MOST_QUESTIONS).finish(answers, at).1
     }
 }
 

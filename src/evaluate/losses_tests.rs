@@ -167,10 +167,9 @@ impl World {
     fn poll_without(&mut self, reason: Reason) {
         let mut snapshot = self.snapshot();
         *snapshot.streams.iter_mut().next().unwrap().1 = Err(Failure::new(reason, ""));
-        drop(self.history.questions(&snapshot, &self.config, 1_000));
         self.polls += 1;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);
-        drop(self.history.evaluate(&snapshot.into(), &Answers::default(), &self.config, at));
+        drop(self.history.begin(snapshot, &self.config, 1_000).finish(&Answers::default(), at));
     }
 
     /// One poll, with as many lookups answered as there may be.
@@ -192,12 +191,13 @@ impl World {
                 Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => Finding::Nothing,
             }
         };
-        let asked = self.history.questions(&snapshot, &self.config, most).asked.into_iter();
-        let answers = asked.map(|it| (it.stream, it.group, answer(it.lookup))).collect();
+        let open = self.history.begin(snapshot, &self.config, most);
+        let asked = open.asked().iter();
+        let answers = asked.map(|it| (it.stream.clone(), it.group.clone(), answer(it.lookup))).collect();
         self.polls += 1;
         self.last_then = self.last;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);
-        let report = self.history.evaluate(&snapshot.into(), &answers, &self.config, at);
+        let (_, report) = open.finish(&answers, at);
         self.status = report.verdicts.get(&"s".into()).unwrap().groups.get(&"g".into()).map(|it| it.status);
         report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
     }
@@ -335,7 +335,7 @@ fn a_doubt_outlives_a_reading_whose_lookups_fail() {
     // It may be another stream, and that reading ends half-way.
     world.trim(0, false);
     world.add(50);
-    drop(world.history.questions(&world.snapshot(), &world.config, 1_000));
+    drop(world.history.begin(world.snapshot(), &world.config, 1_000));
     let told = world.poll(1_000);
     assert_eq!((told.at_least, told.at_most), (0, 100));
 }
@@ -441,13 +441,8 @@ fn streams_take_turns_where_too_many_are_worth_rereading() {
         let stream = snapshot.streams.get(&"s".into()).unwrap().clone();
         snapshot.streams =
             (0..50).map(|it| (Name::from(format!("s{it}").as_str()), stream.clone())).collect();
-        drop(world.history.questions(&snapshot, &world.config, 1_000));
-        drop(world.history.evaluate(
-            &std::sync::Arc::new(snapshot),
-            &Answers::default(),
-            &world.config,
-            Duration::ZERO,
-        ));
+        let open = world.history.begin(snapshot, &world.config, 1_000);
+        drop(open.finish(&Answers::default(), Duration::ZERO));
         let streams = world.history.to_reread();
         assert!(streams.len() == 20 || chosen.is_empty(), "{}", streams.len());
         chosen.extend(streams);

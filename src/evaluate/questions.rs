@@ -25,12 +25,11 @@ const LEAST_PART: u64 = 100;
 const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
 /// What is to be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Questions {
+pub(super) struct Questions {
     /// The questions, each one command.
-    pub asked: Vec<Question>,
+    pub(super) asked: Vec<Question>,
     /// About how many more there would be.
-    pub skipped: usize,
+    pub(super) skipped: usize,
 }
 
 /// Everything that is to be asked about a reading, but no more than `most` questions. Where there are more, those groups

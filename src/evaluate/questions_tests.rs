@@ -1,6 +1,6 @@
 //! Whose turn it is to be asked about, and what is left out.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use proptest::prelude::*;
 
@@ -51,12 +51,13 @@ fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
 }
 
 /// Polls once, and gives the streams that were asked about.
-fn poll(history: &mut History, snapshot: &Arc<Snapshot>, config: &Config, most: usize) -> (Vec<Name>, usize) {
-    let Questions { asked, skipped } = history.questions(snapshot, config, most);
+fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize) -> (Vec<Name>, usize) {
+    let open = history.begin(snapshot.clone(), config, most);
+    let (asked, skipped) = (open.asked().to_vec(), open.skipped());
     assert!(asked.len() <= most, "{} of {most}", asked.len());
     let unanswered = |it: &Question| (it.stream.clone(), it.group.clone(), Finding::Nothing);
     let answers = asked.iter().map(unanswered).collect();
-    drop(history.evaluate(snapshot, &answers, config, Duration::ZERO));
+    drop(open.finish(&answers, Duration::ZERO));
     let mut streams: Vec<Name> = asked.into_iter().map(|question| question.stream).collect();
     streams.sort();
     streams.dedup();
@@ -76,7 +77,7 @@ proptest! {
         let longest = (groups + 1).div_ceil(most / 4);
         for coming in comings {
             let names: Vec<usize> = steady.iter().copied().chain((coming == 0).then_some(99)).collect();
-            let snapshot = Arc::new(snapshot(&names, |name| pending >> (name % 16) & 1 == 1));
+            let snapshot = snapshot(&names, |name| pending >> (name % 16) & 1 == 1);
             let (asked, _) = poll(&mut history, &snapshot, &config, most);
             last.push_back(asked);
             if last.len() > 2 * longest {
@@ -100,7 +101,9 @@ fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_f
     // Ten are to be counted for each group at most.
     for (entries, counted, places) in [(25, 3, 3), (35, 4, 3), (0, 0, 0)] {
         let config = config_with(&format!("lag_count: {{entries: {entries}}}"));
-        let Questions { asked, skipped } = History::default().questions(&snapshot, &config, MOST_QUESTIONS);
+        let mut history = History::default();
+        let open = history.begin(snapshot.clone(), &config, MOST_QUESTIONS);
+        let (asked, skipped) = (open.asked(), open.skipped());
         let of = |is_it: fn(&Lookup) -> bool| asked.iter().filter(move |question| is_it(&question.lookup));
         let counts: Vec<&Name> =
             of(|it| matches!(it, Lookup::Count { .. })).map(|question| &question.stream).collect();
@@ -113,7 +116,7 @@ fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_f
 #[test]
 fn what_is_left_out_is_counted_and_nothing_is_asked_where_nothing_may_be() {
     let (mut history, config) = (History::default(), config());
-    let snapshot = Arc::new(snapshot(&[1, 2, 3], |_| false));
+    let snapshot = snapshot(&[1, 2, 3], |_| false);
     assert_eq!(poll(&mut history, &snapshot, &config, MOST_QUESTIONS).1, 0);
     assert_eq!(poll(&mut history, &snapshot, &config, 0), (vec![], 6));
     assert_eq!(poll(&mut history, &snapshot, &config, 5), (["s01", "s02"].map(Name::from).to_vec(), 2));

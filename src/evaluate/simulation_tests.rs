@@ -2,7 +2,7 @@
 
 mod traces;
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::*;
 use crate::{
@@ -206,13 +206,11 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
             continue;
         }
         outcome.polls += 1;
-        let snapshot = Arc::new(world.snapshot());
-        let questions = history.questions(&snapshot, &config, MOST_QUESTIONS);
-        let answers = world.answer(&questions.asked);
+        let open = history.begin(world.snapshot(), &config, MOST_QUESTIONS);
+        let answers = world.answer(open.asked());
         // Polls are a little early or late.
         let jitter = Duration::from_millis(world.random.u64(0..400));
-        let report =
-            history.evaluate(&snapshot, &answers, &config, Duration::from_secs(world.second) + jitter);
+        let (_, report) = open.finish(&answers, Duration::from_secs(world.second) + jitter);
         let group = report.verdicts.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap();
         let (now, status) = (world.second, group.status);
         outcome.changes += usize::from(status != last);

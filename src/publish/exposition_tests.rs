@@ -1,6 +1,6 @@
 //! The whole page of a fixed snapshot, beside what it was before.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use nonmax::NonMaxU64;
 
@@ -113,9 +113,8 @@ fn snapshot() -> Snapshot {
 
 fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut history = History::default();
-    let snapshot = Arc::new(snapshot);
-    drop(history.questions(&snapshot, config, MOST_QUESTIONS));
-    let report = history.evaluate(&snapshot, &Answers::default(), config, Duration::ZERO);
+    let open = history.begin(snapshot, config, MOST_QUESTIONS);
+    let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
     let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
     let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
     let mut standing = Standing::default();
