@@ -27,7 +27,6 @@ mod status;
 mod stillness;
 mod stream_history;
 mod trend;
-mod verdict;
 mod watch;
 mod why;
 
@@ -36,11 +35,11 @@ pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;
 pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE};
-pub use report::{GroupReport, Report, StreamReport};
+pub use rates::Rate;
+pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict};
 pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
-pub use verdict::{GroupVerdict, Rate, StreamVerdict};
 pub use why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy};
 
 #[cfg(test)]

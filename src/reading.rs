@@ -67,19 +67,19 @@ impl Reading {
             let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::new(config, name.clone()));
             let retention = Policy::of(config, watched.rule.as_deref()).map(|policy| {
                 let read = state.as_ref().ok().zip(report.streams.get(name));
-                let plan = read.map(|(state, report)| Plan::new(&policy, state, report));
+                let plan = read.map(|(state, verdict)| Plan::new(&policy, state, verdict));
                 Box::new(RetentionReading { policy, plan, standing: standings.get(name).cloned() })
             });
             Row { watched, retention }
         };
         let rows = snapshot.streams.iter().map(row).collect();
-        let health = report.verdicts.values().map(|verdict| verdict.health).collect();
+        let health = report.streams.values().map(|verdict| verdict.health).collect();
         Self { snapshot, report, rows, health, read_at }
     }
 
     /// The streams, in the order of their names.
     pub fn streams(&self) -> impl Iterator<Item = StreamReading<'_>> {
-        let states = self.snapshot.streams.values().zip(self.report.verdicts.values());
+        let states = self.snapshot.streams.values().zip(self.report.streams.values());
         states.zip(&self.rows).map(|((state, verdict), row)| self.of(row, state, verdict))
     }
 
@@ -87,7 +87,7 @@ impl Reading {
     #[must_use]
     pub fn stream(&self, name: &Name) -> Option<StreamReading<'_>> {
         let place = self.rows.binary_search_by(|row| row.watched.name.cmp(name)).ok()?;
-        let (state, verdict) = (self.snapshot.streams.get(name)?, self.report.verdicts.get(name)?);
+        let (state, verdict) = (self.snapshot.streams.get(name)?, self.report.streams.get(name)?);
         Some(self.of(self.rows.get(place)?, state, verdict))
     }
 
@@ -103,7 +103,7 @@ impl Reading {
             name: &watched.name,
             watched,
             state,
-            report: self.report.streams.get(&watched.name),
+            report: verdict.read.as_ref(),
             verdict,
             retention: retention.as_deref(),
         }
@@ -193,7 +193,7 @@ impl<'a> StreamReading<'a> {
         self.verdict.groups.iter().map(move |(name, verdict)| GroupReading {
             name,
             state: self.read().and_then(|state| state.groups.get(name)),
-            report: self.report.and_then(|report| report.groups.get(name)),
+            report: verdict.read.as_ref(),
             verdict,
             is_expected: self.watched.groups().contains(name),
             is_stream_known,

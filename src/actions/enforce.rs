@@ -213,9 +213,8 @@ impl Enforcer {
             return Ok(Step { length: Some(0), ..Step::default() });
         };
         let state = read.state.as_ref().map_err(Clone::clone)?;
-        let report = read.report.ok_or_else(|| Failure::new(Reason::UnexpectedReply, "no report"))?;
         let state = &self.with_first_id(config, stream, state, cutoff).await?;
-        let plan = Plan::new(policy, state, report);
+        let plan = Plan::new(policy, state, read.verdict);
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
         for trim in fallback::trims(stream, state, &plan, policy, cutoff, config.retention.step) {
             let removed = self.send(config, trim.command).await.and_then(|reply| reply::count(&reply))?;

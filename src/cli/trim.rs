@@ -16,7 +16,7 @@ use crate::{
     actions,
     app::self_stats,
     config::{Config, Log, Mode, Watchlist},
-    evaluate::StreamReport,
+    evaluate::StreamVerdict,
     model::{Failure, Name, Role, StreamState, Text},
     reader::Reader,
     reading::Reading,
@@ -126,17 +126,17 @@ impl Trim {
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
             return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
         }
-        let (state, report) = read(&reading, stream).map_err(|failure| failure.to_string())?;
+        let (state, verdict) = read(&reading, stream).map_err(|failure| failure.to_string())?;
         if let Some(unknown) = self.unknown_group(config, stream, state) {
             complain(format_args!("error: {unknown}\n"));
             return Ok(Err(ExitCode::from(EXIT_USAGE)));
         }
-        let plan = Plan::new(policy, state, report);
+        let plan = Plan::new(policy, state, verdict);
         if agreed.is_some_and(|agreed| plan.at_most <= agreed) {
             return Ok(Ok(plan));
         }
         print(describe(stream, state.length, policy, &plan));
-        plan.losing(policy, state, report).iter().for_each(|losing| print(would_lose(losing)));
+        plan.losing(policy, state, verdict).iter().for_each(|losing| print(would_lose(losing)));
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(
                 "would lose    maybe {} more groups, which were not looked at (limits.groups_per_stream)\n",
@@ -181,10 +181,10 @@ const fn exit_code(is_reached: bool) -> ExitCode {
     if is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamReport), Failure> {
+fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamVerdict), Failure> {
     let absent = || Failure::new(crate::model::Reason::NoKey, format!("there is no stream {stream}"));
     let read = reading.stream(stream).ok_or_else(absent)?;
-    Ok((read.state.as_ref().map_err(Clone::clone)?, read.report.ok_or_else(absent)?))
+    Ok((read.state.as_ref().map_err(Clone::clone)?, read.verdict))
 }
 
 fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {

@@ -6,11 +6,11 @@ use super::{
     GroupStatus, Losses,
     moment::Moment,
     present::Present,
-    rates::passed_rate,
+    rates::{Rate, passed_rate},
+    report::GroupVerdict,
     series::{Series, cut, low_part},
     settled::Settled,
     trend::{Growth, growth},
-    verdict::{GroupVerdict, Rate},
     why::GroupWhy,
 };
 use crate::model::{Millis, StreamId};
@@ -74,24 +74,25 @@ impl GroupWatch {
     /// Takes over a reading of the group, `None` where it is not there, and judges it. `lags` are those until then.
     pub(super) fn judge(
         &mut self,
-        present: Option<&Present<'_>>,
+        present: Option<Present<'_>>,
         mut lags: Series,
         added: &Series,
         moment: &Moment<'_>,
     ) -> GroupVerdict {
-        let lag = present.and_then(|present| present.report.lag.known());
-        let backlog = lag.zip(present).map(|(lag, present)| lag.saturating_add(present.backlog().pending));
+        let lag = present.as_ref().and_then(|present| present.report.lag.known());
+        let backlog =
+            lag.zip(present.as_ref()).map(|(lag, present)| lag.saturating_add(present.backlog().pending));
         lags.put(moment.slot, lag.map(cut));
         self.backlogs.put(moment.slot, backlog.map(cut));
-        let (status, why) = match present {
+        let (status, why) = match &present {
             Some(present) => {
                 self.follow(present, moment);
                 self.rule(present, added, moment)
             }
             None => self.absent(moment),
         };
-        let rate_out = self.rate_out(present, &lags, added, moment);
-        GroupVerdict { status, why, rate_out, lags }
+        let rate_out = self.rate_out(present.as_ref(), &lags, added, moment);
+        GroupVerdict { status, why, read: present.map(|present| present.report), rate_out, lags }
     }
 
     /// Nothing was read of it.

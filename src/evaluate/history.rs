@@ -149,14 +149,14 @@ impl History {
         let now = snapshot.time.as_ref().ok().copied();
         let last = self.last.take();
         let all = snapshot.streams.len();
-        let (mut streams, mut verdicts) = (Vec::with_capacity(all), Vec::with_capacity(all));
+        let mut streams = Vec::with_capacity(all);
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             let last_state = last.as_ref().and_then(|(last, _)| last.streams.get(name)?.as_ref().ok());
             let unread = if state.is_ok() { history.unread.take() } else { None };
             let last_state = last_state.or(unread.as_deref());
-            let last_verdict = last.as_ref().and_then(|(_, last)| last.verdicts.get(name));
-            let stream = match state {
+            let last_verdict = last.as_ref().and_then(|(_, last)| last.streams.get(name));
+            let (report, reports) = match state {
                 Ok(stream) => {
                     history.refute(stream, |group| answers.group(name, group));
                     let is_new = std::mem::take(&mut history.is_new);
@@ -167,24 +167,23 @@ impl History {
                     let poison_from = config.poison_from(name);
                     let (interval, poll) = (config.poll.interval, self.polls);
                     let judge = Judge { stream, before, between, now, interval, poison_from, poll };
-                    Some(judge.judge(history, |group| answers.group(name, group)))
+                    let (report, reports) = judge.judge(history, |group| answers.group(name, group));
+                    (Some(report), reports)
                 }
                 Err(_unread) => {
                     history.unread = last_state.cloned().map(Box::new).or(history.unread.take());
-                    None
+                    (None, Vec::new())
                 }
             };
             history.is_near_loss &= state.is_ok();
             let is_expected = state.is_err() && config.expects(name);
-            let (report, rule) = (stream.as_ref(), config.rule(name));
+            let rule = config.rule(name);
             let subject = Subject { state, report, rule, is_expected, last_state, last_verdict };
-            verdicts.push((name.clone(), history.watch.judge(&subject, &moment)));
-            streams.extend(stream.map(|stream| (name.clone(), stream)));
+            streams.push((name.clone(), history.watch.judge(&subject, reports, &moment)));
         }
         let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);
         self.rereads.begin(near, snapshot);
-        let (streams, verdicts) = (streams.into_iter().collect(), verdicts.into_iter().collect());
-        let report = Arc::new(Report { streams, verdicts, ticks: self.ticks.clone() });
+        let report = Arc::new(Report { streams: streams.into_iter().collect(), ticks: self.ticks.clone() });
         self.last = Some((Arc::clone(snapshot), Arc::clone(&report)));
         report
     }

@@ -88,7 +88,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
             report = history.begin(snapshot, &config, 0).finish(&Answers::default(), at).1;
         }
         let stream = report.streams.get(&"s".into()).unwrap();
-        let told = stream.groups.get(&"g".into()).unwrap().dropped.map(u64::from);
+        let told = stream.group(&"g".into()).unwrap().dropped.map(u64::from);
         assert_eq!(told, dropped, "{what}");
     }
 }

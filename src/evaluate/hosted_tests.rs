@@ -91,8 +91,8 @@ impl Watched {
 /// Recreations, rewinds and losses.
 pub(super) fn claimed(report: &Report) -> (u64, u64, u64) {
     let stream = report.streams.get(&Name::from("s")).unwrap();
-    let group = stream.groups.get(&Name::from("g")).unwrap();
-    (stream.recreations, group.rewinds.into(), group.lost.unwrap_or_default().at_least)
+    let group = stream.group(&Name::from("g")).unwrap();
+    (stream.read.unwrap().recreations, group.rewinds.into(), group.lost.unwrap_or_default().at_least)
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_group_that_is_behind_after_a_reconnect_was_not_set_back() {
         watched.read(1, stream());
         let report = watched.read(connection, behind());
         assert_eq!(claimed(&report), (0, rewinds, 0), "{flavour:?} {connection}");
-        let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+        let verdict = report.streams.get(&Name::from("s")).unwrap();
         let status = verdict.groups.get(&Name::from("g")).unwrap().status;
         assert_eq!(status == GroupStatus::Rewound, rewinds == 1, "{flavour:?} {connection}");
         // Seen again on the same connection it is believed, and counted from there on.
@@ -150,7 +150,7 @@ fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
         for (polls, status) in [(7, GroupStatus::Lagging), (40, GroupStatus::Stalled)] {
             let reports = (0..polls).map(|_| watched.read(1, pending(most_pending)));
             let report = reports.last().unwrap();
-            let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+            let verdict = report.streams.get(&Name::from("s")).unwrap();
             let group = verdict.groups.get(&Name::from("g")).unwrap();
             let why = group.why.to_string();
             assert_eq!(why.contains(near), says_so, "{flavour:?} {most_pending} {polls}: {why}");

@@ -44,7 +44,7 @@ fn entries(first: u64, last: u64, added: u64, length: u64, groups: &[(&str, u64)
 }
 
 fn lag(report: &Report, group: &str) -> Lag {
-    report.streams.get(&Name::from("s")).unwrap().groups.get(&Name::from(group)).unwrap().lag
+    report.streams.get(&Name::from("s")).unwrap().group(&Name::from(group)).unwrap().lag
 }
 
 fn watched() -> Watched {
@@ -91,7 +91,7 @@ fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
     assert_eq!(claimed(&read(&mut watched, trimmed.clone())), (0, 0, 13));
     // The window is over, and nothing is said of them any more.
     let status = |report: Arc<Report>| {
-        let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+        let verdict = report.streams.get(&Name::from("s")).unwrap();
         verdict.groups.get(&Name::from("g")).unwrap().status
     };
     let statuses: Vec<GroupStatus> = (0..30).map(|_| status(watched.read(1, trimmed.clone()))).collect();
@@ -105,7 +105,7 @@ fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
 fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
     let lost = |report: &Report, group: &str| {
         let stream = report.streams.get(&Name::from("s")).unwrap();
-        let lost = stream.groups.get(&Name::from(group)).unwrap().lost.unwrap();
+        let lost = stream.group(&Name::from(group)).unwrap().lost.unwrap();
         (lost.at_least, lost.at_most)
     };
     let mut one = watched();
@@ -128,7 +128,7 @@ fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
 #[test]
 fn a_group_that_was_away_between_two_ticks_was_not_given_what_another_one_of_its_name_lacked() {
     let rate = |report: &Report| {
-        let verdict = report.verdicts.get(&Name::from("s")).unwrap();
+        let verdict = report.streams.get(&Name::from("s")).unwrap();
         verdict.groups.get(&Name::from("g")).and_then(|group| group.rate_out).map(|rate| rate.entries)
     };
     let mut watched = watched();
@@ -142,9 +142,8 @@ fn a_group_that_was_away_between_two_ticks_was_not_given_what_another_one_of_its
 
 #[test]
 fn losses_while_ids_prove_nothing_are_within_the_bound_once_they_prove_something() {
-    let lost = |report: &Report| {
-        report.streams.get(&Name::from("s")).unwrap().groups.get(&Name::from("g")).unwrap().lost
-    };
+    let lost =
+        |report: &Report| report.streams.get(&Name::from("s")).unwrap().group(&Name::from("g")).unwrap().lost;
     let mut watched = watched();
     // The application gave the first entry its ID. Then three entries are added and four removed.
     let with_marker =
@@ -302,8 +301,8 @@ fn a_clock_that_is_behind_the_ids_is_told_and_gives_no_age() {
     let mut watched = watched();
     let report = watched.read(1, entries(3_600, 3_609, 10, 10, &[("g", 0)]));
     let stream = report.streams.get(&Name::from("s")).unwrap();
-    let group = stream.groups.get(&Name::from("g")).unwrap();
-    assert_eq!((stream.last_write_age, stream.oldest_entry_age, group.lag_age), (None, None, None));
-    let why = report.verdicts.get(&Name::from("s")).unwrap().reason();
+    let (read, group) = (stream.read.unwrap(), stream.group(&Name::from("g")).unwrap());
+    assert_eq!((read.last_write_age, read.oldest_entry_age, group.lag_age), (None, None, None));
+    let why = stream.reason();
     assert!(why.starts_with("its last ID is 59m 54s ahead of the server's clock"), "{why}");
 }

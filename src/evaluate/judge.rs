@@ -39,11 +39,12 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// What the stream's state means, and that of its groups, in their order.
     pub(super) fn judge(
         &self,
         history: &mut StreamHistory,
         answers: impl Fn(&Name) -> Option<GroupAnswers>,
-    ) -> StreamReport {
+    ) -> (StreamReport, Vec<GroupReport>) {
         let counts_losses = history.remembers && self.between.is_some();
         let mut groups = Vec::with_capacity(self.stream.groups.len());
         let mut kept = Vec::with_capacity(self.stream.groups.len());
@@ -79,7 +80,7 @@ impl Judge<'_> {
             let dropped = dropped.and_then(|_| NonMaxU64::new(after.dropped));
             let report = self.report(group, lag, sample, alive, &after);
             let lost = counts_losses.then_some(after.lost);
-            groups.push((name.clone(), GroupReport { lost, dropped, ..report }));
+            groups.push(GroupReport { lost, dropped, ..report });
             kept.push((name.clone(), after));
         }
         history.groups = kept.into_iter().collect();
@@ -89,14 +90,14 @@ impl Judge<'_> {
         } else {
             history.checkpoints.clear();
         }
-        StreamReport {
+        let report = StreamReport {
             oldest_entry_age: self.stream.first_entry_id.and_then(|id| self.age(id)),
             // A stream that never had an entry says 0-0, which is no time.
             last_write_age: self.stream.last_generated_id.and_then(|id| self.age(id)),
             clock_behind: self.stream.last_generated_id.and_then(|id| clock_behind(id, self.now?.time)),
             recreations: history.recreations,
-            groups: groups.into_iter().collect(),
-        }
+        };
+        (report, groups)
     }
 
     /// Whether the stream is too large to read it more often than each interval.

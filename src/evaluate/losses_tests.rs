@@ -198,8 +198,8 @@ impl World {
         self.last_then = self.last;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);
         let (_, report) = open.finish(&answers, at);
-        self.status = report.verdicts.get(&"s".into()).unwrap().groups.get(&"g".into()).map(|it| it.status);
-        report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap().lost.unwrap()
+        self.status = report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).map(|it| it.status);
+        report.streams.get(&"s".into()).unwrap().group(&"g".into()).unwrap().lost.unwrap()
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Present<'a> {
     pub(super) state: &'a GroupState,
     /// The last reading of it, if it was there then.
     pub(super) last_state: Option<&'a GroupState>,
-    pub(super) report: &'a GroupReport,
+    pub(super) report: GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
 
@@ -68,7 +68,7 @@ impl Present<'_> {
     /// The first number that is over its threshold; before all others the one that is the server's.
     pub(super) fn over(&self, moment: &Moment<'_>) -> Option<Over> {
         let none = Thresholds::default();
-        let (report, set) = (self.report, self.thresholds.unwrap_or(&none));
+        let (report, set) = (&self.report, self.thresholds.unwrap_or(&none));
         let over =
             |number: Option<u64>, most: Option<u64>| number.zip(most).filter(|(number, most)| number > most);
         let older = |age: Option<Duration>, most: Duration| age.filter(|age| *age > most);

@@ -2,7 +2,26 @@
 
 use std::time::Duration;
 
-use super::{moment::Moment, series::Series, verdict::Rate};
+use super::{moment::Moment, series::Series};
+
+/// Entries over a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// The entries.
+    pub entries: u64,
+    /// The time, which is not zero.
+    pub over: Duration,
+}
+
+impl Rate {
+    /// Entries a second.
+    #[must_use]
+    pub fn per_second(self) -> f64 {
+        // Entries of one window: nowhere near where a float gets coarse.
+        let entries = u32::try_from(self.entries).unwrap_or(u32::MAX);
+        f64::from(entries) / self.over.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
 
 /// How fast a counter went, by the low parts of the first and the last of these values.
 pub(super) fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<Rate> {

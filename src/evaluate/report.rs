@@ -1,23 +1,44 @@
-//! What a reading means, stream by stream.
+//! What a reading means and how it is judged: a value a stream, with a value a group.
 
 use nonmax::{NonMaxU32, NonMaxU64};
 
-use super::{Age, Lag, Losses, StreamVerdict, Ticks};
-use crate::model::{GroupState, Millis, NameMap, Pending};
+use super::{
+    Age, GroupStatus, Health, Lag, Losses, Rate, Ticks,
+    series::Series,
+    why::{GroupWhy, StreamWhy},
+};
+use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason};
 
-/// The meaning of a snapshot: of each stream that could be read.
+/// The meaning of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// By the stream's name; a stream that could not be read is not here.
-    pub streams: NameMap<StreamReport>,
-    /// The judgement, by the name of each stream that was asked for.
-    pub verdicts: NameMap<StreamVerdict>,
-    /// When the samples of the verdicts' series were taken.
+    /// By the name of each stream that was asked for.
+    pub streams: NameMap<StreamVerdict>,
+    /// When the samples of the series were taken.
     pub ticks: Ticks,
 }
 
-/// The meaning of a stream's state.
+/// Of a stream, whether it could be read or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamVerdict {
+    /// The worst of its groups' and its own.
+    pub health: Health,
+    /// Why.
+    pub why: StreamWhy,
+    /// What its state means; `None` where it could not be read.
+    pub read: Option<StreamReport>,
+    /// Entries added; `None` where the server does not count them, and before there are two readings.
+    pub rate_in: Option<Rate>,
+    /// Its length at the ticks.
+    pub lengths: Series,
+    /// Entries added between the ticks; the first is not known.
+    pub added: Series,
+    /// By their names: the groups that are there, and those that are expected.
+    pub groups: NameMap<GroupVerdict>,
+}
+
+/// The meaning of a stream's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamReport {
     /// Age of the oldest entry; `None` in an empty stream, and where the ID is not a time.
     pub oldest_entry_age: Option<Age>,
@@ -27,8 +48,21 @@ pub struct StreamReport {
     pub clock_behind: Option<Millis>,
     /// How often the stream was seen to be another one under the same name, or to have gone back.
     pub recreations: u64,
-    /// By the group's name.
-    pub groups: NameMap<GroupReport>,
+}
+
+/// Of a group that is there, or expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupVerdict {
+    /// How it fares.
+    pub status: GroupStatus,
+    /// Why.
+    pub why: GroupWhy,
+    /// What its state means; `None` where it is not there, or its stream could not be read.
+    pub read: Option<GroupReport>,
+    /// Entries delivered to it; `None` where its lag is not known, and before there are two readings.
+    pub rate_out: Option<Rate>,
+    /// Its lag at the ticks, where it was known.
+    pub lags: Series,
 }
 
 /// The meaning of a group's state.
@@ -60,5 +94,26 @@ impl GroupReport {
     #[must_use]
     pub fn oldest_pending(&self, group: &GroupState) -> Pending {
         self.first_alive.as_deref().copied().unwrap_or(group.oldest_pending)
+    }
+}
+
+impl StreamVerdict {
+    /// What a group's state means; `None` where it was not read.
+    #[must_use]
+    pub fn group(&self, name: &Name) -> Option<&GroupReport> {
+        self.groups.get(name)?.read.as_ref()
+    }
+}
+
+impl GroupVerdict {
+    /// Of a group whose stream could not be read.
+    pub(super) fn unread(reason: Reason) -> Self {
+        Self {
+            status: GroupStatus::Unknown,
+            why: GroupWhy::Unread(reason),
+            read: None,
+            rate_out: None,
+            lags: Series::default(),
+        }
     }
 }

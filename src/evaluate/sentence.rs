@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Lag,
-    verdict::StreamVerdict,
+    report::StreamVerdict,
     why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy},
 };
 use crate::{config::Thresholds, model::Reason};

@@ -211,7 +211,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
         // Polls are a little early or late.
         let jitter = Duration::from_millis(world.random.u64(0..400));
         let (_, report) = open.finish(&answers, Duration::from_secs(world.second) + jitter);
-        let group = report.verdicts.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap();
+        let group = report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap();
         let (now, status) = (world.second, group.status);
         outcome.changes += usize::from(status != last);
         last = status;

@@ -9,10 +9,9 @@ use super::{
     moment::Moment,
     present::Present,
     rates::rate,
-    report::StreamReport,
+    report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
     series::{Series, cut, low_part},
     settled::Settled,
-    verdict::{GroupVerdict, StreamVerdict},
     why::StreamWhy,
 };
 use crate::{
@@ -23,7 +22,8 @@ use crate::{
 /// One stream in a reading.
 pub(super) struct Subject<'a> {
     pub(super) state: &'a Result<StreamState, Failure>,
-    pub(super) report: Option<&'a StreamReport>,
+    /// What that means, where it could be read.
+    pub(super) report: Option<StreamReport>,
     pub(super) rule: Option<&'a StreamRule>,
     /// Whether it could not be read although the configuration names it.
     pub(super) is_expected: bool,
@@ -53,8 +53,13 @@ impl StreamWatch {
         *self = Self { is_new: true, absent: self.absent, ..Self::default() };
     }
 
-    /// Takes over a reading of the stream, and judges it.
-    pub(super) fn judge(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> StreamVerdict {
+    /// Takes over a reading of the stream, and judges it. `reports` are of its groups, in their order.
+    pub(super) fn judge(
+        &mut self,
+        subject: &Subject<'_>,
+        reports: Vec<GroupReport>,
+        moment: &Moment<'_>,
+    ) -> StreamVerdict {
         let stream = subject.state.as_ref().ok();
         let is_new = std::mem::take(&mut self.is_new);
         let last = subject.last_verdict.filter(|_| !is_new);
@@ -69,12 +74,13 @@ impl StreamWatch {
                 let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
                 subject.expected().iter().map(unread).collect()
             }
-            None => self.judge_groups(subject, last, &added, moment),
+            None => self.judge_groups(subject, reports, last, &added, moment),
         };
         let (health, why) = self.health(subject, &groups, moment);
         StreamVerdict {
             health,
             why,
+            read: subject.report,
             rate_in: rate(moment.ticks.within(&added, moment.rate_window())),
             lengths,
             added,
@@ -85,32 +91,31 @@ impl StreamWatch {
     fn judge_groups(
         &mut self,
         subject: &Subject<'_>,
+        reports: Vec<GroupReport>,
         last: Option<&StreamVerdict>,
         added: &Series,
         moment: &Moment<'_>,
     ) -> NameMap<GroupVerdict> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
-        let groups = subject.groups();
+        let groups = subject.groups(reports);
         // So long that nothing is known of the time between.
         let longest = moment.config.status.window / 2;
         let is_after_gap = self.read_at.replace(moment.at).is_some_and(|last| moment.since(last) > longest);
         let mut before = std::mem::replace(&mut self.groups, Vec::with_capacity(groups.len()));
         let mut verdicts = Vec::with_capacity(groups.len());
-        for (name, state) in groups {
+        for (name, read) in groups {
             let watched = before.iter().position(|(watched, _)| watched == name);
             let (name, mut watch) = watched.map_or_else(
                 || (name.clone(), GroupWatch::new(moment.at)),
                 |index| before.swap_remove(index),
             );
-            let report = subject.report.and_then(|report| report.groups.get(&name));
             let last_state = subject.last_state.and_then(|last| last.groups.get(&name));
-            let present =
-                state.zip(report).map(|(state, report)| Present { state, last_state, report, thresholds });
+            let present = read.map(|(state, report)| Present { state, last_state, report, thresholds });
             if is_after_gap && present.is_some() {
                 watch.begin_at(moment.at);
             }
             let lags = last.and_then(|last| Some(last.groups.get(&name)?.lags.clone())).unwrap_or_default();
-            verdicts.push((name.clone(), watch.judge(present.as_ref(), lags, added, moment)));
+            verdicts.push((name.clone(), watch.judge(present, lags, added, moment)));
             self.groups.push((name, watch));
         }
         verdicts.into_iter().collect()
@@ -202,13 +207,16 @@ impl<'a> Subject<'a> {
     }
 
     /// The groups that are there, and those that the configuration expects.
-    fn groups(&self) -> Vec<(&'a Name, Option<&'a GroupState>)> {
+    fn groups(&self, reports: Vec<GroupReport>) -> Vec<(&'a Name, Option<(&'a GroupState, GroupReport)>)> {
         let state = self.state;
-        let present = state.iter().flat_map(|stream| &stream.groups);
+        let present = state.iter().flat_map(|stream| &stream.groups).zip(reports);
         let missing = self
             .expected()
             .iter()
             .filter(|name| !state.as_ref().is_ok_and(|stream| stream.groups.contains_key(name)));
-        present.map(|(name, group)| (name, Some(group))).chain(missing.map(|name| (name, None))).collect()
+        present
+            .map(|((name, group), report)| (name, Some((group, report))))
+            .chain(missing.map(|name| (name, None)))
+            .collect()
     }
 }

@@ -131,9 +131,9 @@ impl Surface {
         let latest = self.latest.borrow();
         let reading = latest.reading.as_ref()?;
         let read = reading.stream(stream)?;
-        let (state, report) = (read.read()?, read.report?);
-        let plan = Plan::new(policy, state, report);
-        let losing = plan.losing(policy, state, report);
+        let state = read.read()?;
+        let plan = Plan::new(policy, state, read.verdict);
+        let losing = plan.losing(policy, state, read.verdict);
         Some((state.length, plan, losing))
     }
 

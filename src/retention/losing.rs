@@ -3,7 +3,7 @@
 use super::{Plan, Policy};
 use crate::{
     config::Mode,
-    evaluate::StreamReport,
+    evaluate::StreamVerdict,
     model::{Name, Pending, StreamState},
 };
 
@@ -22,11 +22,11 @@ impl Plan {
     /// The groups that would lose something if all of [`at_most`](Self::at_most) went, and how much at most: none in safe mode,
     /// but for the groups that it ignores.
     #[must_use]
-    pub fn losing(&self, policy: &Policy, stream: &StreamState, report: &StreamReport) -> Vec<Losing> {
+    pub fn losing(&self, policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Vec<Losing> {
         let is_held = |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
         let unprotected = stream.groups.keys().filter(|group| !is_held(group));
         let losing = unprotected.filter_map(|group| {
-            let (state, of) = (stream.groups.get(group)?, report.groups.get(group)?);
+            let (state, of) = (stream.groups.get(group)?, verdict.group(group)?);
             // Trims take the oldest, and what a group was not given are the newest.
             let given = stream.length - of.lag.upper_bound().min(stream.length);
             let undelivered = self.at_most.saturating_sub(given);

@@ -6,7 +6,7 @@
 use super::Policy;
 use crate::{
     config::Mode,
-    evaluate::StreamReport,
+    evaluate::StreamVerdict,
     model::{Name, Pending, StreamId, StreamState},
 };
 
@@ -102,11 +102,11 @@ pub struct Plan {
 impl Plan {
     /// Plans for a stream as it was read.
     #[must_use]
-    pub fn new(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Self {
+    pub fn new(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Self {
         let excess = policy.excess(stream.length);
         let is_safe = policy.mode != Mode::Strict;
-        let needed = is_safe.then(|| needed(policy, stream, report)).flatten();
-        let unknown = if is_safe { unknown(policy, stream, report) } else { None };
+        let needed = is_safe.then(|| needed(policy, stream, verdict)).flatten();
+        let unknown = if is_safe { unknown(policy, stream, verdict) } else { None };
         let guard = unknown.as_ref().map(|_| StreamId::ZERO).or(needed.as_ref().map(|(id, _)| *id));
         // A group that was given everything holds nothing that is there now.
         let floor = needed.filter(|(id, _)| stream.last_generated_id.is_none_or(|last| *id <= last));
@@ -114,7 +114,7 @@ impl Plan {
             None => (stream.length, true),
             // Where the first entry is not known, only what is before every entry surely is before it.
             Some((id, _)) if *id <= stream.first_entry_id.unwrap_or(StreamId::ZERO) => (0, true),
-            Some((_, Holder { group: Some(group), hold })) => below(*hold, group, stream, report),
+            Some((_, Holder { group: Some(group), hold })) => below(*hold, group, stream, verdict),
             Some(_) => (stream.length, false),
         };
         let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
@@ -144,8 +144,8 @@ impl Plan {
 }
 
 /// How many entries are below what a group needs: those it was given and has acknowledged.
-fn below(hold: Hold, group: &Name, stream: &StreamState, report: &StreamReport) -> (u64, bool) {
-    let known = report.groups.get(group).and_then(|group| group.lag.known());
+fn below(hold: Hold, group: &Name, stream: &StreamState, verdict: &StreamVerdict) -> (u64, bool) {
+    let known = verdict.group(group).and_then(|group| group.lag.known());
     let unread = known.unwrap_or(0).min(stream.length);
     if hold == Hold::Unread {
         (stream.length - unread, known.is_some())
@@ -160,24 +160,24 @@ fn holder(group: &Name, hold: Hold) -> Holder {
 }
 
 /// What a group has pending, as far as it is known.
-fn pending(stream: &StreamState, report: &StreamReport, group: &Name) -> Pending {
-    let both = stream.groups.get(group).zip(report.groups.get(group));
+fn pending(stream: &StreamState, verdict: &StreamVerdict, group: &Name) -> Pending {
+    let both = stream.groups.get(group).zip(verdict.group(group));
     both.map_or(Pending::Unknown, |(state, report)| report.oldest_pending(state))
 }
 
 /// The first group of which it is not known what it has pending.
-fn unknown(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<Holder> {
+fn unknown(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<Holder> {
     if stream.unwatched_groups > 0 {
         return Some(Holder { group: None, hold: Hold::UnwatchedGroups });
     }
     let mut groups = stream.groups.keys().filter(|group| !policy.ignore_groups.contains(group));
     groups
-        .find(|group| pending(stream, report, group) == Pending::Unknown)
+        .find(|group| pending(stream, verdict, group) == Pending::Unknown)
         .map(|group| holder(group, Hold::Pending))
 }
 
 /// The first ID that some group is known to need, whether there is such an entry yet or not.
-fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Option<(StreamId, Holder)> {
+fn needed(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<(StreamId, Holder)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
     let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));
     let missing = missing
@@ -185,7 +185,7 @@ fn needed(policy: &Policy, stream: &StreamState, report: &StreamReport) -> Optio
         .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));
     let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
         let unread = state.last_delivered_id.next().map(|id| (id, holder(group, Hold::Unread)));
-        let pending = pending(stream, report, group).oldest();
+        let pending = pending(stream, verdict, group).oldest();
         unread.into_iter().chain(pending.map(|oldest| (oldest.id, holder(group, Hold::Pending))))
     });
     missing.chain(needs).min_by_key(|(id, _)| *id)

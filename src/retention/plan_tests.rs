@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    evaluate::{GroupReport, Lag},
+    evaluate::{GroupReport, GroupStatus, GroupVerdict, GroupWhy, Health, Lag, Series, StreamWhy},
     model::{GroupState, OldestPending},
     retention::{Losing, test_policy::policy},
 };
@@ -35,16 +35,25 @@ fn plan(
     change: impl FnOnce(&mut Policy, &mut StreamState),
     groups: impl IntoIterator<Item = (Name, GroupState, GroupReport)>,
 ) -> Plan {
-    let (policy, stream, report) = subject(change, groups);
-    Plan::new(&policy, &stream, &report)
+    let (policy, stream, verdict) = subject(change, groups);
+    Plan::new(&policy, &stream, &verdict)
 }
 
 fn subject(
     change: impl FnOnce(&mut Policy, &mut StreamState),
     groups: impl IntoIterator<Item = (Name, GroupState, GroupReport)>,
-) -> (Policy, StreamState, StreamReport) {
-    let (states, reports): (Vec<_>, Vec<_>) =
-        groups.into_iter().map(|(name, state, report)| ((name.clone(), state), (name, report))).unzip();
+) -> (Policy, StreamState, StreamVerdict) {
+    let verdict = |report| GroupVerdict {
+        status: GroupStatus::Unknown,
+        why: GroupWhy::Idle,
+        read: Some(report),
+        rate_out: None,
+        lags: Series::default(),
+    };
+    let (states, verdicts): (Vec<_>, Vec<_>) = groups
+        .into_iter()
+        .map(|(name, state, report)| ((name.clone(), state), (name, verdict(report))))
+        .unzip();
     let mut stream = StreamState {
         last_generated_id: Some(StreamId::new(100, 0)),
         first_entry_id: Some(StreamId::new(1, 0)),
@@ -53,14 +62,16 @@ fn subject(
     };
     let mut policy = Policy { max_length: Some(10), ..policy(Mode::Safe) };
     change(&mut policy, &mut stream);
-    let report = StreamReport {
-        oldest_entry_age: None,
-        last_write_age: None,
-        clock_behind: None,
-        recreations: 0,
-        groups: reports.into_iter().collect(),
+    let verdict = StreamVerdict {
+        health: Health::Unknown,
+        why: StreamWhy::Fine { groups: 0 },
+        read: None,
+        rate_in: None,
+        lengths: Series::default(),
+        added: Series::default(),
+        groups: verdicts.into_iter().collect(),
     };
-    (policy, stream, report)
+    (policy, stream, verdict)
 }
 
 /// A plan in words: the guard, the floor with its holder, of whom nothing is known, how many may go, and whether the floor
@@ -187,8 +198,8 @@ fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
 #[test]
 fn who_would_lose_follows_from_what_would_go() {
     let told = |change: Change, groups: Vec<(Name, GroupState, GroupReport)>| {
-        let (policy, stream, report) = subject(change, groups);
-        let losing = Plan::new(&policy, &stream, &report).losing(&policy, &stream, &report);
+        let (policy, stream, verdict) = subject(change, groups);
+        let losing = Plan::new(&policy, &stream, &verdict).losing(&policy, &stream, &verdict);
         let words = |it: &Losing| format!("{} {} {}", it.group, it.undelivered, it.pending);
         losing.iter().map(words).collect::<Vec<_>>().join(", ")
     };
