@@ -1,7 +1,7 @@
 //! What a group's losses are counted from.
 
 use super::lag::Lag;
-use crate::model::StreamId;
+use crate::model::{GroupState, StreamId};
 
 /// What was known of a group at the last reading that told how many entries there are.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,14 @@ pub(super) struct Baseline {
     pub(super) entries_read: Option<i64>,
     /// The first entry that was not delivered, if it was known.
     pub(super) first_after: Option<StreamId>,
+}
+
+/// A group from its baseline to a reading.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub(super) before: Baseline,
+    pub(super) now: &'a GroupState,
+    pub(super) lag: Lag,
 }
 
 /// Which reading a group's losses are counted from.

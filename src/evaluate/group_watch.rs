@@ -145,8 +145,8 @@ impl GroupWatch {
         let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
         if let Some((last, before)) = self.last.replace(now).zip(present.last_state) {
             if let Some((before, now)) = last.lost.zip(now.lost) {
-                note_lost(&mut lately.trimmed, (before.at_least, now.at_least), moment.at);
-                note_lost(&mut lately.suspected, (before.suspected, now.suspected), moment.at);
+                note_lost(&mut lately.trimmed, before.at_least, now.at_least, moment.at);
+                note_lost(&mut lately.suspected, before.suspected, now.suspected, moment.at);
             }
             if now.rewinds > last.rewinds {
                 let (from, to) = (before.last_delivered_id, present.state.last_delivered_id);
@@ -288,7 +288,7 @@ impl GroupWatch {
 }
 
 /// Adds what was lost since the last reading to what was lost before, within the window.
-fn note_lost(noted: &mut Option<Removed>, (before, now): (u64, u64), at: Millis) {
+fn note_lost(noted: &mut Option<Removed>, before: u64, now: u64, at: Millis) {
     if now > before {
         let earlier = noted.map_or(0, |noted| noted.entries);
         *noted = Some(Removed { entries: earlier + now - before, at });

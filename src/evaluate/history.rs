@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     judge::Judge,
+    losses::Until,
     moment::Moment,
     questions::{Questions, questions},
     report::Report,
@@ -142,8 +143,8 @@ impl History {
         config: &Config,
         at: Duration,
     ) -> Arc<Report> {
-        let window = config.status.window;
-        let slot = self.ticks.advance(at, window);
+        let interval = config.poll.interval;
+        let slot = self.ticks.advance(at, config.status.window);
         let consumer_pending_limit = snapshot.server.terms().consumer_pending;
         let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit };
         let now = snapshot.time.as_ref().ok().copied();
@@ -158,16 +159,24 @@ impl History {
             let last_verdict = last.as_ref().and_then(|(_, last)| last.streams.get(name));
             let (report, reports) = match state {
                 Ok(stream) => {
-                    history.refute(stream, |group| answers.group(name, group));
+                    let answers = |group: &Name| answers.group(name, group);
+                    history.refute(stream, answers);
                     let is_new = std::mem::take(&mut history.is_new);
-                    let before = last_state.filter(|_| !is_new);
-                    let seen = (&snapshot.server, self.rereads.remove(name));
-                    let since = (now.map(|now| now.time), config.poll.interval);
-                    let between = history.removals.until(stream, since, history.remembers, seen);
-                    let poison_from = config.poison_from(name);
-                    let (interval, poll) = (config.poll.interval, self.polls);
-                    let judge = Judge { stream, before, between, now, interval, poison_from, poll };
-                    let (report, reports) = judge.judge(history, |group| answers.group(name, group));
+                    let (ids_prove, trail) = (history.remembers, self.rereads.remove(name));
+                    let (server, time) = (&snapshot.server, now.map(|now| now.time));
+                    let between =
+                        history.removals.until(Until { stream, time, server, ids_prove, trail, interval });
+                    let judge = Judge {
+                        stream,
+                        before: last_state.filter(|_| !is_new),
+                        counts_losses: ids_prove && between.is_some(),
+                        between,
+                        now,
+                        interval,
+                        poison_from: config.poison_from(name),
+                        poll: self.polls,
+                    };
+                    let (report, reports) = judge.judge(history, answers);
                     (Some(report), reports)
                 }
                 Err(_unread) => {

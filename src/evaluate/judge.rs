@@ -6,7 +6,7 @@ use nonmax::{NonMaxU32, NonMaxU64};
 
 use super::{
     age::{Age, clock_behind},
-    baseline::{Baseline, Basis},
+    baseline::{Baseline, Basis, Step},
     checkpoints::Checkpoints,
     dropped::{can_be_compared, dropped},
     group_history::GroupHistory,
@@ -30,12 +30,32 @@ pub(super) struct Judge<'a> {
     pub(super) before: Option<&'a StreamState>,
     /// What happened since the last reading; `None` where the server does not count additions.
     pub(super) between: Option<Between<'a>>,
+    /// Whether what a group lost can be known.
+    pub(super) counts_losses: bool,
     pub(super) now: Option<Now>,
     /// Of polls.
     pub(super) interval: Duration,
     pub(super) poison_from: u64,
     /// Which poll it was.
     pub(super) poll: usize,
+}
+
+/// One group's reading, with what was answered about it and what earlier polls prove of it.
+struct Group<'a> {
+    name: &'a Name,
+    state: &'a GroupState,
+    /// `None` where nothing was asked.
+    answers: Option<GroupAnswers>,
+    known: Option<Known>,
+    lag: Lag,
+    /// `None` where nothing is known to count losses from.
+    step: Option<Step<'a>>,
+    /// What the first pending entries tell.
+    sample: Option<PendingSample>,
+    /// The first pending entry that is still there, as in a sample.
+    alive: Option<Option<OldestPending>>,
+    /// Pending entries that vanished with their consumers since the last reading.
+    dropped: Option<u64>,
 }
 
 impl Judge<'_> {
@@ -45,42 +65,19 @@ impl Judge<'_> {
         history: &mut StreamHistory,
         answers: impl Fn(&Name) -> Option<GroupAnswers>,
     ) -> (StreamReport, Vec<GroupReport>) {
-        let counts_losses = history.remembers && self.between.is_some();
         let mut groups = Vec::with_capacity(self.stream.groups.len());
         let mut kept = Vec::with_capacity(self.stream.groups.len());
         let mut found = Vec::new();
+        let rereadable = self.between.as_ref().filter(|_| self.counts_losses && !self.is_large());
         history.is_near_loss = false;
-        for (name, group) in &self.stream.groups {
-            let answered = answers(name);
-            let answers = &answered.unwrap_or_default();
-            let known = history.known_from(self.stream, group);
-            let lag = history.lag(self.stream, group).by_counting(group, known, answers.counted);
-            found.extend(lag.known().map(|lag| (group.last_delivered_id, lag)));
-            found.extend(part_way(known, answers));
-            let first_after = self.first_after(group, lag, answers, history.first_after(name, group, known));
-            let kept_sample = history.sampled(self.stream, name, group, self.now, self.poison_from);
-            let sample = answers.pending_sample.or(kept_sample);
-            let alive = answers.pending_from.or(sample.and_then(|sample| sample.alive));
-            let sample = sample.map(|sample| PendingSample { alive, ..sample });
-            let sampled = self.to_keep(group, sample);
-            let baseline = history.groups.get(name).and_then(GroupHistory::baseline);
-            let dropped = self.dropped(name, baseline.as_ref(), group, lag);
-            let between = self.between.as_ref().filter(|_| counts_losses && !self.is_large());
+        for (name, state) in &self.stream.groups {
+            let group = self.group(history, name, state, answers(name));
+            found.extend(group.lag.known().map(|lag| (state.last_delivered_id, lag)));
+            found.extend(group.part_way());
             history.is_near_loss |=
-                between.is_some_and(|between| between.is_near_loss(baseline.as_ref(), group, lag));
-            let renewed = self.renew(history, name, baseline.as_ref(), group, lag);
-            let after = GroupHistory {
-                first_after,
-                sampled,
-                asked_at: if answered.is_some() { self.poll } else { renewed.asked_at },
-                basis: self.basis(lag, baseline),
-                dropped: renewed.dropped + dropped.unwrap_or_default(),
-                ..renewed
-            };
-            let dropped = dropped.and_then(|_| NonMaxU64::new(after.dropped));
-            let report = self.report(group, lag, sample, alive, &after);
-            let lost = counts_losses.then_some(after.lost);
-            groups.push(GroupReport { lost, dropped, ..report });
+                rereadable.zip(group.step).is_some_and(|(between, step)| between.is_near_loss(&step));
+            let after = self.after(history, &group);
+            groups.push(self.report(&group, &after));
             kept.push((name.clone(), after));
         }
         history.groups = kept.into_iter().collect();
@@ -100,6 +97,26 @@ impl Judge<'_> {
         (report, groups)
     }
 
+    fn group<'b>(
+        &self,
+        history: &StreamHistory,
+        name: &'b Name,
+        state: &'b GroupState,
+        answered: Option<GroupAnswers>,
+    ) -> Group<'b> {
+        let answers = answered.unwrap_or_default();
+        let known = history.known_from(self.stream, state);
+        let lag = history.lag(self.stream, state).by_counting(state, known, answers.counted);
+        let baseline = history.groups.get(name).and_then(GroupHistory::baseline);
+        let step = baseline.map(|before| Step { before, now: state, lag });
+        let kept = history.sampled(self.stream, name, state, self.now, self.poison_from);
+        let sample = answers.pending_sample.or(kept);
+        let alive = answers.pending_from.or(sample.and_then(|sample| sample.alive));
+        let sample = sample.map(|sample| PendingSample { alive, ..sample });
+        let dropped = self.dropped(name, state, step.as_ref());
+        Group { name, state, answers: answered, known, lag, step, sample, alive, dropped }
+    }
+
     /// Whether the stream is too large to read it more often than each interval.
     fn is_large(&self) -> bool {
         self.stream.first_entry_bytes > MOST_ENTRY_BYTES
@@ -110,31 +127,30 @@ impl Judge<'_> {
         Age::of(id, self.now?.time)
     }
 
-    /// A group's history after this reading.
-    fn renew(
-        &self,
-        history: &StreamHistory,
-        name: &Name,
-        baseline: Option<&Baseline>,
-        group: &GroupState,
-        lag: Lag,
-    ) -> GroupHistory {
-        let before = history.groups.get(name);
-        let mut after = before.cloned().unwrap_or_default();
-        let mut proven = 0;
-        (after.delivered, after.entries_read) = (group.last_delivered_id, group.entries_read);
-        after.pending = group.oldest_pending.oldest().map(|head| head.id);
-        match before {
-            Some(before) if after.delivered < before.delivered => {
-                after.rewinds += u32::from(!history.may_be_behind);
-            }
-            Some(_) => proven = self.lost(after.delivered, lag, &history.checkpoints).unwrap_or_default(),
-            None => {}
-        }
+    /// What is kept of the group for the next reading.
+    fn after(&self, history: &StreamHistory, group: &Group<'_>) -> GroupHistory {
+        let (state, lag) = (group.state, group.lag);
+        let (delivered, unknown) = (state.last_delivered_id, GroupHistory::default());
+        let known = history.groups.get(group.name);
+        let before = known.unwrap_or(&unknown);
+        let went_back = delivered < before.delivered;
+        let proven = known.filter(|_| !went_back).and_then(|_| self.lost(group, &history.checkpoints));
+        let mut lost = before.lost;
         if let Some(between) = &self.between {
-            after.lost += between.lost(name, baseline, group, lag, proven);
+            lost += between.lost(group.name, group.step.as_ref(), proven.unwrap_or_default());
         }
-        after
+        GroupHistory {
+            delivered,
+            entries_read: state.entries_read,
+            first_after: self.first_after(group, history.first_after(group.name, state, group.known)),
+            pending: state.oldest_pending.oldest().map(|head| head.id),
+            basis: self.basis(lag, group.step.map(|step| step.before)),
+            lost,
+            dropped: before.dropped + group.dropped.unwrap_or_default(),
+            rewinds: before.rewinds + u32::from(went_back && !history.may_be_behind),
+            sampled: self.to_keep(group),
+            asked_at: if group.answers.is_some() { self.poll } else { before.asked_at },
+        }
     }
 
     /// What the next reading's losses are counted from. A reading in part is compared with nothing, and nothing with it.
@@ -148,67 +164,57 @@ impl Judge<'_> {
 
     /// Entries removed since the last poll that the group was not given: those that are missing behind an ID that
     /// the group had not passed by now. Exact where that is the group's own position, else no more than there were.
-    fn lost(&self, delivered: StreamId, lag: Lag, checkpoints: &Checkpoints) -> Option<u64> {
+    fn lost(&self, group: &Group<'_>, checkpoints: &Checkpoints) -> Option<u64> {
+        let delivered = group.state.last_delivered_id;
         let checkpoint = checkpoints.first_from(delivered)?;
-        let there = if checkpoint.id == delivered { lag.upper_bound() } else { self.stream.length };
+        let there = if checkpoint.id == delivered { group.lag.upper_bound() } else { self.stream.length };
         checkpoint.entries_missing(self.stream, there)
     }
 
     /// Pending entries that vanished with their consumers since the last reading; `None` where not all consumers were read at
     /// this poll and the last.
-    fn dropped(&self, name: &Name, baseline: Option<&Baseline>, group: &GroupState, lag: Lag) -> Option<u64> {
+    fn dropped(&self, name: &Name, group: &GroupState, step: Option<&Step<'_>>) -> Option<u64> {
         let Some(before) = self.before.and_then(|before| before.groups.get(name)) else {
             // Where the last reading may be of another server, nothing is compared and nothing is counted.
             return can_be_compared(group).then_some(0);
         };
-        let delivered = baseline.zip(self.between.as_ref());
-        let delivered = delivered.and_then(|(before, between)| between.no_more_undelivered(before, lag));
+        let delivered = step.zip(self.between.as_ref());
+        let delivered = delivered.and_then(|(step, between)| between.no_more_undelivered(step));
         dropped(before, group, delivered, self.interval)
     }
 
     /// The first entry that the group was not given, where it is known.
-    fn first_after(
-        &self,
-        group: &GroupState,
-        lag: Lag,
-        answers: &GroupAnswers,
-        cached: Option<StreamId>,
-    ) -> Option<StreamId> {
-        if lag == Lag::Exactly(0) {
+    fn first_after(&self, group: &Group<'_>, cached: Option<StreamId>) -> Option<StreamId> {
+        if group.lag == Lag::Exactly(0) {
             return None;
         }
-        let first = self.stream.first_entry_id.filter(|first| *first > group.last_delivered_id);
+        let answers = group.answers.unwrap_or_default();
+        let first = self.stream.first_entry_id.filter(|first| *first > group.state.last_delivered_id);
         let complete =
             answers.counted.filter(|counted| counted.is_complete).and_then(|counted| counted.lowest);
         first.or_else(|| answers.first_after.flatten()).or(complete).or(cached)
     }
 
-    fn report(
-        &self,
-        group: &GroupState,
-        lag: Lag,
-        sample: Option<PendingSample>,
-        alive: Option<Option<OldestPending>>,
-        after: &GroupHistory,
-    ) -> GroupReport {
-        let first_alive = self.first_alive(group, alive);
+    fn report(&self, group: &Group<'_>, after: &GroupHistory) -> GroupReport {
+        let Group { state, lag, sample, .. } = *group;
+        let first_alive = self.first_alive(state, group.alive);
         GroupReport {
             lag,
             lag_age: match lag {
                 Lag::Exactly(0) => Some(Age::ZERO),
                 Lag::Exactly(_) | Lag::AtMost(_) => after.first_after.and_then(|id| self.age(id)),
             },
-            oldest_pending_age: match first_alive.unwrap_or(group.oldest_pending) {
+            oldest_pending_age: match first_alive.unwrap_or(state.oldest_pending) {
                 Pending::None => Some(Age::ZERO),
                 Pending::Oldest(oldest) => self.age(oldest.id),
                 Pending::Unknown => None,
             },
             first_alive: first_alive.map(Box::new),
-            dangling: self.dangling(group, sample).and_then(NonMaxU64::new),
-            poison: if group.pending == 0 { Some(0) } else { sample.map(|sample| sample.poison) }
+            dangling: self.dangling(state, sample).and_then(NonMaxU64::new),
+            poison: if state.pending == 0 { Some(0) } else { sample.map(|sample| sample.poison) }
                 .and_then(NonMaxU32::new),
-            lost: Some(after.lost),
-            dropped: None,
+            lost: self.counts_losses.then_some(after.lost),
+            dropped: group.dropped.and_then(|_| NonMaxU64::new(after.dropped)),
             rewinds: after.rewinds,
         }
     }
@@ -237,16 +243,18 @@ impl Judge<'_> {
     }
 
     /// The sample with what will show whether it still holds.
-    fn to_keep(&self, group: &GroupState, sample: Option<PendingSample>) -> Option<Sampled> {
-        let stillness = Stillness::of(self.stream, group, self.now)?;
+    fn to_keep(&self, group: &Group<'_>) -> Option<Sampled> {
+        let stillness = Stillness::of(self.stream, group.state, self.now)?;
         let at = self.now?.time;
-        Some(Sampled { stillness, poison_from: self.poison_from, sample: sample?, at })
+        Some(Sampled { stillness, poison_from: self.poison_from, sample: group.sample?, at })
     }
 }
 
-/// The lowest ID of a count that could not go all the way: another poll goes on from there.
-fn part_way(known: Option<Known>, answers: &GroupAnswers) -> Option<(StreamId, u64)> {
-    let (known, counted) = (known?, answers.counted?);
-    let lowest = counted.lowest.filter(|_| counted.up_to == known.id)?;
-    Some((lowest, known.entries_behind + counted.entries.checked_sub(1)?))
+impl Group<'_> {
+    /// The lowest ID of a count that could not go all the way: another poll goes on from there.
+    fn part_way(&self) -> Option<(StreamId, u64)> {
+        let (known, counted) = (self.known?, self.answers?.counted?);
+        let lowest = counted.lowest.filter(|_| counted.up_to == known.id)?;
+        Some((lowest, known.entries_behind + counted.entries.checked_sub(1)?))
+    }
 }

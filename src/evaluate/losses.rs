@@ -18,11 +18,10 @@
 use std::time::Duration;
 
 use super::{
-    baseline::Baseline,
-    lag::Lag,
+    baseline::{Baseline, Step},
     rereads::{Seen, Trail},
 };
-use crate::model::{Flavour, GroupState, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
+use crate::model::{Flavour, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
 
 /// More steps of retention than a reading that is late has missed; what is beyond is bounded by readings.
 const MOST_UNSEEN: usize = 4_096;
@@ -57,6 +56,20 @@ struct Then {
     time: Option<ServerTime>,
     /// Whether its IDs prove something of another reading.
     ids_prove: bool,
+}
+
+/// A reading, up to which losses are counted.
+pub(super) struct Until<'a> {
+    pub(super) stream: &'a StreamState,
+    pub(super) time: Option<ServerTime>,
+    pub(super) server: &'a Server,
+    /// Whether its IDs prove something of another reading. Where they don't, what others removed is only bounded from above: the
+    /// bound then holds also once IDs prove something again.
+    pub(super) ids_prove: bool,
+    /// What was seen since the reading before, where the stream was reread.
+    pub(super) trail: Option<Trail>,
+    /// Of polls.
+    pub(super) interval: Duration,
 }
 
 /// What happened to a stream between two readings.
@@ -134,15 +147,9 @@ impl Removals {
         lost.map(|(group, entries)| (group, Losses::exactly(entries)))
     }
 
-    /// Between the last reading and this one, which becomes the last. Where IDs prove nothing of another reading, what others
-    /// removed is only bounded from above: the bound then holds also once IDs prove something again.
-    pub(super) fn until<'a>(
-        &mut self,
-        now: &'a StreamState,
-        (time, interval): (Option<ServerTime>, Duration),
-        ids_prove: bool,
-        (server, trail): (&Server, Option<Trail>),
-    ) -> Option<Between<'a>> {
+    /// What happened between the last reading and this one, which becomes the last; `None` where the server does not count additions.
+    pub(super) fn until<'a>(&mut self, reading: Until<'a>) -> Option<Between<'a>> {
+        let Until { stream: now, time, server, ids_prove, trail, interval } = reading;
         let (added, removed) = (now.entries_added?, now.entries_removed()?);
         let then = self.then.replace(Then { length: now.length, added, removed, time, ids_prove });
         let ids_prove = ids_prove && then.is_none_or(|then| then.ids_prove);
@@ -171,33 +178,26 @@ fn lost(own: &[Removal], name: &Name) -> u64 {
 
 impl Between<'_> {
     /// What a group lost in between. `proven` is what checkpoints prove of it.
-    pub(super) fn lost(
-        &self,
-        name: &Name,
-        before: Option<&Baseline>,
-        group: &GroupState,
-        lag: Lag,
-        proven: u64,
-    ) -> Losses {
+    pub(super) fn lost(&self, name: &Name, step: Option<&Step<'_>>, proven: u64) -> Losses {
         let own = lost(&self.own, name);
-        let (Some(then), Some(before)) = (self.then, before) else { return Losses::exactly(own) };
+        let (Some(then), Some(step)) = (self.then, step) else { return Losses::exactly(own) };
         let (gone, by_others) = self.gone(&then);
         if by_others == 0 {
             return Losses::exactly(own);
         }
         let trail = self.trail.as_ref().filter(|_| self.is_same_stream);
-        let seen = trail.and_then(|trail| trail.until(self.now, name, before, group)).unwrap_or_default();
-        let at_most = self.gone_behind(before, group, lag, (&then, seen), gone).min(own + by_others).max(own);
-        let undelivered = self.no_more_undelivered(before, lag);
-        let still = undelivered.filter(|_| group.last_delivered_id == before.delivered);
+        let seen = trail.and_then(|trail| trail.until(self.now, name, step)).unwrap_or_default();
+        let at_most = self.gone_behind(step, &then, seen, gone).min(own + by_others).max(own);
+        let undelivered = self.no_more_undelivered(step);
+        let still = undelivered.filter(|_| step.now.last_delivered_id == step.before.delivered);
         let at_least = proven.max(still.unwrap_or_default()).min(at_most).max(own);
-        let delivered = self.delivered(before, group);
+        let delivered = self.delivered(step);
         let counted = undelivered.zip(delivered).and_then(|(all, delivered)| all.checked_sub(delivered));
         // A number that contradicts the bounds was set by hand.
         if let Some(counted) = counted.filter(|counted| (at_least..=at_most).contains(counted)) {
             return Losses::exactly(counted);
         }
-        let is_suspect = self.ids_prove && self.was_due(before, &then) && at_most > at_least;
+        let is_suspect = self.ids_prove && self.was_due(&step.before, &then) && at_most > at_least;
         Losses { at_least, at_most, suspected: if is_suspect { at_most - at_least } else { 0 } }
     }
 
@@ -210,26 +210,20 @@ impl Between<'_> {
     /// Whether it is worth rereading the stream until the next reading: others may soon remove what a group that reads on was
     /// not given, and the readings alone would not tell that from what it was given. Their trims come near its position where
     /// they remove what is before it within two intervals, or where it is in the older half of the stream.
-    pub(super) fn is_near_loss(&self, before: Option<&Baseline>, group: &GroupState, lag: Lag) -> bool {
-        let (Some(then), Some(before)) = (self.then, before) else { return false };
-        let is_told_anyway = self.counts_deliveries && group.entries_read.is_some();
-        if is_told_anyway || !self.shows_deletions || group.last_delivered_id <= before.delivered {
+    pub(super) fn is_near_loss(&self, step: &Step<'_>) -> bool {
+        let Some(then) = self.then else { return false };
+        let is_told_anyway = self.counts_deliveries && step.now.entries_read.is_some();
+        if is_told_anyway || !self.shows_deletions || step.now.last_delivered_id <= step.before.delivered {
             return false;
         }
         let (_, by_others) = self.gone(&then);
-        let delivered = self.now.length.saturating_sub(lag.upper_bound());
-        delivered <= lag.upper_bound() || (by_others > 0 && delivered <= 2 * by_others)
+        let delivered = self.now.length.saturating_sub(step.lag.upper_bound());
+        delivered <= step.lag.upper_bound() || (by_others > 0 && delivered <= 2 * by_others)
     }
 
     /// No more entries than this went from behind the group's position.
-    fn gone_behind(
-        &self,
-        before: &Baseline,
-        group: &GroupState,
-        lag: Lag,
-        (then, seen): (&Then, Seen),
-        gone: u64,
-    ) -> u64 {
+    fn gone_behind(&self, step: &Step<'_>, then: &Then, seen: Seen, gone: u64) -> u64 {
+        let Step { before, now: group, lag } = step;
         if seen.is_intact {
             return 0;
         }
@@ -255,14 +249,15 @@ impl Between<'_> {
 
     /// The entries that were not delivered at the last reading, or added since, and that are not undelivered now: some
     /// were delivered, the others lost.
-    pub(super) fn no_more_undelivered(&self, before: &Baseline, lag: Lag) -> Option<u64> {
-        let lag_then = before.lag.known().filter(|_| self.is_same_stream)?;
+    pub(super) fn no_more_undelivered(&self, step: &Step<'_>) -> Option<u64> {
+        let lag_then = step.before.lag.known().filter(|_| self.is_same_stream)?;
         let added = self.now.entries_added?.checked_sub(self.then?.added)?;
-        (lag_then + added).checked_sub(lag.known()?)
+        (lag_then + added).checked_sub(step.lag.known()?)
     }
 
     /// The entries that were delivered in between, where the server counts them.
-    fn delivered(&self, before: &Baseline, group: &GroupState) -> Option<u64> {
+    fn delivered(&self, step: &Step<'_>) -> Option<u64> {
+        let Step { before, now: group, .. } = step;
         let is_forward = group.last_delivered_id >= before.delivered;
         // What was deleted ahead of a position makes the server guess.
         let none_deleted = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= before.delivered);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{baseline::Baseline, counters::Counters};
+use super::{baseline::Step, counters::Counters};
 use crate::model::{GroupState, Name, NameMap, Snapshot, StreamId, StreamState};
 
 /// As many streams are reread at most.
@@ -102,14 +102,9 @@ impl Trail {
         before.can_become(&now)
     }
 
-    /// What is certain of a group until a poll's reading, of which `before` is what was known at the poll before.
-    pub(super) fn until(
-        &self,
-        stream: &StreamState,
-        name: &Name,
-        before: &Baseline,
-        group: &GroupState,
-    ) -> Option<Seen> {
+    /// What is certain of a group until a poll's reading.
+    pub(super) fn until(&self, stream: &StreamState, name: &Name, step: &Step<'_>) -> Option<Seen> {
+        let Step { before, now: group, .. } = step;
         let now = Counters::of(stream, None);
         let mut steps = self.groups.iter().find(|(its, _)| its == name)?.1;
         let is_from_there =
