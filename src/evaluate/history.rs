@@ -11,8 +11,8 @@ use super::{
     losses::Until,
     moment::Moment,
     questions::{Questions, questions},
-    report::Report,
-    rereads::Rereads,
+    report::{GroupReport, Report, StreamReport},
+    rereads::{Rereads, Trail},
     series::Ticks,
     stream_history::{Connection, Gone, StreamHistory},
     watch::Subject,
@@ -143,14 +143,12 @@ impl History {
         config: &Config,
         at: Duration,
     ) -> Arc<Report> {
-        let interval = config.poll.interval;
         let slot = self.ticks.advance(at, config.status.window);
         let consumer_pending_limit = snapshot.server.terms().consumer_pending;
         let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit };
-        let now = snapshot.time.as_ref().ok().copied();
+        let evidence = Evidence { snapshot, answers, config, poll: self.polls };
         let last = self.last.take();
-        let all = snapshot.streams.len();
-        let mut streams = Vec::with_capacity(all);
+        let mut streams = Vec::with_capacity(snapshot.streams.len());
         for (name, state) in &snapshot.streams {
             let history = self.streams.entry(name.clone()).or_default();
             let last_state = last.as_ref().and_then(|(last, _)| last.streams.get(name)?.as_ref().ok());
@@ -159,24 +157,8 @@ impl History {
             let last_verdict = last.as_ref().and_then(|(_, last)| last.streams.get(name));
             let (report, reports) = match state {
                 Ok(stream) => {
-                    let answers = |group: &Name| answers.group(name, group);
-                    history.refute(stream, answers);
-                    let is_new = std::mem::take(&mut history.is_new);
-                    let (ids_prove, trail) = (history.remembers, self.rereads.remove(name));
-                    let (server, time) = (&snapshot.server, now.map(|now| now.time));
-                    let between =
-                        history.removals.until(Until { stream, time, server, ids_prove, trail, interval });
-                    let judge = Judge {
-                        stream,
-                        before: last_state.filter(|_| !is_new),
-                        counts_losses: ids_prove && between.is_some(),
-                        between,
-                        now,
-                        interval,
-                        poison_from: config.poison_from(name),
-                        poll: self.polls,
-                    };
-                    let (report, reports) = judge.judge(history, answers);
+                    let trail = self.rereads.remove(name);
+                    let (report, reports) = evidence.report(name, stream, last_state, trail, history);
                     (Some(report), reports)
                 }
                 Err(_unread) => {
@@ -195,6 +177,45 @@ impl History {
         let report = Arc::new(Report { streams: streams.into_iter().collect(), ticks: self.ticks.clone() });
         self.last = Some((Arc::clone(snapshot), Arc::clone(&report)));
         report
+    }
+}
+
+/// What every stream of a reading is judged by.
+struct Evidence<'a> {
+    snapshot: &'a Snapshot,
+    answers: &'a Answers,
+    config: &'a Config,
+    poll: usize,
+}
+
+impl Evidence<'_> {
+    /// What the state of a stream means, and that of its groups, in their order. `trail` is what was seen since the last poll.
+    fn report(
+        &self,
+        name: &Name,
+        stream: &StreamState,
+        last_state: Option<&StreamState>,
+        trail: Option<Trail>,
+        history: &mut StreamHistory,
+    ) -> (StreamReport, Vec<GroupReport>) {
+        let answers = |group: &Name| self.answers.group(name, group);
+        history.refute(stream, answers);
+        let is_new = std::mem::take(&mut history.is_new);
+        let (now, ids_prove) = (self.snapshot.time.as_ref().ok().copied(), history.remembers);
+        let interval = self.config.poll.interval;
+        let (server, time) = (&self.snapshot.server, now.map(|now| now.time));
+        let between = history.removals.until(Until { stream, time, server, ids_prove, trail, interval });
+        let judge = Judge {
+            stream,
+            before: last_state.filter(|_| !is_new),
+            counts_losses: ids_prove && between.is_some(),
+            between,
+            now,
+            interval,
+            poison_from: self.config.poison_from(name),
+            poll: self.poll,
+        };
+        judge.judge(history, answers)
     }
 }
 
