@@ -54,6 +54,7 @@ pub mod clock;
 pub mod doctor;
 pub mod files;
 pub mod outage;
+mod recorder;
 pub mod reload;
 pub mod schedule;
 pub mod self_stats;

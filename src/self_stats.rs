@@ -137,9 +137,15 @@ impl SelfStats {
         self.registry.gather()
     }
 
-    /// A command is sent.
-    pub fn command(&self, label: &'static str) {
-        self.commands.with_label_values(&[label]).inc();
+    /// Commands of these labels are sent. Mostly many of one are in a row.
+    pub fn commands(&self, labels: &[&str]) {
+        for alike in labels.chunk_by(|one, other| one == other) {
+            let count = u64::try_from(alike.len()).unwrap_or(u64::MAX);
+            alike
+                .first()
+                .into_iter()
+                .for_each(|label| self.commands.with_label_values(&[label]).inc_by(count));
+        }
     }
 
     /// How many of these commands were sent.

@@ -2,7 +2,8 @@
 //!
 //! A [`Link`] is one connection and how it is kept; [`Observer`] and [`Discovery`] have one each, so that a long
 //! search never delays a poll. What is sent is a [`Command`] of a closed set; nothing here can write. What `doctor` asks once, through the
-//! [`Examiner`], is a closed set of its own, so that the sidecar's metrics have no commands that it never sends.
+//! [`Examiner`], is a closed set of its own, so that the sidecar's metrics have no commands that it never sends. What is
+//! sent is told to a [`Recorder`]; metrics and spans are not known here.
 //!
 //! The link takes any address that the configuration knows. A cluster would be a link a primary and a sentinel's
 //! primary another way to resolve the address; both would leave the rest of this module as it is.
@@ -25,6 +26,7 @@ mod observe;
 mod pass;
 mod plausible;
 mod portions;
+mod recorder;
 pub(crate) mod reply;
 pub(crate) mod resp;
 mod role;
@@ -43,6 +45,7 @@ pub use examine::Examiner;
 pub(crate) use failure::no_reply;
 pub use link::Link;
 pub use observe::Observer;
+pub use recorder::Recorder;
 pub use reply::read_stream;
 pub(crate) use server_clock::polls_between_checks;
 pub(crate) use tls::check_files;

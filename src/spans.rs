@@ -92,11 +92,7 @@ pub(crate) fn connect() -> Span {
 }
 
 /// Commands sent in one go, by their labels.
-pub(crate) fn pipeline(
-    commands: impl ExactSizeIterator<Item = &'static str>,
-    server: &Endpoint,
-    database: i64,
-) -> Span {
+pub(crate) fn pipeline(commands: &[&'static str], server: &Endpoint, database: i64) -> Span {
     let span = info_span!(
         "pipeline",
         "otel.kind" = "client",
@@ -137,7 +133,8 @@ pub(crate) fn ended<T>(span: &Span, result: &Result<T, Failure>) {
     result.as_ref().err().into_iter().for_each(|failure| failed(span, failure));
 }
 
-fn failed(span: &Span, failure: &Failure) {
+/// Says why it has failed.
+pub(crate) fn failed(span: &Span, failure: &Failure) {
     let code = failure.code();
     // `ERR` says nothing by itself.
     let kind = code.filter(|code| *code != "ERR").unwrap_or(failure.reason.as_str());
@@ -154,12 +151,13 @@ pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
 }
 
 /// The command's name; of several `PIPELINE`, with the name if it is one for all.
-fn operation(commands: impl ExactSizeIterator<Item = &'static str>) -> String {
+fn operation(commands: &[&'static str]) -> String {
     // Behind the command's name a label has its subcommand.
-    let mut names = commands.map(|label| label.split('_').next().unwrap_or_default().to_ascii_uppercase());
-    let (first, is_one) = (names.next().unwrap_or_default(), names.len() == 0);
+    let mut names = commands.iter().map(|label| label.split('_').next().unwrap_or_default());
+    let first = names.next().unwrap_or_default();
     let are_alike = names.all(|name| name == first);
-    match (is_one, are_alike) {
+    let first = first.to_ascii_uppercase();
+    match (commands.len() == 1, are_alike) {
         (true, _) => first,
         (false, true) => format!("PIPELINE {first}"),
         (false, false) => "PIPELINE".to_owned(),
@@ -178,7 +176,7 @@ mod tests {
             (vec!["time", groups], "PIPELINE"),
             (vec!["client_setname"], "CLIENT"),
         ] {
-            assert_eq!(operation(commands.into_iter()), name);
+            assert_eq!(operation(&commands), name);
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Making a connection: address, TLS, login, and who it is that answers.
 
 use redis::Pipeline;
-use tracing::Span;
 
-use super::{connection::Connection, files, resp::Texts, transport};
+use super::{Recorder, connection::Connection, files, resp::Texts, transport};
 use crate::{
     config::{self, Address, DEFAULT_USER, Endpoint, Resp, Tls},
     model::{Class, Failure, Reason},
-    spans,
 };
 
 /// A connection that is logged in, with the database that it selected.
@@ -27,7 +25,11 @@ pub(super) struct Connected {
 ///
 /// # Errors
 /// Why there is no connection.
-pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Result<Connected, Failure> {
+pub(super) async fn connect(
+    redis: &config::Redis,
+    known: Option<Resp>,
+    recorder: &dyn Recorder,
+) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let mut place = None;
     let attempt = async {
@@ -36,7 +38,7 @@ pub(super) async fn connect(redis: &config::Redis, known: Option<Resp>) -> Resul
         if redis.tls.is_without_effect(&address) {
             return Err(Failure::new(Reason::Address, format!("redis.tls {}", Tls::WITHOUT_EFFECT)));
         }
-        spans::to_server(&Span::current(), &address.endpoint());
+        recorder.connecting_to(&address.endpoint());
         let first = match open(&address, redis, address.protocol().or(known).unwrap_or(Resp::V3)).await {
             Ok(connected) => return Ok(connected),
             Err(failed) => failed.explained(&address, redis).await,

@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
-use tracing::{Instrument, Span, debug, info, warn};
+use tracing::{Instrument, Span, debug, warn};
 
 use super::{
-    Command, Request,
+    Command, Recorder, Request,
     connect::connect,
     connection::{Connection, Look},
     reply,
@@ -23,18 +23,14 @@ use crate::{
     clock::{self, Instant},
     config::{self, Endpoint, Resp},
     model::{Class, Failure, Flavour, Origin, Reason, Role, Server},
-    self_stats::SelfStats,
-    spans,
 };
 
-/// What is shown does not need these, and some services refuse them to everybody, in the words of a missing permission.
-const OPTIONAL: [&str; 4] = ["client_setname", "client_no_touch", "info", "role"];
 const SENTINEL: &str =
     "this is the port of a Sentinel, which holds no streams; give the address of the Redis that it watches";
 
 /// A connection, while there is one.
 pub struct Link {
-    stats: Arc<SelfStats>,
+    recorder: Arc<dyn Recorder>,
     session: Option<Session>,
     /// What the next connection needs to know of those before.
     past: Past,
@@ -59,8 +55,8 @@ struct Past {
 impl Link {
     /// A link that connects at its first use.
     #[must_use]
-    pub fn new(stats: Arc<SelfStats>) -> Self {
-        Self { stats, session: None, past: Past::default(), lost: LostPrimary::default() }
+    pub fn new(recorder: Arc<impl Recorder + 'static>) -> Self {
+        Self { recorder, session: None, past: Past::default(), lost: LostPrimary::default() }
     }
 
     /// The connection, made now if there is none, if it was closed, or if it is to another address or by another login.
@@ -76,7 +72,7 @@ impl Link {
             Some(session) => session,
             None => {
                 self.past.connections += 1;
-                Session::open(redis, Arc::clone(&self.stats), self.past).await?
+                Session::open(redis, Arc::clone(&self.recorder), self.past).await?
             }
         };
         Ok(self.session.insert(session))
@@ -176,7 +172,7 @@ pub(crate) struct Session {
     /// Whether nothing was sent since its user came back to it.
     is_rested: bool,
     is_default_user: bool,
-    stats: Arc<SelfStats>,
+    recorder: Arc<dyn Recorder>,
     pub(super) clock: ServerClock,
     pub(super) role: RoleQuestions,
     /// What the server calls its process.
@@ -189,23 +185,26 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    async fn open(redis: &config::Redis, stats: Arc<SelfStats>, past: Past) -> Result<Self, Failure> {
-        let span = spans::connect();
-        let opened = Self::open_now(redis, stats, past).instrument(span.clone()).await;
-        spans::ended(&span, &opened);
-        opened
+    async fn open(redis: &config::Redis, recorder: Arc<dyn Recorder>, past: Past) -> Result<Self, Failure> {
+        let span = recorder.connecting();
+        let opened = Self::open_now(redis, Arc::clone(&recorder), past).instrument(span.clone()).await;
+        opened.inspect_err(|failure| recorder.failed(&span, failure))
     }
 
-    async fn open_now(redis: &config::Redis, stats: Arc<SelfStats>, past: Past) -> Result<Self, Failure> {
-        let connected = connect(redis, past.protocol).await?;
-        stats.connections.inc();
+    async fn open_now(
+        redis: &config::Redis,
+        recorder: Arc<dyn Recorder>,
+        past: Past,
+    ) -> Result<Self, Failure> {
+        let connected = connect(redis, past.protocol, &*recorder).await?;
+        recorder.connected();
         let mut session = Self {
             connection: connected.connection,
             redis: redis.clone(),
             past: Past { protocol: Some(connected.protocol), ..past },
             is_rested: false,
             is_default_user: connected.is_default_user,
-            stats,
+            recorder,
             clock: ServerClock::new(redis.billed_by_command),
             role: RoleQuestions::new(connected.protocol == Resp::V3),
             run_id: None,
@@ -266,7 +265,7 @@ impl Session {
     async fn reopen(&mut self) -> Result<(), Failure> {
         debug!("the connection was closed before it answered; sending the commands again on a new one");
         let past = Past { connections: self.past.connections + 1, was_cut: true, ..self.past };
-        let mut new = Self::open(&self.redis, Arc::clone(&self.stats), past).await?;
+        let mut new = Self::open(&self.redis, Arc::clone(&self.recorder), past).await?;
         // The question about the role is among them, if there was one.
         new.role.take_over(&self.role);
         *self = new;
@@ -350,20 +349,23 @@ impl Session {
     }
 
     async fn hand_over<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
-        let span = spans::pipeline(commands.iter().map(Request::label), &self.endpoint, self.database);
+        let labels: Vec<_> = commands.iter().map(Request::label).collect();
+        let span = self.recorder.sending(&labels, &self.endpoint, self.database);
         let until = clock::now() + self.redis.command_timeout;
         let mut packed = Vec::new();
         for command in commands {
-            self.stats.command(command.label());
             command.encode().write_packed_command(&mut packed);
         }
-        self.stats.round_trips.inc();
         let texts = if commands.iter().all(Request::has_long_names) { Texts::Whole } else { Texts::Sizes };
         let send = async |connection: &mut Connection| connection.send(&packed, commands.len(), texts).await;
         let sent = self.in_time(until, send);
-        let sent = sent.instrument(span.clone()).await;
-        spans::ended(&span, &sent);
-        sent.map(|()| Asked { span, until, may_repeat: false })
+        match sent.instrument(span.clone()).await {
+            Ok(()) => Ok(Asked { span, until, may_repeat: false }),
+            Err(failure) => {
+                self.recorder.failed(&span, &failure);
+                Err(failure)
+            }
+        }
     }
 
     async fn collect<R: Request>(
@@ -383,11 +385,14 @@ impl Session {
         let replies = replies.instrument(span.clone()).await;
         let result: Result<Vec<_>, _> =
             replies.and_then(|all| all.into_iter().map(whole_or_single).collect());
-        spans::ended(&span, &result);
-        let replies = result?;
-        replies.iter().find(|reply| reply.is_err()).inspect(|reply| spans::ended(&span, reply));
-        for (command, reply) in commands.iter().zip(&replies) {
-            self.note_refusal(command.label(), reply.as_ref().err());
+        let replies = result.inspect_err(|failure| self.recorder.failed(&span, failure))?;
+        let failures =
+            || commands.iter().zip(&replies).filter_map(|(of, reply)| Some((of, reply.as_ref().err()?)));
+        if let Some((_, failure)) = failures().next() {
+            self.recorder.failed(&span, failure);
+        }
+        for (command, failure) in failures().filter(|(_, failure)| is_refusal(failure)) {
+            self.recorder.refused(command.label(), failure);
         }
         Ok(replies)
     }
@@ -403,33 +408,10 @@ impl Session {
             tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten();
         done.map_err(|failure| failure.at(&self.place))
     }
+}
 
-    /// Names a command that the user may not run, or that the server does not know, once: what it would have told is
-    /// missing from then on.
-    fn note_refusal(&self, command: &'static str, failure: Option<&Failure>) {
-        let is_told =
-            |failure: &&Failure| matches!(failure.reason, Reason::NoPermission | Reason::Unsupported);
-        let Some(Failure { reason, detail, .. }) = failure.filter(is_told) else { return };
-        if !self.stats.is_first_refusal(command) {
-            return;
-        }
-        if *reason == Reason::NoPermission && OPTIONAL.contains(&command) {
-            info!(command, %detail, "Redis refuses an optional command; all metrics of a primary are complete without it");
-        } else if *reason == Reason::NoPermission {
-            warn!(
-                command,
-                %detail,
-                "Redis refuses a command; `streamwarden acl` prints the rule that permits it; some hosted services \
-                 refuse it to every user"
-            );
-        } else {
-            info!(
-                command,
-                %detail,
-                "Redis does not know a command, or refuses it; what it would have told or done is missing"
-            );
-        }
-    }
+const fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::NoPermission | Reason::Unsupported)
 }
 
 /// Parts the failures of the whole server (outer) from those of the single command (inner).
