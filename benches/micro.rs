@@ -114,9 +114,10 @@ fn read_replies(bencher: Bencher<'_, '_>) {
 fn judge(bencher: Bencher<'_, '_>) {
     let (config, snapshot) = (config(), snapshot());
     let (mut history, mut at) = (History::default(), Duration::ZERO);
+    let watchlist = Watchlist::new(&config, snapshot.streams.keys().cloned());
     bencher.with_inputs(|| snapshot.clone()).bench_local_values(|snapshot| {
         at += WINDOW_STEP;
-        history.begin(snapshot, &config, MOST_QUESTIONS).finish(&Answers::default(), at)
+        history.begin(snapshot, &config, &watchlist, MOST_QUESTIONS).finish(&Answers::default(), at)
     });
 }
 
@@ -124,9 +125,10 @@ fn judge(bencher: Bencher<'_, '_>) {
 fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let config = Arc::new(config());
     let mut history = History::default();
-    let open = history.begin(snapshot(), &config, MOST_QUESTIONS);
-    let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
+    let snapshot = snapshot();
     let watchlist = Watchlist::new(&config, snapshot.streams.keys().cloned());
+    let open = history.begin(snapshot, &config, &watchlist, MOST_QUESTIONS);
+    let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
     let standings = Standings::default();
     let reading = Reading::new(&config, &watchlist, &standings, snapshot, report, clock::moment());
     let reading = Arc::new(reading);

@@ -116,12 +116,6 @@ impl Config {
         self.name.clone().or_else(|| read.map(place)).or_else(|| self.redis.place.clone())
     }
 
-    /// Deliveries from which on an entry of this stream counts as poison.
-    #[must_use]
-    pub fn poison_from(&self, stream: &Name) -> u64 {
-        self.rule(stream).map_or(Thresholds::DELIVERIES, |rule| rule.thresholds.poison_from())
-    }
-
     /// Whether streams have to be looked for, or all are named.
     #[must_use]
     pub fn needs_discovery(&self) -> bool {

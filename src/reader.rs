@@ -97,7 +97,7 @@ impl Reader {
             self.history.hear(listener.hear().await);
         }
         let most = self.most_lookups(config);
-        let open = self.history.begin(snapshot, config, most);
+        let open = self.history.begin(snapshot, config, watchlist, most);
         let skipped = i64::try_from(open.skipped()).unwrap_or(i64::MAX);
         let (skipped, postponed) = if most < MOST_QUESTIONS { (0, skipped) } else { (skipped, 0) };
         self.stats.skipped_lookups.set(skipped);

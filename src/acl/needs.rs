@@ -1,10 +1,10 @@
 //! The same as single needs, each with the keys to try it on: what `doctor` checks.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{LEASING, enforces, is_exact, reading, trimming};
 use crate::{
-    config::{Config, StreamRule},
+    config::{Config, StreamRule, Watched, Watchlist},
     model::{Feature, Name, Need, Permission, Server},
 };
 
@@ -16,16 +16,16 @@ const MAX_TRIMMED: usize = 100;
 /// What the user needs for these streams: the commands of the rule, but for `HELLO`, which every connection begins
 /// with.
 #[must_use]
-pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) -> Vec<Need> {
+pub fn needs(config: &Config, database: i64, server: &Server, watchlist: &Watchlist) -> Vec<Need> {
     let is_token = config.http.trim_token_file.is_some();
     let of_rules = |is_meant: fn(&StreamRule) -> bool| -> Vec<Name> {
-        let is_meant = |stream: &&Name| {
-            let rule = config.rule(stream);
+        let is_meant = |watched: &&Watched| {
+            let rule = watched.rule.as_deref();
             is_token || rule.is_some_and(|rule| enforces(config, rule) && is_meant(rule))
         };
-        streams.iter().filter(is_meant).take(MAX_TRIMMED).cloned().collect()
+        watchlist.iter().filter(is_meant).take(MAX_TRIMMED).map(|watched| watched.name.clone()).collect()
     };
-    let samples = samples(config, streams);
+    let samples = samples(watchlist);
     let reading = reading(config, database, server).into_iter().map(|permission| {
         let feature = if permission == Permission::Scan {
             Feature::Discovery
@@ -61,14 +61,10 @@ pub fn needs(config: &Config, database: i64, server: &Server, streams: &[Name]) 
 }
 
 /// The first stream of each rule.
-fn samples(config: &Config, streams: &[Name]) -> Vec<Name> {
+fn samples(watchlist: &Watchlist) -> Vec<Name> {
     let mut seen = BTreeSet::new();
-    streams
-        .iter()
-        .filter(|stream| seen.insert(config.streams.position(stream)))
-        .take(MAX_SAMPLES)
-        .cloned()
-        .collect()
+    let firsts = watchlist.iter().filter(|watched| seen.insert(watched.rule.as_ref().map(Arc::as_ptr)));
+    firsts.take(MAX_SAMPLES).map(|watched| watched.name.clone()).collect()
 }
 
 #[cfg(test)]
@@ -86,7 +82,7 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{yaml}")).unwrap();
             let config = Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap();
-            let streams = ["a1", "a2", "b"].map(Name::from);
+            let streams = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
             let needs = needs(&config, 2, &Server::UNKNOWN, &streams);
             let needed: BTreeSet<&str> = needs.iter().map(|need| need.permission.as_str()).collect();
             let rule = rule(&config, "u", 2, &Server::UNKNOWN);

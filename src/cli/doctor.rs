@@ -16,7 +16,7 @@ use super::{complain, print, status};
 use crate::{
     acl,
     app::self_stats,
-    config::{Address, Config, DEFAULT_USER, Discovered, Log, LogFormat, wants_no_colour},
+    config::{Address, Config, DEFAULT_USER, Discovered, Log, LogFormat, Watchlist, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
     publish::terminal::{Style, diagnosis},
@@ -91,8 +91,9 @@ impl Doctor {
         };
         let streams = search(&mut Discovery::new(link()), config).await;
         let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
-        let rights = self.rights(&mut examiner, config, address, &facts, &known).await;
-        let reading = Reader::new(Arc::clone(&stats)).read(config, &known.watchlist(config)).await;
+        let watchlist = known.watchlist(config);
+        let rights = self.rights(&mut examiner, config, address, &facts, &watchlist).await;
+        let reading = Reader::new(Arc::clone(&stats)).read(config, &watchlist).await;
         let user = self.user.as_deref();
         let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
         diagnose(Evidence { config, address, user, facts, streams, rights, reading })
@@ -104,11 +105,12 @@ impl Doctor {
         config: &Config,
         address: &Address,
         facts: &Facts,
-        known: &Discovered,
+        watchlist: &Watchlist,
     ) -> Result<Rights, Failure> {
         let user = self.user.as_deref().or(address.user()).unwrap_or(DEFAULT_USER);
-        let needs = acl::needs(config, address.database(), &facts.server, &known.streams);
-        examiner.rights(&config.redis, user, self.user.is_none(), needs, &known.streams).await
+        let needs = acl::needs(config, address.database(), &facts.server, watchlist);
+        let streams: Vec<_> = watchlist.iter().map(|watched| watched.name.clone()).collect();
+        examiner.rights(&config.redis, user, self.user.is_none(), needs, &streams).await
     }
 
     fn print_table(&self, found: &Diagnosis, address: Option<&Address>) {

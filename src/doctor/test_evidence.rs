@@ -133,7 +133,8 @@ impl Case {
 
     fn read(&mut self, snapshot: Snapshot) {
         let mut history = History::default();
-        let open = history.begin(snapshot, &self.config, MOST_QUESTIONS);
+        let watchlist = Watchlist::new(&self.config, snapshot.streams.keys().cloned());
+        let open = history.begin(snapshot, &self.config, &watchlist, MOST_QUESTIONS);
         // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.
         let answer = |question: &Question| match question.lookup {
             Lookup::Count { after, up_to, .. } => {
@@ -147,7 +148,6 @@ impl Case {
         };
         let answers = open.asked().iter().map(answer).collect();
         let (snapshot, report) = open.finish(&answers, Duration::ZERO);
-        let watchlist = Watchlist::new(&self.config, snapshot.streams.keys().cloned());
         let (standings, now) = (BTreeMap::new(), clock::moment());
         self.reading = Ok(Reading::new(&self.config, &watchlist, &standings, snapshot, report, now));
     }

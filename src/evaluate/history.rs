@@ -18,7 +18,7 @@ use super::{
     watch::Subject,
 };
 use crate::{
-    config::Config,
+    config::{Config, Thresholds, Watched, Watchlist},
     model::{Answers, Name, NameMap, Origin, Question, Removal, Snapshot, StreamState},
 };
 
@@ -49,6 +49,7 @@ pub struct OpenReading<'a> {
     history: &'a mut History,
     snapshot: Snapshot,
     config: &'a Config,
+    watchlist: Watchlist,
     questions: Questions,
 }
 
@@ -68,12 +69,12 @@ impl OpenReading<'_> {
     /// The whole reading and what it means. `at` is when it was read, on a clock that only goes forward.
     #[must_use]
     pub fn finish(self, answers: &Answers, at: Duration) -> (Arc<Snapshot>, Arc<Report>) {
-        let Self { history, mut snapshot, config, questions } = self;
+        let Self { history, mut snapshot, config, watchlist, questions } = self;
         // Nothing that is made from here on needs its room beside it.
         drop(questions);
         snapshot.learn(answers);
         let snapshot = Arc::new(snapshot);
-        let report = history.judge(&snapshot, answers, config, at);
+        let report = history.judge(&snapshot, answers, config, &watchlist, at);
         (snapshot, report)
     }
 }
@@ -101,10 +102,16 @@ impl History {
     }
 
     /// Begins the evaluation of a reading: finds out what it leaves open, bounded by the configuration and by `most` questions.
-    pub fn begin<'a>(&'a mut self, snapshot: Snapshot, config: &'a Config, most: usize) -> OpenReading<'a> {
+    pub fn begin<'a>(
+        &'a mut self,
+        snapshot: Snapshot,
+        config: &'a Config,
+        watchlist: &Watchlist,
+        most: usize,
+    ) -> OpenReading<'a> {
         self.compare(&snapshot);
-        let questions = questions(&self.streams, &snapshot, config, self.polls, most);
-        OpenReading { history: self, snapshot, config, questions }
+        let questions = questions(&self.streams, &snapshot, config, watchlist, self.polls, most);
+        OpenReading { history: self, snapshot, config, watchlist: watchlist.clone(), questions }
     }
 
     /// Forgets what the reading contradicts.
@@ -141,6 +148,7 @@ impl History {
         snapshot: &Arc<Snapshot>,
         answers: &Answers,
         config: &Config,
+        watchlist: &Watchlist,
         at: Duration,
     ) -> Arc<Report> {
         let slot = self.ticks.advance(at, config.status.window);
@@ -154,11 +162,14 @@ impl History {
             let last_state = last.as_ref().and_then(|(last, _)| last.streams.get(name)?.as_ref().ok());
             let unread = if state.is_ok() { history.unread.take() } else { None };
             let last_state = last_state.or(unread.as_deref());
+            let watched = watchlist.get(name);
             let last_verdict = last.as_ref().and_then(|(_, last)| last.streams.get(name));
             let (report, reports) = match state {
                 Ok(stream) => {
                     let trail = self.rereads.remove(name);
-                    let (report, reports) = evidence.report(name, stream, last_state, trail, history);
+                    let poison_from = watched.map_or(Thresholds::DELIVERIES, Watched::poison_from);
+                    let state = Read { name, stream, last_state, trail, poison_from };
+                    let (report, reports) = evidence.report(state, history);
                     (Some(report), reports)
                 }
                 Err(_unread) => {
@@ -167,8 +178,8 @@ impl History {
                 }
             };
             history.is_near_loss &= state.is_ok();
-            let is_expected = state.is_err() && config.expects(name);
-            let rule = config.rule(name);
+            let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
+            let rule = watched.and_then(|watched| watched.rule.as_deref());
             let subject = Subject { state, report, rule, is_expected, last_state, last_verdict };
             streams.push((name.clone(), history.watch.judge(&subject, reports, &moment)));
         }
@@ -180,6 +191,16 @@ impl History {
     }
 }
 
+/// A stream that could be read.
+struct Read<'a> {
+    name: &'a Name,
+    stream: &'a StreamState,
+    last_state: Option<&'a StreamState>,
+    /// What was seen since the last poll.
+    trail: Option<Trail>,
+    poison_from: u64,
+}
+
 /// What every stream of a reading is judged by.
 struct Evidence<'a> {
     snapshot: &'a Snapshot,
@@ -189,15 +210,9 @@ struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// What the state of a stream means, and that of its groups, in their order. `trail` is what was seen since the last poll.
-    fn report(
-        &self,
-        name: &Name,
-        stream: &StreamState,
-        last_state: Option<&StreamState>,
-        trail: Option<Trail>,
-        history: &mut StreamHistory,
-    ) -> (StreamReport, Vec<GroupReport>) {
+    /// What the state of a stream means, and that of its groups, in their order.
+    fn report(&self, read: Read<'_>, history: &mut StreamHistory) -> (StreamReport, Vec<GroupReport>) {
+        let Read { name, stream, last_state, trail, poison_from } = read;
         let answers = |group: &Name| self.answers.group(name, group);
         history.refute(stream, answers);
         let is_new = std::mem::take(&mut history.is_new);
@@ -212,7 +227,7 @@ impl Evidence<'_> {
             between,
             now,
             interval,
-            poison_from: self.config.poison_from(name),
+            poison_from,
             poll: self.poll,
         };
         judge.judge(history, answers)

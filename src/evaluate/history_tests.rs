@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    evaluate::test_readings::{NOW_MS, stream_at},
+    evaluate::test_readings::{NOW_MS, begin, stream_at},
     model::{ConsumerState, Failure, Flavour, GroupState, Millis, Now, Reason, Server, ServerTime, StreamId},
 };
 
@@ -46,7 +46,7 @@ fn a_stream_that_is_away_comes_back_as_another_one() {
         (3, Flavour::Upstash, failed(Reason::NoKey), 3),
     ] {
         let what = format!("{state:?} on connection {connection}");
-        drop(history.begin(snapshot(connection, flavour, state), &config, 0));
+        drop(begin(&mut history, snapshot(connection, flavour, state), &config, 0));
         assert_eq!(history.streams[&Name::from("s")].recreations, recreations, "{what}");
     }
 }
@@ -85,7 +85,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
         for (seconds, (connection, state)) in (0..).zip(polls) {
             let snapshot = snapshot(connection, Flavour::Redis, state);
             let at = Duration::from_secs(seconds);
-            report = history.begin(snapshot, &config, 0).finish(&Answers::default(), at).1;
+            report = begin(&mut history, snapshot, &config, 0).finish(&Answers::default(), at).1;
         }
         let stream = report.streams.get(&"s".into()).unwrap();
         let told = stream.group(&"g".into()).unwrap().dropped.map(u64::from);
@@ -119,7 +119,7 @@ fn a_stream_that_no_configuration_names_was_recreated_if_what_comes_back_can_t_b
         let mut history = History::default();
         let polls = [(1, Some(stream_at(15))), (1, None), (connection, None), (connection, Some(back))];
         for (connection, stream) in polls {
-            drop(history.begin(snapshot(connection, flavour, stream), &config, 0));
+            drop(begin(&mut history, snapshot(connection, flavour, stream), &config, 0));
         }
         assert_eq!(history.streams[&Name::from("s")].recreations, recreations, "{flavour:?} {connection}");
         assert!(history.gone.is_empty());
@@ -128,7 +128,7 @@ fn a_stream_that_no_configuration_names_was_recreated_if_what_comes_back_can_t_b
     for name in 0..2_000 {
         let mut snapshot = snapshot(1, Flavour::Redis, None);
         snapshot.streams = NameMap::from([(Name::from(name.to_string().as_str()), Ok(stream_at(15)))]);
-        drop(history.begin(snapshot, &config, 0));
+        drop(begin(&mut history, snapshot, &config, 0));
     }
     assert_eq!((history.gone.len(), history.gone.back().unwrap().0.clone()), (MOST_GONE, "1998".into()));
 }

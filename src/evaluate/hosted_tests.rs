@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use super::{GroupStatus, History, MOST_QUESTIONS, Report};
+use super::{GroupStatus, History, MOST_QUESTIONS, Report, test_readings::begin};
 use crate::{
     config::{Config, Sources},
     model::{
@@ -84,7 +84,7 @@ impl Watched {
             streams: NameMap::from([("s".into(), Ok(stream))]),
         };
         let at = Duration::from_secs(self.seconds);
-        self.history.begin(snapshot, &self.config, MOST_QUESTIONS).finish(answers, at).1
+        begin(&mut self.history, snapshot, &self.config, MOST_QUESTIONS).finish(answers, at).1
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{GroupStatus, History, Losses};
+use super::{GroupStatus, History, Losses, test_readings::begin};
 use crate::{
     config::{Config, Sources},
     model::{
@@ -169,7 +169,7 @@ impl World {
         *snapshot.streams.iter_mut().next().unwrap().1 = Err(Failure::new(reason, ""));
         self.polls += 1;
         let at = Duration::from_millis(self.polls * INTERVAL_MS);
-        drop(self.history.begin(snapshot, &self.config, 1_000).finish(&Answers::default(), at));
+        drop(begin(&mut self.history, snapshot, &self.config, 1_000).finish(&Answers::default(), at));
     }
 
     /// One poll, with as many lookups answered as there may be.
@@ -191,7 +191,7 @@ impl World {
                 Lookup::PendingFrom(_) | Lookup::PendingSample { .. } => Finding::Nothing,
             }
         };
-        let open = self.history.begin(snapshot, &self.config, most);
+        let open = begin(&mut self.history, snapshot, &self.config, most);
         let asked = open.asked().iter();
         let answers = asked.map(|it| (it.stream.clone(), it.group.clone(), answer(it.lookup))).collect();
         self.polls += 1;
@@ -335,7 +335,8 @@ fn a_doubt_outlives_a_reading_whose_lookups_fail() {
     // It may be another stream, and that reading ends half-way.
     world.trim(0, false);
     world.add(50);
-    drop(world.history.begin(world.snapshot(), &world.config, 1_000));
+    let snapshot = world.snapshot();
+    drop(begin(&mut world.history, snapshot, &world.config, 1_000));
     let told = world.poll(1_000);
     assert_eq!((told.at_least, told.at_most), (0, 100));
 }
@@ -441,7 +442,7 @@ fn streams_take_turns_where_too_many_are_worth_rereading() {
         let stream = snapshot.streams.get(&"s".into()).unwrap().clone();
         snapshot.streams =
             (0..50).map(|it| (Name::from(format!("s{it}").as_str()), stream.clone())).collect();
-        let open = world.history.begin(snapshot, &world.config, 1_000);
+        let open = begin(&mut world.history, snapshot, &world.config, 1_000);
         drop(open.finish(&Answers::default(), Duration::ZERO));
         let streams = world.history.to_reread();
         assert!(streams.len() == 20 || chosen.is_empty(), "{}", streams.len());

@@ -7,7 +7,7 @@ use super::{
     stream_history::StreamHistory,
 };
 use crate::{
-    config::{Config, LagCount},
+    config::{Config, LagCount, Thresholds, Watched, Watchlist},
     model::{GroupState, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
 };
 
@@ -38,13 +38,15 @@ pub(super) fn questions(
     histories: &BTreeMap<Name, Box<StreamHistory>>,
     snapshot: &Snapshot,
     config: &Config,
+    watchlist: &Watchlist,
     poll: usize,
     most: usize,
 ) -> Questions {
     let mut open = Vec::new();
     for (stream_name, state) in &snapshot.streams {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
-        let (now, poison_from) = (snapshot.time.as_ref().ok().copied(), config.poison_from(stream_name));
+        let now = snapshot.time.as_ref().ok().copied();
+        let poison_from = watchlist.get(stream_name).map_or(Thresholds::DELIVERIES, Watched::poison_from);
         for (name, group) in &stream.groups {
             let about = About { stream_name, stream, history, name, group };
             let pending = about.pending(now, poison_from);

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::test_readings::begin, *};
 use crate::{
     config::Sources,
     evaluate::History,
@@ -52,7 +52,7 @@ fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
 
 /// Polls once, and gives the streams that were asked about.
 fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize) -> (Vec<Name>, usize) {
-    let open = history.begin(snapshot.clone(), config, most);
+    let open = begin(history, snapshot.clone(), config, most);
     let (asked, skipped) = (open.asked().to_vec(), open.skipped());
     assert!(asked.len() <= most, "{} of {most}", asked.len());
     let unanswered = |it: &Question| (it.stream.clone(), it.group.clone(), Finding::Nothing);
@@ -102,7 +102,7 @@ fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_f
     for (entries, counted, places) in [(25, 3, 3), (35, 4, 3), (0, 0, 0)] {
         let config = config_with(&format!("lag_count: {{entries: {entries}}}"));
         let mut history = History::default();
-        let open = history.begin(snapshot.clone(), &config, MOST_QUESTIONS);
+        let open = begin(&mut history, snapshot.clone(), &config, MOST_QUESTIONS);
         let (asked, skipped) = (open.asked(), open.skipped());
         let of = |is_it: fn(&Lookup) -> bool| asked.iter().filter(move |question| is_it(&question.lookup));
         let counts: Vec<&Name> =

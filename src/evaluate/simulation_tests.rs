@@ -4,7 +4,7 @@ mod traces;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::*;
+use super::{test_readings::begin, *};
 use crate::{
     config::{Config, Sources},
     model::{
@@ -206,7 +206,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
             continue;
         }
         outcome.polls += 1;
-        let open = history.begin(world.snapshot(), &config, MOST_QUESTIONS);
+        let open = begin(&mut history, world.snapshot(), &config, MOST_QUESTIONS);
         let answers = world.answer(open.asked());
         // Polls are a little early or late.
         let jitter = Duration::from_millis(world.random.u64(0..400));

@@ -1,6 +1,10 @@
 //! Readings that tests of more than one file stand on.
 
-use crate::model::{GroupState, NameMap, StreamId, StreamState};
+use super::{History, OpenReading};
+use crate::{
+    config::{Config, Watchlist},
+    model::{GroupState, NameMap, Snapshot, StreamId, StreamState},
+};
 
 pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 
@@ -18,4 +22,15 @@ pub(super) fn stream_at(position: u64) -> StreamState {
         groups: NameMap::from([("g".into(), GroupState::at(StreamId::new(position, 0)))]),
         ..StreamState::of_length(10)
     }
+}
+
+/// Begins a reading of streams that are all watched.
+pub(super) fn begin<'a>(
+    history: &'a mut History,
+    snapshot: Snapshot,
+    config: &'a Config,
+    most: usize,
+) -> OpenReading<'a> {
+    let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
+    history.begin(snapshot, config, &watchlist, most)
 }

@@ -113,7 +113,8 @@ fn snapshot() -> Snapshot {
 
 fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let mut history = History::default();
-    let open = history.begin(snapshot, config, MOST_QUESTIONS);
+    let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
+    let open = history.begin(snapshot, config, &watchlist, MOST_QUESTIONS);
     let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
     let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
     let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
@@ -121,7 +122,6 @@ fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     standing.note(&run, Duration::ZERO);
     standing.last_success = Some(Duration::from_millis(1_767_225_600_500));
     let standings = BTreeMap::from([("events:session".into(), standing)]);
-    let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
     Reading::new(config, &watchlist, &standings, snapshot, report, clock::moment())
 }
 
