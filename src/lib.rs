@@ -3,17 +3,19 @@
 //! # The flow
 //!
 //! ```text
-//! config -> connect -> discover -> observe -> Snapshot (Redis's own words, plain values)
-//!                                                |
-//!                                        evaluate (pure) -> Report
-//!                                                |
-//!                                Latest (one writer, `watch`) -> Pages -> /metrics
+//! config --> source --> Snapshot (Redis's own words, plain values)
+//!                          |
+//!              evaluate (pure) --> OpenReading -- answers --> Report
+//!                                                               |
+//!         retention (pure): policies, plans --> Reading (one row a stream)
+//!                                                  |
+//!              Latest (one writer, `watch`) --> Pages --> /metrics
 //! ```
 //!
 //! # The invariants
 //!
-//! 1. One direction. The [`model`] knows nobody; [`evaluate`] knows the model; [`publish`] knows both; only
-//!    [`app`] wires.
+//! 1. One direction, held by `cargo xtask layers`: the [`model`] knows nobody, [`source`] and [`evaluate`] know model and
+//!    configuration, [`reading`] joins them, [`publish`] shows that; only [`app`] wires.
 //! 2. Model, evaluation and views hold no runtime, no Redis client, no socket, clock or environment. Time is an
 //!    argument.
 //! 3. A scrape never causes a Redis command: pages are made from what the last poll read.

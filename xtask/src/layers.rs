@@ -46,7 +46,6 @@ const MODULES: &[(&str, &[&str])] = &[
             "outage",
             "reader",
             "reading",
-            "retention",
             "schedule",
             "self_stats",
             "source",
@@ -72,7 +71,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     ("doctor", &["config", "evaluate", "model", "reading", "retention"]),
     ("publish", &["config", "doctor", "evaluate", "model", "reading", "retention"]),
-    ("publisher", &["clock", "config", "model", "publish", "reading", "self_stats"]),
+    ("publisher", &["clock", "config", "publish", "reading", "self_stats"]),
     (
         "http",
         &["actions", "clock", "config", "files", "model", "publish", "reading", "retention", "self_stats"],
@@ -86,7 +85,6 @@ const MODULES: &[(&str, &[&str])] = &[
             "config",
             "http",
             "poll",
-            "publish",
             "publisher",
             "reader",
             "reading",
@@ -115,7 +113,6 @@ const MODULES: &[(&str, &[&str])] = &[
             "reader",
             "reading",
             "retention",
-            "self_stats",
             "source",
             "telemetry",
             "worker",
@@ -195,6 +192,11 @@ fn problems_of_modules(sources: &[Source], problems: &mut Vec<String>) -> usize 
                 problems.push(format!("{}: {own} must not use crate::{path}", source.file.display()));
             }
         }
+    }
+    for (name, known) in MODULES {
+        let unused = known.iter().filter(|it| !edges.contains(&(*name, (**it).to_owned())));
+        problems
+            .extend(unused.map(|it| format!("the table lets {name} use {it}, which it does not: remove it")));
     }
     edges.len()
 }
