@@ -91,11 +91,11 @@ fn keep_affordable_counts(open: &mut [Open<'_>], budget: &LagCount) {
     let mut places = BTreeSet::new();
     let place = |open: &Open<'_>| (open.about.stream_name.clone(), open.about.group.last_delivered_id);
     let firsts: Vec<bool> = open.iter().map(|open| places.insert(place(open))).collect();
-    let mut budget = CountBudget { entries: budget.entries, bytes: budget.bytes };
+    let mut budget = CountBudget::new(budget);
     for are_first in [true, false] {
         let these = open.iter_mut().zip(&firsts).filter(|(_, is_first)| **is_first == are_first);
         for (Open { about, count, .. }, _) in these {
-            *count = count.take().filter(|count| budget.affords(about, count));
+            *count = count.take().filter(|count| budget.take(count.wanted().min(LEAST_PART), about) > 0);
         }
     }
 }
@@ -130,6 +130,13 @@ struct Count {
     up_to: StreamId,
     /// No more entries than this can be there.
     at_most: u64,
+}
+
+impl Count {
+    /// One more entry than there can be shows that there are no more.
+    const fn wanted(&self) -> u64 {
+        self.at_most.saturating_add(1)
+    }
 }
 
 impl About<'_> {
@@ -199,13 +206,16 @@ struct CountBudget {
 }
 
 impl CountBudget {
-    /// Whether there is room for some of a count, which takes the room of its least part.
-    fn affords(&mut self, about: &About<'_>, count: &Count) -> bool {
-        let part = count.at_most.saturating_add(1).min(LEAST_PART);
-        let part = part.min(self.entries).min(self.bytes / about.entry_bytes());
-        self.entries -= part;
-        self.bytes -= part * about.entry_bytes();
-        part > 0
+    const fn new(whole: &LagCount) -> Self {
+        Self { entries: whole.entries, bytes: whole.bytes }
+    }
+
+    /// Takes the room for so many entries of a group's stream, or for as many as there is room for.
+    fn take(&mut self, entries: u64, about: &About<'_>) -> u64 {
+        let entries = entries.min(self.entries).min(self.bytes / about.entry_bytes());
+        self.entries -= entries;
+        self.bytes -= entries * about.entry_bytes();
+        entries
     }
 }
 
@@ -219,22 +229,19 @@ fn within_budget(
     let first = poll.checked_rem(counts.len()).unwrap_or(0);
     counts.rotate_left(first);
     counts.sort_by_key(|(_, count, _)| count.at_most.min(LEAST_PART));
-    let (mut entries, mut bytes) = (budget.entries, budget.bytes);
+    let mut budget = CountBudget::new(budget);
     let mut left = u64::try_from(counts.len()).unwrap_or(u64::MAX);
     let mut questions = Vec::new();
-    for (about, Count { up_to, at_most }, first) in counts {
-        let entry_bytes = about.entry_bytes();
-        let part = (entries / left).clamp(LEAST_PART, MOST_PER_COUNT);
-        // One more than there can be shows that there are no more.
-        let limit = at_most.saturating_add(1).min(part).min(entries).min(bytes / entry_bytes);
+    for (about, count, first) in counts {
+        let part = (budget.entries / left).clamp(LEAST_PART, MOST_PER_COUNT);
+        let limit = budget.take(count.wanted().min(part), &about);
         left -= 1;
-        entries -= limit;
-        bytes -= limit * entry_bytes;
         if limit > 0 {
-            questions.push(about.ask(Lookup::Count { after: about.group.last_delivered_id, up_to, limit }));
+            let (after, up_to) = (about.group.last_delivered_id, count.up_to);
+            questions.push(about.ask(Lookup::Count { after, up_to, limit }));
         }
         // A whole count finds the first entry too.
-        if limit <= at_most {
+        if limit < count.wanted() {
             questions.extend(first);
         }
     }
