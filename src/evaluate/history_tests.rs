@@ -2,33 +2,26 @@
 
 use super::*;
 use crate::{
-    evaluate::test_readings::{NOW_MS, begin, stream_at},
-    model::{ConsumerState, Failure, Flavour, GroupState, Millis, Now, Reason, Server, ServerTime, StreamId},
+    evaluate::test_readings::{self, begin, config, stream_at},
+    model::{ConsumerState, Failure, Flavour, GroupState, Millis, Reason, Server, StreamId},
 };
 
-fn config() -> Config {
-    let mut sources = crate::config::Sources::default();
-    sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
-    sources.load().unwrap()
-}
-
-fn snapshot(connection: u64, flavour: Flavour, state: Result<StreamState, Failure>) -> Snapshot {
+/// A reading of the stream `s`, if it is there.
+fn snapshot(
+    connection: u64,
+    flavour: Flavour,
+    state: impl Into<Option<Result<StreamState, Failure>>>,
+) -> Snapshot {
     Snapshot {
         server: Server { flavour, ..Server::UNKNOWN },
         origin: Origin { connection, ..Origin::default() },
-        place: "h:6379".into(),
-        database: 0,
-        time: Ok(Now::exactly(ServerTime(NOW_MS))),
-        streams: NameMap::from([("s".into(), state)]),
-        forbidden: 0,
-        lengths: BTreeMap::new(),
-        last_entries: BTreeMap::new(),
+        ..test_readings::snapshot(state.into().map(|state| ("s".into(), state)))
     }
 }
 
 #[test]
 fn a_stream_that_is_away_comes_back_as_another_one() {
-    let (mut history, config) = (History::default(), config());
+    let (mut history, config) = (History::default(), config(""));
     let failed = |reason| Err(Failure::new(reason, ""));
     for (connection, flavour, state, recreations) in [
         (1, Flavour::Redis, Ok(stream_at(15)), 0),
@@ -80,7 +73,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
         ("another server in between", vec![(1, idle()), (2, unread()), (2, gone())], Some(0)),
         ("another stream", vec![(1, idle()), (1, away()), (1, gone())], Some(0)),
     ] {
-        let (mut history, config) = (History::default(), config());
+        let (mut history, config) = (History::default(), config(""));
         let mut report = Arc::default();
         for (seconds, (connection, state)) in (0..).zip(polls) {
             let snapshot = snapshot(connection, Flavour::Redis, state);
@@ -95,20 +88,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
 
 #[test]
 fn a_stream_that_no_configuration_names_was_recreated_if_what_comes_back_can_t_be_it() {
-    let mut sources = crate::config::Sources::default();
-    sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
-    let config = sources.load().unwrap();
-    let snapshot = |connection, flavour, stream: Option<StreamState>| Snapshot {
-        server: Server { flavour, ..Server::UNKNOWN },
-        origin: Origin { connection, ..Origin::default() },
-        place: "h:6379".into(),
-        database: 0,
-        time: Ok(Now::exactly(ServerTime(NOW_MS))),
-        streams: stream.into_iter().map(|stream| ("s".into(), Ok(stream))).collect(),
-        forbidden: 0,
-        lengths: BTreeMap::new(),
-        last_entries: BTreeMap::new(),
-    };
+    let config = config("");
     let fewer = StreamState { entries_added: Some(3), length: 3, ..stream_at(15) };
     for (connection, flavour, back, recreations) in [
         (1, Flavour::Redis, stream_at(15), 0),
@@ -119,7 +99,7 @@ fn a_stream_that_no_configuration_names_was_recreated_if_what_comes_back_can_t_b
         let mut history = History::default();
         let polls = [(1, Some(stream_at(15))), (1, None), (connection, None), (connection, Some(back))];
         for (connection, stream) in polls {
-            drop(begin(&mut history, snapshot(connection, flavour, stream), &config, 0));
+            drop(begin(&mut history, snapshot(connection, flavour, stream.map(Ok)), &config, 0));
         }
         assert_eq!(history.streams[&Name::from("s")].recreations, recreations, "{flavour:?} {connection}");
         assert!(history.gone.is_empty());

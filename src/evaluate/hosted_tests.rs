@@ -1,19 +1,20 @@
 //! What is judged otherwise on a hosted service: readings across a reconnect, and consumers near a limit.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use super::{GroupStatus, History, MOST_QUESTIONS, Report, test_readings::begin};
+use super::{
+    GroupStatus, History, MOST_QUESTIONS, Report,
+    test_readings::{NOW_MS, begin, config, snapshot},
+};
 use crate::{
-    config::{Config, Sources},
+    config::Config,
     model::{
         Answers, Flavour, GroupState, Name, NameMap, Now, OldestPending, Origin, Pending, Server, ServerTime,
         Snapshot, StreamId, StreamState,
     },
 };
-
-pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 
 /// A stream of ten entries of which the group was given all, before and after what each test does to it.
 pub(super) fn stream() -> StreamState {
@@ -50,15 +51,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn on(flavour: Flavour) -> Self {
-        let mut sources = Sources::default();
-        sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
-        Self {
-            history: History::default(),
-            config: sources.load().unwrap(),
-            flavour,
-            version: None,
-            seconds: 0,
-        }
+        Self { history: History::default(), config: config(""), flavour, version: None, seconds: 0 }
     }
 
     pub(super) fn read(&mut self, connection: u64, stream: StreamState) -> Arc<Report> {
@@ -73,15 +66,10 @@ impl Watched {
         answers: &Answers,
     ) -> Arc<Report> {
         let snapshot = Snapshot {
-            last_entries: BTreeMap::new(),
             server: Server { flavour: self.flavour, version: self.version, ..Server::UNKNOWN },
             origin: Origin { connection, ..Origin::default() },
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            place: "h:6379".into(),
-            database: 0,
             time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
-            streams: NameMap::from([("s".into(), Ok(stream))]),
+            ..snapshot([("s".into(), Ok(stream))])
         };
         let at = Duration::from_secs(self.seconds);
         begin(&mut self.history, snapshot, &self.config, MOST_QUESTIONS).finish(answers, at).1

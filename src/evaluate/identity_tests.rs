@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{
     GroupStatus, Lag, Report,
-    hosted_tests::{NOW_MS, Watched, claimed, stream},
+    hosted_tests::{Watched, claimed, stream},
+    test_readings::{NOW_MS, config},
 };
 use crate::{
-    config::{Config, Sources},
+    config::Config,
     model::{Answers, Counted, Finding, Flavour, GroupState, Name, NameMap, StreamId, StreamState},
 };
 
@@ -53,10 +54,7 @@ fn watched() -> Watched {
 
 /// A configuration that expects this group of the stream `s`.
 fn expecting(group: &str) -> Config {
-    let yaml = format!("redis: {{uri: 'redis://h'}}\nstreams: [{{match: s, groups: [{group}]}}]");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), yaml).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+    config(&format!("streams: [{{match: s, groups: [{group}]}}]"))
 }
 
 /// A stream read without its entries, as one with a first entry of 64 KiB.

@@ -1,13 +1,16 @@
 //! Lives of a stream whose every loss is known, and what is told of them: bounds that hold at each poll, and no suspicion
 //! where a stream is only short.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{GroupStatus, History, Losses, test_readings::begin};
+use super::{
+    GroupStatus, History, Losses,
+    test_readings::{begin, config, snapshot},
+};
 use crate::{
-    config::{Config, Sources},
+    config::Config,
     model::{
         Answers, Counted, Failure, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Reason,
         Removal, Server, ServerTime, Snapshot, StreamId, StreamState,
@@ -16,13 +19,6 @@ use crate::{
 
 const START_MS: u64 = 1_700_000_000_000;
 const INTERVAL_MS: u64 = 5_000;
-
-fn config() -> Config {
-    let yaml = "redis: {uri: 'redis://h'}\npoll: {interval: 5s}";
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), yaml).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-}
 
 /// A stream with a group, and what has happened to both.
 struct World {
@@ -56,7 +52,7 @@ impl World {
     fn on(version: (u16, u16, u16)) -> Self {
         Self {
             history: History::default(),
-            config: config(),
+            config: config("poll: {interval: 5s}"),
             server: Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
             now: START_MS,
             entries: Vec::new(),
@@ -142,15 +138,10 @@ impl World {
             ..StreamState::of_length(self.entries.len() as u64)
         };
         Snapshot {
-            forbidden: 0,
             server: self.server.clone(),
             origin: Origin { connection: self.connection, ..Origin::default() },
-            place: "h:6379".into(),
-            database: 0,
             time: Ok(Now::exactly(ServerTime(self.now))),
-            streams: NameMap::from([("s".into(), Ok(stream))]),
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
+            ..snapshot([("s".into(), Ok(stream))])
         }
     }
 

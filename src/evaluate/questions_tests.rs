@@ -6,20 +6,12 @@ use proptest::prelude::*;
 
 use super::{super::test_readings::begin, *};
 use crate::{
-    config::Sources,
-    evaluate::History,
-    model::{Finding, NameMap, OldestPending, Origin, Server, ServerTime},
+    evaluate::{
+        History,
+        test_readings::{self, config},
+    },
+    model::{Finding, NameMap, OldestPending, ServerTime},
 };
-
-fn config() -> Config {
-    config_with("")
-}
-
-fn config_with(more: &str) -> Config {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{more}")).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-}
 
 /// One stream each, in mid-stream, with a question or more about its group at each poll.
 fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
@@ -37,17 +29,7 @@ fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
         }
     };
     let streams = names.iter().map(|name| (Name::from(format!("s{name:02}").as_str()), Ok(stream(*name))));
-    Snapshot {
-        server: Server::UNKNOWN,
-        origin: Origin::default(),
-        place: "h:6379".into(),
-        database: 0,
-        time: Ok(Now::exactly(ServerTime(1_000))),
-        streams: streams.collect(),
-        forbidden: 0,
-        lengths: BTreeMap::new(),
-        last_entries: BTreeMap::new(),
-    }
+    Snapshot { time: Ok(Now::exactly(ServerTime(1_000))), ..test_readings::snapshot(streams) }
 }
 
 /// Polls once, and gives the streams that were asked about.
@@ -70,7 +52,7 @@ proptest! {
     fn no_group_waits_longer_than_it_takes_to_ask_about_the_others(
         groups in 1_usize..12, most in 4_usize..20, pending: u16, comings in prop::collection::vec(0_usize..12, 40),
     ) {
-        let (mut history, config) = (History::default(), config());
+        let (mut history, config) = (History::default(), config(""));
         let steady: Vec<usize> = (0..groups).collect();
         let mut last = VecDeque::new();
         // Each has four questions at most: a count, a first entry, a sample and one behind it.
@@ -100,7 +82,7 @@ fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_f
     }
     // Ten are to be counted for each group at most.
     for (entries, counted, places) in [(25, 3, 3), (35, 4, 3), (0, 0, 0)] {
-        let config = config_with(&format!("lag_count: {{entries: {entries}}}"));
+        let config = config(&format!("lag_count: {{entries: {entries}}}"));
         let mut history = History::default();
         let open = begin(&mut history, snapshot.clone(), &config, MOST_QUESTIONS);
         let (asked, skipped) = (open.asked(), open.skipped());
@@ -115,7 +97,7 @@ fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_f
 
 #[test]
 fn what_is_left_out_is_counted_and_nothing_is_asked_where_nothing_may_be() {
-    let (mut history, config) = (History::default(), config());
+    let (mut history, config) = (History::default(), config(""));
     let snapshot = snapshot(&[1, 2, 3], |_| false);
     assert_eq!(poll(&mut history, &snapshot, &config, MOST_QUESTIONS).1, 0);
     assert_eq!(poll(&mut history, &snapshot, &config, 0), (vec![], 6));

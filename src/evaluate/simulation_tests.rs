@@ -2,21 +2,22 @@
 
 mod traces;
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::fmt::Write as _;
 
-use super::{test_readings::begin, *};
-use crate::{
-    config::{Config, Sources},
-    model::{
-        Answers, Counted, Finding, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Origin,
-        Pending, Question, Server, ServerTime, Snapshot, StreamId, StreamState,
-    },
+use super::{
+    test_readings::{begin, config, snapshot},
+    *,
+};
+use crate::model::{
+    Answers, Counted, Finding, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Pending,
+    Question, Server, ServerTime, Snapshot, StreamId, StreamState,
 };
 use std::time::Duration;
 
 const EPOCH_MS: u64 = 1_800_000_000_000;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
+const STREAM: &str = "streams: [{match: s, groups: [g], thresholds: {lag: 50000, lag_age: 1h}}]";
 /// The window of judgement.
 const WINDOW: u64 = 5 * MINUTE;
 
@@ -127,15 +128,9 @@ impl World {
             ..StreamState::of_length(0)
         };
         Snapshot {
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
             server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
-            origin: Origin::default(),
-            place: "h:6379".into(),
-            database: 0,
             time: Ok(Now::exactly(now)),
-            streams: NameMap::from([("s".into(), Ok(stream))]),
+            ..snapshot([("s".into(), Ok(stream))])
         }
     }
 
@@ -181,15 +176,8 @@ struct Outcome {
     reason: String,
 }
 
-fn config() -> Config {
-    let yaml = "redis: {uri: 'redis://h'}\nstreams: [{match: s, groups: [g], thresholds: {lag: 50000, lag_age: 1h}}]";
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), yaml).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
-}
-
 fn run(trace: &Trace, seed: u64) -> Outcome {
-    let (config, mut history, mut world) = (config(), History::default(), World::new(seed));
+    let (config, mut history, mut world) = (config(STREAM), History::default(), World::new(seed));
     let mut outcome = Outcome {
         polls: 0,
         false_alarms: Vec::new(),
