@@ -20,8 +20,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app,
-    config::{Access, Config, Environment, Overrides, SilentAlerts, Sources},
+    config::{Access, Config, Environment, Exclusion, Overrides, SilentAlerts, Sources},
     model::Failure,
+    publish::family_names,
     source::check_files,
     telemetry,
 };
@@ -135,6 +136,7 @@ impl Cli {
             file: self.config.clone(),
             environment: Environment::read(),
             overrides: self.overrides(),
+            families: family_names().collect(),
         };
         // These need no configuration where they ask a sidecar.
         match self.command {
@@ -198,6 +200,7 @@ fn check(config: &Config) -> ExitCode {
         Ok(()) => {
             print(config);
             print(silent_alerts(config));
+            print(exclusions(config));
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -213,6 +216,20 @@ fn silent_alerts(config: &Config) -> String {
     let line = |it: &SilentAlerts| format!("#   {}: {}\n", it.names.join(", "), it.why);
     let lines: String = silent.iter().map(line).collect();
     if lines.is_empty() { lines } else { format!("# Shipped alerts that can't fire with this:\n{lines}") }
+}
+
+fn exclusions(config: &Config) -> String {
+    let exclusions = config.exclusions();
+    let lines = |head: &str, alerts: fn(&Exclusion) -> &[&str]| -> String {
+        let concerned = exclusions.iter().filter(|it| !alerts(it).is_empty());
+        let lines: String =
+            concerned.map(|it| format!("#   {}: {}\n", it.family, alerts(it).join(", "))).collect();
+        if lines.is_empty() { lines } else { format!("# {head}:\n{lines}") }
+    };
+    lines("Shipped alerts that do not work without what exposition.exclude leaves out", |it| &it.disabled)
+        + &lines("And that fire also where another alert says why, since they are not muted by it", |it| {
+            &it.unmuted
+        })
 }
 
 fn serve(config: Config, sources: Sources) -> ExitCode {

@@ -6,10 +6,12 @@
 
 mod access;
 mod address;
+mod alert_families;
 mod cover;
 mod discovered;
 mod effect;
 mod environment;
+mod exclusion;
 mod load;
 mod pattern;
 mod patterns;
@@ -23,6 +25,7 @@ mod telemetry;
 mod watched;
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -31,9 +34,11 @@ use std::{
 pub use access::{Access, Ignored};
 pub(crate) use address::DEFAULT_USER;
 pub use address::{Address, AddressError, Endpoint, Resp, Route};
+pub use alert_families::{ALERT_FAMILIES, AlertFamilies};
 pub use discovered::Discovered;
 pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
+pub use exclusion::Exclusion;
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
 pub use load::{LoadError, Overrides, Sources};
@@ -68,7 +73,7 @@ pub struct Config {
     pub lag_count: LagCount,
     /// Which of the streams' last entries are shown.
     pub entries: Entries,
-    /// What else the metrics page serves.
+    /// What the metrics page serves.
     pub exposition: Exposition,
     /// Bounds on the sidecar's own size.
     pub limits: Limits,
@@ -331,11 +336,28 @@ pub struct Entries {
     pub type_field: String,
 }
 
-/// What else the metrics page serves.
+/// What the metrics page serves.
 #[derive(Debug, Clone)]
 pub struct Exposition {
     /// The stream metrics of redis_exporter, under their own names.
     pub redis_exporter_names: bool,
+    /// Which series of a state set are served.
+    pub states: States,
+    /// Families that are left out.
+    pub exclude: BTreeSet<&'static str>,
+}
+
+/// Which series of a state set are served, as of a group's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum States {
+    /// One a state: 1 for the current one, 0 for the others.
+    All,
+    /// That of the current one.
+    Current,
+}
+
+impl States {
+    pub(crate) const CHOICES: &[(&str, Self)] = &[("all", Self::All), ("current", Self::Current)];
 }
 
 /// Bounds on the sidecar's own size.

@@ -9,6 +9,7 @@ mod page;
 mod pages;
 mod redis_exporter;
 mod rows;
+mod served;
 pub mod terminal;
 
 pub use bound::SeriesCount;
@@ -18,3 +19,4 @@ pub use number::Number;
 pub use page::{Asset, CONTENT_SECURITY_POLICY, asset};
 pub use pages::{Demand, Encoding, Pages};
 pub use redis_exporter::REDIS_EXPORTER_FAMILIES;
+pub use served::family_names;

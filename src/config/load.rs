@@ -38,6 +38,8 @@ pub struct Sources {
     pub environment: Environment,
     /// The flags.
     pub overrides: Overrides,
+    /// The names that `exposition.exclude` may have: those of the metrics' families.
+    pub families: Vec<&'static str>,
 }
 
 /// Why there is no configuration.
@@ -89,7 +91,7 @@ impl Sources {
         let mut problems = Problems::default();
         let origins = self.overlay(&mut tree, &mut problems);
         let mut root = Section::root(tree, &mut problems, &origins);
-        let config = read::config(&mut root, &self.environment);
+        let config = read::config(&mut root, &self.environment, &self.families);
         root.end();
         match config {
             Some(config) if problems.0.is_empty() => Ok(config),

@@ -10,7 +10,8 @@ fn check(yaml: &str) -> Result<Config, Problems> {
 
 pub(crate) fn check_in(yaml: &str, environment: &[(&'static str, &str)]) -> Result<Config, Problems> {
     let environment = environment.iter().copied().collect();
-    Sources { environment, ..Sources::default() }.check(parse(yaml).unwrap())
+    let families = vec!["streamwarden_group_lag", "streamwarden_stream_length"];
+    Sources { environment, families, ..Sources::default() }.check(parse(yaml).unwrap())
 }
 
 /// The problems of a configuration that is fine but for these lines.
@@ -104,6 +105,12 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
         ("poll: {interval: -5s}", "poll.interval: must be a duration from 100ms to 1day"),
         ("poll: {interval: 999999999999999999999s}", "poll.interval: must be a duration from"),
         ("poll: {stale_after: 1s}", "poll.stale_after: must be at least twice the interval, 30s"),
+        ("exposition: {states: some}", "exposition.states: must be one of: all, current"),
+        (
+            "exposition: {exclude: [streamwarden_group_lags]}",
+            "exposition.exclude: has an unknown name, streamwarden_group_lags; did you mean streamwarden_group_lag?",
+        ),
+        ("exposition: {exclude: ['x y']}", "exposition.exclude: has an invalid name"),
         ("streams: {match: a}", "streams: must be a list"),
         ("streams: [{}]", "streams[0].match: is missing"),
         ("streams: [{match: 5}]", "streams[0].match: must be text; put it in quotes"),

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::{
     Address, ClientCertificate, Config, Consumers, Entries, Environment, Exposition, Http, LagCount, Limits,
-    Log, LogFormat, Mode, Pattern, Poll, ReadFrom, Redis, Retention, Status, StreamRetention, StreamRule,
-    Thresholds, Tls, read_access::access, section::Section, telemetry::telemetry,
+    Log, LogFormat, Mode, Pattern, Poll, ReadFrom, Redis, Retention, States, Status, StreamRetention,
+    StreamRule, Thresholds, Tls, read_access::access, section::Section, telemetry::telemetry,
 };
 use crate::{
     files::{self, Kind},
@@ -32,7 +32,11 @@ const LOOKUPS_A_MONTH: u64 = 100_000;
 const BILLED: &[(&str, Option<bool>)] = &[("auto", None), ("true", Some(true)), ("false", Some(false))];
 
 /// Reads the whole tree; `None`, or noted problems, where it can't be used.
-pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Option<Config> {
+pub(super) fn config(
+    root: &mut Section<'_>,
+    environment: &Environment,
+    families: &[&'static str],
+) -> Option<Config> {
     let enabled = root.flag("enabled", true);
     let name = name(root);
     let redis = root.section_or_default("redis", |section| redis(section, enabled, environment));
@@ -60,6 +64,8 @@ pub(super) fn config(root: &mut Section<'_>, environment: &Environment) -> Optio
     });
     let exposition = root.section_or_default("exposition", |section| Exposition {
         redis_exporter_names: section.flag("redis_exporter_names", false),
+        states: section.choice("states", States::All, States::CHOICES),
+        exclude: section.names("exclude", families).into_iter().collect(),
     });
     let limits = root.section_or_default("limits", |section| Limits {
         streams: size(section.count("streams", 1..=1_000_000), 10_000),

@@ -106,6 +106,22 @@ impl<'a> Section<'a> {
         self.parse(key, list).unwrap_or_default()
     }
 
+    /// Texts that are among these.
+    pub(super) fn names(&mut self, key: &'static str, known: &[&'static str]) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for text in self.texts(key) {
+            match known.iter().find(|name| **name == text) {
+                Some(name) => names.push(*name),
+                None if is_word(&text) => {
+                    let hint = nearest(known, &text).map(|it| format!("; did you mean {it}?"));
+                    self.problem(key, format!("has an unknown name, {text}{}", hint.unwrap_or_default()));
+                }
+                None => self.problem(key, "has an invalid name; each must be one of a family of metrics"),
+            }
+        }
+        names
+    }
+
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
         let flag = |value: Value| match value.as_str().unwrap_or_default() {
             "true" | "1" => Ok(true),
@@ -191,10 +207,7 @@ impl<'a> Section<'a> {
     /// Notes every key that nobody asked for.
     pub(super) fn end(mut self) {
         for key in std::mem::take(&mut self.fields).keys() {
-            let nearest = self.asked.iter().max_by(|one, other| {
-                strsim::jaro_winkler(one, key).total_cmp(&strsim::jaro_winkler(other, key))
-            });
-            let hint = match nearest.filter(|known| strsim::jaro_winkler(known, key) > 0.75) {
+            let hint = match nearest(&self.asked, key) {
                 Some(known) => format!("did you mean {known}?"),
                 None => format!("known here: {}", self.asked.join(", ")),
             };
@@ -206,6 +219,13 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+/// What somebody may have meant.
+fn nearest(known: &[&'static str], word: &str) -> Option<&'static str> {
+    let likeness = |known: &str| strsim::jaro_winkler(known, word);
+    let nearest = known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    nearest.filter(|known| likeness(known) > 0.75)
 }
 
 /// Whether it can be a key. What cannot may be a key and its value, or an address.

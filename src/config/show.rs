@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, LogFormat, Otlp, ReadFrom, StreamRule, Thresholds,
+    Config, Exposition, LogFormat, Otlp, ReadFrom, States, StreamRule, Thresholds,
     access::{Given, REDACTED, Secret},
     load::parse,
 };
@@ -41,7 +41,7 @@ impl fmt::Display for Config {
         let entries = &self.entries;
         writeln!(f, "entries:\n  last: {}\n  streams: {}", entries.last, entries.streams)?;
         writeln!(f, "  bytes: {}\n  type_field: {}", entries.bytes, quoted(&entries.type_field))?;
-        writeln!(f, "exposition:\n  redis_exporter_names: {}", self.exposition.redis_exporter_names)?;
+        self.fmt_exposition(f)?;
         writeln!(
             f,
             "limits:\n  streams: {}\n  groups_per_stream: {}",
@@ -65,6 +65,14 @@ impl fmt::Display for Config {
 }
 
 impl Config {
+    fn fmt_exposition(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Exposition { redis_exporter_names, states, exclude } = &self.exposition;
+        let excluded: Vec<&str> = exclude.iter().copied().collect();
+        writeln!(f, "exposition:\n  redis_exporter_names: {redis_exporter_names}")?;
+        writeln!(f, "  states: {}", name(*states, States::CHOICES))?;
+        writeln!(f, "  exclude: [{}]", excluded.join(", "))
+    }
+
     fn fmt_retention(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let retention = &self.retention;
         writeln!(f, "retention:\n  enabled: {}", retention.enabled)?;

@@ -23,7 +23,12 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let finding = |it: &SilentAlerts| {
         Finding::new(Alerts, Notice, format!("can't fire: {}", it.names.join(", ")), it.why)
     };
-    silent.iter().map(finding).collect()
+    let excluded = evidence.config.exclusions();
+    let excluded = excluded.iter().filter(|it| !it.disabled.is_empty()).map(|it| {
+        let why = format!("exposition.exclude leaves out {}", it.family);
+        Finding::new(Alerts, Notice, format!("don't work: {}", it.disabled.join(", ")), why)
+    });
+    silent.iter().map(finding).chain(excluded).collect()
 }
 
 #[cfg(test)]

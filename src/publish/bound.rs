@@ -2,10 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each kind of row has the samples of a few sources")]
 
-use super::{
-    families::{Family, Source},
-    rows::Rows,
-};
+use super::{families::Source, rows::Rows, served::Served};
 use crate::{
     evaluate::{GroupStatus, Health},
     model::ConsumerState,
@@ -23,12 +20,8 @@ pub struct SeriesCount {
 
 /// Leaves out whole rows until the series of the rest fit under `limit`: consumers first, then groups, then
 /// streams, the last names first.
-pub(super) fn bound(
-    rows: &mut Rows<'_>,
-    families: impl Iterator<Item = &'static Family> + Clone,
-    limit: usize,
-) -> SeriesCount {
-    let sources: Vec<Source> = families.map(|family| family.source).collect();
+pub(super) fn bound(rows: &mut Rows<'_>, served: &Served, limit: usize) -> SeriesCount {
+    let sources: Vec<Source> = served.families.iter().map(|family| family.source).collect();
     let mut count = SeriesCount::default();
     let mut fits = |series: usize| {
         // Once a row was left out, no later one is shown: what is seen must not depend on what happens to fit.
@@ -40,7 +33,7 @@ pub(super) fn bound(
         let series = sources.iter().map(|source| match source {
             Source::Stream(value) => value(row).is_some().into(),
             Source::StreamMore(_, values) => values(row).len(),
-            Source::StreamHealth => Health::ALL.len(),
+            Source::StreamHealth => served.states(Health::ALL, row.verdict.health).count(),
             _ => 0,
         });
         series.sum()
@@ -48,7 +41,7 @@ pub(super) fn bound(
     let of_group = |row: &GroupReading<'_>| {
         let series = sources.iter().map(|source| match source {
             Source::Group(value) => value(row).is_some().into(),
-            Source::GroupStatus => GroupStatus::ALL.len(),
+            Source::GroupStatus => served.states(GroupStatus::ALL, row.verdict.status).count(),
             _ => 0,
         });
         series.sum()

@@ -11,6 +11,7 @@ use super::{
     families::{Family, Kind, REDIS_LABELS, Source},
     number::Number,
     rows::{RedisRow, Rows, escaped},
+    served::Served,
 };
 use crate::{
     evaluate::{GroupStatus, Health},
@@ -45,14 +46,15 @@ impl Format {
 /// # Errors
 /// Those of `out`.
 pub(super) fn render(
-    families: impl Iterator<Item = &'static Family>,
+    served: &Served,
     rows: &Rows<'_>,
     own: &[proto::MetricFamily],
     format: Format,
     out: &mut impl io::Write,
 ) -> io::Result<()> {
-    let mut page = Page { out, format, text: String::with_capacity(CHUNK_BYTES * 2), header_due: None };
-    for family in families {
+    let text = String::with_capacity(CHUNK_BYTES * 2);
+    let mut page = Page { out, format, served, text, header_due: None };
+    for family in served.families.iter().copied() {
         page.header_due = Some(family);
         page.family(family, rows, own)?;
     }
@@ -65,6 +67,7 @@ pub(super) fn render(
 struct Page<'a, W> {
     out: &'a mut W,
     format: Format,
+    served: &'a Served,
     text: String,
     /// The family whose header is to be written before its first sample: a family without samples has none.
     header_due: Option<&'static Family>,
@@ -101,13 +104,13 @@ impl<W: io::Write> Page<'_, W> {
                 more.try_for_each(|(labels, value)| self.sample(name, &[&row.labels, ",", &labels], value))
             }),
             Source::StreamHealth => rows.streams.iter().try_for_each(|row| {
-                let state = |is: Health| Health::ALL.iter().map(move |of| (of.as_str(), *of == is));
-                self.states(name, &row.labels, state(row.of.verdict.health))
+                let states = self.served.states(Health::ALL, row.of.verdict.health);
+                self.states(name, &row.labels, states.map(|(of, is)| (of.as_str(), is)))
             }),
             Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(&row.of))),
             Source::GroupStatus => rows.groups.iter().try_for_each(|row| {
-                let state = |is: GroupStatus| GroupStatus::ALL.iter().map(move |of| (of.as_str(), *of == is));
-                self.states(name, &row.labels, state(row.of.verdict.status))
+                let states = self.served.states(GroupStatus::ALL, row.of.verdict.status);
+                self.states(name, &row.labels, states.map(|(of, is)| (of.as_str(), is)))
             }),
             Source::Consumer(value) => rows.consumers().try_for_each(|(group, consumer)| {
                 let Some(value) = value(consumer) else { return Ok(()) };

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use super::{super::pages::served, *};
+use super::{super::bound::bound, *};
 use crate::{
     clock,
-    config::{Config, Sources, Watchlist},
+    config::{Config, Sources, States, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     model::{
         Answers, ConsumerState, EntryHead, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap,
@@ -139,7 +139,7 @@ fn page(format: Format) -> String {
     registry.register(Box::new(polls)).unwrap();
     let mut page = Vec::new();
     render(
-        served(&config.exposition),
+        &Served::new(&config.exposition),
         &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
         &registry.gather(),
         format,
@@ -180,7 +180,7 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         let reading = reading(snapshot, &config);
         let mut page = Vec::new();
         render(
-            served(&config.exposition),
+            &Served::new(&config.exposition),
             &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
             &[],
             Format::Text,
@@ -191,6 +191,35 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
         assert_eq!(told, limit);
     }
+}
+
+#[test]
+fn only_current_states_and_no_excluded_families_are_served_and_counted() {
+    let mut config = config();
+    let count = |config: &Config| {
+        let reading = reading(snapshot(), config);
+        let mut rows = Rows::new(config, None, Some(&reading));
+        let served = Served::new(&config.exposition);
+        let count = bound(&mut rows, &served, usize::MAX).shown;
+        let mut page = Vec::new();
+        render(&served, &rows, &[], Format::Text, &mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        let series: Vec<String> =
+            page.lines().filter(|line| line.contains("stream=")).map(str::to_owned).collect();
+        assert_eq!(series.len(), count);
+        series
+    };
+    let all = count(&config);
+    config.exposition.states = States::Current;
+    config.exposition.exclude.insert("streamwarden_group_pending");
+    let is_served = |line: &&String| {
+        let is_state =
+            line.starts_with("streamwarden_group_status{") || line.starts_with("streamwarden_stream_health{");
+        !(line.starts_with("streamwarden_group_pending{") || is_state && line.ends_with(" 0"))
+    };
+    let expected: Vec<String> = all.iter().filter(is_served).cloned().collect();
+    assert!(expected.len() < all.len() - 10);
+    assert_eq!(count(&config), expected);
 }
 
 #[test]
@@ -221,7 +250,7 @@ fn a_page_larger_than_a_chunk_is_whole() {
     let reading = reading(snapshot, &config);
     let mut page = Vec::new();
     render(
-        served(&config.exposition),
+        &Served::new(&config.exposition),
         &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
         &[],
         Format::Text,

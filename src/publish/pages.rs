@@ -12,14 +12,10 @@ use prometheus::proto::MetricFamily;
 use super::{
     bound::{SeriesCount, bound},
     exposition::{Format, render},
-    families::{FAMILIES, Family},
-    redis_exporter::REDIS_EXPORTER_FAMILIES,
     rows::Rows,
+    served::Served,
 };
-use crate::{
-    config::{Config, Exposition},
-    reading::Reading,
-};
+use crate::{config::Config, reading::Reading};
 
 /// A variant that nobody asked for during so many publications is made on demand only.
 const FORGOTTEN_AFTER: u64 = 20;
@@ -33,12 +29,6 @@ pub enum Encoding {
     Identity,
     /// Compressed.
     Gzip,
-}
-
-/// The families that this configuration serves, in the order of the page.
-pub(super) fn served(exposition: &Exposition) -> impl Iterator<Item = &'static Family> + Clone + use<> {
-    let more = if exposition.redis_exporter_names { REDIS_EXPORTER_FAMILIES } else { &[] };
-    FAMILIES.iter().chain(more)
 }
 
 type Variant = (Format, Encoding);
@@ -141,7 +131,7 @@ fn rows<'a>(
     reading: Option<&'a Reading>,
 ) -> (Rows<'a>, SeriesCount) {
     let mut rows = Rows::new(config, name, reading);
-    let count = bound(&mut rows, served(&config.exposition), config.limits.series);
+    let count = bound(&mut rows, &Served::new(&config.exposition), config.limits.series);
     (rows, count)
 }
 
@@ -152,15 +142,15 @@ fn make(
     (format, encoding): Variant,
     asked: &Asked,
 ) -> Bytes {
-    let families = served(&config.exposition);
+    let served = Served::new(&config.exposition);
     let last = asked.bytes.load(Ordering::Relaxed);
     let mut page = Vec::with_capacity(last + last / SPARE_PART);
     let made = match encoding {
-        Encoding::Identity => render(families, rows, own, format, &mut page),
+        Encoding::Identity => render(&served, rows, own, format, &mut page),
         // The fastest level: the page compresses well at any.
         Encoding::Gzip => {
             let mut encoder = GzEncoder::new(&mut page, Compression::fast());
-            render(families, rows, own, format, &mut encoder).and_then(|()| encoder.try_finish())
+            render(&served, rows, own, format, &mut encoder).and_then(|()| encoder.try_finish())
         }
     };
     made.expect("a Vec takes any bytes");

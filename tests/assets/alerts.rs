@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use serde_json::{Value, json};
+use streamwarden::config::{ALERT_FAMILIES, AlertFamilies};
 use xtask::shipped::{self, RUNBOOKS};
 
 use crate::{
@@ -34,6 +35,84 @@ fn every_alert_passes_its_unit_test() {
         let ways: Vec<&Value> = tests.iter().filter(of_alert).collect();
         assert!(!ways.is_empty(), "{} has no unit test", alert.name);
         ways.into_iter().for_each(|test| fires_once_and_clears(&alert.name, test));
+    }
+}
+
+/// As from a sidecar that serves only current states (`exposition.states: current`): a state that ends takes its series along.
+#[test]
+fn every_alert_passes_its_unit_test_where_only_current_states_are_served() {
+    let mut tests = yaml(&read(TESTS));
+    tests["rule_files"] = json!([project(RULES)]);
+    let mut changed = 0;
+    for series in tests["tests"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .flat_map(|test| test["input_series"].as_array_mut().unwrap())
+    {
+        let name = series["series"].as_str().unwrap();
+        if ["streamwarden_stream_health{", "streamwarden_group_status{"]
+            .iter()
+            .any(|set| name.starts_with(set))
+        {
+            let values = current_only(series["values"].as_str().unwrap());
+            changed += usize::from(values != series["values"]);
+            series["values"] = json!(values);
+        }
+    }
+    assert!(changed > 10, "{changed} state sets");
+    promtool_passes(&tests);
+}
+
+/// Runs unit tests of rules that are no file.
+pub(crate) fn promtool_passes(tests: &Value) {
+    let file = tempfile::Builder::new().suffix(".yml").tempfile().unwrap();
+    serde_json::to_writer(&file, tests).unwrap();
+    succeeds(tool("promtool").args(["test", "rules"]).arg(file.path()));
+}
+
+/// Values like `0x9 1x14`, of which a zero becomes the end of its series.
+pub(crate) fn current_only(values: &str) -> String {
+    let mut samples = Vec::new();
+    for values in values.split(' ') {
+        let (value, more) = values.split_once('x').unwrap_or((values, "0"));
+        assert!(["0", "1"].contains(&value), "{values}");
+        samples.extend(std::iter::repeat_n(value, more.parse::<usize>().unwrap() + 1));
+    }
+    let last = [""].into_iter().chain(samples.iter().copied()).collect::<Vec<_>>();
+    let one = |(value, before): (&&str, &str)| match (*value, before) {
+        ("0", "1") => "stale",
+        ("0", _) => "_",
+        _ => "1",
+    };
+    samples.iter().zip(last).map(one).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_table_of_what_alerts_read_is_that_of_the_rules() {
+    let recorded: Vec<(String, String)> = rules()
+        .iter()
+        .filter_map(|rule| Some((rule["record"].as_str()?.to_owned(), rule["expr"].as_str()?.to_owned())))
+        .collect();
+    let names: Vec<String> = recorded.iter().map(|(name, _)| name.clone()).collect();
+    let alerts = alerts();
+    assert_eq!(alerts.len(), ALERT_FAMILIES.len());
+    for (alert, AlertFamilies { name, needs, mutes }) in alerts.iter().zip(ALERT_FAMILIES) {
+        assert_eq!(alert.name, *name);
+        // A recorded series is read as its rule reads it.
+        let mut expression = alert.expression.clone();
+        while let Some((name, of)) = recorded.iter().find(|(name, _)| expression.contains(name.as_str())) {
+            expression = expression.replace(name, &format!("({of})"));
+        }
+        let read: BTreeSet<&str> = needs.iter().chain(*mutes).copied().collect();
+        assert_eq!(
+            promql::families(&expression, &names),
+            read,
+            "{name}: `cargo xtask dashboards` writes the table"
+        );
+        let (needed, _) = expression.split_once("unless").unwrap_or((&expression, ""));
+        let needed = promql::families(needed, &names);
+        assert!(needed.iter().all(|family| needs.contains(family)), "{name}: {needed:?}");
     }
 }
 

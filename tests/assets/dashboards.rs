@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use streamwarden::publish::{FAMILIES, Kind};
 
 use crate::{
+    alerts::{current_only, promtool_passes},
     promql,
     tools::{read, rules},
 };
@@ -199,6 +200,78 @@ fn every_metric_is_looked_at_and_no_other() {
     let unused: Vec<&str> =
         FAMILIES.iter().map(|family| family.name).filter(|name| !used.contains(name)).collect();
     assert!(unused.is_empty(), "in no panel and no alert: {unused:?}");
+}
+
+/// `exposition.states: current` leaves out the states that do not hold: what panels show is the same without them.
+#[test]
+fn panels_show_the_same_where_only_current_states_are_served() {
+    let set = |family: &str, labels: &str, states: &[&str]| -> Vec<Value> {
+        let series = |(place, state): (usize, &&str)| {
+            let values = (0..states.len())
+                .map(|now| if now == place { "1" } else { "0" })
+                .collect::<Vec<_>>()
+                .join(" ");
+            let of = |job: &str, values: &str| {
+                let series = format!(
+                    "{family}{{job=\"{job}\",instance=\"a\",db=\"db0\",stream=\"s\"{labels},status=\"{state}\"}}"
+                );
+                json!({"series": series, "values": values})
+            };
+            [of("all", &values), of("current", &current_only(&values))]
+        };
+        states.iter().enumerate().flat_map(series).collect()
+    };
+    let healths = ["healthy", "unknown", "warning", "critical"];
+    let statuses = [
+        "ok",
+        "unknown",
+        "lagging",
+        "stalled",
+        "stopped",
+        "no_consumers",
+        "rewound",
+        "trimmed_past",
+        "missing",
+    ];
+    let series = [
+        set("streamwarden_stream_health", "", &healths),
+        set("streamwarden_group_status", ",group=\"g\"", &statuses),
+    ];
+    let mut tests = Vec::new();
+    for query in boards()
+        .iter()
+        .flat_map(|(_, board)| panels(board).flat_map(queries).map(str::to_owned).collect::<Vec<_>>())
+    {
+        if !["streamwarden_stream_health", "streamwarden_group_status"].iter().any(|set| query.contains(set))
+        {
+            continue;
+        }
+        let of = |job: &str| {
+            let query = query.replace("$job", job);
+            ["$instance", "$db", "$stream", "$group"].iter().fold(query, |query, variable| {
+                query.replace(&format!("=~\"{variable}\""), "=~\".+\"").replace(variable, "s")
+            })
+        };
+        let (all, current) = (of("all"), of("current"));
+        for minute in 0..healths.len() {
+            let at = format!("{minute}m");
+            for nothing in [
+                format!("({all}) unless ignoring (job) ({current})"),
+                format!("({current}) unless ignoring (job) ({all})"),
+                format!("({all}) != ignoring (job) ({current})"),
+            ] {
+                tests.push(json!({"expr": nothing, "eval_time": at, "exp_samples": []}));
+            }
+        }
+        // So that it is not nothing beside nothing.
+        let something = json!({"expr": format!("count({all}) > bool 0"), "eval_time": "3m", "exp_samples": [{"labels": "{}", "value": 1}]});
+        tests.push(something);
+    }
+    assert!(tests.len() > 60, "{}", tests.len());
+    promtool_passes(&json!({
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series.concat(), "promql_expr_test": tests}],
+    }));
 }
 
 #[test]

@@ -53,6 +53,29 @@ fn the_sample_configuration_is_one_and_shows_the_defaults() {
 }
 
 #[test]
+fn the_list_for_large_installations_disables_the_two_alerts_that_are_named() {
+    let list = between(README, "<!-- large: begin -->\n```yaml\n", "```");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), list).unwrap();
+    let mut check = Command::new(support::program());
+    check
+        .args(["check-config", "--config"])
+        .arg(file.path())
+        .env_clear()
+        .env("REDIS_URI", "redis://localhost");
+    let output = check.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (_, disabled) = said.split_once("# Shipped alerts that do not work without").unwrap();
+    let (disabled, unmuted) = disabled.split_once("# And that fire also").unwrap();
+    let alerts = |lines: &str| -> Vec<String> {
+        lines.lines().skip(1).map(|line| line.split(": ").last().unwrap().to_owned()).collect()
+    };
+    assert_eq!(alerts(disabled), ["RedisStreamConsumerNearPendingLimit", "RedisStreamLagUnknown"]);
+    assert_eq!(alerts(unmuted), ["RedisStreamGroupLagging"]);
+}
+
+#[test]
 fn every_variable_and_flag_is_told() {
     let help = Command::new(support::program()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();

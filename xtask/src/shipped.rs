@@ -1,5 +1,6 @@
 //! The files that are shipped beside the program and made from its table of metrics.
 
+mod alert_families;
 mod board;
 mod overview;
 mod panel;
@@ -47,7 +48,8 @@ pub fn files(rules: &str) -> Vec<File> {
     let boards =
         boards.into_iter().map(|(path, board)| File { path, text: format!("{:#}\n", board.to_json()) });
     let manifest = File { path: "alerts/prometheusrule.yaml", text: manifest(rules) };
-    boards.chain([manifest]).collect()
+    let table = File { path: "src/config/alert_families.rs", text: alert_families::table(rules) };
+    boards.chain([manifest, table]).collect()
 }
 
 /// The rule file as a manifest for the Prometheus operator: its `groups`, as they are, under `spec`.

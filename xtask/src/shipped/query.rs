@@ -76,9 +76,13 @@ pub(crate) fn count(expression: &str) -> String {
     format!("count({expression}) or vector(0)")
 }
 
-/// The family of a series' name.
-fn family(name: &str) -> &'static Family {
+/// The family of a series' name, if it is in the table of metrics.
+pub(super) fn find(name: &str) -> Option<&'static Family> {
     let of = |name: &str| FAMILIES.iter().find(|family| family.name == name);
-    let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| of(name.strip_suffix(suffix)?));
-    of(name).or(histogram).unwrap_or_else(|| panic!("{name} is not in the table of metrics"))
+    of(name)
+        .or_else(|| ["_bucket", "_sum", "_count"].iter().find_map(|suffix| of(name.strip_suffix(suffix)?)))
+}
+
+fn family(name: &str) -> &'static Family {
+    find(name).unwrap_or_else(|| panic!("{name} is not in the table of metrics"))
 }
