@@ -25,7 +25,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    config::{Config, Log, LogFormat},
+    config::{Config, Log, LogFormat, wants_no_colour},
     model::Text,
 };
 #[cfg(not(feature = "otlp"))]
@@ -77,11 +77,12 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(log: &Log) -> impl Layer<S> + u
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
+    let has_colours = is_terminal && !wants_no_colour();
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(has_colours);
     let layer = if is_json {
         layer.json().flatten_event(true).map_event_format(ids::in_json).boxed()
     } else {
-        layer.map_event_format(|format| ids::in_text(format.with_ansi(is_terminal))).boxed()
+        layer.map_event_format(|format| ids::in_text(format.with_ansi(has_colours))).boxed()
     };
     layer.with_filter(no_spans.and(level))
 }

@@ -1,16 +1,15 @@
 //! `streamwarden acl`: the rule of the Redis user that this configuration needs.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
-use super::{cannot, complain, print};
+use super::command::{Error, Exit, block_on, complain, print};
 use crate::{
     acl,
     app::self_stats,
-    config::Config,
+    config::{Config, Log},
     model::{Flavour, Server},
     source::Link,
+    telemetry,
 };
 
 /// Print the ACL rule of the Redis user that this configuration needs, as a line for redis-cli.
@@ -26,25 +25,19 @@ pub(super) struct Acl {
 }
 
 impl Acl {
-    pub(super) fn run(self, config: &Config) -> ExitCode {
-        self.rule(config).map_or_else(
-            |error| {
-                complain(format_args!("error: {error}\n"));
-                ExitCode::FAILURE
-            },
-            |(rule, note)| {
-                print(format_args!("{rule}\n"));
-                if let Some(note) = note {
-                    complain(format_args!("{note}\n"));
-                }
-                ExitCode::SUCCESS
-            },
-        )
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
+        telemetry::start_logging(log);
+        let (rule, note) = self.rule(config)?;
+        print(format_args!("{rule}\n"))?;
+        if let Some(note) = note {
+            complain(format_args!("{note}\n"));
+        }
+        Ok(Exit::Success)
     }
 
     /// The rule, and what there is to know about it.
-    fn rule(self, config: &Config) -> Result<(String, Option<String>), String> {
-        let address = config.redis.access.address().map_err(|problems| problems.to_string())?;
+    fn rule(self, config: &Config) -> Result<(String, Option<String>), Error> {
+        let address = config.redis.access.address().map_err(|problems| Error::Other(problems.to_string()))?;
         let server = match self.redis_version {
             Some(version) => Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
             // Its host says it all.
@@ -57,14 +50,11 @@ impl Acl {
 }
 
 /// Who the server is. The user may not be there yet: then it is not known, and that is said.
-fn ask(config: &Config) -> Result<Server, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+fn ask(config: &Config) -> Result<Server, Error> {
     let mut link = Link::new(self_stats());
-    let server =
-        runtime.block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) });
+    let server = block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) })?;
     Ok(server.unwrap_or_else(|failure| {
-        let why = cannot("ask for the version", &config.redis.access, &failure);
+        let why = Error::of_redis("ask for the version", &config.redis.access, &failure);
         complain(format_args!(
             "{why}: this is the rule for Redis 7.2 and later, and \
              Valkey; for an earlier one give --redis-version\n"

@@ -4,19 +4,18 @@
 mod others;
 mod prices;
 
-use std::{collections::BTreeMap, fmt::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
-use super::{cannot, complain, print};
+use super::command::{Error, Exit, block_on, print};
 use crate::{
     actions::Lease,
     app::self_stats,
-    config::{Config, Log, Sources, Watchlist},
+    config::{Config, Sources, Watchlist},
     evaluate::grouped,
     model::{Failure, Snapshot},
     reader::{MONTH, Reader},
     retention::Policy,
     source::{Command, Discovery, Link, polls_between_checks},
-    telemetry,
 };
 use others::{Others, arithmetic};
 use prices::PRICES;
@@ -48,26 +47,12 @@ const STEP_OF_A_GROUP: u64 = 2;
 const LEASE: u64 = 2;
 
 /// Prints what this configuration costs, what another interval would, and what other clients send within so long.
-pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> ExitCode {
-    telemetry::start_logging(&Log { level: "warn".to_owned(), ..config.log.clone() });
+pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> Result<Exit, Error> {
     let other = !config.redis.billed_by_command;
     sources.overrides.set("--cost", "redis.billed_by_command", Some(other.to_string()));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let text = sources.load().map_err(|error| error.to_string()).and_then(|other| {
-        let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-        let text = runtime.block_on(describe(config, &other, others));
-        text.map_err(|failure| cannot("count commands", &config.redis.access, &failure))
-    });
-    match text {
-        Ok(text) => {
-            print(text);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(format_args!("error: {error}\n"));
-            ExitCode::FAILURE
-        }
-    }
+    let text = block_on(describe(config, &sources.load()?, others))?;
+    print(text.map_err(|failure| Error::of_redis("count commands", &config.redis.access, &failure))?)?;
+    Ok(Exit::Success)
 }
 
 async fn describe(config: &Config, other: &Config, others: Duration) -> Result<String, Failure> {

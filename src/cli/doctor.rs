@@ -3,7 +3,6 @@
 
 use std::{
     io::{self, IsTerminal},
-    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
@@ -12,11 +11,14 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::{complain, print, status};
+use super::{
+    command::{Error, Exit, block_on, print},
+    status,
+};
 use crate::{
     acl,
     app::self_stats,
-    config::{Address, Config, DEFAULT_USER, Discovered, Log, LogFormat, Watchlist, wants_no_colour},
+    config::{Address, Config, DEFAULT_USER, Discovered, Log, Watchlist, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
     publish::terminal::{Style, diagnosis},
@@ -55,30 +57,23 @@ struct Document<'a> {
 }
 
 impl Doctor {
-    pub(super) fn run(self, config: &Config) -> ExitCode {
-        telemetry::start_logging(&Log { level: "off".to_owned(), format: LogFormat::Text });
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                complain(format_args!("error: cannot start: {error}\n"));
-                return ExitCode::FAILURE;
-            }
-        };
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
+        telemetry::start_logging(log);
         let address = config.redis.access.address();
         let diagnosis = match &address {
             _ if !config.enabled => unused(),
-            Ok(address) => runtime.block_on(self.examine(config, address)),
+            Ok(address) => block_on(self.examine(config, address))?,
             Err(problems) => {
                 unreachable(config, None, &Failure::new(Reason::Address, format!("{problems:#}")))
             }
         };
         let address = address.ok().filter(|_| config.enabled);
         if self.json {
-            self.print_json(&diagnosis, address.as_ref());
+            self.print_json(&diagnosis, address.as_ref())?;
         } else {
-            self.print_table(&diagnosis, address.as_ref());
+            self.print_table(&diagnosis, address.as_ref())?;
         }
-        if diagnosis.summary.problem > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        Ok(Exit::success_if(diagnosis.summary.problem == 0))
     }
 
     async fn examine(&self, config: &Config, address: &Address) -> Diagnosis {
@@ -113,27 +108,27 @@ impl Doctor {
         examiner.rights(&config.redis, user, self.user.is_none(), needs, &streams).await
     }
 
-    fn print_table(&self, found: &Diagnosis, address: Option<&Address>) {
+    fn print_table(&self, found: &Diagnosis, address: Option<&Address>) -> Result<(), Error> {
         let is_terminal = io::stdout().is_terminal();
         let width = if is_terminal { status::columns() } else { None };
         let style = Style { has_colours: is_terminal && !wants_no_colour(), has_history: false, width };
         for line in diagnosis(found, style) {
-            print(format_args!("{}\n", line.render(style)));
+            print(format_args!("{}\n", line.render(style)))?;
         }
-        print(format_args!("{}\n", found.summary));
-        if let Some(advice) = self.advice(found, address) {
-            print(format_args!("\n{advice}\n"));
+        print(format_args!("{}\n", found.summary))?;
+        match self.advice(found, address) {
+            Some(advice) => print(format_args!("\n{advice}\n")),
+            None => Ok(()),
         }
     }
 
-    fn print_json(&self, diagnosis: &Diagnosis, address: Option<&Address>) {
+    fn print_json(&self, diagnosis: &Diagnosis, address: Option<&Address>) -> Result<(), Error> {
         let advice = self.advice(diagnosis, address);
         let address = address.map(ToString::to_string);
         let document = Document { schema_version: SCHEMA_VERSION, address, diagnosis, advice };
-        match serde_json::to_string_pretty(&document) {
-            Ok(text) => print(format_args!("{text}\n")),
-            Err(error) => complain(format_args!("error: {error}\n")),
-        }
+        let text =
+            serde_json::to_string_pretty(&document).map_err(|error| Error::Other(error.to_string()))?;
+        print(format_args!("{text}\n"))
     }
 
     /// Who can be asked what this user may not ask.

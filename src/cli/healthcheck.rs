@@ -1,14 +1,14 @@
 //! `streamwarden healthcheck`: the liveness probe for images that have nothing else to ask with.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    process::ExitCode,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Args;
 use url::Url;
 
-use super::{complain, http};
+use super::{
+    command::{Error, Exit, block_on},
+    http,
+};
 use crate::config::Sources;
 
 /// Ask the sidecar on this machine whether its loop turns; exits with 0 if so, else with 1.
@@ -21,24 +21,14 @@ pub(super) struct Healthcheck {
 }
 
 impl Healthcheck {
-    pub(super) fn run(self, sources: &Sources) -> ExitCode {
-        match self.ask(sources) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                complain(format_args!("error: {error}\n"));
-                ExitCode::FAILURE
-            }
-        }
-    }
-
-    fn ask(self, sources: &Sources) -> Result<(), String> {
+    pub(super) fn run(self, sources: &Sources) -> Result<Exit, Error> {
         if self.url.as_ref().is_some_and(http::has_login) {
-            return Err("--url must be without a user or a password: a sidecar asks for none".to_owned());
+            let why = "--url must be without a user or a password: a sidecar asks for none";
+            return Err(Error::Other(why.to_owned()));
         }
-        let url = self.url.map_or_else(|| local(sources.listen()), Ok)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-        runtime.block_on(http::get(&url)).map(drop)
+        let url = self.url.map_or_else(|| local(sources.listen()), Ok).map_err(Error::Other)?;
+        block_on(http::get(&url))?.map_err(Error::Other)?;
+        Ok(Exit::Success)
     }
 }
 

@@ -8,16 +8,16 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal},
     os::unix::ffi::OsStringExt,
-    process::ExitCode,
     time::Duration,
 };
 
 use clap::Args;
 use serde::de::DeserializeOwned;
 
-use super::{complain, print};
+use super::command::{Error, Exit, block_on, print};
 use crate::{
-    config::{Config, LoadError, Log, LogFormat, wants_no_colour},
+    config::{Log, Sources, wants_no_colour},
+    evaluate::Health,
     model::{Name, Text},
     publish::{
         api::{OneStreamDocument, StreamsDocument},
@@ -51,47 +51,36 @@ pub(super) struct Status {
     every: Duration,
 }
 
-/// Not known: nobody answered, there is nothing to judge yet, or nobody could be asked as the usage is wrong.
-pub(super) const EXIT_UNKNOWN: u8 = 3;
-
 impl Status {
-    /// Whether the configuration is needed: a sidecar has its own.
-    pub(super) fn run(self, load: impl FnOnce() -> Result<Config, LoadError>) -> ExitCode {
-        telemetry::start_logging(&Log { level: "off".to_owned(), format: LogFormat::Text });
-        self.show(load).unwrap_or_else(|error| {
-            complain(format_args!("error: {error}\n"));
-            ExitCode::from(EXIT_UNKNOWN)
-        })
-    }
-
-    fn show(self, load: impl FnOnce() -> Result<Config, LoadError>) -> Result<ExitCode, String> {
+    /// A sidecar has its own configuration; `is_configured` says whether flags give one.
+    pub(super) fn run(self, sources: &Sources, is_configured: bool, log: &Log) -> Result<Exit, Error> {
         let stream = self.stream.map(|stream| Name::from(stream.into_vec()));
         let feed = match &self.url {
-            Some(url) => Feed::of_sidecar(url, stream.as_ref())?,
-            None => {
-                let config = load().map_err(|error| error.to_string())?;
-                Feed::of_redis(config, stream.clone(), self.watch)
+            Some(_) if is_configured => {
+                let why = "a sidecar has its own configuration: with --url, only flags of status itself have an effect";
+                return Err(Error::Usage(why.to_owned()));
             }
+            Some(url) => Feed::of_sidecar(url, stream.as_ref()).map_err(Error::Other)?,
+            None => Feed::of_redis(sources.load()?, stream.clone(), self.watch),
         };
+        telemetry::start_logging(log);
         let view = View { is_one: stream.is_some() };
         if self.watch {
             return live::watch(feed, view, self.every.max(Duration::from_millis(100)));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-        let document = runtime.block_on(once(feed, self.every))?;
+        let document = block_on(once(feed, self.every))?.map_err(Error::Other)?;
+        let health = view.health(&document)?;
         if self.json {
-            let exit_code = view.exit_code(&document)?;
-            print(format_args!("{}\n", String::from_utf8_lossy(&document)));
-            return Ok(exit_code.into());
+            print(format_args!("{}\n", String::from_utf8_lossy(&document)))?;
+            return Ok(Exit::Health(health));
         }
         let has_colours = io::stdout().is_terminal() && !wants_no_colour();
         let width = if io::stdout().is_terminal() { columns() } else { None };
         let style = Style { has_colours, has_history: false, width };
         for line in view.lines(&document, Duration::ZERO, style)? {
-            print(format_args!("{}\n", line.render(style)));
+            print(format_args!("{}\n", line.render(style)))?;
         }
-        Ok(view.exit_code(&document)?.into())
+        Ok(Exit::Health(health))
     }
 }
 
@@ -113,7 +102,7 @@ struct View {
 
 impl View {
     /// A document that came so long ago, as lines.
-    fn lines(self, document: &[u8], held: Duration, style: Style) -> Result<Vec<Line>, String> {
+    fn lines(self, document: &[u8], held: Duration, style: Style) -> Result<Vec<Line>, Error> {
         if self.is_one {
             Ok(terminal::one_stream(&parse::<OneStreamDocument>(document)?.held_for(held), style))
         } else {
@@ -121,23 +110,20 @@ impl View {
         }
     }
 
-    fn exit_code(self, document: &[u8]) -> Result<u8, String> {
+    fn health(self, document: &[u8]) -> Result<Health, Error> {
         let health = if self.is_one {
             parse::<OneStreamDocument>(document)?.stream.health
         } else {
             parse::<StreamsDocument>(document)?.head.summary.health
         };
-        Ok(match health.as_str() {
-            "healthy" => 0,
-            "warning" => 1,
-            "critical" => 2,
-            _ => EXIT_UNKNOWN,
-        })
+        let known = Health::ALL.iter().find(|known| known.as_str() == health);
+        Ok(known.copied().unwrap_or(Health::Unknown))
     }
 }
 
-fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(document)
-        .map_err(|error| Text::from(error.to_string()))
-        .map_err(|error| format!("the answer is not what this version of streamwarden knows: {error}"))
+fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(document).map_err(|error| {
+        let error = Text::from(error.to_string());
+        Error::Other(format!("the answer is not what this version of streamwarden knows: {error}"))
+    })
 }

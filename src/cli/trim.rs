@@ -4,14 +4,13 @@ use std::{
     ffi::OsString,
     io::{self, BufRead, IsTerminal, Write},
     os::unix::ffi::OsStringExt,
-    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 
-use super::{EXIT_USAGE, cannot, complain, print};
+use super::command::{Error, Exit, block_on, complain, print};
 use crate::{
     actions,
     app::self_stats,
@@ -67,23 +66,16 @@ enum TrimMode {
 }
 
 impl Trim {
-    pub(super) fn run(self, config: &Config) -> ExitCode {
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
         if !self.dry_run && !self.yes && !io::stdin().is_terminal() {
-            complain("error: nobody can be asked, since this is no terminal: give --yes, or --dry-run\n");
-            return ExitCode::from(EXIT_USAGE);
+            let why = "nobody can be asked, since this is no terminal: give --yes, or --dry-run";
+            return Err(Error::Usage(why.to_owned()));
         }
-        telemetry::start_logging(&Log { level: "warn".to_owned(), ..config.log.clone() });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let result = runtime
-            .map_err(|error| format!("cannot start: {error}"))
-            .and_then(|runtime| runtime.block_on(self.plan_and_trim(config)));
-        result.unwrap_or_else(|error| {
-            complain(format_args!("error: {error}\n"));
-            ExitCode::FAILURE
-        })
+        telemetry::start_logging(log);
+        block_on(self.plan_and_trim(config))?
     }
 
-    async fn plan_and_trim(self, config: &Config) -> Result<ExitCode, String> {
+    async fn plan_and_trim(self, config: &Config) -> Result<Exit, Error> {
         let stream = Name::from(self.stream.clone().into_vec());
         let policy = self.policy(config, &stream);
         let stats = self_stats();
@@ -93,26 +85,25 @@ impl Trim {
         loop {
             let plan = match self.planned(&mut reader, config, &stream, &policy, agreed).await? {
                 Ok(plan) => plan,
-                Err(exit_code) => return Ok(exit_code),
+                Err(exit) => return Ok(exit),
             };
             if self.yes || agreed.is_some_and(|agreed| plan.at_most <= agreed) {
                 break;
             }
             if !ask(&plan) {
-                print("nothing was removed\n");
-                return Ok(exit_code(plan.reaches_the_limit()));
+                print("nothing was removed\n")?;
+                return Ok(Exit::success_if(plan.reaches_the_limit()));
             }
             agreed = Some(plan.at_most);
         }
         let trim =
             actions::Trim { config, stream: &stream, policy: &policy, budget: BUDGET, is_over: || false };
         let run = trim.run(&mut actions::Enforcer::new(stats), progress(&policy)).await;
-        print(summary(&run));
-        Ok(exit_code(run.outcome() == Outcome::Reached))
+        print(summary(&run))?;
+        Ok(Exit::success_if(run.outcome() == Outcome::Reached))
     }
 
-    /// Reads the stream, and shows what would go, the second time only where that is more than `agreed`. An exit code where that is
-    /// all.
+    /// Reads the stream, and shows what would go, the second time only where that is more than `agreed`. An exit where that is all.
     async fn planned(
         &self,
         reader: &mut Reader,
@@ -120,36 +111,37 @@ impl Trim {
         stream: &Name,
         policy: &Policy,
         agreed: Option<u64>,
-    ) -> Result<Result<Plan, ExitCode>, String> {
+    ) -> Result<Result<Plan, Exit>, Error> {
         let reading = reader.read(config, &Watchlist::new(config, [stream.clone()])).await;
-        let reading = reading.map_err(|failure| cannot("read the stream", &config.redis.access, &failure))?;
+        let reading =
+            reading.map_err(|failure| Error::of_redis("read the stream", &config.redis.access, &failure))?;
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
-            return Err("this is a replica, which takes no writes; trim on its primary".to_owned());
+            let why = "this is a replica, which takes no writes; trim on its primary";
+            return Err(Error::Other(why.to_owned()));
         }
-        let (state, verdict) = read(&reading, stream).map_err(|failure| failure.to_string())?;
+        let (state, verdict) = read(&reading, stream).map_err(|failure| Error::Other(failure.to_string()))?;
         if let Some(unknown) = self.unknown_group(config, stream, state) {
-            complain(format_args!("error: {unknown}\n"));
-            return Ok(Err(ExitCode::from(EXIT_USAGE)));
+            return Err(Error::Usage(unknown));
         }
         let plan = Plan::new(policy, state, verdict);
         if agreed.is_some_and(|agreed| plan.at_most <= agreed) {
             return Ok(Ok(plan));
         }
-        print(describe(stream, state.length, policy, &plan));
-        plan.losing(policy, state, verdict).iter().for_each(|losing| print(would_lose(losing)));
+        print(describe(stream, state.length, policy, &plan))?;
+        plan.losing(policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(
                 "would lose    maybe {} more groups, which were not looked at (limits.groups_per_stream)\n",
                 state.unwatched_groups
-            ));
+            ))?;
         }
         if plan.excess == 0 {
-            print("nothing to remove\n");
-            return Ok(Err(ExitCode::SUCCESS));
+            print("nothing to remove\n")?;
+            return Ok(Err(Exit::Success));
         }
         if self.dry_run {
-            print("nothing was removed\n");
-            return Ok(Err(exit_code(plan.reaches_the_limit())));
+            print("nothing was removed\n")?;
+            return Ok(Err(Exit::success_if(plan.reaches_the_limit())));
         }
         Ok(Ok(plan))
     }
@@ -175,10 +167,6 @@ impl Trim {
         policy.ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
         policy
     }
-}
-
-const fn exit_code(is_reached: bool) -> ExitCode {
-    if is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamVerdict), Failure> {
@@ -223,13 +211,13 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String 
     text
 }
 
+/// If the question can't be shown, nobody answers it with yes.
 fn ask(plan: &Plan) -> bool {
-    print(format_args!("Remove up to {} entries? [y/N] ", plan.at_most));
-    // If the question can't be shown, nobody answers it with yes.
-    let is_asked = io::stdout().flush().is_ok();
+    let mut out = io::stdout();
+    let is_asked = write!(out, "Remove up to {} entries? [y/N] ", plan.at_most).and_then(|()| out.flush());
     let mut answer = String::new();
     let is_read = io::stdin().lock().read_line(&mut answer).is_ok();
-    is_asked && is_read && matches!(answer.trim(), "y" | "Y" | "yes")
+    is_asked.is_ok() && is_read && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Tells how far a trim is, on a terminal, once a second.

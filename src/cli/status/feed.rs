@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     app::self_stats,
-    cli::{cannot, http},
+    cli::{command::Error, http},
     config::{Config, Watchlist},
     model::Name,
     publish::api::View,
@@ -85,7 +85,8 @@ impl Direct {
             Some(stream) => Watchlist::new(&self.config, [stream.clone()]),
             None => {
                 let found = self.discovery.search(&self.config).await;
-                let found = found.map_err(|failure| cannot("search for streams", access, &failure))?;
+                let found = found
+                    .map_err(|failure| Error::of_redis("search for streams", access, &failure).to_string())?;
                 found.watchlist(&self.config)
             }
         };
@@ -93,7 +94,7 @@ impl Direct {
             Ok(reading) => reading,
             Err(failure) => {
                 self.reader.reconnect();
-                return Err(cannot("read streams", access, &failure));
+                return Err(Error::of_redis("read streams", access, &failure).to_string());
             }
         };
         let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    process::ExitCode,
     time::Duration,
 };
 
@@ -18,11 +17,12 @@ use crossterm::{
 
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::{EXIT_UNKNOWN, View, feed::Feed};
+use super::{View, feed::Feed};
 use crate::{
+    cli::command::{Error, Exit},
     clock::{self, Instant},
     config::wants_no_colour,
-    evaluate::short,
+    evaluate::{Health, short},
     publish::terminal::{Colour, Line, Style},
     worker::Worker,
 };
@@ -36,9 +36,9 @@ pub(crate) fn columns() -> Option<usize> {
 }
 
 /// Shows the feed until q is pressed; then exits as the last document says.
-pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<ExitCode, String> {
+pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<Exit, Error> {
     // What is still being read when somebody quits may take its timeouts: its thread is not waited for.
-    let worker = Worker::start("feed").map_err(|error| format!("cannot start: {error}"))?;
+    let worker = Worker::start("feed").map_err(Error::Start)?;
     // One in waiting: who draws slowly gets the next one, not all that were missed.
     let (documents_in, mut documents) = channel(1);
     worker.handle().spawn(async move {
@@ -47,14 +47,15 @@ pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<ExitCode,
             tokio::time::sleep(every).await;
         }
     });
-    let cannot = |error: io::Error| format!("cannot show it live: {error}; it needs a terminal");
+    let cannot =
+        |error: io::Error| Error::Other(format!("cannot show it live: {error}; it needs a terminal"));
     let screen = Screen::open().map_err(cannot)?;
     let mut live = Live { view, last: None, failure: None, offset: 0 };
     let ended = live.run(&mut documents);
     drop(screen);
     ended.map_err(cannot)?;
-    let code = live.last.map_or(Ok(EXIT_UNKNOWN), |(document, _)| view.exit_code(&document))?;
-    Ok(if live.failure.is_some() { EXIT_UNKNOWN } else { code }.into())
+    let last = live.last.filter(|_| live.failure.is_none());
+    Ok(Exit::Health(last.map_or(Ok(Health::Unknown), |(document, _)| view.health(&document))?))
 }
 
 struct Live {
@@ -105,12 +106,10 @@ impl Live {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        let (columns, rows) = size()?;
-        let style = Style {
-            has_colours: !wants_no_colour(),
-            has_history: columns >= 120,
-            width: Some(columns.into()),
-        };
+        let (_, rows) = size()?;
+        let width = columns();
+        let has_history = width.is_some_and(|columns| columns >= 120);
+        let style = Style { has_colours: !wants_no_colour(), has_history, width };
         let lines = self.lines(style);
         let height = usize::from(rows).saturating_sub(1);
         self.offset = self.offset.min(lines.len().saturating_sub(height));
@@ -133,7 +132,7 @@ impl Live {
     fn lines(&self, style: Style) -> Vec<Line> {
         match self.last.as_ref().map(|(document, at)| self.view.lines(document, clock::now() - *at, style)) {
             Some(Ok(lines)) => lines,
-            Some(Err(error)) => vec![Line::plain(&error)],
+            Some(Err(error)) => vec![Line::plain(&error.to_string())],
             None => vec![Line::plain("nothing was read yet")],
         }
     }
