@@ -63,16 +63,16 @@ impl Reading {
         report: Arc<Report>,
         read_at: Moment,
     ) -> Self {
-        let row = |(name, state): (&Name, &Result<StreamState, Failure>)| {
+        let states = snapshot.streams.iter().zip(report.streams.values());
+        let rows = states.map(|((name, state), verdict)| {
             let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::new(config, name.clone()));
             let retention = Policy::of(config, watched.rule.as_deref()).map(|policy| {
-                let read = state.as_ref().ok().zip(report.streams.get(name));
-                let plan = read.map(|(state, verdict)| Plan::new(&policy, state, verdict));
+                let plan = state.as_ref().ok().map(|state| Plan::new(&policy, state, verdict));
                 Box::new(RetentionReading { policy, plan, standing: standings.get(name).cloned() })
             });
             Row { watched, retention }
-        };
-        let rows = snapshot.streams.iter().map(row).collect();
+        });
+        let rows = rows.collect();
         let health = report.streams.values().map(|verdict| verdict.health).collect();
         Self { snapshot, report, rows, health, read_at }
     }
