@@ -68,6 +68,47 @@ fn wrong_usage_is_exit_code_2_and_help_is_0() {
 }
 
 #[test]
+fn a_flag_is_refused_where_it_has_no_effect_and_works_wherever_it_is_offered() {
+    let environment = [("REDIS_URI", "redis://127.0.0.1:1")];
+    for (arguments, code) in [
+        (&["--listen", "127.0.0.1:1", "doctor"][..], 2),
+        (&["doctor", "--listen", "127.0.0.1:1"], 2),
+        (&["trim", "s", "--max-length", "1", "--poll-interval", "1s"], 2),
+        (&["healthcheck", "--log-level", "debug"], 2),
+        (&["status", "--url", "http://127.0.0.1:1", "--log-level", "debug"], 3),
+        (&["status", "--url", "http://127.0.0.1:1", "--config", "/dev/null"], 3),
+    ] {
+        let refused = streamwarden(arguments, &environment);
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?}: {}", text(&refused.stderr));
+        assert!(text(&refused.stderr).starts_with("error: "), "{arguments:?}: {}", text(&refused.stderr));
+    }
+    let redis = Redis::start();
+    redis.run::<()>("ACL SETUSER warden on >word ~* +@read -xinfo");
+    let uri = redis.uri().replace("redis://", "redis://warden:word@");
+    let log = |arguments: &[&str]| text(&streamwarden(arguments, &[("REDIS_URI", &uri)]).stderr);
+    for arguments in [["doctor", "--log-level", "warn"], ["--log-level", "warn", "doctor"]] {
+        assert!(log(&arguments).contains("WARN"), "{arguments:?}: {}", log(&arguments));
+    }
+    assert_eq!(log(&["doctor"]), "", "nothing is logged unasked");
+    let probed = streamwarden(&["healthcheck", "--listen", "127.0.0.1:1"], &[]);
+    assert!(text(&probed.stderr).contains("127.0.0.1:1"), "{}", text(&probed.stderr));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_exit_code_1() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = Command::new(support::program())
+        .arg("check-config")
+        .env_clear()
+        .env("REDIS_URI", "redis://h")
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: cannot write the output"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn check_config_prints_what_takes_effect_without_the_secret() {
     let file = config_file("streams: [{match: 'events:*', retention: {max_length: 5, max_age: 30d}}]");
     let arguments = ["check-config", "--config", file.path().to_str().unwrap(), "--poll-interval", "7s"];
