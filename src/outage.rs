@@ -37,11 +37,11 @@ pub enum News {
 impl Outage {
     /// Takes in how an attempt ended: by its failure, if it did.
     pub fn note(&mut self, failure: Option<&Failure>) -> Option<News> {
-        self.note_reason(failure.map(|failure| (failure.reason.as_str(), &failure.detail)))
+        self.note_reason(failure.map(|failure| (failure.reason.as_str(), &*failure.detail)))
     }
 
     /// The same for failures that are not of Redis.
-    pub fn note_reason(&mut self, failure: Option<(&'static str, &Text)>) -> Option<News> {
+    pub fn note_reason(&mut self, failure: Option<(&'static str, &str)>) -> Option<News> {
         let Some((reason, detail)) = failure else {
             let over = self.0.take()?;
             return Some(News::Over { after: over.reason, failures: over.count });
@@ -51,7 +51,7 @@ impl Outage {
             *failures = Failures { reason, ..Failures::default() };
         }
         failures.count += 1;
-        let is_new = failures.details.len() < DETAILS && failures.details.insert(detail.clone());
+        let is_new = failures.details.len() < DETAILS && failures.details.insert(detail.into());
         is_new.then_some(News::Failed)
     }
 }

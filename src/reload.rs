@@ -130,7 +130,7 @@ struct Looks(Outage);
 impl Looks {
     fn end<T>(&mut self, look: Result<T, ReadError>) -> Option<T> {
         let error = look.as_ref().err().map(|error| Text::from(error.to_string()));
-        match self.0.note_reason(error.as_ref().map(|error| ("unreadable", error))) {
+        match self.0.note_reason(error.as_deref().map(|error| ("unreadable", error))) {
             Some(News::Failed) => {
                 warn!(
                     error = error.as_deref(),

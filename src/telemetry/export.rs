@@ -64,7 +64,8 @@ impl Exporter {
         let detail =
             result.as_ref().err().map(|error| Text::from(cause().unwrap_or_else(|| error.to_string())));
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        match outage.note_reason(detail.as_ref().map(|detail| ("failed", detail))) {
+        // The same failure has other words at each attempt.
+        match outage.note_reason(detail.as_ref().map(|_| ("failed", ""))) {
             Some(News::Failed) => {
                 warn!(
                     collector,
