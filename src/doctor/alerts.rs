@@ -46,5 +46,7 @@ mod tests {
         assert!(!told(&case).contains("EntriesLost") && !told(&case).contains("RedisStreamMissing"));
         case.facts.server.version = Some((6, 2, 7));
         assert!(told(&case).contains("EntriesLost"), "{}", told(&case));
+        case.config.exposition.exclude.insert("streamwarden_stream_health");
+        assert!(told(&case).contains("don't work: RedisStreamUnhealthy"), "{}", told(&case));
     }
 }
