@@ -155,14 +155,7 @@ impl Observer {
                 return Ok(None);
             }
             for (stream, reply) in batch.iter().zip(replies) {
-                let reading = Reading {
-                    names: &self.names,
-                    time: None,
-                    max_groups: config.limits.groups_per_stream,
-                    expected: config.rule(stream).map_or(&[], |rule| &rule.groups),
-                    max_consumers: 0,
-                    stuck_after: config.consumers.stuck_after,
-                };
+                let reading = Reading { max_consumers: 0, ..Reading::of(stream, config, &self.names, None) };
                 let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
                 states.extend(state.ok().map(|state| ((*stream).clone(), state)));
             }

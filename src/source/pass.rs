@@ -29,9 +29,23 @@ const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
 type Asking<'a> = (&'a Name, Option<Manner>);
 
+/// How each stream is asked at the next poll.
+#[derive(Default)]
+struct Manners(BTreeMap<Name, Manner>);
+
+impl Manners {
+    fn of(&self, stream: &Name) -> Option<Manner> {
+        self.0.get(stream).copied()
+    }
+
+    fn is_for_less(&self, stream: &Name) -> bool {
+        self.of(stream).is_some_and(Manner::is_for_less)
+    }
+}
+
 /// What earlier polls know of how to ask.
 pub(super) struct Known {
-    manners: BTreeMap<Name, Manner>,
+    manners: Manners,
     /// Streams that the server would not send whole, with the manner in which it does.
     refused: BTreeMap<Name, Manner>,
     portions: Portions,
@@ -41,7 +55,7 @@ pub(super) struct Known {
 impl Default for Known {
     fn default() -> Self {
         Self {
-            manners: BTreeMap::new(),
+            manners: Manners::default(),
             refused: BTreeMap::new(),
             portions: Portions::new(BATCH),
             seldom: Seldom::default(),
@@ -57,7 +71,7 @@ impl Known {
 
     /// Whether the server would not send all of this stream.
     pub(super) fn is_for_less(&self, stream: &Name) -> bool {
-        self.manners.get(stream).copied().is_some_and(Manner::is_for_less)
+        self.manners.is_for_less(stream)
     }
 
     /// A poll begins.
@@ -92,7 +106,7 @@ impl<'a> Pass<'a> {
         streams: &'a [Name],
     ) -> Self {
         known.refused.retain(|stream, _| streams.contains(stream));
-        let of = |stream: &Name| known.manners.get(stream).copied();
+        let of = |stream: &Name| known.manners.of(stream);
         let (mut all, new): (Vec<_>, Vec<_>) =
             streams.iter().map(|stream| (stream, of(stream))).partition(|(_, manner)| manner.is_some());
         all.extend(new);
@@ -258,7 +272,7 @@ impl<'a> Pass<'a> {
         for stream in &self.accused {
             warn!(%stream, "the connection is closed rather than all of it sent; it is asked for less");
         }
-        self.known.manners = manners.into_iter().collect();
+        self.known.manners = Manners(manners.into_iter().collect());
         let mut snapshot = Snapshot {
             server: session.server.clone(),
             origin: self.origin.unwrap_or_default(),
@@ -270,9 +284,8 @@ impl<'a> Pass<'a> {
             lengths,
             last_entries: BTreeMap::new(),
         };
-        let manners = &self.known.manners;
-        let is_seldom = |stream: &Name| manners.get(stream).copied().is_some_and(Manner::is_for_less);
-        self.known.seldom.complete(&mut snapshot, is_seldom, clock::now());
+        let Known { manners, seldom, .. } = self.known;
+        seldom.complete(&mut snapshot, |stream| manners.is_for_less(stream), clock::now());
         snapshot
     }
 }
@@ -304,18 +317,9 @@ impl<'a> Taken<'a> {
     }
 
     fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
-        let consumers = &self.config.consumers;
-        let reading = Reading {
-            names: self.names,
-            time: self.time.as_ref().ok().map(|now| now.time),
-            max_groups: self.config.limits.groups_per_stream,
-            expected: &[],
-            max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
-            stuck_after: consumers.stuck_after,
-        };
+        let time = self.time.as_ref().ok().map(|now| now.time);
         for (stream, manner) in batch {
-            let expected = self.config.rule(stream).map_or(&[][..], |rule| &rule.groups);
-            let reading = Reading { expected, ..reading };
+            let reading = Reading::of(stream, self.config, self.names, time);
             let Read { state, length, next } = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
             // Asked for less until now, so its size will not be known.
             let was_asked_for_less = manner.is_some_and(Manner::is_for_less);

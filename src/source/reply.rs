@@ -13,9 +13,13 @@ use super::{
     names::Names,
     resp::{Reply, Value},
 };
-use crate::model::{
-    Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Idempotence, Info, Millis, Name, NameMap,
-    OldestPending, Pending, PrimaryLink, Reason, Role, Server, ServerTime, StreamId, StreamState, Text,
+use crate::{
+    config::Config,
+    model::{
+        Answer, ConsumerState, EntryHead, Failure, Flavour, GroupState, Idempotence, Info, Millis, Name,
+        NameMap, OldestPending, Pending, PrimaryLink, Reason, Role, Server, ServerTime, StreamId,
+        StreamState, Text,
+    },
 };
 
 /// What a reply is read with.
@@ -35,7 +39,20 @@ pub(super) struct Reading<'a> {
     pub(super) stuck_after: Duration,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// What the configuration wants of this stream.
+    pub(super) fn of(stream: &Name, config: &'a Config, names: &'a Names, time: Option<ServerTime>) -> Self {
+        let consumers = &config.consumers;
+        Self {
+            names,
+            time,
+            max_groups: config.limits.groups_per_stream,
+            expected: config.rule(stream).map_or(&[], |rule| &rule.groups),
+            max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
+            stuck_after: consumers.stuck_after,
+        }
+    }
+
     /// Whether the group, which is this one in the server's order, is kept. Servers list groups by their names.
     fn keeps(&self, index: usize, group: &Value<'_>) -> bool {
         let is_expected = |name: &[u8]| self.expected.iter().any(|expected| expected.as_bytes() == name);
