@@ -6,8 +6,9 @@ use super::{
     Command,
     failure::no_reply,
     plausible::plausible,
-    reply::{self, Reading},
+    reply,
     resp::Reply,
+    stream_reply::{Reading, groups, stream_full, stream_length, stream_summary},
 };
 use crate::model::{Failure, Name, Reason, StreamState};
 
@@ -76,14 +77,14 @@ impl Manner {
                 whole
             }
             Self::WithoutConsumers(polls) => {
-                let (state, groups) = (reply(), reply());
-                let state = state.and_then(|reply| reply::stream_summary(&reply));
-                (with_groups(state, groups, reading), self.again(polls))
+                let (state, of_groups) = (reply(), reply());
+                let state = state.and_then(|reply| stream_summary(&reply));
+                (with_groups(state, of_groups, reading), self.again(polls))
             }
             Self::WithoutEntries(polls) => {
-                let (length, groups) = (reply(), reply());
-                let state = length.and_then(|reply| reply::stream_length(&reply));
-                (with_groups(state, groups, reading), self.again(polls))
+                let (length, of_groups) = (reply(), reply());
+                let state = length.and_then(|reply| stream_length(&reply));
+                (with_groups(state, of_groups, reading), self.again(polls))
             }
             Self::Nothing(polls) => (Err(Self::too_large()), self.again(polls)),
         };
@@ -92,7 +93,7 @@ impl Manner {
 
     /// Takes the reply to `XINFO STREAM FULL`.
     fn whole(reply: Result<Reply, Failure>, reading: Reading<'_>) -> (Result<StreamState, Failure>, Self) {
-        match reply.and_then(|reply| reply::stream_full(&reply, reading)).and_then(plausible) {
+        match reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible) {
             Ok(state) => {
                 let next = Self::after_full(&state);
                 (Ok(state), next)
@@ -166,10 +167,10 @@ fn polls_without(consumers: u64) -> u32 {
 
 fn with_groups(
     state: Result<StreamState, Failure>,
-    groups: Result<Reply, Failure>,
+    of_groups: Result<Reply, Failure>,
     reading: Reading<'_>,
 ) -> Result<StreamState, Failure> {
-    let (groups, unwatched_groups) = groups.and_then(|reply| reply::groups(&reply, reading))?;
+    let (groups, unwatched_groups) = of_groups.and_then(|reply| groups(&reply, reading))?;
     plausible(StreamState { groups, unwatched_groups, ..state? })
 }
 

@@ -12,7 +12,7 @@ use super::{
     pass::{Known, Pass},
     plausible::plausible,
     portions::{Next, Portions},
-    reply::{Reading, stream_full},
+    stream_reply::{Reading, stream_full},
 };
 use crate::{
     config::Config,

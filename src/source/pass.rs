@@ -12,8 +12,8 @@ use super::{
     manner::{Manner, Read, Replies},
     names::Names,
     portions::{Next, Portions},
-    reply::Reading,
     seldom::Seldom,
+    stream_reply::Reading,
 };
 use crate::{
     clock,

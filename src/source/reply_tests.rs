@@ -1,9 +1,12 @@
 //! Replies in both shapes, whole and broken.
 
+use std::time::Duration;
+
 use nonmax::NonMaxU64;
 use proptest::prelude::*;
 
-use super::{super::resp::tests::reply, *};
+use super::{fields::*, names::Names, reply::*, resp::Reply, resp::tests::reply, stream_reply::*};
+use crate::model::*;
 
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
 

@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Command,
-    reply::{self, Parsed},
-    resp::Reply,
-};
+use super::{Command, fields::Parsed, reply, resp::Reply};
 use crate::{
     clock::{self, Instant},
     model::{PrimaryLink, Role},

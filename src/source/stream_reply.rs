@@ -1,0 +1,259 @@
+//! From Redis's replies about a stream and its groups to the model: pure.
+//!
+//! The client library's own types are not used: they wrap a negative lag, drop names that are not UTF-8, and have no shape for
+//! `XINFO STREAM FULL`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nonmax::NonMaxU64;
+
+use super::{
+    fields::{Fields, Parsed, bytes, deliveries, entry_id, id, integer, list, unexpected},
+    names::Names,
+    reply::count,
+    resp::{Reply, Value},
+};
+use crate::{
+    config::Config,
+    model::{
+        ConsumerState, GroupState, Idempotence, Millis, Name, NameMap, OldestPending, Pending, ServerTime,
+        StreamState,
+    },
+};
+
+/// What a reply is read with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading<'a> {
+    /// Names that are known.
+    pub(super) names: &'a Names,
+    /// The server's time, to turn its timestamps into durations.
+    pub(super) time: Option<ServerTime>,
+    /// How many groups are kept, beside those that must be there.
+    pub(super) max_groups: usize,
+    /// Groups that must be there.
+    pub(super) expected: &'a [Name],
+    /// How many consumers of a group are kept.
+    pub(super) max_consumers: usize,
+    /// How long a consumer may be silent while entries are pending for it.
+    pub(super) stuck_after: Duration,
+}
+
+impl<'a> Reading<'a> {
+    /// What the configuration wants of this stream.
+    pub(super) fn of(stream: &Name, config: &'a Config, names: &'a Names, time: Option<ServerTime>) -> Self {
+        let consumers = &config.consumers;
+        Self {
+            names,
+            time,
+            max_groups: config.limits.groups_per_stream,
+            expected: config.rule(stream).map_or(&[], |rule| &rule.groups),
+            max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
+            stuck_after: consumers.stuck_after,
+        }
+    }
+
+    /// Whether the group, which is this one in the server's order, is kept. Servers list groups by their names.
+    fn keeps(&self, index: usize, group: &Value<'_>) -> bool {
+        let is_expected = |name: &[u8]| self.expected.iter().any(|expected| expected.as_bytes() == name);
+        index < self.max_groups || (!self.expected.is_empty() && name_of(group).is_some_and(is_expected))
+    }
+
+    /// Whether the consumer holds entries and does nothing; unknown without the server's time.
+    fn is_stuck(&self, consumer: &ConsumerState) -> Option<bool> {
+        let silent = consumer.idle?.max(consumer.inactive.unwrap_or(Millis::ZERO));
+        Some(consumer.pending > 0 && silent.duration() > self.stuck_after)
+    }
+}
+
+/// A stream by the bytes of a whole reply to `XINFO STREAM key FULL COUNT 1`, for who has them from elsewhere.
+///
+/// # Errors
+/// The server's, and where the bytes are not such a reply.
+pub fn read_stream(bytes: &Bytes, now: ServerTime) -> Parsed<StreamState> {
+    let reply = Reply::whole(bytes)?;
+    let reading = Reading {
+        names: &Names::default(),
+        time: Some(now),
+        max_groups: usize::MAX,
+        expected: &[],
+        max_consumers: usize::MAX,
+        stuck_after: Duration::MAX,
+    };
+    stream_full(&reply, reading)
+}
+
+/// The reply to `XINFO STREAM key FULL COUNT 1`.
+pub(super) fn stream_full(reply: &Reply, reading: Reading<'_>) -> Parsed<StreamState> {
+    let mut fields = Fields::new(reply.value()?)?;
+    let first = fields.list("entries")?.into_iter().next();
+    let (groups, unwatched_groups) =
+        by_name(fields.list("groups")?, reading, |group| full_group(group, reading))?;
+    Ok(StreamState { groups, unwatched_groups, ..stream_fields(&mut fields, first)? })
+}
+
+/// The groups that are kept, and how many are not.
+///
+/// A name that comes twice is another stream's, as Kvrocks has answered: which of the two is not known.
+fn by_name<'a>(
+    all: Vec<Value<'a>>,
+    reading: Reading<'_>,
+    read: impl Fn(Value<'a>) -> Parsed<(Name, GroupState)>,
+) -> Parsed<(NameMap<GroupState>, u64)> {
+    let (mut kept, mut others) = (Vec::with_capacity(all.len().min(reading.max_groups)), 0);
+    for (index, group) in all.into_iter().enumerate() {
+        if reading.keeps(index, &group) { kept.push(read(group)?) } else { others += 1 }
+    }
+    let count = kept.len();
+    let groups: NameMap<GroupState> = kept.into_iter().collect();
+    if groups.len() == count {
+        Ok((groups, others))
+    } else {
+        Err(unexpected("groups: two have the same name"))
+    }
+}
+
+/// A group's name, found without taking its other fields apart.
+fn name_of<'a>(group: &Value<'a>) -> Option<&'a [u8]> {
+    let Value::List(fields) = group else { return None };
+    let pair = fields.chunks_exact(2).find(|pair| pair.first() == Some(&Value::Text(b"name")))?;
+    bytes(pair.get(1)?)
+}
+
+/// The reply to `XINFO STREAM key`, whose groups are a number only.
+pub(super) fn stream_summary(reply: &Reply) -> Parsed<StreamState> {
+    let mut fields = Fields::new(reply.value()?)?;
+    let first = fields.take("first-entry");
+    stream_fields(&mut fields, first)
+}
+
+/// A stream of which only `XLEN` is known.
+pub(super) fn stream_length(reply: &Reply) -> Parsed<StreamState> {
+    count(reply).map(StreamState::of_length).map_err(|_no_number| unexpected("length"))
+}
+
+fn stream_fields(fields: &mut Fields<'_>, first: Option<Value<'_>>) -> Parsed<StreamState> {
+    Ok(StreamState {
+        length: fields.require_count("length")?,
+        radix_tree_keys: fields.count("radix-tree-keys"),
+        radix_tree_nodes: fields.count("radix-tree-nodes"),
+        last_generated_id: fields.id("last-generated-id"),
+        max_deleted_entry_id: fields.id("max-deleted-entry-id"),
+        entries_added: fields.count("entries-added"),
+        idempotence: idempotence(fields),
+        first_entry_id: first.as_ref().map(entry_id).transpose()?,
+        first_entry_bytes: first.as_ref().map_or(0, size),
+        ..StreamState::of_length(0)
+    })
+}
+
+/// All or nothing: these came with one version.
+fn idempotence(fields: &mut Fields<'_>) -> Option<Box<Idempotence>> {
+    Some(Box::new(Idempotence {
+        duration: Duration::from_secs(fields.count("idmp-duration")?),
+        max_ids: fields.count("idmp-maxsize")?,
+        producers: fields.count("pids-tracked")?,
+        ids: fields.count("iids-tracked")?,
+        ids_added: fields.count("iids-added")?,
+        duplicates: fields.count("iids-duplicates")?,
+    }))
+}
+
+/// Bytes of the texts in a value; of one that is too long to be kept its size stands there.
+pub(super) fn size(value: &Value<'_>) -> u64 {
+    match value {
+        Value::Nil => 0,
+        Value::Int(bytes) => u64::try_from(*bytes).unwrap_or(0),
+        Value::List(values) => values.iter().map(size).sum(),
+        Value::Text(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
+    }
+}
+
+/// A group of `XINFO STREAM FULL`, with its consumers and the head of its pending list.
+fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupState)> {
+    let mut fields = Fields::new(value)?;
+    let head = fields.list("pending")?.into_iter().next();
+    let told = fields.list("consumers")?;
+    let mut consumers = Vec::with_capacity(told.len());
+    for consumer in told {
+        consumers.push(full_consumer(consumer, reading)?);
+    }
+    let consumer_count = u64::try_from(consumers.len()).unwrap_or(u64::MAX);
+    consumers.sort_unstable_by(|one, other| {
+        other.pending.cmp(&one.pending).then_with(|| one.name.cmp(&other.name))
+    });
+    let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
+    let unlisted_pending = unlisted.iter().fold(0, |sum: u64, it| sum.saturating_add(it.pending));
+    let most_pending = consumers.first().map_or(0, |consumer| consumer.pending);
+    let stuck: Option<u64> = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
+    let least_idle = consumers.iter().filter_map(|consumer| consumer.idle).min();
+    consumers.truncate(reading.max_consumers);
+    let pending = fields.require_count("pel-count")?;
+    let group = GroupState {
+        oldest_pending: match head {
+            Some(head) => Pending::Oldest(full_pending(head, reading.time)?),
+            None if pending == 0 => Pending::None,
+            None => Pending::Unknown,
+        },
+        pending,
+        consumer_count,
+        consumers: consumers.into(),
+        least_idle,
+        stuck_consumers: stuck.and_then(NonMaxU64::new),
+        most_pending: NonMaxU64::new(most_pending),
+        unlisted_pending: NonMaxU64::new(unlisted_pending),
+        ..group_fields(&mut fields)?
+    };
+    Ok((reading.names.get(fields.name()?), group))
+}
+
+/// What both forms of a group have.
+fn group_fields(fields: &mut Fields<'_>) -> Parsed<GroupState> {
+    let last_delivered_id = fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?;
+    Ok(GroupState {
+        entries_read: fields.integer("entries-read"),
+        nacked: fields.count("nacked-count"),
+        ..GroupState::at(last_delivered_id)
+    })
+}
+
+/// A timestamp of the server's as the time since, where the server's clock is known. `-1` is "never".
+fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Millis> {
+    Some(time?.since(u64::try_from(milliseconds?).ok()?))
+}
+
+fn full_consumer(value: Value<'_>, reading: Reading<'_>) -> Parsed<ConsumerState> {
+    let mut fields = Fields::new(value)?;
+    Ok(ConsumerState {
+        pending: fields.require_count("pel-count")?,
+        idle: since(fields.integer("seen-time"), reading.time),
+        inactive: since(fields.integer("active-time"), reading.time),
+        name: reading.names.get(fields.name()?),
+    })
+}
+
+/// `[id, consumer, delivery time, delivery count]`. The time of an entry that was given back is 0, which is no time.
+fn full_pending(value: Value<'_>, time: Option<ServerTime>) -> Parsed<OldestPending> {
+    let parts = list(value, "pending entry")?;
+    Ok(OldestPending {
+        id: parts.first().and_then(id).ok_or_else(|| unexpected("pending ID"))?,
+        idle: since(parts.get(2).and_then(integer).filter(|at| *at > 0), time),
+        deliveries: deliveries(parts.get(3))?,
+    })
+}
+
+/// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number. And how many groups are not kept.
+pub(super) fn groups(reply: &Reply, reading: Reading<'_>) -> Parsed<(NameMap<GroupState>, u64)> {
+    let group = |value| {
+        let mut fields = Fields::new(value)?;
+        let pending = fields.require_count("pending")?;
+        let group = GroupState {
+            pending,
+            oldest_pending: if pending == 0 { Pending::None } else { Pending::Unknown },
+            consumer_count: fields.require_count("consumers")?,
+            ..group_fields(&mut fields)?
+        };
+        Ok((reading.names.get(fields.name()?), group))
+    };
+    by_name(list(reply.value()?, "groups")?, reading, group)
+}
