@@ -35,6 +35,7 @@ pub(crate) mod resp;
 mod role;
 mod seldom;
 mod server_clock;
+mod session;
 mod stream;
 mod stream_reply;
 mod tls;

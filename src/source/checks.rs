@@ -1,6 +1,6 @@
 //! What a connection asks its server about itself, beside the streams: the clock and the role, and what follows from the answers.
 
-use super::{Command, failure::no_reply, link::Session, resp::Reply, role::Question};
+use super::{Command, failure::no_reply, resp::Reply, role::Question, session::Session};
 use crate::{
     clock::{self, Instant},
     config::{self, ReadFrom},

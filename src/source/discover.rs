@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Command, Link, failure::no_reply, link::Session, reply};
+use super::{Command, Link, failure::no_reply, reply, session::Session};
 use crate::{
     clock,
     config::{Config, Discovered},

@@ -2,7 +2,7 @@
 //!
 //! Redis sends whole entries whatever one wants of them, so what is read in a poll is bounded by streams and by bytes.
 
-use super::{Command, link::Session, reply};
+use super::{Command, reply, session::Session};
 use crate::{
     config::Entries,
     model::{Failure, Name, Snapshot, StreamId, StreamState},

@@ -8,9 +8,9 @@ use super::{
     Command, Link, Request,
     failure::no_reply,
     inspect::{Inspect, Trial},
-    link::Session,
     reply,
     resp::{Reply, Value},
+    session::Session,
 };
 use crate::{
     clock, config,

@@ -1,6 +1,6 @@
 //! What a first reading left open, asked group by group in batches.
 
-use super::{Command, link::Session, reply, resp::Reply};
+use super::{Command, reply, resp::Reply, session::Session};
 use crate::model::{Counted, Failure, Finding, Lookup, Name, Pending, PendingSample, Question, StreamId};
 
 /// Questions a pipeline.

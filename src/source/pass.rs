@@ -8,11 +8,11 @@ use super::{
     Command,
     failure::closed,
     failure::no_reply,
-    link::Session,
     manner::{Manner, Read, Replies},
     names::Names,
     portions::{Next, Portions},
     seldom::Seldom,
+    session::Session,
     stream_reply::Reading,
 };
 use crate::{

@@ -1,0 +1,333 @@
+//! A connection in use: who answers on it, and how commands are sent and answered.
+
+use std::sync::Arc;
+
+use tracing::{Instrument, Span, debug};
+
+use super::{
+    Command, Recorder, Request,
+    connect::connect,
+    connection::{Connection, Look},
+    reply,
+    resp::{Reply, Texts},
+    role::RoleQuestions,
+    server_clock::ServerClock,
+};
+use crate::{
+    clock::{self, Instant},
+    config::{self, Endpoint, Resp},
+    model::{Class, Failure, Flavour, Origin, Reason, Role, Server},
+};
+
+const SENTINEL: &str =
+    "this is the port of a Sentinel, which holds no streams; give the address of the Redis that it watches";
+
+/// What a connection needs to know of those before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Past {
+    pub(super) connections: u64,
+    /// What the server was last spoken to in.
+    pub(super) protocol: Option<Resp>,
+    /// Whether one was closed by others, so that it is worth knowing whether the next is to the same server.
+    pub(super) was_cut: bool,
+    /// Whether the server does not tell that.
+    pub(super) is_anonymous: bool,
+    /// Connections on which the server said something that nobody could take for an answer. What was read before that may
+    /// belong to another question.
+    pub(super) disturbed: u64,
+}
+
+/// Commands that were handed over.
+pub(super) struct Asked {
+    span: Span,
+    /// When the answers must be there.
+    until: Instant,
+    /// Whether they may be sent again, on another connection, should this one turn out to have been closed before.
+    may_repeat: bool,
+}
+
+/// A connection in use.
+pub(crate) struct Session {
+    connection: Connection,
+    /// By what it was made, and would be made again.
+    redis: config::Redis,
+    past: Past,
+    /// Whether nothing was sent since its user came back to it.
+    is_rested: bool,
+    is_default_user: bool,
+    recorder: Arc<dyn Recorder>,
+    pub(super) clock: ServerClock,
+    pub(super) role: RoleQuestions,
+    /// What the server calls its process.
+    run_id: Option<String>,
+    pub(crate) server: Server,
+    pub(super) database: i64,
+    pub(super) protocol: Resp,
+    endpoint: Endpoint,
+    pub(super) place: String,
+}
+
+impl Session {
+    /// Makes a connection and learns who answers.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn open(
+        redis: &config::Redis,
+        recorder: Arc<dyn Recorder>,
+        past: Past,
+    ) -> Result<Self, Failure> {
+        let span = recorder.connecting();
+        let opened = Self::open_now(redis, Arc::clone(&recorder), past).instrument(span.clone()).await;
+        opened.inspect_err(|failure| recorder.failed(&span, failure))
+    }
+
+    async fn open_now(
+        redis: &config::Redis,
+        recorder: Arc<dyn Recorder>,
+        past: Past,
+    ) -> Result<Self, Failure> {
+        let connected = connect(redis, past.protocol, &*recorder).await?;
+        recorder.connected();
+        let mut session = Self {
+            connection: connected.connection,
+            redis: redis.clone(),
+            past: Past { protocol: Some(connected.protocol), ..past },
+            is_rested: false,
+            is_default_user: connected.is_default_user,
+            recorder,
+            clock: ServerClock::new(redis.billed_by_command),
+            role: RoleQuestions::new(connected.protocol == Resp::V3),
+            run_id: None,
+            server: Server::UNKNOWN,
+            database: connected.database,
+            protocol: connected.protocol,
+            endpoint: connected.endpoint,
+            place: connected.place,
+        };
+        session.introduce(connected.is_upstash).await?;
+        Ok(session)
+    }
+
+    /// Learns who answers. Old servers and narrow permissions refuse some of it, which costs knowledge only.
+    async fn introduce(&mut self, is_upstash: bool) -> Result<(), Failure> {
+        let hello = self.is_resp3().then_some(Command::Hello);
+        let wants_run_id = !is_upstash && self.wants_run_id();
+        let info = (!self.is_resp3() || wants_run_id).then_some(Command::InfoServer);
+        // By its documentation Upstash does not know the last one.
+        let no_touch = (!is_upstash).then_some(Command::NoTouch);
+        let commands: Vec<_> =
+            hello.into_iter().chain(info).chain([Command::SetName]).chain(no_touch).collect();
+        let mut replies = self.send_once(&commands).await?.into_iter();
+        // A refusal costs no more than what it would have told.
+        let hello = hello.and_then(|_| replies.next()?.ok());
+        let info_reply = info.and_then(|_| replies.next()?.ok());
+        let server = match (&hello, &info_reply) {
+            (Some(hello), _) => reply::hello(hello).ok(),
+            (None, Some(info)) => reply::info(info).ok(),
+            (None, None) => None,
+        };
+        self.server = server.unwrap_or(Server::UNKNOWN);
+        self.run_id = info_reply.as_ref().and_then(reply::run_id);
+        self.past.is_anonymous |= info.is_some() && self.run_id.is_none();
+        if is_upstash {
+            self.server.flavour = Flavour::Upstash;
+        }
+        self.learn_role().await
+    }
+
+    /// Whether to ask what the server calls its process: what is proven about streams outlives the connection then. Users of
+    /// few permissions may not ask and are left alone with it, until a connection is closed by others. No bill is run up for it.
+    const fn wants_run_id(&self) -> bool {
+        let is_worth_it = self.past.was_cut || self.is_default_user;
+        is_worth_it && !self.past.is_anonymous && !self.redis.billed_by_command
+    }
+
+    /// # Errors
+    /// Where it is not a server that has streams.
+    pub(super) fn has_streams(&self) -> Result<(), Failure> {
+        match self.server.mode.as_deref() {
+            Some("sentinel") => Err(Failure::new(Reason::Sentinel, SENTINEL)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the connection again, to send the same commands on it.
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        debug!("the connection was closed before it answered; sending the commands again on a new one");
+        let past = Past { connections: self.past.connections + 1, was_cut: true, ..self.past };
+        let mut new = Self::open(&self.redis, Arc::clone(&self.recorder), past).await?;
+        // The question about the role is among them, if there was one.
+        new.role.take_over(&self.role);
+        *self = new;
+        Ok(())
+    }
+
+    /// Whether it was made by this configuration.
+    pub(super) fn is_by(&self, redis: &config::Redis) -> bool {
+        self.redis == *redis
+    }
+
+    /// What the next connection needs to know.
+    pub(super) const fn past(&self) -> Past {
+        self.past
+    }
+
+    /// Looks at it before it is used again, without waiting.
+    ///
+    /// # Errors
+    /// As [`look`](Connection::look).
+    pub(super) fn rest(&mut self) -> Result<Look, Failure> {
+        self.is_rested = true;
+        self.connection.look()
+    }
+
+    /// Which connection of its link this is.
+    pub(crate) const fn number(&self) -> u64 {
+        self.past.connections
+    }
+
+    /// Which server this is. A role that turned makes it another one.
+    pub(super) fn origin(&self) -> Origin {
+        let of_process = |(run_id, role): (&String, Role)| {
+            format!("{run_id}, {}, database {}, {}", role.as_str(), self.database, self.past.disturbed)
+        };
+        // Behind some services' names a replica may answer that is behind.
+        let is_telling = !self.server.terms().reads_may_lag;
+        let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
+        let Endpoint { address, port } = &self.endpoint;
+        let place = format!("{address} {port:?} {}", self.database);
+        Origin { connection: self.number(), process, place }
+    }
+
+    pub(super) fn is_resp3(&self) -> bool {
+        self.protocol == Resp::V3
+    }
+
+    /// Sends the commands as one pipeline, one round trip, and gives a result for each.
+    ///
+    /// # Errors
+    /// Where the connection failed, or the server as a whole could not answer: then no single reply is worth
+    /// anything. Not cancel-safe: a caller that gives up must drop the connection.
+    pub(crate) async fn send<R: Request>(
+        &mut self,
+        commands: &[R],
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let asked = self.ask(commands).await?;
+        self.answers(commands, asked).await
+    }
+
+    /// The first half of [`send`](Self::send): hands the commands over. What is done before the second half is
+    /// done while the server works.
+    pub(super) async fn ask<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
+        let is_rested = std::mem::take(&mut self.is_rested);
+        let may_repeat = is_rested && commands.iter().all(Request::may_repeat);
+        match self.hand_over(commands).await {
+            Err(failure) if may_repeat && failure.reason == Reason::Closed => {
+                self.reopen().await?;
+                self.hand_over(commands).await
+            }
+            asked => asked.map(|asked| Asked { may_repeat, ..asked }),
+        }
+    }
+
+    /// The second half: a result for each command, as [`send`](Self::send) gives it.
+    pub(super) async fn answers<R: Request>(
+        &mut self,
+        commands: &[R],
+        asked: Asked,
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let may_repeat = asked.may_repeat;
+        match self.collect(commands, asked).await {
+            Err(failure)
+                if may_repeat && failure.reason == Reason::Closed && !self.connection.has_heard() =>
+            {
+                self.reopen().await?;
+                self.send_once(commands).await
+            }
+            replies => replies,
+        }
+    }
+
+    /// [`send`](Self::send), on this connection and no other.
+    pub(super) async fn send_once<R: Request>(
+        &mut self,
+        commands: &[R],
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let asked = self.hand_over(commands).await?;
+        self.collect(commands, asked).await
+    }
+
+    async fn hand_over<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
+        let labels: Vec<_> = commands.iter().map(Request::label).collect();
+        let span = self.recorder.sending(&labels, &self.endpoint, self.database);
+        let until = clock::now() + self.redis.command_timeout;
+        let mut packed = Vec::new();
+        for command in commands {
+            command.encode().write_packed_command(&mut packed);
+        }
+        let texts = if commands.iter().all(Request::has_long_names) { Texts::Whole } else { Texts::Sizes };
+        let send = async |connection: &mut Connection| connection.send(&packed, commands.len(), texts).await;
+        let sent = self.in_time(until, send);
+        match sent.instrument(span.clone()).await {
+            Ok(()) => Ok(Asked { span, until, may_repeat: false }),
+            Err(failure) => {
+                self.recorder.failed(&span, &failure);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn collect<R: Request>(
+        &mut self,
+        commands: &[R],
+        Asked { span, until, .. }: Asked,
+    ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        let replies = self.in_time(until, async |connection| {
+            let mut replies = Vec::with_capacity(commands.len());
+            for _ in commands {
+                replies.push(connection.receive().await?);
+            }
+            // One reply too many, and each of these may be the answer to the command before.
+            connection.look()?;
+            Ok(replies)
+        });
+        let replies = replies.instrument(span.clone()).await;
+        let result: Result<Vec<_>, _> =
+            replies.and_then(|all| all.into_iter().map(whole_or_single).collect());
+        let replies = result.inspect_err(|failure| self.recorder.failed(&span, failure))?;
+        let failures =
+            || commands.iter().zip(&replies).filter_map(|(of, reply)| Some((of, reply.as_ref().err()?)));
+        if let Some((_, failure)) = failures().next() {
+            self.recorder.failed(&span, failure);
+        }
+        for (command, failure) in failures().filter(|(_, failure)| is_refusal(failure)) {
+            self.recorder.refused(command.label(), failure);
+        }
+        Ok(replies)
+    }
+
+    async fn in_time<T>(
+        &mut self,
+        until: Instant,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let timeout = self.redis.command_timeout;
+        let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
+        let done =
+            tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten();
+        done.map_err(|failure| failure.at(&self.place))
+    }
+}
+
+const fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::NoPermission | Reason::Unsupported)
+}
+
+/// Parts the failures of the whole server (outer) from those of the single command (inner).
+fn whole_or_single(reply: Result<Reply, Failure>) -> Result<Result<Reply, Failure>, Failure> {
+    match reply {
+        Err(failure) if failure.reason.class() != Class::Object => Err(failure),
+        reply => Ok(reply),
+    }
+}
