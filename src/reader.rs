@@ -78,8 +78,7 @@ impl Reader {
         config: &Config,
         watchlist: &Watchlist,
     ) -> Result<Snapshot, Failure> {
-        let streams: Vec<Name> = watchlist.iter().map(|watched| watched.name.clone()).collect();
-        self.observer.observe(config, &streams).await
+        self.observer.observe(config, watchlist).await
     }
 
     /// The second half: asks what the first left open, and draws from both what they mean.
@@ -132,7 +131,8 @@ impl Reader {
     /// # Errors
     /// As [`read`](Self::read).
     pub async fn reread(&mut self, config: &Config, streams: &[Name]) -> Result<usize, Failure> {
-        let read = self.observer.reread(config, streams).await?;
+        let watchlist = Watchlist::new(config, streams.iter().cloned());
+        let read = self.observer.reread(config, &watchlist).await?;
         let streams = read.unwrap_or_default();
         self.history.reread(&streams);
         Ok(streams.len())

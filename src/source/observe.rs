@@ -15,8 +15,8 @@ use super::{
     stream_reply::{Reading, stream_full},
 };
 use crate::{
-    config::Config,
-    model::{Answers, Failure, Name, NameMap, Origin, Question, Reason, Snapshot, StreamState},
+    config::{Config, Watchlist},
+    model::{Answers, Failure, NameMap, Origin, Question, Reason, Snapshot, StreamState},
 };
 
 /// Reads all streams, with a connection of its own.
@@ -42,17 +42,17 @@ impl Observer {
     /// # Errors
     /// Where the connection failed or the server as a whole can't answer. What failed for one stream only is in
     /// the snapshot.
-    pub async fn observe(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
+    pub async fn observe(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Snapshot, Failure> {
         self.names.turn();
         self.link.look_for_primary();
         self.known.begin();
-        let result = self.read(config, streams).await;
+        let result = self.read(config, watchlist).await;
         self.link.after(&result);
         result
     }
 
-    async fn read(&mut self, config: &Config, streams: &[Name]) -> Result<Snapshot, Failure> {
-        let mut pass = Pass::new(config, &mut self.names, &mut self.known, streams);
+    async fn read(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Snapshot, Failure> {
+        let mut pass = Pass::new(config, &mut self.names, &mut self.known, watchlist);
         let session = loop {
             let (failure, goes_on) = match self.link.session(&config.redis).await {
                 Ok(session) => match pass.go_on(session).await {
@@ -132,9 +132,9 @@ impl Observer {
     pub async fn reread(
         &mut self,
         config: &Config,
-        streams: &[Name],
+        watchlist: &Watchlist,
     ) -> Result<Option<NameMap<StreamState>>, Failure> {
-        let result = self.reread_now(config, streams).await;
+        let result = self.reread_now(config, watchlist).await;
         self.link.after(&result);
         result
     }
@@ -142,22 +142,22 @@ impl Observer {
     async fn reread_now(
         &mut self,
         config: &Config,
-        streams: &[Name],
+        watchlist: &Watchlist,
     ) -> Result<Option<NameMap<StreamState>>, Failure> {
         let session = self.link.session(&config.redis).await?;
-        let mut states = Vec::with_capacity(streams.len());
-        let streams: Vec<_> = streams.iter().filter(|stream| !self.known.is_for_less(stream)).collect();
-        for batch in streams.chunks(self.known.portion()) {
-            let commands: Vec<_> = batch.iter().map(|stream| Command::StreamFull(stream)).collect();
+        let mut states = Vec::with_capacity(watchlist.len());
+        let whole: Vec<_> = watchlist.iter().filter(|it| !self.known.is_for_less(&it.name)).collect();
+        for batch in whole.chunks(self.known.portion()) {
+            let commands: Vec<_> = batch.iter().map(|watched| Command::StreamFull(&watched.name)).collect();
             let is_same = session.origin().is_same(&self.origin);
             let replies = if is_same { session.send(&commands).await? } else { Vec::new() };
             if !is_same || !session.origin().is_same(&self.origin) {
                 return Ok(None);
             }
-            for (stream, reply) in batch.iter().zip(replies) {
-                let reading = Reading { max_consumers: 0, ..Reading::of(stream, config, &self.names, None) };
+            for (watched, reply) in batch.iter().zip(replies) {
+                let reading = Reading { max_consumers: 0, ..Reading::of(watched, config, &self.names, None) };
                 let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
-                states.extend(state.ok().map(|state| ((*stream).clone(), state)));
+                states.extend(state.ok().map(|state| (watched.name.clone(), state)));
             }
         }
         Ok(Some(states.into_iter().collect()))

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::Config,
+    config::{Config, Watched, Watchlist},
     model::{Failure, Name, Now, Origin, Reason, Snapshot, StreamState},
 };
 
@@ -27,7 +27,7 @@ const BATCH: usize = 24;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
 const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
-type Asking<'a> = (&'a Name, Option<Manner>);
+type Asking<'a> = (&'a Watched, Option<Manner>);
 
 /// How each stream is asked at the next poll.
 #[derive(Default)]
@@ -103,12 +103,12 @@ impl<'a> Pass<'a> {
         config: &'a Config,
         names: &'a mut Names,
         known: &'a mut Known,
-        streams: &'a [Name],
+        watchlist: &'a Watchlist,
     ) -> Self {
-        known.refused.retain(|stream, _| streams.contains(stream));
-        let of = |stream: &Name| known.manners.of(stream);
-        let (mut all, new): (Vec<_>, Vec<_>) =
-            streams.iter().map(|stream| (stream, of(stream))).partition(|(_, manner)| manner.is_some());
+        known.refused.retain(|stream, _| watchlist.get(stream).is_some());
+        let asking = |watched: &'a Watched| (watched, known.manners.of(&watched.name));
+        let (mut all, new): (Vec<Asking<'a>>, Vec<_>) =
+            watchlist.iter().map(asking).partition(|(_, manner)| manner.is_some());
         all.extend(new);
         let taken = Taken::new(config, names, all.len());
         Self {
@@ -144,8 +144,9 @@ impl<'a> Pass<'a> {
         while self.done < self.streams.len() || !questions.is_empty() {
             let batch = self.batch();
             self.asked = batch.len();
-            let of_streams =
-                batch.iter().flat_map(|(stream, manner)| manner.unwrap_or(Manner::Full).commands(stream));
+            let of_streams = batch
+                .iter()
+                .flat_map(|(stream, manner)| manner.unwrap_or(Manner::Full).commands(&stream.name));
             let commands: Vec<Command<'_>> = questions.iter().copied().chain(of_streams).collect();
             let sent = clock::now();
             let asked = session.ask(&commands).await;
@@ -179,7 +180,7 @@ impl<'a> Pass<'a> {
         self.done += batch.len();
         if !self.known.refused.is_empty() {
             for (stream, _) in batch.iter().filter(|(_, manner)| manner.is_none()) {
-                self.known.refused.remove(*stream);
+                self.known.refused.remove(&stream.name);
             }
         }
     }
@@ -188,7 +189,7 @@ impl<'a> Pass<'a> {
     fn batch(&self) -> Vec<Asking<'a>> {
         let left = self.streams.get(self.done..).unwrap_or_default();
         let is_alone =
-            |(stream, manner): &Asking<'_>| manner.is_none() && self.known.refused.contains_key(*stream);
+            |(stream, manner): &Asking<'_>| manner.is_none() && self.known.refused.contains_key(&stream.name);
         let Some(first) = left.first() else { return Vec::new() };
         let whole = if first.1.is_some() { BATCH } else { FIRST_BATCH };
         let most = if is_alone(first) { 1 } else { whole.min(self.known.portions.size()) };
@@ -232,11 +233,12 @@ impl<'a> Pass<'a> {
     fn ask_for_less(&mut self) {
         let Some((stream, manner)) = self.streams.get_mut(self.done) else { return };
         let now = manner.unwrap_or(Manner::Full);
-        let known = self.known.refused.get(*stream).copied().filter(|_| now == Manner::Full);
+        let stream = &stream.name;
+        let known = self.known.refused.get(stream).copied().filter(|_| now == Manner::Full);
         let less = known.map_or_else(|| now.less(), Manner::longer);
         *manner = Some(less);
-        if self.known.refused.insert((*stream).clone(), less).is_none() {
-            self.accused.push((*stream).clone());
+        if self.known.refused.insert(stream.clone(), less).is_none() {
+            self.accused.push(stream.clone());
         }
     }
 
@@ -244,7 +246,7 @@ impl<'a> Pass<'a> {
     fn give_up(&mut self) {
         let left = self.streams.split_off(self.done);
         warn!(streams = left.len(), "the server closes each connection: these streams are not read");
-        let failed = |(stream, _): Asking<'_>| (stream.clone(), Err(Manner::too_large()));
+        let failed = |(stream, _): Asking<'_>| (stream.name.clone(), Err(Manner::too_large()));
         self.taken.streams.extend(left.into_iter().map(failed));
     }
 
@@ -255,7 +257,7 @@ impl<'a> Pass<'a> {
         self.taken.lengths.clear();
         let manners: BTreeMap<_, _> = self.taken.manners.drain(..).collect();
         for (stream, manner) in &mut self.streams {
-            *manner = manners.get(*stream).copied().or(*manner);
+            *manner = manners.get(&stream.name).copied().or(*manner);
         }
     }
 
@@ -318,8 +320,9 @@ impl<'a> Taken<'a> {
 
     fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
         let time = self.time.as_ref().ok().map(|now| now.time);
-        for (stream, manner) in batch {
-            let reading = Reading::of(stream, self.config, self.names, time);
+        for (watched, manner) in batch {
+            let stream = &watched.name;
+            let reading = Reading::of(watched, self.config, self.names, time);
             let Read { state, length, next } = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
             // Asked for less until now, so its size will not be known.
             let was_asked_for_less = manner.is_some_and(Manner::is_for_less);
@@ -328,17 +331,17 @@ impl<'a> Taken<'a> {
             if !is_to_be_tried
                 && (next != Manner::Full || state.as_ref().err().is_none_or(Failure::is_absence))
             {
-                self.manners.push(((*stream).clone(), next));
+                self.manners.push((stream.clone(), next));
             }
             // A stream that is gone leaves no trace, unless it was named. One of others', which the search finds since no
             // permission hides a key from it, is counted.
-            let failure = state.as_ref().err().filter(|_| !self.config.expects(stream));
+            let failure = state.as_ref().err().filter(|_| !watched.is_expected);
             let is_gone = failure.is_some_and(|failure| failure.reason == Reason::NoKey);
             let is_forbidden = length.is_none() && failure.is_some_and(Failure::is_of_key);
             self.forbidden += usize::from(is_forbidden);
-            self.lengths.extend(length.map(|length| ((*stream).clone(), length)));
+            self.lengths.extend(length.map(|length| (stream.clone(), length)));
             if !is_gone && !is_forbidden {
-                self.streams.push(((*stream).clone(), state));
+                self.streams.push((stream.clone(), state));
             }
         }
     }

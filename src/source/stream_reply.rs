@@ -15,7 +15,7 @@ use super::{
     resp::{Reply, Value},
 };
 use crate::{
-    config::Config,
+    config::{Config, Watched},
     model::{
         ConsumerState, GroupState, Idempotence, Millis, Name, NameMap, OldestPending, Pending, ServerTime,
         StreamState,
@@ -40,14 +40,19 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// What the configuration wants of this stream.
-    pub(super) fn of(stream: &Name, config: &'a Config, names: &'a Names, time: Option<ServerTime>) -> Self {
+    /// What the configuration wants of the stream.
+    pub(super) fn of(
+        watched: &'a Watched,
+        config: &'a Config,
+        names: &'a Names,
+        time: Option<ServerTime>,
+    ) -> Self {
         let consumers = &config.consumers;
         Self {
             names,
             time,
             max_groups: config.limits.groups_per_stream,
-            expected: config.rule(stream).map_or(&[], |rule| &rule.groups),
+            expected: watched.groups(),
             max_consumers: if consumers.metrics { consumers.max_per_group } else { 0 },
             stuck_after: consumers.stuck_after,
         }
