@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{age, key, per_second, span};
+use super::values::{age, key, per_second, span, text};
 use crate::{
     evaluate::{GroupStatus, Series},
     model::ConsumerState,
@@ -122,7 +122,7 @@ impl Group<'_> {
             None => (self.of.verdict.status, self.of.verdict.why.to_string()),
         };
         GroupDocument {
-            name: self.of.name.to_string(),
+            name: text(self.of.name),
             key: key(self.of.name),
             status: status.as_str().to_owned(),
             health: status.health().as_str().to_owned(),
@@ -164,7 +164,7 @@ impl Group<'_> {
 
 fn consumer(consumer: &ConsumerState) -> ConsumerDocument {
     ConsumerDocument {
-        name: consumer.name.to_string(),
+        name: text(&consumer.name),
         key: key(&consumer.name),
         pending: consumer.pending,
         idle_seconds: consumer.idle.map(span),

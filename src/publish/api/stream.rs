@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     group::{Group, GroupDocument, values},
     trim::{BlockedBy, blocked_by},
-    values::{age, key, milliseconds, per_second, rounded, seconds},
+    values::{age, key, milliseconds, per_second, rounded, seconds, text},
 };
 use crate::{
     config::{StreamRule, Thresholds},
@@ -172,7 +172,7 @@ impl Stream<'_> {
         let policy = self.of.retention.map(|it| &it.policy);
         let id = |id: Option<StreamId>| id.map(|id| id.to_string());
         StreamDocument {
-            name: self.of.name.to_string(),
+            name: text(self.of.name),
             key: key(self.of.name),
             health: self.health().as_str().to_owned(),
             reason: self.stale.map_or_else(|| self.reason(), str::to_owned),

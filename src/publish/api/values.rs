@@ -1,6 +1,6 @@
 //! How the documents write names, ages, times and rates.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -14,7 +14,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// A name's bytes, percent-encoded.
 pub(super) fn key(name: &Name) -> String {
-    percent_encode(name.as_bytes(), ENCODED).to_string()
+    Cow::from(percent_encode(name.as_bytes(), ENCODED)).into_owned()
+}
+
+/// A name, for people.
+pub(super) fn text(name: &Name) -> String {
+    name.as_plain().map_or_else(|| name.to_string(), str::to_owned)
 }
 
 pub(super) fn age(age: Option<Age>) -> Option<f64> {

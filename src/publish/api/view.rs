@@ -1,6 +1,9 @@
 //! Documents, drawn from the last reading at the moment when somebody asks.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use serde::{Serialize, Serializer};
 
@@ -9,7 +12,7 @@ use super::{
     Summary,
     group::Group,
     stream::Stream,
-    values::{key, milliseconds, seconds},
+    values::{key, milliseconds, seconds, text},
 };
 use crate::{
     config::Config,
@@ -17,6 +20,8 @@ use crate::{
     model::{Failure, Name, Role},
     reading::{Reading, StreamReading},
 };
+
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// All that an answer is drawn from.
 pub struct View<'a> {
@@ -136,7 +141,7 @@ impl<'a> View<'a> {
             streams: S,
         }
         let streams = Sequence(|| self.streams().map(|stream| stream.document()));
-        serde_json::to_writer(out, &Document { head: self.head(), streams }).map_err(Into::into)
+        write(out, &Document { head: self.head(), streams })
     }
 
     /// Writes `/api/v1/groups`.
@@ -152,14 +157,14 @@ impl<'a> View<'a> {
         }
         let of_stream = |stream: Stream<'_>| {
             let group = |group: Group<'_>| GroupOfStream {
-                stream: stream.of.name.to_string(),
+                stream: text(stream.of.name),
                 stream_key: key(stream.of.name),
                 group: group.document(),
             };
             stream.groups().map(group).collect::<Vec<_>>()
         };
         let groups = Sequence(|| self.streams().flat_map(of_stream));
-        serde_json::to_writer(out, &Document { head: self.head(), groups }).map_err(Into::into)
+        write(out, &Document { head: self.head(), groups })
     }
 
     /// One stream in depth; `None` for one that is not watched.
@@ -168,6 +173,13 @@ impl<'a> View<'a> {
         let stream = self.of(self.reading?.stream(name)?);
         Some(OneStreamDocument { stream: stream.document(), head: self.head() })
     }
+}
+
+/// Writes a document in large pieces: `out` may be far, and a document is millions of small ones.
+fn write(out: impl io::Write, document: &impl Serialize) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(PIECE_BYTES, out);
+    serde_json::to_writer(&mut out, document)?;
+    out.flush()
 }
 
 /// A sequence whose items are made while it is written.
