@@ -116,10 +116,17 @@ fn load(sources: &Sources) -> Result<Arc<Config>, LoadError> {
     Ok(Arc::new(config))
 }
 
+/// Of settings without effect so many are named: one glob may take the place of thousands of rules.
+const NAMED_AT_ONCE: usize = 20;
+
 /// Logs which settings have no effect, since another one takes their place.
 pub(crate) fn warn_of_ignored(config: &Config) {
-    for Ignored { at, why } in config.ignored() {
+    let ignored = config.ignored();
+    for Ignored { at, why } in ignored.iter().take(NAMED_AT_ONCE) {
         warn!(setting = %at, why, "a setting is ignored");
+    }
+    if let Some(more) = ignored.len().checked_sub(NAMED_AT_ONCE).filter(|more| *more > 0) {
+        warn!(more, "more settings are ignored; check-config names them");
     }
 }
 
