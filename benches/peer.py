@@ -141,6 +141,8 @@ def pages(options):
             columns[label] = {}
             for what, more in EXPOSITIONS.items():
                 found = {}
+                # All of it is to be there, as on the other program's page.
+                more = f"limits: {{series: 10000000}}\n{more}"
                 if accepts(program, redis, more):
                     with sidecar(program, redis, more=more) as own:
                         wait_for("all streams", lambda: is_there(own.port, "streamwarden_stream_length"), pause=0.1)
