@@ -10,7 +10,7 @@ CARGO_MUTANTS_VERSION := 27.1.0
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
 SERVERS ?= redis-server
 # For `make mutants`: the code that decides what is said and what is removed.
-FILES ?= $(wildcard src/evaluate/*.rs src/retention/*.rs src/actions/*.rs)
+FILES ?= $(wildcard src/evaluate/*.rs src/retention/*.rs src/actions/*.rs src/removals.rs)
 # `make test PROFILE=quick` tests a build that is sooner ready; `release` is what ships.
 PROFILE ?= release
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))

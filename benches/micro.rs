@@ -130,7 +130,7 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let open = history.begin(snapshot, &config, &watchlist, MOST_QUESTIONS);
     let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
     let standings = Standings::default();
-    let reading = Reading::new(&config, &watchlist, &standings, snapshot, report, clock::moment());
+    let reading = Reading::new(&watchlist, &standings, snapshot, report, clock::moment());
     let reading = Arc::new(reading);
     bencher.bench(|| {
         let pages = Pages::publish(

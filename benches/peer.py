@@ -9,6 +9,8 @@ import os
 import tempfile
 import time
 
+from pathlib import Path
+
 from lab import (
     FIRST_POLLS,
     Sidecar,
@@ -117,18 +119,14 @@ def costs(name):
 
 
 # Enough for a smaller page than the other program's; `check-config` names the alerts that need one of them.
-EXCLUDED = """
-    consumer_idle_seconds consumer_pending group_consumers group_entries_lost_upper_bound_total group_entries_read_total
-    group_lag_known group_lag_upper_bound group_last_delivered_id group_oldest_pending_deliveries
-    group_oldest_pending_idle_seconds group_unlisted_consumers group_unlisted_pending stream_groups stream_last_generated_id
-    stream_oldest_entry_age_seconds stream_radix_tree_keys stream_radix_tree_nodes
-"""
-EXCLUSION = ", ".join(f"streamwarden_{family}" for family in EXCLUDED.split())
+README = Path(__file__).parent.parent / "README.md"
+# README's list for large installations.
+LARGE_LIST = README.read_text().split("<!-- large: begin -->\n```yaml\n")[1].split("```")[0]
 # What a configuration may leave out.
 EXPOSITIONS = {
     "": "",
     ", current states": "exposition: {states: current}\n",
-    ", current states and exclusions": f"exposition: {{states: current, exclude: [{EXCLUSION}]}}\n",
+    ", README's list for large installations": LARGE_LIST,
 }
 
 

@@ -191,7 +191,7 @@ impl WithRedis {
             stats: Arc::clone(&stats),
         };
         tasks.spawn("retention", keeper.run(stop.clone()));
-        let reader = Reader::new(Arc::clone(&stats)).within_budget();
+        let reader = Reader::new(Link::new(Arc::clone(&stats))).within_budget();
         let poller = Poller {
             reader: reader.beside_retention(listener, standings_out),
             config,

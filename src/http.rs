@@ -22,7 +22,9 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
+
+use crate::outage::{News, Outage};
 
 pub use routes::{Methods, ROUTES, Route};
 pub use surface::{Documents, Fingerprint, Surface, Trims};
@@ -71,7 +73,7 @@ impl Server {
     /// Serves until told to stop, then finishes what is in flight.
     pub async fn run(self, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
-        let mut failing = false;
+        let mut outage = Outage::default();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -79,12 +81,15 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _peer)) => {
-                    failing = false;
+                    if let Some(News::Over { failures, .. }) = outage.note_reason(None) {
+                        info!(failures, "connections are accepted again");
+                    }
                     self.take(stream, &places, &stop);
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "no connections can be accepted");
+                    let detail = error.to_string();
+                    if outage.note_reason(Some(("accept", &detail))).is_some() {
+                        warn!(detail, "no connections can be accepted");
                     }
                     sleep(ACCEPT_PAUSE).await;
                 }

@@ -17,7 +17,7 @@ use crate::{
     clock::{self, Instant},
     config::{Config, Discovered},
     model::{Class, Failure, Reason},
-    reader::Reader,
+    reader::{LeftOut, Reader},
     reading::{Latest, Reading},
     self_stats::SelfStats,
     source::{Discovery, Watching},
@@ -150,7 +150,12 @@ impl Poller {
         // A reading that takes longer than this would be stale when it arrives.
         let longest = config.poll.stale_after;
         match timeout(longest, self.reader.read(config, &watchlist)).await {
-            Ok(result) => result,
+            Ok(result) => {
+                let LeftOut { skipped, postponed } = self.reader.left_out();
+                self.stats.skipped_lookups.set(i64::try_from(skipped).unwrap_or(i64::MAX));
+                self.stats.postponed_lookups.set(i64::try_from(postponed).unwrap_or(i64::MAX));
+                result
+            }
             Err(_elapsed) => {
                 self.reader.reconnect();
                 Err(Failure::new(Reason::Timeout, format!("the poll took longer than {longest:?}")))

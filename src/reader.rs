@@ -17,7 +17,6 @@ use crate::{
     reading::Reading,
     removals::Listener,
     retention::Standings,
-    self_stats::SelfStats,
     source::{Link, Observer},
 };
 
@@ -32,22 +31,30 @@ pub struct Reader {
     /// What this sidecar itself removes, and what its runs of retention have done.
     retention: Option<(Listener, watch::Receiver<Arc<Standings>>)>,
     started: Instant,
-    stats: Arc<SelfStats>,
+    left_out: LeftOut,
+}
+
+/// Lookups that the last reading left out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LeftOut {
+    /// Since there were too many.
+    pub skipped: usize,
+    /// Since the budget did not allow them.
+    pub postponed: usize,
 }
 
 impl Reader {
     /// A reader that knows nothing yet and connects at its first reading.
     #[must_use]
-    pub fn new(stats: Arc<SelfStats>) -> Self {
-        let observer = Observer::new(Link::new(Arc::clone(&stats)));
+    pub fn new(link: Link) -> Self {
         Self {
-            observer,
+            observer: Observer::new(link),
             history: History::default(),
             place: String::new(),
             budget: None,
             retention: None,
             started: clock::now(),
-            stats,
+            left_out: LeftOut::default(),
         }
     }
 
@@ -97,10 +104,9 @@ impl Reader {
         }
         let most = self.most_lookups(config);
         let open = self.history.begin(snapshot, config, watchlist, most);
-        let skipped = i64::try_from(open.skipped()).unwrap_or(i64::MAX);
+        let skipped = open.skipped();
         let (skipped, postponed) = if most < MOST_QUESTIONS { (0, skipped) } else { (skipped, 0) };
-        self.stats.skipped_lookups.set(skipped);
-        self.stats.postponed_lookups.set(postponed);
+        self.left_out = LeftOut { skipped, postponed };
         if let Some(budget) = &mut self.budget {
             budget.spend(u64::try_from(open.asked().len()).unwrap_or(u64::MAX));
         }
@@ -109,7 +115,13 @@ impl Reader {
         let (snapshot, report) = open.finish(&answers, read_at.at - self.started);
         let standings = self.retention.as_ref().map(|(_, standings)| Arc::clone(&standings.borrow()));
         let standings = standings.unwrap_or_default();
-        Ok(Reading::new(config, watchlist, &standings, snapshot, report, read_at))
+        Ok(Reading::new(watchlist, &standings, snapshot, report, read_at))
+    }
+
+    /// What the last reading left out.
+    #[must_use]
+    pub const fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 
     /// How many lookups the budget allows now.

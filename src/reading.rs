@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     clock::Moment,
-    config::{Config, StreamRule, Watched, Watchlist},
+    config::{Policy, StreamRule, Watched, Watchlist},
     evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
     model::{EntryHead, Failure, GroupState, Name, Reason, Snapshot, StreamId, StreamState},
-    retention::{Holder, Plan, Policy, Standing, Standings},
+    retention::{Holder, Plan, Standing, Standings},
 };
 
 /// Where the polls stand: what the publisher and the probes go by.
@@ -45,7 +45,7 @@ struct Row {
 /// A stream's limits, and how they are kept.
 pub struct RetentionReading {
     /// What is wanted of the stream.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// What a run would find; `None` for a stream that could not be read.
     pub plan: Option<Plan>,
     /// What this sidecar has done to it; `None` before its first run.
@@ -53,10 +53,10 @@ pub struct RetentionReading {
 }
 
 impl Reading {
-    /// Joins what was read with what is wanted of each stream and what was done to it.
+    /// Joins what was read with what is wanted of each stream and what was done to it. It is shown by the rules that it was judged
+    /// by, also once others are in force: those are for the next poll.
     #[must_use]
     pub fn new(
-        config: &Config,
         watchlist: &Watchlist,
         standings: &Standings,
         snapshot: Arc<Snapshot>,
@@ -65,8 +65,8 @@ impl Reading {
     ) -> Self {
         let states = snapshot.streams.iter().zip(report.streams.values());
         let rows = states.map(|((name, state), verdict)| {
-            let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::new(config, name.clone()));
-            let retention = Policy::of(config, watched.rule.as_deref()).map(|policy| {
+            let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::unknown(name.clone()));
+            let retention = watched.policy.clone().map(|policy| {
                 let plan = state.as_ref().ok().map(|state| Plan::new(&policy, state, verdict));
                 Box::new(RetentionReading { policy, plan, standing: standings.get(name).cloned() })
             });

@@ -81,9 +81,7 @@ impl Reloader {
             Ok(config) => {
                 self.stats.config_reload_successful.set(1);
                 self.warn_of_restart(&config);
-                let old = self.config.send_replace(config);
-                // Dropping thousands of rules takes its time too. It runs to its end by itself.
-                drop(spawn_blocking(move || drop(old)));
+                self.config.send_replace(config);
                 info!("the configuration was loaded anew");
             }
             Err(error) => {

@@ -11,11 +11,11 @@ use tracing::warn;
 
 use super::{fallback, write::Write};
 use crate::{
-    config::{Config, Mode, Watchlist},
+    config::{Config, Mode, Policy, Watchlist},
     model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
     reader::Reader,
     removals::Teller,
-    retention::{Hold, Holder, Plan, Policy, Step},
+    retention::{Hold, Holder, Plan, Step},
     self_stats::SelfStats,
     source::{
         Command, Link, Request, no_reply, reply,
@@ -89,7 +89,13 @@ impl Enforcer {
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
         let link = Link::new(Arc::clone(&stats));
-        Self { link, reader: Reader::new(stats), asked: None, is_without_scripts: false, teller: None }
+        Self {
+            link,
+            reader: Reader::new(Link::new(stats)),
+            asked: None,
+            is_without_scripts: false,
+            teller: None,
+        }
     }
 
     /// The same, and polls hear of what it removes.

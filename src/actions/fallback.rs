@@ -2,8 +2,9 @@
 
 use super::write::Write;
 use crate::{
+    config::Policy,
     model::{Name, StreamId, StreamState},
-    retention::{Plan, Policy},
+    retention::Plan,
 };
 
 /// Milliseconds since 1970 have 13 digits from 2001 to 2286; seconds have fewer, microseconds and the like more.
@@ -50,7 +51,10 @@ pub(super) fn are_times(state: &StreamState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{super::write::tests::words, *};
-    use crate::{config::Mode, retention::test_policy::policy};
+    use crate::{
+        config::{Mode, Policy},
+        retention::test_policy::policy,
+    };
     use proptest::prelude::*;
 
     /// The smallest number that is a time.

@@ -12,10 +12,10 @@ use tracing::{Instrument, info, warn};
 use super::{Enforcer, Lease, Trim};
 use crate::{
     clock::{self, Instant},
-    config::{Config, Mode, Watched},
+    config::{Config, Mode, Policy, Watchlist},
     model::{Class, Failure, Name},
     outage::{News, Outage},
-    retention::{Outcome, Policy, Run, Standing, Standings},
+    retention::{Outcome, Run, Standing, Standings},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Watching,
@@ -64,12 +64,18 @@ pub struct Keeper {
 impl Keeper {
     /// Keeps until told to stop. A step under way is awaited, no longer than its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut schedules = Schedules::new();
+        let (mut schedules, mut policies) = (Schedules::new(), Policies::new());
+        let mut listed: Option<Watchlist> = None;
         while !stop.is_cancelled() {
             let config = Arc::clone(&self.config.borrow());
-            let policies = self.policies(&config);
             self.stats.retention_interval.set(config.retention.interval.as_secs_f64());
-            keep_schedules(&mut schedules, &policies);
+            let list = self.streams.under(&config);
+            if listed.as_ref().is_none_or(|listed| !listed.is_same(&list)) {
+                policies = enforced(&list);
+                keep_schedules(&mut schedules, &policies);
+                self.failing.retain(|stream, _| policies.contains_key(stream));
+                listed = Some(list);
+            }
             if policies.is_empty() {
                 self.lease.release(&mut self.enforcer, &config).await;
             } else if let Err(failure) = self.lease.keep(&mut self.enforcer, &config).await {
@@ -96,18 +102,10 @@ impl Keeper {
         let _late_or_released = timeout(RELEASE, self.lease.release(&mut self.enforcer, &config)).await;
     }
 
-    /// The policies of the watched streams that anything is to be enforced on.
-    fn policies(&mut self, config: &Arc<Config>) -> BTreeMap<Name, Policy> {
-        let streams = self.streams.under(config);
-        let policy =
-            |stream: &Watched| Some((stream.name.clone(), Policy::of(config, stream.rule.as_deref())?));
-        streams.iter().filter_map(policy).filter(|(_, policy)| policy.enforces()).collect()
-    }
-
     async fn run_due(
         &mut self,
         config: &Config,
-        policies: &BTreeMap<Name, Policy>,
+        policies: &Policies,
         schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
@@ -180,13 +178,23 @@ impl Keeper {
     }
 }
 
+/// What is wanted of each stream that anything is to be enforced on.
+type Policies = BTreeMap<Name, Arc<Policy>>;
+
 /// When each stream's next run is due.
 type Schedules = BTreeMap<Name, Schedule>;
 
+/// The policies of the watched streams that anything is to be enforced on.
+fn enforced(list: &Watchlist) -> Policies {
+    let policies = list.iter().filter_map(|watched| Some((&watched.name, watched.policy.as_ref()?)));
+    let enforced = policies.filter(|(_, policy)| policy.enforces());
+    enforced.map(|(name, policy)| (name.clone(), Arc::clone(policy))).collect()
+}
+
 /// Each stream with a policy gets one, and follows its interval.
-fn keep_schedules(schedules: &mut Schedules, policies: &BTreeMap<Name, Policy>) {
+fn keep_schedules(schedules: &mut Schedules, policies: &Policies) {
     schedules.retain(|stream, _| policies.contains_key(stream));
-    for (stream, Policy { interval, .. }) in policies {
+    for (stream, interval) in policies.iter().map(|(stream, policy)| (stream, &policy.interval)) {
         let first = || clock::now() + LONGEST_FIRST_WAIT.min(*interval).mul_f64(fastrand::f64());
         let schedule = schedules.entry(stream.clone());
         schedule.or_insert_with(|| Schedule::new(first(), *interval, fastrand::f64())).every(*interval);
@@ -257,12 +265,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn policies(interval: Duration) -> (Config, BTreeMap<Name, Policy>) {
+    fn policies(interval: Duration) -> (Config, Policies) {
         let mut sources = Sources::default();
         sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
         let config = sources.load().unwrap();
         let policy = Policy { interval, ..Policy::by_hand(&config, &Name::from("s"), 1, Mode::Safe, false) };
-        (config, BTreeMap::from([(Name::from("s"), policy)]))
+        (config, BTreeMap::from([(Name::from("s"), Arc::new(policy))]))
     }
 
     /// How long after a run that ended so the next is due at the latest, of a stream with this interval.

@@ -8,9 +8,9 @@ use tracing::Instrument;
 use super::Enforcer;
 use crate::{
     clock,
-    config::Config,
+    config::{Config, Policy},
     model::{Failure, Name, StreamId},
-    retention::{Policy, Run, Step},
+    retention::{Run, Step},
     spans,
 };
 

@@ -3,9 +3,8 @@
 use redis::Cmd;
 
 use crate::{
-    config::Mode,
+    config::{Mode, Policy},
     model::{Name, StreamId},
-    retention::Policy,
     source::Request,
 };
 

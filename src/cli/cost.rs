@@ -14,7 +14,6 @@ use crate::{
     evaluate::grouped,
     model::{Failure, Snapshot},
     reader::{MONTH, Reader},
-    retention::Policy,
     source::{Command, Discovery, Link, polls_between_checks},
 };
 use others::{Others, arithmetic};
@@ -141,7 +140,7 @@ struct Cost {
 impl Cost {
     async fn measure(config: &Config, streams: &Watchlist, scans: u64) -> Result<Self, Failure> {
         let stats = self_stats();
-        let mut reader = Reader::new(Arc::clone(&stats));
+        let mut reader = Reader::new(Link::new(Arc::clone(&stats)));
         for _ in 0..FIRST_POLLS {
             reader.read(config, streams).await?;
             tokio::time::sleep(config.poll.interval.min(BETWEEN)).await;
@@ -267,8 +266,8 @@ impl Cost {
 fn retention(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec<Row> {
     let mut streams_by_run = BTreeMap::<Duration, (u64, u64)>::new();
     for (name, stream) in &snapshot.streams {
-        let rule = watchlist.get(name).and_then(|watched| watched.rule.as_deref());
-        let Some(policy) = Policy::of(config, rule).filter(Policy::enforces) else { continue };
+        let policy = watchlist.get(name).and_then(|watched| watched.policy.as_ref());
+        let Some(policy) = policy.filter(|policy| policy.enforces()) else { continue };
         let groups = stream.as_ref().map_or(0, |stream| stream.groups.len());
         let groups = u64::try_from(groups).unwrap_or(u64::MAX);
         let (streams, commands) = streams_by_run.entry(policy.interval).or_default();

@@ -88,7 +88,7 @@ impl Doctor {
         let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
         let watchlist = known.watchlist(config);
         let rights = self.rights(&mut examiner, config, address, &facts, &watchlist).await;
-        let reading = Reader::new(Arc::clone(&stats)).read(config, &watchlist).await;
+        let reading = Reader::new(link()).read(config, &watchlist).await;
         let user = self.user.as_deref();
         let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
         diagnose(Evidence { config, address, user, facts, streams, rights, reading })

@@ -14,12 +14,13 @@ use super::command::{Error, Exit, block_on, complain, print};
 use crate::{
     actions,
     app::self_stats,
-    config::{Config, Log, Mode, Watchlist},
+    config::{Config, Log, Mode, Policy, Watchlist},
     evaluate::StreamVerdict,
     model::{Failure, Name, Role, StreamState, Text},
     reader::Reader,
     reading::Reading,
-    retention::{Losing, Outcome, Plan, Policy, Run},
+    retention::{Losing, Outcome, Plan, Run},
+    source::Link,
     telemetry,
 };
 
@@ -79,7 +80,7 @@ impl Trim {
         let stream = Name::from(self.stream.clone().into_vec());
         let policy = self.policy(config, &stream);
         let stats = self_stats();
-        let mut reader = Reader::new(Arc::clone(&stats));
+        let mut reader = Reader::new(Link::new(Arc::clone(&stats)));
         let mut agreed = None;
         // What is agreed to is what goes: a stream that has grown while the question stood is asked about once more.
         loop {

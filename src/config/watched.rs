@@ -1,8 +1,8 @@
 //! The streams that are watched, each with its rule: looked up once, when the streams or the configuration change.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use super::{Config, StreamRule, Thresholds};
+use super::{Config, Policy, StreamRule, Thresholds};
 use crate::model::Name;
 
 /// A stream that is watched.
@@ -12,16 +12,17 @@ pub struct Watched {
     pub name: Name,
     /// What the configuration says of it; `None` where no rule matches.
     pub rule: Option<Arc<StreamRule>>,
+    /// Its limits; `None` for a stream without limits. Streams of one rule share them.
+    pub policy: Option<Arc<Policy>>,
     /// Whether the configuration names it outright, so that it is expected to be there.
     pub is_expected: bool,
 }
 
 impl Watched {
-    /// A stream under a configuration.
+    /// A stream of which the configuration says nothing.
     #[must_use]
-    pub fn new(config: &Config, name: Name) -> Self {
-        let (rule, is_expected) = (config.streams.rule(&name).cloned(), config.expects(&name));
-        Self { name, rule, is_expected }
+    pub const fn unknown(name: Name) -> Self {
+        Self { name, rule: None, policy: None, is_expected: false }
     }
 
     /// Groups that must be there.
@@ -48,7 +49,22 @@ impl Watchlist {
         let mut names: Vec<Name> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
-        Self(names.into_iter().map(|name| Watched::new(config, name)).collect())
+        let mut policies = HashMap::new();
+        let watched = |name: Name| {
+            let rule = config.streams.rule(&name).cloned();
+            let policy = rule.as_ref().and_then(|rule| {
+                let made = policies.entry(Arc::as_ptr(rule));
+                made.or_insert_with(|| Policy::of(config, rule).map(Arc::new)).clone()
+            });
+            Watched { is_expected: config.expects(&name), name, rule, policy }
+        };
+        Self(names.into_iter().map(watched).collect())
+    }
+
+    /// Whether this is the other one, and not only equal to it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// This stream, if it is watched.
@@ -102,7 +118,19 @@ mod tests {
         assert!(!a.is_expected && b.is_expected);
         assert_eq!((a.poison_from(), b.poison_from()), (5, 9));
         assert_eq!(b.groups(), ["g".into()]);
-        assert!(a.rule.is_some() && a.groups().is_empty());
+        assert!(a.rule.is_some() && a.groups().is_empty() && a.policy.is_none());
         assert!(watchlist.get(&"c".into()).is_none());
+    }
+
+    #[test]
+    fn streams_of_one_rule_share_their_limits() {
+        let yaml = "{redis: {uri: 'redis://h'}, streams: [{match: 'a*', retention: {max_length: 5}}]}";
+        let config = check_in(yaml, &[]).unwrap();
+        let watchlist = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
+        let policy = |name: &str| watchlist.get(&name.into()).unwrap().policy.clone();
+        assert!(Arc::ptr_eq(&policy("a1").unwrap(), &policy("a2").unwrap()));
+        assert_eq!((policy("a1").unwrap().max_length, policy("b")), (Some(5), None));
+        assert!(watchlist.is_same(&watchlist.clone()));
+        assert!(!watchlist.is_same(&Watchlist::new(&config, ["a1"].map(Name::from))));
     }
 }

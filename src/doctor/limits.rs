@@ -7,11 +7,11 @@ use super::{
     some,
 };
 use crate::{
-    config::{Config, Mode},
+    config::{Config, Mode, Policy},
     evaluate::{grouped, short},
     model::{Name, StreamState},
     reading::{RetentionReading, StreamReading},
-    retention::{Plan, Policy},
+    retention::Plan,
 };
 
 /// Streams that are told one by one, the worst first.

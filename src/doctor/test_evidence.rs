@@ -149,6 +149,6 @@ impl Case {
         let answers = open.asked().iter().map(answer).collect();
         let (snapshot, report) = open.finish(&answers, Duration::ZERO);
         let (standings, now) = (BTreeMap::new(), clock::moment());
-        self.reading = Ok(Reading::new(&self.config, &watchlist, &standings, snapshot, report, now));
+        self.reading = Ok(Reading::new(&watchlist, &standings, snapshot, report, now));
     }
 }

@@ -44,7 +44,7 @@ impl AsRef<[u8]> for Sent {
     }
 }
 
-/// All that a document is drawn from, with the tag that it has then.
+/// All that a document is drawn from.
 struct Drawn {
     config: Arc<Config>,
     latest: Latest,
@@ -88,11 +88,11 @@ impl Surface {
     /// The configuration as it takes effect, without secrets.
     pub(super) fn config(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
-        let document = serde_json::json!({
-            "schema_version": SCHEMA_VERSION,
-            "config": drawn.config.to_value(),
-        });
         self.document(asked, &drawn, &drawn.view(), |out| {
+            let document = serde_json::json!({
+                "schema_version": SCHEMA_VERSION,
+                "config": drawn.config.to_value(),
+            });
             serde_json::to_writer(out, &document).map_err(Into::into)
         })
     }

@@ -110,10 +110,11 @@ pub(super) async fn answer(surface: Arc<Surface>, request: Request<Incoming>) ->
         Ok(found) => found,
         Err(refusal) => return *refusal,
     };
-    let (uri, headers) = (request.uri().clone(), request.headers().clone());
-    let asked = Asked { uri, headers, stream };
+    let (head, body) = request.into_parts();
+    let asked =
+        Asked { uri: head.uri, headers: head.headers, stream: stream.unwrap_or_else(|| Name::from("")) };
     match route.handler {
-        Handler::Trim => surface.trim(asked, request.into_body()).await,
+        Handler::Trim => surface.trim(asked, body).await,
         Handler::Slow(is_slow, answer) if is_slow(&surface, &asked) => {
             let answer = spawn_blocking(move || answer(&surface, &asked)).await;
             answer.unwrap_or_else(|_panicked| {
@@ -126,7 +127,7 @@ pub(super) async fn answer(surface: Arc<Surface>, request: Request<Incoming>) ->
 
 impl Surface {
     /// The route that a request is for, with the stream in its path; or why there is none.
-    fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Name), Box<Answer>> {
+    fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Option<Name>), Box<Answer>> {
         let path = request.uri().path();
         let is_of_api = path.starts_with(API);
         let refuse = |status, why: &str| match is_of_api {
@@ -139,8 +140,7 @@ impl Surface {
         let config = self.config.borrow();
         let mut routes = ROUTES.iter().filter(|route| (route.is_there)(&config));
         let found = routes.find_map(|route| Some((route, stream(route.path, path)?)));
-        let Some((route, stream)) = found.or_else(|| page::is_served(path).then(|| (&PAGE, Name::from(""))))
-        else {
+        let Some((route, stream)) = found.or_else(|| page::is_served(path).then_some((&PAGE, None))) else {
             let why = match is_of_api {
                 true => "there is no such path; /api/v1/openapi.json describes those that there are",
                 false => "no such page; see / for what there is",
@@ -162,13 +162,13 @@ impl Surface {
     }
 }
 
-/// The stream in a path that matches one of the table; no name where that has none.
-fn stream(pattern: &str, path: &str) -> Option<Name> {
+/// Whether a path matches one of the table, with the stream in it where that has one. A name may be empty.
+fn stream(pattern: &str, path: &str) -> Option<Option<Name>> {
     let Some((before, after)) = pattern.split_once(KEY) else {
-        return (pattern == path).then(|| Name::from(""));
+        return (pattern == path).then_some(None);
     };
     let key = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!key.is_empty() && !key.contains('/')).then(|| Name::from(percent_decode_str(key).collect::<Vec<u8>>()))
+    (!key.contains('/')).then(|| Some(Name::from(percent_decode_str(key).collect::<Vec<u8>>())))
 }
 
 #[cfg(test)]
@@ -179,13 +179,18 @@ mod tests {
 
     #[test]
     fn a_key_is_one_part_of_a_path_and_any_bytes() {
-        let of = |path| stream("/api/v1/streams/{key}", path);
+        let of = |path| stream("/api/v1/streams/{key}", path).flatten();
         assert_eq!(of("/api/v1/streams/events%3Asession"), Some(Name::from("events:session")));
         assert_eq!(of("/api/v1/streams/a%2Fb%FF"), Some(Name::from(&b"a/b\xff"[..])));
-        for path in ["/api/v1/streams/", "/api/v1/streams/s/", "/api/v1/streams/s/trim", "/api/v1/streams"] {
+        for path in ["/api/v1/streams/s/", "/api/v1/streams/s/trim", "/api/v1/streams"] {
             assert_eq!(of(path), None, "{path}");
         }
-        assert_eq!(stream("/api/v1/streams/{key}/trim", "/api/v1/streams/s/trim"), Some(Name::from("s")));
+        assert_eq!(of("/api/v1/streams/"), Some(Name::from("")), "a key of Redis may be empty");
+        assert_eq!(
+            stream("/api/v1/streams/{key}/trim", "/api/v1/streams/s/trim"),
+            Some(Some(Name::from("s")))
+        );
+        assert_eq!(stream("/livez", "/livez"), Some(None));
         assert_eq!(stream("/livez", "/livez/"), None);
     }
 

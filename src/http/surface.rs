@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -40,20 +40,20 @@ pub struct Surface {
 
 /// Tells configurations apart by all that they say: worked out once for each, since one may have thousands of rules.
 #[derive(Default)]
-pub struct Fingerprint(Mutex<Option<(Arc<Config>, u64)>>);
+pub struct Fingerprint(Mutex<Option<(Weak<Config>, u64)>>);
 
 impl Fingerprint {
     /// A number that another configuration would not have.
     pub(super) fn of(&self, config: &Arc<Config>) -> u64 {
         let mut known = self.0.lock().expect("nobody panics with it");
         if let Some((of, fingerprint)) = &*known
-            && Arc::ptr_eq(of, config)
+            && of.as_ptr() == Arc::as_ptr(config)
         {
             return *fingerprint;
         }
         let mut hasher = DefaultHasher::new();
         config.to_string().hash(&mut hasher);
-        *known = Some((Arc::clone(config), hasher.finish()));
+        *known = Some((Arc::downgrade(config), hasher.finish()));
         hasher.finish()
     }
 }
@@ -78,13 +78,15 @@ impl Documents {
 pub struct Trims {
     pub(super) orders: mpsc::Sender<Order>,
     under_way: Mutex<BTreeSet<Name>>,
+    /// Reads of the token's file at a time: a mount may hang, and a thread with it.
+    pub(super) token: Arc<Semaphore>,
 }
 
 impl Trims {
     /// Hands orders on to who trims.
     #[must_use]
-    pub const fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { orders, under_way: Mutex::new(BTreeSet::new()) }
+    pub fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self { orders, under_way: Mutex::default(), token: Arc::new(Semaphore::new(1)) }
     }
 
     /// A place for this stream, unless it is being trimmed already.

@@ -1,6 +1,6 @@
 //! `POST /api/v1/streams/{key}/trim`: the one path that changes anything. It is not there unless a token is configured.
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -11,7 +11,7 @@ use hyper::{
 };
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use tracing::info;
 
 use super::{
@@ -21,15 +21,17 @@ use super::{
 };
 use crate::{
     actions::Order,
-    config::{Config, Mode},
+    config::{Mode, Policy},
     files::{self, Kind},
     model::Name,
     publish::api::TrimDocument,
-    retention::{Losing, Plan, Policy},
+    retention::{Losing, Plan},
 };
 
 /// A request's body: a handful of fields.
 const MAX_BODY_BYTES: usize = 4 * 1024;
+/// For the token to be read.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// For that body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -66,7 +68,18 @@ impl Surface {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let config = self.config.borrow().clone();
-        if let Err(answer) = self.admit(&config, &asked.headers) {
+        let token = match &config.http.trim_token_file {
+            Some(file) => self.token(file.clone()).await,
+            // The configuration has changed since the path was found.
+            None => return problem(StatusCode::NOT_FOUND, "there is no such path"),
+        };
+        let Some(token) = token else {
+            return problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "http.trim_token_file is not read in time: does a mount hang?",
+            );
+        };
+        if let Err(answer) = self.admit(&token, &asked.headers) {
             return *answer;
         }
         let stream = asked.stream;
@@ -98,15 +111,24 @@ impl Surface {
         self.order(stream, policy, &plan).await
     }
 
-    /// Whether whoever asks may.
-    fn admit(&self, config: &Config, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+    /// The token's file, read each time, so that a rotated token needs no restart; `None` where that takes too long.
+    async fn token(&self, file: PathBuf) -> Option<Vec<u8>> {
+        let read = async {
+            // Never closed. Held by the thread, which may go on after this has given up.
+            let place = Arc::clone(&self.trims.token).acquire_owned().await.ok();
+            let read = spawn_blocking(move || {
+                let _held = place;
+                files::read(&file, Kind::Secret).unwrap_or_default()
+            });
+            read.await.ok()
+        };
+        timeout(TOKEN_TIMEOUT, read).await.ok().flatten()
+    }
+
+    /// Whether who asks may.
+    fn admit(&self, token: &[u8], headers: &HeaderMap) -> Result<(), Box<Answer>> {
         let refuse = |status, why: &str| Err(Box::new(problem(status, why)));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let Some(file) = &config.http.trim_token_file else {
-            return refuse(StatusCode::NOT_FOUND, "there is no such path");
-        };
-        // Read anew each time, so that a rotated token needs no restart.
-        let token = files::read(file, Kind::Secret).unwrap_or_default();
         let token = token.trim_ascii();
         let given = text(AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default().as_bytes();
         if token.is_empty() || !bool::from(token.ct_eq(given)) {

@@ -122,7 +122,7 @@ fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     standing.note(&run, Duration::ZERO);
     standing.last_success = Some(Duration::from_millis(1_767_225_600_500));
     let standings = BTreeMap::from([("events:session".into(), standing)]);
-    Reading::new(config, &watchlist, &standings, snapshot, report, clock::moment())
+    Reading::new(&watchlist, &standings, snapshot, report, clock::moment())
 }
 
 fn page(format: Format) -> String {

@@ -98,7 +98,7 @@ pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help:
 /// Every family, in the order of the page.
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
-    family("streamwarden_stream_present", Gauge, Stream(|row| row.present().map(Into::into)),
+    family("streamwarden_stream_present", Gauge, Stream(|row| present(row).map(Into::into)),
         "1 for a stream that is there, 0 for one that the configuration names and that is absent or of another type."),
     family("streamwarden_stream_unreadable", Gauge, StreamMore(&["db", "stream", "reason"], unreadable),
         "1 for a stream that the last poll could not read, with the reason; its other series are left out, but for a length that is known."),
@@ -356,6 +356,11 @@ fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
         format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())
     };
     holder.iter().map(|holder| (labels(holder), Count(1))).collect()
+}
+
+/// Of a stream that the configuration does not name it is only said that it is there.
+fn present(row: &StreamReading<'_>) -> Option<bool> {
+    row.present().filter(|is_there| *is_there || row.watched.is_expected)
 }
 
 fn unreadable(row: &StreamReading<'_>) -> Vec<(String, Number)> {

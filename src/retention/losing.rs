@@ -1,8 +1,8 @@
 //! Which groups a trim would take entries from that they still need.
 
-use super::{Plan, Policy};
+use super::Plan;
 use crate::{
-    config::Mode,
+    config::{Mode, Policy},
     evaluate::StreamVerdict,
     model::{Name, Pending, StreamState},
 };

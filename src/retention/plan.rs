@@ -3,9 +3,8 @@
 //! The script that removes draws the same anew, from what is there at that moment; this is for what is shown, for
 //! observing, and for servers that run no scripts.
 
-use super::Policy;
 use crate::{
-    config::Mode,
+    config::{Mode, Policy},
     evaluate::StreamVerdict,
     model::{Name, Pending, StreamId, StreamState},
 };

@@ -1,7 +1,6 @@
 //! A policy for tests.
 
-use super::Policy;
-use crate::config::Mode;
+use crate::config::{Mode, Policy};
 
 /// A limit of 70 entries.
 pub(crate) fn policy(mode: Mode) -> Policy {

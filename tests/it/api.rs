@@ -203,6 +203,7 @@ fn errors_are_problems() {
         ("GET", "/api/", 404),
         ("GET", "/api/v2/streams", 404),
         ("GET", "/api/v1/streams/", 404),
+        ("POST", "/api/v1/none", 404),
         ("GET", "/api/v1/streams/none", 404),
         ("GET", "/api/v1/streams/s/", 404),
         ("GET", "/api/v1/streams/%ZZ", 404),

@@ -30,6 +30,7 @@ use streamwarden::{
     publish::{Encoding, Format, Pages, api::View},
     reader::Reader,
     reading::Reading,
+    source::Link,
 };
 use tempfile::NamedTempFile;
 
@@ -146,7 +147,7 @@ impl Run {
             let mut connection = connection.lock().unwrap();
             redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
             // It knows nothing of the story before, and its budget is full again.
-            let reader = RefCell::new(Reader::new(self_stats()).within_budget());
+            let reader = RefCell::new(Reader::new(Link::new(self_stats())).within_budget());
             let poll = || {
                 let reading = runtime.block_on(reader.borrow_mut().read(&config, &watchlist));
                 published(&config, reading.unwrap())

@@ -33,10 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("retention", &["config", "evaluate", "model"]),
     ("reading", &["clock", "config", "evaluate", "model", "retention"]),
     ("removals", &["model"]),
-    (
-        "reader",
-        &["clock", "config", "evaluate", "model", "reading", "removals", "retention", "self_stats", "source"],
-    ),
+    ("reader", &["clock", "config", "evaluate", "model", "reading", "removals", "retention", "source"]),
     (
         "poll",
         &[
@@ -74,7 +71,18 @@ const MODULES: &[(&str, &[&str])] = &[
     ("publisher", &["clock", "config", "publish", "reading", "self_stats"]),
     (
         "http",
-        &["actions", "clock", "config", "files", "model", "publish", "reading", "retention", "self_stats"],
+        &[
+            "actions",
+            "clock",
+            "config",
+            "files",
+            "model",
+            "outage",
+            "publish",
+            "reading",
+            "retention",
+            "self_stats",
+        ],
     ),
     ("reload", &["config", "files", "model", "outage", "self_stats", "signals"]),
     (

@@ -6,10 +6,10 @@ use redis::Value;
 use streamwarden::{
     actions::{Enforcer, Trim},
     app::self_stats,
-    config::{Config, Mode, Sources},
+    config::{Config, Mode, Policy, Sources},
     model::{Failure, Name, Reason, StreamId},
     removals::removals,
-    retention::{Hold, Outcome, Policy, Run, Step},
+    retention::{Hold, Outcome, Run, Step},
 };
 use tokio::runtime::Runtime;
 

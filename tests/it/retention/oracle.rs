@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::test_runner::TestCaseError;
 use redis::{Connection, Value, cmd};
 use streamwarden::{
-    config::Mode,
+    config::{Mode, Policy},
     model::{Name, StreamId},
-    retention::Policy,
 };
 
 /// All that a stream holds and all that its groups need.

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use redis::{Cmd, cmd};
-use streamwarden::{actions::Enforcer, app::self_stats, retention::Policy};
+use streamwarden::{actions::Enforcer, app::self_stats, config::Policy};
 
 use super::{
     enforcer::without_scripts,

@@ -9,9 +9,8 @@ use proptest::{
 use redis::{Cmd, Connection, cmd};
 use streamwarden::{
     actions::Write,
-    config::Mode,
+    config::{Mode, Policy},
     model::{Name, StreamId},
-    retention::Policy,
     source::Request,
 };
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{
-    config::{Config, Mode, StreamRule},
-    model::{Name, ServerTime, StreamId},
-};
+use super::{Config, Mode, StreamRule};
+use crate::model::{Name, ServerTime, StreamId};
 
 /// The limits of a stream, and what may be done to keep them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +29,7 @@ pub struct Policy {
 impl Policy {
     /// The policy of a stream with this rule; `None` for one without limits. Where retention is switched off it only observes.
     #[must_use]
-    pub fn of(config: &Config, rule: Option<&StreamRule>) -> Option<Self> {
-        let rule = rule?;
+    pub fn of(config: &Config, rule: &StreamRule) -> Option<Self> {
         let retention = rule.retention.as_ref()?;
         Some(Self {
             max_length: retention.max_length,
@@ -86,7 +83,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Sources;
+    use crate::config::check_in;
 
     const YAML: &str = "redis: {uri: 'redis://h'}
 retention: {interval: 5m}
@@ -96,13 +93,11 @@ streams:
   - {match: none}";
 
     fn config(yaml: &str) -> Config {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), yaml).unwrap();
-        Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+        check_in(yaml, &[]).unwrap()
     }
 
     fn of(config: &Config, stream: &str) -> Option<Policy> {
-        Policy::of(config, config.rule(&stream.into()))
+        Policy::of(config, config.rule(&stream.into())?)
     }
 
     #[test]
