@@ -2,7 +2,7 @@
 # Instructions of the micro-benchmarks, a run each: of eleven runs less those of one, so that preparing is not counted.
 # Unlike times they are the same whatever else the machine does. `make bench-instructions` builds what this needs.
 set -euo pipefail
-bench=$(ls -t "${CARGO_TARGET_DIR:-target}"/release/deps/micro-* | grep -v '\.d$' | head -n 1)
+bench=$(find "${CARGO_TARGET_DIR:-target}/release/deps" -name 'micro-*' ! -name '*.d' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
 runs=10
 
 instructions() { # BENCHMARK SAMPLES

@@ -21,7 +21,8 @@ cp target/release-build/release/streamwarden LICENSE README.md CHANGELOG.md "$di
 # Not Compose and the image: they build from the sources.
 cp -r deploy/README.md deploy/kubernetes "$dist/$name/deploy/"
 cp -r alerts dashboards docs "$dist/$name/"
-(cd "$dist/$name" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum >SHA256SUMS)
+sums=$(cd "$dist/$name" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)
+echo "$sums" >"$dist/$name/SHA256SUMS"
 tar --create --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" \
   --directory "$dist" "$name" | gzip --no-name >"$dist/$name.tar.gz"
 rm -r "${dist:?}/$name"

@@ -5,8 +5,8 @@
 set -euo pipefail
 dir=${1:?usage: tools.sh DIR}
 # The last one that runs on Debian's Node.js 18.
-playwright=playwright-core@1.60.0
-axe=axe-core@4.14.1
+playwright='playwright-core@1.60.0'
+axe='axe-core@4.14.1'
 
 if ! command -v chromium >/dev/null; then
   sudo=$([[ $(id -u) == 0 ]] || echo sudo)
