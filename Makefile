@@ -4,9 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
+.PHONY: typos shellcheck unused-dependencies
 
 CARGO_DENY_VERSION := 0.20.2
+CARGO_MACHETE_VERSION := 0.9.2
 CARGO_MUTANTS_VERSION := 27.1.0
+TYPOS_VERSION := 1.52.0
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
 SERVERS ?= redis-server
 # For `make mutants`: the code that decides what is said and what is removed.
@@ -51,7 +54,7 @@ chaos: redis program ## a million entries removed while sidecars are killed and 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke
 
-check: ## formatting, lints, documentation, dependencies
+check: typos shellcheck unused-dependencies ## spelling, shell scripts, formatting, lints, documentation, dependencies
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets --test peers --test assets -- -D warnings
 	cargo check --locked --no-default-features --bin streamwarden
@@ -61,6 +64,21 @@ check: ## formatting, lints, documentation, dependencies
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
 	cargo deny --locked check bans licenses sources
+
+typos: python ## misspelt words; `_typos.toml` lists those that are right
+	@target/tools/typos/bin/typos --version 2>/dev/null | grep -qF "$(TYPOS_VERSION)" || { \
+	  python3 -m venv --clear target/tools/typos && \
+	  target/tools/typos/bin/pip install --quiet --disable-pip-version-check typos==$(TYPOS_VERSION); }
+	target/tools/typos/bin/typos
+
+shellcheck: ## faults in shell scripts
+	@$(call install,command -v shellcheck,shellcheck)
+	find . -path ./target -prune -o -type f \( -name '*.sh' -o -path ./.ci/run \) -exec shellcheck {} +
+
+unused-dependencies: ## dependencies that no code of their package names
+	@cargo machete --version 2>/dev/null | grep -qF "$(CARGO_MACHETE_VERSION)" || \
+	  cargo install cargo-machete --locked --debug --version $(CARGO_MACHETE_VERSION)
+	cargo machete
 
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories
