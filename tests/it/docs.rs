@@ -1,6 +1,11 @@
-//! What the README says is what the program does.
+//! What README says is what the program does, and what CONTRIBUTING names is there.
 
-use std::{fmt::Write, process::Command};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use streamwarden::publish::{FAMILIES, Kind};
 
@@ -116,5 +121,61 @@ fn each_fault_that_no_test_shows_is_in_a_function_that_is_there() {
         let (file, function) = (row[1], row[3].rsplit("::").next().unwrap());
         let code = support::read(support::project(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(code.contains(&format!("fn {function}")), "{file} has no {function}");
+    }
+}
+
+/// Every file of Rust or Python below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let inside = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs" || it == "py");
+    inside
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
+        .filter(is_source)
+        .collect()
+}
+
+/// Whether a word of code is a file or a folder of the project. What is in `target/` is made.
+fn is_path(word: &str) -> bool {
+    let is_of_path = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+    let has_form = word.contains('/') || [".md", ".toml", ".lock"].iter().any(|end| word.ends_with(end));
+    has_form && word.chars().all(is_of_path) && !word.starts_with('/') && !word.starts_with("target/")
+}
+
+/// Whether a word of code is a function, such as a test.
+fn is_function(word: &str) -> bool {
+    word.contains('_') && word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+}
+
+#[test]
+fn what_contributing_names_is_there() {
+    let read = |path: &str| support::read(support::project(path)).unwrap();
+    let (page, makefile, chores) = (read("CONTRIBUTING.md"), read("Makefile"), read("xtask/src/main.rs"));
+    let files = ["src", "tests", "xtask"].iter().flat_map(|folder| sources(&support::project(folder)));
+    let code: String = files.map(|file| support::read(file).unwrap()).collect();
+    let definitions = code.split("fn ").chain(code.split("def "));
+    let functions: BTreeSet<&str> = definitions.filter_map(|rest| rest.split(['(', '<']).next()).collect();
+    // Between backticks, of a span or of a block.
+    for words in page.split('`').skip(1).step_by(2).map(|code| code.split_whitespace().collect::<Vec<_>>()) {
+        for pair in words.windows(2) {
+            let is_there = match *pair {
+                ["make", target] if target.chars().all(|it| it.is_ascii_lowercase() || it == '-') => {
+                    makefile.contains(&format!("\n{target}:"))
+                }
+                ["xtask", chore] => chores.contains(&format!("[\"{chore}\"]")),
+                _ => true,
+            };
+            assert!(is_there, "{pair:?} is not there");
+        }
+        for word in words {
+            assert!(!is_path(word) || support::project(word).exists(), "{word} is not there");
+            assert!(!is_function(word) || functions.contains(word), "no function {word}");
+        }
+    }
+    for link in page.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+        assert!(link.contains("://") || support::project(link).exists(), "{link} is not there");
+    }
+    let rows = between(&page, "|---|---|---|\n| Metric", "<!-- declared: end -->").lines();
+    for row in rows.map(|row| row.split('`').collect::<Vec<_>>()) {
+        assert!(read(row[1]).contains(row[3]), "{} declares no {}", row[1], row[3]);
     }
 }
