@@ -1,4 +1,4 @@
-//! What README says is what the program does, and what CONTRIBUTING names is there.
+//! What README says is what the program does, and what CONTRIBUTING and SECURITY name is there.
 
 use std::{
     collections::BTreeSet,
@@ -8,6 +8,8 @@ use std::{
 };
 
 use streamwarden::publish::{FAMILIES, Kind};
+
+use crate::process::{streamwarden, text};
 
 const README: &str = include_str!("../../README.md");
 
@@ -124,6 +126,21 @@ fn each_fault_that_no_test_shows_is_in_a_function_that_is_there() {
     }
 }
 
+#[test]
+fn what_the_form_for_bugs_asks_for_has_no_secret() {
+    let password = "kXv7-canary-pQ2z";
+    let redis = support::Redis::with_settings(&format!("requirepass {password}"));
+    assert!(redis.uri().contains(password));
+    let form = support::read(support::project(".github/ISSUE_TEMPLATE/bug.yml")).unwrap();
+    for (command, has) in [("doctor --json", "\"findings\""), ("check-config", "<redacted>")] {
+        assert!(form.contains(&format!("label: streamwarden {command}\n")), "{command} is not asked for");
+        let arguments: Vec<&str> = command.split(' ').collect();
+        let output = streamwarden(&arguments, &[("REDIS_URI", &redis.uri())]);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains(has) && !said.contains(password), "{command}: {said}");
+    }
+}
+
 /// Every file of Rust or Python below a folder.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let inside = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -147,15 +164,16 @@ fn is_function(word: &str) -> bool {
 }
 
 #[test]
-fn what_contributing_names_is_there() {
+fn what_the_pages_for_contributors_name_is_there() {
     let read = |path: &str| support::read(support::project(path)).unwrap();
-    let (page, makefile, chores) = (read("CONTRIBUTING.md"), read("Makefile"), read("xtask/src/main.rs"));
+    let pages = read("CONTRIBUTING.md") + &read("SECURITY.md");
+    let (makefile, chores) = (read("Makefile"), read("xtask/src/main.rs"));
     let files = ["src", "tests", "xtask"].iter().flat_map(|folder| sources(&support::project(folder)));
     let code: String = files.map(|file| support::read(file).unwrap()).collect();
     let definitions = code.split("fn ").chain(code.split("def "));
     let functions: BTreeSet<&str> = definitions.filter_map(|rest| rest.split(['(', '<']).next()).collect();
     // Between backticks, of a span or of a block.
-    for words in page.split('`').skip(1).step_by(2).map(|code| code.split_whitespace().collect::<Vec<_>>()) {
+    for words in pages.split('`').skip(1).step_by(2).map(|code| code.split_whitespace().collect::<Vec<_>>()) {
         for pair in words.windows(2) {
             let is_there = match *pair {
                 ["make", target] if target.chars().all(|it| it.is_ascii_lowercase() || it == '-') => {
@@ -171,10 +189,10 @@ fn what_contributing_names_is_there() {
             assert!(!is_function(word) || functions.contains(word), "no function {word}");
         }
     }
-    for link in page.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+    for link in pages.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
         assert!(link.contains("://") || support::project(link).exists(), "{link} is not there");
     }
-    let rows = between(&page, "|---|---|---|\n| Metric", "<!-- declared: end -->").lines();
+    let rows = between(&pages, "|---|---|---|\n| Metric", "<!-- declared: end -->").lines();
     for row in rows.map(|row| row.split('`').collect::<Vec<_>>()) {
         assert!(read(row[1]).contains(row[3]), "{} declares no {}", row[1], row[3]);
     }
