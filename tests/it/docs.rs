@@ -57,6 +57,14 @@ fn the_sample_configuration_is_one_and_shows_the_defaults() {
         let is_shown = sampled.lines().any(|sampled| sampled == line);
         assert!(is_shown, "{line} differs from the sample");
     }
+    assert_eq!(keys(sample), keys(&sampled), "README's keys are those that check-config prints");
+}
+
+/// The keys of a configuration, without those in comments.
+fn keys(yaml: &str) -> BTreeSet<&str> {
+    let lines = yaml.lines().map(|line| line.split('#').next().unwrap());
+    let words = lines.flat_map(|line| line.split([' ', '{']));
+    words.filter_map(|word| word.strip_suffix(':')).collect()
 }
 
 #[test]
