@@ -137,15 +137,13 @@ fn page(format: Format) -> String {
     let polls = prometheus::IntCounter::new("streamwarden_polls_total", "h").unwrap();
     polls.inc();
     registry.register(Box::new(polls)).unwrap();
+    text(&config, &reading, &registry.gather(), format)
+}
+
+fn text(config: &Config, reading: &Reading, own: &[proto::MetricFamily], format: Format) -> String {
     let mut page = Vec::new();
-    render(
-        &Served::new(&config.exposition),
-        &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
-        &registry.gather(),
-        format,
-        &mut page,
-    )
-    .unwrap();
+    let rows = Rows::new(config, Some("redis.example:6379/0"), Some(reading));
+    render(&Served::new(&config.exposition), &rows, own, format, &mut page).unwrap();
     String::from_utf8(page).unwrap()
 }
 
@@ -178,16 +176,7 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         let (config, mut snapshot) = (config(), snapshot());
         snapshot.server.flavour = flavour;
         let reading = reading(snapshot, &config);
-        let mut page = Vec::new();
-        render(
-            &Served::new(&config.exposition),
-            &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
-            &[],
-            Format::Text,
-            &mut page,
-        )
-        .unwrap();
-        let page = String::from_utf8(page).unwrap();
+        let page = text(&config, &reading, &[], Format::Text);
         let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
         assert_eq!(told, limit);
     }
@@ -241,6 +230,24 @@ fn the_last_entry_is_named_where_it_is_surely_there() {
 }
 
 #[test]
+fn only_of_streams_that_are_named_it_is_said_that_they_are_not_there() {
+    let (config, mut snapshot) = (config(), snapshot());
+    let before = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
+    let other_type = Err(Failure::new(Reason::WrongType, "words"));
+    snapshot.streams = before.chain([("found".into(), other_type)]).collect();
+    let reading = reading(snapshot, &config);
+    let page = text(&config, &reading, &[], Format::Text);
+    let present = |stream: &str| {
+        let series = format!("streamwarden_stream_present{{db=\"db0\",stream=\"{stream}\"}} ");
+        page.lines().find_map(|line| line.strip_prefix(&series))
+    };
+    assert_eq!(
+        (present("events:session"), present("events:absent"), present("found")),
+        (Some("1"), Some("0"), None)
+    );
+}
+
+#[test]
 fn a_page_larger_than_a_chunk_is_whole() {
     let (config, mut snapshot) = (config(), snapshot());
     let state = snapshot.streams.get(&"events:session".into()).unwrap();
@@ -248,16 +255,7 @@ fn a_page_larger_than_a_chunk_is_whole() {
     let before = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
     snapshot.streams = before.chain(more).collect();
     let reading = reading(snapshot, &config);
-    let mut page = Vec::new();
-    render(
-        &Served::new(&config.exposition),
-        &Rows::new(&config, Some("redis.example:6379/0"), Some(&reading)),
-        &[],
-        Format::Text,
-        &mut page,
-    )
-    .unwrap();
-    let page = String::from_utf8(page).unwrap();
+    let page = text(&config, &reading, &[], Format::Text);
     let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
     assert_eq!(lengths, 2_002);
     assert_eq!(page.matches("# TYPE streamwarden_stream_length gauge\n").count(), 1);

@@ -220,6 +220,18 @@ fn errors_are_problems() {
 }
 
 #[test]
+fn a_stream_with_an_empty_name_is_reached_too() {
+    let redis = Redis::start();
+    redis.add("", 1);
+    let sidecar = Sidecar::start(&redis);
+    let stream = wait_for("the stream", || {
+        let answer = sidecar.get("/api/v1/streams/");
+        (answer.status == 200).then(|| serde_json::from_slice::<Value>(&answer.body).unwrap())
+    });
+    assert_eq!((&stream["stream"]["key"], &stream["stream"]["length"]), (&Value::from(""), &Value::from(1)));
+}
+
+#[test]
 fn the_configuration_is_told_without_secrets() {
     let redis = Redis::with_settings("requirepass s3cret-word");
     redis.add("s", 1);
