@@ -4,6 +4,7 @@
 
 mod facts;
 mod failure;
+mod in_order;
 mod lookup;
 mod millis;
 mod name;
@@ -19,6 +20,7 @@ mod text;
 
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
+pub use in_order::InOrder;
 pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, Question};
 pub use millis::Millis;
 pub use name::Name;

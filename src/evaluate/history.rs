@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
-    model::{Answers, Name, NameMap, Origin, Question, Removal, Snapshot, StreamState},
+    model::{Answers, InOrder, Name, NameMap, Origin, Question, Removal, Snapshot, StreamState},
 };
 
 /// So many streams that went away are remembered, the last ones.
@@ -125,18 +125,24 @@ impl History {
         };
         let time = snapshot.time.as_ref().ok().map(|now| now.time);
         let trims_the_middle = snapshot.server.may_trim_the_middle();
-        let gone = self.streams.extract_if(.., |name, _| !snapshot.streams.contains_key(name));
+        let mut read = InOrder::new(&snapshot.streams);
+        let gone = self.streams.extract_if(.., |name, _| read.get(name).is_none());
         self.gone.extend(gone.map(|(name, history)| (name, history.gone())));
         self.gone.drain(..self.gone.len().saturating_sub(MOST_GONE));
         if connection == Connection::NewAndBehind {
             self.gone.clear();
         }
-        for (name, state) in &snapshot.streams {
-            let history = self.streams.entry(name.clone()).or_insert_with(|| {
-                let back = self.gone.iter().position(|(gone, _)| gone == name);
-                let back = back.and_then(|index| self.gone.remove(index));
-                back.map(|(_, gone)| Box::new(StreamHistory::back(gone))).unwrap_or_default()
-            });
+        let mut known = InOrder::new(&self.streams);
+        let new: Vec<Name> =
+            snapshot.streams.keys().filter(|name| known.get(name).is_none()).cloned().collect();
+        for name in new {
+            let back = self.gone.iter().position(|(gone, _)| *gone == name);
+            let back = back.and_then(|index| self.gone.remove(index));
+            let history = back.map(|(_, gone)| Box::new(StreamHistory::back(gone))).unwrap_or_default();
+            self.streams.insert(name, history);
+        }
+        // Now both have the same streams in the same order.
+        for (state, history) in snapshot.streams.values().zip(self.streams.values_mut()) {
             history.begin(state, time, connection, trims_the_middle);
         }
         self.polls = self.polls.wrapping_add(1);
@@ -156,14 +162,18 @@ impl History {
         let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit };
         let evidence = Evidence { snapshot, answers, config, poll: self.polls };
         let last = self.last.take();
+        let (last_snapshot, last_report) =
+            last.as_ref().map(|(snapshot, report)| (&**snapshot, &**report)).unzip();
+        let mut last_states = InOrder::new(last_snapshot.iter().flat_map(|last| &last.streams));
+        let mut last_verdicts = InOrder::new(last_report.iter().flat_map(|last| &last.streams));
+        let mut watchlist = InOrder::new(watchlist.iter().map(|watched| (&watched.name, watched)));
         let mut streams = Vec::with_capacity(snapshot.streams.len());
-        for (name, state) in &snapshot.streams {
-            let history = self.streams.entry(name.clone()).or_default();
-            let last_state = last.as_ref().and_then(|(last, _)| last.streams.get(name)?.as_ref().ok());
+        for ((name, state), history) in snapshot.streams.iter().zip(self.streams.values_mut()) {
+            let last_state = last_states.get(name).and_then(|state| state.as_ref().ok());
             let unread = if state.is_ok() { history.unread.take() } else { None };
             let last_state = last_state.or(unread.as_deref());
             let watched = watchlist.get(name);
-            let last_verdict = last.as_ref().and_then(|(_, last)| last.streams.get(name));
+            let last_verdict = last_verdicts.get(name);
             let (report, reports) = match state {
                 Ok(stream) => {
                     let trail = self.rereads.remove(name);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, LagCount, Thresholds, Watched, Watchlist},
-    model::{GroupState, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
+    model::{GroupState, InOrder, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
 };
 
 /// So far apart are those who are first at two polls that follow each other; a prime, so that all come round.
@@ -43,6 +43,8 @@ pub(super) fn questions(
     most: usize,
 ) -> Questions {
     let mut open = Vec::new();
+    let mut histories = InOrder::new(histories);
+    let mut watchlist = InOrder::new(watchlist.iter().map(|watched| (&watched.name, watched)));
     for (stream_name, state) in &snapshot.streams {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
         let now = snapshot.time.as_ref().ok().copied();
