@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock,
     config::{Config, Watched, Watchlist},
-    model::{Failure, Name, Now, Origin, Reason, Snapshot, StreamState},
+    model::{Failure, InOrder, Name, NameMap, Now, Origin, Reason, Snapshot, StreamState},
 };
 
 /// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it,
@@ -29,23 +29,10 @@ const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
 type Asking<'a> = (&'a Watched, Option<Manner>);
 
-/// How each stream is asked at the next poll.
-#[derive(Default)]
-struct Manners(BTreeMap<Name, Manner>);
-
-impl Manners {
-    fn of(&self, stream: &Name) -> Option<Manner> {
-        self.0.get(stream).copied()
-    }
-
-    fn is_for_less(&self, stream: &Name) -> bool {
-        self.of(stream).is_some_and(Manner::is_for_less)
-    }
-}
-
 /// What earlier polls know of how to ask.
 pub(super) struct Known {
-    manners: Manners,
+    /// How each stream is asked at the next poll.
+    manners: NameMap<Manner>,
     /// Streams that the server would not send whole, with the manner in which it does.
     refused: BTreeMap<Name, Manner>,
     portions: Portions,
@@ -55,7 +42,7 @@ pub(super) struct Known {
 impl Default for Known {
     fn default() -> Self {
         Self {
-            manners: Manners::default(),
+            manners: NameMap::default(),
             refused: BTreeMap::new(),
             portions: Portions::new(BATCH),
             seldom: Seldom::default(),
@@ -71,7 +58,7 @@ impl Known {
 
     /// Whether the server would not send all of this stream.
     pub(super) fn is_for_less(&self, stream: &Name) -> bool {
-        self.manners.is_for_less(stream)
+        self.manners.get(stream).copied().is_some_and(Manner::is_for_less)
     }
 
     /// A poll begins.
@@ -106,7 +93,8 @@ impl<'a> Pass<'a> {
         watchlist: &'a Watchlist,
     ) -> Self {
         known.refused.retain(|stream, _| watchlist.get(stream).is_some());
-        let asking = |watched: &'a Watched| (watched, known.manners.of(&watched.name));
+        let mut manners = InOrder::new(&known.manners);
+        let asking = |watched: &'a Watched| (watched, manners.get(&watched.name).copied());
         let (mut all, new): (Vec<Asking<'a>>, Vec<_>) =
             watchlist.iter().map(asking).partition(|(_, manner)| manner.is_some());
         all.extend(new);
@@ -274,7 +262,7 @@ impl<'a> Pass<'a> {
         for stream in &self.accused {
             warn!(%stream, "the connection is closed rather than all of it sent; it is asked for less");
         }
-        self.known.manners = Manners(manners.into_iter().collect());
+        self.known.manners = manners.into_iter().collect();
         let mut snapshot = Snapshot {
             server: session.server.clone(),
             origin: self.origin.unwrap_or_default(),
@@ -287,7 +275,9 @@ impl<'a> Pass<'a> {
             last_entries: BTreeMap::new(),
         };
         let Known { manners, seldom, .. } = self.known;
-        seldom.complete(&mut snapshot, |stream| manners.is_for_less(stream), clock::now());
+        let mut manners = InOrder::new(&*manners);
+        let is_seldom = |stream: &Name| manners.get(stream).copied().is_some_and(Manner::is_for_less);
+        seldom.complete(&mut snapshot, is_seldom, clock::now());
         snapshot
     }
 }

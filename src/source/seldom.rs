@@ -28,7 +28,7 @@ impl Seldom {
     pub(super) fn complete(
         &mut self,
         snapshot: &mut Snapshot,
-        is_seldom: impl Fn(&Name) -> bool,
+        mut is_seldom: impl FnMut(&Name) -> bool,
         now: Instant,
     ) {
         if !snapshot.origin.is_same(&self.origin) {
