@@ -7,6 +7,8 @@ mod alerts;
 mod answers;
 mod bugs;
 mod connection;
+mod evidence;
+mod finding;
 mod hosted;
 mod limits;
 mod memory;
@@ -19,198 +21,9 @@ mod streams;
 mod test_evidence;
 mod unreachable;
 
-use std::fmt;
-
-use serde::Serialize;
-
-use crate::{
-    config::{Address, Config, Discovered, Mode, StreamRule},
-    model::{Facts, Failure, Name, Reason, Rights},
-    reading::Reading,
-};
-
+pub use evidence::Evidence;
+pub use finding::{Area, Diagnosis, Finding, Level, Summary};
 pub use unreachable::{unreachable, unused};
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Something that is configured can't work.
-    Problem,
-    /// It works, and may cost entries or numbers.
-    Warning,
-    /// Not known.
-    Unknown,
-    /// Worth knowing.
-    Notice,
-    /// As it should be.
-    Ok,
-}
-
-impl Level {
-    /// The level's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Problem => "problem",
-            Self::Warning => "warning",
-            Self::Unknown => "unknown",
-            Self::Notice => "notice",
-            Self::Ok => "ok",
-        }
-    }
-}
-
-/// What a finding is about, in the order of showing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Area {
-    /// Address, encryption, latency and clocks.
-    Connection,
-    /// Version, role and topology.
-    Server,
-    /// What the user may do.
-    Permissions,
-    /// Eviction.
-    Memory,
-    /// What survives a restart.
-    Persistence,
-    /// What limits can be kept.
-    Retention,
-    /// The streams themselves.
-    Streams,
-    /// The shipped alerts that can't fire.
-    Alerts,
-}
-
-impl Area {
-    /// The area's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Server => "server",
-            Self::Permissions => "permissions",
-            Self::Memory => "memory",
-            Self::Persistence => "persistence",
-            Self::Retention => "retention",
-            Self::Streams => "streams",
-            Self::Alerts => "alerts",
-        }
-    }
-}
-
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What it is about.
-    pub area: Area,
-    /// How bad it is.
-    pub level: Level,
-    /// What is so.
-    pub what: String,
-    /// What it means, and what mends it; empty where that goes without saying.
-    pub meaning: String,
-    /// The permission that would tell what is not known.
-    pub permission: Option<&'static str>,
-}
-
-impl Finding {
-    fn new(area: Area, level: Level, what: impl Into<String>, meaning: impl Into<String>) -> Self {
-        Self { area, level, what: what.into(), meaning: meaning.into(), permission: None }
-    }
-
-    /// Something that could not be asked: what it is, the permission that would tell, and why it was not told.
-    fn unknown(area: Area, what: &str, permission: &'static str, failure: &Failure) -> Self {
-        let is_refused = failure.reason == Reason::NoPermission;
-        let meaning = if is_refused {
-            format!("the user may not ask; +{permission} would tell")
-        } else if failure.reason == Reason::Unsupported {
-            "the server does not know the question".to_owned()
-        } else {
-            failure.to_string()
-        };
-        let permission = is_refused.then_some(permission);
-        Self { permission, ..Self::new(area, Level::Unknown, format!("{what}: not known"), meaning) }
-    }
-}
-
-/// All findings: areas in their order, and in each the worst first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Diagnosis {
-    /// How many there are of each level.
-    pub summary: Summary,
-    /// What was found.
-    pub findings: Vec<Finding>,
-}
-
-/// How many findings there are of each level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[expect(missing_docs, reason = "each is the number of findings of its level")]
-pub struct Summary {
-    pub problem: usize,
-    pub warning: usize,
-    pub unknown: usize,
-    pub notice: usize,
-    pub ok: usize,
-}
-
-impl Diagnosis {
-    /// Puts findings in order.
-    #[must_use]
-    pub fn new(mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| (finding.area, finding.level));
-        let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-        let summary = Summary {
-            problem: count(Level::Problem),
-            warning: count(Level::Warning),
-            unknown: count(Level::Unknown),
-            notice: count(Level::Notice),
-            ok: count(Level::Ok),
-        };
-        Self { summary, findings }
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let some = |count, one, more| match count {
-            1 => format!("1 {one}"),
-            count => format!("{count} {more}"),
-        };
-        let problems = some(self.problem, "problem", "problems");
-        let warnings = some(self.warning, "warning", "warnings");
-        let notices = some(self.notice, "notice", "notices");
-        write!(f, "{problems}, {warnings}; {notices}, {} not known, {} in order", self.unknown, self.ok)
-    }
-}
-
-/// All that was gathered.
-#[derive(Clone, Copy)]
-pub struct Evidence<'a> {
-    /// The configuration.
-    pub config: &'a Config,
-    /// The address that was connected to.
-    pub address: &'a Address,
-    /// The user whose permissions were asked for, where it is not the one that is logged in.
-    pub user: Option<&'a str>,
-    /// What the server said of itself.
-    pub facts: &'a Facts,
-    /// The streams that there are.
-    pub streams: &'a Result<Discovered, Failure>,
-    /// What the user may do.
-    pub rights: &'a Result<Rights, Failure>,
-    /// One reading of the streams.
-    pub reading: &'a Result<Reading, Failure>,
-}
-
-impl Evidence<'_> {
-    /// Whether anything is to be removed, from streams that there are or may be.
-    fn retains(self) -> bool {
-        let enforces = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe);
-        self.config.retention.enabled && self.config.streams.iter().any(enforces)
-    }
-}
 
 /// What the evidence means.
 #[must_use]
@@ -231,15 +44,4 @@ pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
     // A sentinel is asked for no streams.
     let of_streams = of_streams.iter().filter(|_| !server::is_sentinel(evidence));
     Diagnosis::new(subjects.iter().chain(of_streams).flat_map(|findings| findings(evidence)).collect())
-}
-
-/// A few names, and how many more there are.
-fn some<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
-    const SHOWN: usize = 3;
-    let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
-    let shown = names.get(..SHOWN).unwrap_or(&names).join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

@@ -4,7 +4,7 @@ use super::{
     Area::Streams,
     Evidence, Finding,
     Level::{Notice, Ok, Warning},
-    some,
+    finding::some,
 };
 use crate::{
     evaluate::grouped,

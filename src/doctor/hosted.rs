@@ -4,7 +4,7 @@ use super::{
     Area::{Memory, Server, Streams},
     Evidence, Finding,
     Level::{Notice, Ok, Unknown, Warning},
-    some,
+    finding::some,
 };
 use crate::{
     evaluate::{NearLimit, grouped},

@@ -4,7 +4,7 @@ use super::{
     Area::Retention,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Warning},
-    some,
+    finding::some,
 };
 use crate::{
     config::{Config, Mode, Policy},

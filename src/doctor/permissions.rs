@@ -4,7 +4,7 @@ use super::{
     Area::Permissions,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Unknown, Warning},
-    some,
+    finding::some,
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 

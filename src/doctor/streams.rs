@@ -4,7 +4,7 @@ use super::{
     Area::Streams,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Warning},
-    some,
+    finding::some,
 };
 use crate::{
     config::StreamRule,
