@@ -3,6 +3,7 @@
 
 mod feed;
 mod live;
+mod view;
 
 use std::{
     ffi::OsString,
@@ -12,21 +13,17 @@ use std::{
 };
 
 use clap::Args;
-use serde::de::DeserializeOwned;
 
 use super::command::{Error, Exit, block_on, print};
 use crate::{
     config::{Log, Sources, wants_no_colour},
-    evaluate::Health,
-    model::{Name, Text},
-    publish::{
-        api::{OneStreamDocument, StreamsDocument},
-        terminal::{self, Line, Style},
-    },
+    model::Name,
+    publish::terminal::Style,
     telemetry,
 };
 use feed::Feed;
 pub(super) use live::columns;
+use view::View;
 
 /// How the streams fare; exits with 0 if healthy, 1 at a warning, 2 if critical, 3 if that is not known.
 #[derive(Debug, Args)]
@@ -92,38 +89,4 @@ async fn once(mut feed: Feed, between: Duration) -> Result<Vec<u8>, String> {
     }
     tokio::time::sleep(between).await;
     feed.fetch().await
-}
-
-/// Which of the documents is shown.
-#[derive(Debug, Clone, Copy)]
-struct View {
-    is_one: bool,
-}
-
-impl View {
-    /// A document that came so long ago, as lines.
-    fn lines(self, document: &[u8], held: Duration, style: Style) -> Result<Vec<Line>, Error> {
-        if self.is_one {
-            Ok(terminal::one_stream(&parse::<OneStreamDocument>(document)?.held_for(held), style))
-        } else {
-            Ok(terminal::streams(&parse::<StreamsDocument>(document)?.held_for(held), style))
-        }
-    }
-
-    fn health(self, document: &[u8]) -> Result<Health, Error> {
-        let health = if self.is_one {
-            parse::<OneStreamDocument>(document)?.stream.health
-        } else {
-            parse::<StreamsDocument>(document)?.head.summary.health
-        };
-        let known = Health::ALL.iter().find(|known| known.as_str() == health);
-        Ok(known.copied().unwrap_or(Health::Unknown))
-    }
-}
-
-fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(document).map_err(|error| {
-        let error = Text::from(error.to_string());
-        Error::Other(format!("the answer is not what this version of streamwarden knows: {error}"))
-    })
 }

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use super::{MONTH, prices::PRICES};
+use super::prices::PRICES;
 use crate::{
     app::self_stats,
     clock,
     config::Config,
     evaluate::{grouped, short},
     model::{Failure, Section},
+    reader::MONTH,
     source::{Examiner, Link},
 };
 

@@ -17,7 +17,7 @@ use crossterm::{
 
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::{View, feed::Feed};
+use super::{feed::Feed, view::View};
 use crate::{
     cli::command::{Error, Exit},
     clock::{self, Instant},

@@ -1,0 +1,51 @@
+//! What a document of the API says, as lines for the terminal and as the exit code's health.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    cli::command::Error,
+    evaluate::Health,
+    model::Text,
+    publish::{
+        api::{OneStreamDocument, StreamsDocument},
+        terminal::{self, Line, Style},
+    },
+};
+
+/// Which of the documents is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    /// Whether it is that of one stream.
+    pub(super) is_one: bool,
+}
+
+impl View {
+    /// A document that came so long ago, as lines.
+    pub(super) fn lines(self, document: &[u8], held: Duration, style: Style) -> Result<Vec<Line>, Error> {
+        if self.is_one {
+            Ok(terminal::one_stream(&parse::<OneStreamDocument>(document)?.held_for(held), style))
+        } else {
+            Ok(terminal::streams(&parse::<StreamsDocument>(document)?.held_for(held), style))
+        }
+    }
+
+    /// The health that a document tells.
+    pub(super) fn health(self, document: &[u8]) -> Result<Health, Error> {
+        let health = if self.is_one {
+            parse::<OneStreamDocument>(document)?.stream.health
+        } else {
+            parse::<StreamsDocument>(document)?.head.summary.health
+        };
+        let known = Health::ALL.iter().find(|known| known.as_str() == health);
+        Ok(known.copied().unwrap_or(Health::Unknown))
+    }
+}
+
+fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(document).map_err(|error| {
+        let error = Text::from(error.to_string());
+        Error::Other(format!("the answer is not what this version of streamwarden knows: {error}"))
+    })
+}
