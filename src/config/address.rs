@@ -75,14 +75,6 @@ pub(crate) const DEFAULT_USER: &str = "default";
 const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'?');
 
 impl Address {
-    /// Parses an address.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it, without a piece of its text.
-    pub fn parse(uri: &SecretString) -> Result<Self, Vec<AddressError>> {
-        parse::address(uri.expose_secret())
-    }
-
     /// The same place, with this login.
     pub(super) fn with_login(self, user: Option<String>, password: Option<SecretString>) -> Self {
         Self { user, password, ..self }

@@ -89,6 +89,16 @@ pub enum AddressError {
     Differ(&'static str, &'static str, &'static str),
 }
 
+impl Address {
+    /// Parses an address.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, without a piece of its text.
+    pub fn parse(uri: &SecretString) -> Result<Self, Vec<AddressError>> {
+        address(uri.expose_secret())
+    }
+}
+
 /// What is gathered while the text is taken apart.
 #[derive(Default)]
 struct Parts {
@@ -100,7 +110,7 @@ struct Parts {
 }
 
 /// Takes the text apart. The errors are never empty.
-pub(super) fn address(text: &str) -> Result<Address, Vec<AddressError>> {
+fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     let alone = |error| Err(vec![error]);
     if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
         return alone(AddressError::Control);
