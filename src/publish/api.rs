@@ -6,6 +6,7 @@
 //! stands for the object in paths.
 
 mod group;
+mod head;
 mod held;
 mod stream;
 mod trim;
@@ -15,103 +16,10 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory};
+pub use head::{Head, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument, Summary};
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
 pub use trim::{BlockedBy, LosingGroup, TrimDocument};
 pub use view::View;
-
-/// Goes up when a field is taken away or changes its meaning; new fields may come at any time.
-pub const SCHEMA_VERSION: u32 = 1;
-
-/// What every answer begins with: who answers, and how fresh what it says is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Head {
-    /// [`SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// Who answers.
-    pub sidecar: SidecarDocument,
-    /// Which Redis it is, for people: the configuration's `name`, else host, port and database; `null` where that is not known.
-    pub name: Option<String>,
-    /// The server that was read; `null` before the first reading.
-    pub server: Option<ServerDocument>,
-    /// The database, as the metrics' `db` label has it; `null` before the first reading.
-    pub database: Option<String>,
-    /// Where the polls stand.
-    pub poll: PollDocument,
-    /// The worst health of all streams, and how many there are of each.
-    pub summary: Summary,
-    /// How far back a judgement looks.
-    pub window_seconds: f64,
-    /// How long before the reading the samples of all histories were taken, the oldest first.
-    pub history_ages_seconds: Vec<f64>,
-}
-
-/// The sidecar itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SidecarDocument {
-    /// Its version.
-    pub version: String,
-    /// `false` where it is switched off and touches no Redis.
-    pub enabled: bool,
-}
-
-/// The server that was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerDocument {
-    /// `redis` or `valkey`.
-    pub flavour: String,
-    /// Its version.
-    pub version: Option<String>,
-    /// `master` or `replica`.
-    pub role: Option<String>,
-    /// A replica's link to its primary: `up`, or `unknown` where the user may not ask; `None` for a primary. Numbers of a
-    /// replica whose link is down are not shown: the poll fails.
-    pub primary_link: Option<String>,
-    /// `standalone`, `cluster` or `sentinel`.
-    pub mode: Option<String>,
-}
-
-/// Where the polls stand.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PollDocument {
-    /// Whether the last poll succeeded; `null` before the first has ended.
-    pub up: Option<bool>,
-    /// Between two polls.
-    pub interval_seconds: f64,
-    /// The age past which a reading is stale.
-    pub stale_after_seconds: f64,
-    /// When the reading was made, by the sidecar's clock.
-    pub last_success_unix_ms: Option<u64>,
-    /// Its age when this was answered.
-    pub age_seconds: Option<f64>,
-    /// Whether it is too old to be relied upon. All healths and statuses are `unknown` then, and the numbers are
-    /// those of the reading.
-    pub stale: bool,
-    /// Since when.
-    pub stale_since_unix_ms: Option<u64>,
-    /// Why the last poll failed, if it did: a reason of the closed set that the metrics use.
-    pub last_failure: Option<String>,
-    /// Since when it is so, by the sidecar's clock, where the server says: when a replica's link went down.
-    pub last_failure_since_unix_ms: Option<u64>,
-    /// How far the reading's ages may be off, since the server's clock is not asked at each poll; `None` without a clock.
-    pub clock_error_seconds: Option<f64>,
-    /// The server's own words, where they tell more than the reason: which quota is used up.
-    pub last_failure_words: Option<String>,
-}
-
-/// All streams in short.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// The worst; `unknown` where nothing was read.
-    pub health: String,
-    /// Streams that are healthy.
-    pub healthy: u64,
-    /// Streams that someone should look at.
-    pub warning: u64,
-    /// Streams that someone should look at now.
-    pub critical: u64,
-    /// Streams of which it is not known.
-    pub unknown: u64,
-}
 
 /// Answers `/api/v1/streams`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
