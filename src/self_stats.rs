@@ -1,6 +1,7 @@
 //! The sidecar's own metrics, in a registry of the prometheus crate. Their names and help texts are in the table
 //! of families; here is what counts.
 
+mod maker;
 mod process;
 
 use std::{
@@ -9,8 +10,7 @@ use std::{
 };
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector, proto::MetricFamily,
+    Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, proto::MetricFamily,
 };
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     config::Thresholds,
     model::{Failure, Reason},
 };
+use maker::{Maker, VALID, options};
 use process::ProcessStats;
 
 /// Bounds of the poll duration's buckets in seconds: from a small local Redis to the longest timeouts.
@@ -190,46 +191,5 @@ impl SelfStats {
     /// Retention was refused, or got no answer.
     pub fn retention_failed(&self, failure: &Failure) {
         self.retention_failures.with_label_values(&[failure.reason.as_str()]).inc();
-    }
-}
-
-const VALID: &str = "the table's names are valid and unique";
-
-/// What it means the page takes from its own table.
-fn options(name: &str) -> Opts {
-    Opts::new(name, name)
-}
-
-struct Maker(Registry);
-
-impl Maker {
-    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {
-        self.0.register(Box::new(collector.clone())).expect(VALID);
-        collector
-    }
-
-    fn counter(&self, name: &str) -> IntCounter {
-        self.register(IntCounter::with_opts(options(name)).expect(VALID))
-    }
-
-    fn counters(&self, name: &str, label: &str, values: &[&str]) -> IntCounterVec {
-        let counters = self.register(IntCounterVec::new(options(name), &[label]).expect(VALID));
-        for value in values {
-            counters.with_label_values(&[value]);
-        }
-        counters
-    }
-
-    fn integer(&self, name: &str) -> IntGauge {
-        self.register(IntGauge::with_opts(options(name)).expect(VALID))
-    }
-
-    fn gauge(&self, name: &str) -> Gauge {
-        self.register(Gauge::with_opts(options(name)).expect(VALID))
-    }
-
-    fn histogram(&self, name: &str, buckets: &[f64]) -> Histogram {
-        let options = HistogramOpts::from(options(name)).buckets(buckets.to_vec());
-        self.register(Histogram::with_opts(options).expect(VALID))
     }
 }

@@ -10,7 +10,7 @@ use prometheus::{
     proto::MetricFamily,
 };
 
-use super::{VALID, options};
+use super::maker::{VALID, options};
 
 /// What is told of the process. What `/proc` does not tell has no sample.
 pub(super) struct ProcessStats {

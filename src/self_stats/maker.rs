@@ -1,0 +1,48 @@
+//! How the sidecar's own metrics are made, by their names in the table of families.
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+};
+
+/// Why making and registering never fails.
+pub(super) const VALID: &str = "the table's names are valid and unique";
+
+/// What it means the page takes from its own table.
+pub(super) fn options(name: &str) -> Opts {
+    Opts::new(name, name)
+}
+
+/// Makes metrics and registers them.
+pub(super) struct Maker(pub(super) Registry);
+
+impl Maker {
+    pub(super) fn register<C: Collector + Clone + 'static>(&self, collector: C) -> C {
+        self.0.register(Box::new(collector.clone())).expect(VALID);
+        collector
+    }
+
+    pub(super) fn counter(&self, name: &str) -> IntCounter {
+        self.register(IntCounter::with_opts(options(name)).expect(VALID))
+    }
+
+    pub(super) fn counters(&self, name: &str, label: &str, values: &[&str]) -> IntCounterVec {
+        let counters = self.register(IntCounterVec::new(options(name), &[label]).expect(VALID));
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        counters
+    }
+
+    pub(super) fn integer(&self, name: &str) -> IntGauge {
+        self.register(IntGauge::with_opts(options(name)).expect(VALID))
+    }
+
+    pub(super) fn gauge(&self, name: &str) -> Gauge {
+        self.register(Gauge::with_opts(options(name)).expect(VALID))
+    }
+
+    pub(super) fn histogram(&self, name: &str, buckets: &[f64]) -> Histogram {
+        let options = HistogramOpts::from(options(name)).buckets(buckets.to_vec());
+        self.register(Histogram::with_opts(options).expect(VALID))
+    }
+}
