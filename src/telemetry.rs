@@ -1,6 +1,7 @@
 //! Logs, and the traces that they are part of. Logs are text for people on a terminal, JSON for machines elsewhere, on
 //! standard error; traces go to a collector, where the environment names one.
 
+mod error;
 #[cfg(feature = "otlp")]
 mod export;
 #[cfg(feature = "otlp")]
@@ -24,26 +25,14 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{
-    config::{Config, Log, LogFormat, wants_no_colour},
-    model::Text,
-};
+use crate::config::{Config, Log, LogFormat, wants_no_colour};
+pub use error::TracesError;
 #[cfg(not(feature = "otlp"))]
 use none as ids;
 #[cfg(not(feature = "otlp"))]
 pub use none::Traces;
 #[cfg(feature = "otlp")]
 pub use traces::Traces;
-
-/// Why traces can't be sent as the environment says.
-#[derive(Debug, thiserror::Error)]
-#[error("traces cannot be sent to {collector}: {what}")]
-pub struct TracesError {
-    /// The collector.
-    pub collector: String,
-    /// What is wrong.
-    pub what: Text,
-}
 
 /// Sets up logs and traces for the whole process, within a Tokio runtime.
 ///
