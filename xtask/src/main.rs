@@ -1,5 +1,6 @@
-//! The project's chores. `cargo xtask dashboards` writes the dashboards and the PrometheusRule manifest; `cargo xtask
-//! features` compares what is shipped with what is tested.
+//! The project's chores. `cargo xtask dashboards` writes the dashboards, the PrometheusRule manifest and the table of which alert
+//! reads which families; `cargo xtask features` compares what is shipped with what is tested; `cargo xtask layers` holds the
+//! program's modules and files to one direction.
 #![allow(clippy::print_stdout, reason = "standard output is where a chore says what it found")]
 
 use anyhow::bail;
