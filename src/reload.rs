@@ -76,12 +76,12 @@ impl Reloader {
         }
     }
 
-    fn take(&self, loaded: Result<Arc<Config>, LoadError>) {
+    fn take(&self, loaded: Result<Config, LoadError>) {
         match loaded {
-            Ok(config) => {
+            Ok(mut config) => {
                 self.stats.config_reload_successful.set(1);
-                self.warn_of_restart(&config);
-                self.config.send_replace(config);
+                keep_running(&self.config.borrow(), &mut config);
+                self.config.send_replace(Arc::new(config));
                 info!("the configuration was loaded anew");
             }
             Err(error) => {
@@ -90,28 +90,30 @@ impl Reloader {
             }
         }
     }
+}
 
-    /// Some keys take effect at a start only.
-    fn warn_of_restart(&self, new: &Config) {
-        let running = self.config.borrow();
-        let fixed = [
-            ("enabled", running.enabled != new.enabled),
-            ("http.listen", running.http.listen != new.http.listen),
-            ("log.format", running.log.format != new.log.format),
-            ("log.level", running.log.level != new.log.level),
-            ("telemetry.otlp", running.telemetry.otlp != new.telemetry.otlp),
-        ];
-        for (key, _) in fixed.iter().filter(|(_, changed)| *changed) {
-            warn!(key, "the change takes effect at the next start only");
-        }
+/// Some keys take effect at a start only: what runs stays, so that pages, probes and the API tell of what runs.
+fn keep_running(running: &Config, new: &mut Config) {
+    let is_changed = [
+        ("enabled", running.enabled != new.enabled),
+        ("http.listen", running.http.listen != new.http.listen),
+        ("log.format", running.log.format != new.log.format),
+        ("log.level", running.log.level != new.log.level),
+        ("telemetry.otlp", running.telemetry.otlp != new.telemetry.otlp),
+    ];
+    for (key, _) in is_changed.iter().filter(|(_, is_changed)| *is_changed) {
+        warn!(key, "the change takes effect at the next start only");
     }
+    (new.enabled, new.http.listen) = (running.enabled, running.http.listen);
+    new.log.clone_from(&running.log);
+    new.telemetry.clone_from(&running.telemetry);
 }
 
 /// Loads and checks everything. With thousands of rules that takes its time, so it is for a thread that may be busy.
-fn load(sources: &Sources) -> Result<Arc<Config>, LoadError> {
+fn load(sources: &Sources) -> Result<Config, LoadError> {
     let config = sources.load()?;
     warn_of_ignored(&config);
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// Of settings without effect so many are named: one glob may take the place of thousands of rules.

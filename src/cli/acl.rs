@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::command::{Error, Exit, block_on, complain, print};
+use super::command::{Error, Exit, block_on, cannot, complain, print};
 use crate::{
     acl,
     app::self_stats,
@@ -54,7 +54,7 @@ fn ask(config: &Config) -> Result<Server, Error> {
     let mut link = Link::new(self_stats());
     let server = block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) })?;
     Ok(server.unwrap_or_else(|failure| {
-        let why = Error::of_redis("ask for the version", &config.redis.access, &failure);
+        let why = cannot("ask for the version", &config.redis.access, &failure);
         complain(format_args!(
             "{why}: this is the rule for Redis 7.2 and later, and \
              Valkey; for an earlier one give --redis-version\n"

@@ -73,14 +73,9 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// Something that could not be done with Redis, where it was tried, and why.
+    /// Something that could not be done with Redis.
     pub(super) fn of_redis(what: &str, access: &Access, failure: &Failure) -> Self {
-        let place = access.address().map(|address| address.to_string());
-        Self::Other(match place {
-            Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
-            // The failure of a connection tells it, and so does an address that can't be read.
-            _ => format!("cannot {what}: {failure}"),
-        })
+        Self::Other(cannot(what, access, failure))
     }
 
     /// How a command ends with it.
@@ -89,6 +84,16 @@ impl Error {
             Self::Config(_) | Self::Traces(_) | Self::Usage(_) => Exit::Usage,
             Self::Start(_) | Self::Output(_) | Self::Other(_) => Exit::Failure,
         }
+    }
+}
+
+/// What could not be done with Redis, where it was tried, and why.
+pub(super) fn cannot(what: &str, access: &Access, failure: &Failure) -> String {
+    let place = access.address().map(|address| address.to_string());
+    match place {
+        Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
+        // The failure of a connection tells it, and so does an address that can't be read.
+        _ => format!("cannot {what}: {failure}"),
     }
 }
 

@@ -90,6 +90,8 @@ fn a_flag_is_refused_where_it_has_no_effect_and_works_wherever_it_is_offered() {
         assert!(log(&arguments).contains("WARN"), "{arguments:?}: {}", log(&arguments));
     }
     assert_eq!(log(&["doctor"]), "", "nothing is logged unasked");
+    let status = streamwarden(&["status"], &environment);
+    assert_eq!(text(&status.stderr).matches("error: ").count(), 1, "{}", text(&status.stderr));
     let probed = streamwarden(&["healthcheck", "--listen", "127.0.0.1:1"], &[]);
     assert!(text(&probed.stderr).contains("127.0.0.1:1"), "{}", text(&probed.stderr));
 }
@@ -246,6 +248,27 @@ fn a_changed_configuration_is_polled_with_at_once_however_long_the_interval() {
     sidecar.configure(&config("b", "100ms"));
     sidecar.signal("HUP");
     sidecar.next_poll();
+}
+
+#[test]
+fn what_needs_a_restart_is_shown_as_it_runs() {
+    let redis = Redis::start();
+    redis.add("a", 1);
+    let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: a}]");
+    sidecar.wait("the first poll", |page| page.stream("length", "a") == Some(1.0));
+    sidecar.configure("enabled: false\nlog: {level: debug}\nstreams: [{match: b}]");
+    sidecar.signal("HUP");
+    sidecar.wait("the other stream", |page| page.stream("present", "b") == Some(0.0));
+    for key in ["enabled", "log.level"] {
+        let warned = format!("\"key\":\"{key}\"");
+        assert_eq!(sidecar.log().matches(&warned).count(), 1, "{key}: {}", sidecar.log());
+    }
+    assert!(sidecar.get("/api/v1/config").text().contains("\"enabled\":true"));
+    assert_eq!(sidecar.get("/readyz").text(), "ok\n");
+    sidecar.configure("streams: [{match: a}]");
+    sidecar.signal("HUP");
+    sidecar.wait("the first stream again", |page| page.stream("length", "a") == Some(1.0));
+    assert_eq!(sidecar.log().matches("at the next start only").count(), 2, "nothing is said on the way back");
 }
 
 #[test]

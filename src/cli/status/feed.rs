@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     app::self_stats,
-    cli::{command::Error, http},
+    cli::{command::cannot, http},
     config::{Config, Watchlist},
     model::Name,
     publish::api::View,
@@ -85,8 +85,7 @@ impl Direct {
             Some(stream) => Watchlist::new(&self.config, [stream.clone()]),
             None => {
                 let found = self.discovery.search(&self.config).await;
-                let found = found
-                    .map_err(|failure| Error::of_redis("search for streams", access, &failure).to_string())?;
+                let found = found.map_err(|failure| cannot("search for streams", access, &failure))?;
                 found.watchlist(&self.config)
             }
         };
@@ -94,7 +93,7 @@ impl Direct {
             Ok(reading) => reading,
             Err(failure) => {
                 self.reader.reconnect();
-                return Err(Error::of_redis("read streams", access, &failure).to_string());
+                return Err(cannot("read streams", access, &failure));
             }
         };
         let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);
