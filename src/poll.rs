@@ -23,7 +23,7 @@ use crate::{
     source::{Discovery, Watching},
     spans,
 };
-use changes::{Health, StreamFailures};
+use changes::{OutageLog, StreamFailures};
 use finds::Finds;
 use turns::Turns;
 
@@ -60,7 +60,7 @@ pub struct Poller {
 impl Poller {
     /// Polls until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut health = Health::new("polling Redis");
+        let mut outage = OutageLog::new("polling Redis");
         let mut stream_failures = StreamFailures::default();
         self.first_search(&stop).await;
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
@@ -85,7 +85,7 @@ impl Poller {
                 Err(failure) => turns.schedule.failed_by(failure.reason, ended, fastrand::f64()),
             }
             span.in_scope(|| {
-                health.note(result.as_ref().err());
+                outage.note(result.as_ref().err());
                 if let Ok(reading) = &result {
                     stream_failures.note(&reading.snapshot, &self.stats);
                 }
@@ -192,7 +192,7 @@ pub struct Searcher {
 impl Searcher {
     /// Searches until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut health = Health::new("the search for streams");
+        let mut outage = OutageLog::new("the search for streams");
         let (mut finds, mut before) = (Finds::default(), None::<Arc<Config>>);
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.discovery_interval);
         while let Some(config) = turns.next(&stop).await {
@@ -210,7 +210,7 @@ impl Searcher {
             spans::ended(&span, &result);
             let told = span.entered();
             self.stats.discovery_ends(result.as_ref().err());
-            health.note(result.as_ref().err());
+            outage.note(result.as_ref().err());
             let ended = clock::now();
             match result {
                 Ok(discovered) => {

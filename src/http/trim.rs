@@ -87,7 +87,12 @@ impl Surface {
         let Ok(Ok(body)) = body else {
             return problem(StatusCode::BAD_REQUEST, "the body is too long, or did not arrive in time");
         };
-        let wish: Wish = match serde_json::from_slice(&body.to_bytes()) {
+        let body = body.to_bytes();
+        // A list would be taken for the fields in their order.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return problem(StatusCode::BAD_REQUEST, "the body is no trim: it must be a JSON object");
+        }
+        let wish: Wish = match serde_json::from_slice(&body) {
             Ok(wish) => wish,
             Err(error) => {
                 return problem(StatusCode::BAD_REQUEST, format!("the body is no trim: {error}"));

@@ -1,4 +1,4 @@
-//! What of many polls is worth a log line: the first failure and the recovery, not each of a thousand between.
+//! Logs what has changed from poll to poll: who answers, which streams cannot be read, and outages.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use crate::{
 const NAMED_AT_ONCE: usize = 10;
 
 /// Logs when something stops to work, and when it works again.
-pub(super) struct Health {
+pub(super) struct OutageLog {
     what: &'static str,
     outage: Outage,
 }
 
-impl Health {
+impl OutageLog {
     pub(super) fn new(what: &'static str) -> Self {
         Self { what, outage: Outage::default() }
     }

@@ -8,7 +8,7 @@ use super::{
     plausible::plausible,
     reply,
     resp::Reply,
-    stream_reply::{Reading, groups, stream_full, stream_length, stream_summary},
+    stream_reply::{ReadWith, groups, stream_full, stream_length, stream_summary},
 };
 use crate::model::{Failure, Name, Reason, StreamState};
 
@@ -64,7 +64,7 @@ impl Manner {
     }
 
     /// Takes this stream's replies.
-    pub(super) fn read(self, replies: &mut Replies, reading: Reading<'_>) -> Read {
+    pub(super) fn read(self, replies: &mut Replies, reading: ReadWith<'_>) -> Read {
         let mut reply = || replies.next().unwrap_or_else(|| Err(no_reply()));
         let mut length = None;
         let (state, next) = match self {
@@ -92,7 +92,7 @@ impl Manner {
     }
 
     /// Takes the reply to `XINFO STREAM FULL`.
-    fn whole(reply: Result<Reply, Failure>, reading: Reading<'_>) -> (Result<StreamState, Failure>, Self) {
+    fn whole(reply: Result<Reply, Failure>, reading: ReadWith<'_>) -> (Result<StreamState, Failure>, Self) {
         match reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible) {
             Ok(state) => {
                 let next = Self::after_full(&state);
@@ -168,7 +168,7 @@ fn polls_without(consumers: u64) -> u32 {
 fn with_groups(
     state: Result<StreamState, Failure>,
     of_groups: Result<Reply, Failure>,
-    reading: Reading<'_>,
+    reading: ReadWith<'_>,
 ) -> Result<StreamState, Failure> {
     let (groups, unwatched_groups) = of_groups.and_then(|reply| groups(&reply, reading))?;
     plausible(StreamState { groups, unwatched_groups, ..state? })

@@ -12,7 +12,7 @@ use super::{
     pass::{Known, Pass},
     plausible::plausible,
     portions::{Next, Portions},
-    stream_reply::{Reading, stream_full},
+    stream_reply::{ReadWith, stream_full},
 };
 use crate::{
     config::{Config, Watchlist},
@@ -155,7 +155,8 @@ impl Observer {
                 return Ok(None);
             }
             for (watched, reply) in batch.iter().zip(replies) {
-                let reading = Reading { max_consumers: 0, ..Reading::of(watched, config, &self.names, None) };
+                let reading =
+                    ReadWith { max_consumers: 0, ..ReadWith::of(watched, config, &self.names, None) };
                 let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
                 states.extend(state.ok().map(|state| (watched.name.clone(), state)));
             }

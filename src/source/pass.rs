@@ -13,7 +13,7 @@ use super::{
     portions::{Next, Portions},
     seldom::Seldom,
     session::Session,
-    stream_reply::Reading,
+    stream_reply::ReadWith,
 };
 use crate::{
     clock,
@@ -312,7 +312,7 @@ impl<'a> Taken<'a> {
         let time = self.time.as_ref().ok().map(|now| now.time);
         for (watched, manner) in batch {
             let stream = &watched.name;
-            let reading = Reading::of(watched, self.config, self.names, time);
+            let reading = ReadWith::of(watched, self.config, self.names, time);
             let Read { state, length, next } = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
             // Asked for less until now, so its size will not be known.
             let was_asked_for_less = manner.is_some_and(Manner::is_for_less);

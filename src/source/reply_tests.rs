@@ -11,16 +11,16 @@ use crate::model::*;
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
 
 /// A whole stream, read with these settings changed.
-fn full_state(reply: &Reply, change: impl FnOnce(&mut Reading<'_>)) -> Parsed<StreamState> {
+fn full_state(reply: &Reply, change: impl FnOnce(&mut ReadWith<'_>)) -> Parsed<StreamState> {
     let names = Names::default();
     let mut reading = reading(&names);
     change(&mut reading);
     stream_full(reply, reading)
 }
 
-fn reading(names: &Names) -> Reading<'_> {
+fn reading(names: &Names) -> ReadWith<'_> {
     let (max_groups, max_consumers, stuck_after) = (10, 20, Duration::from_secs(300));
-    Reading { names, time: Some(NOW), max_groups, expected: &[], max_consumers, stuck_after }
+    ReadWith { names, time: Some(NOW), max_groups, expected: &[], max_consumers, stuck_after }
 }
 
 fn text(text: impl AsRef<[u8]>) -> Vec<u8> {
@@ -175,7 +175,7 @@ fn groups_beyond_the_cap_are_counted_but_for_those_that_must_be_there() {
     let (names, expected) = (Names::default(), ["d".into(), "missing".into()]);
     let read = |max_groups| {
         let (groups, others) =
-            groups(&reply, Reading { max_groups, expected: &expected, ..reading(&names) }).unwrap();
+            groups(&reply, ReadWith { max_groups, expected: &expected, ..reading(&names) }).unwrap();
         (groups.keys().map(ToString::to_string).collect::<Vec<_>>(), others)
     };
     assert_eq!(read(2), (["a", "b", "d"].map(str::to_owned).to_vec(), 2));

@@ -24,7 +24,7 @@ use crate::{
 
 /// What a reply is read with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading<'a> {
+pub(super) struct ReadWith<'a> {
     /// Names that are known.
     pub(super) names: &'a Names,
     /// The server's time, to turn its timestamps into durations.
@@ -39,7 +39,7 @@ pub(super) struct Reading<'a> {
     pub(super) stuck_after: Duration,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReadWith<'a> {
     /// What the configuration wants of the stream.
     pub(super) fn of(
         watched: &'a Watched,
@@ -77,7 +77,7 @@ impl<'a> Reading<'a> {
 /// The server's, and where the bytes are not such a reply.
 pub fn read_stream(bytes: &Bytes, now: ServerTime) -> Parsed<StreamState> {
     let reply = Reply::whole(bytes)?;
-    let reading = Reading {
+    let reading = ReadWith {
         names: &Names::default(),
         time: Some(now),
         max_groups: usize::MAX,
@@ -89,7 +89,7 @@ pub fn read_stream(bytes: &Bytes, now: ServerTime) -> Parsed<StreamState> {
 }
 
 /// The reply to `XINFO STREAM key FULL COUNT 1`.
-pub(super) fn stream_full(reply: &Reply, reading: Reading<'_>) -> Parsed<StreamState> {
+pub(super) fn stream_full(reply: &Reply, reading: ReadWith<'_>) -> Parsed<StreamState> {
     let mut fields = Fields::new(reply.value()?)?;
     let first = fields.list("entries")?.into_iter().next();
     let (groups, unwatched_groups) =
@@ -102,7 +102,7 @@ pub(super) fn stream_full(reply: &Reply, reading: Reading<'_>) -> Parsed<StreamS
 /// A name that comes twice is another stream's, as Kvrocks has answered: which of the two is not known.
 fn by_name<'a>(
     all: Vec<Value<'a>>,
-    reading: Reading<'_>,
+    reading: ReadWith<'_>,
     read: impl Fn(Value<'a>) -> Parsed<(Name, GroupState)>,
 ) -> Parsed<(NameMap<GroupState>, u64)> {
     let (mut kept, mut others) = (Vec::with_capacity(all.len().min(reading.max_groups)), 0);
@@ -175,7 +175,7 @@ pub(super) fn size(value: &Value<'_>) -> u64 {
 }
 
 /// A group of `XINFO STREAM FULL`, with its consumers and the head of its pending list.
-fn full_group(value: Value<'_>, reading: Reading<'_>) -> Parsed<(Name, GroupState)> {
+fn full_group(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<(Name, GroupState)> {
     let mut fields = Fields::new(value)?;
     let head = fields.list("pending")?.into_iter().next();
     let told = fields.list("consumers")?;
@@ -227,7 +227,7 @@ fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Millis> 
     Some(time?.since(u64::try_from(milliseconds?).ok()?))
 }
 
-fn full_consumer(value: Value<'_>, reading: Reading<'_>) -> Parsed<ConsumerState> {
+fn full_consumer(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<ConsumerState> {
     let mut fields = Fields::new(value)?;
     Ok(ConsumerState {
         pending: fields.require_count("pel-count")?,
@@ -248,7 +248,7 @@ fn full_pending(value: Value<'_>, time: Option<ServerTime>) -> Parsed<OldestPend
 }
 
 /// The reply to `XINFO GROUPS key`: no consumers, and of the pending entries only their number. And how many groups are not kept.
-pub(super) fn groups(reply: &Reply, reading: Reading<'_>) -> Parsed<(NameMap<GroupState>, u64)> {
+pub(super) fn groups(reply: &Reply, reading: ReadWith<'_>) -> Parsed<(NameMap<GroupState>, u64)> {
     let group = |value| {
         let mut fields = Fields::new(value)?;
         let pending = fields.require_count("pending")?;

@@ -86,6 +86,8 @@ fn who_may_not_or_asks_wrongly_is_told_so() {
         (authorized(""), r#"{"max_length": -1}"#, 400),
         (authorized(""), r#"{"max_length": 1, "force": true}"#, 400),
         (authorized(""), r#"{"max_length": 1, "mode": "observe"}"#, 400),
+        (authorized(""), r#"[1, "strict", true, false]"#, 400),
+        (authorized(""), r#"{"max_length": 1, "dry_run": true, "dry_run": false}"#, 400),
     ] {
         let (answered, problem) = post(&sidecar, &headers, body);
         assert_eq!((answered, &problem["status"]), (status, &status.into()), "{headers}{body}: {problem}");
