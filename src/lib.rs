@@ -7,7 +7,7 @@
 //!                          |
 //!              evaluate (pure) --> OpenReading -- answers --> Report
 //!                                                               |
-//!         retention (pure): policies, plans --> Reading (one row a stream)
+//!                  retention (pure): plans --> Reading (one row a stream)
 //!                                                  |
 //!              Latest (one writer, `watch`) --> Pages --> /metrics
 //! ```
