@@ -104,7 +104,7 @@ impl Given {
         }
     }
 
-    /// Whether there is none.
+    /// Whether no flag was given.
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -84,7 +84,7 @@ pub struct Finding {
     pub level: Level,
     /// What is so.
     pub what: String,
-    /// What it means, and what mends it; empty where that goes without saying.
+    /// What it means, and what repairs it; empty where that is obvious.
     pub meaning: String,
     /// The permission that would tell what is not known.
     pub permission: Option<&'static str>,

@@ -28,7 +28,7 @@ pub(super) struct GroupHistory {
     pub(super) rewinds: u32,
     /// What the last sample of its pending entries told, if it can be known whether it still holds.
     pub(super) sampled: Option<Sampled>,
-    /// The poll in which something was last asked about it: whoever waits longest is next.
+    /// The poll in which something was last asked about it: the group that waits longest is next.
     pub(super) asked_at: usize,
 }
 
