@@ -6,7 +6,7 @@ use crate::{
     clock::Moment,
     config::{Policy, StreamRule, Watched, Watchlist},
     evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
-    model::{EntryHead, Failure, GroupState, InOrder, Name, Reason, Snapshot, StreamId, StreamState},
+    model::{EntryHead, Failure, GroupState, Name, Reason, Snapshot, StreamId, StreamState},
     retention::{Holder, Plan, Standing, Standings},
 };
 
@@ -63,7 +63,7 @@ impl Reading {
         report: Arc<Report>,
         read_at: Moment,
     ) -> Self {
-        let mut watchlist = InOrder::new(watchlist.iter().map(|watched| (&watched.name, watched)));
+        let mut watchlist = watchlist.in_order();
         let states = snapshot.streams.iter().zip(report.streams.values());
         let rows = states.map(|((name, state), verdict)| {
             let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::unknown(name.clone()));

@@ -160,6 +160,7 @@ impl Keeper {
             standing.note(run, clock::unix_time());
         });
     }
+
     fn note_outage(&mut self, stream: &Name, run: &Run) {
         if run.failure.is_none() && !self.failing.contains_key(stream) {
             return;

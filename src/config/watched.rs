@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Config, Policy, StreamRule, Thresholds};
-use crate::model::Name;
+use crate::model::{InOrder, Name};
 
 /// A stream that is watched.
 #[derive(Debug, Clone)]
@@ -77,6 +77,12 @@ impl Watchlist {
     /// The streams, in the order of their names.
     pub fn iter(&self) -> std::slice::Iter<'_, Watched> {
         self.0.iter()
+    }
+
+    /// The streams, to be asked for by their names in order.
+    #[must_use]
+    pub fn in_order(&self) -> InOrder<impl Iterator<Item = (&Name, &Watched)>> {
+        InOrder::new(self.iter().map(|watched| (&watched.name, watched)))
     }
 
     /// How many there are.

@@ -166,7 +166,7 @@ impl History {
             last.as_ref().map(|(snapshot, report)| (&**snapshot, &**report)).unzip();
         let mut last_states = InOrder::new(last_snapshot.iter().flat_map(|last| &last.streams));
         let mut last_verdicts = InOrder::new(last_report.iter().flat_map(|last| &last.streams));
-        let mut watchlist = InOrder::new(watchlist.iter().map(|watched| (&watched.name, watched)));
+        let mut watchlist = watchlist.in_order();
         let mut streams = Vec::with_capacity(snapshot.streams.len());
         for ((name, state), history) in snapshot.streams.iter().zip(self.streams.values_mut()) {
             let last_state = last_states.get(name).and_then(|state| state.as_ref().ok());

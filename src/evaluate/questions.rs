@@ -44,7 +44,7 @@ pub(super) fn questions(
 ) -> Questions {
     let mut open = Vec::new();
     let mut histories = InOrder::new(histories);
-    let mut watchlist = InOrder::new(watchlist.iter().map(|watched| (&watched.name, watched)));
+    let mut watchlist = watchlist.in_order();
     for (stream_name, state) in &snapshot.streams {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
         let now = snapshot.time.as_ref().ok().copied();

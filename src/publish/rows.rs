@@ -61,10 +61,9 @@ impl<'a> Rows<'a> {
             let labels =
                 format!("db=\"db{}\",stream=\"{}\"", reading.snapshot.database, escaped(stream.name));
             // Of a stream that could not be read it is not known which groups it has.
-            let known = || stream.groups().filter(|group| group.present().is_some());
-            let (there, missing) =
-                (|it: &GroupReading<'_>| it.state.is_some(), |it: &GroupReading<'_>| it.state.is_none());
-            self.groups.extend(known().filter(there).chain(known().filter(missing)).map(|group| Row {
+            let known = stream.groups().filter(|group| group.present().is_some());
+            let (there, missing): (Vec<_>, Vec<_>) = known.partition(|group| group.state.is_some());
+            self.groups.extend(there.into_iter().chain(missing).map(|group| Row {
                 labels: [&labels, ",group=\"", &escaped(group.name), "\""].concat(),
                 of: group,
             }));
