@@ -16,7 +16,7 @@ use streamwarden::{
     model::{Answers, Flavour, Name, Now, Origin, Server, ServerTime, Snapshot},
     publish::{Encoding, Format, Pages},
     reading::Reading,
-    retention::Standings,
+    retention::RetentionStatuses,
     source::read_stream,
 };
 
@@ -129,7 +129,7 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let watchlist = Watchlist::new(&config, snapshot.streams.keys().cloned());
     let open = history.begin(snapshot, &config, &watchlist, MOST_QUESTIONS);
     let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
-    let standings = Standings::default();
+    let standings = RetentionStatuses::default();
     let reading = Reading::new(&watchlist, &standings, snapshot, report, clock::moment());
     let reading = Arc::new(reading);
     bencher.bench(|| {

@@ -10,8 +10,8 @@ use crate::{
     actions::{Enforcer, Keeper, Lease, Order, Write},
     clock,
     config::{Config, Sources},
-    http::{Documents, Fingerprint, Server, Surface, Trims},
-    poll::{Poller, Pulse, Searcher},
+    http::{Documents, Fingerprint, Server, ServerState, Trims},
+    poll::{Heartbeat, Poller, Searcher},
     publisher::{Publisher, first_page},
     reader::Reader,
     reading::Latest,
@@ -115,19 +115,19 @@ async fn start(
     let (latest_in, latest_out) = watch::channel(Latest::default());
     let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
     let (orders_in, orders_out) = mpsc::channel(ORDERS);
-    let (pulse_in, pulse_out) = watch::channel(clock::now());
-    let surface = Surface {
+    let (heartbeat_in, heartbeat_out) = watch::channel(clock::now());
+    let state = ServerState {
         config: config_out.clone(),
         pages: pages_out,
         latest: latest_out.clone(),
-        pulse: pulse_out,
+        heartbeat: heartbeat_out,
         stopping: stop.clone(),
         trims: Trims::new(orders_in),
         documents: Documents::default(),
         fingerprint: Fingerprint::default(),
         stats: Arc::clone(&stats),
     };
-    let server = bind(&config, surface).await?;
+    let server = bind(&config, state).await?;
 
     let mut tasks = Tasks::default();
     tasks.spawn("http", server.run(stop.clone()));
@@ -144,7 +144,7 @@ async fn start(
         config: config_out,
         orders: orders_out,
         latest: latest_in,
-        pulse: pulse_in,
+        heartbeat: heartbeat_in,
         stats,
         stop: stop.clone(),
     };
@@ -162,14 +162,14 @@ struct WithRedis {
     config: watch::Receiver<Arc<Config>>,
     orders: mpsc::Receiver<Order>,
     latest: watch::Sender<Latest>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     stats: Arc<SelfStats>,
     stop: CancellationToken,
 }
 
 impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
-        let Self { config, orders, latest, pulse, stats, stop } = self;
+        let Self { config, orders, latest, heartbeat, stats, stop } = self;
         let (streams_in, streams_out) = watch::channel(None);
         let (standings_in, standings_out) = watch::channel(Arc::default());
         let searcher = Searcher {
@@ -186,7 +186,7 @@ impl WithRedis {
             config: config.clone(),
             streams: Watching::new(streams_out.clone()),
             orders,
-            standings: standings_in,
+            retention_statuses: standings_in,
             failing: BTreeMap::new(),
             stats: Arc::clone(&stats),
         };
@@ -197,7 +197,7 @@ impl WithRedis {
             config,
             streams: Watching::new(streams_out),
             latest,
-            pulse,
+            heartbeat,
             stats,
         };
         tasks.spawn_on(worker.handle(), "poll", poller.run(stop));
@@ -209,10 +209,10 @@ impl WithRedis {
     }
 }
 
-async fn bind(config: &Config, surface: Surface) -> Result<Server, AppError> {
+async fn bind(config: &Config, state: ServerState) -> Result<Server, AppError> {
     let address = config.http.listen;
     let listen = |source| AppError::Listen { address, source };
-    let server = Server::bind(address, surface).await.map_err(listen)?;
+    let server = Server::bind(address, state).await.map_err(listen)?;
     let bound = server.address().map_err(listen)?;
     info!(version = env!("CARGO_PKG_VERSION"), listen = %bound, "started");
     Ok(server)

@@ -8,7 +8,7 @@ mod negotiate;
 mod page;
 mod probes;
 mod routes;
-mod surface;
+mod server_state;
 mod trim;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -27,7 +27,7 @@ use tracing::{debug, info, warn};
 use crate::outage::{News, Outage};
 
 pub use routes::{Methods, ROUTES, Route};
-pub use surface::{Documents, Fingerprint, Surface, Trims};
+pub use server_state::{Documents, Fingerprint, ServerState, Trims};
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
 const MAX_CONNECTIONS: u32 = 128;
@@ -50,7 +50,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// A bound server.
 pub struct Server {
     listener: TcpListener,
-    surface: Arc<Surface>,
+    state: Arc<ServerState>,
 }
 
 impl Server {
@@ -58,8 +58,8 @@ impl Server {
     ///
     /// # Errors
     /// The system's, as when the port is taken.
-    pub async fn bind(address: SocketAddr, surface: Surface) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, surface: Arc::new(surface) })
+    pub async fn bind(address: SocketAddr, state: ServerState) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, state: Arc::new(state) })
     }
 
     /// The address that is bound, with the port that the system chose where none was asked for.
@@ -104,26 +104,26 @@ impl Server {
 
     fn take(&self, stream: TcpStream, places: &Arc<Semaphore>, stop: &CancellationToken) {
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-            self.surface.stats.rejected_connections.inc();
+            self.state.stats.rejected_connections.inc();
             reject(&stream);
             return;
         };
         // Not one of the named tasks: it ends by itself in bounded time, and stopping waits for it.
-        tokio::spawn(serve(stream, Arc::clone(&self.surface), stop.clone(), place));
+        tokio::spawn(serve(stream, Arc::clone(&self.state), stop.clone(), place));
     }
 }
 
 /// Serves one connection, until it has ended, is too old, or the server stops.
 async fn serve(
     stream: TcpStream,
-    surface: Arc<Surface>,
+    state: Arc<ServerState>,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
 ) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let answer = service_fn(move |request| {
-        let answer = routes::answer(Arc::clone(&surface), request);
+        let answer = routes::answer(Arc::clone(&state), request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(

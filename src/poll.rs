@@ -39,7 +39,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const UNTIL_REREAD: Duration = Duration::from_secs(1);
 
 /// When the loop last turned; for the liveness probe.
-pub type Pulse = watch::Sender<Instant>;
+pub type Heartbeat = watch::Sender<Instant>;
 
 /// What the poll loop needs.
 pub struct Poller {
@@ -52,7 +52,7 @@ pub struct Poller {
     /// Where results go.
     pub latest: watch::Sender<Latest>,
     /// Told at each turn.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
@@ -67,7 +67,7 @@ impl Poller {
         let mut before: Option<Arc<Config>> = None;
         while let Some(config) = self.next(&mut turns, &stop).await {
             let started = clock::now();
-            self.pulse.send_replace(started);
+            self.heartbeat.send_replace(started);
             let last = before.replace(Arc::clone(&config));
             if last.is_some_and(|last| !last.redis.access.is_same_place(&config.redis.access)) {
                 // What another server said is of no use, whether or not this one answers.

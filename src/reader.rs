@@ -16,7 +16,7 @@ use crate::{
     model::{Failure, Name, Snapshot},
     reading::Reading,
     removals::Listener,
-    retention::Standings,
+    retention::RetentionStatuses,
     source::{Link, Observer},
 };
 
@@ -29,7 +29,7 @@ pub struct Reader {
     /// `None` asks what it needs, whatever the configuration allows a month.
     budget: Option<Budget>,
     /// What this sidecar itself removes, and what its runs of retention have done.
-    retention: Option<(Listener, watch::Receiver<Arc<Standings>>)>,
+    retention: Option<(Listener, watch::Receiver<Arc<RetentionStatuses>>)>,
     started: Instant,
     left_out: LeftOut,
 }
@@ -66,8 +66,12 @@ impl Reader {
 
     /// The same beside retention: it hears what that removes, of which the losses are exact, and what its runs have done.
     #[must_use]
-    pub fn beside_retention(self, listener: Listener, standings: watch::Receiver<Arc<Standings>>) -> Self {
-        Self { retention: Some((listener, standings)), ..self }
+    pub fn beside_retention(
+        self,
+        listener: Listener,
+        retention_statuses: watch::Receiver<Arc<RetentionStatuses>>,
+    ) -> Self {
+        Self { retention: Some((listener, retention_statuses)), ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -113,9 +117,10 @@ impl Reader {
         let answers = self.observer.ask(config, open.asked()).await?;
         let read_at = clock::moment();
         let (snapshot, report) = open.finish(&answers, read_at.at - self.started);
-        let standings = self.retention.as_ref().map(|(_, standings)| Arc::clone(&standings.borrow()));
-        let standings = standings.unwrap_or_default();
-        Ok(Reading::new(watchlist, &standings, snapshot, report, read_at))
+        let retention_statuses =
+            self.retention.as_ref().map(|(_, retention_statuses)| Arc::clone(&retention_statuses.borrow()));
+        let retention_statuses = retention_statuses.unwrap_or_default();
+        Ok(Reading::new(watchlist, &retention_statuses, snapshot, report, read_at))
     }
 
     /// What the last reading left out.

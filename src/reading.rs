@@ -7,7 +7,7 @@ use crate::{
     config::{Policy, StreamRule, Watched, Watchlist},
     evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
     model::{EntryHead, Failure, GroupState, Name, Reason, Snapshot, StreamId, StreamState},
-    retention::{Holder, Plan, Standing, Standings},
+    retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
 };
 
 /// Where the polls stand: what the publisher and the probes go by.
@@ -49,7 +49,7 @@ pub struct RetentionReading {
     /// What a run would find; `None` for a stream that could not be read.
     pub plan: Option<Plan>,
     /// What this sidecar has done to it; `None` before its first run.
-    pub standing: Option<Standing>,
+    pub retention_status: Option<RetentionStatus>,
 }
 
 impl Reading {
@@ -58,7 +58,7 @@ impl Reading {
     #[must_use]
     pub fn new(
         watchlist: &Watchlist,
-        standings: &Standings,
+        retention_statuses: &RetentionStatuses,
         snapshot: Arc<Snapshot>,
         report: Arc<Report>,
         read_at: Moment,
@@ -69,7 +69,11 @@ impl Reading {
             let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::unknown(name.clone()));
             let retention = watched.policy.clone().map(|policy| {
                 let plan = state.as_ref().ok().map(|state| Plan::new(&policy, state, verdict));
-                Box::new(RetentionReading { policy, plan, standing: standings.get(name).cloned() })
+                Box::new(RetentionReading {
+                    policy,
+                    plan,
+                    retention_status: retention_statuses.get(name).cloned(),
+                })
             });
             Row { watched, retention }
         });
@@ -229,9 +233,11 @@ impl GroupReading<'_> {
 impl RetentionReading {
     /// Who keeps the limit from being reached: by the last run here, else by what the last poll proves.
     #[must_use]
-    pub fn blocked_by(&self) -> Option<&Holder> {
-        match &self.standing {
-            Some(standing) if standing.last_success.is_some() => standing.blocked_by.as_ref(),
+    pub fn blocked_by(&self) -> Option<&TrimBlocker> {
+        match &self.retention_status {
+            Some(retention_status) if retention_status.last_success.is_some() => {
+                retention_status.blocked_by.as_ref()
+            }
             _ => self.plan.as_ref()?.blocked_by(),
         }
     }

@@ -21,12 +21,12 @@ mod files;
 mod inspect;
 mod link;
 mod lookup;
-mod manner;
 mod names;
 mod observe;
 mod pass;
 mod plausible;
 mod portions;
+mod read_strategy;
 mod recorder;
 pub(crate) mod reply;
 #[cfg(test)]

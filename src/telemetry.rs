@@ -6,10 +6,10 @@ mod error;
 mod export;
 #[cfg(feature = "otlp")]
 mod ids;
-#[cfg(feature = "otlp")]
-mod keep;
 #[cfg(not(feature = "otlp"))]
 mod none;
+#[cfg(feature = "otlp")]
+mod tail_sampler;
 #[cfg(feature = "otlp")]
 mod traces;
 

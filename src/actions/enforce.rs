@@ -15,7 +15,7 @@ use crate::{
     model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
     reader::Reader,
     removals::Teller,
-    retention::{Hold, Holder, Plan, Step},
+    retention::{BlockReason, Plan, Step, TrimBlocker},
     self_stats::SelfStats,
     source::{
         Command, Link, Request, no_reply, reply,
@@ -45,13 +45,13 @@ fn step(reply: &Reply) -> Result<Step, Failure> {
         return Err(unexpected());
     };
     let count = |number: &i64| u64::try_from(*number).map_err(|_negative| unexpected());
-    let hold = Hold::ALL.into_iter().find(|hold| hold.as_str().as_bytes() == *why);
+    let reason = BlockReason::ALL.into_iter().find(|reason| reason.as_str().as_bytes() == *why);
     let group = (!group.is_empty()).then(|| Name::from(*group));
     Ok(Step {
         removed: count(removed)?,
         length: Some(count(length)?),
         floor: std::str::from_utf8(floor).ok().and_then(|floor| floor.parse().ok()),
-        blocked_by: hold.map(|hold| Holder { group, hold }),
+        blocked_by: reason.map(|reason| TrimBlocker { group, reason }),
         is_forced: *is_forced != 0,
         removal: removal(count(removed)?, *ever, lost).ok_or_else(unexpected)?,
     })
@@ -165,7 +165,7 @@ impl Enforcer {
     ) -> Result<Step, Failure> {
         let has_min_id = self.link.session(&config.redis).await?.server.trims_by_id();
         if !has_min_id && (policy.mode == Mode::Safe || policy.max_length.is_none()) {
-            return Ok(Step::blocked(Hold::Unsupported));
+            return Ok(Step::blocked(BlockReason::Unsupported));
         }
         let cutoff = cutoff.filter(|_| has_min_id);
         let script = Write::Step(stream, policy, cutoff, config.retention.step);
@@ -173,7 +173,7 @@ impl Enforcer {
             Ok(step) => {
                 self.is_without_scripts = false;
                 let is_cut_short = policy.max_age.is_some() && !has_min_id && step.removed == 0;
-                return Ok(if is_cut_short { Step::blocked(Hold::Unsupported) } else { step });
+                return Ok(if is_cut_short { Step::blocked(BlockReason::Unsupported) } else { step });
             }
             Err(failure) if matches!(failure.reason, Reason::NoPermission | Reason::Unsupported) => {
                 if !std::mem::replace(&mut self.is_without_scripts, true) {
@@ -232,16 +232,16 @@ impl Enforcer {
         let limit = plan.excess.min(config.retention.step);
         if plan.unknown.is_some() {
             step.blocked_by = plan.unknown.clone().filter(|_| plan.excess > 0);
-        } else if let Some((id, holder)) = plan.floor.clone().filter(|_| plan.excess > 0) {
+        } else if let Some((id, blocker)) = plan.floor.clone().filter(|_| plan.excess > 0) {
             // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
             let rest =
                 u64::try_from(self.ids_below(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
-            step.blocked_by = (rest < limit).then_some(holder);
+            step.blocked_by = (rest < limit).then_some(blocker);
         }
         if let (Some(cutoff), None) = (cutoff, &step.blocked_by) {
             step.blocked_by = match fallback::are_times(state) {
                 true => self.holder_of_too_old(config, stream, plan, cutoff).await?,
-                false => Some(Holder { group: None, hold: Hold::NotTimes }),
+                false => Some(TrimBlocker { group: None, reason: BlockReason::NotTimes }),
             };
         }
         Ok(step)
@@ -269,13 +269,13 @@ impl Enforcer {
         stream: &Name,
         plan: Plan,
         cutoff: StreamId,
-    ) -> Result<Option<Holder>, Failure> {
-        let unknown = plan.unknown.map(|holder| (StreamId::ZERO, holder));
-        let Some((from, holder)) = unknown.or(plan.floor).filter(|(from, _)| *from < cutoff) else {
+    ) -> Result<Option<TrimBlocker>, Failure> {
+        let unknown = plan.unknown.map(|blocker| (StreamId::ZERO, blocker));
+        let Some((from, blocker)) = unknown.or(plan.floor).filter(|(from, _)| *from < cutoff) else {
             return Ok(None);
         };
         let needed = self.first_from(config, stream, from).await?;
-        Ok(needed.filter(|needed| *needed < cutoff).map(|_| holder))
+        Ok(needed.filter(|needed| *needed < cutoff).map(|_| blocker))
     }
 
     async fn first_from(

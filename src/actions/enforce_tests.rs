@@ -38,10 +38,10 @@ fn the_answer_of_the_script_is_read_whole() {
     assert_eq!(answer(":10 :90 '5-6 ' ' :1 :30 [ 'g :3 'h :4 ]"), Ok(removed));
     let nothing = Step { length: Some(90), ..Step::default() };
     assert_eq!(answer(":0 :90 ' ' ' :0 :-1 [ ]"), Ok(nothing.clone()));
-    for hold in Hold::ALL {
+    for reason in BlockReason::ALL {
         for (word, group) in [("'", None), ("'g", Some(Name::from("g")))] {
-            let step = Step { blocked_by: Some(Holder { group, hold }), ..nothing.clone() };
-            assert_eq!(answer(&format!(":0 :90 ' {word} '{} :0 :-1 [ ]", hold.as_str())), Ok(step));
+            let step = Step { blocked_by: Some(TrimBlocker { group, reason }), ..nothing.clone() };
+            assert_eq!(answer(&format!(":0 :90 ' {word} '{} :0 :-1 [ ]", reason.as_str())), Ok(step));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     config::{Config, Mode, Policy, Watchlist},
     model::{Class, Failure, Name},
     outage::{News, Outage},
-    retention::{Outcome, Run, Standing, Standings},
+    retention::{Outcome, RetentionStatus, RetentionStatuses, Run},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Watching,
@@ -54,7 +54,7 @@ pub struct Keeper {
     /// Trims that are asked for; they need no lease.
     pub orders: mpsc::Receiver<Order>,
     /// Where it is told what was done.
-    pub standings: watch::Sender<Arc<Standings>>,
+    pub retention_statuses: watch::Sender<Arc<RetentionStatuses>>,
     /// The streams whose last run failed.
     pub failing: BTreeMap<Name, Outage>,
     /// The sidecar's own metrics.
@@ -154,10 +154,10 @@ impl Keeper {
             self.stats.retention_failed(failure);
         }
         self.note_outage(stream, run);
-        self.standings.send_modify(|standings| {
-            let standing = Arc::make_mut(standings).entry(stream.clone()).or_default();
-            log(stream, mode, run, standing);
-            standing.note(run, clock::unix_time());
+        self.retention_statuses.send_modify(|retention_statuses| {
+            let retention_status = Arc::make_mut(retention_statuses).entry(stream.clone()).or_default();
+            log(stream, mode, run, retention_status);
+            retention_status.note(run, clock::unix_time());
         });
     }
 
@@ -229,7 +229,7 @@ fn unanswered(run: &Run) -> Option<&Failure> {
 const NAMED_AT_ONCE: usize = 10;
 
 /// Tells each act, and what has changed since the last run.
-fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
+fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
     let floor = run.floor.map(tracing::field::display);
     let blocked_by = run.blocked_by.as_ref().map(tracing::field::display);
     if run.removed > 0 {
@@ -248,7 +248,7 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &Standing) {
     }
     if run.failure.is_none() && run.blocked_by != before.blocked_by {
         match &run.blocked_by {
-            Some(holder) => warn!(%stream, length = run.length, %holder, floor, "retention is blocked"),
+            Some(blocker) => warn!(%stream, length = run.length, %blocker, floor, "retention is blocked"),
             None => info!(%stream, "retention is blocked no more"),
         }
     }
@@ -260,7 +260,7 @@ mod tests {
     use crate::{
         config::Sources,
         model::Reason,
-        retention::{Hold, Holder},
+        retention::{BlockReason, TrimBlocker},
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -302,9 +302,9 @@ mod tests {
 
     #[test]
     fn a_run_that_ended_well_is_followed_within_the_interval() {
-        let holder = Holder { group: None, hold: Hold::Unread };
+        let blocker = TrimBlocker { group: None, reason: BlockReason::Unread };
         let reached = Run { is_complete: true, ..Run::default() };
-        let blocked = Run { blocked_by: Some(holder), ..reached.clone() };
+        let blocked = Run { blocked_by: Some(blocker), ..reached.clone() };
         let wait = wait_after(&reached, HOUR);
         assert!(wait > RETRY && wait <= HOUR, "{wait:?}");
         assert_eq!(wait_after(&blocked, HOUR), RETRY);

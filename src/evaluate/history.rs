@@ -15,7 +15,7 @@ use super::{
     rereads::{Rereads, Trail},
     series::Ticks,
     stream_history::{Connection, Gone, StreamHistory},
-    watch::Subject,
+    stream_tracker::Subject,
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
@@ -191,7 +191,7 @@ impl History {
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());
             let subject = Subject { state, report, rule, is_expected, last_state, last_verdict };
-            streams.push((name.clone(), history.watch.judge(&subject, reports, &moment)));
+            streams.push((name.clone(), history.tracker.judge(&subject, reports, &moment)));
         }
         let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);
         self.rereads.begin(near, snapshot);

@@ -7,7 +7,7 @@ use super::{
     lag::{Known, Lag},
     losses::Removals,
     stillness::Stillness,
-    watch::StreamWatch,
+    stream_tracker::StreamTracker,
 };
 use crate::model::{
     Failure, GroupAnswers, GroupState, Name, NameMap, Now, PendingSample, ServerTime, StreamId, StreamState,
@@ -44,7 +44,7 @@ pub(super) struct StreamHistory {
     pub(super) may_be_behind: bool,
     /// Whether it is worth rereading it until the next poll.
     pub(super) is_near_loss: bool,
-    pub(super) watch: StreamWatch,
+    pub(super) tracker: StreamTracker,
 }
 
 /// What is kept of a stream that went away.
@@ -171,7 +171,7 @@ impl StreamHistory {
     }
 
     fn restart(&mut self) {
-        self.watch.restart();
+        self.tracker.restart();
         self.checkpoints.clear();
         for (name, lost) in self.removals.restart() {
             if let Some(group) = self.groups.get_mut(&name) {

@@ -18,7 +18,7 @@ use super::{
     answer::{Answer, not_modified, problem, respond, tagged, with},
     asked::Asked,
     negotiate,
-    surface::Surface,
+    server_state::ServerState,
 };
 use crate::{
     clock,
@@ -58,7 +58,7 @@ impl Drawn {
     }
 }
 
-impl Surface {
+impl ServerState {
     pub(super) fn streams(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
         let view = drawn.view();

@@ -11,11 +11,11 @@ use super::{
     answer::{Answer, respond, with},
     asked::Asked,
     negotiate,
-    surface::Surface,
+    server_state::ServerState,
 };
 use crate::publish::{Encoding, Format};
 
-impl Surface {
+impl ServerState {
     /// Whether the page is still to be made, since nobody was expected to ask for it.
     pub(super) fn must_make_page(&self, asked: &Asked) -> bool {
         let (format, encoding) = variant(&asked.headers);

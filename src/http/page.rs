@@ -12,7 +12,7 @@ use super::{
     answer::{Answer, not_modified, respond, tagged, text, with},
     asked::Asked,
     negotiate,
-    surface::Surface,
+    server_state::ServerState,
 };
 use crate::publish::{CONTENT_SECURITY_POLICY, asset};
 
@@ -22,7 +22,7 @@ pub(super) fn is_served(path: &str) -> bool {
 }
 
 /// The answer to a GET or HEAD of one of the page's files.
-pub(super) fn answer(_: &Surface, asked: &Asked) -> Answer {
+pub(super) fn answer(_: &ServerState, asked: &Asked) -> Answer {
     let Some(asset) = asset(asked.uri.path()) else {
         return text(StatusCode::NOT_FOUND, "the page has no such file\n");
     };

@@ -5,21 +5,21 @@ use hyper::StatusCode;
 use super::{
     answer::{Answer, text},
     asked::Asked,
-    surface::Surface,
+    server_state::ServerState,
 };
 use crate::clock;
 
 /// Of missed turns of the loop until the process counts as hung.
 const MISSED_TURNS: u32 = 3;
 
-impl Surface {
+impl ServerState {
     /// Whether the loop turns. Redis has no say in it: restarting the sidecar would not mend Redis.
     pub(super) fn live(&self, _: &Asked) -> Answer {
         let config = self.config.borrow();
         let failure = self.latest.borrow().failure.as_ref().and_then(|failure| failure.reason.least_wait());
         let turn = config.poll.interval + config.poll.stale_after + failure.unwrap_or_default();
         let longest = turn * MISSED_TURNS;
-        let silent = clock::now() - *self.pulse.borrow();
+        let silent = clock::now() - *self.heartbeat.borrow();
         if config.enabled && silent > longest {
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -15,7 +15,7 @@ use super::{
     answer::{Answer, problem, text, with},
     asked::Asked,
     page,
-    surface::Surface,
+    server_state::ServerState,
 };
 use crate::{config::Config, model::Name};
 
@@ -68,10 +68,10 @@ impl Methods {
 #[derive(Clone, Copy)]
 enum Handler {
     /// At once.
-    Quick(fn(&Surface, &Asked) -> Answer),
+    Quick(fn(&ServerState, &Asked) -> Answer),
     /// On a thread that comes and goes, where the first function says that it may take a good part of a second: the thread that
     /// serves goes on meanwhile.
-    Slow(fn(&Surface, &Asked) -> bool, fn(&Surface, &Asked) -> Answer),
+    Slow(fn(&ServerState, &Asked) -> bool, fn(&ServerState, &Asked) -> Answer),
     /// By a trim.
     Trim,
 }
@@ -82,14 +82,14 @@ const fn get(path: &'static str, handler: Handler) -> Route {
 
 /// Everything that is served, but for the page's files.
 pub const ROUTES: &[Route] = &[
-    get("/metrics", Handler::Slow(Surface::must_make_page, Surface::metrics)),
-    get("/livez", Handler::Quick(Surface::live)),
-    get("/readyz", Handler::Quick(Surface::ready)),
-    get("/api/v1/streams", Handler::Slow(always, Surface::streams)),
-    get("/api/v1/streams/{key}", Handler::Slow(always, Surface::stream)),
-    get("/api/v1/groups", Handler::Slow(always, Surface::groups)),
-    get("/api/v1/config", Handler::Slow(always, Surface::config)),
-    get("/api/v1/openapi.json", Handler::Slow(always, Surface::openapi)),
+    get("/metrics", Handler::Slow(ServerState::must_make_page, ServerState::metrics)),
+    get("/livez", Handler::Quick(ServerState::live)),
+    get("/readyz", Handler::Quick(ServerState::ready)),
+    get("/api/v1/streams", Handler::Slow(always, ServerState::streams)),
+    get("/api/v1/streams/{key}", Handler::Slow(always, ServerState::stream)),
+    get("/api/v1/groups", Handler::Slow(always, ServerState::groups)),
+    get("/api/v1/config", Handler::Slow(always, ServerState::config)),
+    get("/api/v1/openapi.json", Handler::Slow(always, ServerState::openapi)),
     Route {
         methods: Methods::Post,
         path: "/api/v1/streams/{key}/trim",
@@ -100,13 +100,13 @@ pub const ROUTES: &[Route] = &[
 
 const PAGE: Route = get("/", Handler::Quick(page::answer));
 
-const fn always(_: &Surface, _: &Asked) -> bool {
+const fn always(_: &ServerState, _: &Asked) -> bool {
     true
 }
 
 /// The answer to a request.
-pub(super) async fn answer(surface: Arc<Surface>, request: Request<Incoming>) -> Answer {
-    let (route, stream) = match surface.route(&request) {
+pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
+    let (route, stream) = match state.route(&request) {
         Ok(found) => found,
         Err(refusal) => return *refusal,
     };
@@ -114,18 +114,18 @@ pub(super) async fn answer(surface: Arc<Surface>, request: Request<Incoming>) ->
     let asked =
         Asked { uri: head.uri, headers: head.headers, stream: stream.unwrap_or_else(|| Name::from("")) };
     match route.handler {
-        Handler::Trim => surface.trim(asked, body).await,
-        Handler::Slow(is_slow, answer) if is_slow(&surface, &asked) => {
-            let answer = spawn_blocking(move || answer(&surface, &asked)).await;
+        Handler::Trim => state.trim(asked, body).await,
+        Handler::Slow(is_slow, answer) if is_slow(&state, &asked) => {
+            let answer = spawn_blocking(move || answer(&state, &asked)).await;
             answer.unwrap_or_else(|_panicked| {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "this is a fault of the sidecar\n")
             })
         }
-        Handler::Quick(answer) | Handler::Slow(_, answer) => answer(&surface, &asked),
+        Handler::Quick(answer) | Handler::Slow(_, answer) => answer(&state, &asked),
     }
 }
 
-impl Surface {
+impl ServerState {
     /// The route that a request is for, with the stream in its path; or why there is none.
     fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Option<Name>), Box<Answer>> {
         let path = request.uri().path();

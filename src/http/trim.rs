@@ -17,7 +17,7 @@ use tracing::info;
 use super::{
     answer::{Answer, problem, respond, with},
     asked::Asked,
-    surface::Surface,
+    server_state::ServerState,
 };
 use crate::{
     actions::Order,
@@ -61,7 +61,7 @@ const fn yes() -> bool {
     true
 }
 
-impl Surface {
+impl ServerState {
     /// The answer to a request for a trim. The trim itself goes on if the client goes away.
     pub(super) async fn trim<B: Body<Data = Bytes> + Unpin>(&self, asked: Asked, body: B) -> Answer
     where

@@ -15,7 +15,7 @@ use crate::{
         StreamState,
     },
     reading::Reading,
-    retention::{Hold, Holder, Run, Standing},
+    retention::{BlockReason, RetentionStatus, Run, TrimBlocker},
 };
 
 const NOW: u64 = 1_800_000_000_000;
@@ -116,13 +116,13 @@ fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
     let open = history.begin(snapshot, config, &watchlist, MOST_QUESTIONS);
     let (snapshot, report) = open.finish(&Answers::default(), Duration::ZERO);
-    let blocked_by = Some(Holder { group: Some("readers".into()), hold: Hold::Pending });
+    let blocked_by = Some(TrimBlocker { group: Some("readers".into()), reason: BlockReason::Pending });
     let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
-    let mut standing = Standing::default();
-    standing.note(&run, Duration::ZERO);
-    standing.last_success = Some(Duration::from_millis(1_767_225_600_500));
-    let standings = BTreeMap::from([("events:session".into(), standing)]);
-    Reading::new(&watchlist, &standings, snapshot, report, clock::moment())
+    let mut retention_status = RetentionStatus::default();
+    retention_status.note(&run, Duration::ZERO);
+    retention_status.last_success = Some(Duration::from_millis(1_767_225_600_500));
+    let retention_statuses = BTreeMap::from([("events:session".into(), retention_status)]);
+    Reading::new(&watchlist, &retention_statuses, snapshot, report, clock::moment())
 }
 
 fn page(format: Format) -> String {

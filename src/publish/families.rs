@@ -11,7 +11,7 @@ use crate::{
     evaluate::{Age, GroupReport},
     model::{self, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
     reading::{GroupReading, RetentionReading, StreamReading},
-    retention::{Holder, Outcome, Plan, Standing},
+    retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
@@ -189,7 +189,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_dangling_pending", Gauge, Group(|row| Some(Count(report(row)?.dangling?.get()))),
         "Pending entries older than the stream's first entry, which can't be delivered any more; of the 100 oldest, so at least so many. Those deleted in the middle are not seen."),
     family("streamwarden_group_pending_dropped_total", Counter, Group(|row| Some(Count(report(row)?.dropped?.get()))),
-        "Up to so many pending entries vanished with their consumers (XGROUP DELCONSUMER), since the sidecar watches the group: no consumer is given them again. Counted are those of consumers that had done nothing for longer than poll.interval at one poll and were gone at the next, but for those that others hold then. No server tells them from entries that were acknowledged, or claimed and acknowledged, between these two polls. Not counted are those of a consumer that worked in the interval before it was deleted, or that came back under its name before the next poll: both are what a deployment looks like. Nothing is counted between two polls that may be of two servers. Left out where two polls can't be compared: more consumers than are listed, consumers that were not read, or no TIME."),
+        "Up to so many pending entries vanished with their consumers (XGROUP DELCONSUMER), since the sidecar watches the group: no consumer is given them again. Counted are those of consumers that had done nothing for longer than poll.interval at one poll and were gone at the next, but for those that others reason then. No server tells them from entries that were acknowledged, or claimed and acknowledged, between these two polls. Not counted are those of a consumer that worked in the interval before it was deleted, or that came back under its name before the next poll: both are what a deployment looks like. Nothing is counted between two polls that may be of two servers. Left out where two polls can't be compared: more consumers than are listed, consumers that were not read, or no TIME."),
     family("streamwarden_group_poison_entries", Gauge, Group(|row| Some(Count(report(row)?.poison?.get().into()))),
         "Pending entries delivered at least as often as the threshold (5 where none is set), of the 100 oldest. Left out while the oldest one changes from poll to poll."),
     family("streamwarden_group_stuck_consumers", Gauge, Group(|row| Some(Count(row.state?.stuck_consumers?.get()))),
@@ -226,9 +226,9 @@ pub const FAMILIES: &[Family] = &[
         "1 for what keeps the stream above its limits: the group that needs the oldest entries, and why; no group where the stream or the server is why."),
     family("streamwarden_retention_runs_total", Counter, StreamMore(&["db", "stream", "outcome"], runs),
         "Runs on the stream by this sidecar, by how they ended: reached, blocked, incomplete (the time was over) or failed."),
-    family("streamwarden_retention_trimmed_entries_total", Counter, Stream(|row| enforced(row).map(|standing| Count(standing.trimmed))),
+    family("streamwarden_retention_trimmed_entries_total", Counter, Stream(|row| enforced(row).map(|retention_status| Count(retention_status.trimmed))),
         "Entries that this sidecar removed from the stream."),
-    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|standing| Number::Float(standing.last_success.map_or(0.0, |at| at.as_secs_f64())))),
+    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|retention_status| Number::Float(retention_status.last_success.map_or(0.0, |at| at.as_secs_f64())))),
         "When a run on the stream last went through, blocked or not, by the sidecar's clock; 0 before the first here."),
     family("streamwarden_retention_interval_seconds", Gauge, Own(&[]),
         "The configured time between two runs on a stream, where its rule sets no other."),
@@ -333,13 +333,13 @@ fn plan<'a>(row: &'a StreamReading<'_>) -> Option<&'a Plan> {
 }
 
 /// What this sidecar has done to a stream whose limits are enforced; nothing, before its first run.
-fn enforced(row: &StreamReading<'_>) -> Option<Standing> {
+fn enforced(row: &StreamReading<'_>) -> Option<RetentionStatus> {
     let retention = row.retention.as_ref().filter(|retention| retention.policy.enforces())?;
-    Some(retention.standing.clone().unwrap_or_default())
+    Some(retention.retention_status.clone().unwrap_or_default())
 }
 
 fn runs(row: &StreamReading<'_>) -> Vec<(String, Number)> {
-    let runs = enforced(row).map(|standing| standing.runs);
+    let runs = enforced(row).map(|retention_status| retention_status.runs);
     let outcomes = Outcome::ALL.into_iter().zip(runs.into_iter().flatten());
     outcomes.map(|(outcome, runs)| (format!("outcome=\"{}\"", outcome.as_str()), Count(runs))).collect()
 }
@@ -350,12 +350,12 @@ fn retention_mode(row: &StreamReading<'_>) -> Vec<(String, Number)> {
 }
 
 fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
-    let holder = row.retention.and_then(RetentionReading::blocked_by);
-    let labels = |holder: &Holder| {
-        let group = holder.group.as_ref().map(escaped).unwrap_or_default();
-        format!("group=\"{group}\",reason=\"{}\"", holder.hold.as_str())
+    let blocker = row.retention.and_then(RetentionReading::blocked_by);
+    let labels = |blocker: &TrimBlocker| {
+        let group = blocker.group.as_ref().map(escaped).unwrap_or_default();
+        format!("group=\"{group}\",reason=\"{}\"", blocker.reason.as_str())
     };
-    holder.iter().map(|holder| (labels(holder), Count(1))).collect()
+    blocker.iter().map(|blocker| (labels(blocker), Count(1))).collect()
 }
 
 /// Of a stream that the configuration does not name it is only said that it is there.

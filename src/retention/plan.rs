@@ -11,7 +11,7 @@ use crate::{
 
 /// Why entries can't go; the `reason` label of what is blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hold {
+pub enum BlockReason {
     /// The group was not given them.
     Unread,
     /// The group was given them and has not acknowledged them.
@@ -28,7 +28,7 @@ pub enum Hold {
     UnwatchedGroups,
 }
 
-impl Hold {
+impl BlockReason {
     /// Every reason.
     pub const ALL: [Self; 7] = [
         Self::Unread,
@@ -57,24 +57,24 @@ impl Hold {
 
 /// Who holds entries, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct TrimBlocker {
     /// The group, where one does.
     pub group: Option<Name>,
     /// Why.
-    pub hold: Hold,
+    pub reason: BlockReason,
 }
 
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for TrimBlocker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let group = self.group.as_ref().map(|group| format!("group {group}")).unwrap_or_default();
-        match self.hold {
-            Hold::Unread => write!(f, "{group} was not given the oldest entries"),
-            Hold::Pending => write!(f, "{group} has not acknowledged the oldest entries"),
-            Hold::MissingGroup => write!(f, "{group} is expected and not there"),
-            Hold::NodeSize => f.write_str("a node of the stream holds more entries than a step may remove"),
-            Hold::NotTimes => f.write_str("the stream's IDs are not times, so its age limit can't apply"),
-            Hold::Unsupported => f.write_str("safe trimming needs Redis 6.2.7 or later, or Valkey"),
-            Hold::UnwatchedGroups => f.write_str(
+        match self.reason {
+            BlockReason::Unread => write!(f, "{group} was not given the oldest entries"),
+            BlockReason::Pending => write!(f, "{group} has not acknowledged the oldest entries"),
+            BlockReason::MissingGroup => write!(f, "{group} is expected and not there"),
+            BlockReason::NodeSize => f.write_str("a node of the stream holds more entries than a step may remove"),
+            BlockReason::NotTimes => f.write_str("the stream's IDs are not times, so its age limit can't apply"),
+            BlockReason::Unsupported => f.write_str("safe trimming needs Redis 6.2.7 or later, or Valkey"),
+            BlockReason::UnwatchedGroups => f.write_str(
                 "the stream has more groups than limits.groups_per_stream, and without scripts only those are looked at",
             ),
         }
@@ -89,9 +89,9 @@ pub struct Plan {
     /// Entries from this ID on must stay, those too that are yet to come; `None` where there is no group to protect.
     pub guard: Option<StreamId>,
     /// The first entry of those there are that must stay, with who needs it; `None` where nobody needs any.
-    pub floor: Option<(StreamId, Holder)>,
+    pub floor: Option<(StreamId, TrimBlocker)>,
     /// A group whose pending entries are unknown, or groups that are not watched: they may need any, so the guard is before all of them.
-    pub unknown: Option<Holder>,
+    pub unknown: Option<TrimBlocker>,
     /// Of the excess, the most that may go.
     pub at_most: u64,
     /// Whether exactly so many may go.
@@ -113,7 +113,7 @@ impl Plan {
             None => (stream.length, true),
             // Where the first entry is not known, only what is before every entry surely is before it.
             Some((id, _)) if *id <= stream.first_entry_id.unwrap_or(StreamId::ZERO) => (0, true),
-            Some((_, Holder { group: Some(group), hold })) => below(*hold, group, stream, verdict),
+            Some((_, TrimBlocker { group: Some(group), reason })) => below(*reason, group, stream, verdict),
             Some(_) => (stream.length, false),
         };
         let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
@@ -124,9 +124,9 @@ impl Plan {
 
     /// Who keeps the limit from being reached, where that is certain.
     #[must_use]
-    pub fn blocked_by(&self) -> Option<&Holder> {
-        let (_, holder) = self.floor.as_ref()?;
-        (self.at_most < self.excess).then_some(holder)
+    pub fn blocked_by(&self) -> Option<&TrimBlocker> {
+        let (_, blocker) = self.floor.as_ref()?;
+        (self.at_most < self.excess).then_some(blocker)
     }
 
     /// Whether all of the excess may surely go.
@@ -143,10 +143,10 @@ impl Plan {
 }
 
 /// How many entries are below what a group needs: those it was given and has acknowledged.
-fn below(hold: Hold, group: &Name, stream: &StreamState, verdict: &StreamVerdict) -> (u64, bool) {
+fn below(reason: BlockReason, group: &Name, stream: &StreamState, verdict: &StreamVerdict) -> (u64, bool) {
     let known = verdict.group(group).and_then(|group| group.lag.known());
     let unread = known.unwrap_or(0).min(stream.length);
-    if hold == Hold::Unread {
+    if reason == BlockReason::Unread {
         (stream.length - unread, known.is_some())
     } else {
         // At least the oldest pending entry itself stays, too.
@@ -154,8 +154,8 @@ fn below(hold: Hold, group: &Name, stream: &StreamState, verdict: &StreamVerdict
     }
 }
 
-fn holder(group: &Name, hold: Hold) -> Holder {
-    Holder { group: Some(group.clone()), hold }
+fn blocker(group: &Name, reason: BlockReason) -> TrimBlocker {
+    TrimBlocker { group: Some(group.clone()), reason }
 }
 
 /// What a group has pending, as far as it is known.
@@ -165,27 +165,27 @@ fn pending(stream: &StreamState, verdict: &StreamVerdict, group: &Name) -> Pendi
 }
 
 /// The first group of which it is not known what it has pending.
-fn unknown(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<Holder> {
+fn unknown(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<TrimBlocker> {
     if stream.unwatched_groups > 0 {
-        return Some(Holder { group: None, hold: Hold::UnwatchedGroups });
+        return Some(TrimBlocker { group: None, reason: BlockReason::UnwatchedGroups });
     }
     let mut groups = stream.groups.keys().filter(|group| !policy.ignore_groups.contains(group));
     groups
         .find(|group| pending(stream, verdict, group) == Pending::Unknown)
-        .map(|group| holder(group, Hold::Pending))
+        .map(|group| blocker(group, BlockReason::Pending))
 }
 
 /// The first ID that some group is known to need, whether there is such an entry yet or not.
-fn needed(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<(StreamId, Holder)> {
+fn needed(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<(StreamId, TrimBlocker)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
     let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));
     let missing = missing
         .filter(|group| !is_ignored(group))
-        .map(|group| (StreamId::ZERO, holder(group, Hold::MissingGroup)));
+        .map(|group| (StreamId::ZERO, blocker(group, BlockReason::MissingGroup)));
     let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
-        let unread = state.last_delivered_id.next().map(|id| (id, holder(group, Hold::Unread)));
+        let unread = state.last_delivered_id.next().map(|id| (id, blocker(group, BlockReason::Unread)));
         let pending = pending(stream, verdict, group).oldest();
-        unread.into_iter().chain(pending.map(|oldest| (oldest.id, holder(group, Hold::Pending))))
+        unread.into_iter().chain(pending.map(|oldest| (oldest.id, blocker(group, BlockReason::Pending))))
     });
     missing.chain(needs).min_by_key(|(id, _)| *id)
 }

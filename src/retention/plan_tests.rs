@@ -78,17 +78,18 @@ fn subject(
 /// is why it is not all.
 fn told(plan: &Plan) -> String {
     let id = |id: Option<StreamId>| id.map_or("-".to_owned(), |id| id.to_string());
-    let holder = |holder: Option<&Holder>| {
-        let group = |holder: &Holder| holder.group.as_ref().map(ToString::to_string).unwrap_or_default();
-        holder.map_or("-".to_owned(), |holder| format!("{}:{}", group(holder), holder.hold.as_str()))
+    let blocker = |blocker: Option<&TrimBlocker>| {
+        let group =
+            |blocker: &TrimBlocker| blocker.group.as_ref().map(ToString::to_string).unwrap_or_default();
+        blocker.map_or("-".to_owned(), |blocker| format!("{}:{}", group(blocker), blocker.reason.as_str()))
     };
     let about = if plan.removable().is_some() { "just" } else { "at most" };
     format!(
         "guard {} floor {} {} unknown {} {about} {} of {}{}",
         id(plan.guard),
         id(plan.floor.as_ref().map(|floor| floor.0)),
-        holder(plan.floor.as_ref().map(|floor| &floor.1)),
-        holder(plan.unknown.as_ref()),
+        blocker(plan.floor.as_ref().map(|floor| &floor.1)),
+        blocker(plan.unknown.as_ref()),
         plan.at_most,
         plan.excess,
         if plan.blocked_by().is_some() { " blocked" } else { "" }
@@ -237,7 +238,8 @@ fn who_would_lose_follows_from_what_would_go() {
 
 #[test]
 fn who_holds_entries_is_said_in_words_and_in_labels() {
-    let said = Hold::ALL.map(|hold| (hold.as_str(), Holder { group: Some("g".into()), hold }.to_string()));
+    let said = BlockReason::ALL
+        .map(|reason| (reason.as_str(), TrimBlocker { group: Some("g".into()), reason }.to_string()));
     let expected = [
         ("unread", "group g was not given"),
         ("pending", "group g has not acknowledged"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Hold, Holder};
+use super::{BlockReason, TrimBlocker};
 use crate::model::{Failure, Name, Removal, StreamId};
 
 /// How a run ended; the `outcome` label.
@@ -44,7 +44,7 @@ pub struct Step {
     /// The first entry that a group needs, where there is one.
     pub floor: Option<StreamId>,
     /// Who holds what is left of the excess; known when nothing was removed.
-    pub blocked_by: Option<Holder>,
+    pub blocked_by: Option<TrimBlocker>,
     /// Whether entries went that a group needs, past the ceiling.
     pub is_forced: bool,
     /// The same with what each group lost; `None` where nothing was removed, or what was lost is not known.
@@ -54,8 +54,8 @@ pub struct Step {
 impl Step {
     /// A step that removed nothing, and could not, for this reason.
     #[must_use]
-    pub fn blocked(hold: Hold) -> Self {
-        Self { blocked_by: Some(Holder { group: None, hold }), ..Self::default() }
+    pub fn blocked(reason: BlockReason) -> Self {
+        Self { blocked_by: Some(TrimBlocker { group: None, reason }), ..Self::default() }
     }
 }
 
@@ -73,7 +73,7 @@ pub struct Run {
     /// The first entry that a group still needs, at the last step.
     pub floor: Option<StreamId>,
     /// Who holds what is left.
-    pub blocked_by: Option<Holder>,
+    pub blocked_by: Option<TrimBlocker>,
     /// Why it could not go on.
     pub failure: Option<Failure>,
     /// Whether the last step found nothing more that may go.
@@ -117,7 +117,7 @@ mod tests {
             let lost = lost.iter().map(|(group, lost)| (Name::from(*group), *lost)).collect();
             Some(Removal { ever_before: 0, entries: 10, lost })
         };
-        let holder = Holder { group: None, hold: Hold::Unread };
+        let blocker = TrimBlocker { group: None, reason: BlockReason::Unread };
         let mut run = Run::default();
         run.add(Step { removed: 10, length: Some(90), removal: lost(&[("a", 3)]), ..Step::default() });
         assert_eq!(
@@ -135,7 +135,7 @@ mod tests {
             (run.removed, run.forced, run.length, run.floor),
             (15, 5, None, Some(StreamId::new(7, 0)))
         );
-        run.add(Step { length: Some(85), blocked_by: Some(holder), ..Step::default() });
+        run.add(Step { length: Some(85), blocked_by: Some(blocker), ..Step::default() });
         assert_eq!((run.removed, run.length, run.outcome()), (15, Some(85), Outcome::Blocked));
         assert_eq!(run.lost, BTreeMap::from([("a".into(), 7), ("b".into(), 1)]));
         run.add(Step::default());

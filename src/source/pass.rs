@@ -8,9 +8,9 @@ use super::{
     Command,
     failure::closed,
     failure::no_reply,
-    manner::{Manner, Read, Replies},
     names::Names,
     portions::{Next, Portions},
+    read_strategy::{Read, ReadStrategy, Replies},
     seldom::Seldom,
     session::Session,
     stream_reply::ReadWith,
@@ -27,14 +27,14 @@ const BATCH: usize = 24;
 /// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
 const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
-type Asking<'a> = (&'a Watched, Option<Manner>);
+type Asking<'a> = (&'a Watched, Option<ReadStrategy>);
 
 /// What earlier polls know of how to ask.
 pub(super) struct Known {
     /// How each stream is asked at the next poll.
-    manners: NameMap<Manner>,
-    /// Streams that the server would not send whole, with the manner in which it does.
-    refused: BTreeMap<Name, Manner>,
+    strategies: NameMap<ReadStrategy>,
+    /// Streams that the server would not send whole, with the strategy in which it does.
+    refused: BTreeMap<Name, ReadStrategy>,
     portions: Portions,
     seldom: Seldom,
 }
@@ -42,7 +42,7 @@ pub(super) struct Known {
 impl Default for Known {
     fn default() -> Self {
         Self {
-            manners: NameMap::default(),
+            strategies: NameMap::default(),
             refused: BTreeMap::new(),
             portions: Portions::new(BATCH),
             seldom: Seldom::default(),
@@ -58,7 +58,7 @@ impl Known {
 
     /// Whether the server would not send all of this stream.
     pub(super) fn is_for_less(&self, stream: &Name) -> bool {
-        self.manners.get(stream).copied().is_some_and(Manner::is_for_less)
+        self.strategies.get(stream).copied().is_some_and(ReadStrategy::is_for_less)
     }
 
     /// A poll begins.
@@ -93,10 +93,10 @@ impl<'a> Pass<'a> {
         watchlist: &'a Watchlist,
     ) -> Self {
         known.refused.retain(|stream, _| watchlist.get(stream).is_some());
-        let mut manners = InOrder::new(&known.manners);
-        let asking = |watched: &'a Watched| (watched, manners.get(&watched.name).copied());
+        let mut strategies = InOrder::new(&known.strategies);
+        let asking = |watched: &'a Watched| (watched, strategies.get(&watched.name).copied());
         let (mut all, new): (Vec<Asking<'a>>, Vec<_>) =
-            watchlist.iter().map(asking).partition(|(_, manner)| manner.is_some());
+            watchlist.iter().map(asking).partition(|(_, strategy)| strategy.is_some());
         all.extend(new);
         let taken = Taken::new(config, names, all.len());
         Self {
@@ -134,7 +134,7 @@ impl<'a> Pass<'a> {
             self.asked = batch.len();
             let of_streams = batch
                 .iter()
-                .flat_map(|(stream, manner)| manner.unwrap_or(Manner::Full).commands(&stream.name));
+                .flat_map(|(stream, strategy)| strategy.unwrap_or(ReadStrategy::Full).commands(&stream.name));
             let commands: Vec<Command<'_>> = questions.iter().copied().chain(of_streams).collect();
             let sent = clock::now();
             let asked = session.ask(&commands).await;
@@ -167,7 +167,7 @@ impl<'a> Pass<'a> {
         self.known.portions.answered();
         self.done += batch.len();
         if !self.known.refused.is_empty() {
-            for (stream, _) in batch.iter().filter(|(_, manner)| manner.is_none()) {
+            for (stream, _) in batch.iter().filter(|(_, strategy)| strategy.is_none()) {
                 self.known.refused.remove(&stream.name);
             }
         }
@@ -176,8 +176,9 @@ impl<'a> Pass<'a> {
     /// Those that are asked next. One that the server would not send whole is asked by itself.
     fn batch(&self) -> Vec<Asking<'a>> {
         let left = self.streams.get(self.done..).unwrap_or_default();
-        let is_alone =
-            |(stream, manner): &Asking<'_>| manner.is_none() && self.known.refused.contains_key(&stream.name);
+        let is_alone = |(stream, strategy): &Asking<'_>| {
+            strategy.is_none() && self.known.refused.contains_key(&stream.name)
+        };
         let Some(first) = left.first() else { return Vec::new() };
         let whole = if first.1.is_some() { BATCH } else { FIRST_BATCH };
         let most = if is_alone(first) { 1 } else { whole.min(self.known.portions.size()) };
@@ -219,12 +220,12 @@ impl<'a> Pass<'a> {
 
     /// The stream that is next would not be sent as it was asked for.
     fn ask_for_less(&mut self) {
-        let Some((stream, manner)) = self.streams.get_mut(self.done) else { return };
-        let now = manner.unwrap_or(Manner::Full);
+        let Some((stream, strategy)) = self.streams.get_mut(self.done) else { return };
+        let now = strategy.unwrap_or(ReadStrategy::Full);
         let stream = &stream.name;
-        let known = self.known.refused.get(stream).copied().filter(|_| now == Manner::Full);
-        let less = known.map_or_else(|| now.less(), Manner::longer);
-        *manner = Some(less);
+        let known = self.known.refused.get(stream).copied().filter(|_| now == ReadStrategy::Full);
+        let less = known.map_or_else(|| now.less(), ReadStrategy::longer);
+        *strategy = Some(less);
         if self.known.refused.insert(stream.clone(), less).is_none() {
             self.accused.push(stream.clone());
         }
@@ -234,7 +235,7 @@ impl<'a> Pass<'a> {
     fn give_up(&mut self) {
         let left = self.streams.split_off(self.done);
         warn!(streams = left.len(), "the server closes each connection: these streams are not read");
-        let failed = |(stream, _): Asking<'_>| (stream.name.clone(), Err(Manner::too_large()));
+        let failed = |(stream, _): Asking<'_>| (stream.name.clone(), Err(ReadStrategy::too_large()));
         self.taken.streams.extend(left.into_iter().map(failed));
     }
 
@@ -243,9 +244,9 @@ impl<'a> Pass<'a> {
         self.taken.streams.clear();
         self.taken.forbidden = 0;
         self.taken.lengths.clear();
-        let manners: BTreeMap<_, _> = self.taken.manners.drain(..).collect();
-        for (stream, manner) in &mut self.streams {
-            *manner = manners.get(&stream.name).copied().or(*manner);
+        let strategies: BTreeMap<_, _> = self.taken.strategies.drain(..).collect();
+        for (stream, strategy) in &mut self.streams {
+            *strategy = strategies.get(&stream.name).copied().or(*strategy);
         }
     }
 
@@ -258,11 +259,11 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn end(self, session: &Session) -> Snapshot {
-        let Taken { time, streams, forbidden, lengths, manners, .. } = self.taken;
+        let Taken { time, streams, forbidden, lengths, strategies, .. } = self.taken;
         for stream in &self.accused {
             warn!(%stream, "the connection is closed rather than all of it sent; it is asked for less");
         }
-        self.known.manners = manners.into_iter().collect();
+        self.known.strategies = strategies.into_iter().collect();
         let mut snapshot = Snapshot {
             server: session.server.clone(),
             origin: self.origin.unwrap_or_default(),
@@ -274,9 +275,10 @@ impl<'a> Pass<'a> {
             lengths,
             last_entries: BTreeMap::new(),
         };
-        let Known { manners, seldom, .. } = self.known;
-        let mut manners = InOrder::new(&*manners);
-        let is_seldom = |stream: &Name| manners.get(stream).copied().is_some_and(Manner::is_for_less);
+        let Known { strategies, seldom, .. } = self.known;
+        let mut strategies = InOrder::new(&*strategies);
+        let is_seldom =
+            |stream: &Name| strategies.get(stream).copied().is_some_and(ReadStrategy::is_for_less);
         seldom.complete(&mut snapshot, is_seldom, clock::now());
         snapshot
     }
@@ -291,7 +293,7 @@ struct Taken<'a> {
     forbidden: usize,
     lengths: BTreeMap<Name, u64>,
     /// How to ask them next time.
-    manners: Vec<(Name, Manner)>,
+    strategies: Vec<(Name, ReadStrategy)>,
 }
 
 impl<'a> Taken<'a> {
@@ -304,24 +306,25 @@ impl<'a> Taken<'a> {
             streams: Vec::with_capacity(most),
             forbidden: 0,
             lengths: BTreeMap::new(),
-            manners: Vec::with_capacity(most),
+            strategies: Vec::with_capacity(most),
         }
     }
 
     fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
         let time = self.time.as_ref().ok().map(|now| now.time);
-        for (watched, manner) in batch {
+        for (watched, strategy) in batch {
             let stream = &watched.name;
             let reading = ReadWith::of(watched, self.config, self.names, time);
-            let Read { state, length, next } = manner.unwrap_or(Manner::Full).read(&mut replies, reading);
+            let Read { state, length, next } =
+                strategy.unwrap_or(ReadStrategy::Full).read(&mut replies, reading);
             // Asked for less until now, so its size will not be known.
-            let was_asked_for_less = manner.is_some_and(Manner::is_for_less);
-            let is_to_be_tried = was_asked_for_less && next == Manner::Full;
+            let was_asked_for_less = strategy.is_some_and(ReadStrategy::is_for_less);
+            let is_to_be_tried = was_asked_for_less && next == ReadStrategy::Full;
             // One that fails for another reason is no reason for a small batch at each poll.
             if !is_to_be_tried
-                && (next != Manner::Full || state.as_ref().err().is_none_or(Failure::is_absence))
+                && (next != ReadStrategy::Full || state.as_ref().err().is_none_or(Failure::is_absence))
             {
-                self.manners.push((stream.clone(), next));
+                self.strategies.push((stream.clone(), next));
             }
             // A stream that is gone leaves no trace, unless it was named. One of others', which the search finds since no
             // permission hides a key from it, is counted.

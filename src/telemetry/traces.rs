@@ -10,7 +10,7 @@ use opentelemetry_sdk::{
 use tracing::{Subscriber, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use super::{TracesError, export::Exporter, keep::Keep};
+use super::{TracesError, export::Exporter, tail_sampler::TailSampler};
 use crate::{config, model::Text};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
@@ -33,7 +33,7 @@ impl Traces {
             .map_err(|what| TracesError { collector: config.collector.clone(), what: what.into() })?;
         let batches = BatchSpanProcessor::builder(exporter).build();
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(Keep::new(config.sampling, batches))
+            .with_span_processor(TailSampler::new(config.sampling, batches))
             .with_resource(resource())
             .build();
         Ok(Self(Some(Running { provider, collector: config.collector.clone() })))

@@ -162,7 +162,7 @@ impl Stream<'_> {
         let verdict = self.of.verdict;
         let is_over = matches!(verdict.why, StreamWhy::TooLong { .. } | StreamWhy::TooOld { .. });
         match self.of.retention.and_then(RetentionReading::blocked_by).filter(|_| is_over) {
-            Some(holder) => format!("{}: {holder}", verdict.reason()),
+            Some(blocker) => format!("{}: {blocker}", verdict.reason()),
             None => verdict.reason(),
         }
     }
@@ -234,13 +234,13 @@ impl Stream<'_> {
 
 fn retention_document(retention: &RetentionReading) -> RetentionDocument {
     let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
-    let standing = retention.standing.as_ref();
-    let last_run = standing.and_then(|standing| standing.last_run);
-    let outcome = standing.and_then(|standing| standing.last);
+    let retention_status = retention.retention_status.as_ref();
+    let last_run = retention_status.and_then(|retention_status| retention_status.last_run);
+    let outcome = retention_status.and_then(|retention_status| retention_status.last);
     RetentionDocument {
         last_run_unix_ms: last_run.map(milliseconds),
         outcome: outcome.map(|outcome| outcome.as_str().to_owned()),
-        trimmed_entries: standing.map_or(0, |standing| standing.trimmed),
+        trimmed_entries: retention_status.map_or(0, |retention_status| retention_status.trimmed),
         excess: retention
             .plan
             .as_ref()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::SCHEMA_VERSION;
 use crate::{
     model::Name,
-    retention::{Holder, Losing, Plan, Run},
+    retention::{Losing, Plan, Run, TrimBlocker},
 };
 
 /// What keeps entries.
@@ -101,10 +101,10 @@ fn losing_group(losing: &Losing) -> LosingGroup {
     LosingGroup { group: group.to_string(), undelivered: *undelivered, pending: Some(*pending) }
 }
 
-pub(super) fn blocked_by(holder: &Holder) -> BlockedBy {
+pub(super) fn blocked_by(blocker: &TrimBlocker) -> BlockedBy {
     BlockedBy {
-        group: holder.group.as_ref().map(ToString::to_string),
-        reason: holder.hold.as_str().to_owned(),
-        detail: holder.to_string(),
+        group: blocker.group.as_ref().map(ToString::to_string),
+        reason: blocker.reason.as_str().to_owned(),
+        detail: blocker.to_string(),
     }
 }

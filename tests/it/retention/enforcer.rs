@@ -9,7 +9,7 @@ use streamwarden::{
     config::{Config, Mode, Policy, Sources},
     model::{Failure, Name, Reason, StreamId},
     removals::removals,
-    retention::{Hold, Outcome, Run, Step},
+    retention::{BlockReason, Outcome, Run, Step},
 };
 use tokio::runtime::Runtime;
 
@@ -92,7 +92,7 @@ fn play(case: &Case, trimmer: &mut Trimmer, redis: &Redis) -> String {
 fn told(step: &Step, redis: &Redis) -> String {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let first: Vec<(String, Value)> = redis.run("XRANGE s - + COUNT 1");
-    let group = step.blocked_by.as_ref().and_then(|holder| holder.group.as_ref());
+    let group = step.blocked_by.as_ref().and_then(|blocker| blocker.group.as_ref());
     format!(
         "gone {}, left {} from {}, floor {}, group {}, why {}, forced {}",
         step.removed,
@@ -100,7 +100,7 @@ fn told(step: &Step, redis: &Redis) -> String {
         or_none(first.into_iter().next().map(|(id, _)| id)),
         or_none(step.floor.map(|floor| floor.to_string())),
         or_none(group.map(ToString::to_string)),
-        step.blocked_by.as_ref().map_or("-", |holder| holder.hold.as_str()),
+        step.blocked_by.as_ref().map_or("-", |blocker| blocker.reason.as_str()),
         u8::from(step.is_forced)
     )
 }
@@ -126,9 +126,9 @@ fn without_scripts_groups_that_are_not_watched_hold_everything() {
         redis.run::<()>(&format!("XGROUP CREATE s {group} $"));
     }
     let mut trimmer = Trimmer::new(without_scripts(&redis, "limits: {groups_per_stream: 1}"));
-    for (limit, hold) in [(Some(10), Some(Hold::UnwatchedGroups)), (Some(300), None)] {
+    for (limit, reason) in [(Some(10), Some(BlockReason::UnwatchedGroups)), (Some(300), None)] {
         let step = trimmer.step(&policy(Mode::Safe, limit), Some(StreamId::ZERO)).unwrap();
-        assert_eq!((step.removed, step.blocked_by.map(|holder| holder.hold)), (0, hold), "{limit:?}");
+        assert_eq!((step.removed, step.blocked_by.map(|blocker| blocker.reason)), (0, reason), "{limit:?}");
     }
 }
 
@@ -177,8 +177,8 @@ fn a_server_whose_trim_by_id_is_wrong_is_trimmed_by_length_alone() {
         let what = format!("{version} {policy:?}");
         let step = Trimmer::new(config(&proxy.uri(), "")).step(&policy, cutoff).unwrap();
         assert_eq!((step.removed, redis.run::<u64>("XLEN s")), (removed, 1_000 - removed), "{what}");
-        let hold = step.blocked_by.map(|holder| holder.hold);
-        assert_eq!(hold, is_unsupported.then_some(Hold::Unsupported), "{what}");
+        let reason = step.blocked_by.map(|blocker| blocker.reason);
+        assert_eq!(reason, is_unsupported.then_some(BlockReason::Unsupported), "{what}");
     }
 }
 

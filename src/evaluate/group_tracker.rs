@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     GroupStatus, Losses,
+    debounce::Debounce,
     moment::Moment,
     present::Present,
     rates::{Rate, passed_rate},
     report::GroupVerdict,
     series::{Series, cut, low_part},
-    settled::Settled,
     trend::{Growth, growth},
     why::GroupWhy,
 };
@@ -18,7 +18,7 @@ use crate::model::{Millis, StreamId};
 /// Of a group that is there, or expected, beyond what its last reading and verdict have. Times are of a clock that only goes
 /// forward.
 #[derive(Debug, Clone, Default)]
-pub(super) struct GroupWatch {
+pub(super) struct GroupTracker {
     since: Millis,
     /// Lag and pending entries together.
     backlogs: Series,
@@ -30,11 +30,11 @@ pub(super) struct GroupWatch {
     moved_at: Millis,
     /// What happened within the window; in a box, since mostly nothing did.
     lately: Option<Box<Lately>>,
-    missing: Settled,
-    no_consumers: Settled,
-    stopped: Settled,
-    over: Settled,
-    growing: Settled,
+    missing: Debounce,
+    no_consumers: Debounce,
+    stopped: Debounce,
+    over: Debounce,
+    growing: Debounce,
 }
 
 /// What is counted of a group.
@@ -65,7 +65,7 @@ struct Rewound {
     at: Millis,
 }
 
-impl GroupWatch {
+impl GroupTracker {
     /// A group that is seen for the first time.
     pub(super) fn new(at: Millis) -> Self {
         Self { since: at, moved_at: at, ..Self::default() }
@@ -131,7 +131,7 @@ impl GroupWatch {
     /// What it did until then is not known.
     pub(super) fn begin_at(&mut self, at: Millis) {
         (self.since, self.moved_at) = (at, at);
-        self.missing = Settled::default();
+        self.missing = Debounce::default();
     }
 
     /// Notes what has moved since the last reading.
@@ -242,7 +242,7 @@ impl GroupWatch {
                 Some(GroupWhy::Growing { backlog, from, to, within: status.window })
             }
             (None, None) => {
-                let (since, until) = match (self.over.over_since(), self.growing.over_since()) {
+                let (since, until) = match (self.over.recovering_since(), self.growing.recovering_since()) {
                     (Some(over), None) => (over, status.settle),
                     (None, Some(growing)) => (growing, leave),
                     (Some(over), Some(growing)) => (over.max(growing), leave),

@@ -17,7 +17,7 @@ use crate::{
 const MAX_DOCUMENTS: usize = 8;
 
 /// Everything that is served.
-pub struct Surface {
+pub struct ServerState {
     /// The running configuration.
     pub config: watch::Receiver<Arc<Config>>,
     /// The metrics pages.
@@ -25,7 +25,7 @@ pub struct Surface {
     /// Where the polls stand.
     pub latest: watch::Receiver<Latest>,
     /// When the poll loop last turned.
-    pub pulse: watch::Receiver<Instant>,
+    pub heartbeat: watch::Receiver<Instant>,
     /// Whether the process is about to stop.
     pub stopping: tokio_util::sync::CancellationToken,
     /// Trims that are asked for.

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Holder, Outcome, Run};
+use super::{Outcome, Run, TrimBlocker};
 use crate::model::Name;
 
 /// By the stream's name; streams that this sidecar never ran on are not there.
-pub type Standings = BTreeMap<Name, Standing>;
+pub type RetentionStatuses = BTreeMap<Name, RetentionStatus>;
 
 /// What retention has done to a stream since the sidecar started.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Standing {
+pub struct RetentionStatus {
     /// Runs by how they ended, in the order of [`Outcome::ALL`].
     pub runs: [u64; Outcome::ALL.len()],
     /// Entries removed.
@@ -18,14 +18,14 @@ pub struct Standing {
     /// How the last run ended.
     pub last: Option<Outcome>,
     /// Who kept it from reaching the limit.
-    pub blocked_by: Option<Holder>,
+    pub blocked_by: Option<TrimBlocker>,
     /// When it ended, since the Unix epoch, by this machine's clock.
     pub last_run: Option<Duration>,
     /// When one last went through: reached the limit, or found who blocks it.
     pub last_success: Option<Duration>,
 }
 
-impl Standing {
+impl RetentionStatus {
     /// Takes in a run that ended at `at`, since the Unix epoch.
     pub fn note(&mut self, run: &Run, at: Duration) {
         let outcome = run.outcome();

@@ -30,7 +30,7 @@ const MAX_SPANS: usize = 500;
 
 /// Hands a trace on to another processor when its root ends, or forgets it.
 #[derive(Debug)]
-pub(super) struct Keep<P> {
+pub(super) struct TailSampler<P> {
     next: P,
     sampling: Sampling,
     /// Traces whose root has not ended: a few, since each task has one at a time.
@@ -43,7 +43,7 @@ struct Open {
     left_out: i64,
 }
 
-impl<P> Keep<P> {
+impl<P> TailSampler<P> {
     pub(super) fn new(sampling: Sampling, next: P) -> Self {
         Self { next, sampling, open: Mutex::default() }
     }
@@ -60,7 +60,7 @@ impl<P> Keep<P> {
     }
 }
 
-impl<P: SpanProcessor> SpanProcessor for Keep<P> {
+impl<P: SpanProcessor> SpanProcessor for TailSampler<P> {
     fn on_start(&self, span: &mut Span, parent: &Context) {
         if !parent.has_active_span() {
             let context = opentelemetry::trace::Span::span_context(span);
@@ -149,7 +149,7 @@ mod tests {
 
     fn tracer(sampling: Sampling) -> (SdkTracer, Sent) {
         let sent = Sent::default();
-        let keep = Keep::new(sampling, sent.clone());
+        let keep = TailSampler::new(sampling, sent.clone());
         (SdkTracerProvider::builder().with_span_processor(keep).build().tracer("test"), sent)
     }
 

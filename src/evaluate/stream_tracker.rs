@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::{
     Health,
-    group_watch::GroupWatch,
+    debounce::Debounce,
+    group_tracker::GroupTracker,
     moment::Moment,
     present::Present,
     rates::rate,
     report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
     series::{Series, cut, low_part},
-    settled::Settled,
     why::StreamWhy,
 };
 use crate::{
@@ -35,19 +35,19 @@ pub(super) struct Subject<'a> {
 
 /// Of a stream, beyond what its last verdict has.
 #[derive(Debug, Clone, Default)]
-pub(super) struct StreamWatch {
+pub(super) struct StreamTracker {
     /// Whether it has become another one since the last verdict.
     is_new: bool,
     /// Not a map, whose nodes have room for many more than the few groups of a stream.
-    groups: Vec<(Name, GroupWatch)>,
+    groups: Vec<(Name, GroupTracker)>,
     /// When the stream was last read.
     read_at: Option<Millis>,
-    absent: Settled,
-    too_long: Settled,
-    too_old: Settled,
+    absent: Debounce,
+    too_long: Debounce,
+    too_old: Debounce,
 }
 
-impl StreamWatch {
+impl StreamTracker {
     /// Forgets the past of a stream that has become another one.
     pub(super) fn restart(&mut self) {
         *self = Self { is_new: true, absent: self.absent, ..Self::default() };
@@ -70,7 +70,7 @@ impl StreamWatch {
         let groups = match subject.unreadable() {
             Some(failure) => {
                 // As in a poll that failed: what was known of them holds until they are read again.
-                self.groups.iter_mut().for_each(|(_, watch)| watch.pass_over(moment));
+                self.groups.iter_mut().for_each(|(_, tracker)| tracker.pass_over(moment));
                 let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
                 subject.expected().iter().map(unread).collect()
             }
@@ -105,18 +105,18 @@ impl StreamWatch {
         let mut verdicts = Vec::with_capacity(groups.len());
         for (name, read) in groups {
             let watched = before.iter().position(|(watched, _)| watched == name);
-            let (name, mut watch) = watched.map_or_else(
-                || (name.clone(), GroupWatch::new(moment.at)),
+            let (name, mut tracker) = watched.map_or_else(
+                || (name.clone(), GroupTracker::new(moment.at)),
                 |index| before.swap_remove(index),
             );
             let last_state = subject.last_state.and_then(|last| last.groups.get(&name));
             let present = read.map(|(state, report)| Present { state, last_state, report, thresholds });
             if is_after_gap && present.is_some() {
-                watch.begin_at(moment.at);
+                tracker.begin_at(moment.at);
             }
             let lags = last.and_then(|last| Some(last.groups.get(&name)?.lags.clone())).unwrap_or_default();
-            verdicts.push((name.clone(), watch.judge(present, lags, added, moment)));
-            self.groups.push((name, watch));
+            verdicts.push((name.clone(), tracker.judge(present, lags, added, moment)));
+            self.groups.push((name, tracker));
         }
         verdicts.into_iter().collect()
     }

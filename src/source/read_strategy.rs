@@ -27,7 +27,7 @@ pub(super) type Replies = vec::IntoIter<Result<Reply, Failure>>;
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum ReadStrategy {
     /// `XINFO STREAM FULL COUNT 1`: everything, with the first entry and all consumers.
     Full,
     /// `XINFO STREAM` and `XINFO GROUPS`: everything but the consumers. For so many polls more.
@@ -46,10 +46,10 @@ pub(super) struct Read {
     /// Of a stream that could not be read, where it is known.
     pub(super) length: Option<u64>,
     /// How to ask it next time.
-    pub(super) next: Manner,
+    pub(super) next: ReadStrategy,
 }
 
-impl Manner {
+impl ReadStrategy {
     pub(super) fn commands(self, stream: &Name) -> impl Iterator<Item = Command<'_>> {
         let (one, other) = match self {
             Self::Full => (Some(Command::StreamFull(stream)), None),
@@ -180,14 +180,14 @@ mod tests {
 
     #[test]
     fn what_stays_too_large_is_tried_more_and_more_seldom() {
-        let mut manner = Manner::Full.less().less();
+        let mut strategy = ReadStrategy::Full.less().less();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            let Manner::WithoutEntries(polls) = manner else { panic!("{manner:?}") };
+            let ReadStrategy::WithoutEntries(polls) = strategy else { panic!("{strategy:?}") };
             pauses.push(polls);
-            manner = manner.longer();
+            strategy = strategy.longer();
         }
         assert_eq!(pauses, [4, 8, 16, 32, 64, 100, 100]);
-        assert_eq!(manner.less(), Manner::Nothing(4));
+        assert_eq!(strategy.less(), ReadStrategy::Nothing(4));
     }
 }
