@@ -15,6 +15,7 @@ COPY xtask/Cargo.toml xtask/
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && \
     cargo build --locked --release --bin streamwarden
 COPY src src
+COPY web web
 # Their times may be older than what was just built.
 RUN touch src/lib.rs src/main.rs && cargo build --locked --release --bin streamwarden
 

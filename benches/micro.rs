@@ -14,10 +14,10 @@ use streamwarden::{
     config::{Config, Sources, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     model::{Answers, Flavour, Name, Now, Origin, Server, ServerTime, Snapshot},
-    publish::{Encoding, Format, Pages},
     reading::Reading,
     retention::RetentionStatuses,
     source::read_stream,
+    views::{Encoding, Format, MetricsPages},
 };
 
 const STREAMS: usize = 1_000;
@@ -133,7 +133,7 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let reading = Reading::new(&watchlist, &standings, snapshot, report, clock::moment());
     let reading = Arc::new(reading);
     bencher.bench(|| {
-        let pages = Pages::publish(
+        let pages = MetricsPages::publish(
             1,
             Arc::clone(&config),
             None,

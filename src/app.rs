@@ -12,11 +12,11 @@ use crate::{
     config::{Config, Sources},
     http::{Documents, Fingerprint, Server, ServerState, Trims},
     poll::{Heartbeat, Poller, Searcher},
-    publisher::{Publisher, first_page},
     reader::Reader,
     reading::Latest,
     reload::{Reloader, warn_of_ignored},
     removals::removals,
+    renderer::{Renderer, first_page},
     self_stats::SelfStats,
     signals::Signals,
     source::{Command, Discovery, Link, Watching},
@@ -131,13 +131,13 @@ async fn start(
 
     let mut tasks = Tasks::default();
     tasks.spawn("http", server.run(stop.clone()));
-    let publisher = Publisher {
+    let renderer = Renderer {
         config: config_out.clone(),
         latest: latest_out,
         pages: pages_in,
         stats: Arc::clone(&stats),
     };
-    tasks.spawn_on(worker.handle(), "publisher", publisher.run(stop.clone()));
+    tasks.spawn_on(worker.handle(), "renderer", renderer.run(stop.clone()));
     let reloader = Reloader { sources, config: config_in, stats: Arc::clone(&stats) };
     tasks.spawn("reload", reloader.run(stop.clone()));
     let with_redis = WithRedis {
@@ -221,7 +221,7 @@ async fn bind(config: &Config, state: ServerState) -> Result<Server, AppError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::FAMILIES;
+    use crate::views::FAMILIES;
 
     #[test]
     fn what_counts_is_in_the_table_of_the_page() {

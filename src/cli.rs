@@ -19,7 +19,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     config::{Config, Environment, Log, LogFormat, Overrides, Sources},
     evaluate::Health,
-    publish::family_names,
+    views::family_names,
 };
 use command::{Error, Exit, complain};
 use flags::Given;

@@ -5,11 +5,11 @@ mod api;
 mod asked;
 mod metrics;
 mod negotiate;
-mod page;
 mod probes;
 mod routes;
 mod server_state;
 mod trim;
+mod web;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

@@ -9,13 +9,13 @@
 //!                                                               |
 //!                  retention (pure): plans --> Reading (one row a stream)
 //!                                                  |
-//!              Latest (one writer, `watch`) --> Pages --> /metrics
+//!              Latest (one writer, `watch`) --> MetricsPages --> /metrics
 //! ```
 //!
 //! # The invariants
 //!
 //! 1. One direction, held by `cargo xtask layers`: the [`model`] knows nobody, [`source`] and [`evaluate`] know model and
-//!    configuration, [`reading`] joins them, [`publish`] shows that; only [`app`] wires.
+//!    configuration, [`reading`] joins them, [`views`] shows that; only [`app`] wires.
 //! 2. Model, evaluation and views hold no runtime, no Redis client, no socket, clock or environment. Time is an
 //!    argument.
 //! 3. A scrape never causes a Redis command: pages are made from what the last poll read.
@@ -44,8 +44,8 @@ pub mod poll;
 
 pub mod actions;
 
-pub mod publish;
-pub mod publisher;
+pub mod renderer;
+pub mod views;
 
 pub mod http;
 

@@ -10,7 +10,7 @@ use crate::{
     retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
 };
 
-/// Where the polls stand: what the publisher and the probes go by.
+/// Where the polls stand: what the renderer and the probes go by.
 #[derive(Clone, Default)]
 pub struct Latest {
     /// The last successful poll.

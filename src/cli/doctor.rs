@@ -21,10 +21,10 @@ use crate::{
     config::{Address, Config, DEFAULT_USER, Discovered, Log, Watchlist, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
-    publish::terminal::{Style, diagnosis},
     reader::Reader,
     source::{Discovery, Examiner, Link},
     telemetry,
+    views::terminal::{Style, diagnosis},
 };
 
 /// A search of more keys than this allows is not waited for.

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use url::Url;
 
-use crate::{model::Text, publish::api::Problem};
+use crate::{model::Text, views::api::Problem};
 
 /// For a sidecar's whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

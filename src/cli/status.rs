@@ -18,8 +18,8 @@ use super::command::{Error, Exit, block_on, print};
 use crate::{
     config::{Log, Sources, wants_no_colour},
     model::Name,
-    publish::terminal::Style,
     telemetry,
+    views::terminal::Style,
 };
 use feed::Feed;
 pub(super) use live::columns;

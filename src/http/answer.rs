@@ -7,7 +7,7 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
-use crate::{model::Text, publish::api::Problem};
+use crate::{model::Text, views::api::Problem};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 

@@ -23,14 +23,14 @@ use super::{
 use crate::{
     clock,
     config::Config,
-    publish::{
+    reading::Latest,
+    views::{
         Encoding,
         api::{SCHEMA_VERSION, View},
     },
-    reading::Latest,
 };
 
-const OPENAPI: &str = include_str!("../publish/api/openapi.json");
+const OPENAPI: &str = include_str!("../views/api/openapi.json");
 const JSON: &str = "application/json";
 /// A document, with its place until it is sent.
 struct Sent {

@@ -13,7 +13,7 @@ use super::{
     negotiate,
     server_state::ServerState,
 };
-use crate::publish::{Encoding, Format};
+use crate::views::{Encoding, Format};
 
 impl ServerState {
     /// Whether the page is still to be made, since nobody was expected to ask for it.

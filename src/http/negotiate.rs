@@ -8,7 +8,7 @@ use hyper::{
     header::{HeaderValue, IF_NONE_MATCH},
 };
 
-use crate::publish::{Encoding, Format};
+use crate::views::{Encoding, Format};
 
 /// The format with the greatest weight; text where the client does not care.
 pub(super) fn format(accept: &str) -> Format {

@@ -14,8 +14,8 @@ use tokio::task::spawn_blocking;
 use super::{
     answer::{Answer, problem, text, with},
     asked::Asked,
-    page,
     server_state::ServerState,
+    web,
 };
 use crate::{config::Config, model::Name};
 
@@ -98,7 +98,7 @@ pub const ROUTES: &[Route] = &[
     },
 ];
 
-const PAGE: Route = get("/", Handler::Quick(page::answer));
+const PAGE: Route = get("/", Handler::Quick(web::answer));
 
 const fn always(_: &ServerState, _: &Asked) -> bool {
     true
@@ -140,7 +140,7 @@ impl ServerState {
         let config = self.config.borrow();
         let mut routes = ROUTES.iter().filter(|route| (route.is_there)(&config));
         let found = routes.find_map(|route| Some((route, stream(route.path, path)?)));
-        let Some((route, stream)) = found.or_else(|| page::is_served(path).then_some((&PAGE, None))) else {
+        let Some((route, stream)) = found.or_else(|| web::is_served(path).then_some((&PAGE, None))) else {
             let why = match is_of_api {
                 true => "there is no such path; /api/v1/openapi.json describes those that there are",
                 false => "no such page; see / for what there is",
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn the_description_of_the_api_and_readme_have_each_route() {
         let openapi: serde_json::Value =
-            serde_json::from_str(include_str!("../publish/api/openapi.json")).unwrap();
+            serde_json::from_str(include_str!("../views/api/openapi.json")).unwrap();
         let described = openapi["paths"].as_object().unwrap().iter();
         let described: BTreeSet<_> = described
             .flat_map(|(path, methods)| {

@@ -9,8 +9,8 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{
-    actions::Order, clock::Instant, config::Config, model::Name, publish::Pages, reading::Latest,
-    self_stats::SelfStats,
+    actions::Order, clock::Instant, config::Config, model::Name, reading::Latest, self_stats::SelfStats,
+    views::MetricsPages,
 };
 
 /// Documents at once, until the last byte of each is sent: one of ten thousand streams takes tens of megabytes.
@@ -21,7 +21,7 @@ pub struct ServerState {
     /// The running configuration.
     pub config: watch::Receiver<Arc<Config>>,
     /// The metrics pages.
-    pub pages: watch::Receiver<Arc<Pages>>,
+    pub pages: watch::Receiver<Arc<MetricsPages>>,
     /// Where the polls stand.
     pub latest: watch::Receiver<Latest>,
     /// When the poll loop last turned.

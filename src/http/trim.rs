@@ -24,8 +24,8 @@ use crate::{
     config::{Mode, Policy},
     files::{self, Kind},
     model::Name,
-    publish::api::TrimDocument,
     retention::{Losing, Plan},
+    views::api::TrimDocument,
 };
 
 /// A request's body: a handful of fields.

@@ -96,7 +96,7 @@ mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
-    use crate::{clock, publish::FAMILIES};
+    use crate::{clock, views::FAMILIES};
 
     #[test]
     fn all_that_the_table_has_of_the_process_is_told() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use streamwarden::publish::{FAMILIES, Kind};
+use streamwarden::views::{FAMILIES, Kind};
 
 use crate::{
     alerts::{current_only, promtool_passes},

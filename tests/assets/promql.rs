@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use streamwarden::publish::{FAMILIES, Family};
+use streamwarden::views::{FAMILIES, Family};
 
 /// Labels that a target has, or that Prometheus and Grafana give.
 const OF_TARGETS: [&str; 7] = ["job", "instance", "pod", "namespace", "le", "alertname", "alertstate"];

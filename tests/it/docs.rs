@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use streamwarden::publish::{FAMILIES, Kind};
+use streamwarden::views::{FAMILIES, Kind};
 
 use crate::process::{streamwarden, text};
 

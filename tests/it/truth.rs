@@ -27,10 +27,10 @@ use proptest::{
 use streamwarden::{
     app::self_stats,
     config::{Config, Sources, Watchlist},
-    publish::{Encoding, Format, Pages, api::View},
     reader::Reader,
     reading::Reading,
     source::Link,
+    views::{Encoding, Format, MetricsPages, api::View},
 };
 use tempfile::NamedTempFile;
 
@@ -189,10 +189,14 @@ impl Run {
 /// A reading, and what its pages tell.
 fn published(config: &Arc<Config>, reading: Reading) -> Read {
     let reading = Arc::new(reading);
-    let pages =
-        Pages::publish(1, Arc::clone(config), None, Some(Arc::clone(&reading)), Arc::default(), |_| {
-            Vec::new()
-        });
+    let pages = MetricsPages::publish(
+        1,
+        Arc::clone(config),
+        None,
+        Some(Arc::clone(&reading)),
+        Arc::default(),
+        |_| Vec::new(),
+    );
     let metrics = pages.get(Format::Text, Encoding::Identity, || None);
     let mut document = Vec::new();
     let view = View::new(config, Some((&reading, Duration::ZERO)), None, true);

@@ -23,7 +23,7 @@ pub fn program() -> &'static str {
         });
         // A program of an image or an archive was built from a copy of the sources.
         if program.starts_with(project("")) {
-            let is_built = newest(&project("src")) <= built;
+            let is_built = ["src", "web"].iter().all(|sources| newest(&project(sources)) <= built);
             assert!(is_built, "{} is older than its sources: cargo build --release", program.display());
         }
         program.into_os_string().into_string().unwrap()

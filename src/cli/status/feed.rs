@@ -10,9 +10,9 @@ use crate::{
     cli::{command::cannot, http},
     config::{Config, Watchlist},
     model::Name,
-    publish::api::View,
     reader::Reader,
     source::{Discovery, Link},
+    views::api::View,
 };
 
 /// A source of documents.

@@ -23,7 +23,7 @@ use crate::{
     clock::{self, Instant},
     config::wants_no_colour,
     evaluate::{Health, short},
-    publish::terminal::{Colour, Line, Style},
+    views::terminal::{Colour, Line, Style},
     worker::Worker,
 };
 

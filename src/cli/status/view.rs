@@ -8,7 +8,7 @@ use crate::{
     cli::command::Error,
     evaluate::Health,
     model::Text,
-    publish::{
+    views::{
         api::{OneStreamDocument, StreamsDocument},
         terminal::{self, Line, Style},
     },

@@ -1,7 +1,7 @@
 //! PromQL for panels, made from the table of metrics: a name that is not in it, or a rate of what does not count,
 //! ends the generator.
 
-use streamwarden::publish::{FAMILIES, Family, Kind};
+use streamwarden::views::{FAMILIES, Family, Kind};
 
 use super::panel::Word;
 

@@ -53,7 +53,7 @@ struct Asked {
 }
 
 /// A publication's pages.
-pub struct Pages {
+pub struct MetricsPages {
     number: u64,
     config: Arc<Config>,
     /// What people call the Redis, fresh or not.
@@ -65,7 +65,7 @@ pub struct Pages {
     made: [OnceLock<Bytes>; VARIANTS.len()],
 }
 
-impl Pages {
+impl MetricsPages {
     /// The next publication, with the variants in demand made.
     ///
     /// `own` gathers the sidecar's own metrics once the number of series is known. `reading` is what to show:

@@ -3,7 +3,7 @@
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asset {
+pub struct WebFile {
     /// Where it is served.
     pub path: &'static str,
     /// Its media type.
@@ -23,24 +23,24 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// All of them.
-const ASSETS: &[Asset] = &[
-    Asset { path: "/", content_type: HTML, body: include_str!("page/index.html") },
-    Asset { path: "/page/page.css", content_type: CSS, body: include_str!("page/page.css") },
-    Asset { path: "/page/icon.svg", content_type: SVG, body: include_str!("page/icon.svg") },
-    Asset { path: "/page/page.js", content_type: JAVASCRIPT, body: include_str!("page/page.js") },
-    Asset { path: "/page/feed.js", content_type: JAVASCRIPT, body: include_str!("page/feed.js") },
-    Asset { path: "/page/dom.js", content_type: JAVASCRIPT, body: include_str!("page/dom.js") },
-    Asset { path: "/page/words.js", content_type: JAVASCRIPT, body: include_str!("page/words.js") },
-    Asset { path: "/page/banner.js", content_type: JAVASCRIPT, body: include_str!("page/banner.js") },
-    Asset { path: "/page/list.js", content_type: JAVASCRIPT, body: include_str!("page/list.js") },
-    Asset { path: "/page/detail.js", content_type: JAVASCRIPT, body: include_str!("page/detail.js") },
-    Asset { path: "/page/keys.js", content_type: JAVASCRIPT, body: include_str!("page/keys.js") },
+const FILES: &[WebFile] = &[
+    WebFile { path: "/", content_type: HTML, body: include_str!("../../web/index.html") },
+    WebFile { path: "/page/page.css", content_type: CSS, body: include_str!("../../web/page.css") },
+    WebFile { path: "/page/icon.svg", content_type: SVG, body: include_str!("../../web/icon.svg") },
+    WebFile { path: "/page/page.js", content_type: JAVASCRIPT, body: include_str!("../../web/page.js") },
+    WebFile { path: "/page/feed.js", content_type: JAVASCRIPT, body: include_str!("../../web/feed.js") },
+    WebFile { path: "/page/dom.js", content_type: JAVASCRIPT, body: include_str!("../../web/dom.js") },
+    WebFile { path: "/page/words.js", content_type: JAVASCRIPT, body: include_str!("../../web/words.js") },
+    WebFile { path: "/page/banner.js", content_type: JAVASCRIPT, body: include_str!("../../web/banner.js") },
+    WebFile { path: "/page/list.js", content_type: JAVASCRIPT, body: include_str!("../../web/list.js") },
+    WebFile { path: "/page/detail.js", content_type: JAVASCRIPT, body: include_str!("../../web/detail.js") },
+    WebFile { path: "/page/keys.js", content_type: JAVASCRIPT, body: include_str!("../../web/keys.js") },
 ];
 
 /// The file that is served at a path.
 #[must_use]
-pub fn asset(path: &str) -> Option<&'static Asset> {
-    ASSETS.iter().find(|asset| asset.path == path)
+pub fn asset(path: &str) -> Option<&'static WebFile> {
+    FILES.iter().find(|asset| asset.path == path)
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_for_nothing_that_is_not_served() {
-        for asset in ASSETS {
+        for asset in FILES {
             let quoted = asset.body.split(['"', '\'']);
             let paths = quoted.filter_map(|text| match text.strip_prefix("./") {
                 Some(module) => Some(format!("/page/{module}")),

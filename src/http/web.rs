@@ -14,7 +14,7 @@ use super::{
     negotiate,
     server_state::ServerState,
 };
-use crate::publish::{CONTENT_SECURITY_POLICY, asset};
+use crate::views::{CONTENT_SECURITY_POLICY, asset};
 
 /// Whether a path is one of the page's.
 pub(super) fn is_served(path: &str) -> bool {

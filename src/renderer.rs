@@ -12,24 +12,24 @@ use tracing::warn;
 use crate::{
     clock::{self, Instant},
     config::Config,
-    publish::{Demand, Pages},
     reading::{Latest, Reading},
     self_stats::SelfStats,
+    views::{Demand, MetricsPages},
 };
 
-/// What the publisher needs.
-pub struct Publisher {
+/// What the renderer needs.
+pub struct Renderer {
     /// The configuration, which may change.
     pub config: watch::Receiver<Arc<Config>>,
     /// What was read last.
     pub latest: watch::Receiver<Latest>,
     /// Where the pages go.
-    pub pages: watch::Sender<Arc<Pages>>,
+    pub pages: watch::Sender<Arc<MetricsPages>>,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
 
-impl Publisher {
+impl Renderer {
     /// Publishes until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let demand = Arc::new(Demand::default());
@@ -67,7 +67,7 @@ impl Publisher {
 
 /// The first pages, before anything was read.
 #[must_use]
-pub fn first_page(config: Arc<Config>, stats: &SelfStats) -> Pages {
+pub fn first_page(config: Arc<Config>, stats: &SelfStats) -> MetricsPages {
     let name = config.redis_name(None);
     page(0, config, name, None, &Arc::default(), stats)
 }
@@ -79,9 +79,9 @@ fn page(
     reading: Option<Arc<Reading>>,
     demand: &Arc<Demand>,
     stats: &SelfStats,
-) -> Pages {
+) -> MetricsPages {
     stats.poll_interval.set(config.poll.interval.as_secs_f64());
-    Pages::publish(number, config, name, reading, Arc::clone(demand), |series| {
+    MetricsPages::publish(number, config, name, reading, Arc::clone(demand), |series| {
         stats.series.set(i64::try_from(series.shown).unwrap_or(i64::MAX));
         stats.dropped_series.set(i64::try_from(series.dropped).unwrap_or(i64::MAX));
         stats.gather()

@@ -8,7 +8,7 @@ use super::{
     },
     stream_line, titles,
 };
-use crate::publish::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument};
+use crate::views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument};
 
 const NAME_WIDTH: usize = 40;
 const LABEL_WIDTH: usize = 16;
