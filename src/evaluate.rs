@@ -5,6 +5,7 @@
 
 mod age;
 mod baseline;
+mod cause;
 mod checkpoints;
 mod counters;
 mod debounce;
@@ -28,9 +29,9 @@ mod stillness;
 mod stream_history;
 mod stream_tracker;
 mod trend;
-mod why;
 
 pub use age::{Age, clock_behind};
+pub use cause::{Backlog, GroupCause, NearLimit, Over, StreamCause};
 pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;
@@ -40,7 +41,6 @@ pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict}
 pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
-pub use why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy};
 
 #[cfg(test)]
 mod hosted_tests;

@@ -40,11 +40,11 @@ impl Kind {
 #[derive(Debug)]
 pub struct ReadError {
     path: Text,
-    why: Why,
+    problem: Problem,
 }
 
 #[derive(Debug)]
-enum Why {
+enum Problem {
     System(io::Error),
     Pipe,
     /// It has so many bytes, if that is known.
@@ -54,18 +54,18 @@ enum Why {
 
 impl ReadError {
     /// Who gives a secret in place of the file that holds it finds it in no log: of those only whole paths are shown.
-    fn new(path: &Path, kind: Kind, why: Why) -> Self {
+    fn new(path: &Path, kind: Kind, problem: Problem) -> Self {
         let is_shown = kind != Kind::Secret || (path.is_absolute() && !path.to_string_lossy().contains('@'));
         let shown =
             if is_shown { path.into() } else { Text::from("the file of this name, which is not shown") };
-        Self { path: shown, why }
+        Self { path: shown, problem }
     }
 
     /// Whether the file may be readable soon, with nothing changed: the system is out of descriptors, or its disk or network
     /// fails.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(&self.why, Why::System(error) if !matches!(
+        matches!(&self.problem, Problem::System(error) if !matches!(
             error.kind(),
             ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory | ErrorKind::NotADirectory
         ))
@@ -75,16 +75,16 @@ impl ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = &self.path;
-        match &self.why {
-            Why::System(error) => write!(f, "cannot read {path}: {error}"),
-            Why::Pipe => write!(f, "cannot read {path}: it is a pipe; give a file"),
-            Why::TooLarge(Some(size), kind) => {
+        match &self.problem {
+            Problem::System(error) => write!(f, "cannot read {path}: {error}"),
+            Problem::Pipe => write!(f, "cannot read {path}: it is a pipe; give a file"),
+            Problem::TooLarge(Some(size), kind) => {
                 write!(f, "cannot read {path}: it has {size} bytes, more than the {} allowed", kind.limit())
             }
-            Why::TooLarge(None, kind) => {
+            Problem::TooLarge(None, kind) => {
                 write!(f, "cannot read {path}: it has more than the {} bytes allowed", kind.limit())
             }
-            Why::NotUtf8 => write!(f, "cannot read {path}: it is not UTF-8"),
+            Problem::NotUtf8 => write!(f, "cannot read {path}: it is not UTF-8"),
         }
     }
 }
@@ -96,7 +96,7 @@ impl std::error::Error for ReadError {}
 /// # Errors
 /// The system's, and where it is a pipe or larger than its kind may be.
 pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
-    read_bounded(path, kind).map_err(|why| ReadError::new(path, kind, why))
+    read_bounded(path, kind).map_err(|problem| ReadError::new(path, kind, problem))
 }
 
 /// The file's text.
@@ -105,24 +105,24 @@ pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
 /// As [`read`], and where it is not UTF-8.
 pub fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
     let bytes = read(path, kind)?;
-    String::from_utf8(bytes).map_err(|_utf8_error| ReadError::new(path, kind, Why::NotUtf8))
+    String::from_utf8(bytes).map_err(|_utf8_error| ReadError::new(path, kind, Problem::NotUtf8))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
-fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Why> {
+fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Problem> {
     let limit = kind.limit();
     let check = |metadata: Metadata| match metadata.len() {
-        _ if metadata.file_type().is_fifo() => Err(Why::Pipe),
-        size if size > limit => Err(Why::TooLarge(Some(size), kind)),
+        _ if metadata.file_type().is_fifo() => Err(Problem::Pipe),
+        size if size > limit => Err(Problem::TooLarge(Some(size), kind)),
         _ => Ok(()),
     };
     // To open a pipe is to wait already.
-    std::fs::metadata(path).map_err(Why::System).and_then(check)?;
+    std::fs::metadata(path).map_err(Problem::System).and_then(check)?;
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
-    match read.map_err(Why::System)? {
+    match read.map_err(Problem::System)? {
         // It has grown, or does not say how large it is.
-        size if u64::try_from(size).is_ok_and(|size| size > limit) => Err(Why::TooLarge(None, kind)),
+        size if u64::try_from(size).is_ok_and(|size| size > limit) => Err(Problem::TooLarge(None, kind)),
         _ => Ok(bytes),
     }
 }

@@ -208,7 +208,7 @@ impl Searcher {
                 () = stop.cancelled() => return,
             };
             spans::ended(&span, &result);
-            let told = span.entered();
+            let entered = span.entered();
             self.stats.discovery_ends(result.as_ref().err());
             outage.note(result.as_ref().err());
             let ended = clock::now();
@@ -234,7 +234,7 @@ impl Searcher {
                     }
                 }
             }
-            drop(told);
+            drop(entered);
         }
     }
 

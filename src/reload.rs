@@ -122,8 +122,8 @@ const NAMED_AT_ONCE: usize = 20;
 /// Logs which settings have no effect, since another one takes their place.
 pub(crate) fn warn_of_ignored(config: &Config) {
     let ignored = config.ignored();
-    for Ignored { at, why } in ignored.iter().take(NAMED_AT_ONCE) {
-        warn!(setting = %at, why, "a setting is ignored");
+    for Ignored { at, reason } in ignored.iter().take(NAMED_AT_ONCE) {
+        warn!(setting = %at, reason, "a setting is ignored");
     }
     if let Some(more) = ignored.len().checked_sub(NAMED_AT_ONCE).filter(|more| *more > 0) {
         warn!(more, "more settings are ignored; check-config names them");

@@ -31,9 +31,9 @@ pub struct Listener {
 /// Both ends.
 #[must_use]
 pub fn removals() -> (Teller, Listener) {
-    let (told, heard) = mpsc::channel(MOST_UNHEARD);
+    let (sender, heard) = mpsc::channel(MOST_UNHEARD);
     let (work, works) = watch::channel(false);
-    (Teller { removals: told, is_at_work: work }, Listener { removals: heard, is_at_work: works })
+    (Teller { removals: sender, is_at_work: work }, Listener { removals: heard, is_at_work: works })
 }
 
 impl Teller {

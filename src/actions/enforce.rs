@@ -36,7 +36,7 @@ fn step(reply: &Reply) -> Result<Step, Failure> {
         Value::Int(length),
         Value::Text(floor),
         Value::Text(group),
-        Value::Text(why),
+        Value::Text(word),
         Value::Int(is_forced),
         Value::Int(ever),
         Value::List(lost),
@@ -45,7 +45,7 @@ fn step(reply: &Reply) -> Result<Step, Failure> {
         return Err(unexpected());
     };
     let count = |number: &i64| u64::try_from(*number).map_err(|_negative| unexpected());
-    let reason = BlockReason::ALL.into_iter().find(|reason| reason.as_str().as_bytes() == *why);
+    let reason = BlockReason::ALL.into_iter().find(|reason| reason.as_str().as_bytes() == *word);
     let group = (!group.is_empty()).then(|| Name::from(*group));
     Ok(Step {
         removed: count(removed)?,

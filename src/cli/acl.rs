@@ -54,9 +54,9 @@ fn ask(config: &Config) -> Result<Server, Error> {
     let mut link = Link::new(self_stats());
     let server = block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) })?;
     Ok(server.unwrap_or_else(|failure| {
-        let why = cannot("ask for the version", &config.redis.access, &failure);
+        let reason = cannot("ask for the version", &config.redis.access, &failure);
         complain(format_args!(
-            "{why}: this is the rule for Redis 7.2 and later, and \
+            "{reason}: this is the rule for Redis 7.2 and later, and \
              Valkey; for an earlier one give --redis-version\n"
         ));
         Server::UNKNOWN

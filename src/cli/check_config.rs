@@ -48,7 +48,7 @@ fn show(config: &Config) -> Result<Exit, Error> {
 /// Comments, since what is printed can be used as a file.
 fn silent_alerts(config: &Config) -> String {
     let silent = config.silent_alerts();
-    let line = |it: &SilentAlerts| format!("#   {}: {}\n", it.names.join(", "), it.why);
+    let line = |it: &SilentAlerts| format!("#   {}: {}\n", it.names.join(", "), it.reason);
     let lines: String = silent.iter().map(line).collect();
     if lines.is_empty() { lines } else { format!("# Shipped alerts that can't fire with this:\n{lines}") }
 }

@@ -84,8 +84,8 @@ impl Given {
             if let (Some(_), Some(command)) = (before, matches.subcommand_name())
                 && !flag.commands.contains(&command)
             {
-                let why = format!("{} has no effect on {command}", flag.name);
-                return Err(program.error(ErrorKind::ArgumentConflict, why));
+                let reason = format!("{} has no effect on {command}", flag.name);
+                return Err(program.error(ErrorKind::ArgumentConflict, reason));
             }
             given.extend(behind.or(before).map(|value| (flag, value.clone())));
         }

@@ -23,8 +23,8 @@ pub(super) struct Healthcheck {
 impl Healthcheck {
     pub(super) fn run(self, sources: &Sources) -> Result<Exit, Error> {
         if self.url.as_ref().is_some_and(http::has_login) {
-            let why = "--url must be without a user or a password: a sidecar asks for none";
-            return Err(Error::Other(why.to_owned()));
+            let reason = "--url must be without a user or a password: a sidecar asks for none";
+            return Err(Error::Other(reason.to_owned()));
         }
         let url = self.url.map_or_else(|| local(sources.listen()), Ok).map_err(Error::Other)?;
         block_on(http::get(&url))?.map_err(Error::Other)?;

@@ -54,8 +54,8 @@ impl Status {
         let stream = self.stream.map(|stream| Name::from(stream.into_vec()));
         let feed = match &self.url {
             Some(_) if is_configured => {
-                let why = "a sidecar has its own configuration: with --url, only flags of status itself have an effect";
-                return Err(Error::Usage(why.to_owned()));
+                let reason = "a sidecar has its own configuration: with --url, only flags of status itself have an effect";
+                return Err(Error::Usage(reason.to_owned()));
             }
             Some(url) => Feed::of_sidecar(url, stream.as_ref()).map_err(Error::Other)?,
             None => Feed::of_redis(sources.load()?, stream.clone(), self.watch),

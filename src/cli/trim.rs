@@ -69,8 +69,8 @@ enum TrimMode {
 impl Trim {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
         if !self.dry_run && !self.yes && !io::stdin().is_terminal() {
-            let why = "nobody can be asked, since this is no terminal: give --yes, or --dry-run";
-            return Err(Error::Usage(why.to_owned()));
+            let reason = "nobody can be asked, since this is no terminal: give --yes, or --dry-run";
+            return Err(Error::Usage(reason.to_owned()));
         }
         telemetry::start_logging(log);
         block_on(self.plan_and_trim(config))?
@@ -117,8 +117,8 @@ impl Trim {
         let reading =
             reading.map_err(|failure| Error::of_redis("read the stream", &config.redis.access, &failure))?;
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
-            let why = "this is a replica, which takes no writes; trim on its primary";
-            return Err(Error::Other(why.to_owned()));
+            let reason = "this is a replica, which takes no writes; trim on its primary";
+            return Err(Error::Other(reason.to_owned()));
         }
         let (state, verdict) = read(&reading, stream).map_err(|failure| Error::Other(failure.to_string()))?;
         if let Some(unknown) = self.unknown_group(config, stream, state) {
@@ -224,10 +224,10 @@ fn ask(plan: &Plan) -> bool {
 /// Tells how far a trim is, on a terminal, once a second.
 fn progress(policy: &Policy) -> impl FnMut(&Run) {
     let limit = policy.max_length.unwrap_or_default();
-    let mut told = crate::clock::now();
+    let mut last_reported = crate::clock::now();
     move |run| {
-        if io::stderr().is_terminal() && told.elapsed() > Duration::from_secs(1) {
-            told = crate::clock::now();
+        if io::stderr().is_terminal() && last_reported.elapsed() > Duration::from_secs(1) {
+            last_reported = crate::clock::now();
             let left = run.length.map_or(0, |length| length.saturating_sub(limit));
             complain(format_args!("removed {}, {left} more over the limit\n", run.removed));
         }

@@ -85,12 +85,12 @@ pub struct Ignored {
     /// The name of its key or variable.
     pub at: String,
     /// What takes its place.
-    pub why: String,
+    pub reason: String,
 }
 
 impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is ignored: {}", self.at, self.why)
+        write!(f, "{} is ignored: {}", self.at, self.reason)
     }
 }
 
@@ -227,8 +227,8 @@ impl Chosen {
         if rank == Rank::Same {
             self.problems.add(at, format!("gives another {what} than {chosen_at}; set only one of them"));
         } else if !self.ignored.iter().any(|ignored| ignored.at == at) {
-            let why = format!("{chosen_at} gives another {what}");
-            self.ignored.push(Ignored { at: at.to_owned(), why });
+            let reason = format!("{chosen_at} gives another {what}");
+            self.ignored.push(Ignored { at: at.to_owned(), reason });
         }
     }
 }

@@ -8,7 +8,7 @@ pub struct SilentAlerts {
     /// Their names.
     pub names: &'static [&'static str],
     /// What the configuration lacks.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// Alerts, what they need of a configuration, and what is said where it does not have that.
@@ -82,7 +82,7 @@ const NEEDS: &[Need] = &[
 
 const OFF: SilentAlerts = SilentAlerts {
     names: &["all on Redis and its streams"],
-    why: "the sidecar is switched off (enabled: false)",
+    reason: "the sidecar is switched off (enabled: false)",
 };
 
 impl Config {
@@ -93,7 +93,7 @@ impl Config {
             return vec![OFF];
         }
         let silent = NEEDS.iter().filter(|(_, is_met, _)| !is_met(self));
-        silent.map(|(names, _, why)| SilentAlerts { names, why }).collect()
+        silent.map(|(names, _, reason)| SilentAlerts { names, reason }).collect()
     }
 
     /// What is written and has no effect: settings whose place another one takes, and rules that no stream reaches.
@@ -104,9 +104,9 @@ impl Config {
 
     /// Rules that no stream reaches, as far as their patterns tell.
     pub fn unreached(&self) -> impl Iterator<Item = Ignored> {
-        self.reach().filter_map(|(index, rule, why)| {
+        self.reach().filter_map(|(index, rule, reason)| {
             let at = format!("streams[{index}] ({})", rule.pattern);
-            Some(Ignored { at, why: why? })
+            Some(Ignored { at, reason: reason? })
         })
     }
 
@@ -115,20 +115,20 @@ impl Config {
         let (excluding, earlier) = (Cover::new(&self.exclude), Cover::new(self.streams.patterns()));
         self.streams.iter().enumerate().map(move |(index, rule)| {
             let excluded = excluding.first(&rule.pattern).and_then(|place| self.exclude.get(place));
-            let why = excluded.map(|it| format!("exclude has {it}")).or_else(|| {
+            let reason = excluded.map(|it| format!("exclude has {it}")).or_else(|| {
                 let first = earlier.first(&rule.pattern).filter(|first| *first < index)?;
                 let pattern = self.streams.patterns().get(first)?;
                 Some(format!(
                     "the first match counts, and streams[{first}] matches the same ({pattern}): move that one below"
                 ))
             });
-            (index, rule, why)
+            (index, rule, reason)
         })
     }
 
     /// The rules that streams reach, as far as their patterns tell.
     fn reached(&self) -> impl Iterator<Item = &StreamRule> {
-        self.reach().filter(|(.., why)| why.is_none()).map(|(_, rule, _)| rule)
+        self.reach().filter(|(.., reason)| reason.is_none()).map(|(_, rule, _)| rule)
     }
 
     fn has_threshold(&self, is_set: impl Fn(&Thresholds) -> bool) -> bool {
@@ -172,11 +172,11 @@ mod tests {
                 &["streams[1] (b) is ignored: exclude has b*"],
             ),
         ] {
-            let told: Vec<String> = config(text).ignored().iter().map(ToString::to_string).collect();
-            assert_eq!(told.len(), unreached.len(), "{text}: {told:?}");
+            let actual: Vec<String> = config(text).ignored().iter().map(ToString::to_string).collect();
+            assert_eq!(actual.len(), unreached.len(), "{text}: {actual:?}");
             assert!(
-                told.iter().zip(unreached).all(|(told, expected)| told.starts_with(expected)),
-                "{text}: {told:?}"
+                actual.iter().zip(unreached).all(|(actual, expected)| actual.starts_with(expected)),
+                "{text}: {actual:?}"
             );
         }
     }

@@ -42,13 +42,13 @@ mod tests {
         assert_eq!(config.exclusions(), []);
         config.exposition.exclude.extend(families);
         config.exposition.exclude.insert("streamwarden_group_last_delivered_id");
-        let told: Vec<_> =
+        let actual: Vec<_> =
             config.exclusions().into_iter().map(|it| (it.family, it.disabled, it.unmuted)).collect();
         let expected = [
             (families[0], vec!["RedisStreamLagUnknown"], vec![]),
             (families[2], vec!["RedisStreamRetentionBlocked"], vec!["RedisStreamLengthOverLimit"]),
             (families[1], vec!["RedisStreamUnhealthy"], vec![]),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(actual, expected);
     }
 }

@@ -147,21 +147,21 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
         ("http: {listen: localhost}", "http.listen: must be an IP address and a port"),
         ("limits: {streams: 1.5}", "limits.streams: must be a whole number"),
     ] {
-        let told = problems(yaml);
-        assert!(told.starts_with(problem), "{yaml}: {told}");
-        assert_eq!(told.lines().count().max(1), if told.contains('\n') { 2 } else { 1 }, "{told}");
+        let actual = problems(yaml);
+        assert!(actual.starts_with(problem), "{yaml}: {actual}");
+        assert_eq!(actual.lines().count().max(1), if actual.contains('\n') { 2 } else { 1 }, "{actual}");
     }
 }
 
 #[test]
 fn all_problems_are_told_together() {
-    let told = problems("poll: {interval: 5, x: 1}\nlog: {format: xml}\nnothing: 1");
-    assert_eq!(told.lines().count(), 4, "{told}");
+    let actual = problems("poll: {interval: 5, x: 1}\nlog: {format: xml}\nnothing: 1");
+    assert_eq!(actual.lines().count(), 4, "{actual}");
 }
 
 #[test]
 fn tls_files_must_be_readable_and_complete() {
-    let told =
+    let actual =
         check("redis: {uri: 'rediss://h', tls: {ca_file: /no/such, cert_file: /no/such, server_name: a/b}}")
             .unwrap_err()
             .to_string();
@@ -171,7 +171,7 @@ fn tls_files_must_be_readable_and_complete() {
         "redis.tls.key_file: is missing",
         "redis.tls.server_name: must be a host's name or an IP address",
     ] {
-        assert!(told.contains(problem), "{told}");
+        assert!(actual.contains(problem), "{actual}");
     }
 }
 

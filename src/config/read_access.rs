@@ -75,7 +75,7 @@ fn variables(environment: &Environment) -> Vec<Login> {
 
 /// Variables that nothing can be made of, or that another one replaces.
 fn unusable(environment: &Environment) -> Vec<Ignored> {
-    let ignored = |at: &str, why: &str| Ignored { at: at.to_owned(), why: why.to_owned() };
+    let ignored = |at: &str, reason: &str| Ignored { at: at.to_owned(), reason: reason.to_owned() };
     let replaced = environment.get(URI).and(environment.get(URI_FILE));
     let mut unusable: Vec<Ignored> =
         replaced.iter().map(|_| ignored(URI, "REDIS_URI_FILE gives another address")).collect();

@@ -5,11 +5,11 @@ use crate::config::SilentAlerts;
 
 const LOSSES: SilentAlerts = SilentAlerts {
     names: &["RedisStreamEntriesLost", "RedisStreamLossSuspected"],
-    why: "losses are not counted before Redis 7.0",
+    reason: "losses are not counted before Redis 7.0",
 };
 const PENDING_LIMIT: SilentAlerts = SilentAlerts {
     names: &["RedisStreamConsumerNearPendingLimit"],
-    why: "this server sets no limit on a consumer's pending entries",
+    reason: "this server sets no limit on a consumer's pending entries",
 };
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -21,12 +21,12 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         silent.push(PENDING_LIMIT);
     }
     let finding = |it: &SilentAlerts| {
-        Finding::new(Alerts, Notice, format!("can't fire: {}", it.names.join(", ")), it.why)
+        Finding::new(Alerts, Notice, format!("can't fire: {}", it.names.join(", ")), it.reason)
     };
     let excluded = evidence.config.exclusions();
     let excluded = excluded.iter().filter(|it| !it.disabled.is_empty()).map(|it| {
-        let why = format!("exposition.exclude leaves out {}", it.family);
-        Finding::new(Alerts, Notice, format!("don't work: {}", it.disabled.join(", ")), why)
+        let reason = format!("exposition.exclude leaves out {}", it.family);
+        Finding::new(Alerts, Notice, format!("don't work: {}", it.disabled.join(", ")), reason)
     });
     silent.iter().map(finding).chain(excluded).collect()
 }
@@ -37,16 +37,17 @@ mod tests {
 
     #[test]
     fn alerts_are_silent_by_configuration_and_by_server() {
-        let told =
+        let actual =
             |case: &Case| -> String { findings(case.evidence()).into_iter().map(|it| it.what).collect() };
         let mut case = Case::new("redis://h", "streams: [{match: s}]");
         assert!(
-            told(&case).contains("can't fire: RedisStreamSilent") && told(&case).contains("NearPendingLimit")
+            actual(&case).contains("can't fire: RedisStreamSilent")
+                && actual(&case).contains("NearPendingLimit")
         );
-        assert!(!told(&case).contains("EntriesLost") && !told(&case).contains("RedisStreamMissing"));
+        assert!(!actual(&case).contains("EntriesLost") && !actual(&case).contains("RedisStreamMissing"));
         case.facts.server.version = Some((6, 2, 7));
-        assert!(told(&case).contains("EntriesLost"), "{}", told(&case));
+        assert!(actual(&case).contains("EntriesLost"), "{}", actual(&case));
         case.config.exposition.exclude.insert("streamwarden_stream_health");
-        assert!(told(&case).contains("don't work: RedisStreamUnhealthy"), "{}", told(&case));
+        assert!(actual(&case).contains("don't work: RedisStreamUnhealthy"), "{}", actual(&case));
     }
 }

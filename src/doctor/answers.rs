@@ -30,7 +30,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     if findings.is_empty() && is_known {
         findings.push(Finding::new(Streams, Ok, "the server sends answers of any size", ""));
     }
-    findings.extend(cut(evidence));
+    findings.extend(too_large(evidence));
     findings
 }
 
@@ -89,15 +89,17 @@ fn streams(evidence: Evidence<'_>) -> impl Iterator<Item = (&Name, u64)> {
 }
 
 /// Streams of which nothing is sent.
-fn cut(evidence: Evidence<'_>) -> Option<Finding> {
+fn too_large(evidence: Evidence<'_>) -> Option<Finding> {
     let all = evidence.reading.iter().flat_map(|reading| reading.snapshot.streams.iter());
-    let is_cut = |state: &Result<StreamState, Failure>| matches!(state, Err(failure) if failure.reason == Reason::TooLarge);
-    let cut: Vec<&Name> = all.filter(|(_, state)| is_cut(state)).map(|(name, _)| name).collect();
-    let what =
-        format!("the server closes the connection rather than answer for {}", some(cut.iter().copied()));
+    let is_too_large = |state: &Result<StreamState, Failure>| matches!(state, Err(failure) if failure.reason == Reason::TooLarge);
+    let too_large: Vec<&Name> = all.filter(|(_, state)| is_too_large(state)).map(|(name, _)| name).collect();
+    let what = format!(
+        "the server closes the connection rather than answer for {}",
+        some(too_large.iter().copied())
+    );
     let meaning = "raise client-output-buffer-limit for normal clients, and maxmemory-clients, or remove groups and consumers \
          that nobody needs";
-    (!cut.is_empty()).then(|| Finding::new(Streams, Warning, what, meaning))
+    (!too_large.is_empty()).then(|| Finding::new(Streams, Warning, what, meaning))
 }
 
 #[cfg(test)]

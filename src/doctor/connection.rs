@@ -54,7 +54,7 @@ pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
     }
     let ignored = config.redis.access.ignored().iter();
     findings.extend(
-        ignored.map(|it| Finding::new(Connection, Warning, format!("{} is ignored", it.at), &it.why)),
+        ignored.map(|it| Finding::new(Connection, Warning, format!("{} is ignored", it.at), &it.reason)),
     );
     findings
 }

@@ -100,14 +100,14 @@ mod tests {
         case
     }
 
-    fn told(case: &Case) -> Vec<String> {
+    fn actual(case: &Case) -> Vec<String> {
         let found = findings(case.evidence());
         found.into_iter().map(|it| format!("{} {} {}", it.level.as_str(), it.what, it.meaning)).collect()
     }
 
     #[test]
     fn servers_of_ones_own_have_no_such_limits() {
-        assert_eq!(told(&Case::new("redis://h", "")), [""; 0]);
+        assert_eq!(actual(&Case::new("redis://h", "")), [""; 0]);
     }
 
     #[test]
@@ -122,16 +122,16 @@ mod tests {
                 let most_pending = NonMaxU64::new(most_pending);
                 stream.groups.values_mut().for_each(|group| group.most_pending = most_pending);
             });
-            let told = told(&case);
-            assert!(told.iter().zip(levels).all(|(text, level)| text.starts_with(level)), "{told:?}");
+            let actual = actual(&case);
+            assert!(actual.iter().zip(levels).all(|(text, level)| text.starts_with(level)), "{actual:?}");
         }
     }
 
     #[test]
     fn eviction_is_open_until_the_server_says() {
         let mut case = upstash();
-        assert!(told(&case).iter().any(|text| text.starts_with("unknown whether eviction is on")));
+        assert!(actual(&case).iter().any(|text| text.starts_with("unknown whether eviction is on")));
         case.info(Section::Memory, "maxmemory_policy:optimistic-volatile");
-        assert!(!told(&case).iter().any(|text| text.contains("eviction")));
+        assert!(!actual(&case).iter().any(|text| text.contains("eviction")));
     }
 }

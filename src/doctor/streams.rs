@@ -16,8 +16,9 @@ use crate::{
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut findings = vec![found(evidence)];
     let unreached = evidence.config.unreached();
-    findings
-        .extend(unreached.map(|it| Finding::new(Streams, Warning, format!("{} is ignored", it.at), it.why)));
+    findings.extend(
+        unreached.map(|it| Finding::new(Streams, Warning, format!("{} is ignored", it.at), it.reason)),
+    );
     match evidence.reading {
         Result::Ok(reading) => {
             findings.extend(unreadable(evidence, reading));
@@ -80,7 +81,7 @@ fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
     let database = evidence.address.database();
     let of_another = format!("it was deleted, evicted or renamed, or is in another database than {database}");
     let other = failed(&|failure| !failure.is_absence());
-    let why = other.first().and_then(|name| reading.stream(name)?.state.as_ref().err());
+    let reason = other.first().and_then(|name| reading.stream(name)?.state.as_ref().err());
     [
         about(Problem, &failed(&|it| it.reason == Reason::NoKey), "named, and not there", &of_another),
         about(
@@ -89,7 +90,7 @@ fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
             "named, and not a stream",
             "the key holds another type",
         ),
-        about(Problem, &other, "can't be read", &why.map(ToString::to_string).unwrap_or_default()),
+        about(Problem, &other, "can't be read", &reason.map(ToString::to_string).unwrap_or_default()),
     ]
     .into_iter()
     .flatten()

@@ -57,9 +57,9 @@ mod tests {
     #[test]
     fn an_id_of_a_clock_that_is_ahead_has_no_age_and_that_is_told() {
         let (hour, day) = (3_600_000, 86_400_000);
-        for (by, told) in [(5_001, Some(5_001)), (hour, Some(hour)), (day, Some(day)), (day + 1, None)] {
+        for (by, actual) in [(5_001, Some(5_001)), (hour, Some(hour)), (day, Some(day)), (day + 1, None)] {
             let id = StreamId::new(NOW.0 + by, 0);
-            assert_eq!((Age::of(id, NOW), clock_behind(id, NOW)), (None, told.map(Millis::new)), "{by}");
+            assert_eq!((Age::of(id, NOW), clock_behind(id, NOW)), (None, actual.map(Millis::new)), "{by}");
         }
     }
 

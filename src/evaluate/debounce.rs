@@ -57,7 +57,7 @@ mod tests {
     fn only_what_lasts_is_said_and_only_what_stays_away_is_not() {
         let mut debounce = Debounce::default();
         let mut at = 0;
-        let mut said = |holds: &[u8]| -> Vec<u8> {
+        let mut actual = |holds: &[u8]| -> Vec<u8> {
             let mut step = |holds: &u8| {
                 at += 1_000;
                 let (enter, leave) = (Duration::from_secs(2), Duration::from_secs(3));
@@ -65,8 +65,8 @@ mod tests {
             };
             holds.iter().map(&mut step).collect()
         };
-        assert_eq!(said(&[1, 1, 0, 1, 1, 0, 0]), [0; 7], "it never lasts two seconds");
-        assert_eq!(said(&[1, 1, 1, 1]), [0, 0, 1, 1]);
-        assert_eq!(said(&[0, 0, 0, 1, 0, 0, 0, 0, 0]), [1, 1, 1, 1, 1, 1, 1, 0, 0]);
+        assert_eq!(actual(&[1, 1, 0, 1, 1, 0, 0]), [0; 7], "it never lasts two seconds");
+        assert_eq!(actual(&[1, 1, 1, 1]), [0, 0, 1, 1]);
+        assert_eq!(actual(&[0, 0, 0, 1, 0, 0, 0, 0, 0]), [1, 1, 1, 1, 1, 1, 1, 0, 0]);
     }
 }

@@ -61,7 +61,7 @@ mod tests {
     }
 
     /// What two readings tell, with so many deliveries in between.
-    fn told(then: &GroupState, now: &GroupState, delivered: Option<u64>) -> u64 {
+    fn actual(then: &GroupState, now: &GroupState, delivered: Option<u64>) -> u64 {
         assert_eq!(dropped(now, now, Some(0), INTERVAL), Some(0), "once");
         dropped(then, now, delivered, INTERVAL).unwrap()
     }
@@ -69,34 +69,34 @@ mod tests {
     #[test]
     fn what_an_idle_consumer_held_is_dropped_with_it() {
         let then = group(&[("a", 100, 60), ("b", 7, 0)]);
-        assert_eq!(told(&then, &group(&[("b", 7, 0)]), Some(0)), 100);
-        assert_eq!(told(&then, &group(&[("b", 12, 0)]), Some(5)), 100, "another consumer goes on");
-        assert_eq!(told(&then, &group(&[("b", 12, 0)]), None), 100);
-        assert_eq!(told(&then, &then, Some(0)), 0);
-        assert_eq!(told(&then, &group(&[("a", 0, 0), ("b", 7, 0)]), Some(0)), 0, "it acknowledged them");
+        assert_eq!(actual(&then, &group(&[("b", 7, 0)]), Some(0)), 100);
+        assert_eq!(actual(&then, &group(&[("b", 12, 0)]), Some(5)), 100, "another consumer goes on");
+        assert_eq!(actual(&then, &group(&[("b", 12, 0)]), None), 100);
+        assert_eq!(actual(&then, &then, Some(0)), 0);
+        assert_eq!(actual(&then, &group(&[("a", 0, 0), ("b", 7, 0)]), Some(0)), 0, "it acknowledged them");
     }
 
     #[test]
     fn what_others_claimed_before_is_not_dropped() {
         let then = group(&[("a", 100, 60), ("b", 7, 0)]);
-        assert_eq!(told(&then, &group(&[("b", 107, 0)]), Some(0)), 0);
-        assert_eq!(told(&then, &group(&[("b", 47, 0)]), Some(0)), 60);
+        assert_eq!(actual(&then, &group(&[("b", 107, 0)]), Some(0)), 0);
+        assert_eq!(actual(&then, &group(&[("b", 47, 0)]), Some(0)), 60);
     }
 
     #[test]
     fn a_consumer_that_worked_and_leaves_drops_nothing() {
         let then = group(&[("a", 10, 1), ("b", 7, 0)]);
-        assert_eq!(told(&then, &group(&[("b", 7, 0)]), Some(0)), 0);
+        assert_eq!(actual(&then, &group(&[("b", 7, 0)]), Some(0)), 0);
     }
 
     #[test]
     fn where_not_all_is_read_of_the_consumers_nothing_is_known_of_the_time_before_and_after() {
         let then = group(&[("a", 100, 60), ("b", 100, 60)]);
-        let cut = GroupState { consumer_count: 2, ..group(&[("b", 100, 60)]) };
+        let truncated = GroupState { consumer_count: 2, ..group(&[("b", 100, 60)]) };
         let old = GroupState { consumers_age: Some(Millis::new(1)), ..then.clone() };
         let mut timeless = then.clone();
         timeless.consumers.iter_mut().for_each(|it| it.idle = None);
-        for passed_over in [cut, old, timeless] {
+        for passed_over in [truncated, old, timeless] {
             assert_eq!(dropped(&then, &passed_over, Some(0), INTERVAL), None);
             assert_eq!(dropped(&passed_over, &then, Some(0), INTERVAL), None);
         }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{
     GroupStatus, Losses,
+    cause::GroupCause,
     debounce::Debounce,
     moment::Moment,
     present::Present,
     rates::{Rate, passed_rate},
     report::GroupVerdict,
-    series::{Series, cut, low_part},
+    series::{Series, low_part, saturated},
     trend::{Growth, growth},
-    why::GroupWhy,
 };
 use crate::model::{Millis, StreamId};
 
@@ -82,9 +82,9 @@ impl GroupTracker {
         let lag = present.as_ref().and_then(|present| present.report.lag.known());
         let backlog =
             lag.zip(present.as_ref()).map(|(lag, present)| lag.saturating_add(present.backlog().pending));
-        lags.put(moment.slot, lag.map(cut));
-        self.backlogs.put(moment.slot, backlog.map(cut));
-        let (status, why) = match &present {
+        lags.put(moment.slot, lag.map(saturated));
+        self.backlogs.put(moment.slot, backlog.map(saturated));
+        let (status, cause) = match &present {
             Some(present) => {
                 self.follow(present, moment);
                 self.rule(present, added, moment)
@@ -92,7 +92,7 @@ impl GroupTracker {
             None => self.absent(moment),
         };
         let rate_out = self.rate_out(present.as_ref(), &lags, added, moment);
-        GroupVerdict { status, why, read: present.map(|present| present.report), rate_out, lags }
+        GroupVerdict { status, cause, read: present.map(|present| present.report), rate_out, lags }
     }
 
     /// Nothing was read of it.
@@ -118,14 +118,14 @@ impl GroupTracker {
         lost.and_then(|_| passed_rate(added, lags, self.lost.as_deref(), there_for, moment))
     }
 
-    fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
+    fn absent(&mut self, moment: &Moment<'_>) -> (GroupStatus, GroupCause) {
         if self.last.is_some() {
             let backlogs = std::mem::take(&mut self.backlogs);
             *self = Self { backlogs, ..Self::new(moment.at) };
         }
         let is_missing = self.missing.update(true, moment.at, moment.config.status.settle, Duration::ZERO);
         let status = if is_missing { GroupStatus::Missing } else { GroupStatus::Unknown };
-        (status, GroupWhy::NotThere { since: moment.since(self.since) })
+        (status, GroupCause::NotThere { since: moment.since(self.since) })
     }
 
     /// What it did until then is not known.
@@ -171,7 +171,7 @@ impl GroupTracker {
         present: &Present<'_>,
         added: &Series,
         moment: &Moment<'_>,
-    ) -> (GroupStatus, GroupWhy) {
+    ) -> (GroupStatus, GroupCause) {
         // Each is brought up to date, also where an earlier one is what is said.
         let no_consumers = self.no_consumers(present, moment);
         let stopped = self.stopped(present, moment);
@@ -179,9 +179,9 @@ impl GroupTracker {
         let lagging = self.lagging(present, added, moment);
         let ago = |at: Millis| moment.since(at);
         let Lately { trimmed, suspected, rewound } = self.lately.as_deref().copied().unwrap_or_default();
-        let trimmed = trimmed.map(|it| GroupWhy::Trimmed { entries: it.entries, ago: ago(it.at) });
-        let suspected = suspected.map(|it| GroupWhy::Suspected { entries: it.entries, ago: ago(it.at) });
-        let rewound = rewound.map(|it| GroupWhy::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
+        let trimmed = trimmed.map(|it| GroupCause::Trimmed { entries: it.entries, ago: ago(it.at) });
+        let suspected = suspected.map(|it| GroupCause::Suspected { entries: it.entries, ago: ago(it.at) });
+        let rewound = rewound.map(|it| GroupCause::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
         let rules = [
             (GroupStatus::TrimmedPast, trimmed),
             (GroupStatus::Rewound, rewound),
@@ -191,18 +191,18 @@ impl GroupTracker {
             (GroupStatus::Lagging, suspected),
             (GroupStatus::Lagging, lagging),
         ];
-        let first = rules.into_iter().find_map(|(status, why)| Some((status, why?)));
+        let first = rules.into_iter().find_map(|(status, cause)| Some((status, cause?)));
         first.unwrap_or_else(|| self.otherwise(present, moment))
     }
 
-    fn no_consumers(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
+    fn no_consumers(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let holds = present.waits() == Some(true) && present.state.consumer_count == 0;
         let is_so = self.no_consumers.update(holds, moment.at, moment.config.status.settle, Duration::ZERO);
-        is_so.then(|| GroupWhy::NoConsumer { backlog: present.backlog() })
+        is_so.then(|| GroupCause::NoConsumer { backlog: present.backlog() })
     }
 
     /// Only while entries could be read: a consumer that blocks without a limit is silent too, until there are some.
-    fn stopped(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
+    fn stopped(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let status = &moment.config.status;
         let silent =
             present.state.least_idle.map(Millis::duration).filter(|idle| *idle > status.stopped_after);
@@ -211,14 +211,14 @@ impl GroupTracker {
         let enter = status.settle.min(2 * moment.config.poll.interval);
         let is_so = self.stopped.update(holds, moment.at, enter, Duration::ZERO);
         let (silent, consumers) = (silent.filter(|_| is_so)?, present.state.consumer_count);
-        Some(GroupWhy::Silent { backlog: present.backlog(), consumers, silent })
+        Some(GroupCause::Silent { backlog: present.backlog(), consumers, silent })
     }
 
-    fn stalled(&self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupWhy> {
+    fn stalled(&self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let still = moment.since(self.moved_at);
         let holds = present.waits() == Some(true) && still >= moment.config.status.window;
         let state = present.state;
-        holds.then(|| GroupWhy::Still {
+        holds.then(|| GroupCause::Still {
             backlog: present.backlog(),
             consumers: state.consumer_count,
             least_idle: state.least_idle,
@@ -227,7 +227,7 @@ impl GroupTracker {
         })
     }
 
-    fn lagging(&mut self, present: &Present<'_>, added: &Series, moment: &Moment<'_>) -> Option<GroupWhy> {
+    fn lagging(&mut self, present: &Present<'_>, added: &Series, moment: &Moment<'_>) -> Option<GroupCause> {
         let status = &moment.config.status;
         let over = present.over(moment);
         let is_over = self.over.update(over.is_some(), moment.at, status.settle, status.settle);
@@ -237,9 +237,9 @@ impl GroupTracker {
         let is_growing = self.growing.update(growth.is_some(), moment.at, 2 * status.settle, leave);
         let backlog = present.backlog();
         match (over.filter(|_| is_over), growth.filter(|_| is_growing)) {
-            (Some(over), _) => Some(GroupWhy::Over(over)),
+            (Some(over), _) => Some(GroupCause::Over(over)),
             (None, Some(Growth { from, to })) => {
-                Some(GroupWhy::Growing { backlog, from, to, within: status.window })
+                Some(GroupCause::Growing { backlog, from, to, within: status.window })
             }
             (None, None) => {
                 let (since, until) = match (self.over.recovering_since(), self.growing.recovering_since()) {
@@ -248,7 +248,7 @@ impl GroupTracker {
                     (Some(over), Some(growing)) => (over.max(growing), leave),
                     (None, None) => return None,
                 };
-                Some(GroupWhy::Recovering { backlog, since: moment.since(since), until })
+                Some(GroupCause::Recovering { backlog, since: moment.since(since), until })
             }
         }
     }
@@ -266,23 +266,23 @@ impl GroupTracker {
     }
 
     /// Nothing is known to be wrong; but is it known to be right?
-    fn otherwise(&self, present: &Present<'_>, moment: &Moment<'_>) -> (GroupStatus, GroupWhy) {
+    fn otherwise(&self, present: &Present<'_>, moment: &Moment<'_>) -> (GroupStatus, GroupCause) {
         let (backlog, status) = (present.backlog(), &moment.config.status);
         let watched = moment.since(self.since);
         let has_moved = self.moved_at > self.since;
         let is_suspect = watched < status.settle && present.over(moment).is_some();
         match present.waits() {
-            Some(false) => (GroupStatus::Ok, GroupWhy::Idle),
+            Some(false) => (GroupStatus::Ok, GroupCause::Idle),
             Some(true) if !is_suspect && (has_moved || watched >= status.window) => {
-                (GroupStatus::Ok, GroupWhy::Moving { backlog })
+                (GroupStatus::Ok, GroupCause::Moving { backlog })
             }
             Some(true) => {
-                (GroupStatus::Unknown, GroupWhy::TooEarly { backlog, watched, window: status.window })
+                (GroupStatus::Unknown, GroupCause::TooEarly { backlog, watched, window: status.window })
             }
             None if has_moved && moment.since(self.moved_at) < status.window => {
-                (GroupStatus::Ok, GroupWhy::Moving { backlog })
+                (GroupStatus::Ok, GroupCause::Moving { backlog })
             }
-            None => (GroupStatus::Unknown, GroupWhy::LagUnknown { backlog }),
+            None => (GroupStatus::Unknown, GroupCause::LagUnknown { backlog }),
         }
     }
 }

@@ -81,8 +81,8 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
             report = begin(&mut history, snapshot, &config, 0).finish(&Answers::default(), at).1;
         }
         let stream = report.streams.get(&"s".into()).unwrap();
-        let told = stream.group(&"g".into()).unwrap().dropped.map(u64::from);
-        assert_eq!(told, dropped, "{what}");
+        let actual = stream.group(&"g".into()).unwrap().dropped.map(u64::from);
+        assert_eq!(actual, dropped, "{what}");
     }
 }
 

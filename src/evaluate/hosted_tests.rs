@@ -140,9 +140,9 @@ fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
             let report = reports.last().unwrap();
             let verdict = report.streams.get(&Name::from("s")).unwrap();
             let group = verdict.groups.get(&Name::from("g")).unwrap();
-            let why = group.why.to_string();
-            assert_eq!(why.contains(near), says_so, "{flavour:?} {most_pending} {polls}: {why}");
-            assert!(!says_so || group.status == status, "{flavour:?} {polls}: {:?} {why}", group.status);
+            let cause = group.cause.to_string();
+            assert_eq!(cause.contains(near), says_so, "{flavour:?} {most_pending} {polls}: {cause}");
+            assert!(!says_so || group.status == status, "{flavour:?} {polls}: {:?} {cause}", group.status);
         }
     }
 }

@@ -148,11 +148,11 @@ fn losses_while_ids_prove_nothing_are_within_the_bound_once_they_prove_something
         StreamState { first_entry_id: Some(StreamId::new(1, 0)), ..entries(1, 10, 10, 10, &[("g", 0)]) };
     assert_eq!(lost(&read(&mut watched, with_marker)), None);
     let report = read(&mut watched, entries(5, 13, 13, 9, &[("g", 5)]));
-    let told = lost(&report).unwrap();
-    assert_eq!((told.at_least, told.at_most, told.suspected), (0, 4, 0));
+    let actual = lost(&report).unwrap();
+    assert_eq!((actual.at_least, actual.at_most, actual.suspected), (0, 4, 0));
     let report = read(&mut watched, entries(8, 13, 13, 6, &[("g", 5)]));
-    let told = lost(&report).unwrap();
-    assert_eq!((told.at_least, told.at_most), (2, 6), "from here on IDs prove something");
+    let actual = lost(&report).unwrap();
+    assert_eq!((actual.at_least, actual.at_most), (2, 6), "from here on IDs prove something");
 }
 
 #[test]
@@ -301,6 +301,6 @@ fn a_clock_that_is_behind_the_ids_is_told_and_gives_no_age() {
     let stream = report.streams.get(&Name::from("s")).unwrap();
     let (read, group) = (stream.read.unwrap(), stream.group(&Name::from("g")).unwrap());
     assert_eq!((read.last_write_age, read.oldest_entry_age, group.lag_age), (None, None, None));
-    let why = stream.reason();
-    assert!(why.starts_with("its last ID is 59m 54s ahead of the server's clock"), "{why}");
+    let cause = stream.reason();
+    assert!(cause.starts_with("its last ID is 59m 54s ahead of the server's clock"), "{cause}");
 }

@@ -229,7 +229,7 @@ proptest! {
         let counts = counts || version.0 == 7;
         let mut world = World { counts, ..World::on(version) };
         world.add(10);
-        let (mut told, mut lost) = (world.poll(1_000), 0);
+        let (mut actual, mut lost) = (world.poll(1_000), 0);
         let (mut is_known, mut is_exact) = (true, true);
         for op in ops {
             match op {
@@ -243,18 +243,18 @@ proptest! {
                 Op::Poll(is_asked) => {
                     let lives_on = world.lives_on();
                     let now = world.poll(if is_asked { 1_000 } else { 0 });
-                    let (truth, at_least) = (world.lost - lost, now.at_least - told.at_least);
-                    let at_most = now.at_most - told.at_most;
+                    let (truth, at_least) = (world.lost - lost, now.at_least - actual.at_least);
+                    let at_most = now.at_most - actual.at_most;
                     prop_assert!(at_least <= truth && truth <= at_most, "{at_least} {truth} {at_most}");
                     // Lags that are not known leave room between both.
                     is_exact &= at_least == at_most;
                     let has_to_be = only_ours || (version.0 == 7 && world.deleted == 0 && is_known && is_asked && lives_on);
                     prop_assert!(!has_to_be || at_least == at_most, "{at_least} to {at_most}");
-                    (told, lost, is_known) = (now, world.lost, is_asked);
+                    (actual, lost, is_known) = (now, world.lost, is_asked);
                 }
             }
         }
-        prop_assert!(!only_ours || (is_exact && told.at_least == lost));
+        prop_assert!(!only_ours || (is_exact && actual.at_least == lost));
     }
 }
 
@@ -269,8 +269,8 @@ fn an_hour_of_a_stream_that_holds_half_of_an_interval_raises_no_suspicion() {
             world.read(if step % 97 == 0 { 0 } else { 20 });
             world.trim(250, false);
             if step % 50 == 0 {
-                let told = world.poll(1_000);
-                assert_eq!((told.at_least, told.suspected), (0, 0), "{version:?} {step}");
+                let actual = world.poll(1_000);
+                assert_eq!((actual.at_least, actual.suspected), (0, 0), "{version:?} {step}");
             }
         }
         assert_eq!(world.lost, 0);
@@ -293,13 +293,13 @@ fn a_trim_past_a_group_that_reads_on_is_told_or_suspected() {
                 world.poll(1_000);
             }
         }
-        let told = world.poll(1_000);
+        let actual = world.poll(1_000);
         assert_eq!(world.lost, 2_290);
         if is_certain {
-            assert_eq!(told, Losses { at_least: 2_290, at_most: 2_290, suspected: 0 });
+            assert_eq!(actual, Losses { at_least: 2_290, at_most: 2_290, suspected: 0 });
         } else {
             // What was delivered from the last poll to the trim may be among it.
-            assert_eq!(told, Losses { at_least: 0, at_most: 2_490, suspected: 2_490 });
+            assert_eq!(actual, Losses { at_least: 0, at_most: 2_490, suspected: 2_490 });
         }
     }
 }
@@ -314,8 +314,8 @@ fn a_step_that_a_reading_does_not_show_yet_counts_at_the_next() {
     assert_eq!(world.poll(1_000), Losses::default());
     world.trim(60, false);
     world.read(10);
-    let told = Losses { at_least: 40, at_most: 40, suspected: 0 };
-    assert_eq!((world.poll(1_000), world.poll(1_000)), (told, told), "exact, and once");
+    let actual = Losses { at_least: 40, at_most: 40, suspected: 0 };
+    assert_eq!((world.poll(1_000), world.poll(1_000)), (actual, actual), "exact, and once");
 }
 
 #[test]
@@ -328,8 +328,8 @@ fn a_doubt_outlives_a_reading_whose_lookups_fail() {
     world.add(50);
     let snapshot = world.snapshot();
     drop(begin(&mut world.history, snapshot, &world.config, 1_000));
-    let told = world.poll(1_000);
-    assert_eq!((told.at_least, told.at_most), (0, 100));
+    let actual = world.poll(1_000);
+    assert_eq!((actual.at_least, actual.at_most), (0, 100));
 }
 
 #[test]
@@ -377,8 +377,8 @@ fn a_loss_between_two_polls_is_bounded_by_what_was_seen_delivered_before() {
                 world.reread();
             }
         }
-        let told = world.poll(1_000);
-        assert_eq!((world.lost, told.at_least, told.at_most), (2_310, 0, at_most));
+        let actual = world.poll(1_000);
+        assert_eq!((world.lost, actual.at_least, actual.at_most), (2_310, 0, at_most));
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     age::Age,
+    cause::{Backlog, NearLimit, Over},
     lag::Lag,
     moment::Moment,
     report::GroupReport,
-    why::{Backlog, NearLimit, Over},
 };
 use crate::{
     config::Thresholds,

@@ -4,8 +4,8 @@ use nonmax::{NonMaxU32, NonMaxU64};
 
 use super::{
     Age, GroupStatus, Health, Lag, Losses, Rate, Ticks,
+    cause::{GroupCause, StreamCause},
     series::Series,
-    why::{GroupWhy, StreamWhy},
 };
 use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason};
 
@@ -24,7 +24,7 @@ pub struct StreamVerdict {
     /// The worst of its groups' and its own.
     pub health: Health,
     /// Why.
-    pub why: StreamWhy,
+    pub cause: StreamCause,
     /// What its state means; `None` where it could not be read.
     pub read: Option<StreamReport>,
     /// Entries added; `None` where the server does not count them, and before there are two readings.
@@ -56,7 +56,7 @@ pub struct GroupVerdict {
     /// How it fares.
     pub status: GroupStatus,
     /// Why.
-    pub why: GroupWhy,
+    pub cause: GroupCause,
     /// What its state means; `None` where it is not there, or its stream could not be read.
     pub read: Option<GroupReport>,
     /// Entries delivered to it; `None` where its lag is not known, and before there are two readings.
@@ -110,7 +110,7 @@ impl GroupVerdict {
     pub(super) fn unread(reason: Reason) -> Self {
         Self {
             status: GroupStatus::Unknown,
-            why: GroupWhy::Unread(reason),
+            cause: GroupCause::Unread(reason),
             read: None,
             rate_out: None,
             lags: Series::default(),

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     Lag,
+    cause::{Backlog, GroupCause, NearLimit, Over, StreamCause},
     report::StreamVerdict,
-    why::{Backlog, GroupWhy, NearLimit, Over, StreamWhy},
 };
 use crate::{config::Thresholds, model::Reason};
 
@@ -16,40 +16,40 @@ impl StreamVerdict {
     /// Why, in a sentence.
     #[must_use]
     pub fn reason(&self) -> String {
-        match &self.why {
-            StreamWhy::Unwatched { groups } => {
+        match &self.cause {
+            StreamCause::Unwatched { groups } => {
                 format!("{groups} of its groups are not watched: it has more than limits.groups_per_stream")
             }
-            StreamWhy::Fine { groups: 0 } => "it has no group".to_owned(),
-            StreamWhy::Fine { groups: 1 } => "its group is ok".to_owned(),
-            StreamWhy::Fine { groups } => format!("its {groups} groups are ok"),
-            StreamWhy::Group { name, others } => match (self.groups.get(name), others) {
-                (Some(group), 0) => format!("{name} is {}: {}", group.status.as_str(), group.why),
+            StreamCause::Fine { groups: 0 } => "it has no group".to_owned(),
+            StreamCause::Fine { groups: 1 } => "its group is ok".to_owned(),
+            StreamCause::Fine { groups } => format!("its {groups} groups are ok"),
+            StreamCause::Group { name, others } => match (self.groups.get(name), others) {
+                (Some(group), 0) => format!("{name} is {}: {}", group.status.as_str(), group.cause),
                 (Some(group), others) => {
                     let status = group.status.as_str();
-                    format!("{name} is {status}: {} (and {others} more)", group.why)
+                    format!("{name} is {status}: {} (and {others} more)", group.cause)
                 }
                 (None, _) => name.to_string(),
             },
-            StreamWhy::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
-            StreamWhy::Absent(_) => "the configuration names it, and it is not there".to_owned(),
-            StreamWhy::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
-            StreamWhy::TooLong { length, limit, after } => {
+            StreamCause::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
+            StreamCause::Absent(_) => "the configuration names it, and it is not there".to_owned(),
+            StreamCause::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
+            StreamCause::TooLong { length, limit, after } => {
                 let (length, limit) = (grouped(*length), grouped(*limit));
                 format!("its length is {length}, over its limit of {limit} for more than {}", short(*after))
             }
-            StreamWhy::TooOld { age, limit, after } => format!(
+            StreamCause::TooOld { age, limit, after } => format!(
                 "its oldest entry is {} old, over its limit of {} for more than {}",
                 short(*age),
                 short(*limit),
                 short(*after)
             ),
-            StreamWhy::Silent { silent, threshold } => format!(
+            StreamCause::Silent { silent, threshold } => format!(
                 "nothing was added for {}, where something is expected every {}",
                 short(*silent),
                 short(*threshold)
             ),
-            StreamWhy::ClockBehind { behind } => format!(
+            StreamCause::ClockBehind { behind } => format!(
                 "its last ID is {} ahead of the server's clock: ages, and what they alert of, are unknown until then",
                 short(*behind)
             ),
@@ -74,7 +74,7 @@ impl Display for Backlog {
     }
 }
 
-impl Display for GroupWhy {
+impl Display for GroupCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unread(reason) => write!(f, "the stream could not be read: {}", reason.as_str()),

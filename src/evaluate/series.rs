@@ -160,7 +160,7 @@ impl Values {
 }
 
 /// A count as a series holds it.
-pub(super) fn cut(count: u64) -> u32 {
+pub(super) fn saturated(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

@@ -208,11 +208,11 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
             Some((wrong, from, _)) if status == wrong && now >= from => {
                 let is_first = outcome.said_after.is_none();
                 outcome.said_after.get_or_insert(now - from);
-                outcome.reason = if is_first { group.why.to_string() } else { outcome.reason };
+                outcome.reason = if is_first { group.cause.to_string() } else { outcome.reason };
             }
             // While it is wrong, and for two windows after, another word for it is no false alarm.
             Some((_, from, to)) if now >= from && now < to + 2 * WINDOW => {}
-            _ if is_bad => outcome.false_alarms.push((now, status, group.why.to_string())),
+            _ if is_bad => outcome.false_alarms.push((now, status, group.cause.to_string())),
             _ => {}
         }
         if let Some((_, _, to)) = trace.wrong

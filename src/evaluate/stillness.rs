@@ -79,8 +79,12 @@ mod tests {
             StreamState { length: 1, first_entry_id: Some(StreamId::new(5, 0)), ..StreamState::of_length(0) };
         for (idle, error, is_told) in [(0, 0, false), (1, 0, true), (40, 40, false), (41, 40, true)] {
             let now = Now { time: ServerTime(1_000_000), error: Duration::from_millis(error) };
-            let told = Stillness::of(&stream, &group(idle), Some(now));
-            assert_eq!(told.is_some(), is_told, "idle for {idle} ms, by a clock that may be off by {error}");
+            let actual = Stillness::of(&stream, &group(idle), Some(now));
+            assert_eq!(
+                actual.is_some(),
+                is_told,
+                "idle for {idle} ms, by a clock that may be off by {error}"
+            );
             let kept = GroupState { consumers_age: Some(Millis::new(1)), ..group(idle) };
             assert_eq!(Stillness::of(&stream, &kept, Some(now)), None, "they were read at an earlier poll");
         }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::{
     Health,
+    cause::StreamCause,
     debounce::Debounce,
     group_tracker::GroupTracker,
     moment::Moment,
     present::Present,
     rates::rate,
     report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
-    series::{Series, cut, low_part},
-    why::StreamWhy,
+    series::{Series, low_part, saturated},
 };
 use crate::{
     config::{Mode, StreamRetention, StreamRule},
@@ -65,7 +65,7 @@ impl StreamTracker {
         let last = subject.last_verdict.filter(|_| !is_new);
         let (mut lengths, mut added) =
             last.map(|last| (last.lengths.clone(), last.added.clone())).unwrap_or_default();
-        lengths.put(moment.slot, stream.map(|stream| cut(stream.length)));
+        lengths.put(moment.slot, stream.map(|stream| saturated(stream.length)));
         added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
         let groups = match subject.unreadable() {
             Some(failure) => {
@@ -76,10 +76,10 @@ impl StreamTracker {
             }
             None => self.judge_groups(subject, reports, last, &added, moment),
         };
-        let (health, why) = self.health(subject, &groups, moment);
+        let (health, cause) = self.health(subject, &groups, moment);
         StreamVerdict {
             health,
-            why,
+            cause,
             read: subject.report,
             rate_in: rate(moment.ticks.within(&added, moment.rate_window())),
             lengths,
@@ -127,38 +127,38 @@ impl StreamTracker {
         subject: &Subject<'_>,
         groups: &NameMap<GroupVerdict>,
         moment: &Moment<'_>,
-    ) -> (Health, StreamWhy) {
+    ) -> (Health, StreamCause) {
         let settle = moment.config.status.settle;
         let absence = subject.state.as_ref().err().filter(|failure| failure.is_absence());
         let is_missed = absence.is_some() && subject.is_expected;
         let is_absent = self.absent.update(is_missed, moment.at, settle, Duration::ZERO);
         if let Some(failure) = subject.unreadable() {
-            return (Health::Unknown, StreamWhy::Unreadable(failure.reason));
+            return (Health::Unknown, StreamCause::Unreadable(failure.reason));
         }
         if let Some(failure) = absence {
             let health = if is_absent { Health::Critical } else { Health::Unknown };
-            return (health, StreamWhy::Absent(failure.reason));
+            return (health, StreamCause::Absent(failure.reason));
         }
         let own =
             self.over_limit(subject, moment).or_else(|| silence(subject)).or_else(|| clock_behind(subject));
-        let own = own.map(|why| (Health::Warning, why));
+        let own = own.map(|cause| (Health::Warning, cause));
         let worst =
             groups.values().map(|group| group.status.health()).max().filter(|it| *it != Health::Healthy);
         let of_group = worst.and_then(|worst| {
             let mut as_bad = groups.iter().filter(|(_, group)| group.status.health() == worst);
             let (name, _) = as_bad.next()?;
-            Some((worst, StreamWhy::Group { name: name.clone(), others: as_bad.count() }))
+            Some((worst, StreamCause::Group { name: name.clone(), others: as_bad.count() }))
         });
         let worse = own.into_iter().chain(of_group).max_by_key(|(health, _)| *health);
         let unwatched = subject.state.as_ref().map_or(0, |stream| stream.unwatched_groups);
         worse.unwrap_or(match unwatched {
-            0 => (Health::Healthy, StreamWhy::Fine { groups: groups.len() }),
-            groups => (Health::Unknown, StreamWhy::Unwatched { groups }),
+            0 => (Health::Healthy, StreamCause::Fine { groups: groups.len() }),
+            groups => (Health::Unknown, StreamCause::Unwatched { groups }),
         })
     }
 
     /// Whether the stream has been beyond its limit for longer than retention takes to come round.
-    fn over_limit(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamWhy> {
+    fn over_limit(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamCause> {
         let retention = subject.rule.and_then(|rule| rule.retention.as_ref());
         let general = &moment.config.retention;
         let retention = retention.filter(|it| general.enabled && it.mode != Mode::Observe)?;
@@ -170,8 +170,8 @@ impl StreamTracker {
         let (age, is_old) = too_old(subject, retention);
         let too_old = self.too_old.update(is_old, moment.at, after, Duration::ZERO);
         match (retention.max_length, retention.max_age, age) {
-            (Some(limit), ..) if too_long => Some(StreamWhy::TooLong { length, limit, after }),
-            (_, Some(limit), Some(age)) if too_old => Some(StreamWhy::TooOld { age, limit, after }),
+            (Some(limit), ..) if too_long => Some(StreamCause::TooLong { length, limit, after }),
+            (_, Some(limit), Some(age)) if too_old => Some(StreamCause::TooOld { age, limit, after }),
             _ => None,
         }
     }
@@ -185,15 +185,15 @@ fn too_old(subject: &Subject<'_>, retention: &StreamRetention) -> (Option<Durati
     (age, age.zip(retention.max_age).is_some_and(|(age, limit)| age > limit))
 }
 
-fn silence(subject: &Subject<'_>) -> Option<StreamWhy> {
+fn silence(subject: &Subject<'_>) -> Option<StreamCause> {
     let threshold = subject.rule?.thresholds.silence?;
     let silent = subject.report?.last_write_age?.0.duration();
-    (silent > threshold).then_some(StreamWhy::Silent { silent, threshold })
+    (silent > threshold).then_some(StreamCause::Silent { silent, threshold })
 }
 
 /// Without ages nothing tells of what waits or is silent for too long.
-fn clock_behind(subject: &Subject<'_>) -> Option<StreamWhy> {
-    Some(StreamWhy::ClockBehind { behind: subject.report?.clock_behind?.duration() })
+fn clock_behind(subject: &Subject<'_>) -> Option<StreamCause> {
+    Some(StreamCause::ClockBehind { behind: subject.report?.clock_behind?.duration() })
 }
 
 impl<'a> Subject<'a> {

@@ -7,7 +7,7 @@
 //!
 //! Source: <https://doi.org/10.2307/1907187>.
 
-use super::series::cut;
+use super::series::saturated;
 
 /// Fewer samples have no trend.
 const LEAST_SAMPLES: usize = 5;
@@ -41,7 +41,7 @@ pub(super) fn growth(values: &[u32], came_in: Option<u64>) -> Option<Growth> {
     let (middle, last) = rest.split_at_checked(rest.len().saturating_sub(third))?;
     let (from, to) = (median(first)?, median(last)?);
     let rises = from < to && median(middle).is_none_or(|middle| from < middle && middle < to);
-    let least = LEAST_GROWTH.max(cut(came_in.unwrap_or(to.into()) / LEAST_SHARE)).max(chance(values));
+    let least = LEAST_GROWTH.max(saturated(came_in.unwrap_or(to.into()) / LEAST_SHARE)).max(chance(values));
     let is_growth = rises && to - from >= least && is_ordered(values) && is_at_its_peak(values);
     is_growth.then_some(Growth { from, to })
 }
@@ -84,7 +84,7 @@ fn chance(values: &[u32]) -> u32 {
 /// Rounded up.
 fn mean(values: &[u32]) -> u32 {
     let sum: u64 = values.iter().copied().map(u64::from).sum();
-    cut(sum.div_ceil(u64::from(cut_size(values.len())).max(1)))
+    saturated(sum.div_ceil(u64::from(cut_size(values.len())).max(1)))
 }
 
 fn cut_size(size: usize) -> u32 {

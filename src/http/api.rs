@@ -79,8 +79,8 @@ impl ServerState {
                 serde_json::to_writer(out, &stream).map_err(Into::into)
             }),
             None => {
-                let why = format!("no stream {name} is watched; /api/v1/streams lists those that are");
-                problem(StatusCode::NOT_FOUND, why)
+                let reason = format!("no stream {name} is watched; /api/v1/streams lists those that are");
+                problem(StatusCode::NOT_FOUND, reason)
             }
         }
     }
@@ -120,8 +120,8 @@ impl ServerState {
             not_modified()
         } else {
             let Some(place) = self.documents.place() else {
-                let why = "too many documents are being sent";
-                return with(problem(StatusCode::SERVICE_UNAVAILABLE, why), RETRY_AFTER, "1");
+                let reason = "too many documents are being sent";
+                return with(problem(StatusCode::SERVICE_UNAVAILABLE, reason), RETRY_AFTER, "1");
             };
             let accepted = asked.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
             let encoding = negotiate::encoding(accepted.unwrap_or_default());

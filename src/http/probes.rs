@@ -39,7 +39,7 @@ impl ServerState {
             .reading
             .as_ref()
             .is_some_and(|reading| clock::now() - reading.read_at.at < config.poll.stale_after);
-        let why = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
+        let reason = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
         if self.stopping.is_cancelled() {
             text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else if !config.enabled {
@@ -47,7 +47,7 @@ impl ServerState {
         } else if latest.polls == 0 {
             text(StatusCode::SERVICE_UNAVAILABLE, "the first poll has not ended\n")
         } else if is_strict && !is_fresh {
-            text(StatusCode::SERVICE_UNAVAILABLE, &format!("no recent reading of Redis: {why}\n"))
+            text(StatusCode::SERVICE_UNAVAILABLE, &format!("no recent reading of Redis: {reason}\n"))
         } else {
             text(StatusCode::OK, "ok\n")
         }

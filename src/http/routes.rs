@@ -130,9 +130,9 @@ impl ServerState {
     fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Option<Name>), Box<Answer>> {
         let path = request.uri().path();
         let is_of_api = path.starts_with(API);
-        let refuse = |status, why: &str| match is_of_api {
-            true => Box::new(problem(status, why)),
-            false => Box::new(text(status, &format!("{why}\n"))),
+        let refuse = |status, reason: &str| match is_of_api {
+            true => Box::new(problem(status, reason)),
+            false => Box::new(text(status, &format!("{reason}\n"))),
         };
         if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
             return Err(refuse(StatusCode::BAD_REQUEST, "the Host header is missing"));
@@ -141,18 +141,18 @@ impl ServerState {
         let mut routes = ROUTES.iter().filter(|route| (route.is_there)(&config));
         let found = routes.find_map(|route| Some((route, stream(route.path, path)?)));
         let Some((route, stream)) = found.or_else(|| web::is_served(path).then_some((&PAGE, None))) else {
-            let why = match is_of_api {
+            let reason = match is_of_api {
                 true => "there is no such path; /api/v1/openapi.json describes those that there are",
                 false => "no such page; see / for what there is",
             };
-            return Err(refuse(StatusCode::NOT_FOUND, why));
+            return Err(refuse(StatusCode::NOT_FOUND, reason));
         };
         if !route.methods.allow(request.method()) {
-            let why = match route.methods {
+            let reason = match route.methods {
                 Methods::Get => "only GET and HEAD",
                 Methods::Post => "only POST",
             };
-            let answer = refuse(StatusCode::METHOD_NOT_ALLOWED, why);
+            let answer = refuse(StatusCode::METHOD_NOT_ALLOWED, reason);
             return Err(Box::new(with(*answer, ALLOW, route.methods.as_str())));
         }
         if route.methods == Methods::Get && request.body().size_hint().lower() > MAX_BODY_BYTES {

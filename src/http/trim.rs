@@ -132,7 +132,7 @@ impl ServerState {
 
     /// Whether who asks may.
     fn admit(&self, token: &[u8], headers: &HeaderMap) -> Result<(), Box<Answer>> {
-        let refuse = |status, why: &str| Err(Box::new(problem(status, why)));
+        let refuse = |status, reason: &str| Err(Box::new(problem(status, reason)));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let token = token.trim_ascii();
         let given = text(AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default().as_bytes();
@@ -165,7 +165,7 @@ impl ServerState {
     }
 
     async fn order(&self, stream: Name, policy: Policy, plan: &Plan) -> Answer {
-        let busy = |status, why: &str| problem(status, why);
+        let busy = |status, reason: &str| problem(status, reason);
         let Some(_under_way) = self.trims.begin(&stream) else {
             return busy(StatusCode::CONFLICT, "this stream is being trimmed already");
         };

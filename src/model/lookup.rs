@@ -135,12 +135,14 @@ mod tests {
             [("b", "g", first(1)), ("a", "h", Finding::Nothing), ("a", "g", first(2)), ("a", "g", pending)];
         let answers: Answers =
             asked.map(|(stream, group, it)| (stream.into(), group.into(), it)).into_iter().collect();
-        let told = |stream: &str, group: &str| {
-            answers.group(&stream.into(), &group.into()).map(|told| (told.first_after, told.pending_from))
+        let actual = |stream: &str, group: &str| {
+            answers
+                .group(&stream.into(), &group.into())
+                .map(|actual| (actual.first_after, actual.pending_from))
         };
-        assert_eq!(told("a", "g"), Some((Some(Some(StreamId::new(2, 0))), Some(None))));
-        assert_eq!(told("a", "h"), Some((None, None)));
-        assert_eq!(told("b", "g"), Some((Some(Some(StreamId::new(1, 0))), None)));
-        assert_eq!((told("a", "f"), told("b", "h"), told("c", "g")), (None, None, None));
+        assert_eq!(actual("a", "g"), Some((Some(Some(StreamId::new(2, 0))), Some(None))));
+        assert_eq!(actual("a", "h"), Some((None, None)));
+        assert_eq!(actual("b", "g"), Some((Some(Some(StreamId::new(1, 0))), None)));
+        assert_eq!((actual("a", "f"), actual("b", "h"), actual("c", "g")), (None, None, None));
     }
 }

@@ -83,13 +83,13 @@ mod tests {
     fn a_sample_tells_what_is_gone_what_is_poison_and_what_is_still_there() {
         let entry = |ms, deliveries| OldestPending { id: StreamId::new(ms, 0), idle: None, deliveries };
         let entries = [entry(1, 9), entry(2, 1), entry(3, 9), entry(4, 8), entry(5, 10)];
-        let told = |gone_before, is_whole| {
-            let told = PendingSample::of(&entries, is_whole, StreamId::new(gone_before, 0), 9);
-            (told.gone, told.poison, told.alive.map(|alive| alive.map(|alive| alive.id.ms)))
+        let actual = |gone_before, is_whole| {
+            let actual = PendingSample::of(&entries, is_whole, StreamId::new(gone_before, 0), 9);
+            (actual.gone, actual.poison, actual.alive.map(|alive| alive.map(|alive| alive.id.ms)))
         };
-        assert_eq!(told(0, false), (0, 3, Some(Some(1))));
-        assert_eq!(told(3, false), (2, 2, Some(Some(3))));
-        assert_eq!(told(6, true), (5, 0, Some(None)));
-        assert_eq!(told(6, false), (5, 0, None), "one that was not read may be there");
+        assert_eq!(actual(0, false), (0, 3, Some(Some(1))));
+        assert_eq!(actual(3, false), (2, 2, Some(Some(3))));
+        assert_eq!(actual(6, true), (5, 0, Some(None)));
+        assert_eq!(actual(6, false), (5, 0, None), "one that was not read may be there");
     }
 }

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn what_is_not_readable_is_escaped_and_what_is_too_long_is_cut() {
         let long = "x".repeat(10_485_760);
-        let cut = format!("{}… (10485760 bytes)", "x".repeat(Text::LONGEST - 20));
+        let truncated = format!("{}… (10485760 bytes)", "x".repeat(Text::LONGEST - 20));
         for (bytes, text) in [
             (&b"WRONGTYPE Operation against a key"[..], "WRONGTYPE Operation against a key"),
             (b"", ""),
@@ -149,7 +149,7 @@ mod tests {
             (b"\x7f\xc2\x9b2J\xff", "\\u{7F}\\u{9B}2J\\xFF"),
             ("a\u{202E}b\u{2067}c\u{061C}d\u{2028}".as_bytes(), "a\\u{202E}b\\u{2067}c\\u{61C}d\\u{2028}"),
             ("C:\\new grün".as_bytes(), "C:\\new grün"),
-            (long.as_bytes(), &cut),
+            (long.as_bytes(), &truncated),
         ] {
             assert_eq!(Text::from(bytes).as_str(), text);
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    evaluate::{GroupReport, GroupStatus, GroupVerdict, GroupWhy, Health, Lag, Series, StreamWhy},
+    evaluate::{GroupCause, GroupReport, GroupStatus, GroupVerdict, Health, Lag, Series, StreamCause},
     model::{GroupState, OldestPending},
     retention::{Losing, test_policy::policy},
 };
@@ -45,7 +45,7 @@ fn subject(
 ) -> (Policy, StreamState, StreamVerdict) {
     let verdict = |report| GroupVerdict {
         status: GroupStatus::Unknown,
-        why: GroupWhy::Idle,
+        cause: GroupCause::Idle,
         read: Some(report),
         rate_out: None,
         lags: Series::default(),
@@ -64,7 +64,7 @@ fn subject(
     change(&mut policy, &mut stream);
     let verdict = StreamVerdict {
         health: Health::Unknown,
-        why: StreamWhy::Fine { groups: 0 },
+        cause: StreamCause::Fine { groups: 0 },
         read: None,
         rate_in: None,
         lengths: Series::default(),
@@ -76,7 +76,7 @@ fn subject(
 
 /// A plan in words: the guard, the floor with its holder, of whom nothing is known, how many may go, and whether the floor
 /// is why it is not all.
-fn told(plan: &Plan) -> String {
+fn actual(plan: &Plan) -> String {
     let id = |id: Option<StreamId>| id.map_or("-".to_owned(), |id| id.to_string());
     let blocker = |blocker: Option<&TrimBlocker>| {
         let group =
@@ -144,7 +144,7 @@ fn what_may_go_follows_from_what_each_group_was_given_and_has_acknowledged() {
             "guard 0-0 floor 50-1 g:unread unknown g:pending at most 50 of 90 blocked",
         ),
     ] {
-        assert_eq!(told(&plan(|_, _| (), groups)), expected);
+        assert_eq!(actual(&plan(|_, _| (), groups)), expected);
     }
 }
 
@@ -186,19 +186,19 @@ fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
         ),
     ];
     for (change, expected) in cases {
-        assert_eq!(told(&plan(change, [group("g", 30, Lag::Exactly(70), Pending::None)])), expected);
+        assert_eq!(actual(&plan(change, [group("g", 30, Lag::Exactly(70), Pending::None)])), expected);
     }
     // A strict limit asks nobody, and nothing need be known of an ignored group.
     let changes: [Change; 2] = [|it, _| it.mode = Mode::Strict, |it, _| it.ignore_groups = vec!["g".into()]];
     for change in changes {
         let unknown = group("g", 30, Lag::Exactly(70), Pending::Unknown);
-        assert_eq!(told(&plan(change, [unknown])), "guard - floor - - unknown - just 90 of 90");
+        assert_eq!(actual(&plan(change, [unknown])), "guard - floor - - unknown - just 90 of 90");
     }
 }
 
 #[test]
 fn who_would_lose_follows_from_what_would_go() {
-    let told = |change: Change, groups: Vec<(Name, GroupState, GroupReport)>| {
+    let actual = |change: Change, groups: Vec<(Name, GroupState, GroupReport)>| {
         let (policy, stream, verdict) = subject(change, groups);
         let losing = Plan::new(&policy, &stream, &verdict).losing(&policy, &stream, &verdict);
         let words = |it: &Losing| format!("{} {} {}", it.group, it.undelivered, it.pending);
@@ -232,13 +232,13 @@ fn who_would_lose_follows_from_what_would_go() {
             "g 60 0",
         ),
     ] {
-        assert_eq!(told(change, groups), expected);
+        assert_eq!(actual(change, groups), expected);
     }
 }
 
 #[test]
 fn who_holds_entries_is_said_in_words_and_in_labels() {
-    let said = BlockReason::ALL
+    let actual = BlockReason::ALL
         .map(|reason| (reason.as_str(), TrimBlocker { group: Some("g".into()), reason }.to_string()));
     let expected = [
         ("unread", "group g was not given"),
@@ -249,7 +249,7 @@ fn who_holds_entries_is_said_in_words_and_in_labels() {
         ("unsupported", "safe trimming needs Redis 6.2.7"),
         ("unwatched_groups", "the stream has more groups"),
     ];
-    for ((label, words), (expected_label, beginning)) in said.iter().zip(expected) {
+    for ((label, words), (expected_label, beginning)) in actual.iter().zip(expected) {
         assert_eq!(*label, expected_label);
         assert!(words.starts_with(beginning), "{words}");
     }

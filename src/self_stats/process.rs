@@ -32,9 +32,9 @@ impl ProcessStats {
         let fixed =
             [("process_max_fds", most_files(&process)), ("process_start_time_seconds", started(&process))];
         let fixed = fixed.into_iter().filter_map(|(name, value)| {
-            let told = gauge(name);
-            told.set(value?);
-            Some(told)
+            let gauge = gauge(name);
+            gauge.set(value?);
+            Some(gauge)
         });
         Some(Self {
             processor: Counter::with_opts(options("process_cpu_seconds_total")).expect(VALID),
@@ -102,15 +102,16 @@ mod tests {
     fn all_that_the_table_has_of_the_process_is_told() {
         let until = clock::now() + Duration::from_millis(50);
         while clock::now() < until {}
-        let told = ProcessStats::own().unwrap().collect();
+        let actual = ProcessStats::own().unwrap().collect();
         let value = |family: &MetricFamily| {
             let metric = &family.get_metric()[0];
             metric.get_gauge().get_value() + metric.get_counter().get_value()
         };
-        let told: BTreeMap<&str, f64> = told.iter().map(|family| (family.name(), value(family))).collect();
+        let actual: BTreeMap<&str, f64> =
+            actual.iter().map(|family| (family.name(), value(family))).collect();
         let named = FAMILIES.iter().map(|family| family.name).filter(|name| name.starts_with("process_"));
-        assert!(named.eq(told.keys().copied()), "{told:?}");
-        assert!(told.values().all(|value| *value > 0.0), "{told:?}");
-        assert!(told["process_cpu_seconds_total"] < 60.0, "{told:?}");
+        assert!(named.eq(actual.keys().copied()), "{actual:?}");
+        assert!(actual.values().all(|value| *value > 0.0), "{actual:?}");
+        assert!(actual["process_cpu_seconds_total"] < 60.0, "{actual:?}");
     }
 }

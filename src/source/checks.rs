@@ -53,14 +53,14 @@ impl Session {
     ) -> Result<(), Failure> {
         let Some(question) = self.role.sent.take() else { return Ok(()) };
         let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
-        let told = reply.and_then(|reply| question.role(&reply)).ok().flatten();
-        if told.is_none() {
+        let answer = reply.and_then(|reply| question.role(&reply)).ok().flatten();
+        if answer.is_none() {
             self.role.useless.push(question);
         }
         let before = self.server.role;
         // A question that told nothing leaves what is known to the next one, while there is one.
-        self.server.role = told.or(before.filter(|_| self.role.best(before).is_some()));
-        match (before, told) {
+        self.server.role = answer.or(before.filter(|_| self.role.best(before).is_some()));
+        match (before, answer) {
             (Some(before), Some(now)) if before.is_replica() != now.is_replica() => {
                 let (before, now) = (before.as_str(), now.as_str());
                 Err(Failure::new(

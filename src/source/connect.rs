@@ -94,7 +94,7 @@ impl Failed {
             Self::Lost(failure) => {
                 Self::Lost(transport::explained(failure, address.route(), redis.connect_timeout).await)
             }
-            said => said,
+            other => other,
         }
     }
 

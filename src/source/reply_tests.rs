@@ -286,10 +286,10 @@ fn calls_are_told_by_command_or_all_together() {
         let text = format!("${}\r\n{text}\r\n", text.len());
         calls(&info_fields(&reply(text.into_bytes())).unwrap()).into_iter().collect::<Vec<_>>()
     };
-    let told = |name: &str, number| (name.to_owned(), number);
+    let actual = |name: &str, number| (name.to_owned(), number);
     let by_name = "# Commandstats\r\ncmdstat_xadd:calls=5,usec=9,usec_per_call=1.80\r\ncmdstat_xgroup|create:calls=1,usec=1";
-    assert_eq!(calls(by_name), [told("xadd", 5), told("xgroup|create", 1)]);
-    assert_eq!(calls("# Stats\r\ntotal_commands_processed:17\r\nother:2"), [told("total", 17)]);
+    assert_eq!(calls(by_name), [actual("xadd", 5), actual("xgroup|create", 1)]);
+    assert_eq!(calls("# Stats\r\ntotal_commands_processed:17\r\nother:2"), [actual("total", 17)]);
     assert_eq!(calls("# Commandstats\r\ncmdstat_xadd:odd=5\r\ntotal_commands_processed:many"), []);
 }
 

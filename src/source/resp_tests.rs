@@ -72,9 +72,12 @@ fn every_kind_of_value_is_one_of_four() {
 
 #[test]
 fn errors_are_failures_wherever_they_stand() {
-    let told = replies(b"-WRONGTYPE Operation against\r\n!7\r\nBUSY no\r\n*1\r\n-NOPERM no\r\n", 1).unwrap();
-    let reasons: Vec<Reason> =
-        told.into_iter().map(|reply| reply.and_then(|it| it.value().map(drop)).unwrap_err().reason).collect();
+    let actual =
+        replies(b"-WRONGTYPE Operation against\r\n!7\r\nBUSY no\r\n*1\r\n-NOPERM no\r\n", 1).unwrap();
+    let reasons: Vec<Reason> = actual
+        .into_iter()
+        .map(|reply| reply.and_then(|it| it.value().map(drop)).unwrap_err().reason)
+        .collect();
     assert_eq!(reasons, [Reason::WrongType, Reason::Busy, Reason::NoPermission]);
 }
 
@@ -111,8 +114,8 @@ fn of_a_text_that_is_too_long_only_its_size_is_kept() {
         [b"*2\r\n$3\r\n1-1\r\n*4\r\n+a\r\n", &long(5_000_000)[..], b"+b\r\n", &long(LONGEST_TEXT)].concat();
     let both = [&entry[..], b":7\r\n"].concat();
     for piece in [1_000, 10_000, 60_000] {
-        let told = replies(&both, piece).unwrap();
-        let [Ok(entry), Ok(behind)] = &told[..] else { panic!("{piece}: {}", told.len()) };
+        let actual = replies(&both, piece).unwrap();
+        let [Ok(entry), Ok(behind)] = &actual[..] else { panic!("{piece}: {}", actual.len()) };
         let kept = "x".repeat(LONGEST_TEXT);
         let fields = vec![text("a"), Value::Int(5_000_000), text("b"), text(&kept)];
         assert!(entry.value().unwrap() == Value::List(vec![text("1-1"), Value::List(fields)]), "{piece}");
@@ -139,14 +142,14 @@ fn of_an_error_that_is_too_long_the_start_and_the_size_are_kept() {
     let line = "NOPERM no  ".to_owned() + &"x".repeat(9_999_989);
     for error in [format!("!{}\r\n{words}\r\n:7\r\n", words.len()), format!("-{line}\r\n:7\r\n")] {
         for piece in [97, 10_000, 60_000, 100_000] {
-            let (mut framer, mut received, mut told) = (Framer::default(), BytesMut::new(), Vec::new());
+            let (mut framer, mut received, mut actual) = (Framer::default(), BytesMut::new(), Vec::new());
             for piece in error.as_bytes().chunks(piece) {
                 received.extend_from_slice(piece);
                 while let Some(reply) = framer.next(&mut received, Texts::Whole).unwrap() {
-                    told.push(reply);
+                    actual.push(reply);
                 }
             }
-            let [Err(failure), Ok(behind)] = &told[..] else { panic!("{piece}: {}", told.len()) };
+            let [Err(failure), Ok(behind)] = &actual[..] else { panic!("{piece}: {}", actual.len()) };
             assert_eq!(failure.reason, Reason::NoPermission);
             assert!(failure.detail.starts_with("NOPERM no  xxx"), "{failure}");
             assert!(failure.detail.ends_with("x… (10000000 bytes)"), "{failure}");
@@ -190,11 +193,11 @@ proptest! {
         piece in 1_usize..64,
     ) {
         let bytes: Vec<u8> = values.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
-        let told = replies(&bytes, piece).unwrap();
-        prop_assert_eq!(told.len(), values.len());
-        for (reply, (_, picture)) in told.iter().zip(&values) {
-            let told = reply.as_ref().unwrap().value().unwrap();
-            prop_assert_eq!(&format!("{told:?}"), picture);
+        let actual = replies(&bytes, piece).unwrap();
+        prop_assert_eq!(actual.len(), values.len());
+        for (reply, (_, picture)) in actual.iter().zip(&values) {
+            let actual = reply.as_ref().unwrap().value().unwrap();
+            prop_assert_eq!(&format!("{actual:?}"), picture);
         }
     }
 

@@ -125,13 +125,13 @@ mod tests {
 
     use super::*;
 
-    fn told(question: Question, reply: &str) -> Option<Role> {
+    fn role_of(question: Question, reply: &str) -> Option<Role> {
         let reply = Reply::whole(&Bytes::from(reply.to_owned())).unwrap();
         question.role(&reply).unwrap()
     }
 
     fn info(lines: &str) -> Option<Role> {
-        told(Question::Info, &format!("${}\r\n{lines}\r\n", lines.len()))
+        role_of(Question::Info, &format!("${}\r\n{lines}\r\n", lines.len()))
     }
 
     #[test]
@@ -139,13 +139,13 @@ mod tests {
         let (replica, down) = (Role::Replica, PrimaryLink::Down { since: None });
         let of_role = |state: &str| {
             let state = format!("${}\r\n{state}", state.len());
-            told(Question::Role, &format!("*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n{state}\r\n:-1\r\n"))
+            role_of(Question::Role, &format!("*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n{state}\r\n:-1\r\n"))
         };
-        assert_eq!(told(Question::Hello, "%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"), Some(Role::Primary));
-        let hello = told(Question::Hello, "%1\r\n$4\r\nrole\r\n$7\r\nreplica\r\n");
+        assert_eq!(role_of(Question::Hello, "%1\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"), Some(Role::Primary));
+        let hello = role_of(Question::Hello, "%1\r\n$4\r\nrole\r\n$7\r\nreplica\r\n");
         assert_eq!(hello, Some(replica(PrimaryLink::Unknown)));
-        assert_eq!(told(Question::Role, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"), Some(Role::Primary));
-        assert_eq!(told(Question::Role, "*2\r\n$8\r\nsentinel\r\n*0\r\n"), None);
+        assert_eq!(role_of(Question::Role, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"), Some(Role::Primary));
+        assert_eq!(role_of(Question::Role, "*2\r\n$8\r\nsentinel\r\n*0\r\n"), None);
         assert_eq!(of_role("connected"), Some(replica(PrimaryLink::Up)));
         assert_eq!(of_role("sync"), Some(replica(down)));
         assert_eq!(info("role:master\r\n"), Some(Role::Primary));

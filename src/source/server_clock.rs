@@ -156,11 +156,11 @@ mod tests {
             };
             asked(&mut clock, reply(at_server(there)), sent, Duration::from_millis(there + back)).unwrap();
             let now = there + back + passed;
-            if let Some(told) = clock.without_asking(sent + Duration::from_millis(now)) {
-                let told = told.unwrap();
-                prop_assert!(told.error <= MOST_ERROR + Duration::from_millis(1));
-                let off = told.time.0.abs_diff(at_server(now));
-                prop_assert!(Duration::from_millis(off) <= told.error + Duration::from_millis(1), "{off} ms, {told:?}");
+            if let Some(actual) = clock.without_asking(sent + Duration::from_millis(now)) {
+                let actual = actual.unwrap();
+                prop_assert!(actual.error <= MOST_ERROR + Duration::from_millis(1));
+                let off = actual.time.0.abs_diff(at_server(now));
+                prop_assert!(Duration::from_millis(off) <= actual.error + Duration::from_millis(1), "{off} ms, {actual:?}");
             }
         }
     }

@@ -178,9 +178,9 @@ pub(super) fn size(value: &Value<'_>) -> u64 {
 fn full_group(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<(Name, GroupState)> {
     let mut fields = Fields::new(value)?;
     let head = fields.list("pending")?.into_iter().next();
-    let told = fields.list("consumers")?;
-    let mut consumers = Vec::with_capacity(told.len());
-    for consumer in told {
+    let listed = fields.list("consumers")?;
+    let mut consumers = Vec::with_capacity(listed.len());
+    for consumer in listed {
         consumers.push(full_consumer(consumer, reading)?);
     }
     let consumer_count = u64::try_from(consumers.len()).unwrap_or(u64::MAX);

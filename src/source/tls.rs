@@ -143,14 +143,14 @@ impl Trust {
             return Ok(trust);
         };
         let file = PemFile { key: "redis.tls.ca_file", path };
-        let mut why = None;
+        let mut reason = None;
         for certificate in file.certificates()? {
             let mut alone = RootCertStore::empty();
             alone.add(certificate.clone()).map_err(|error| file.unusable(&of_file(&error)))?;
             match not_in_date(&certificate, &alone, provider) {
                 Some(error) => {
                     trust.left_out += 1;
-                    why = why.or(Some(error));
+                    reason = reason.or(Some(error));
                 }
                 None => {
                     trust.authorities.roots.extend(alone.roots);
@@ -158,7 +158,7 @@ impl Trust {
                 }
             }
         }
-        match why {
+        match reason {
             Some(error) if trust.pinned.is_empty() => {
                 Err(file.unusable(&format!("its certificate {}", predicate(&error))))
             }
@@ -277,8 +277,8 @@ impl PemFile<'_> {
         files::read(self.path, Kind::Pem).map_err(|error| failed(format!("{}: {error}", self.key)))
     }
 
-    fn unusable(&self, why: &str) -> Failure {
-        failed(format!("cannot use {} ({}): {why}", self.path.display(), self.key))
+    fn unusable(&self, reason: &str) -> Failure {
+        failed(format!("cannot use {} ({}): {reason}", self.path.display(), self.key))
     }
 }
 

@@ -177,8 +177,8 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         snapshot.server.flavour = flavour;
         let reading = reading(snapshot, &config);
         let page = text(&config, &reading, &[], Format::Text);
-        let told = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
-        assert_eq!(told, limit);
+        let actual = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
+        assert_eq!(actual, limit);
     }
 }
 
@@ -214,7 +214,7 @@ fn only_current_states_and_no_excluded_families_are_served_and_counted() {
 #[test]
 fn the_last_entry_is_named_where_it_is_surely_there() {
     let last = StreamId::new(NOW - 1_250, 0);
-    let told = |version, read: Option<StreamId>| {
+    let actual = |version, read: Option<StreamId>| {
         let (mut config, mut snapshot) = (config(), snapshot());
         config.exposition.redis_exporter_names = true;
         snapshot.server.version = Some(version);
@@ -223,10 +223,10 @@ fn the_last_entry_is_named_where_it_is_surely_there() {
         let reading = reading(snapshot, &config);
         reading.stream(&"events:session".into()).unwrap().last_entry()
     };
-    assert_eq!(told((8, 0, 6), None), Some(last), "trims begin at the front");
-    assert_eq!(told((8, 2, 0), None), None, "those of acknowledged entries pass over others");
+    assert_eq!(actual((8, 0, 6), None), Some(last), "trims begin at the front");
+    assert_eq!(actual((8, 2, 0), None), None, "those of acknowledged entries pass over others");
     let older = StreamId::new(NOW - 5_000, 0);
-    assert_eq!(told((8, 2, 0), Some(older)), Some(older), "it was read");
+    assert_eq!(actual((8, 2, 0), Some(older)), Some(older), "it was read");
 }
 
 #[test]

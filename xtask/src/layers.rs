@@ -246,11 +246,11 @@ fn impurities(sources: &[Source]) -> Vec<String> {
         IMPURE.iter().any(|it| begins(path, it)) && !DATA.contains(&path.join("::").as_str())
     };
     let pure = sources.iter().filter(|source| PURE.iter().any(|it| begins(&source.module[1..], it)));
-    let told = |source: &Source| -> Vec<String> {
+    let found = |source: &Source| -> Vec<String> {
         let paths = source.uses.iter().filter(is_impure);
         paths.map(|path| format!("{}: is to be pure, and uses {}", source.file, path.join("::"))).collect()
     };
-    pure.flat_map(told).collect()
+    pure.flat_map(found).collect()
 }
 
 /// The files of the program's library; `main.rs` is a crate that uses it.

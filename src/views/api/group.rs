@@ -119,7 +119,7 @@ impl Group<'_> {
         let oldest = report.zip(state).and_then(|(report, state)| report.oldest_pending(state).oldest());
         let (status, reason) = match self.stale {
             Some(stale) => (GroupStatus::Unknown, stale.to_owned()),
-            None => (self.of.verdict.status, self.of.verdict.why.to_string()),
+            None => (self.of.verdict.status, self.of.verdict.cause.to_string()),
         };
         GroupDocument {
             name: text(self.of.name),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{StreamRule, Thresholds},
-    evaluate::{Health, StreamWhy},
+    evaluate::{Health, StreamCause},
     model::{EntryHead, Idempotence, StreamId},
     reading::{RetentionReading, StreamReading},
 };
@@ -160,7 +160,7 @@ impl Stream<'_> {
     /// Why the stream has its health; of one over its limit also who keeps it there.
     fn reason(&self) -> String {
         let verdict = self.of.verdict;
-        let is_over = matches!(verdict.why, StreamWhy::TooLong { .. } | StreamWhy::TooOld { .. });
+        let is_over = matches!(verdict.cause, StreamCause::TooLong { .. } | StreamCause::TooOld { .. });
         match self.of.retention.and_then(RetentionReading::blocked_by).filter(|_| is_over) {
             Some(blocker) => format!("{}: {blocker}", verdict.reason()),
             None => verdict.reason(),

@@ -48,8 +48,8 @@ impl<'a> View<'a> {
     ) -> Self {
         let age = reading.map(|(_, age)| age);
         let stale = age.filter(|age| *age >= config.poll.stale_after).map(|age| {
-            let why = failure.map_or("no poll has ended since", |failure| failure.reason.as_str());
-            format!("last read {} ago: {why}", short(age))
+            let cause = failure.map_or("no poll has ended since", |failure| failure.reason.as_str());
+            format!("last read {} ago: {cause}", short(age))
         });
         let reading = reading.map(|(reading, _)| reading);
         let ages = reading.map(|reading| reading.report.ticks.ages().collect()).unwrap_or_default();

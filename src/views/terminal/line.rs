@@ -64,7 +64,7 @@ impl Line {
 
     /// Adds a cell of this width, and a space.
     pub(super) fn cell(&mut self, text: &str, columns: usize, align: Align, colour: Option<Colour>) {
-        let text = cut(text, columns);
+        let text = truncated(text, columns);
         let space = " ".repeat(columns.saturating_sub(width(&text)));
         match align {
             Align::Left => {
@@ -90,7 +90,7 @@ impl Line {
         let mut left = style.width.unwrap_or(usize::MAX);
         let mut text = String::new();
         for (piece, colour) in &self.0 {
-            let piece = cut(piece, left);
+            let piece = truncated(piece, left);
             left -= width(&piece);
             match colour.filter(|_| style.has_colours && !piece.trim().is_empty()) {
                 Some(colour) => {
@@ -125,7 +125,7 @@ pub(super) fn width(text: &str) -> usize {
 }
 
 /// A text of at most so many columns; one that is cut ends in dots.
-fn cut(text: &str, columns: usize) -> String {
+fn truncated(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }

@@ -90,7 +90,7 @@ fn each_fault_in_the_script_is_shown_by_a_case() {
     let Some(redis) = server() else { return };
     let (cases, mut connection, mut shown, mut survivors) = (step_cases(), redis.connect(), 0, Vec::new());
     let is_7_0 = redis.run::<String>("INFO server").contains("redis_version:7.0.");
-    let no_faults = NO_FAULTS.into_iter().filter(|(_, _, why)| !is_7_0 || *why != NAMES_THE_COMMAND);
+    let no_faults = NO_FAULTS.into_iter().filter(|(_, _, reason)| !is_7_0 || *reason != NAMES_THE_COMMAND);
     let no_faults = no_faults.map(|(from, to, _)| SCRIPT.replace(from, to).trim_end().to_owned());
     let mut no_faults: Vec<String> = no_faults.collect();
     for (name, script) in faulty() {

@@ -139,14 +139,14 @@ pub(super) fn check_complete(
     before: &Truth,
     answer: &Answer,
 ) -> Result<(), TestCaseError> {
-    let (removed, _, _, group, why, ..) = answer;
+    let (removed, _, _, group, reason, ..) = answer;
     let excess = policy.excess(before.entries.len() as u64);
     if *removed == 0 && excess > 0 {
         let is_blocked = (before.removable(policy) as u64) < excess.min(step);
-        let is_giant = why == "node_size";
+        let is_giant = reason == "node_size";
         ensure!(!is_giant || node >= step, "a node of {node} is no reason: {answer:?}");
         ensure!(
-            is_giant || is_blocked != why.is_empty(),
+            is_giant || is_blocked != reason.is_empty(),
             "blocked: {is_blocked}, but {answer:?}: {before:?}"
         );
         ensure!(!is_blocked || !group.is_empty(), "nobody is named: {answer:?}");

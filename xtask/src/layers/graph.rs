@@ -14,14 +14,14 @@ pub(super) fn cycles(sources: &[Source]) -> Vec<String> {
     let rings: BTreeSet<BTreeSet<usize>> = (0..sources.len())
         .map(|index| reached[index].iter().copied().filter(|it| reached[*it].contains(&index)).collect())
         .collect();
-    let told = |ring: &BTreeSet<usize>| {
+    let names = |ring: &BTreeSet<usize>| {
         let uses = ring.iter().map(|index| {
             let (_, path) = edges[*index].iter().find(|(used, _)| ring.contains(used))?;
             Some(format!("{} ({})", sources[*index].file, path.join("::")))
         });
         format!("files that use each other: {}", uses.flatten().collect::<Vec<_>>().join(", "))
     };
-    rings.iter().filter(|ring| !ring.is_empty()).map(told).collect()
+    rings.iter().filter(|ring| !ring.is_empty()).map(names).collect()
 }
 
 /// All files that a file uses, by way of others too; itself only in a ring.

@@ -16,7 +16,7 @@ pub struct Backlog {
 
 /// Why a group has its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupWhy {
+pub enum GroupCause {
     /// The stream could not be read.
     Unread(Reason),
     /// The group is expected, and has not been there for so long.
@@ -160,7 +160,7 @@ impl NearLimit {
 
 /// Why a stream has its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StreamWhy {
+pub enum StreamCause {
     /// Nothing is known to be wrong, but so many groups are not watched.
     Unwatched {
         /// Those groups.
