@@ -1,8 +1,8 @@
 //! A user with the printed rule alone: everything works, and with one command less the log names it.
 
-use std::{thread::sleep, time::Duration};
+use std::time::Duration;
 
-use support::{Need, Page, Redis, Sidecar, wait_for};
+use support::{Need, Page, Redis, Sidecar, stays_so, wait_for};
 
 use crate::{
     process::{streamwarden, text},
@@ -71,7 +71,7 @@ fn the_printed_rule_alone_lets_everything_work() {
         });
         if config == RETAIN {
             wait_for("the trim", || (redis.run::<u64>("XLEN r:s") == 50).then_some(()));
-            sleep(Duration::from_secs(1));
+            stays_so(Duration::from_secs(1), "no entry goes", || redis.run::<u64>("XLEN r:s") == 50);
         }
         sidecar.signal("TERM");
         assert!(sidecar.wait_for_exit().success());

@@ -1,9 +1,9 @@
 //! What hosted servers answer where Redis does not. A proxy puts their documented words into a real server's mouth: nothing
 //! here was run on the services.
 
-use std::{thread::sleep, time::Duration};
+use std::time::Duration;
 
-use support::{Act, Direction, Need, Page, Proxy, Redis, Sidecar, wait_for};
+use support::{Act, Direction, Need, Page, Proxy, Redis, Sidecar, stays_so, wait_for};
 
 use crate::{
     process::{config_file, streamwarden, text},
@@ -92,11 +92,12 @@ fn a_quota_is_told_in_the_servers_words_and_asked_again_after_minutes() {
     assert!(!up(&page));
     let polls = page.own("streamwarden_polls_total");
     // By then it would have tried dozens of times, and its liveness does not suffer from the wait.
-    sleep(Duration::from_secs(7));
-    let page = sidecar.scrape();
-    assert_eq!((page.own("streamwarden_polls_total"), failures(&page, "quota")), (polls, 1.0));
-    assert_eq!(page.count("streamwarden_stream_length"), 0, "stale");
-    assert_eq!(sidecar.get("/livez").status, 200);
+    stays_so(Duration::from_secs(7), "it waits, and is alive", || {
+        let page = sidecar.scrape();
+        (page.own("streamwarden_polls_total"), failures(&page, "quota")) == (polls, 1.0)
+            && sidecar.get("/livez").status == 200
+    });
+    assert_eq!(sidecar.scrape().count("streamwarden_stream_length"), 0, "stale");
     assert_eq!(proxy.connections(), connections, "the connection is kept");
 
     let document: serde_json::Value = serde_json::from_str(&sidecar.get("/api/v1/streams").text()).unwrap();
@@ -133,8 +134,7 @@ fn a_server_without_a_free_connection_is_not_knocked_at_again_and_again() {
         let retention = page.get("streamwarden_retention_failures_total", &[("reason", "quota")]);
         failures(page, "quota") == 1.0 && searches == Some(1.0) && retention == Some(1.0)
     });
-    sleep(Duration::from_secs(3));
-    assert_eq!(proxy.connections(), 3, "one each");
+    stays_so(Duration::from_secs(3), "one connection each", || proxy.connections() == 3);
 
     let file = config_file(ONE);
     let arguments = |command| [command, "--config", file.path().to_str().unwrap()];

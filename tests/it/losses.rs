@@ -83,8 +83,10 @@ fn what_others_take_from_a_group_that_reads_on_is_bounded_and_warned_of() {
     let Some(redis) = counting() else { return };
     redis.add("s", 20_000);
     redis.run::<()>("XGROUP CREATE s g 0");
-    // What waits is older than an interval by now.
-    thread::sleep(Duration::from_millis(1_100));
+    let newest = redis.milliseconds();
+    wait_for("what waits to be older than an interval", || {
+        (redis.milliseconds() > newest + 1_100).then_some(())
+    });
     let sidecar = Sidecar::with_config(&redis.uri(), "poll: {interval: 1s}\n");
     let read = while_reading(&redis, || {
         sidecar.next_poll();

@@ -2,11 +2,10 @@
 
 use std::{
     process::{Command, Output},
-    thread::sleep,
     time::Duration,
 };
 
-use support::{Redis, Sidecar, wait_for};
+use support::{Redis, Sidecar, stays_so, wait_for};
 
 pub(crate) fn streamwarden(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(support::program())
@@ -179,7 +178,8 @@ fn it_stops_while_redis_hangs_and_a_client_is_slow() {
     sidecar.next_poll();
     redis.pause();
     let _slow = std::net::TcpStream::connect(sidecar.address()).unwrap();
-    sleep(Duration::from_millis(300));
+    // Connections are accepted in turn, so the slow one is there from the first answer on.
+    stays_so(Duration::from_millis(300), "the sidecar is alive", || sidecar.get("/livez").status == 200);
     sidecar.signal("TERM");
     assert_eq!(sidecar.wait_for_exit().code(), Some(0));
     redis.resume();
@@ -200,9 +200,12 @@ fn switched_off_it_serves_its_own_metrics_and_touches_no_redis() {
     assert_eq!(page.own("streamwarden_build_info"), 1.0);
     assert_eq!(sidecar.get("/readyz").status, 200);
     assert_eq!(sidecar.get("/livez").status, 200);
-    sleep(Duration::from_millis(500));
-    let after: String = redis.run("INFO stats");
-    assert_eq!(connections(&after) - connections(&before), 1, "this test's own");
+    // Each look is a connection of this test's own.
+    let mut own = 0;
+    stays_so(Duration::from_millis(500), "the sidecar does not connect", || {
+        own += 1;
+        connections(&redis.run::<String>("INFO stats")) - connections(&before) == own
+    });
 }
 
 #[test]

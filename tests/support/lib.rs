@@ -52,6 +52,17 @@ pub fn wait_at_most<T>(deadline: Duration, what: &str, mut ready: impl FnMut() -
     }
 }
 
+/// Looks again and again, for as long as something might still happen, and fails as soon as it does.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
+pub fn stays_so(duration: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while started.elapsed() < duration {
+        assert!(is_so(), "not for {duration:?}: {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 /// Sends a signal to a process that this test started.
 pub fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use super::{free_port, signal, wait_for, write};
 
+/// A free port may be taken before the server has it: another one then, so many times.
+const PORTS_TRIED: usize = 3;
+
 /// The server's program: Debian's, or the one that the environment names.
 fn server_program() -> String {
     named_server().unwrap_or_else(|| "redis-server".to_owned())
@@ -41,9 +44,18 @@ impl Redis {
 
     /// A server with more lines of `redis.conf`.
     pub fn with_settings(settings: &str) -> Self {
-        let server = Self::not_listening(settings);
-        wait_for("the server to answer", || server.try_ping());
-        server
+        for _ in 0..PORTS_TRIED {
+            let mut server = Self::not_listening(settings);
+            let has_answered = wait_for("the server to answer", || match server.has_ended() {
+                true => Some(false),
+                false => server.try_ping().map(|_| true),
+            });
+            // If it has ended, its port was taken meanwhile, and somebody else answers there.
+            if has_answered && !server.has_ended() {
+                return server;
+            }
+        }
+        panic!("the server ended {PORTS_TRIED} times: {settings}");
     }
 
     /// A server that does not answer on its plain port: for TLS only.
@@ -116,6 +128,16 @@ impl Redis {
     /// Closes all other clients' connections.
     pub fn kill_clients(&self) {
         self.run::<u64>("CLIENT KILL TYPE normal");
+    }
+
+    /// The server's own clock, in milliseconds since the Unix epoch.
+    pub fn milliseconds(&self) -> u64 {
+        let (seconds, microseconds): (u64, u64) = self.run("TIME");
+        seconds * 1_000 + microseconds / 1_000
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub fn pause(&self) {

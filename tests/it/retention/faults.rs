@@ -1,7 +1,5 @@
 //! What a server may refuse, and ends in the middle: nothing is lost, the rest goes on, and it is said.
 
-use std::{thread::sleep, time::Duration};
-
 use redis::cmd;
 
 use super::trimming;
@@ -103,7 +101,7 @@ fn a_lost_script_cache_and_a_cut_connection_do_no_harm() {
         redis.run::<()>("SCRIPT FLUSH");
         let _cut: redis::RedisResult<u64> =
             cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").query(&mut redis.connect());
-        sleep(Duration::from_millis(100));
+        sidecar.next_poll();
     }
     sidecar.wait("the limit to be reached", |_| redis.run::<u64>("XLEN s") == 500);
 }

@@ -10,7 +10,7 @@ use std::{
 use redis::{Connection, Value, cmd};
 
 use super::trimming;
-use support::{Need, Page, Redis, Sidecar, wait_for};
+use support::{Need, Page, Redis, Sidecar, stays_so, wait_for};
 
 /// A run a second, on small nodes' behalf: the server's own are of 100 entries.
 fn config(retention: &str) -> String {
@@ -79,10 +79,9 @@ fn nothing_is_written_where_nobody_asked_for_it() {
         assert_eq!(page.get("streamwarden_retention_removable_entries", &[]), Some(500.0));
         assert_eq!(page.get("streamwarden_retention_info", &[("mode", "observe")]), Some(1.0));
         assert_eq!(page.count("streamwarden_retention_runs_total"), 0);
-        thread::sleep(Duration::from_millis(1_500));
+        stays_so(Duration::from_millis(1_500), "nothing is trimmed", || length(&redis) == 1_000);
         sidecar.next_poll();
     }
-    assert_eq!(length(&redis), 1_000);
     assert_eq!(redis.run::<u64>("EXISTS streamwarden:retention:lease"), 0);
     assert_eq!((redis.calls("eval"), redis.calls("xtrim"), redis.calls("set")), (0, 0, 0));
 }
@@ -176,8 +175,7 @@ fn a_changed_configuration_ends_the_run_that_it_forbids() {
     sidecar.next_poll();
     let left = length(&redis);
     assert!(left > 50_000, "{left}");
-    thread::sleep(Duration::from_secs(3));
-    assert_eq!(length(&redis), left, "entries go although retention is switched off");
+    stays_so(Duration::from_secs(3), "retention is off, and entries stay", || length(&redis) == left);
 }
 
 #[test]

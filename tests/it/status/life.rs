@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     thread::{JoinHandle, sleep, spawn},
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 
 use redis::{Cmd, Connection, RedisResult, Value};
 
-use support::Redis;
+use support::{Redis, wait_for};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_millis(25);
@@ -37,33 +37,38 @@ const MODES: [Mode; 5] = [Mode::Works, Mode::Hangs, Mode::Spins, Mode::FallsBehi
 /// A producer and a consumer; they end with the test.
 pub(super) struct Life {
     mode: Arc<AtomicU8>,
+    rounds: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Life {
     pub(super) fn start(redis: &Redis) -> Self {
-        let (mode, ended) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicBool::new(false)));
+        let mode = Arc::new(AtomicU8::new(0));
+        let rounds = Arc::new(AtomicU64::new(0));
+        let ended = Arc::new(AtomicBool::new(false));
         let mut connection = redis.connect();
-        let (told, over) = (Arc::clone(&mode), Arc::clone(&ended));
+        let (wanted, begun, over) = (Arc::clone(&mode), Arc::clone(&rounds), Arc::clone(&ended));
         let thread = spawn(move || {
             for round in 0_u64.. {
                 if over.load(Ordering::Relaxed) {
                     return;
                 }
-                let mode = MODES[usize::from(told.load(Ordering::Relaxed))];
+                begun.store(round, Ordering::SeqCst);
+                let mode = MODES[usize::from(wanted.load(Ordering::SeqCst))];
                 // The group may be gone, and so may the server.
                 drop(live(&mut connection, mode, round));
                 sleep(ROUND);
             }
         });
-        Self { mode, ended, thread: Some(thread) }
+        Self { mode, rounds, ended, thread: Some(thread) }
     }
 
     pub(super) fn set(&self, mode: Mode) {
-        self.mode.store(mode as u8, Ordering::Relaxed);
-        // The round under way is still of the mode before.
-        sleep(2 * ROUND);
+        self.mode.store(mode as u8, Ordering::SeqCst);
+        // The round under way is still of the mode before: the second one from here is whole, and of this mode.
+        let under_way = self.rounds.load(Ordering::SeqCst);
+        wait_for("a round", || (self.rounds.load(Ordering::SeqCst) > under_way + 1).then_some(()));
     }
 }
 
