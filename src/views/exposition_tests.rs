@@ -147,15 +147,13 @@ fn text(config: &Config, reading: &Reading, own: &[proto::MetricFamily], format:
     String::from_utf8(page).unwrap()
 }
 
-/// To take a change over: run with the file removed, which writes it and fails once.
-#[expect(clippy::disallowed_methods, reason = "it is a file of the project")]
+/// Compares with the page in `tests/golden`. To accept a change: `INSTA_UPDATE=always cargo test --lib exposition`.
 fn assert_golden(name: &str, page: &str) {
-    let file = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    let Ok(golden) = std::fs::read_to_string(&file) else {
-        std::fs::write(&file, page).unwrap();
-        panic!("{file} was missing and has been written: look at it and commit it");
-    };
-    assert!(page == golden, "the page differs from {file}:\n{page}");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/golden");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, page));
 }
 
 #[test]
