@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
-.PHONY: typos shellcheck unused-dependencies
+.PHONY: typos shellcheck unused-dependencies check-page
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_MACHETE_VERSION := 0.9.2
@@ -54,7 +54,7 @@ chaos: redis program ## a million entries removed while sidecars are killed and 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke
 
-check: typos shellcheck unused-dependencies ## spelling, shell scripts, formatting, lints, documentation, dependencies
+check: typos shellcheck check-page unused-dependencies ## spelling, shell scripts, the page's types, formatting, lints, documentation, dependencies
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets --test peers --test assets -- -D warnings
 	cargo check --locked --no-default-features --bin streamwarden
@@ -74,6 +74,9 @@ typos: python ## misspelt words; `_typos.toml` lists those that are right
 shellcheck: ## faults in shell scripts
 	@$(call install,command -v shellcheck,shellcheck)
 	find . -path ./target -prune -o -type f \( -name '*.sh' -o -path ./.ci/run \) -exec shellcheck {} +
+
+check-page: node ## the page's files against the API's description, with TypeScript from npm
+	tests/page/check.sh target/page-check
 
 unused-dependencies: ## dependencies that no code of their package names
 	@cargo machete --version 2>/dev/null | grep -qF "$(CARGO_MACHETE_VERSION)" || \

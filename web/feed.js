@@ -11,16 +11,20 @@ const MOST_PAUSE_S = 15;
 
 export class Feed {
   // The last document, and when it was taken over; null before the first.
+  /** @type {Api.Streams | null} */
   document = null;
+  /** @type {string | null} */
   #tag = null;
   #takenAt = 0;
   // Why the sidecar can't be asked, and since when; null while it can.
+  /** @type {{ why: string, since: number } | null} */
   problem = null;
   #failures = 0;
-  #timer = null;
+  #timer = 0;
   #asking = false;
   #changed;
 
+  /** @param {() => void} changed */
   constructor(changed) {
     this.#changed = changed;
     document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(this.#timer) : this.ask()));
@@ -35,7 +39,7 @@ export class Feed {
   // Whether the reading is too old to be relied upon: by the sidecar's word, or because nothing came since.
   isStale() {
     const poll = this.document?.poll;
-    return Boolean(poll && (poll.stale || this.age() >= poll.stale_after_seconds));
+    return Boolean(poll && (poll.stale || (this.age() ?? 0) >= poll.stale_after_seconds));
   }
 
   async ask() {
@@ -59,6 +63,7 @@ export class Feed {
 
   // Whether there is something new.
   async #fetch() {
+    /** @type {Record<string, string>} */
     const headers = this.#tag ? { "If-None-Match": this.#tag } : {};
     const answer = await fetch(STREAMS, { headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (answer.status === 304) return false;
@@ -71,16 +76,18 @@ export class Feed {
 
   #pause() {
     if (this.#failures) return Math.min(MOST_PAUSE_S, 2 ** (this.#failures - 1));
-    const interval = this.document.poll.interval_seconds;
     const age = this.age();
-    if (age === null) return LEAST_PAUSE_S;
+    if (this.document === null || age === null) return LEAST_PAUSE_S;
+    const interval = this.document.poll.interval_seconds;
     const next = interval + GRACE_S - age;
     const overdue = Math.min(interval, MOST_PAUSE_S) / 2;
     return Math.max(LEAST_PAUSE_S, next > 0 ? Math.min(next, interval) : overdue);
   }
 }
 
+/** @param {unknown} error */
 function describe(error) {
+  if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return "it did not answer in time";
   if (error instanceof TypeError) return "it can't be connected to";
   return error.message;

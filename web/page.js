@@ -3,19 +3,23 @@
 
 import { banner, freshness, renderable, server } from "./banner.js";
 import { detail, nothing } from "./detail.js";
-import { h, render } from "./dom.js";
+import { element as $, h, render } from "./dom.js";
 import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
 import { ORDERS, chosen, healthButtons, table, totals } from "./list.js";
 import { HEALTHS, ago, plural } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
+/** @typedef {Partial<ReturnType<typeof wanted>>} Changes */
+/** The document, at the moment of its reading.
+ * @typedef {Api.Streams & { now: number }} Shown */
+
 const TICK_MS = 1000;
 
 // What is looked at, as the address has it.
 function wanted() {
   const parameters = new URLSearchParams(location.hash.slice(1));
-  const oneOf = (name, all, otherwise) => (all.includes(parameters.get(name)) ? parameters.get(name) : otherwise);
+  /** @type {(name: string, all: string[], otherwise: string) => string} */
+  const oneOf = (name, all, otherwise) => all.find((it) => it === parameters.get(name)) ?? otherwise;
   return {
     stream: parameters.get("stream"),
     filter: parameters.get("filter") ?? "",
@@ -24,34 +28,40 @@ function wanted() {
   };
 }
 
+/** @param {Changes} changes */
 function address(changes) {
   const all = { ...state, ...changes };
-  if (all.sort === "health") delete all.sort;
-  const there = Object.entries(all).filter(([, value]) => value);
+  if (all.sort === "health") all.sort = "";
+  const there = Object.entries(all).flatMap(([name, value]) => (value ? [[name, value]] : []));
   return `#${new URLSearchParams(there)}`;
 }
 
 let state = wanted();
+const filter = /** @type {HTMLInputElement} */ ($("filter"));
 let announced = "";
 let listScroll = 0;
 const feed = new Feed(draw);
 
 // The document as it may be shown: of what is stale nothing is known, whatever was last said. All ages are those of the
 // moment of the reading, by the sidecar's clock.
-function shown() {
-  const last = { ...feed.document, now: feed.document.poll.last_success_unix_ms };
+/**
+ * @param {Api.Streams} document
+ * @returns {Shown}
+ */
+function shown(document) {
+  const last = { ...document, now: document.poll.last_success_unix_ms ?? 0 };
   if (!feed.isStale()) return last;
-  const unknown = { health: "unknown", reason: `last read ${ago(feed.age())}` };
+  const unknown = { health: /** @type {const} */ ("unknown"), reason: `last read ${ago(feed.age() ?? 0)}` };
   const streams = last.streams.map((stream) => ({
-    ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: "unknown" })),
+    ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: /** @type {const} */ ("unknown") })),
   }));
-  return { ...last, streams, summary: { critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
+  return { ...last, streams, summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
 }
 
 function draw() {
   drawBanner();
   if (!feed.document) return;
-  const shows = shown();
+  const shows = shown(feed.document);
   const typed = typedName(shows.streams);
   if (typed) return refine({ stream: typed.key });
   const isStale = feed.isStale() || feed.problem !== null;
@@ -61,10 +71,11 @@ function draw() {
   $("list").hidden = state.stream !== null;
   $("detail").hidden = state.stream === null;
   if (state.stream === null) drawList(shows);
-  else drawDetail(shows);
+  else drawDetail(shows, state.stream);
 }
 
 // The stream whose name somebody typed into the address, where its key belongs.
+/** @param {Api.Stream[]} streams */
 function typedName(streams) {
   if (state.stream === null || streams.some((it) => it.key === state.stream)) return undefined;
   return streams.find((it) => it.name === state.stream);
@@ -75,20 +86,25 @@ function drawBanner() {
   $("banner").hidden = says === null;
   $("banner").className = says?.kind ?? "";
   render($("banner"), says && renderable(says));
-  if (feed.document) render($("poll"), freshness(feed));
+  if (feed.document) render($("poll"), freshness(feed, feed.document));
 }
 
+/** @param {Shown} shows */
 function drawList(shows) {
   const hasReading = shows.poll.last_success_unix_ms !== null;
   render($("healths"), healthButtons(shows, hasReading, state.health));
   render($("totals"), hasReading && shows.streams.length > 0 && totals(shows.streams));
   const streams = chosen(shows.streams, state);
   const empty = emptiness(shows, hasReading);
-  if (document.activeElement !== $("filter")) $("filter").value = state.filter;
+  if (document.activeElement !== filter) filter.value = state.filter;
   const list = table(streams, { sort: state.sort, ages: shows.history_ages_seconds, now: shows.now, address: (key) => address({ stream: key }) });
   render($("streams"), streams.length > 0 ? list : h("p", { class: "note" }, empty));
 }
 
+/**
+ * @param {Shown} shows
+ * @param {boolean} hasReading
+ */
 function emptiness({ streams, sidecar }, hasReading) {
   if (!sidecar.enabled) return "Nothing is watched.";
   if (!hasReading) return "Nothing was read yet.";
@@ -96,14 +112,19 @@ function emptiness({ streams, sidecar }, hasReading) {
   return "No stream fits the filter.";
 }
 
-function drawDetail(shows) {
-  const stream = shows.streams.find((it) => it.key === state.stream);
+/**
+ * @param {Shown} shows
+ * @param {string} key
+ */
+function drawDetail(shows, key) {
+  const stream = shows.streams.find((it) => it.key === key);
   const home = address({ stream: null });
-  const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, now: shows.now }) : nothing(state.stream, home);
+  const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, now: shows.now }) : nothing(key, home);
   render($("detail"), view);
 }
 
 // Says aloud, and in the tab's title, what has changed for the worse or the better; not each number.
+/** @param {Shown} shows */
 function announce({ summary }) {
   const says = banner(feed);
   const bad = [summary.critical && `${summary.critical} critical`, summary.warning && `${summary.warning} warning`].filter(Boolean);
@@ -126,13 +147,17 @@ function navigate() {
     $("detail").querySelector("h2")?.focus({ preventScroll: true });
   } else {
     scrollTo(0, listScroll);
-    rowOf(before)?.focus({ preventScroll: true });
+    if (before !== null) rowOf(before)?.focus({ preventScroll: true });
   }
 }
 
-const rowOf = (key) => [...document.querySelectorAll("#streams tbody a")].find((link) => link.hash === address({ stream: key }));
+/** @type {() => HTMLAnchorElement[]} */
+const rows = () => [.../** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("#streams tbody a"))];
+/** @type {(key: string) => HTMLAnchorElement | undefined} */
+const rowOf = (key) => rows().find((link) => link.hash === address({ stream: key }));
 
 // Changes what is looked at without a new step in the browser's history.
+/** @param {Changes} changes */
 function refine(changes) {
   history.replaceState(null, "", address(changes));
   state = wanted();
@@ -140,8 +165,10 @@ function refine(changes) {
 }
 
 // To the next stream in the list's order, while one is looked at.
+/** @param {number} by */
 function step(by) {
-  const streams = chosen(shown().streams, state);
+  if (!feed.document) return;
+  const streams = chosen(shown(feed.document).streams, state);
   const next = streams[streams.findIndex((it) => it.key === state.stream) + by];
   if (!next) return;
   history.replaceState(null, "", address({ stream: next.key }));
@@ -149,13 +176,15 @@ function step(by) {
 }
 
 addEventListener("hashchange", navigate);
-$("filter").addEventListener("input", (event) => refine({ filter: event.target.value }));
+filter.addEventListener("input", () => refine({ filter: filter.value }));
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-health], button[data-sort]");
+  const target = /** @type {Element} */ (event.target);
+  /** @type {HTMLElement | null} */
+  const button = target.closest("button[data-health], button[data-sort]");
   if (button?.dataset.health !== undefined) return refine({ health: button.dataset.health });
   if (button) return refine({ sort: button.dataset.sort });
-  const row = event.target.closest("#streams tbody tr");
-  if (row && !event.target.closest("a") && getSelection().isCollapsed) row.querySelector("a").click();
+  const row = target.closest("#streams tbody tr");
+  if (row && !target.closest("a") && getSelection()?.isCollapsed) row.querySelector("a")?.click();
 });
 keys({
   isDetail: () => state.stream !== null,
@@ -174,5 +203,5 @@ setInterval(() => {
   else drawBanner();
   wasStale = isStale;
 }, TICK_MS);
-$("filter").value = state.filter;
+filter.value = state.filter;
 feed.ask();

@@ -1,5 +1,9 @@
 // Numbers, times and states as people read them. What is not known is never a number.
 
+/** A number that may be unknown.
+ * @typedef {number | null | undefined} Known */
+/** @typedef {(number: number) => string} Words */
+
 import { h } from "./dom.js";
 
 const grouped = new Intl.NumberFormat("en");
@@ -7,8 +11,10 @@ const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
 // From the worst to the best.
+/** @type {Api.Stream["health"][]} */
 export const HEALTHS = ["critical", "warning", "unknown", "healthy"];
 
+/** @type {Record<string, string>} */
 const FAILURES = {
   refused: "nobody listens at its address",
   closed: "the connection was closed",
@@ -32,6 +38,7 @@ const FAILURES = {
   noperm: "the user may not do that there",
 };
 
+/** @type {Record<string, string>} */
 const OUTCOMES = {
   reached: "the limit was reached",
   blocked: "blocked before the limit was reached",
@@ -40,36 +47,46 @@ const OUTCOMES = {
 };
 
 // A reason of the closed set, in words and as it is.
-export const failure = (reason) => (FAILURES[reason] ? `${FAILURES[reason]} (${reason})` : (reason ?? "unknown"));
-export const outcome = (outcome) => OUTCOMES[outcome] ?? outcome;
+/** @type {(reason: string | null) => string} */
+export const failure = (reason) => (reason !== null && FAILURES[reason] ? `${FAILURES[reason]} (${reason})` : (reason ?? "unknown"));
+/** @type {(outcome: string | null) => string} */
+export const outcome = (outcome) => OUTCOMES[outcome ?? ""] ?? outcome ?? "unknown";
+/** @type {Words} */
 export const count = (number) => grouped.format(number);
+/** @type {(number: number, one: string, many?: string) => string} */
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
 // Entries a second, with no more digits than mean something.
+/** @param {number} perSecond */
 export function rate(perSecond) {
   const format = perSecond < 1 ? small : perSecond < 100 ? tenths : grouped;
   return `${format.format(perSecond < 100 ? perSecond : Math.round(perSecond))}/s`;
 }
 
 // The two greatest units, and below a minute one, as in the reasons.
+/** @param {number} seconds */
 export function duration(seconds) {
   if (seconds > 0 && seconds < 1) return `${Math.round(seconds * 1000)}ms`;
   const whole = Math.floor(seconds);
+  /** @type {[string, number][]} */
   const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
   const first = units.findIndex(([, size]) => whole >= size);
   if (first < 0) return "0s";
   const parts = units.slice(first, first + 2).map(([unit, size], index) => {
     const within = index === 0 ? whole : whole % units[first][1];
-    return [Math.floor(within / size), unit];
+    return { number: Math.floor(within / size), unit };
   });
-  return parts.filter(([number]) => number > 0).map(([number, unit]) => number + unit).join(" ");
+  return parts.filter(({ number }) => number > 0).map(({ number, unit }) => number + unit).join(" ");
 }
 
 // How long ago something was, or how old it is: below a second nobody cares, and it would flicker.
+/** @type {Words} */
 export const passed = (seconds) => (seconds < 1 ? "<1s" : duration(seconds));
+/** @type {Words} */
 export const ago = (seconds) => `${passed(seconds)} ago`;
 
 // A time of this machine's clock: the hour for today, the day too for others.
+/** @param {number} unixMs */
 export function clock(unixMs) {
   const time = new Date(unixMs);
   const isToday = time.toDateString() === new Date().toDateString();
@@ -77,6 +94,11 @@ export function clock(unixMs) {
 }
 
 // A value in words with the exact one in its title; where there is none, a dash that says why.
+/**
+ * @param {Known} number
+ * @param {Words} words
+ * @param {{ exact?: Words, why?: string }} title
+ */
 export function value(number, words, { exact, why }) {
   if (number == null) {
     return h("span", { class: "none", title: `Unknown: ${why}` }, "–", h("span", { class: "unseen" }, `unknown: ${why}`));
@@ -84,16 +106,23 @@ export function value(number, words, { exact, why }) {
   return h("span", { title: exact?.(number) }, words(number));
 }
 
+/** @type {Words} */
 export const exactSeconds = (seconds) => `${count(seconds)} seconds`;
+/** @type {Words} */
 export const exactRate = (perSecond) => `${count(perSecond)} entries a second`;
 
 // A health or status: a shape, a colour and a word.
+/**
+ * @param {Api.Stream["health"]} health
+ * @param {string} word
+ */
 export function badge(health, word = health) {
   const shape = h("svg", { class: "shape", "aria-hidden": "true" }, h("use", { href: `#${health}` }));
-  return h("span", { class: `badge ${health}` }, shape, word[0].toUpperCase() + word.slice(1));
+  return h("span", { class: `badge ${health}` }, shape, word.charAt(0).toUpperCase() + word.slice(1));
 }
 
 // The time in an entry's ID, where it is one.
+/** @param {string | null} id */
 export function idTime(id) {
   const ms = Number(id?.split("-")[0]);
   const isTime = ms > Date.UTC(2001, 0) && ms < Date.UTC(2200, 0);
@@ -102,6 +131,11 @@ export function idTime(id) {
 
 // A small line: values over their ages, with a gap where one is not known, and a dot for what is now. It is stretched to
 // the room that it gets. From `floor` up where one is given, else from the least value up.
+/**
+ * @param {Known[]} values
+ * @param {number[]} ages
+ * @param {{ floor?: number, label?: (least: number, most: number) => string }} options
+ */
 export function line(values, ages, { floor, label }) {
   const known = values.filter((it) => it != null);
   const attributes = { class: "line", viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" };
@@ -121,6 +155,10 @@ export function line(values, ages, { floor, label }) {
 }
 
 // How full something is; over its limit it is full and looks so.
+/**
+ * @param {number} part
+ * @param {number} whole
+ */
 export function bar(part, whole) {
   const share = Math.min(1, part / whole);
   return h("svg", { class: part > whole ? "bar over" : "bar", viewBox: "0 0 100 3", preserveAspectRatio: "none", "aria-hidden": "true" },
