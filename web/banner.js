@@ -1,7 +1,7 @@
 // What there is to say of all that is shown: whether it is fresh, and if not, since when and why.
 
 import { h } from "./dom.js";
-import { ago, clock, duration, failure, value } from "./words.js";
+import { ago, clock, duration, failure, value } from "./values.js";
 
 /** @import { Feed } from "./feed.js" */
 

@@ -2,10 +2,10 @@
 
 import { h } from "./dom.js";
 import { lagWords, limitOf } from "./list.js";
-import { badge, count, duration, exactRate, exactSeconds, idTime, line, outcome, passed, plural, rate, value } from "./words.js";
+import { badge, count, duration, exactRate, exactSeconds, idTime, line, outcome, passed, plural, rate, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
-/** @import { Known, Words } from "./words.js" */
+/** @import { Known, Words } from "./values.js" */
 /** @typedef {[string, ...Child[]]} Fact */
 /** @typedef {false | null | undefined} Absent */
 

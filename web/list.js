@@ -1,10 +1,10 @@
 // All streams, worst first: what is wrong in words, and the numbers in a table.
 
 import { h } from "./dom.js";
-import { HEALTHS, badge, bar, count, exactRate, exactSeconds, line, passed, plural, rate, value } from "./words.js";
+import { HEALTHS, badge, bar, count, exactRate, exactSeconds, line, passed, plural, rate, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
-/** @import { Known, Words } from "./words.js" */
+/** @import { Known, Words } from "./values.js" */
 /** @typedef {{ ages: number[], now: number, address: (key: string) => string }} View */
 
 // A document that is filtered to fewer is quicker to read, too.

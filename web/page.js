@@ -7,7 +7,7 @@ import { element as $, h, render } from "./dom.js";
 import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
 import { ORDERS, chosen, healthButtons, table, totals } from "./list.js";
-import { HEALTHS, ago, plural } from "./words.js";
+import { HEALTHS, ago, plural } from "./values.js";
 
 /** @typedef {Partial<ReturnType<typeof wanted>>} Changes */
 /** The document, at the moment of its reading.

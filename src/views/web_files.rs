@@ -30,7 +30,7 @@ const FILES: &[WebFile] = &[
     WebFile { path: "/page/page.js", content_type: JAVASCRIPT, body: include_str!("../../web/page.js") },
     WebFile { path: "/page/feed.js", content_type: JAVASCRIPT, body: include_str!("../../web/feed.js") },
     WebFile { path: "/page/dom.js", content_type: JAVASCRIPT, body: include_str!("../../web/dom.js") },
-    WebFile { path: "/page/words.js", content_type: JAVASCRIPT, body: include_str!("../../web/words.js") },
+    WebFile { path: "/page/values.js", content_type: JAVASCRIPT, body: include_str!("../../web/values.js") },
     WebFile { path: "/page/banner.js", content_type: JAVASCRIPT, body: include_str!("../../web/banner.js") },
     WebFile { path: "/page/list.js", content_type: JAVASCRIPT, body: include_str!("../../web/list.js") },
     WebFile { path: "/page/detail.js", content_type: JAVASCRIPT, body: include_str!("../../web/detail.js") },
