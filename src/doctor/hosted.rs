@@ -43,7 +43,7 @@ fn pending(evidence: Evidence<'_>, limit: u64) -> Finding {
     }
     let what = format!("a consumer is near {limit} pending entries: {}", some(near));
     let meaning = "at that number it is given nothing more, until it acknowledges or others claim from it: \
-         docs/runbooks/RedisStreamConsumerNearPendingLimit.md";
+         docs/src/runbooks/RedisStreamConsumerNearPendingLimit.md";
     Finding::new(Streams, Warning, what, meaning)
 }
 

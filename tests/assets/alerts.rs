@@ -192,7 +192,7 @@ fn readme_lists_the_alerts() {
     let mut table = "\n| Alert | Severity | Meaning |\n|---|---|---|\n".to_owned();
     for alert in alerts() {
         let Alert { name, severity, summary, .. } = &alert;
-        writeln!(table, "| [`{name}`](docs/runbooks/{name}.md) | {severity} | {summary} |").unwrap();
+        writeln!(table, "| [`{name}`](docs/src/runbooks/{name}.md) | {severity} | {summary} |").unwrap();
     }
     let readme = read("README.md");
     let (_, rest) = readme.split_once("<!-- alerts: begin -->").expect("README has a table of alerts");

@@ -7,7 +7,7 @@ use crate::tools::{alerts, project, read};
 const SECTIONS: [&str; 4] = ["## Meaning", "## Impact", "## Diagnosis", "## Mitigation"];
 
 fn pages() -> Vec<String> {
-    let names = fs::read_dir(project("docs/runbooks")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = fs::read_dir(project("docs/src/runbooks")).unwrap().map(|entry| entry.unwrap().file_name());
     names
         .filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned))
         .filter(|name| name != "README")
@@ -15,7 +15,7 @@ fn pages() -> Vec<String> {
 }
 
 fn page(name: &str) -> String {
-    read(&format!("docs/runbooks/{name}.md"))
+    read(&format!("docs/src/runbooks/{name}.md"))
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn links_lead_to_pages() {
         {
             let target = rest.split_once(')').unwrap().0;
             if !target.contains("://") {
-                let file = project("docs/runbooks").join(target.split('#').next().unwrap());
+                let file = project("docs/src/runbooks").join(target.split('#').next().unwrap());
                 assert!(file.exists(), "{name}: {target}");
             }
         }

@@ -24,7 +24,7 @@ impl Block {
 }
 
 fn folder() -> PathBuf {
-    support::project("docs/runbooks")
+    support::project("docs/src/runbooks")
 }
 
 fn text(page: &str) -> String {
