@@ -4,11 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
-.PHONY: typos shellcheck unused-dependencies check-page
+.PHONY: typos shellcheck unused-dependencies check-page docs
 
 CARGO_DENY_VERSION := 0.20.2
 CARGO_MACHETE_VERSION := 0.9.2
 CARGO_MUTANTS_VERSION := 27.1.0
+MDBOOK_VERSION := 0.5.4
 TYPOS_VERSION := 1.52.0
 # Programs for `make test-servers`, as in SERVERS="/opt/redis-6/redis-server valkey-server".
 SERVERS ?= redis-server
@@ -54,7 +55,7 @@ chaos: redis program ## a million entries removed while sidecars are killed and 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke
 
-check: typos shellcheck check-page unused-dependencies ## spelling, shell scripts, the page's types, formatting, lints, documentation, dependencies
+check: typos shellcheck check-page unused-dependencies docs ## spelling, shell scripts, the page's types, the book, formatting, lints, documentation, dependencies
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets --test peers --test assets -- -D warnings
 	cargo check --locked --no-default-features --bin streamwarden
@@ -82,6 +83,11 @@ unused-dependencies: ## dependencies that no code of their package names
 	@cargo machete --version 2>/dev/null | grep -qF "$(CARGO_MACHETE_VERSION)" || \
 	  cargo install cargo-machete --locked --debug --version $(CARGO_MACHETE_VERSION)
 	cargo machete
+
+docs: ## the documentation as a book with search, in target/book
+	@target/tools/bin/mdbook --version 2>/dev/null | grep -qF "$(MDBOOK_VERSION)" || \
+	  cargo install mdbook --locked --debug --root target/tools --version $(MDBOOK_VERSION) --no-default-features --features search
+	target/tools/bin/mdbook build docs
 
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories

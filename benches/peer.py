@@ -119,14 +119,14 @@ def costs(name):
 
 
 # Enough for a smaller page than the other program's; `check-config` names the alerts that need one of them.
-README = Path(__file__).parent.parent / "README.md"
-# README's list for large installations.
-LARGE_LIST = README.read_text().split("<!-- large: begin -->\n```yaml\n")[1].split("```")[0]
+CONFIGURATION = Path(__file__).parent.parent / "docs/src/configuration.md"
+# The documentation's list for large installations.
+LARGE_LIST = CONFIGURATION.read_text().split("<!-- large: begin -->\n```yaml\n")[1].split("```")[0]
 # What a configuration may leave out.
 EXPOSITIONS = {
     "": "",
     ", current states": "exposition: {states: current}\n",
-    ", README's list for large installations": LARGE_LIST,
+    ", the list for large installations": LARGE_LIST,
 }
 
 

@@ -1,10 +1,10 @@
-//! README's table of logins, row by row.
+//! The documentation's table of logins, row by row.
 
 use std::collections::BTreeSet;
 
 use super::{super::load::tests::check_in, *};
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/src/configuration.md");
 
 /// The texts in backticks.
 fn quoted(cell: &str) -> Vec<&str> {
@@ -62,8 +62,8 @@ fn outcome(keys: &[&str], variables: &[&str]) -> (Vec<String>, BTreeSet<String>)
 }
 
 #[test]
-fn a_login_is_what_the_readme_says() {
-    let (_, table) = README.split_once("<!-- logins: begin -->").unwrap();
+fn a_login_is_what_the_documentation_says() {
+    let (_, table) = PAGE.split_once("<!-- logins: begin -->").unwrap();
     let (table, _) = table.split_once("<!-- logins: end -->").unwrap();
     let rows: Vec<Vec<&str>> =
         table.lines().skip(3).map(|row| row.split('|').map(str::trim).collect()).collect();

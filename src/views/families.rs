@@ -1,6 +1,6 @@
 //! The table of every metric family on the wire: name, type, labels, help, and where its values come from.
 //!
-//! README's list is tested against it.
+//! The documentation's list is tested against it.
 
 use super::{
     number::Number::{self, Count, Seconds},

@@ -187,8 +187,11 @@ fn the_rule_follows_the_configuration_and_the_version() {
         )
     );
     let shown = "streams: [{match: jobs, retention: {max_length: 5}}, {match: 'events:*'}]";
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains(&print(shown, "8.0", "redis://h")), "README's example is not what is printed");
+    let page = include_str!("../../docs/src/permissions.md");
+    assert!(
+        page.contains(&print(shown, "8.0", "redis://h")),
+        "the documentation's example is not what is printed"
+    );
     assert!(
         !print(
             "retention: {enabled: false}\nstreams: [{match: a, retention: {max_length: 5}}]",

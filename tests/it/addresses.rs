@@ -1,4 +1,4 @@
-//! README's tables of addresses, row by row: the sidecar runs, and the server is asked who it is and where.
+//! The documentation's tables of addresses, row by row: the sidecar runs, and the server is asked who it is and where.
 
 use std::{collections::BTreeSet, net::TcpListener, path::Path};
 
@@ -6,12 +6,12 @@ use support::{Redis, Sidecar, free_port, wait_for, write};
 
 use crate::{process::streamwarden, tls::certificates};
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/src/configuration.md");
 const PASSWORD: &str = "Passw0rd-of-watcher";
 
 /// The rows of a table, each as its cells.
 fn table(name: &str) -> Vec<Vec<&'static str>> {
-    let (_, table) = README.split_once(&format!("<!-- {name}: begin -->")).unwrap();
+    let (_, table) = PAGE.split_once(&format!("<!-- {name}: begin -->")).unwrap();
     let (table, _) = table.split_once(&format!("<!-- {name}: end -->")).unwrap();
     let row = |row: &'static str| row.split('|').map(str::trim).skip(1).collect();
     table.lines().skip(3).map(row).collect()
@@ -103,7 +103,7 @@ fn check(row: &[&str], address: &str, ca_file: &Path, list: impl Fn() -> String)
 }
 
 #[test]
-fn each_address_of_the_readme_logs_in_as_whom_and_where_it_says() {
+fn each_address_of_the_documentation_logs_in_as_whom_and_where_it_says() {
     let directory = tempfile::tempdir().unwrap();
     certificates(directory.path(), "127.0.0.1");
     let ca_file = directory.path().join("ca.pem");
@@ -135,7 +135,7 @@ fn each_address_of_the_readme_logs_in_as_whom_and_where_it_says() {
 }
 
 #[test]
-fn what_the_readme_says_is_refused_is_refused_with_what_to_write_instead() {
+fn what_the_documentation_says_is_refused_is_refused_with_what_to_write_instead() {
     let rows = table("refused");
     assert!(rows.len() > 25, "{rows:?}");
     for row in rows {

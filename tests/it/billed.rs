@@ -9,7 +9,7 @@ use crate::{
     retention::trimming,
 };
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/src/hosted.md");
 
 /// Streams with 3 groups of 5 consumers each, in which nothing moves.
 fn seed(redis: &Redis, streams: usize) {
@@ -218,9 +218,8 @@ fn a_cost_that_cannot_be_measured_is_exit_code_1() {
 }
 
 #[test]
-fn the_readme_tells_the_settings_of_such_a_server() {
-    let (_, section) = README.split_once("## Hosted Redis that bills by command").unwrap();
-    let (_, sample) = section.split_once("```yaml\n").unwrap();
+fn the_documentation_has_the_settings_for_such_a_server() {
+    let (_, sample) = PAGE.split_once("```yaml\n").unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), sample.split_once("```").unwrap().0).unwrap();
     let output = streamwarden(&["check-config", "--config", file.path().to_str().unwrap()], &[]);

@@ -1,22 +1,25 @@
-//! What README says is what the program does, and what CONTRIBUTING and SECURITY name is there.
+//! What the documentation says is what the program does, and what it names is there.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod commands;
+mod links;
+mod markdown;
+mod names;
+mod samples;
+
+use std::{collections::BTreeSet, fmt::Write, process::Command};
 
 use streamwarden::views::{FAMILIES, Kind};
 
 use crate::process::{streamwarden, text};
 
-const README: &str = include_str!("../../README.md");
+use markdown::read;
+
+const CONFIGURATION: &str = include_str!("../../docs/src/configuration.md");
 
 /// The text between two markers.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
-    let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{begin} is in the README"));
-    rest.split_once(end).unwrap_or_else(|| panic!("{end} is in the README")).0
+    let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{begin} is in the page"));
+    rest.split_once(end).unwrap_or_else(|| panic!("{end} is in the page")).0
 }
 
 #[test]
@@ -31,13 +34,14 @@ fn the_metric_table_is_the_one_in_the_code() {
         let labels: Vec<String> = family.labels().iter().map(|label| format!("`{label}`")).collect();
         writeln!(table, "| `{}` | {kind} | {} | {} |", family.name, labels.join(" "), family.help).unwrap();
     }
-    let readme = between(README, "<!-- metrics: begin -->", "<!-- metrics: end -->");
-    assert!(readme == table, "README's table should be:\n{table}");
+    let metrics = read("docs/src/metrics.md");
+    let shown = between(&metrics, "<!-- metrics: begin -->", "<!-- metrics: end -->");
+    assert!(shown == table, "the table of docs/src/metrics.md should be:\n{table}");
 }
 
 #[test]
 fn the_sample_configuration_is_one_and_shows_the_defaults() {
-    let sample = between(README, "```yaml\n", "```");
+    let sample = between(CONFIGURATION, "<!-- keys: begin -->\n```yaml\n", "```");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), sample).unwrap();
     let check = |arguments: &[&str]| {
@@ -57,7 +61,7 @@ fn the_sample_configuration_is_one_and_shows_the_defaults() {
         let is_shown = sampled.lines().any(|sampled| sampled == line);
         assert!(is_shown, "{line} differs from the sample");
     }
-    assert_eq!(keys(sample), keys(&sampled), "README's keys are those that check-config prints");
+    assert_eq!(keys(sample), keys(&sampled), "the sample's keys are those that check-config prints");
 }
 
 /// The keys of a configuration, without those in comments.
@@ -69,7 +73,7 @@ fn keys(yaml: &str) -> BTreeSet<&str> {
 
 #[test]
 fn the_list_for_large_installations_disables_the_alert_that_is_named() {
-    let list = between(README, "<!-- large: begin -->\n```yaml\n", "```");
+    let list = between(CONFIGURATION, "<!-- large: begin -->\n```yaml\n", "```");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), list).unwrap();
     let mut check = Command::new(support::program());
@@ -94,7 +98,7 @@ fn the_list_for_large_installations_disables_the_alert_that_is_named() {
 fn every_variable_and_flag_is_told() {
     let help = Command::new(support::program()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let table = between(README, "| Variable | Key |", "### Addresses");
+    let table = between(CONFIGURATION, "| Variable | Key |", "## Addresses");
     for line in table.lines().filter(|line| line.starts_with("| `")) {
         let variable = line.split('`').nth(1).unwrap();
         assert!(help.contains(variable), "{variable} is not in --help");
@@ -146,62 +150,5 @@ fn what_the_form_for_bugs_asks_for_has_no_secret() {
         let output = streamwarden(&arguments, &[("REDIS_URI", &redis.uri())]);
         let said = text(&output.stdout) + &text(&output.stderr);
         assert!(said.contains(has) && !said.contains(password), "{command}: {said}");
-    }
-}
-
-/// Every file of Rust or Python below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let inside = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let is_source = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs" || it == "py");
-    inside
-        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
-        .filter(is_source)
-        .collect()
-}
-
-/// Whether a word of code is a file or a folder of the project. What is in `target/` is made.
-fn is_path(word: &str) -> bool {
-    let is_of_path = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
-    let has_form = word.contains('/') || [".md", ".toml", ".lock"].iter().any(|end| word.ends_with(end));
-    has_form && word.chars().all(is_of_path) && !word.starts_with('/') && !word.starts_with("target/")
-}
-
-/// Whether a word of code is a function, such as a test.
-fn is_function(word: &str) -> bool {
-    word.contains('_') && word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
-}
-
-#[test]
-fn what_the_pages_for_contributors_name_is_there() {
-    let read = |path: &str| support::read(support::project(path)).unwrap();
-    let pages = read("CONTRIBUTING.md") + &read("SECURITY.md");
-    let (makefile, chores) = (read("Makefile"), read("xtask/src/main.rs"));
-    let files = ["src", "tests", "xtask"].iter().flat_map(|folder| sources(&support::project(folder)));
-    let code: String = files.map(|file| support::read(file).unwrap()).collect();
-    let definitions = code.split("fn ").chain(code.split("def "));
-    let functions: BTreeSet<&str> = definitions.filter_map(|rest| rest.split(['(', '<']).next()).collect();
-    // Between backticks, of a span or of a block.
-    for words in pages.split('`').skip(1).step_by(2).map(|code| code.split_whitespace().collect::<Vec<_>>()) {
-        for pair in words.windows(2) {
-            let is_there = match *pair {
-                ["make", target] if target.chars().all(|it| it.is_ascii_lowercase() || it == '-') => {
-                    makefile.contains(&format!("\n{target}:"))
-                }
-                ["xtask", chore] => chores.contains(&format!("[\"{chore}\"]")),
-                _ => true,
-            };
-            assert!(is_there, "{pair:?} is not there");
-        }
-        for word in words {
-            assert!(!is_path(word) || support::project(word).exists(), "{word} is not there");
-            assert!(!is_function(word) || functions.contains(word), "no function {word}");
-        }
-    }
-    for link in pages.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
-        assert!(link.contains("://") || support::project(link).exists(), "{link} is not there");
-    }
-    let rows = between(&pages, "|---|---|---|\n| Metric", "<!-- declared: end -->").lines();
-    for row in rows.map(|row| row.split('`').collect::<Vec<_>>()) {
-        assert!(read(row[1]).contains(row[3]), "{} declares no {}", row[1], row[3]);
     }
 }

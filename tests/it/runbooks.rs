@@ -1,8 +1,8 @@
 //! Every block of the runbooks is run: one that looks changes nothing, and one that acts does what its page says.
 
 mod groups;
-mod lab;
-mod pages;
+pub(crate) mod lab;
+pub(crate) mod pages;
 mod pending;
 
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ fn every_block_is_run_here() {
 }
 
 /// What servers and programs say when they refuse; redis-cli succeeds all the same.
-const REFUSALS: [&str; 8] =
+pub(crate) const REFUSALS: [&str; 8] =
     ["ERR ", "NOGROUP", "BUSYGROUP", "WRONGTYPE", "NOPERM", "NOAUTH", "error:", "Usage:"];
 
 #[test]

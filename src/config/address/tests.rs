@@ -1,4 +1,4 @@
-//! What an address says, and what is refused. README's tables of addresses are run against servers in `tests/it`.
+//! What an address says, and what is refused. The documentation's tables of addresses are run against servers in `tests/it`.
 
 use proptest::prelude::*;
 

@@ -102,7 +102,7 @@ pub(super) fn a_trim_by_hand_keeps_what_a_group_needs() {
 
 #[test]
 fn the_sample_configuration_watches_dead_letters_and_never_trims_them() {
-    let (_, sample) = include_str!("../../../README.md").split_once("```yaml\n").unwrap();
+    let (_, sample) = include_str!("../../../docs/src/configuration.md").split_once("```yaml\n").unwrap();
     let redis = Redis::start();
     redis.add("events:session", 1);
     redis.add("events:other", 1);

@@ -17,16 +17,16 @@ use support::{Redis, wait_for};
 use crate::retention::trimming;
 
 /// As the set-up of the runbooks names them.
-pub(super) const STREAM: &str = "events:session";
-pub(super) const GROUP: &str = "nexus-session-consumers";
+pub(crate) const STREAM: &str = "events:session";
+pub(crate) const GROUP: &str = "nexus-session-consumers";
 /// Short, since tests wait until entries and consumers have been idle for so long.
-pub(super) const IDLE_MS: u64 = 300;
+pub(crate) const IDLE_MS: u64 = 300;
 
-pub(super) struct Lab {
-    pub(super) redis: Redis,
+pub(crate) struct Lab {
+    pub(crate) redis: Redis,
     /// Whether blocks are run as in Kubernetes: by the functions of the set-up, and a `kubectl` that runs here what it is to
     /// run there.
-    pub(super) is_in_cluster: bool,
+    pub(crate) is_in_cluster: bool,
     directory: TempDir,
 }
 
@@ -35,15 +35,15 @@ type Entry = (String, Option<Vec<Vec<u8>>>);
 
 /// A pending entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pending {
-    pub(super) id: String,
-    pub(super) consumer: String,
-    pub(super) idle: u64,
-    pub(super) deliveries: u64,
+pub(crate) struct Pending {
+    pub(crate) id: String,
+    pub(crate) consumer: String,
+    pub(crate) idle: u64,
+    pub(crate) deliveries: u64,
 }
 
 /// The block that sets what all others use.
-pub(super) fn set_up() -> String {
+pub(crate) fn set_up() -> String {
     blocks("README").swap_remove(0)
 }
 
@@ -65,7 +65,7 @@ kubectl() {
 
 impl Lab {
     /// A stream of 200 entries, of which consumer-1 holds the first 20; `None` on servers that the runbooks are not for.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let redis = trimming(Redis::start())?;
         redis.run::<()>(&format!("XGROUP CREATE {STREAM} {GROUP} 0 MKSTREAM"));
         redis.add(STREAM, 200);
@@ -81,8 +81,13 @@ impl Lab {
     }
 
     /// Writes the sidecar's configuration.
-    pub(super) fn configure(&self, config: &str) {
+    pub(crate) fn configure(&self, config: &str) {
         fs::write(self.directory.path().join("streamwarden.yaml"), config).unwrap();
+    }
+
+    /// Where blocks are run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The terminal's variables.
@@ -91,14 +96,14 @@ impl Lab {
     }
 
     /// Sets variables, as the reader of a page does.
-    pub(super) fn set(&self, assignments: &str) {
+    pub(crate) fn set(&self, assignments: &str) {
         let mut state = OpenOptions::new().append(true).open(self.state()).unwrap();
         writeln!(state, "export {assignments}").unwrap();
     }
 
     /// Runs a block, as strictly as bash can be; whether it succeeded, and what was printed. `streamwarden status` may find any
     /// health.
-    pub(super) fn run(&self, block: &str) -> (bool, String) {
+    pub(crate) fn run(&self, block: &str) -> (bool, String) {
         let programs = Path::new(support::program()).parent().unwrap();
         let health = r#"streamwarden() { command streamwarden "$@" || [[ $1 == status && $? -le 3 ]]; }"#;
         let health =
@@ -114,7 +119,7 @@ impl Lab {
 
     /// Runs a block that succeeds, and gives what it printed, by lines.
     #[track_caller]
-    pub(super) fn runs(&self, block: Block) -> Vec<String> {
+    pub(crate) fn runs(&self, block: Block) -> Vec<String> {
         let (is_done, said) = self.run(&block.text());
         assert!(is_done, "{block:?}: {said}");
         said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -122,7 +127,7 @@ impl Lab {
 
     /// Runs a block that prints these words and changes nothing.
     #[track_caller]
-    pub(super) fn refuses(&self, block: Block, words: &str) {
+    pub(crate) fn refuses(&self, block: Block, words: &str) {
         let before = self.changes();
         let (_, said) = self.run(&block.text());
         assert!(said.contains(words), "{block:?}: {said}");
@@ -130,14 +135,14 @@ impl Lab {
     }
 
     /// The server's own count of changes.
-    pub(super) fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         let persistence: String = self.redis.run("INFO persistence");
         let line = persistence.lines().find_map(|line| line.strip_prefix("rdb_changes_since_last_save:"));
         line.unwrap().parse().unwrap()
     }
 
     /// All that is pending in the group, the oldest first.
-    pub(super) fn pending(&self) -> Vec<Pending> {
+    pub(crate) fn pending(&self) -> Vec<Pending> {
         let rows: Vec<(String, String, u64, u64)> =
             self.redis.run(&format!("XPENDING {STREAM} {GROUP} - + 1000"));
         rows.into_iter()
@@ -146,18 +151,18 @@ impl Lab {
     }
 
     /// The IDs that a consumer holds.
-    pub(super) fn held_by(&self, consumer: &str) -> Vec<String> {
+    pub(crate) fn held_by(&self, consumer: &str) -> Vec<String> {
         let pending = self.pending().into_iter().filter(|row| row.consumer == consumer);
         pending.map(|row| row.id).collect()
     }
 
     /// A stream's entries, with their fields and values as they are.
-    pub(super) fn entries(&self, stream: &str) -> Vec<(String, Vec<Vec<u8>>)> {
+    pub(crate) fn entries(&self, stream: &str) -> Vec<(String, Vec<Vec<u8>>)> {
         self.redis.run(&format!("XRANGE {stream} - +"))
     }
 
     /// What a consumer is answered when it reads from here: `>` for what is new, `0` for its history.
-    pub(super) fn read(&self, consumer: &str, from: &str) -> Vec<String> {
+    pub(crate) fn read(&self, consumer: &str, from: &str) -> Vec<String> {
         let read = format!("XREADGROUP GROUP {GROUP} {consumer} COUNT 1000 STREAMS {STREAM} {from}");
         let streams: Option<Vec<(String, Vec<Entry>)>> = self.redis.run(&read);
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
@@ -165,7 +170,7 @@ impl Lab {
     }
 
     /// Waits until a consumer has been silent for longer than `IDLE_MS`, and all that it holds for as long.
-    pub(super) fn wait_until_idle(&self, consumer: &str) {
+    pub(crate) fn wait_until_idle(&self, consumer: &str) {
         wait_for("the consumer and its entries to be idle", || {
             let consumers: Vec<BTreeMap<String, Value>> =
                 self.redis.run(&format!("XINFO CONSUMERS {STREAM} {GROUP}"));

@@ -4,18 +4,18 @@ use std::{fs, path::PathBuf};
 
 /// A block that a test names: by its page, and by words that no other block of the page has.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
-    pub(super) page: &'static str,
-    pub(super) words: &'static str,
+pub(crate) struct Block {
+    pub(crate) page: &'static str,
+    pub(crate) words: &'static str,
 }
 
 impl Block {
-    pub(super) fn is(&self, block: &str) -> bool {
+    pub(crate) fn is(&self, block: &str) -> bool {
         block.contains(self.words)
     }
 
     #[track_caller]
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut found = blocks(self.page).into_iter().filter(|block| self.is(block));
         let block = found.next().unwrap_or_else(|| panic!("no block has {self:?}"));
         assert!(found.next().is_none(), "several blocks have {self:?}");
@@ -32,13 +32,13 @@ fn text(page: &str) -> String {
 }
 
 /// The names of all pages, the one with the set-up too.
-pub(super) fn pages() -> Vec<String> {
+pub(crate) fn pages() -> Vec<String> {
     let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
     files.filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned)).collect()
 }
 
 /// What comes before a page's mitigation, and what comes from there on.
-pub(super) fn halves(page: &str) -> (Vec<String>, Vec<String>) {
+pub(crate) fn halves(page: &str) -> (Vec<String>, Vec<String>) {
     let text = text(page);
     let (before, after) = text.split_once("\n## Mitigation\n").unwrap();
     let blocks = |half: &str| in_fences(half).into_iter().map(|(_, block)| block).collect();
@@ -46,16 +46,17 @@ pub(super) fn halves(page: &str) -> (Vec<String>, Vec<String>) {
 }
 
 /// The blocks of a page that are for a shell.
-pub(super) fn blocks(page: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &str) -> Vec<String> {
     fences(page).into_iter().filter(|(kind, _)| kind == "sh").map(|(_, block)| block).collect()
 }
 
 /// What stands between fences, with the kind that each has, without the indentation of the list that it is in.
-pub(super) fn fences(page: &str) -> Vec<(String, String)> {
+pub(crate) fn fences(page: &str) -> Vec<(String, String)> {
     in_fences(&text(page))
 }
 
-fn in_fences(text: &str) -> Vec<(String, String)> {
+/// What stands between the fences of a text, as `fences` has it.
+pub(crate) fn in_fences(text: &str) -> Vec<(String, String)> {
     let mut fences: Vec<(String, String)> = Vec::new();
     let mut indent = None;
     for line in text.lines() {

@@ -1,0 +1,90 @@
+//! Every command of the documentation is run as it is written, or says here why it is not.
+
+use std::fs;
+
+use super::markdown::{below, read};
+use crate::runbooks::{
+    REFUSALS,
+    lab::{self, Lab},
+    pages::in_fences,
+};
+use support::{Sidecar, project};
+
+/// Blocks that are not run here: their page, words that no other block of it has, and who runs them, or why nobody does.
+const NOT_RUN: [(&str, &str, &str); 18] = [
+    ("README.md", "make demo ", "it runs until it is stopped; continuous integration runs `make test`"),
+    ("README.md", "cargo build ", "each build of the program is this one"),
+    ("CONTRIBUTING.md", "make          #", "continuous integration runs its targets"),
+    ("CONTRIBUTING.md", "cargo test --locked --lib lag", "continuous integration runs all of these tests"),
+    ("deploy/README.md", "kubectl create secret", CLUSTER),
+    ("deploy/README.md", "docker compose", "needs Docker; tests/deploy validates the file"),
+    ("docs/src/get-started.md", "sudo apt-get install", "installs packages"),
+    ("docs/src/get-started.md", "cargo build ", "each build of the program is this one"),
+    ("docs/src/get-started.md", "make demo", "it runs until it is stopped"),
+    ("docs/src/get-started.md", "REDIS_URI=redis://localhost:6379 streamwarden\n", SERVES),
+    ("docs/src/get-started.md", "streamwarden --config streamwarden.yaml\n", SERVES),
+    ("docs/src/kubernetes.md", "port-forward", CLUSTER),
+    ("docs/src/kubernetes.md", "create secret generic streamwarden-login", CLUSTER),
+    ("docs/src/kubernetes.md", "-- streamwarden check-config", CLUSTER),
+    ("docs/src/kubernetes.md", "exec deployment/shop", CLUSTER),
+    ("docs/src/traces.md", "OTEL_EXPORTER_OTLP_ENDPOINT", "needs a collector; tests/it/traces.rs has one"),
+    ("docs/src/traces.md", "--no-default-features", "`make check` checks this build"),
+    ("docs/src/views.md", "--watch", "needs a terminal; tests/it/status/live.rs has one"),
+];
+const CLUSTER: &str = "needs a cluster";
+const SERVES: &str = "it runs until it is stopped; each test starts it";
+
+/// The blocks for a shell on a page.
+fn blocks(page: &str) -> Vec<String> {
+    in_fences(&read(page)).into_iter().filter(|(kind, _)| kind == "sh").map(|(_, block)| block).collect()
+}
+
+/// The pages with commands, but for the runbooks, which have tests of their own, and translations, whose commands are the same.
+fn pages() -> Vec<String> {
+    let of_the_book = below("docs/src").into_iter().filter(|page| !page.starts_with("docs/src/runbooks/"));
+    ["README.md", "CONTRIBUTING.md", "deploy/README.md"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(of_the_book)
+        .collect()
+}
+
+#[test]
+fn every_command_runs_as_it_is_written_or_says_why_not() {
+    let Some(lab) = Lab::start() else { return };
+    lab.redis.run::<()>("ACL SETUSER admin on >password ~* +@all");
+    lab.redis.run::<()>("ACL SETUSER streamwarden on >password ~* +@all");
+    for folder in ["alerts", "dashboards"] {
+        fs::create_dir(lab.folder().join(folder)).unwrap();
+        for file in fs::read_dir(project(folder)).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), lab.folder().join(folder).join(file.file_name())).unwrap();
+        }
+    }
+    let token = lab.folder().join("token");
+    support::write(&token, "a-token-that-nobody-guesses");
+    let config = format!("http: {{trim_token_file: {}}}", token.display());
+    let sidecar = Sidecar::with_config(&lab.redis.uri(), &config);
+    sidecar.wait("the stream to be seen", |page| page.stream("length", lab::STREAM).is_some());
+    lab.set("TOKEN=a-token-that-nobody-guesses");
+
+    let mut not_run = NOT_RUN.to_vec();
+    let mut runs = 0;
+    for page in pages() {
+        for block in blocks(&page) {
+            if let Some(at) = not_run.iter().position(|(on, words, _)| *on == page && block.contains(words)) {
+                not_run.remove(at);
+                continue;
+            }
+            // A curl that is refused fails.
+            let block = format!("curl() {{ command curl --fail \"$@\"; }}\n{block}")
+                .replace("localhost:6379", &format!("localhost:{}", lab.redis.port()))
+                .replace("localhost:19121", &sidecar.address().to_string());
+            let (is_done, said) = lab.run(&block);
+            assert!(is_done, "{page}: {block}{said}");
+            assert!(!REFUSALS.iter().any(|word| said.contains(word)), "{page}: {block}{said}");
+            runs += 1;
+        }
+    }
+    assert!(not_run.is_empty(), "no such block: {not_run:?}");
+    assert!(runs > 15, "only {runs} blocks were run");
+}
