@@ -1,4 +1,5 @@
-//! Streamwarden watches Redis Streams, keeps them within their retention and tells people when something is wrong.
+//! Streamwarden watches Redis Streams, keeps them within their retention limits and alerts people when something
+//! is wrong.
 //!
 //! # The flow
 //!
@@ -7,26 +8,26 @@
 //!                          |
 //!              evaluate (pure) --> OpenReading -- answers --> Report
 //!                                                               |
-//!                  retention (pure): plans --> Reading (one row a stream)
+//!                  retention (pure): plans --> Reading (one row per stream)
 //!                                                  |
 //!              Latest (one writer, `watch`) --> MetricsPages --> /metrics
 //! ```
 //!
 //! # The invariants
 //!
-//! 1. One direction, held by `cargo xtask layers`: the [`model`] knows nobody, [`source`] and [`evaluate`] know model and
-//!    configuration, [`reading`] joins them, [`views`] shows that; only [`app`] wires.
-//! 2. Model, evaluation and views hold no runtime, no Redis client, no socket, clock or environment. Time is an
-//!    argument.
-//! 3. A scrape never causes a Redis command: pages are made from what the last poll read.
+//! 1. Dependencies go one way, which `cargo xtask layers` checks: [`model`] depends on nothing, [`source`] and
+//!    [`evaluate`] on the model and the configuration. [`reading`] joins their results, [`views`] shows them, and
+//!    only [`app`] wires the tasks.
+//! 2. Model, evaluation and views use no runtime, Redis client, socket, clock or environment. Time is an argument.
+//! 3. A scrape never causes a Redis command: it is served from the last poll's reading.
 //! 4. Only [`source`] makes Redis commands that read, and only [`actions`] those that write.
-//! 5. Unknown is not zero. What Redis does not say is `None` all the way, and has no sample. After failed polls
-//!    old numbers never look fresh: past `stale_after` they are gone.
-//! 6. Ages are computed against the server's own `TIME`, read with the snapshot, or estimated from an earlier answer with
-//!    an error that is known.
-//! 7. Constant work: each poll does the same full, bounded work, and each cap shows as a metric.
-//! 8. One bad key never blanks the rest: a failure is a value in the snapshot, with a reason of a closed set.
-//! 9. Text from outside is a [`model::Name`] or a [`model::Text`] from where it enters: bounded and readable.
+//! 5. Unknown is not zero. What Redis does not report is `None` throughout, and has no sample. After failed polls
+//!    old numbers never look fresh: past `stale_after` they are dropped.
+//! 6. Ages are computed against the server's own `TIME`. It is read with the snapshot, or estimated from an
+//!    earlier answer with a known error.
+//! 7. Constant work: each poll does the same full, bounded work, and each cap has a metric.
+//! 8. One bad key never blanks the rest: a failure is a value in the snapshot, with a reason from a closed set.
+//! 9. Text from outside becomes a [`model::Name`] or a [`model::Text`] where it enters: bounded and printable.
 
 pub mod config;
 pub mod model;

@@ -1,6 +1,7 @@
-//! What Redis said, as plain values: the vocabulary that everything else shares.
+//! What Redis reports, as plain values: the vocabulary that all other modules share.
 //!
-//! The model knows nobody: no Redis client, no runtime, no clock. `None` means that Redis did not say.
+//! The model depends on no other module, and on no Redis client, runtime or clock. `None` means that Redis did not
+//! report the value.
 
 mod facts;
 mod failure;

@@ -1,33 +1,33 @@
-//! What is asked of a server once, before it is trusted: beyond what a poll reads.
+//! What `doctor` reads of a server beyond what a poll reads.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Failure, Method, Name, Server, Text, Tried};
 
-/// What a server said of itself. What it refused to say is a failure, with the reason.
+/// What a server reports about itself. A fact that it refuses to report is a failure, with the reason.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Who answered.
+    /// Flavour, version and role.
     pub server: Server,
     /// Whether it speaks RESP3, or only RESP2.
     pub is_resp3: bool,
-    /// How long it took to answer `TIME`, several times.
+    /// Round trips of several `TIME` commands.
     pub round_trips: Vec<Duration>,
     /// How far its clock is ahead of this machine's.
     pub clock: Result<ClockSkew, Failure>,
-    /// Whether reading can be kept from making keys look used.
+    /// Whether the connection can read keys without updating their last access time (`CLIENT NO-TOUCH`).
     pub no_touch: Result<(), Failure>,
-    /// Parts of `INFO`.
+    /// Sections of `INFO`.
     pub info: BTreeMap<Section, Result<Info, Failure>>,
-    /// Settings, as `CONFIG GET` tells them.
+    /// Settings, as `CONFIG GET` reports them.
     pub settings: BTreeMap<Setting, Result<Text, Failure>>,
 }
 
 impl Facts {
-    /// A part of `INFO`.
+    /// A section of `INFO`.
     ///
     /// # Errors
-    /// Why it is not known.
+    /// The reason why it is unknown.
     pub fn info(&self, section: Section) -> Result<&Info, Failure> {
         self.info.get(&section).map_or_else(|| Err(not_asked()), |info| info.as_ref().map_err(Clone::clone))
     }
@@ -35,17 +35,17 @@ impl Facts {
     /// A setting.
     ///
     /// # Errors
-    /// Why it is not known.
+    /// The reason why it is unknown.
     pub fn setting(&self, setting: Setting) -> Result<&str, Failure> {
         self.settings
             .get(&setting)
             .map_or_else(|| Err(not_asked()), |value| value.as_ref().map(Text::as_str).map_err(Clone::clone))
     }
 
-    /// A setting that is a number.
+    /// A numeric setting.
     ///
     /// # Errors
-    /// Why it is not known.
+    /// The reason why it is unknown.
     pub fn number(&self, setting: Setting) -> Result<u64, Failure> {
         let unexpected = |_not_a_number| Failure::new(super::Reason::UnexpectedReply, "not a number");
         self.setting(setting)?.parse().map_err(unexpected)
@@ -61,11 +61,11 @@ fn not_asked() -> Failure {
 pub struct ClockSkew {
     /// In milliseconds.
     pub ms: i64,
-    /// Half the round trip: it may be off by so much.
+    /// The maximum error: half the round trip.
     pub error: Duration,
 }
 
-/// A part of `INFO`, its fields by name.
+/// A section of `INFO`: its fields by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Info(pub BTreeMap<String, Text>);
 
@@ -76,33 +76,34 @@ impl Info {
         self.0.get(field).map(Text::as_str)
     }
 
-    /// A field that is a number.
+    /// A numeric field.
     #[must_use]
     pub fn number(&self, field: &str) -> Option<u64> {
         self.get(field)?.parse().ok()
     }
 }
 
-/// The parts of `INFO` that are asked for, one by one: old servers refuse several.
+/// The sections of `INFO` that are read. Each takes a command of its own, since old servers accept one section a
+/// command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
-    /// `maxmemory` and what is used of it.
+    /// `maxmemory`, and how much of it is used.
     Memory,
-    /// Snapshots and the log of writes.
+    /// RDB snapshots and the append-only file.
     Persistence,
-    /// The role, and who replicates whom.
+    /// The role, and the link to the primary or to the replicas.
     Replication,
     /// Calls by command.
     CommandStats,
-    /// Among others, how many commands there were.
+    /// Totals, such as the number of commands processed.
     Stats,
 }
 
 impl Section {
-    /// Those that `doctor` asks for.
+    /// The sections that `doctor` reads.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Persistence, Self::Replication];
 
-    /// Its name, as `INFO` takes it.
+    /// The name, as an argument of `INFO`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,24 +116,24 @@ impl Section {
     }
 }
 
-/// The settings that are asked for.
+/// The settings that `doctor` reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Setting {
-    /// When snapshots are taken; empty for never.
+    /// When RDB snapshots are taken; empty for never.
     Save,
-    /// When the log of writes reaches the disk.
+    /// When the append-only file is synced to disk.
     AppendFsync,
-    /// Whether a snapshot that failed stops all writes.
+    /// Whether a failed RDB snapshot stops all writes.
     StopWrites,
-    /// Entries that a node of a stream may hold; 0 for no bound.
+    /// Maximum entries in a node of a stream; 0 for no limit.
     NodeMaxEntries,
-    /// Bytes that a node of a stream may hold; 0 for no bound.
+    /// Maximum bytes in a node of a stream; 0 for no limit.
     NodeMaxBytes,
-    /// Replicas without which nothing is written.
+    /// Connected replicas without which the server accepts no writes.
     MinReplicas,
-    /// How much may wait to be sent to a client before it is closed, by the class of client.
+    /// Maximum output buffer of a client, by class of client. Beyond it the client is disconnected.
     OutputLimit,
-    /// How much all clients may take before the largest are closed.
+    /// Maximum memory of all clients together. Beyond it the largest are disconnected.
     ClientMemory,
 }
 
@@ -149,7 +150,7 @@ impl Setting {
         Self::ClientMemory,
     ];
 
-    /// Its name, as `CONFIG GET` takes it.
+    /// The name, as an argument of `CONFIG GET`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -165,13 +166,13 @@ impl Setting {
     }
 }
 
-/// What the user may do, and which streams go away by themselves: asked once the streams are known.
+/// What the user may do, and which streams expire. Read once the streams are known.
 #[derive(Debug, Clone)]
 pub struct Rights {
-    /// What the configuration needs, and whether it is permitted.
+    /// The permissions that the configuration needs, and whether the user has them.
     pub tried: Result<Vec<Tried>, Failure>,
-    /// How that was found out.
+    /// How the permissions were tested.
     pub method: Method,
-    /// The streams that expire, with the time that they have left.
+    /// The streams that have a time to live, and how much of it is left.
     pub expiring: Result<BTreeMap<Name, Duration>, Failure>,
 }

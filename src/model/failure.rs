@@ -1,4 +1,4 @@
-//! Why Redis gave no answer: a closed set of reasons, which is also the `reason` label.
+//! Why Redis gave no answer: a closed set of reasons, which are also the values of the `reason` label.
 
 use std::{fmt, time::Duration};
 
@@ -8,12 +8,12 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident $text:literal $class:ident,)*) => {
         /// Why a command, a connection or a poll failed.
         ///
-        /// Errors of the server are told apart by their first word; the text behind it differs with versions.
+        /// An error from the server is recognised by its first word. The text after it differs between versions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason { $($(#[$doc])* $variant,)* }
 
         impl Reason {
-            /// Every reason, in the order of the declaration.
+            /// All reasons, in order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The value of the `reason` label.
@@ -22,7 +22,7 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            /// What there is to do about it.
+            /// What to do about it.
             #[must_use]
             pub const fn class(self) -> Class {
                 match self { $(Self::$variant => Class::$class,)* }
@@ -36,53 +36,53 @@ reasons! {
     Refused "refused" Reconnect,
     /// The connection was closed or reset.
     Closed "closed" Reconnect,
-    /// No answer within the time that the configuration gives.
+    /// No answer within the configured time.
     Timeout "timeout" Reconnect,
-    /// The host's name has no address.
+    /// The host name has no address.
     Dns "dns" Reconnect,
-    /// The TLS handshake failed, the certificate is not to be trusted, or only one side speaks TLS.
+    /// The TLS handshake failed, the certificate is not trusted, or only one side uses TLS.
     Tls "tls" Reconnect,
-    /// The operating system refused: unreachable, not allowed, out of descriptors.
+    /// The operating system refused: unreachable, not permitted, out of file descriptors.
     Io "io" Reconnect,
-    /// The reply was not Redis's protocol.
+    /// The reply is not in Redis's protocol.
     Protocol "protocol" Reconnect,
-    /// The reply was Redis's protocol, but not what this command answers.
+    /// The reply is in Redis's protocol, but is not what this command returns.
     UnexpectedReply "unexpected_reply" Object,
-    /// The address or a secret could not be read, or is not an address.
+    /// The address is invalid, or it or a secret could not be read.
     Address "address" Reconnect,
-    /// The server wants a password.
+    /// The server requires a password.
     NoAuth "noauth" Reconnect,
     /// The user or the password is wrong.
     WrongPassword "wrongpass" Reconnect,
-    /// The server is in protected mode: it takes connections from its own machine only.
+    /// The server is in protected mode: it accepts connections from its own machine only.
     Protected "protected" Reconnect,
-    /// It is a Sentinel that answers, and no Redis with data.
+    /// The server is a Sentinel, which holds no data.
     Sentinel "sentinel" Reconnect,
-    /// The server takes no more clients.
+    /// The server accepts no more clients.
     MaxClients "maxclients" Reconnect,
     /// The server is loading its data set.
     Loading "loading" Server,
-    /// A hosted server's plan allows no more requests, or no more connections, for now.
+    /// A hosted server's plan allows no more requests or connections for now.
     Quota "quota" Server,
-    /// A script or function of somebody's is running.
+    /// The server is busy with another client's script or function.
     Busy "busy" Server,
-    /// A replica without its primary that may not serve stale data.
+    /// A replica has lost its primary and may not serve stale data.
     MasterDown "masterdown" Server,
-    /// A replica without its primary: what it has is old, and it serves it as if it were not.
+    /// A replica has lost its primary and serves stale data.
     ReplicaLinkDown "replica_link_down" Server,
-    /// A replica answers, and the configuration wants a primary.
+    /// The server is a replica, and the configuration requires a primary.
     Replica "replica" Reconnect,
-    /// The server was a primary and is a replica now, or the other way.
+    /// The server was a primary and is a replica now, or the reverse.
     RoleChanged "role_changed" Reconnect,
     /// The cluster does not serve this slot.
     ClusterDown "clusterdown" Server,
     /// The cluster is moving this slot.
     TryAgain "tryagain" Server,
-    /// The key lives on another node of a cluster.
+    /// The key is on another node of the cluster.
     Moved "moved" Object,
-    /// The command's keys live in different slots.
+    /// The command's keys are in different slots.
     CrossSlot "crossslot" Object,
-    /// The server is a replica, which takes no writes: behind the same name a primary may answer.
+    /// The server is a replica, which accepts no writes. The same address may lead to a primary later.
     ReadOnly "readonly" Reconnect,
     /// The user may not run the command, or not on this key.
     NoPermission "noperm" Object,
@@ -92,18 +92,18 @@ reasons! {
     NoKey "nokey" Object,
     /// There is no such group.
     NoGroup "nogroup" Object,
-    /// The server closes the connection rather than answer: the answer is larger than its limits allow.
+    /// The server closes the connection instead of answering, since the answer is larger than its limits allow.
     TooLarge "too_large" Object,
-    /// The server does not know `XINFO`: its configuration renames it, or it is no Redis.
+    /// The server does not know `XINFO`: it is renamed in its configuration, or the server is not Redis.
     NoXinfo "no_xinfo" Object,
     /// The server does not know the command or its option.
     Unsupported "unsupported" Object,
     /// Memory is above `maxmemory`.
     OutOfMemory "oom" Object,
-    /// A hosted server's plan allows no more data, or no larger stream: writes that add are refused. Reading and trimming
-    /// still work, and trimming is the cure.
+    /// A hosted server's plan allows no more data, or no larger stream. Writes that add are refused. Reads and
+    /// trims still work, and a trim makes room.
     Capacity "capacity" Object,
-    /// The server cannot persist and takes no writes.
+    /// The server cannot persist its data and accepts no writes.
     Misconfigured "misconf" Object,
     /// Too few replicas are connected for a write.
     NoReplicas "noreplicas" Object,
@@ -112,57 +112,59 @@ reasons! {
 }
 
 impl Reason {
-    /// How long to wait at least before anything is sent again; `None` where the usual back-off will do.
+    /// The shortest wait before a retry; `None` where the usual back-off applies.
     ///
-    /// A quota lasts until a plan changes, its period is over or other clients leave, and each try may count against it.
+    /// A quota lasts until the plan changes, its period is over or other clients leave. Each retry may count
+    /// against it.
     #[must_use]
     pub const fn least_wait(self) -> Option<Duration> {
         if matches!(self, Self::Quota) { Some(Duration::from_mins(2)) } else { None }
     }
 }
 
-/// What a reason asks for.
+/// How to react to a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The connection is of no use any more: drop it, wait, and make a new one.
+    /// The connection is unusable: drop it, wait, and open a new one.
     Reconnect,
-    /// The server as a whole can't answer now: keep the connection, and ask again later.
+    /// The whole server can't answer now: keep the connection and retry later.
     Server,
-    /// Only this key, group or command failed: the rest stands.
+    /// Only this key, group or command failed; the other results are valid.
     Object,
 }
 
-/// A failure: its reason, and what was said about it. The detail never holds a secret.
+/// A failure: its reason and a description, which never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The reason, from the closed set.
     pub reason: Reason,
-    /// The server's or the system's own words, for people only.
+    /// The message of the server or of the system, for people only.
     pub detail: Text,
-    /// Since when it is so, by this machine's clock since the Unix epoch; `None` where nothing says.
+    /// When it began, in this machine's time since the Unix epoch; `None` where that is unknown.
     pub since: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure with the words that describe it.
+    /// A failure with this description.
     pub fn new(reason: Reason, detail: impl Into<Text>) -> Self {
         Self { reason, detail: detail.into(), since: None }
     }
 
-    /// The same with the place where it happened, behind its words: the server's code stands first in them.
+    /// Adds the place where it happened. It goes to the end, since the server's code must stay the first word.
     #[must_use]
     pub(crate) fn at(self, place: &str) -> Self {
         Self { detail: format!("{}, at {place}", self.detail).into(), ..self }
     }
 
-    /// The server's own words, where the reason leaves out what only they tell: which quota it is, and how much of it is
-    /// used. Everybody who may see the reason may see them.
+    /// The server's message, where the reason alone is not enough: which quota is exhausted, and how much of it is
+    /// used. It may be shown wherever the reason may.
     #[must_use]
     pub fn words(&self) -> Option<&Text> {
         (self.reason == Reason::Quota).then_some(&self.detail)
     }
 
-    /// The server's own code, as in `WRONGTYPE`, where it was the server that spoke: its words begin with it.
+    /// The server's error code, such as `WRONGTYPE`; `None` for a failure that is not from the server. The code is
+    /// the first word of the message.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         let first = self.detail.split(' ').next()?;
@@ -170,15 +172,15 @@ impl Failure {
         Some(first).filter(|_| is_code)
     }
 
-    /// Whether the user may run the command, and not on this key.
+    /// Whether the user may run the command, but not on this key.
     #[must_use]
     pub fn is_of_key(&self) -> bool {
-        // `access a key` since Redis 8 and in Valkey, `access one of the keys used as arguments` before.
+        // Redis 8 and Valkey say `access a key`, older Redis `access one of the keys used as arguments`.
         let words = self.detail.to_ascii_lowercase();
         self.reason == Reason::NoPermission && words.contains("to access") && words.contains("key")
     }
 
-    /// Whether it says that there is no such stream: no such key, or one of another type.
+    /// Whether the stream does not exist: the key is missing, or holds another type.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         matches!(self.reason, Reason::NoKey | Reason::WrongType)
@@ -199,7 +201,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_servers_code_is_told_from_other_words() {
+    fn the_code_of_the_server_is_recognised() {
         let code = |detail: &str| Failure::new(Reason::Other, detail).code().map(str::to_owned);
         assert_eq!(code("WRONGTYPE Operation against a key").as_deref(), Some("WRONGTYPE"));
         assert_eq!(code("BUSY").as_deref(), Some("BUSY"));
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_refused_is_told_from_a_command_that_is() {
+    fn a_refused_key_is_distinguished_from_a_refused_command() {
         for (words, is_of_key) in [
             ("NOPERM this user has no permissions to access one of the keys used as arguments", true),
             ("NOPERM No permissions to access a key", true),

@@ -1,23 +1,25 @@
-//! Looking names up that come in order, as all streams of a reading do: thousands of searches would take most of a poll's own time.
+//! Lookups of sorted names in a sorted sequence, in one pass over both.
+//!
+//! A binary search for each of thousands of streams would take most of a poll's own time.
 
 use std::iter::Peekable;
 
 use super::Name;
 
-/// Names in order with what stands under them, to be asked for names in order: each look goes on where the one before ended.
+/// Sorted names and their values, for lookups in the same order. Each lookup continues where the one before ended.
 pub struct InOrder<I: Iterator>(Peekable<I>);
 
 impl<'a, T, I: Iterator<Item = (&'a Name, T)>> InOrder<I> {
-    /// To be asked from the first name on.
+    /// Starts before the first name.
     pub fn new(names: impl IntoIterator<IntoIter = I>) -> Self {
         Self(names.into_iter().peekable())
     }
 
-    /// What stands under this name, which is behind all that were asked for before.
+    /// The value of this name, which must follow all names that were looked up before.
     pub fn get(&mut self, name: &Name) -> Option<T> {
         loop {
             let (next, _) = self.0.peek()?;
-            // Mostly it is the next, and known to be without being compared.
+            // This is the usual case. Names that are one allocation are equal without comparing their bytes.
             if *next == name {
                 return self.0.next().map(|(_, value)| value);
             }

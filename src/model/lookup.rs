@@ -1,65 +1,67 @@
-//! What has to be asked beyond the first reading, for the groups that need it, and what was answered.
+//! Questions that the first reading of a poll leaves open for some groups, and their answers.
 
 use super::{Name, OldestPending, Pending, PendingSample, StreamId};
 
-/// One question about a group.
+/// A question about a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// The group's stream.
+    /// The stream of the group.
     pub stream: Name,
     /// The group.
     pub group: Name,
-    /// What is asked.
+    /// The command to answer it.
     pub lookup: Lookup,
 }
 
-/// What can be asked. Each is one command with a bounded reply.
+/// The commands that answer questions. Each has a bounded reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// Count the entries behind `after`, up to `up_to` and with it, from the newest, `limit` at most.
+    /// Counts the entries after `after`, up to and including `up_to`, from the newest down.
     Count {
         /// The group's last delivered ID.
         after: StreamId,
-        /// An ID behind which the number of entries is known.
+        /// An ID after which the number of entries is known.
         up_to: StreamId,
-        /// As many entries at most.
+        /// Maximum number of entries to read.
         limit: u64,
     },
-    /// The first entry behind this ID.
+    /// The first entry after this ID.
     FirstAfter(StreamId),
-    /// The first pending entry from this ID on.
+    /// The first pending entry at or after this ID.
     PendingFrom(StreamId),
-    /// What the first pending entries tell.
+    /// A sample of the first pending entries.
     PendingSample {
-        /// As many entries at most.
+        /// Maximum number of entries to read.
         limit: u64,
-        /// No entry before this one is in the stream; `None` where that is not known, and then only the head is told.
+        /// No entry before this ID is in the stream. `None` where that is unknown: then only the head of the list
+        /// is read.
         gone_before: Option<StreamId>,
-        /// From so many deliveries on an entry is poison.
+        /// An entry with at least this many deliveries is poison.
         poison_from: u64,
     },
 }
 
-/// What one question was answered.
+/// The answer to one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// Nothing: the command failed.
+    /// No answer: the command failed.
     Nothing,
-    /// To [`Lookup::Count`].
+    /// Answer to [`Lookup::Count`].
     Counted(Counted),
-    /// To [`Lookup::FirstAfter`]; `None` where there is no entry.
+    /// Answer to [`Lookup::FirstAfter`]; `None` where there is no entry.
     FirstAfter(Option<StreamId>),
-    /// To [`Lookup::PendingFrom`]; `None` where nothing is pending from there on.
+    /// Answer to [`Lookup::PendingFrom`]; `None` where no such entry is pending.
     PendingFrom(Option<OldestPending>),
-    /// To [`Lookup::PendingSample`]: the very first pending entry, and what all of them tell.
+    /// Answer to [`Lookup::PendingSample`]: the head of the pending list, and the summary of the sample.
     PendingSample(Pending, Option<PendingSample>),
 }
 
-/// What was answered, sorted by stream and group: a poll may ask about thousands, and so each takes least room.
+/// The answers of a poll, sorted by stream and group. A sorted list takes the least memory for thousands of
+/// answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answers(Vec<(Name, Name, Finding)>);
 
-/// Of streams, groups and what was answered about them, in any order.
+/// Collects stream, group and answer, in any order.
 impl FromIterator<(Name, Name, Finding)> for Answers {
     fn from_iter<T: IntoIterator<Item = (Name, Name, Finding)>>(answers: T) -> Self {
         let mut answers: Vec<_> = answers.into_iter().collect();
@@ -69,7 +71,7 @@ impl FromIterator<(Name, Name, Finding)> for Answers {
 }
 
 impl Answers {
-    /// What was answered about this group; `None` where nothing was asked.
+    /// All answers about this group; `None` where nothing was asked.
     #[must_use]
     pub fn group(&self, stream: &Name, group: &Name) -> Option<GroupAnswers> {
         let first = self.0.partition_point(|(its, name, _)| (its, name) < (stream, group));
@@ -78,22 +80,22 @@ impl Answers {
         its.fold(None, |answers, (_, _, answer)| Some(answers.unwrap_or_default().with(*answer)))
     }
 
-    /// Everything that was answered, by stream and group.
+    /// All answers, by stream and group.
     pub fn iter(&self) -> impl Iterator<Item = &(Name, Name, Finding)> {
         self.0.iter()
     }
 }
 
-/// What was answered about a group.
+/// All answers about one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GroupAnswers {
-    /// As [`Finding::Counted`].
+    /// See [`Finding::Counted`].
     pub counted: Option<Counted>,
-    /// As [`Finding::FirstAfter`].
+    /// See [`Finding::FirstAfter`].
     pub first_after: Option<Option<StreamId>>,
-    /// As [`Finding::PendingFrom`].
+    /// See [`Finding::PendingFrom`].
     pub pending_from: Option<Option<OldestPending>>,
-    /// As [`Finding::PendingSample`].
+    /// See [`Finding::PendingSample`].
     pub pending_sample: Option<PendingSample>,
 }
 
@@ -110,16 +112,16 @@ impl GroupAnswers {
     }
 }
 
-/// The entries that were counted, from the newest.
+/// Result of a count of entries, from the newest down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// The ID that was counted from.
+    /// The ID that the count began at.
     pub up_to: StreamId,
-    /// How many entries there were.
+    /// Number of entries.
     pub entries: u64,
     /// The smallest ID among them.
     pub lowest: Option<StreamId>,
-    /// Whether these are all, or only as many as were to be counted.
+    /// Whether all entries were counted. Otherwise the limit was reached.
     pub is_complete: bool,
 }
 

@@ -1,18 +1,18 @@
-//! Spans of time as Redis tells them.
+//! Durations in milliseconds, as Redis reports them.
 
 use std::time::Duration;
 
 use nonmax::NonMaxU64;
 
-/// A span of time in whole milliseconds. That it may be unknown takes no room: there are tens of thousands in a reading.
+/// A duration in whole milliseconds. `Option<Millis>` takes no extra room: a reading has tens of thousands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(NonMaxU64);
 
 impl Millis {
-    /// No time.
+    /// No duration.
     pub const ZERO: Self = Self::new(0);
 
-    /// So many milliseconds; half a billion years at most.
+    /// This many milliseconds; half a billion years at most.
     #[must_use]
     pub const fn new(milliseconds: u64) -> Self {
         match NonMaxU64::new(milliseconds) {
@@ -27,13 +27,13 @@ impl Millis {
         self.0.get()
     }
 
-    /// How much longer it is than `earlier`.
+    /// How much longer this duration is than `earlier`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.get().saturating_sub(earlier.get()))
     }
 
-    /// The same, to compare with what people configure.
+    /// The same duration, to compare with configured ones.
     #[must_use]
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.get())
@@ -46,7 +46,7 @@ impl Default for Millis {
     }
 }
 
-/// What is finer is cut off.
+/// Rounds down.
 impl From<Duration> for Millis {
     fn from(duration: Duration) -> Self {
         Self::new(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))

@@ -1,7 +1,7 @@
-//! Names of streams, groups and consumers: any bytes in Redis, readable text everywhere else.
+//! Names of streams, groups and consumers: any bytes in Redis, printable text everywhere else.
 //!
-//! One bad byte in a label makes Prometheus refuse the whole page, and a name is chosen by whoever may write to
-//! Redis, so no view may print the bytes as they are.
+//! One invalid byte in a label makes Prometheus reject the whole page. Anyone who may write to Redis chooses
+//! names, so no view may print the bytes as they are.
 
 use std::{
     borrow::Borrow,
@@ -15,38 +15,41 @@ use triomphe::ThinArc;
 
 use super::text::push_readable;
 
-/// The longest text of a name, in bytes. Longer ones end in a hash; label limits in the field start at 128.
+/// Maximum length of a name's text, in bytes. Longer texts end in a hash. Common limits on label values start at
+/// 128.
 const MAX_TEXT_BYTES: usize = 128;
-/// An empty label is no label: without a text of its own an empty name would fall together with its parent.
+/// Prometheus treats an empty label as a missing one: without this text, the series of an empty name would collide
+/// with those of its parent.
 const EMPTY_TEXT: &str = "\\empty";
-/// Begins the end of a text that was cut. No escape is spelt like this, so no text that is whole can end so.
+/// Marks the end of a truncated text. No escape contains this, so no complete text can end like this.
 const CUT: &str = "\\~";
-/// Bytes of the hash in a text that was cut: 160 bits, of which nobody finds two names with the same ones.
+/// Bytes of the hash in a truncated text: at 160 bits nobody can find two names with the same hash.
 const HASH_BYTES: usize = 20;
 
-/// A name as Redis holds it. [`Display`](fmt::Display) gives its text: the same for labels, logs and pages.
+/// A name as Redis holds it. [`Display`](fmt::Display) gives its text, which is the same in labels, logs and
+/// pages.
 ///
-/// In the text a backslash is doubled, bytes that are not UTF-8 are `\xNN`, control and text-direction
-/// characters `\u{N}`; no name at all is `\empty`. A text longer than 128 bytes is cut and ends in `\~` and the first 40
-/// hexadecimal digits of the SHA-256 of the name's bytes. So it is valid UTF-8 on one line, and different names have different texts,
-/// also where somebody chooses names to look like others.
+/// In the text a backslash is doubled, bytes that are not UTF-8 are `\xNN`, and control and text-direction
+/// characters are `\u{N}`. The empty name is `\empty`. A text longer than 128 bytes is truncated: it ends in `\~`
+/// and the first 40 hexadecimal digits of the SHA-256 of the name. So the text is valid UTF-8 on one line, and
+/// different names have different texts, even where somebody chooses names to look like others.
 #[derive(Clone)]
 pub struct Name(ThinArc<(), u8>);
 
 impl Name {
-    /// The bytes, as commands take them.
+    /// The bytes, as an argument of commands.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0.slice
     }
 
-    /// The name as UTF-8, where it is that.
+    /// The name, if it is valid UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()
     }
 
-    /// The text, where it is the name itself.
+    /// The name, if it is its own text.
     #[must_use]
     pub fn as_plain(&self) -> Option<&str> {
         let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
@@ -54,7 +57,8 @@ impl Name {
         self.as_str().filter(|_| is_short && self.as_bytes().iter().all(is_plain))
     }
 
-    /// The text, of a longer name enough for what is kept of it: nothing gets shorter by being escaped.
+    /// The escaped text. Of a longer name it covers only the part that is kept, since escaping never makes text
+    /// shorter.
     fn text(&self) -> String {
         let bytes = self.as_bytes().get(..MAX_TEXT_BYTES).unwrap_or(self.as_bytes());
         let mut text = String::with_capacity(bytes.len());
@@ -68,7 +72,8 @@ impl Name {
     }
 }
 
-/// What stays of a text that is cut. It ends in no half of a doubled backslash, which would make [`CUT`] a backslash that is the name's.
+/// The part of a truncated text that is kept. It must not end in half of a doubled backslash: with that, [`CUT`]
+/// would read as an escaped backslash of the name.
 fn kept(text: &str) -> &str {
     let kept = text.get(..text.floor_char_boundary(MAX_TEXT_BYTES - CUT.len() - 2 * HASH_BYTES));
     let kept = kept.unwrap_or_default();
@@ -89,7 +94,7 @@ impl fmt::Display for Name {
             return f.write_str(&text);
         }
         write!(f, "{}{CUT}", kept(&text))?;
-        // Unkeyed, since a series' name must be the same after a restart and from each of several sidecars.
+        // Unkeyed: the text must be the same after a restart and in every sidecar.
         let hash = digest(&SHA256, self.as_bytes());
         hash.as_ref().iter().take(HASH_BYTES).try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -101,7 +106,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// They compare and hash as their bytes do, so that a set of names can be asked for bytes.
+/// Names compare and hash as their bytes do, so a set of names can be searched by bytes.
 impl Borrow<[u8]> for Name {
     fn borrow(&self) -> &[u8] {
         self.as_bytes()
@@ -110,7 +115,7 @@ impl Borrow<[u8]> for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        // Mostly it is the one that was read before.
+        // This is the usual case: the same allocation as in the last reading.
         std::ptr::eq(self.as_bytes(), other.as_bytes()) || self.as_bytes() == other.as_bytes()
     }
 }
@@ -183,7 +188,7 @@ mod tests {
         assert_ne!(one, other);
     }
 
-    /// Bytes that look like texts: of names, of escapes, and of the end of a text that was cut.
+    /// Bytes that look like texts: of names, of escapes, and of the end of a truncated text.
     fn look_alike() -> impl Strategy<Value = Vec<u8>> {
         let part = prop_oneof![
             Just("\\"),
@@ -208,7 +213,8 @@ mod tests {
             prop_assert_eq!(one == other, one.to_string() == other.to_string());
         }
 
-        /// By its text somebody knows how to spell a name that looks like another, at each place where one backslash may be two.
+        /// From a text, anyone can try to spell a name that looks like it, at each place where one backslash may
+        /// be two.
         #[test]
         fn no_name_can_be_spelt_to_have_the_text_of_another(bytes in look_alike(), skipped in 0_usize..130) {
             let name = Name::from(bytes);

@@ -1,52 +1,52 @@
-//! A map from names, made of all at once: the few groups of a stream, or all streams of a reading.
+//! A map from names that is built once: the few groups of a stream, or all streams of a reading.
 //!
-//! A `BTreeMap` has room for eleven entries where there are three, and there are three maps for each of thousands of
-//! streams: it took most of the sidecar's memory.
+//! A `BTreeMap` allocates room for eleven entries, where most maps here have three. With three maps for each of
+//! thousands of streams, that was most of the sidecar's memory.
 
 use super::Name;
 
-/// A map from names, in their order, as small as what it holds.
+/// A map from names, sorted by name, without spare capacity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameMap<T>(Box<[(Name, T)]>);
 
 impl<T> NameMap<T> {
-    /// How many names.
+    /// The number of names.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether the map has no names.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What stands under the name.
+    /// The value of the name.
     #[must_use]
     pub fn get(&self, name: &Name) -> Option<&T> {
         self.0.get(self.index(name)?).map(|(_, value)| value)
     }
 
-    /// What stands under the name, to change it.
+    /// The value of the name, mutably.
     pub fn get_mut(&mut self, name: &Name) -> Option<&mut T> {
         let index = self.index(name)?;
         self.0.get_mut(index).map(|(_, value)| value)
     }
 
-    /// Whether something stands under the name.
+    /// Whether the map has the name.
     #[must_use]
     pub fn contains_key(&self, name: &Name) -> bool {
         self.index(name).is_some()
     }
 
-    /// Takes the name out.
+    /// Removes the name. Copies all others.
     pub fn remove(&mut self, name: &Name) {
         let left = std::mem::take(self).0.into_iter().filter(|(other, _)| other != name);
         self.0 = left.collect();
     }
 
-    /// All names with what stands under them, in the names' order.
+    /// All names and their values, in order of the names.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Name, &T)> + ExactSizeIterator {
         self.0.iter().map(|(name, value)| (name, value))
     }
@@ -56,17 +56,17 @@ impl<T> NameMap<T> {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// What stands under the names, in their order.
+    /// The values, in order of their names.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// All names with what stands under them, to change it, in the names' order.
+    /// All names and their values, mutably, in order of the names.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Name, &mut T)> {
         self.0.iter_mut().map(|(name, value)| (&*name, value))
     }
 
-    /// What stands under the names, to change it.
+    /// The values, mutably.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().map(|(_, value)| value)
     }
@@ -82,11 +82,11 @@ impl<T> Default for NameMap<T> {
     }
 }
 
-/// Of several under one name the last counts, as in other maps.
+/// Of several values for one name the last is kept, as in other maps.
 impl<T> FromIterator<(Name, T)> for NameMap<T> {
     fn from_iter<I: IntoIterator<Item = (Name, T)>>(entries: I) -> Self {
         let mut entries: Vec<(Name, T)> = entries.into_iter().collect();
-        // Mostly they come in order, and to sort them would take as much room again.
+        // Usually they are sorted already, and sorting would allocate as much memory again.
         if !entries.is_sorted_by(|(one, _), (other, _)| one < other) {
             entries.reverse();
             entries.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -1,4 +1,4 @@
-//! A group's pending entries: the head of their list, and what a sample of them tells.
+//! A group's pending entries: the head of their list, and a sample of the first ones.
 
 use super::{Millis, StreamId};
 
@@ -9,12 +9,12 @@ pub enum Pending {
     None,
     /// The oldest pending entry.
     Oldest(OldestPending),
-    /// Something may be pending, but it could not be read.
+    /// There may be pending entries, but they could not be read.
     Unknown,
 }
 
 impl Pending {
-    /// The oldest pending entry, where it is known.
+    /// The oldest pending entry, if it is known.
     #[must_use]
     pub const fn oldest(self) -> Option<OldestPending> {
         match self {
@@ -27,39 +27,41 @@ impl Pending {
 /// The pending entry with the smallest ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OldestPending {
-    /// The entry's ID. The entry itself may be gone already.
+    /// The entry's ID. The entry itself may be deleted already.
     pub id: StreamId,
-    /// Since it was last delivered; `None` without the server's time, and where it was given back since.
+    /// Time since it was last delivered; `None` where the server's time is unknown, or where a consumer has
+    /// released it (`XNACK`).
     pub idle: Option<Millis>,
-    /// How often it was delivered, or [`Self::FATAL`].
+    /// Number of deliveries, or [`Self::FATAL`].
     pub deliveries: u64,
 }
 
 impl OldestPending {
-    /// In place of a number of deliveries: a consumer said that the entry can't be handled (`XNACK ... FATAL`, Redis 8.8).
+    /// Replaces the number of deliveries where a consumer reported that it can't process the entry (`XNACK ...
+    /// FATAL`, Redis 8.8).
     pub const FATAL: u64 = i64::MAX.cast_unsigned();
 
-    /// How often it was delivered; `None` where the server no longer knows.
+    /// Number of deliveries; `None` where the server no longer knows it.
     #[must_use]
     pub fn counted_deliveries(&self) -> Option<u64> {
         (self.deliveries < Self::FATAL).then_some(self.deliveries)
     }
 }
 
-/// What a group's first pending entries tell.
+/// Summary of a group's first pending entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingSample {
-    /// Entries that were delivered too often and are still there.
+    /// Entries that were delivered too often and still exist.
     pub poison: u32,
-    /// Entries that can't be there any more.
+    /// Entries that no longer exist.
     pub gone: u32,
-    /// The first entry that is still there; the inner `None` is that none is. `None` where the sample did not reach it.
+    /// The first entry that still exists. `Some(None)`: none exists. `None`: the sample ended before one.
     pub alive: Option<Option<OldestPending>>,
 }
 
 impl PendingSample {
-    /// What these entries tell, where no entry before `gone_before` is in the stream. One that was deleted in the middle is
-    /// not recognised.
+    /// Summarises these entries, where no entry before `gone_before` exists. An entry that was deleted from the
+    /// middle counts as existing.
     #[must_use]
     pub fn of(entries: &[OldestPending], is_whole: bool, gone_before: StreamId, poison_from: u64) -> Self {
         let is_there = |entry: &&OldestPending| entry.id >= gone_before;

@@ -1,16 +1,16 @@
-//! What a Redis user must be permitted to do, and what was found out about it.
+//! The permissions that the sidecar's Redis user needs, and the result of testing them.
 
 use super::{Failure, Name, Server};
 
 macro_rules! permissions {
     ($($variant:ident $text:literal,)*) => {
-        /// A command that the sidecar may send, as rules for users name it.
+        /// A command that the sidecar may send, as ACL rules spell it.
         #[expect(missing_docs, reason = "each is the command of its name")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Permission { $($variant,)* }
 
         impl Permission {
-            /// The command, as it stands behind a `+`.
+            /// The command, as it follows a `+` in ACL rules.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
@@ -42,7 +42,7 @@ permissions! {
 }
 
 impl Permission {
-    /// The command, as it stands behind a `+` in this server's rules: some know no subcommands.
+    /// The command, as it follows a `+` in this server's ACL rules. Some servers know no subcommands there.
     #[must_use]
     pub fn word(self, server: &Server) -> &'static str {
         let word = self.as_str();
@@ -50,7 +50,7 @@ impl Permission {
         if server.terms().has_fine_rules { word } else { whole }
     }
 
-    /// Whether the command has a key, so that it is permitted on some keys and not on others.
+    /// Whether the command takes a key, so that the permission depends on the key.
     #[must_use]
     pub const fn has_key(self) -> bool {
         !matches!(
@@ -60,61 +60,62 @@ impl Permission {
     }
 }
 
-/// What the sidecar needs permissions for.
+/// Features of the sidecar that need permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
     /// Reading the streams.
     Observing,
-    /// Looking for streams.
+    /// Searching for streams.
     Discovery,
-    /// Counting entries, to prove lags that nothing else proves.
+    /// Counting entries, for lags that nothing else proves.
     Counting,
     /// Removing entries.
     Retention,
-    /// Removing them to the entry.
+    /// Removing entries one by one, to keep an exact limit.
     Exact,
-    /// Agreeing on the one sidecar that removes them.
+    /// Electing the one sidecar that removes entries.
     Lease,
 }
 
-/// A permission that the configuration asks for.
+/// A permission that the configuration needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
-    /// What for.
+    /// The feature that needs it.
     pub feature: Feature,
     /// The command.
     pub permission: Permission,
-    /// On these keys, or on samples of them; empty for a command without a key, and where no key is known.
+    /// Keys that it must hold for, or samples of them. Empty for a command without a key, and where no key is
+    /// known.
     pub keys: Vec<Name>,
 }
 
-/// Whether the server would let the user do it.
+/// Whether the user has a permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It would.
+    /// The user has it.
     Permitted,
-    /// It would not.
+    /// The user does not have it.
     Refused,
-    /// It does not know the command.
+    /// The server does not know the command.
     Absent,
-    /// Nothing harmless tells.
+    /// Unknown: no harmless command reveals it.
     Unknown(Failure),
 }
 
-/// A need, and what was found out about it.
+/// A needed permission and the result of testing it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
-    /// The need.
+    /// The permission.
     pub need: Need,
-    /// By key; a command without one has a single answer.
+    /// Results by key; a single one for a command without a key.
     pub answers: Vec<(Option<Name>, Answer)>,
 }
 
-/// How it was found out.
+/// How permissions are tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// `ACL DRYRUN`.
     DryRun,
-    /// The commands themselves: those that write, with arguments that no server takes.
+    /// Sending the commands themselves. Commands that write get arguments that every server refuses.
     Trial,
 }

@@ -1,32 +1,33 @@
-//! Whether a server takes writes or has a copy of one that does.
+//! Whether a server accepts writes, or holds a copy of a primary's data.
 
 use std::time::Duration;
 
-/// A server's place in replication.
+/// A server's role in replication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It takes writes.
+    /// It accepts writes.
     Primary,
-    /// It has a copy of a primary's data, as fresh as this link.
+    /// It holds a copy of a primary's data, which is as fresh as this link.
     Replica(PrimaryLink),
 }
 
 /// A replica's link to its primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrimaryLink {
-    /// It works: the copy follows.
+    /// The link works, and the copy is current.
     Up,
-    /// It is down: the copy stays as it was then.
+    /// The link is down, and the copy is stale.
     Down {
-        /// Since when, by this machine's clock since the Unix epoch; `None` where the server does not say.
+        /// When it went down, in this machine's time since the Unix epoch; `None` where the server does not report
+        /// it.
         since: Option<Duration>,
     },
-    /// The server does not say, or the user may not ask.
+    /// The server does not report it, or the user may not ask.
     Unknown,
 }
 
 impl Role {
-    /// The role in the words of `HELLO`, as the `role` label has it.
+    /// The role as `HELLO` spells it, which is also the value of the `role` label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +53,7 @@ impl Role {
 }
 
 impl PrimaryLink {
-    /// The link's state in a word.
+    /// The link's state in one word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

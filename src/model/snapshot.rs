@@ -1,4 +1,4 @@
-//! One poll's reading of Redis.
+//! The result of one poll: what Redis reported.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,70 +6,70 @@ use nonmax::NonMaxU64;
 
 use super::{Answers, Failure, Finding, Millis, Name, NameMap, Pending, Role, StreamId, Text};
 
-/// Everything that one poll read, taken between one tick and the next.
+/// Everything that one poll read.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The server that answered.
     pub server: Server,
-    /// Which server it was read from, as far as that is known.
+    /// The source of the reading, as far as it is known.
     pub origin: Origin,
-    /// The address that it was read from, without a login.
+    /// The address that was read, without credentials.
     pub place: Text,
     /// The number of the database.
     pub database: i64,
-    /// The server's clock when the poll began; where `TIME` is not allowed there are no ages.
+    /// The server's clock at the start of the poll. Without permission for `TIME` no age is known.
     pub time: Result<Now, Failure>,
-    /// Each stream that was asked for and is there, by name, or why it could not be read.
+    /// Each stream that exists, by name, or why it could not be read.
     ///
-    /// A stream that does not exist has no entry here, unless the configuration names it: then it is there with
+    /// A stream that does not exist is missing here. If the configuration names it, it is present with
     /// [`Reason::NoKey`](super::Reason::NoKey).
     pub streams: NameMap<Result<StreamState, Failure>>,
-    /// Streams that were found under a pattern and whose keys the user may not read: those have no entry in [`Self::streams`].
+    /// Number of streams that match a pattern but whose keys the user may not read. [`Self::streams`] lacks them.
     pub forbidden: usize,
-    /// Of streams that could not be read their lengths, where those are known all the same.
+    /// Lengths of streams that could not be read in full, where the length is known.
     pub lengths: BTreeMap<Name, u64>,
-    /// Of streams whose last entries were to be read and could be: those, the newest first.
+    /// Last entries, newest first, of those streams whose last entries are read.
     pub last_entries: BTreeMap<Name, Vec<EntryHead>>,
 }
 
-/// Where a reading comes from.
+/// The source of a reading.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
-    /// Which of the sidecar's connections: another number may mean another server.
+    /// Number of the sidecar's connection. A different number may mean a different server.
     pub connection: u64,
-    /// The server's process, its role and the database, where the server says all of them.
+    /// The server's process, its role and the database; `None` where the server does not report all of them.
     pub process: Option<String>,
-    /// The address and the database that were asked for: another one has streams of its own.
+    /// The address and database that were requested. Another address or database has other streams.
     pub place: String,
 }
 
 impl Origin {
-    /// Whether both are surely the same data: on one connection, or of one process in one role.
+    /// Whether both certainly hold the same data: one connection, or one process in one role.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.connection == other.connection || (self.process.is_some() && self.process == other.process)
     }
 }
 
-/// What is kept of an entry: never its contents.
+/// What is kept of an entry: its ID and type, never its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryHead {
-    /// Its ID.
+    /// The entry's ID.
     pub id: StreamId,
-    /// The field that the configuration says tells its type; `None` where it has none.
+    /// The value of the field that the configuration names as the type; `None` where the entry has no such field.
     pub kind: Option<Name>,
 }
 
-/// Who answered.
+/// The server that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Redis or Valkey; others answer as the Redis that they imitate.
+    /// Redis, Valkey or Upstash. Others are taken for the Redis that they imitate.
     pub flavour: Flavour,
-    /// `major.minor.patch` of the flavour; `None` where the server does not say or may not be asked.
+    /// `major.minor.patch` of the flavour; `None` where the server does not report it or the user may not ask.
     pub version: Option<(u16, u16, u16)>,
-    /// Its place in replication; `None` where the server does not say or may not be asked.
+    /// The role in replication; `None` where the server does not report it or the user may not ask.
     pub role: Option<Role>,
-    /// `standalone`, `cluster` or `sentinel`, in the server's words.
+    /// `standalone`, `cluster` or `sentinel`, as the server reports it.
     pub mode: Option<Text>,
 }
 
@@ -77,21 +77,21 @@ impl Server {
     /// A server of which nothing is known.
     pub const UNKNOWN: Self = Self { flavour: Flavour::Redis, version: None, role: None, mode: None };
 
-    /// The version as text, where it is known.
+    /// The version as text, if it is known.
     #[must_use]
     pub fn version_text(&self) -> Option<String> {
         self.version.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"))
     }
 }
 
-/// The family of servers that streams differ between.
+/// Families of servers whose streams behave differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavour {
-    /// Redis, or something that says it is.
+    /// Redis, or a server that claims to be Redis.
     Redis,
     /// Valkey.
     Valkey,
-    /// Upstash, which is not built on Redis and says that it is some version of it.
+    /// Upstash, which is not built on Redis but reports a version of Redis.
     Upstash,
 }
 
@@ -107,81 +107,84 @@ impl Flavour {
     }
 }
 
-/// A moment on the server's clock, in milliseconds since the Unix epoch.
+/// A point in time on the server's clock, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerTime(pub u64);
 
 impl ServerTime {
-    /// The time that has passed since `ms`; zero where `ms` is ahead, as after a failover to another clock.
+    /// Time elapsed since `ms`; zero where `ms` is in the future, as after a failover to a server with another
+    /// clock.
     #[must_use]
     pub const fn since(self, ms: u64) -> Millis {
         Millis::new(self.0.saturating_sub(ms))
     }
 }
 
-/// What a server's clock says, or what it is estimated to say.
+/// The time on the server's clock, read or estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The time.
     pub time: ServerTime,
-    /// The clock may say so much more or less; zero where it was asked.
+    /// Maximum error, in either direction; zero where the clock was read.
     pub error: Duration,
 }
 
 impl Now {
-    /// A clock that was asked.
+    /// A time that was read from the server.
     #[must_use]
     pub const fn exactly(time: ServerTime) -> Self {
         Self { time, error: Duration::ZERO }
     }
 }
 
-/// A stream, as `XINFO STREAM key FULL` tells it. `None` is what this server, or this way of asking, does not say.
+/// A stream, as `XINFO STREAM key FULL` reports it. `None` marks what this server or this read strategy does not
+/// report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamState {
-    /// Entries in the stream.
+    /// Number of entries.
     pub length: u64,
-    /// Keys of the radix tree that holds the entries (one a node of entries).
+    /// Keys of the radix tree that holds the entries; each key is a node of entries.
     pub radix_tree_keys: Option<u64>,
-    /// Nodes of that tree.
+    /// Nodes of the radix tree.
     pub radix_tree_nodes: Option<u64>,
-    /// The greatest ID that the stream ever gave out, even if that entry is gone.
+    /// The greatest ID that was ever added, even if that entry is deleted.
     pub last_generated_id: Option<StreamId>,
-    /// The greatest ID that `XDEL` removed; `0-0` for none. Redis 7.0 and later.
+    /// The greatest ID that `XDEL` removed; `0-0` if there is none. Redis 7.0 and later.
     pub max_deleted_entry_id: Option<StreamId>,
     /// Entries ever added. Redis 7.0 and later.
     pub entries_added: Option<u64>,
-    /// The oldest entry that is still there; `None` in an empty stream too.
+    /// The oldest entry that still exists; also `None` for an empty stream.
     pub first_entry_id: Option<StreamId>,
-    /// Bytes of that entry, which tell how much a range of entries may hold.
+    /// Size of that entry in bytes. It is used to estimate the size of a range of entries.
     pub first_entry_bytes: u64,
-    /// The consumer groups, by name; of many the first ones, and those that the configuration names.
+    /// The watched consumer groups, by name: those that the configuration names, and others up to its limit.
     pub groups: NameMap<GroupState>,
-    /// How many groups more there are, since the stream has more than are watched.
+    /// Number of groups beyond the limit, which are not watched.
     pub unwatched_groups: u64,
-    /// What the server remembers of its producers, so that it adds no entry twice. Redis 8.6 and later; a box, since few have it.
+    /// What the stream remembers of its producers, to add no entry twice. Redis 8.6 and later. Boxed, since few
+    /// streams have it.
     pub idempotence: Option<Box<Idempotence>>,
 }
 
 /// What a stream remembers of idempotent producers (`XADD ... IDMP`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idempotence {
-    /// How long an ID of a producer's is remembered.
+    /// How long a producer's ID is remembered.
     pub duration: Duration,
-    /// How many IDs of a producer are.
+    /// Maximum remembered IDs of one producer.
     pub max_ids: u64,
-    /// Producers that are remembered.
+    /// Remembered producers.
     pub producers: u64,
-    /// Their IDs that are remembered.
+    /// Remembered IDs of all producers.
     pub ids: u64,
-    /// IDs that were ever added.
+    /// IDs ever added.
     pub ids_added: u64,
-    /// Entries that were not added, since their ID was remembered.
+    /// Entries that were refused because their ID was remembered.
     pub duplicates: u64,
 }
 
 impl StreamState {
-    /// A stream of so many entries, of which nothing else is known.
+    /// A stream of this length, of which nothing else is known.
     #[must_use]
     pub(crate) fn of_length(length: u64) -> Self {
         Self {
@@ -199,13 +202,13 @@ impl StreamState {
         }
     }
 
-    /// Its consumer groups, watched or not.
+    /// Number of its consumer groups, watched or not.
     #[must_use]
     pub fn group_count(&self) -> u64 {
         u64::try_from(self.groups.len()).unwrap_or(u64::MAX).saturating_add(self.unwatched_groups)
     }
 
-    /// Entries that were ever removed, by whoever and however; `None` where the server does not count additions.
+    /// Entries ever removed, by anyone and in any way; `None` where the server does not count additions.
     #[must_use]
     pub const fn entries_removed(&self) -> Option<u64> {
         match self.entries_added {
@@ -214,27 +217,26 @@ impl StreamState {
         }
     }
 
-    /// No entry before this one can be in the stream; `None` where that is not known. One that was deleted in the middle is not
-    /// recognised.
+    /// No entry before this ID exists; `None` where that is unknown. Gaps in the middle are not covered.
     pub(crate) fn gone_before(&self) -> Option<StreamId> {
         if self.length == 0 { Some(StreamId::MAX) } else { self.first_entry_id }
     }
 
-    /// Whether no entry of this ID can be in the stream.
+    /// Whether the entry with this ID certainly no longer exists.
     pub(crate) fn is_gone(&self, id: StreamId) -> bool {
         self.gone_before().is_some_and(|first| id < first)
     }
 }
 
 impl Snapshot {
-    /// How many entries the stream has, where that is known.
+    /// The length of a stream, if it is known.
     #[must_use]
     pub fn length(&self, stream: &Name) -> Option<u64> {
         let state = self.streams.get(stream).and_then(|state| state.as_ref().ok());
         state.map(|state| state.length).or_else(|| self.lengths.get(stream).copied())
     }
 
-    /// Takes over the heads of pending lists that the first reading did not have.
+    /// Takes over the heads of pending lists that the first reading lacks.
     pub(crate) fn learn(&mut self, answers: &Answers) {
         for (stream, group, answer) in answers.iter() {
             let Finding::PendingSample(head, _) = answer else { continue };
@@ -253,40 +255,40 @@ impl Snapshot {
 pub struct GroupState {
     /// The last entry that was delivered to any of its consumers.
     pub last_delivered_id: StreamId,
-    /// Redis's own count of entries read; nil for groups that began in mid-stream. Redis 7.0 and later.
+    /// Redis's own count of entries read; `None` for groups that were created in mid-stream. Redis 7.0 and later.
     pub entries_read: Option<i64>,
-    /// Entries that were delivered and not acknowledged.
+    /// Entries that were delivered but not acknowledged.
     pub pending: u64,
-    /// Of those, entries that were given back (`XNACK`) and that no consumer holds. Redis 8.8 and later.
+    /// Those of them that a consumer has released (`XNACK`) and that no consumer owns. Redis 8.8 and later.
     pub nacked: Option<u64>,
-    /// The first of them by ID.
+    /// The first pending entry by ID.
     pub oldest_pending: Pending,
-    /// How many consumers there are.
+    /// Number of consumers.
     pub consumer_count: u64,
-    /// Consumers by their pending entries, most first, then by name; as many as the configuration lists.
+    /// Consumers with the most pending entries first, then by name; up to the configured limit.
     ///
-    /// Empty where the consumers were not read, and then [`Self::unlisted_pending`] is `None`.
+    /// Empty where the consumers were not read. [`Self::unlisted_pending`] is `None` then.
     pub consumers: Box<[ConsumerState]>,
-    /// How long ago the consumers were read, where that is not done at each poll; `None` where it is, and where it never was.
+    /// Age of the data about consumers, where it is not read at each poll. `None` where it is, or where it was
+    /// never read.
     ///
-    /// All that is said of consumers but their number is of that moment. What somebody's activity since then has refuted is
-    /// unknown.
+    /// Everything about consumers except their number is of that age. What later activity contradicts is unknown.
     pub consumers_age: Option<Millis>,
-    /// Since the consumer that was active last tried to read, claim or acknowledge; `None` where there is none too.
+    /// Time since any consumer last tried to read, claim or acknowledge; also `None` without consumers.
     pub least_idle: Option<Millis>,
-    /// Consumers, listed or not, that hold pending entries and have been idle or inactive for too long.
+    /// Consumers, listed or not, that own pending entries and have been idle or inactive for too long.
     pub stuck_consumers: Option<NonMaxU64>,
-    /// The pending entries of all consumers that are not listed, added up.
+    /// Sum of the pending entries of all consumers that are not listed.
     pub unlisted_pending: Option<NonMaxU64>,
-    /// The pending entries of the consumer, listed or not, that has the most; zero without consumers.
+    /// The most pending entries that any consumer owns, listed or not; zero without consumers.
     pub most_pending: Option<NonMaxU64>,
 }
 
 impl GroupState {
-    /// Whether every consumer was read at this poll, and is listed.
+    /// Whether this poll read all consumers and lists all of them.
     #[must_use]
     pub(crate) fn has_all_consumers(&self) -> bool {
-        // As they were at an earlier poll they say nothing of what happened since.
+        // Consumers as of an earlier poll reveal nothing about what happened since.
         self.consumers_age.is_none_or(|age| age == Millis::ZERO)
             && u64::try_from(self.consumers.len()) == Ok(self.consumer_count)
     }
@@ -316,10 +318,10 @@ impl GroupState {
 pub struct ConsumerState {
     /// The consumer's name.
     pub name: Name,
-    /// Entries that were delivered to it and that it did not acknowledge.
+    /// Entries that were delivered to it and that it has not acknowledged.
     pub pending: u64,
-    /// Since it last tried to read, claim or acknowledge; `None` without the server's time.
+    /// Time since it last tried to read, claim or acknowledge; `None` where the server's time is unknown.
     pub idle: Option<Millis>,
-    /// Since it last was given an entry; `None` before Redis 7.2 and where it never was given any.
+    /// Time since it last received an entry; `None` before Redis 7.2, and where it never received one.
     pub inactive: Option<Millis>,
 }

@@ -1,6 +1,6 @@
 //! IDs of stream entries: two unsigned 64-bit numbers, compared as numbers.
 //!
-//! Compared as text, `9-0` would follow `10-0`; held in a float, IDs beyond 2^53 would fall together.
+//! As text, `9-0` would sort after `10-0`. As floats, IDs beyond 2^53 would collide.
 
 use std::{fmt, str::FromStr};
 
@@ -9,17 +9,17 @@ use std::{fmt, str::FromStr};
 /// Source: <https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StreamId {
-    /// Milliseconds since the Unix epoch where Redis made the ID; any number where the application did.
+    /// Milliseconds since the Unix epoch if Redis made the ID; any number if the application did.
     pub ms: u64,
     /// The sequence number within the millisecond.
     pub seq: u64,
 }
 
 impl StreamId {
-    /// `0-0`, before every entry: what Redis says where there is no entry.
+    /// `0-0`, before every entry: what Redis reports where there is no entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
 
-    /// The largest there is.
+    /// The greatest ID.
     pub const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
 
     /// The ID `ms-seq`.
@@ -28,9 +28,9 @@ impl StreamId {
         Self { ms, seq }
     }
 
-    /// The smallest ID above this one, `None` for the largest there is.
+    /// The next greater ID; `None` for the greatest one.
     ///
-    /// Redis before 6.2 knows no exclusive ranges, so a range "after this ID" starts here.
+    /// Redis before 6.2 has no exclusive ranges, so a range "after this ID" starts here.
     #[must_use]
     pub const fn next(self) -> Option<Self> {
         match (self.seq.checked_add(1), self.ms.checked_add(1)) {
@@ -64,7 +64,7 @@ impl FromStr for StreamId {
     }
 }
 
-/// A number of digits alone: Rust's own parser would let a leading `+` pass.
+/// Parses digits only: Rust's parser would also accept a leading `+`.
 fn decimal(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn the_next_id_carries_over_and_ends() {
+    fn the_next_id_carries_over_and_the_greatest_has_none() {
         assert_eq!(StreamId::new(1, 1).next(), Some(StreamId::new(1, 2)));
         assert_eq!(StreamId::new(1, u64::MAX).next(), Some(StreamId::new(2, 0)));
         assert_eq!(StreamId::new(u64::MAX, u64::MAX).next(), None);
     }
 
     #[test]
-    fn what_is_not_an_id_is_refused() {
+    fn text_that_is_not_an_id_is_refused() {
         for text in ["", "1", "-", "1-", "-1", "+1-0", "1-+0", "a-b", "1-2-3", "18446744073709551616-0"] {
             assert_eq!(text.parse::<StreamId>(), Err(ParseStreamIdError), "{text}");
         }

@@ -1,27 +1,28 @@
-//! What a hosted service limits and leaves out, where streams and this sidecar meet it. From the services' own
-//! documentation: nothing of it was run on them.
+//! Limits and missing features of hosted services that matter to streams and to this sidecar.
+//!
+//! They are taken from the services' documentation. They were not tested on the services.
 
 use super::{Flavour, Server};
 
-/// What holds on a server beyond what Redis itself does.
+/// Limits and differences of a server, compared with Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// Pending entries that one consumer may have. From there on it is given nothing more.
+    /// Maximum pending entries of one consumer. At this number it receives no more entries.
     pub consumer_pending: Option<u64>,
-    /// Bytes that one stream may have. From there on nothing is added.
+    /// Maximum size of a stream in bytes. At this size it accepts no more entries.
     pub stream_bytes: Option<u64>,
-    /// Whether a connection may be answered by a replica that has not seen yet what an earlier connection read.
+    /// Whether a new connection may reach a replica that is behind what an earlier connection read.
     pub reads_may_lag: bool,
-    /// Whether eviction, where it is on, may take any key.
+    /// Whether eviction, if enabled, may remove any key.
     pub evicts_any_key: bool,
-    /// Whether `ACL LOG` lists what was refused.
+    /// Whether `ACL LOG` lists denied commands.
     pub has_acl_log: bool,
-    /// Whether rules for users know subcommands, keys that are only read, selectors, and passwords of one's own.
+    /// Whether ACL rules support subcommands, read-only keys, selectors, and users who change their own password.
     pub has_fine_rules: bool,
 }
 
 impl Terms {
-    /// What holds where the server is one's own.
+    /// A self-hosted server.
     const REDIS: Self = Self {
         consumer_pending: None,
         stream_bytes: None,
@@ -31,8 +32,8 @@ impl Terms {
         has_fine_rules: true,
     };
 
-    /// Upstash's documentation: troubleshooting ("XReadGroup is cancelled", "max single record size exceeded"),
-    /// consistency, eviction, `ACL`.
+    /// From Upstash's documentation: troubleshooting ("XReadGroup is cancelled", "max single record size
+    /// exceeded"), consistency, eviction, `ACL`.
     const UPSTASH: Self = Self {
         consumer_pending: Some(1_000),
         stream_bytes: Some(100 * 1_000 * 1_000),
@@ -44,7 +45,7 @@ impl Terms {
 }
 
 impl Server {
-    /// What holds on this server.
+    /// The limits and differences of this server.
     #[must_use]
     pub const fn terms(&self) -> Terms {
         match self.flavour {
@@ -53,8 +54,8 @@ impl Server {
         }
     }
 
-    /// Whether a trim may take entries from the middle that every group has acknowledged (`ACKED`, since Redis 8.2), of
-    /// which no field tells. What is not known to lack it may have it.
+    /// Whether a trim may remove entries from the middle of the stream that all groups have acknowledged (`ACKED`,
+    /// since Redis 8.2). No field reports this. A server of unknown version may support it.
     #[must_use]
     pub fn may_trim_the_middle(&self) -> bool {
         match self.flavour {
@@ -64,13 +65,13 @@ impl Server {
         }
     }
 
-    /// Whether `XTRIM MINID` is there and to be trusted: it came with 6.2.0 and removed entries above the ID until 6.2.7. Of a Redis
-    /// that does not say its version it is not known.
+    /// Whether `XTRIM MINID` exists and is correct. It was added in 6.2.0, and removed entries above the ID until
+    /// 6.2.7. A Redis of unknown version is assumed to lack it.
     #[must_use]
     pub fn trims_by_id(&self) -> bool {
         match self.flavour {
             Flavour::Redis => self.version.is_some_and(|version| version >= (6, 2, 7)),
-            // The fault is of Redis's own code, and these began with or without it.
+            // The bug is Redis's, and was fixed in 6.2.7. Valkey was forked later, and Upstash has its own code.
             Flavour::Valkey | Flavour::Upstash => true,
         }
     }

@@ -1,7 +1,7 @@
-//! Text from outside: whatever a server, a file, a client or a library says, as a bounded piece of readable text.
+//! Text from outside, from a server, a file, a client or a library, as bounded printable text.
 //!
-//! It is cleaned where it enters, and its type says so. What is logged, printed or exposed later is made of it, and
-//! nobody has to remember to escape or to cut. Cleaned text stays as it is when it is cleaned again.
+//! Text is sanitised where it enters, and the type proves it. Whatever is logged, printed or exposed later needs
+//! no more escaping or truncation. Sanitising twice changes nothing.
 
 use std::{
     fmt::{self, Write},
@@ -10,18 +10,19 @@ use std::{
     path::Path,
 };
 
-/// A piece of text of at most 300 bytes, valid UTF-8 on one line, which turns no terminal's state or direction.
+/// Text of at most 300 bytes: valid UTF-8 on one line, which can't change a terminal's state or the direction of
+/// text.
 ///
-/// Bytes that are not UTF-8 are `\xNN`; control characters, line ends and characters that turn the direction of the
-/// text around them are `\u{N}`. A longer text is cut and ends in its size, as in `… (10485760 bytes)`.
+/// Bytes that are not UTF-8 are `\xNN`. Control characters, line breaks and characters that change the direction
+/// of text are `\u{N}`. A longer text is truncated and ends in its size, as in `… (10485760 bytes)`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Box<str>);
 
 impl Text {
-    /// The most bytes: two lines of a terminal say what there is to say.
+    /// Maximum length in bytes: two lines of a terminal are enough for any message.
     pub const LONGEST: usize = 300;
 
-    /// A text of `size` bytes, of which these are the first ones.
+    /// A text of `size` bytes that starts with these.
     #[must_use]
     pub fn from_start(start: &[u8], size: usize) -> Self {
         Self(cleaned(start, size, Self::LONGEST).into())
@@ -34,9 +35,10 @@ impl Text {
     }
 }
 
-/// Readable text of at most `longest` bytes, from the first bytes of a text of `size` bytes.
+/// Sanitises a text of `size` bytes, of which these are the first. At most `longest` bytes are returned.
 pub(crate) fn cleaned(start: &[u8], size: usize, longest: usize) -> String {
-    // Nothing gets shorter by being escaped, so nothing behind these is kept; a character has up to four bytes.
+    // Escaping never makes text shorter, so nothing after these bytes can be kept. A character has up to four
+    // bytes.
     let read = start.get(..longest + 4).unwrap_or(start);
     let mut text = String::with_capacity(read.len());
     push_readable(&mut text, read);
@@ -48,7 +50,7 @@ pub(crate) fn cleaned(start: &[u8], size: usize, longest: usize) -> String {
     text
 }
 
-/// Appends the bytes, with escapes for what is not readable. A backslash is left as it is.
+/// Appends the bytes and escapes what is not printable. A backslash is not escaped.
 pub(super) fn push_readable(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -64,7 +66,7 @@ pub(super) fn push_readable(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Control characters, line separators, and characters that are invisible or turn the text around them.
+/// Control characters, line separators, and characters that are invisible or change the direction of text.
 pub(super) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -139,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_not_readable_is_escaped_and_what_is_too_long_is_cut() {
+    fn unprintable_text_is_escaped_and_long_text_is_truncated() {
         let long = "x".repeat(10_485_760);
         let truncated = format!("{}… (10485760 bytes)", "x".repeat(Text::LONGEST - 20));
         for (bytes, text) in [
@@ -158,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_one_bounded_readable_line_and_cleaned_once(bytes: Vec<u8>, repeated in 1_usize..40) {
+        fn a_text_is_one_bounded_printable_line_and_sanitising_it_twice_changes_nothing(bytes: Vec<u8>, repeated in 1_usize..40) {
             let text = Text::from(bytes.repeat(repeated).as_slice());
             prop_assert!(text.len() <= Text::LONGEST);
             prop_assert!(!text.chars().any(is_unprintable));
