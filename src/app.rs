@@ -1,4 +1,4 @@
-//! The only wiring: makes the parts, connects them, runs them, and stops them in order.
+//! The wiring of all tasks: creates them, connects them, runs them and stops them in order.
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,16 +25,16 @@ use crate::{
     worker::Worker,
 };
 
-/// Stopping takes no longer: a sidecar is told to stop after its application, with little time left.
+/// Maximum time to stop. A sidecar is often stopped after its application, with little time left.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Of that, what is kept for sending the last traces at most.
+/// The part of it that is reserved for sending the last traces.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Trims asked for that may wait behind one under way; more are refused.
+/// Trim requests that may wait behind a running one. Further ones are refused.
 const ORDERS: usize = 8;
 
-/// Why the process can't go on.
+/// Why the process can't start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The address can't be bound.
@@ -42,21 +42,21 @@ pub enum AppError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// No handler for signals can be set.
+    /// No signal handler can be installed.
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
     /// No thread can be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-    /// A task ended that should not have.
+    /// A task ended early.
     #[error(transparent)]
     Task(#[from] TaskEnded),
 }
 
-/// The sidecar's own metrics at their start, with a label for each command that it may send.
+/// The sidecar's own metrics, with a label for each command that it may send.
 #[must_use]
 pub fn self_stats() -> Arc<SelfStats> {
     Arc::new(SelfStats::new(&[Command::LABELS, Write::LABELS].concat()))
@@ -65,7 +65,7 @@ pub fn self_stats() -> Arc<SelfStats> {
 /// Runs the sidecar until a signal stops it.
 ///
 /// # Errors
-/// [`AppError`]; Redis's absence is none.
+/// [`AppError`]. An unreachable Redis is not an error.
 pub async fn run(config: Config, sources: Sources, traces: Traces) -> Result<(), AppError> {
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
     let stop = CancellationToken::new();
@@ -89,7 +89,7 @@ pub async fn run(config: Config, sources: Sources, traces: Traces) -> Result<(),
     ended
 }
 
-/// Waits for the tasks to end, and sends the traces of what they did in the time that is left.
+/// Waits for the tasks to end, then uses the remaining time to send the last traces.
 async fn wind_down(tasks: Tasks, traces: Traces) {
     let until = clock::now() + GRACE;
     let joined = tasks.join_all(GRACE).await;
@@ -100,7 +100,7 @@ async fn wind_down(tasks: Tasks, traces: Traces) {
     }
 }
 
-/// Makes and starts everything.
+/// Creates and starts all tasks.
 async fn start(
     config: Config,
     sources: Sources,
@@ -157,7 +157,7 @@ async fn start(
     Ok(tasks)
 }
 
-/// What the tasks with a connection to Redis have to do with the others.
+/// The channels between the tasks with a Redis connection and the other tasks.
 struct WithRedis {
     config: watch::Receiver<Arc<Config>>,
     orders: mpsc::Receiver<Order>,
@@ -203,7 +203,7 @@ impl WithRedis {
         tasks.spawn_on(worker.handle(), "poll", poller.run(stop));
     }
 
-    /// Keeps the channels open whose other ends belong to tasks that are not started.
+    /// Keeps the channels open, since the tasks that would own them are not started.
     async fn idle(self) {
         self.stop.cancelled().await;
     }
@@ -224,7 +224,7 @@ mod tests {
     use crate::views::FAMILIES;
 
     #[test]
-    fn what_counts_is_in_the_table_of_the_page() {
+    fn every_registered_metric_is_in_the_table_of_families() {
         let gathered = self_stats().gather();
         for family in &gathered {
             assert!(FAMILIES.iter().any(|of| of.name == family.name()), "{}", family.name());

@@ -1,7 +1,7 @@
-//! The only place that reads files: configuration, secrets and certificates, none larger than its kind may be.
+//! The only place that reads files: configuration, secrets and certificates. Each has a maximum size.
 //!
-//! All of them can change while the process runs, so each reading is bounded: a file that has become a gigabyte is
-//! refused before it is read. A pipe is refused too, since reading from one waits for whoever writes.
+//! Files may change while the process runs. A file that has grown to a gigabyte is refused before it is read. A named
+//! pipe is refused too, since reading it would wait for a writer.
 
 use std::{
     fmt,
@@ -13,21 +13,21 @@ use std::{
 
 use crate::model::Text;
 
-/// What a file is, which says how large it may be.
+/// The kind of a file, which determines its maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A configuration. Thousands of rules fit.
+    /// A configuration. Its limit has room for thousands of rules.
     Config,
     /// An address, a password or a token.
     Secret,
-    /// Certificates or a key. A bundle of all public authorities has a quarter of that.
+    /// Certificates or a key. The limit is four times the size of a bundle of all public authorities.
     Pem,
-    /// What the kernel tells.
+    /// A file of the kernel's, such as one in `/proc`.
     System,
 }
 
 impl Kind {
-    /// The most bytes.
+    /// Maximum size in bytes.
     const fn limit(self) -> u64 {
         match self {
             Self::Config | Self::Pem => 1024 * 1024,
@@ -47,13 +47,14 @@ pub struct ReadError {
 enum Problem {
     System(io::Error),
     Pipe,
-    /// It has so many bytes, if that is known.
+    /// Size in bytes, if it is known, and the kind whose limit it exceeds.
     TooLarge(Option<u64>, Kind),
     NotUtf8,
 }
 
 impl ReadError {
-    /// Who gives a secret in place of the file that holds it finds it in no log: of those only whole paths are shown.
+    /// Where a path is expected, users sometimes give the secret itself. So the path of a secret is shown only if it
+    /// is absolute and has no `@`.
     fn new(path: &Path, kind: Kind, problem: Problem) -> Self {
         let is_shown = kind != Kind::Secret || (path.is_absolute() && !path.to_string_lossy().contains('@'));
         let shown =
@@ -61,8 +62,8 @@ impl ReadError {
         Self { path: shown, problem }
     }
 
-    /// Whether the file may be readable soon, with nothing changed: the system is out of descriptors, or its disk or network
-    /// fails.
+    /// Whether the file may become readable without any change to it: the system is out of file descriptors, or its
+    /// disk or network fails.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(&self.problem, Problem::System(error) if !matches!(
@@ -91,18 +92,18 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// The file's bytes.
+/// Reads a file.
 ///
 /// # Errors
-/// The system's, and where it is a pipe or larger than its kind may be.
+/// The system's error, or the file is a pipe or too large for its kind.
 pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
     read_bounded(path, kind).map_err(|problem| ReadError::new(path, kind, problem))
 }
 
-/// The file's text.
+/// Reads a text file.
 ///
 /// # Errors
-/// As [`read`], and where it is not UTF-8.
+/// Those of [`read`], or the file is not UTF-8.
 pub fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
     let bytes = read(path, kind)?;
     String::from_utf8(bytes).map_err(|_utf8_error| ReadError::new(path, kind, Problem::NotUtf8))
@@ -116,12 +117,12 @@ fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Problem> {
         size if size > limit => Err(Problem::TooLarge(Some(size), kind)),
         _ => Ok(()),
     };
-    // To open a pipe is to wait already.
+    // Checked before opening: opening a pipe blocks already.
     std::fs::metadata(path).map_err(Problem::System).and_then(check)?;
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     match read.map_err(Problem::System)? {
-        // It has grown, or does not say how large it is.
+        // The file has grown since, or does not report its size.
         size if u64::try_from(size).is_ok_and(|size| size > limit) => Err(Problem::TooLarge(None, kind)),
         _ => Ok(bytes),
     }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_size_is_bounded_and_nothing_is_waited_for() {
+    fn files_without_a_size_are_bounded_and_pipes_are_refused_at_once() {
         let (directory, _) = file("some", 1);
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

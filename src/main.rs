@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Its settings are in `.cargo/config.toml`.
+/// Configured in `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,4 +1,5 @@
-//! What becomes of what the [source](crate::source) tells of its traffic: metrics, spans, and a line in the log for what is news.
+//! Records the traffic that [source](crate::source) reports: as metrics, as spans, and in the log when something
+//! changes.
 
 use tracing::{Span, info, warn};
 
@@ -10,7 +11,8 @@ use crate::{
     spans,
 };
 
-/// What is shown does not need these, and some services refuse them to everybody, in the words of a missing permission.
+/// Commands that nothing shown depends on. Some hosted services refuse them to every user, with the error of a
+/// missing permission.
 const OPTIONAL: [&str; 4] = ["client_setname", "client_no_touch", "info", "role"];
 
 impl Recorder for SelfStats {
@@ -36,7 +38,7 @@ impl Recorder for SelfStats {
         spans::failed(span, failure);
     }
 
-    /// Names the command once: what it would have told is missing from then on.
+    /// Logs each command once. Whatever it would have returned is missing from then on.
     fn refused(&self, command: &'static str, Failure { reason, detail, .. }: &Failure) {
         if !self.is_first_refusal(command) {
             return;

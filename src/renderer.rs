@@ -1,4 +1,4 @@
-//! Turns the latest reading into pages: when there is a new one, and when the last one has become stale.
+//! Renders the latest reading as pages: after each new reading, and when the last one becomes stale.
 
 use std::sync::Arc;
 
@@ -17,29 +17,30 @@ use crate::{
     views::{Demand, MetricsPages},
 };
 
-/// What the renderer needs.
+/// The task that renders pages.
 pub struct Renderer {
-    /// The configuration, which may change.
+    /// The current configuration.
     pub config: watch::Receiver<Arc<Config>>,
-    /// What was read last.
+    /// The latest reading.
     pub latest: watch::Receiver<Latest>,
-    /// Where the pages go.
+    /// The pages, for HTTP to serve.
     pub pages: watch::Sender<Arc<MetricsPages>>,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
 
 impl Renderer {
-    /// Publishes until told to stop.
+    /// Renders until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let demand = Arc::new(Demand::default());
         let mut was_shown = false;
         for number in 1.. {
             let config = Arc::clone(&self.config.borrow_and_update());
             let Latest { reading, failure, .. } = self.latest.borrow_and_update().clone();
-            // For minutes no poll ends then, and what searches and retention count is shown all the same.
+            // A long back-off means minutes without a poll. Metrics of searches and retention must not freeze for
+            // that time.
             let waits = failure.is_some_and(|failure| failure.reason.least_wait().is_some());
-            // Also while it is away: then it matters most which one it is.
+            // Known also while Redis is unreachable, when it matters most which Redis it is.
             let name = config.redis_name(reading.as_deref().map(|reading| &*reading.snapshot));
             let (fresh, stale_at) = fresh(reading, &config, clock::now());
             if was_shown && fresh.is_none() {
@@ -65,7 +66,7 @@ impl Renderer {
     }
 }
 
-/// The first pages, before anything was read.
+/// The first pages, before the first poll.
 #[must_use]
 pub fn first_page(config: Arc<Config>, stats: &SelfStats) -> MetricsPages {
     let name = config.redis_name(None);
@@ -88,7 +89,7 @@ fn page(
     })
 }
 
-/// The reading, while it is fresh, and when it will not be.
+/// The reading and the time at which it becomes stale; both `None` if it is stale already.
 fn fresh(
     reading: Option<Arc<Reading>>,
     config: &Config,

@@ -1,5 +1,5 @@
-//! The sidecar's own metrics, in a registry of the prometheus crate. Their names and help texts are in the table
-//! of families; here is what counts.
+//! The sidecar's own metrics, in a registry of the prometheus crate. Their names and help texts are in the table of
+//! families.
 
 mod maker;
 mod process;
@@ -21,21 +21,21 @@ use crate::{
 use maker::{Maker, VALID, options};
 use process::ProcessStats;
 
-/// Bounds of the poll duration's buckets in seconds: from a small local Redis to the longest timeouts.
+/// Bounds of the buckets of the poll duration, in seconds: from a small local Redis to the longest timeouts.
 const POLL_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// The sidecar's own metrics.
 pub struct SelfStats {
     registry: Registry,
-    /// Connections made.
+    /// Connections opened.
     pub connections: IntCounter,
     /// Pipelines sent.
     pub round_trips: IntCounter,
-    /// Streams that are asked for.
+    /// Streams that each poll reads.
     pub watched_streams: IntGauge,
-    /// Streams over the limit.
+    /// Streams beyond the limit.
     pub unwatched_streams: IntGauge,
-    /// Groups over the limit.
+    /// Groups beyond the limit.
     pub unwatched_groups: IntGauge,
     /// Streams that the last search found.
     pub found_streams: IntGauge,
@@ -43,15 +43,15 @@ pub struct SelfStats {
     pub forbidden_streams: IntGauge,
     /// Series on the page.
     pub series: IntGauge,
-    /// Series left out.
+    /// Series dropped because of the limit.
     pub dropped_series: IntGauge,
     /// The configured interval, in seconds.
     pub poll_interval: Gauge,
-    /// Lookups left out of the last poll.
+    /// Lookups that the last poll left out because of the limit.
     pub skipped_lookups: IntGauge,
-    /// Lookups that the last poll could not afford.
+    /// Lookups that the last poll left out because of the budget.
     pub postponed_lookups: IntGauge,
-    /// Streams that were read again between two polls.
+    /// Streams read again between two polls.
     pub rereads: IntCounter,
     /// Whether the last load of the configuration succeeded.
     pub config_reload_successful: IntGauge,
@@ -59,9 +59,9 @@ pub struct SelfStats {
     pub retention_leader: IntGauge,
     /// The configured time between two runs, in seconds.
     pub retention_interval: Gauge,
-    /// Connections turned away.
+    /// Connections rejected because of the limit.
     pub rejected_connections: IntCounter,
-    /// Trims asked for without the token.
+    /// Trim requests without a valid token.
     pub unauthorized_trims: IntCounter,
     redis_up: IntGauge,
     polls: IntCounter,
@@ -77,8 +77,8 @@ pub struct SelfStats {
 }
 
 impl SelfStats {
-    /// All metrics at their start: each label value is there from the beginning, since a rate misses the first
-    /// step of a counter that appears with it. `commands` are the labels of all that may be sent.
+    /// Creates all metrics. Each label value exists from the start, since `rate()` misses the first step of a counter
+    /// that appears with it. `commands` are the labels of all commands that may be sent.
     #[must_use]
     pub fn new(commands: &[&str]) -> Self {
         let maker = Maker(Registry::new());
@@ -132,13 +132,13 @@ impl SelfStats {
         stats
     }
 
-    /// Everything as it stands now.
+    /// The current values of all metrics.
     #[must_use]
     pub fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
     }
 
-    /// Commands of these labels are sent. Mostly many of one are in a row.
+    /// Counts commands that are sent. Equal labels usually come in a row.
     pub fn commands(&self, labels: &[&str]) {
         for alike in labels.chunk_by(|one, other| one == other) {
             let count = u64::try_from(alike.len()).unwrap_or(u64::MAX);
@@ -155,7 +155,7 @@ impl SelfStats {
         labels.iter().map(|label| self.commands.with_label_values(&[label]).get()).sum()
     }
 
-    /// Redis refuses this command to the user; whether that is news.
+    /// Records that Redis refuses this command. Returns whether it is the first time.
     pub fn is_first_refusal(&self, label: &'static str) -> bool {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(label)
     }
@@ -165,7 +165,7 @@ impl SelfStats {
         self.polls.inc();
     }
 
-    /// A poll has ended, after so many seconds.
+    /// A poll has ended, after this many seconds.
     pub fn poll_ends(&self, seconds: f64, failure: Option<&Failure>) {
         self.poll_duration.observe(seconds);
         self.redis_up.set(i64::from(failure.is_none()));
@@ -175,7 +175,7 @@ impl SelfStats {
         }
     }
 
-    /// A poll succeeded, but for this stream.
+    /// A poll succeeded, but could not read this stream.
     pub fn stream_failed(&self, failure: &Failure) {
         self.stream_failures.with_label_values(&[failure.reason.as_str()]).inc();
     }
@@ -188,7 +188,7 @@ impl SelfStats {
         }
     }
 
-    /// Retention was refused, or got no answer.
+    /// Redis refused or did not answer a request of retention.
     pub fn retention_failed(&self, failure: &Failure) {
         self.retention_failures.with_label_values(&[failure.reason.as_str()]).inc();
     }

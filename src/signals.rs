@@ -4,22 +4,22 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end the process or reload its configuration.
+/// The signals that stop the process.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Begins to listen.
+    /// Installs the handlers.
     ///
     /// # Errors
-    /// Where the system lets no handler be set.
+    /// The system can't install a handler.
     pub fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for a signal to stop, and gives its name. Cancel-safe.
+    /// Waits for a signal to stop, and returns its name. Cancel-safe.
     pub async fn stop(&mut self) -> &'static str {
         tokio::select! {
             _received = self.terminate.recv() => "SIGTERM",
@@ -28,10 +28,10 @@ impl Signals {
     }
 }
 
-/// The signal to load the configuration anew.
+/// The signal to reload the configuration.
 ///
 /// # Errors
-/// Where the system lets no handler be set.
+/// The system can't install a handler.
 pub fn hangup() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }

@@ -1,7 +1,7 @@
-//! Every span of the program's traces, with its attributes: OpenTelemetry's for databases
-//! (<https://opentelemetry.io/docs/specs/semconv/db/redis/>) and, for what it has no name for, `streamwarden.*`.
+//! All spans of the program's traces and their attributes: OpenTelemetry's for databases
+//! (<https://opentelemetry.io/docs/specs/semconv/db/redis/>), and `streamwarden.*` where those have no name.
 //!
-//! Where no traces are sent, none of these spans is made, and asking for one costs a look at a static.
+//! Where no traces are sent, no span is created, and each call costs one look at a static.
 
 use tracing::{Span, field::Empty, info_span};
 
@@ -21,7 +21,7 @@ pub(crate) fn poll() -> Span {
     )
 }
 
-/// Some streams read again between two polls.
+/// Some streams are read again between two polls.
 pub(crate) fn reread(streams: usize) -> Span {
     info_span!(
         "reread",
@@ -54,7 +54,7 @@ pub(crate) fn retention(stream: &Name, mode: Mode) -> Span {
     )
 }
 
-/// Says how a run ended, and how many entries it removed.
+/// Records how a run ended, and how many entries it removed.
 pub(crate) fn trimmed(span: &Span, outcome: &str, removed: u64, failure: Option<&Failure>) {
     span.record("streamwarden.retention.outcome", outcome);
     span.record("streamwarden.retention.removed", int(removed));
@@ -72,12 +72,12 @@ pub(crate) fn retention_step(stream: &Name) -> Span {
     )
 }
 
-/// Taking, renewing or giving up the lease.
+/// Taking, renewing or releasing the lease.
 pub(crate) fn retention_lease() -> Span {
     info_span!("retention lease", "error.type" = Empty, "otel.status_description" = Empty)
 }
 
-/// Making a connection, its handshakes and its login.
+/// Opening a connection, with its handshakes and login.
 pub(crate) fn connect() -> Span {
     info_span!(
         "connect",
@@ -91,7 +91,7 @@ pub(crate) fn connect() -> Span {
     )
 }
 
-/// Commands sent in one go, by their labels.
+/// Commands sent in one pipeline, by their labels.
 pub(crate) fn pipeline(commands: &[&'static str], server: &Endpoint, database: i64) -> Span {
     let span = info_span!(
         "pipeline",
@@ -120,7 +120,7 @@ pub(crate) fn pipeline(commands: &[&'static str], server: &Endpoint, database: i
     span
 }
 
-/// Says who is spoken to.
+/// Records the server's address.
 pub(crate) fn to_server(span: &Span, server: &Endpoint) {
     span.record("server.address", &server.address);
     if let Some(port) = server.port {
@@ -128,15 +128,15 @@ pub(crate) fn to_server(span: &Span, server: &Endpoint) {
     }
 }
 
-/// Says of what has failed why.
+/// Records the failure of an operation, if it failed.
 pub(crate) fn ended<T>(span: &Span, result: &Result<T, Failure>) {
     result.as_ref().err().into_iter().for_each(|failure| failed(span, failure));
 }
 
-/// Says why it has failed.
+/// Records a failure.
 pub(crate) fn failed(span: &Span, failure: &Failure) {
     let code = failure.code();
-    // `ERR` says nothing by itself.
+    // `ERR` alone is no useful error type.
     let kind = code.filter(|code| *code != "ERR").unwrap_or(failure.reason.as_str());
     span.record("error.type", kind);
     span.record("otel.status_description", failure.detail.as_str());
@@ -145,14 +145,14 @@ pub(crate) fn failed(span: &Span, failure: &Failure) {
     }
 }
 
-/// A count as spans take it.
+/// A count, as attributes hold it.
 pub(crate) fn int(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
 
-/// The command's name; of several `PIPELINE`, with the name if it is one for all.
+/// The command's name. Several commands are a `PIPELINE`, with the name if they all have the same.
 fn operation(commands: &[&'static str]) -> String {
-    // Behind the command's name a label has its subcommand.
+    // In a label the subcommand follows the command's name.
     let mut names = commands.iter().map(|label| label.split('_').next().unwrap_or_default());
     let first = names.next().unwrap_or_default();
     let are_alike = names.all(|name| name == first);

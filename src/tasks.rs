@@ -1,4 +1,4 @@
-//! Named tasks that are all joined: one that ends before it should stops the process, with its name.
+//! Named tasks that are all joined. A task that ends early stops the process, and its name is logged.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// A task that ended before it was told to.
+/// A task that ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskEnded {
     /// It returned.
@@ -27,12 +27,12 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task on the scheduler that this runs on.
+    /// Spawns a task on the current runtime.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn_on(&Handle::current(), name, task);
     }
 
-    /// Starts a task on another scheduler.
+    /// Spawns a task on another runtime.
     pub fn spawn_on(
         &mut self,
         scheduler: &Handle,
@@ -43,7 +43,8 @@ impl Tasks {
         self.names.insert(handle.id(), name);
     }
 
-    /// Waits for the first task to end, which none should. Waits for ever where there is none. Cancel-safe.
+    /// Waits for the first task to end, which none should do before it is stopped. Pending forever without tasks.
+    /// Cancel-safe.
     pub async fn first_to_end(&mut self) -> TaskEnded {
         match self.running.join_next_with_id().await {
             Some(ended) => self.ended(ended),
@@ -51,7 +52,8 @@ impl Tasks {
         }
     }
 
-    /// Waits until all have ended, as they were told to; after `grace` those that have not are aborted.
+    /// Waits until all tasks have ended, after they were told to stop. Aborts those that are still running after
+    /// `grace`.
     ///
     /// # Errors
     /// The names of the tasks that did not end in time.

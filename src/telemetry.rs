@@ -1,5 +1,7 @@
-//! Logs, and the traces that they are part of. Logs are text for people on a terminal, JSON for machines elsewhere, on
-//! standard error; traces go to a collector, where the environment names one.
+//! Logs and traces.
+//!
+//! Logs go to standard error: as text on a terminal, else as JSON. Traces go to an OpenTelemetry collector, if the
+//! environment names one.
 
 mod error;
 #[cfg(feature = "otlp")]
@@ -34,10 +36,10 @@ pub use none::Traces;
 #[cfg(feature = "otlp")]
 pub use traces::Traces;
 
-/// Sets up logs and traces for the whole process, within a Tokio runtime.
+/// Sets up logs and traces for the whole process. Must be called within a Tokio runtime.
 ///
 /// # Errors
-/// Where the exporter can't be made.
+/// The exporter can't be created.
 pub fn start(config: &Config) -> Result<Traces, TracesError> {
     let traces = config.telemetry.traces.as_ref().map(Traces::start).transpose()?.unwrap_or_default();
     install(&config.log, &traces);
@@ -45,18 +47,18 @@ pub fn start(config: &Config) -> Result<Traces, TracesError> {
     Ok(traces)
 }
 
-/// Sets up logs only, for commands that end by themselves.
+/// Sets up logs only, for commands that do not run until a signal.
 pub fn start_logging(log: &Log) {
     install(log, &Traces::default());
 }
 
-/// A panic is logged like everything else, in one line.
+/// Also logs panics, as one line.
 fn install(log: &Log, traces: &Traces) {
     tracing_subscriber::registry().with(traces.layer()).with(lines(log)).init();
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// The log. It has no use for spans: unless traces are sent, that makes them cost nothing.
+/// The log layer. It ignores spans, so they cost nothing unless traces are sent.
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(log: &Log) -> impl Layer<S> + use<S> {
     let level = EnvFilter::try_new(&log.level).unwrap_or_else(|_checked_when_read| EnvFilter::new("info"));
     let no_spans = filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);

@@ -1,18 +1,18 @@
-//! How the sidecar's own metrics are made, by their names in the table of families.
+//! Creates and registers the sidecar's own metrics, named as in the table of families.
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
 };
 
-/// Why making and registering never fails.
+/// The reason why creating and registering never fails.
 pub(super) const VALID: &str = "the table's names are valid and unique";
 
-/// What it means the page takes from its own table.
+/// The page takes the help text from the table of families, so the name stands in for it here.
 pub(super) fn options(name: &str) -> Opts {
     Opts::new(name, name)
 }
 
-/// Makes metrics and registers them.
+/// Creates metrics and registers them.
 pub(super) struct Maker(pub(super) Registry);
 
 impl Maker {

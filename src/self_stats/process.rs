@@ -1,7 +1,7 @@
-//! The process's own use of the machine, from Linux's `/proc`.
+//! The process's own resource use, from Linux's `/proc`.
 //!
-//! The prometheus crate's collector tells the processor's time in whole seconds, of which a sidecar uses one in hours,
-//! and reads anew for each page what never changes.
+//! The collector of the prometheus crate rounds the CPU time to whole seconds, and a sidecar uses a second in hours.
+//! It also reads constant values again for each page.
 
 use procfs::process::{LimitValue, Process};
 use prometheus::{
@@ -12,7 +12,7 @@ use prometheus::{
 
 use super::maker::{VALID, options};
 
-/// What is told of the process. What `/proc` does not tell has no sample.
+/// Metrics of the process. What `/proc` does not report has no sample.
 pub(super) struct ProcessStats {
     process: Process,
     processor: Counter,
@@ -20,12 +20,12 @@ pub(super) struct ProcessStats {
     resident: IntGauge,
     size: IntGauge,
     threads: IntGauge,
-    /// What never changes.
+    /// Values that never change.
     fixed: Vec<IntGauge>,
 }
 
 impl ProcessStats {
-    /// Of this process; `None` where there is no `/proc`.
+    /// Metrics of this process; `None` where there is no `/proc`.
     pub(super) fn own() -> Option<Self> {
         let process = Process::myself().ok()?;
         let gauge = |name| IntGauge::with_opts(options(name)).expect(VALID);
@@ -81,7 +81,7 @@ fn most_files(process: &Process) -> Option<i64> {
     }
 }
 
-/// Since the Unix epoch, in seconds.
+/// Start time in seconds since the Unix epoch.
 fn started(process: &Process) -> Option<i64> {
     let since_boot = process.stat().ok()?.starttime / procfs::ticks_per_second();
     Some(whole(procfs::boot_time_secs().ok()? + since_boot))
@@ -99,7 +99,7 @@ mod tests {
     use crate::{clock, views::FAMILIES};
 
     #[test]
-    fn all_that_the_table_has_of_the_process_is_told() {
+    fn all_process_metrics_of_the_table_have_values() {
         let until = clock::now() + Duration::from_millis(50);
         while clock::now() < until {}
         let actual = ProcessStats::own().unwrap().collect();

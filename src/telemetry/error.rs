@@ -1,8 +1,8 @@
-//! What keeps traces from being sent, in every build.
+//! The error of traces, in builds with and without them.
 
 use crate::model::Text;
 
-/// Why traces can't be sent as the environment says.
+/// Why traces can't be sent to the collector that the environment names.
 #[derive(Debug, thiserror::Error)]
 #[error("traces cannot be sent to {collector}: {what}")]
 pub struct TracesError {

@@ -1,4 +1,4 @@
-//! The way to the collector: gRPC or HTTP, TLS, and what is said when it can't be reached.
+//! The connection to the collector: gRPC or HTTP, TLS, and the log of its failures.
 
 use std::{
     path::Path,
@@ -31,7 +31,7 @@ use crate::{
     outage::{News, Outage},
 };
 
-/// Sends batches, and logs the first failure and the recovery, not each of a thousand between.
+/// Sends batches. Logs the first failure and the recovery, not the failures between.
 #[derive(Debug)]
 pub(super) struct Exporter {
     inner: SpanExporter,
@@ -40,12 +40,12 @@ pub(super) struct Exporter {
     outage: Mutex<Outage>,
 }
 
-/// What went wrong below HTTP, which the exporter keeps to itself.
+/// The error below HTTP, which the exporter does not return.
 type Cause = Arc<Mutex<Option<String>>>;
 
 impl Exporter {
-    /// An exporter that connects when it first sends. Endpoint, headers, compression and timeout it reads from the
-    /// environment. Must be called within the Tokio runtime that is to do the work.
+    /// Creates an exporter, which connects when it first sends. It reads endpoint, headers, compression and timeout
+    /// from the environment. Must be called within the Tokio runtime that sends.
     ///
     /// # Errors
     /// What is wrong with the endpoint or the certificates.
@@ -64,7 +64,7 @@ impl Exporter {
         let detail =
             result.as_ref().err().map(|error| Text::from(cause().unwrap_or_else(|| error.to_string())));
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        // The same failure has other words at each attempt.
+        // The text of one failure may differ between attempts, so it is not compared.
         match outage.note_reason(detail.as_ref().map(|_| ("failed", ""))) {
             Some(News::Failed) => {
                 warn!(
@@ -133,7 +133,7 @@ fn tls(ca_file: &Path) -> Result<ClientConfig, String> {
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Sends on the Tokio runtime, which the thread that exports is no part of.
+/// Sends on the Tokio runtime: the exporter's own thread is outside of it.
 #[derive(Debug)]
 struct OnRuntime {
     runtime: Handle,
@@ -152,7 +152,7 @@ impl HttpClient for OnRuntime {
     }
 }
 
-/// An error with its sources, in one line.
+/// An error and its sources, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |error| error.source());
     sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))

@@ -1,4 +1,4 @@
-//! The IDs of trace and span in the log lines that are written within one.
+//! Adds the IDs of the current trace and span to log lines.
 
 use std::fmt::{self, Write as _};
 
@@ -15,10 +15,10 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Lines as another format makes them, with the IDs put in before their end.
+/// Wraps a format and inserts the IDs at the end of each line.
 pub(super) struct WithIds<F> {
     format: F,
-    /// What ends a line, without the line feed.
+    /// The text that ends a line, without the line feed.
     end: &'static str,
     put_in: fn(&mut String, &SpanContext) -> fmt::Result,
 }

@@ -1,4 +1,4 @@
-//! A build without traces: says so where some are wanted.
+//! A build without traces: warns if the environment asks for them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::{
 use super::TracesError;
 use crate::config;
 
-/// In place of what sends traces: whether it was wanted.
+/// Replaces the exporter. Remembers whether traces were requested.
 #[derive(Default)]
 pub struct Traces {
     is_wanted: bool,
@@ -33,7 +33,7 @@ impl Traces {
         }
     }
 
-    /// There is nothing to send.
+    /// Does nothing: there are no traces.
     pub async fn flush(self, _longest: Duration) {}
 }
 

@@ -1,8 +1,8 @@
-//! Which traces are sent. That shows at their end, so a trace's spans are held until its root has ended.
+//! Decides at the end of each trace whether to send it, and holds its spans until then.
 //!
-//! A sidecar polls some thousand times a day, and nearly all polls are alike. What is worth having is the trace of the
-//! poll that failed or was slow, and of whatever was logged: the first failure, the recovery, each trim. Of the others
-//! one in a hundred is enough to compare with.
+//! A sidecar polls thousands of times a day, and nearly all polls are alike. The traces worth sending are those of
+//! polls that failed or were slow, and those in which something was logged: a first failure, a recovery, a trim. One
+//! in a hundred of the others is enough for comparison.
 
 use std::{
     collections::HashMap,
@@ -22,18 +22,18 @@ use opentelemetry_sdk::{
 
 use crate::config::Sampling;
 
-/// Of traces in which nothing happened this part is sent: at the default interval one poll in 25 minutes.
+/// Share of ordinary traces that is sent: at the default interval one poll in 25 minutes.
 const USUAL: f64 = 0.01;
 
-/// Spans of a trace that are held, with a kilobyte each: runs of thousands of steps are told by their first ones.
+/// Maximum spans held for a trace, at about a kilobyte each. Of a run with thousands of steps the first ones suffice.
 const MAX_SPANS: usize = 500;
 
-/// Hands a trace on to another processor when its root ends, or forgets it.
+/// When a root span ends, passes its trace on to the next processor or drops it.
 #[derive(Debug)]
 pub(super) struct TailSampler<P> {
     next: P,
     sampling: Sampling,
-    /// Traces whose root has not ended: a few, since each task has one at a time.
+    /// Traces whose root has not ended. There are few, since each task has at most one.
     open: Mutex<HashMap<TraceId, Open>>,
 }
 
@@ -103,7 +103,7 @@ impl<P: SpanProcessor> SpanProcessor for TailSampler<P> {
     }
 }
 
-/// Whether it failed, was slow, or something was logged in it: so the IDs in the log always lead to a trace.
+/// Whether the trace failed, was slow, or contains a log line. So each trace ID in the log leads to a trace.
 fn is_noteworthy(root: &SpanData, others: &[SpanData]) -> bool {
     let is_slow = |attribute: &KeyValue| {
         attribute.key.as_str() == "streamwarden.slow" && attribute.value == Value::Bool(true)
@@ -153,7 +153,7 @@ mod tests {
         (SdkTracerProvider::builder().with_span_processor(keep).build().tracer("test"), sent)
     }
 
-    /// A trace of a root and some children, which have ended before it.
+    /// A trace with a root and children that end before it.
     fn trace(tracer: &SdkTracer, children: usize, end: impl Fn(&Context)) {
         let root = Context::new().with_span(tracer.start_with_context("root", &Context::new()));
         (0..children).for_each(|_| tracer.start_with_context("child", &root).end());
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_that_tell_something_are_kept_whole_and_few_of_the_others() {
+    fn noteworthy_traces_are_sent_whole_and_a_sample_of_the_others() {
         let (tracer, sent) = tracer(Sampling::Noteworthy);
         let count = || std::mem::take(&mut *sent.0.lock().unwrap()).len();
         let ends: [fn(&Context); 3] = [
@@ -178,11 +178,11 @@ mod tests {
             trace(&tracer, 1, |root| root.span().set_attribute(KeyValue::new("streamwarden.slow", false)));
         });
         let usual = count() / 2;
-        assert!((40..250).contains(&usual), "{usual} of 10,000 where 100 are to be expected");
+        assert!((40..250).contains(&usual), "{usual} of 10,000 where 100 are expected");
     }
 
     #[test]
-    fn a_long_trace_is_cut_and_says_so() {
+    fn a_long_trace_is_truncated_and_counts_the_spans_left_out() {
         let (tracer, sent) = tracer(Sampling::AsTold);
         trace(&tracer, MAX_SPANS + 7, |_| {});
         let spans = sent.0.lock().unwrap();

@@ -1,4 +1,4 @@
-//! Traces, while the process runs: made of its spans, sent in batches by a thread of their own, flushed at the end.
+//! Traces: made of the program's spans, sent in batches by a thread of their own, flushed when the process stops.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{config, model::Text};
 const NAME: &str = env!("CARGO_PKG_NAME");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What sends traces; by default it sends none.
+/// Sends traces; the default sends none.
 #[derive(Default)]
 pub struct Traces(Option<Running>);
 
@@ -26,8 +26,8 @@ struct Running {
 }
 
 impl Traces {
-    /// Starts to send traces, within a Tokio runtime. What is not yet sent waits in a queue that never grows beyond
-    /// its bound (`OTEL_BSP_MAX_QUEUE_SIZE`, 2,048 spans).
+    /// Starts to send traces. Must be called within a Tokio runtime. Unsent spans wait in a bounded queue
+    /// (`OTEL_BSP_MAX_QUEUE_SIZE`, 2,048 spans).
     pub(super) fn start(config: &config::Traces) -> Result<Self, TracesError> {
         let exporter = Exporter::new(config)
             .map_err(|what| TracesError { collector: config.collector.clone(), what: what.into() })?;
@@ -39,7 +39,8 @@ impl Traces {
         Ok(Self(Some(Running { provider, collector: config.collector.clone() })))
     }
 
-    /// Takes spans and log lines of this program only: those of the exporter's own connection would cause more.
+    /// Collects spans and log lines of this program only. Those of the exporter's own connection would cause further
+    /// ones.
     pub(super) fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -61,11 +62,12 @@ impl Traces {
         }
     }
 
-    /// Sends what is left, for no longer than this. Cancel-safe: then the rest is lost.
+    /// Sends what is left, for at most this long. Cancel-safe, but what is unsent then is lost.
     pub async fn flush(self, longest: Duration) {
         let Some(Running { provider, collector }) = self.0 else { return };
         let (end, ended) = tokio::sync::oneshot::channel();
-        // The runtime would wait for a blocking task of its own, also when a second signal wants an end at once.
+        // A thread, since the runtime would wait for a blocking task even when a second signal demands an immediate
+        // stop.
         std::thread::spawn(move || drop(end.send(provider.shutdown_with_timeout(longest))));
         if let Ok(Err(error)) = ended.await {
             let error = Text::from(error.to_string());
@@ -74,7 +76,7 @@ impl Traces {
     }
 }
 
-/// Who sends: as `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say, or else the program's name.
+/// The sending service: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, or else the program's name.
 fn resource() -> Resource {
     let named = Resource::builder().build().get(&Key::new("service.name"));
     let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));

@@ -1,6 +1,6 @@
-//! The table of every metric family on the wire: name, type, labels, help, and where its values come from.
+//! The table of all metric families: name, type, labels, help, and the source of the values.
 //!
-//! The documentation's list is tested against it.
+//! A test compares the documentation's list with it.
 
 use super::{
     number::Number::{self, Count, Seconds},
@@ -21,46 +21,46 @@ use Source::{Consumer, Group, OfServer, Own, Redis, Stream, StreamMore};
 pub struct Family {
     /// The name, as Prometheus's text format has it.
     pub name: &'static str,
-    /// The type.
+    /// The metric type.
     pub kind: Kind,
-    /// What it means.
+    /// The help text.
     pub help: &'static str,
     pub(super) source: Source,
 }
 
-/// A family's type.
+/// A metric type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Goes up, and starts over at a reset.
+    /// Only increases, except for a reset.
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts in buckets.
+    /// Counts observations in buckets.
     Histogram,
-    /// Always 1; the labels tell.
+    /// Always 1; its information is in the labels.
     Info,
 }
 
-/// Where a family's samples come from, which also gives their labels. What says no value has no sample.
+/// The source of a family's samples, which also determines their labels. `None` means no sample.
 #[derive(Clone, Copy)]
 pub(super) enum Source {
     /// The sidecar's own registry, with these labels.
     Own(&'static [&'static str]),
-    /// Which Redis it is.
+    /// Information about the Redis server, in the labels.
     Redis,
-    /// A value of the server that was read.
+    /// A value of the server.
     OfServer(fn(&model::Server) -> Option<Number>),
-    /// A value a stream.
+    /// A value per stream.
     Stream(fn(&StreamReading<'_>) -> Option<Number>),
-    /// Several values a stream, each with labels more than the stream's own, which are all of these.
+    /// Several values per stream, each with additional labels. The list has all labels.
     StreamMore(&'static [&'static str], fn(&StreamReading<'_>) -> Vec<(String, Number)>),
-    /// A stream's health: a sample a state, 1 for the one that it has.
+    /// A stream's health: a sample per status, 1 for the current one.
     StreamHealth,
-    /// A group's status, likewise.
+    /// A group's status, in the same form.
     GroupStatus,
-    /// A value a group.
+    /// A value per group.
     Group(fn(&GroupReading<'_>) -> Option<Number>),
-    /// A value a consumer.
+    /// A value per consumer.
     Consumer(fn(&ConsumerState) -> Option<Number>),
 }
 
@@ -83,7 +83,7 @@ impl Family {
         }
     }
 
-    /// The unit, which the name ends in.
+    /// The unit, if the name has one as its suffix.
     #[must_use]
     pub fn unit(&self) -> Option<&'static str> {
         let name = self.name.strip_suffix("_total").unwrap_or(self.name);
@@ -95,7 +95,7 @@ pub(super) const fn family(name: &'static str, kind: Kind, source: Source, help:
     Family { name, kind, help, source }
 }
 
-/// Every family, in the order of the page.
+/// All families, in the order of the page.
 #[rustfmt::skip]
 pub const FAMILIES: &[Family] = &[
     family("streamwarden_stream_present", Gauge, Stream(|row| present(row).map(Into::into)),
@@ -316,7 +316,7 @@ pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {
     id.map(|id| Count(id.ms))
 }
 
-/// Of a stream that has had an idempotent producer: of the others all of it is 0.
+/// Only for a stream that has ever had an idempotent producer: all values of the others are 0.
 fn idempotence<'a>(row: &'a StreamReading<'_>) -> Option<&'a Idempotence> {
     row.read()?.idempotence.as_deref().filter(|it| it.ids_added > 0)
 }
@@ -325,14 +325,14 @@ fn retention<'a>(row: &StreamReading<'a>) -> Option<&'a StreamRetention> {
     row.rule()?.retention.as_ref()
 }
 
-/// The plan for a stream that has a limit on its length.
+/// The plan for a stream with a limit on its length.
 fn plan<'a>(row: &'a StreamReading<'_>) -> Option<&'a Plan> {
     let retention = row.retention.as_ref()?;
     retention.policy.max_length?;
     retention.plan.as_ref()
 }
 
-/// What this sidecar has done to a stream whose limits are enforced; nothing, before its first run.
+/// What this sidecar has done to a stream whose limits are enforced; zeros before its first run.
 fn enforced(row: &StreamReading<'_>) -> Option<RetentionStatus> {
     let retention = row.retention.as_ref().filter(|retention| retention.policy.enforces())?;
     Some(retention.retention_status.clone().unwrap_or_default())
@@ -358,7 +358,7 @@ fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     blocker.iter().map(|blocker| (labels(blocker), Count(1))).collect()
 }
 
-/// Of a stream that the configuration does not name it is only said that it is there.
+/// Absence is reported only for streams that the configuration names.
 fn present(row: &StreamReading<'_>) -> Option<bool> {
     row.present().filter(|is_there| *is_there || row.watched.is_expected)
 }
@@ -367,7 +367,7 @@ fn unreadable(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     row.unreadable().iter().map(|reason| (format!("reason=\"{reason}\""), Count(1))).collect()
 }
 
-/// A threshold that the configuration sets, for streams that are there.
+/// A configured threshold, for streams that exist.
 fn threshold(row: &StreamReading<'_>, which: fn(&Thresholds) -> Option<Number>) -> Option<Number> {
     which(&row.rule()?.thresholds)
 }
@@ -380,7 +380,7 @@ fn oldest_pending(row: &GroupReading<'_>) -> Option<OldestPending> {
     row.report?.oldest_pending(row.state?).oldest()
 }
 
-/// Where consumers are listed at all.
+/// `None` where consumers are not listed.
 fn unlisted(group: &GroupState) -> Option<Number> {
     group.unlisted_pending?;
     let listed = u64::try_from(group.consumers.len()).unwrap_or(u64::MAX);
