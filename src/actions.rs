@@ -1,7 +1,8 @@
-//! All that writes to Redis: it trims streams, and holds the lease that says which of several sidecars does.
+//! All writes to Redis: trims, and the lease that elects one of several sidecars to trim.
 //!
-//! [`Enforcer`] sends each write: floor and removal are one script, since a group can be made or moved between two commands. What
-//! may go is drawn by [`retention`](crate::retention). The [`Keeper`] runs it, on the one sidecar that holds the [`Lease`].
+//! [`Enforcer`] sends each write. Finding the floor and removing entries are one script, since a group can be created
+//! or moved between two commands. [`retention`](crate::retention) computes what may be removed. [`Keeper`] runs it on
+//! the sidecar that holds the [`Lease`].
 
 mod enforce;
 mod fallback;

@@ -1,46 +1,47 @@
-//! What of many attempts is worth a log line: the first failure and the recovery, not each of a thousand between.
+//! Decides which results of repeated attempts are logged: the first failure and the recovery, not the failures
+//! between.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Failure, Text};
 
-/// Of one reason so many details are logged: some may differ each time.
+/// Maximum number of details that are logged for one reason, since some differ each time.
 const DETAILS: usize = 10;
 
-/// Whether something that is tried again and again works.
+/// The state of something that is attempted again and again.
 #[derive(Debug, Default)]
 pub struct Outage(Option<Failures>);
 
-/// Failures for one reason that follow each other.
+/// Consecutive failures for one reason.
 #[derive(Debug, Default)]
 struct Failures {
     reason: &'static str,
     count: u64,
-    /// What was said of them and logged.
+    /// The details that were logged.
     details: BTreeSet<Text>,
 }
 
-/// What is worth a log line.
+/// A change that is worth a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
-    /// The first failure, or one for another reason, or with another detail.
+    /// The first failure, or the first for another reason or with another detail.
     Failed,
-    /// It works again.
+    /// The recovery.
     Over {
         /// The reason of the last failures.
         after: &'static str,
-        /// How many there were for that reason.
+        /// Number of consecutive failures for that reason.
         failures: u64,
     },
 }
 
 impl Outage {
-    /// Takes in how an attempt ended: by its failure, if it did.
+    /// Records the result of an attempt: its failure, if it failed.
     pub fn note(&mut self, failure: Option<&Failure>) -> Option<News> {
         self.note_reason(failure.map(|failure| (failure.reason.as_str(), &*failure.detail)))
     }
 
-    /// The same for failures that are not of Redis.
+    /// The same for failures of something other than Redis.
     pub fn note_reason(&mut self, failure: Option<(&'static str, &str)>) -> Option<News> {
         let Some((reason, detail)) = failure else {
             let over = self.0.take()?;
@@ -62,7 +63,7 @@ mod tests {
     use crate::model::Reason;
 
     #[test]
-    fn the_first_failure_each_other_one_and_the_recovery_are_news() {
+    fn the_first_failure_each_different_one_and_the_recovery_are_logged() {
         let mut outage = Outage::default();
         let mut note = |failure: Option<(Reason, &str)>| {
             let failure = failure.map(|(reason, detail)| Failure::new(reason, detail));

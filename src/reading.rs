@@ -1,4 +1,4 @@
-//! What was read last and what it means: one row a stream, which every view is drawn from.
+//! The latest reading and its meaning: one row per stream, which all views show.
 
 use std::sync::Arc;
 
@@ -10,51 +10,51 @@ use crate::{
     retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
 };
 
-/// Where the polls stand: what the renderer and the probes go by.
+/// State of the polls, for the renderer and the probes.
 #[derive(Clone, Default)]
 pub struct Latest {
     /// The last successful poll.
     pub reading: Option<Arc<Reading>>,
-    /// Why the last poll failed, if it did.
+    /// The failure of the last poll, if it failed.
     pub failure: Option<Failure>,
-    /// How many polls have ended, either way.
+    /// Number of polls that have ended, failed or not.
     pub polls: u64,
 }
 
-/// What one successful poll read, and what it means.
+/// The result of one successful poll.
 pub struct Reading {
-    /// Redis's words.
+    /// What Redis reported.
     pub snapshot: Arc<Snapshot>,
-    /// Their meaning.
+    /// What it means.
     pub report: Arc<Report>,
-    /// For each stream of the snapshot, in their order.
+    /// One per stream of the snapshot, in the same order.
     rows: Vec<Row>,
-    /// How many of the streams have which health.
+    /// Number of streams by health.
     pub health: HealthCounts,
-    /// When it was read.
+    /// Time of the poll.
     pub read_at: Moment,
 }
 
-/// What belongs to a stream beside what was read of it.
+/// What is known of a stream apart from the snapshot and the report.
 struct Row {
     watched: Watched,
-    /// In a box, since few streams have limits.
+    /// Boxed, since few streams have limits.
     retention: Option<Box<RetentionReading>>,
 }
 
-/// A stream's limits, and how they are kept.
+/// The limits of a stream, and their enforcement.
 pub struct RetentionReading {
-    /// What is wanted of the stream.
+    /// The limits.
     pub policy: Arc<Policy>,
-    /// What a run would find; `None` for a stream that could not be read.
+    /// The result to expect of a run; `None` for a stream that could not be read.
     pub plan: Option<Plan>,
-    /// What this sidecar has done to it; `None` before its first run.
+    /// What this sidecar has done to the stream; `None` before its first run.
     pub retention_status: Option<RetentionStatus>,
 }
 
 impl Reading {
-    /// Joins what was read with what is wanted of each stream and what was done to it. It is shown by the rules that it was judged
-    /// by, also once others are in force: those are for the next poll.
+    /// Joins a snapshot and its report with the limits of each stream and what retention did. The views use the rules
+    /// that the poll used, even after a reload: new rules apply from the next poll on.
     #[must_use]
     pub fn new(
         watchlist: &Watchlist,
@@ -82,13 +82,13 @@ impl Reading {
         Self { snapshot, report, rows, health, read_at }
     }
 
-    /// The streams, in the order of their names.
+    /// The streams, by name.
     pub fn streams(&self) -> impl Iterator<Item = StreamReading<'_>> {
         let states = self.snapshot.streams.values().zip(self.report.streams.values());
         states.zip(&self.rows).map(|((state, verdict), row)| self.of(row, state, verdict))
     }
 
-    /// This stream, if it was asked for.
+    /// The stream of this name, if the poll covered it.
     #[must_use]
     pub fn stream(&self, name: &Name) -> Option<StreamReading<'_>> {
         let place = self.rows.binary_search_by(|row| row.watched.name.cmp(name)).ok()?;
@@ -115,38 +115,38 @@ impl Reading {
     }
 }
 
-/// A stream that was read, or that could not be.
+/// A stream that the poll covered, whether it could be read or not.
 #[derive(Clone, Copy)]
 pub struct StreamReading<'a> {
     snapshot: &'a Snapshot,
     /// Its name.
     pub name: &'a Name,
-    /// What the configuration says of it.
+    /// Its configuration.
     pub watched: &'a Watched,
-    /// What it said, or why it said nothing.
+    /// What Redis reported of it, or why it could not be read.
     pub state: &'a Result<StreamState, Failure>,
     /// What that means.
     pub report: Option<&'a StreamReport>,
-    /// How it fares.
+    /// Its health.
     pub verdict: &'a StreamVerdict,
-    /// Its limits, and how they are kept; `None` for a stream without limits.
+    /// Its limits and their enforcement; `None` for a stream without limits.
     pub retention: Option<&'a RetentionReading>,
 }
 
 impl<'a> StreamReading<'a> {
-    /// What it said, if it did.
+    /// What Redis reported of it, if it could be read.
     #[must_use]
     pub fn read(&self) -> Option<&'a StreamState> {
         self.state.as_ref().ok()
     }
 
-    /// What the configuration says of it, where a rule matches.
+    /// The rule that matches it, if any.
     #[must_use]
     pub fn rule(&self) -> Option<&'a StreamRule> {
         self.watched.rule.as_deref()
     }
 
-    /// Whether the stream is there; unknown where it could not be read for another reason than its absence.
+    /// Whether the stream exists; `None` where it could not be read for another reason.
     #[must_use]
     pub fn present(&self) -> Option<bool> {
         match self.state {
@@ -155,28 +155,29 @@ impl<'a> StreamReading<'a> {
         }
     }
 
-    /// Why the stream could not be read; that it is not there is told by its presence.
+    /// Why the stream could not be read; `None` for one that does not exist, which [`present`](Self::present)
+    /// reports.
     #[must_use]
     pub fn unreadable(&self) -> Option<&'static str> {
         let failure = self.state.as_ref().err().filter(|failure| failure.reason != Reason::NoKey)?;
         Some(failure.reason.as_str())
     }
 
-    /// How many entries it has, where that is known.
+    /// Its number of entries, if it is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         let read = self.read().map(|state| state.length);
         read.or_else(|| self.snapshot.lengths.get(self.name).copied())
     }
 
-    /// Its last entries, the newest first, where they were to be read and could be.
+    /// Its last entries, newest first, if the poll read them.
     #[must_use]
     pub fn last_entries(&self) -> Option<&'a [EntryHead]> {
         self.snapshot.last_entries.get(self.name).map(Vec::as_slice)
     }
 
-    /// The last entry, where it was read, or is the only one, or nothing can have removed it. Trims begin at the front, but those
-    /// of acknowledged entries pass over what is needed there.
+    /// The ID of its last entry, if that is certain: the entry was read, is the only one, or can't have been removed.
+    /// A trim starts at the oldest entry, but a trim of acknowledged entries skips needed ones there.
     #[must_use]
     pub fn last_entry(&self) -> Option<StreamId> {
         let stream = self.read()?;
@@ -191,9 +192,9 @@ impl<'a> StreamReading<'a> {
         is_there.then_some(last)
     }
 
-    /// Its groups, in the order of their names: those that are there, and those that the configuration expects.
+    /// Its groups, by name: existing ones and those that the configuration expects.
     pub fn groups(self) -> impl Iterator<Item = GroupReading<'a>> {
-        // Of a stream that could not be read it is not known which groups it has.
+        // The groups of a stream that could not be read are unknown.
         let is_stream_known = self.present().is_some();
         self.verdict.groups.iter().map(move |(name, verdict)| GroupReading {
             name,
@@ -206,16 +207,16 @@ impl<'a> StreamReading<'a> {
     }
 }
 
-/// A group that is there, or that the configuration expects.
+/// A group that exists or that the configuration expects.
 #[derive(Clone, Copy)]
 pub struct GroupReading<'a> {
     /// Its name.
     pub name: &'a Name,
-    /// What it said; `None` for an expected group that is not there.
+    /// What Redis reported of it; `None` for an expected group that does not exist.
     pub state: Option<&'a GroupState>,
     /// What that means.
     pub report: Option<&'a GroupReport>,
-    /// How it fares.
+    /// Its status.
     pub verdict: &'a GroupVerdict,
     /// Whether the configuration expects it.
     pub is_expected: bool,
@@ -223,7 +224,7 @@ pub struct GroupReading<'a> {
 }
 
 impl GroupReading<'_> {
-    /// Whether the group is there; unknown where its stream could not be read.
+    /// Whether the group exists; `None` where its stream could not be read.
     #[must_use]
     pub fn present(&self) -> Option<bool> {
         self.is_stream_known.then_some(self.state.is_some())
@@ -231,7 +232,7 @@ impl GroupReading<'_> {
 }
 
 impl RetentionReading {
-    /// Who keeps the limit from being reached: by the last run here, else by what the last poll proves.
+    /// What prevents the limit from being reached: as of the last run here, else as the last poll proves.
     #[must_use]
     pub fn blocked_by(&self) -> Option<&TrimBlocker> {
         match &self.retention_status {
@@ -243,24 +244,24 @@ impl RetentionReading {
     }
 }
 
-/// How many streams have which health.
+/// Number of streams by health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HealthCounts([u64; Health::ALL.len()]);
 
 impl HealthCounts {
-    /// So many have this one.
+    /// The number of streams with this health.
     #[must_use]
     pub fn of(&self, health: Health) -> u64 {
         self.0.get(health as usize).copied().unwrap_or_default()
     }
 
-    /// The worst that a stream has; `None` where there is no stream.
+    /// The worst health of any stream; `None` without streams.
     #[must_use]
     pub fn worst(&self) -> Option<Health> {
         Health::ALL.iter().copied().rfind(|health| self.of(*health) > 0)
     }
 
-    /// The same once nothing of it can be relied upon any more.
+    /// The same number of streams, all unknown: for a stale reading.
     #[must_use]
     pub fn all_unknown(&self) -> Self {
         let mut counts = Self::default();

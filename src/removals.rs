@@ -1,4 +1,4 @@
-//! How polls hear what steps of retention removed: who counts losses needs both.
+//! Reports what steps of retention removed to the polls, which count losses.
 
 use std::time::Duration;
 
@@ -9,26 +9,27 @@ use tokio::{
 
 use crate::model::{Name, Removal};
 
-/// More than a poll's interval of steps. What does not fit is not told, and then the losses are bounded by readings.
+/// Maximum number of unread reports: more than the steps of a poll interval. Beyond it reports are dropped, and the
+/// losses are bounded by readings.
 const MOST_UNHEARD: usize = 4_096;
-/// A step takes milliseconds. One that hangs may not keep polls waiting.
+/// Maximum wait for a step. It usually takes milliseconds, and a hanging one must not block polls.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 
-/// Where steps are told.
+/// The sending end, for retention.
 #[derive(Debug)]
 pub struct Teller {
     removals: mpsc::Sender<(Name, Removal)>,
     is_at_work: watch::Sender<bool>,
 }
 
-/// Where they are heard.
+/// The receiving end, for polls.
 #[derive(Debug)]
 pub struct Listener {
     removals: mpsc::Receiver<(Name, Removal)>,
     is_at_work: watch::Receiver<bool>,
 }
 
-/// Both ends.
+/// Creates both ends.
 #[must_use]
 pub fn removals() -> (Teller, Listener) {
     let (sender, heard) = mpsc::channel(MOST_UNHEARD);
@@ -37,12 +38,12 @@ pub fn removals() -> (Teller, Listener) {
 }
 
 impl Teller {
-    /// A step begins.
+    /// Records that a step begins.
     pub fn begin(&self) {
         self.is_at_work.send_replace(true);
     }
 
-    /// It has ended, and removed this.
+    /// Records that the step has ended, and what it removed.
     pub fn end(&self, stream: &Name, removal: Option<&Removal>) {
         if let Some(removal) = removal {
             drop(self.removals.try_send((stream.clone(), removal.clone())));
@@ -52,8 +53,8 @@ impl Teller {
 }
 
 impl Listener {
-    /// All that was removed and not heard of yet, by the steps that the server ran until now: one that is under way is
-    /// awaited. Cancel-safe.
+    /// All removals that were not received yet, by steps that the server has completed. Waits for a step in progress.
+    /// Cancel-safe.
     pub async fn hear(&mut self) -> Vec<(Name, Removal)> {
         let _over_or_late = timeout(LONGEST_STEP, self.is_at_work.wait_for(|works| !works)).await;
         std::iter::from_fn(|| self.removals.try_recv().ok()).collect()
@@ -66,7 +67,7 @@ mod tests {
     use crate::clock;
 
     #[tokio::test]
-    async fn a_poll_waits_for_a_step_that_is_under_way_but_not_for_ever() {
+    async fn a_poll_waits_for_a_step_in_progress_but_not_forever() {
         let removal = Removal { ever_before: 0, entries: 3, lost: [].into() };
         let (teller, mut listener) = removals();
         assert_eq!(listener.hear().await, []);
@@ -74,13 +75,13 @@ mod tests {
         let step = async { teller.end(&"s".into(), Some(&removal)) };
         let (heard, ()) = tokio::join!(biased; listener.hear(), step);
         assert_eq!(heard, [("s".into(), removal.clone())]);
-        // What removed nothing is over too, ...
+        // A step that removed nothing has ended too, ...
         teller.begin();
         teller.end(&"s".into(), None);
         let began = clock::now();
         assert_eq!(listener.hear().await, []);
         assert!(clock::now() - began < LONGEST_STEP);
-        // ... and one that hangs is not awaited.
+        // ... and a hanging step is not awaited.
         teller.begin();
         assert_eq!(listener.hear().await, []);
         assert!(clock::now() - began >= LONGEST_STEP);

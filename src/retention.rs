@@ -1,7 +1,8 @@
-//! What retention wants of streams and what came of it: plain data, drawn from readings without asking anybody.
+//! Plans of retention and results of its runs: plain data, computed from readings.
 //!
-//! A [`Policy`](crate::config::Policy) says what is wanted; a [`Plan`] says what may go and who holds the rest; a [`Run`] is what was done, and a
-//! [`RetentionStatus`] what all runs on a stream did. [`actions`](crate::actions) does it.
+//! A [`Policy`](crate::config::Policy) has the configured limits. A [`Plan`] says which entries may be removed and
+//! what blocks the others. A [`Run`] is the result of one run, and a [`RetentionStatus`] that of all runs on a
+//! stream. [`actions`](crate::actions) executes them.
 
 mod losing;
 mod plan;

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_secs(15);
-/// The most of a back-off.
+/// The jitter for the maximum of a back-off.
 const ALL: f64 = 0.999_999;
 
-/// A moment so many seconds after some beginning, and the way back.
+/// Converts between seconds and instants.
 struct Clock(Instant);
 
 impl Clock {
@@ -20,7 +20,7 @@ impl Clock {
     }
 }
 
-/// A schedule of the default interval with ticks at 15, 30, 45 and so on, whose first attempt is at 0.
+/// A schedule with the default interval, its first attempt at 0 and ticks at 15, 30, 45 and so on.
 fn fresh() -> (Clock, Schedule) {
     let clock = Clock(clock::now());
     let schedule = Schedule::new(clock.0, INTERVAL, 0.0);
@@ -118,16 +118,16 @@ fn a_restart_is_at_once_but_for_a_back_off() {
     assert_eq!((clock.seconds(schedule.due()), restarted(&schedule)), (5.0, 5.0));
 }
 
-/// What can happen to a loop.
+/// An event in the life of a loop.
 #[derive(Debug, Clone)]
 enum Event {
-    /// An attempt that begins so late and takes so long.
+    /// An attempt that begins this late and takes this long.
     Attempt {
         late: Duration,
         took: Duration,
         ends: Ends,
     },
-    /// In the middle of a wait, at that part of it: another interval, with a restart or without.
+    /// A changed interval during a wait, after this share of it, with or without a restart.
     Restart {
         at: f64,
         interval: Duration,
@@ -143,7 +143,7 @@ enum Ends {
     Well,
     /// With this jitter.
     Badly(f64),
-    /// With a wait of the caller's own.
+    /// With a wait that the caller asks for.
     For(Duration),
 }
 
@@ -155,7 +155,7 @@ fn intervals() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// Mostly short, now and then around an interval, some of them, or a month.
+/// Mostly short, sometimes about an interval, several intervals, or a month.
 fn times() -> impl Strategy<Value = Duration> {
     prop_oneof![
         4 => (0..100_000_u64).prop_map(Duration::from_micros),
@@ -179,14 +179,14 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A loop that goes by a schedule, with what has to hold of it.
+/// A loop with a schedule, and the properties that must hold.
 struct Looping {
     schedule: Schedule,
     interval: Duration,
     now: Instant,
-    /// The last attempt: when it began and ended, and how.
+    /// Begin, end and result of the last attempt.
     last: Option<(Instant, Instant, Ends)>,
-    /// When one was due regularly at the present interval.
+    /// A time at which an attempt was regularly due, at the current interval.
     tick: Option<Instant>,
 }
 
@@ -239,7 +239,7 @@ impl Looping {
         self.check();
     }
 
-    /// At this part of the wait the interval becomes this.
+    /// Changes the interval after this share of the wait.
     fn change(&mut self, at: f64, interval: Duration) {
         let wait = self.schedule.due().saturating_duration_since(self.now);
         self.now += wait.mul_f64(at);
@@ -248,7 +248,7 @@ impl Looping {
         }
     }
 
-    /// After a success the next attempt is at once only where a tick has passed since it began.
+    /// After a success the next attempt is at once only if a tick has passed since it began.
     fn check_haste(&self, began: Instant) {
         let (Some(tick), ended) = (self.tick, self.now) else { return };
         if self.schedule.due() == ended {

@@ -1,9 +1,9 @@
-//! The only code that writes to Redis: one step of retention at a time, and the lease.
+//! The only code that writes to Redis: single steps of retention, and the lease.
 //!
-//! Floor and removal are one script on one key. Computed apart they lose entries: a group may be made or moved in
-//! between, and `WATCH` does not see it. Where scripts are forbidden, one `XTRIM key MINID ~ floor LIMIT n` bounds
-//! the race to just that: `XGROUP CREATE` or `SETID` to an older ID, and `XCLAIM FORCE`, between reading and
-//! trimming. Reading, acknowledging and adding only ever raise the floor.
+//! Finding the floor and removing entries are one script on one key. As two commands they can lose entries: a group
+//! may be created or moved between them, and `WATCH` does not notice. Where scripts are forbidden, one `XTRIM key
+//! MINID ~ floor LIMIT n` limits the race to three cases: `XGROUP CREATE` or `SETID` to an older ID, and `XCLAIM
+//! FORCE`, between reading and trimming. Reading, acknowledging and adding only ever raise the floor.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -26,8 +26,8 @@ use crate::{
 const WITHOUT_SCRIPTS: &str = "EVAL is refused: floor and trim become two commands, and a group that is created at \
      or set back to an older ID between them may lose entries; whole nodes go, also where `exact` is set";
 
-/// What the script says: removed, length, floor, who holds and why, whether it was by force, entries ever removed,
-/// losses.
+/// Parses the script's reply: entries removed, length, floor, blocking group and reason, whether it was forced,
+/// entries ever removed, losses.
 fn step(reply: &Reply) -> Result<Step, Failure> {
     let unexpected = || Failure::new(Reason::UnexpectedReply, "the script said something else");
     let Value::List(parts) = reply.value()? else { return Err(unexpected()) };
@@ -57,7 +57,7 @@ fn step(reply: &Reply) -> Result<Step, Failure> {
     })
 }
 
-/// What groups lost, by the pairs of name and number that the script says. The inner `None`: it is not known.
+/// Parses the losses: pairs of group and number. The inner `None` means that they are unknown.
 fn removal(entries: u64, ever: i64, lost: &[Value<'_>]) -> Option<Option<Removal>> {
     let Ok(ever) = u64::try_from(ever) else { return Some(None) };
     let lost = lost.chunks(2).map(|pair| match pair {
@@ -71,16 +71,16 @@ fn removal(entries: u64, ever: i64, lost: &[Value<'_>]) -> Option<Option<Removal
     }))
 }
 
-/// Takes steps, on a connection of its own.
+/// Executes steps, on a connection of its own.
 pub struct Enforcer {
     link: Link,
-    /// Reads what the script would, where scripts are forbidden.
+    /// Reads the same data as the script, where scripts are forbidden.
     reader: Reader,
-    /// The connection that last answered what writes depend on: they go to no other, behind which another server may be.
-    /// `None` before anything was asked.
+    /// Number of the connection on which the state was read that writes depend on. They are sent on no other, which
+    /// may lead to another server. `None` before the first read.
     asked: Option<u64>,
     is_without_scripts: bool,
-    /// Told of each step.
+    /// Reports each step to the polls.
     teller: Option<Teller>,
 }
 
@@ -98,20 +98,19 @@ impl Enforcer {
         }
     }
 
-    /// The same, and polls hear of what it removes.
+    /// Also reports what it removes to the polls.
     #[must_use]
     pub fn telling(self, teller: Teller) -> Self {
         Self { teller: Some(teller), ..self }
     }
 
-    /// Lets the connections go.
+    /// Closes the connections.
     pub fn reconnect(&mut self) {
         self.link.disconnect();
         self.reader.reconnect();
     }
 
-    /// Asks what a run depends on: the server's clock, and whether it is a primary. The inner failure is the server's
-    /// own.
+    /// Reads the server's clock and checks that it is a primary. The inner failure is the error of `TIME` alone.
     pub(super) async fn check(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
         let mut result = self.check_once(config).await;
         if self.link.after(&result) {
@@ -128,7 +127,7 @@ impl Enforcer {
         session.may_be_written().map(|()| time)
     }
 
-    /// Asks a primary what the next writes depend on. Not cancel-safe, like [`send`](Self::send).
+    /// Reads from a primary the state that the next writes depend on. Not cancel-safe, like [`send`](Self::send).
     pub(super) async fn look(&mut self, config: &Config, command: Command<'_>) -> Result<Reply, Failure> {
         let reply = self.send(config, command).await;
         self.asked = Some(self.link.number());
@@ -152,10 +151,10 @@ impl Enforcer {
         session.send(&[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
     }
 
-    /// Removes at most `retention.step` entries of the stream, of those that may go now.
+    /// Removes at most `retention.step` entries of the stream that may be removed now.
     ///
     /// # Errors
-    /// Why nothing was removed; after a lost connection it is not known whether something was.
+    /// Why nothing was removed. After a lost connection it is unknown whether entries were removed.
     pub async fn step(
         &mut self,
         config: &Config,
@@ -185,7 +184,7 @@ impl Enforcer {
         self.step_without_script(config, stream, policy, cutoff).await
     }
 
-    /// A poll that ends meanwhile waits for it, and for nothing else.
+    /// Polls that end meanwhile wait for this, and for nothing else.
     async fn run_script(
         &mut self,
         config: &Config,
@@ -211,7 +210,7 @@ impl Enforcer {
     ) -> Result<Step, Failure> {
         let reading = self.reader.read(config, &Watchlist::new(config, [stream.clone()])).await?;
         if reading.snapshot.server.role.is_some_and(Role::is_replica) {
-            // What it lacks may be what a group needs.
+            // A replica may lack entries and positions that the primary has.
             self.reader.reconnect();
             return Err(Failure::new(Reason::ReadOnly, "what may go was read from a replica"));
         }
@@ -233,7 +232,8 @@ impl Enforcer {
         if plan.unknown.is_some() {
             step.blocked_by = plan.unknown.clone().filter(|_| plan.excess > 0);
         } else if let Some((id, blocker)) = plan.floor.clone().filter(|_| plan.excess > 0) {
-            // Whole nodes do not fit any more: what may go is in the first one, so this reads no more than that.
+            // No whole node can be removed any more. What is left is in the first node, so this reads at most one
+            // node.
             let rest =
                 u64::try_from(self.ids_below(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
             step.blocked_by = (rest < limit).then_some(blocker);
@@ -247,7 +247,7 @@ impl Enforcer {
         Ok(step)
     }
 
-    /// The stream with its first ID, where an age limit needs it and the reading left it out, since entries are large.
+    /// The stream with its first ID. The reading omits it where entries are large, and an age limit needs it.
     async fn with_first_id<'a>(
         &mut self,
         config: &Config,
@@ -262,7 +262,7 @@ impl Enforcer {
         Ok(Cow::Owned(StreamState { first_entry_id, ..state.clone() }))
     }
 
-    /// Who needs an entry that is too old, where nothing could go.
+    /// What needs an entry that is too old, if nothing could be removed.
     async fn holder_of_too_old(
         &mut self,
         config: &Config,
@@ -295,7 +295,7 @@ impl Enforcer {
         id: StreamId,
         most: u64,
     ) -> Result<Vec<StreamId>, Failure> {
-        // Before everything there is nothing, and the server refuses to look there.
+        // No ID is before the first possible one, and the server refuses such a range.
         if id == StreamId::ZERO {
             return Ok(Vec::new());
         }

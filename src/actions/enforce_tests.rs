@@ -1,9 +1,9 @@
-//! What the script answers.
+//! Replies of the script.
 
 use super::*;
 use crate::source::resp::tests::reply;
 
-/// The script's answer to a step in the server's own form: `'` for a text and `:` for a number, one a word.
+/// The script's reply to a step in RESP, from words: `'` starts a string, `:` a number.
 fn answer(words: &str) -> Result<Step, Failure> {
     fn encode<'a>(words: &mut impl Iterator<Item = &'a str>) -> String {
         let (mut count, mut all) = (0, String::new());
@@ -22,7 +22,7 @@ fn answer(words: &str) -> Result<Step, Failure> {
 }
 
 #[test]
-fn the_answer_of_the_script_is_read_whole() {
+fn every_field_of_the_scripts_reply_is_parsed() {
     let removed = Step {
         removed: 10,
         length: Some(90),
@@ -47,19 +47,19 @@ fn the_answer_of_the_script_is_read_whole() {
 }
 
 #[test]
-fn an_answer_of_another_shape_is_refused() {
+fn a_reply_of_another_shape_is_refused() {
     for words in [
         "",
         ":10 :90 '5-6 ' ' :1 :30",
         ":10 :90 '5-6 ' ' :1 :30 [ ] :1",
         "'10 :90 '5-6 ' ' :1 :30 [ ]",
-        // A number below zero.
+        // Negative numbers.
         ":-10 :90 '5-6 ' ' :1 :30 [ ]",
         ":10 :-90 '5-6 ' ' :1 :30 [ ]",
         ":10 :90 '5-6 ' ' :1 :30 [ 'g :-3 ]",
-        // More went than ever did.
+        // More entries removed by the step than ever.
         ":10 :90 '5-6 ' ' :1 :9 [ ]",
-        // Losses that are no pairs.
+        // Losses that are not pairs.
         ":10 :90 '5-6 ' ' :1 :30 [ 'g ]",
         ":10 :90 '5-6 ' ' :1 :30 [ :3 'g ]",
     ] {

@@ -1,4 +1,4 @@
-//! What a step removes where scripts are refused, drawn from a reading alone.
+//! The commands of a step where scripts are refused, computed from a reading.
 
 use super::write::Write;
 use crate::{
@@ -7,19 +7,19 @@ use crate::{
     retention::Plan,
 };
 
-/// Milliseconds since 1970 have 13 digits from 2001 to 2286; seconds have fewer, microseconds and the like more.
+/// Milliseconds since 1970 have 13 digits from 2001 to 2286. Seconds have fewer, microseconds and nanoseconds more.
 const TIMES: std::ops::Range<u64> = 1_000_000_000_000..10_000_000_000_000;
 
 /// A command that removes entries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trim<'a> {
     pub(super) command: Write<'a>,
-    /// Whether it also removes what a group needs.
+    /// Whether it also removes entries that a group needs.
     pub(super) is_forced: bool,
 }
 
-/// The trims of one step in their order: the first that removes something ends the step. `cutoff` is the ID below which
-/// entries are too old, `step` the most that may go.
+/// The trims of one step, in order. The first that removes something ends the step. IDs below `cutoff` are too old,
+/// and `step` is the maximum number of entries to remove.
 pub(super) fn trims<'a>(
     stream: &'a Name,
     state: &StreamState,
@@ -29,7 +29,8 @@ pub(super) fn trims<'a>(
     step: u64,
 ) -> impl Iterator<Item = Trim<'a>> {
     let shortest = state.length.saturating_sub(step);
-    // Entries may come in the meantime, so by length only where no group is to be protected from that.
+    // A trim by length is used only if no group needs protection: entries that are added meanwhile would push older
+    // ones out.
     let by_length = policy.max_length.filter(|_| plan.excess > 0).map(|length| match plan.guard {
         Some(guard) => Write::TrimBelow(stream, guard, plan.excess.min(step)),
         None => Write::TrimTo(stream, length.max(shortest)),
@@ -43,7 +44,7 @@ pub(super) fn trims<'a>(
     within_need.chain(by_ceiling.map(|command| Trim { command, is_forced: true }))
 }
 
-/// Whether the stream's IDs are times as far as its first entry tells, so that they tell ages.
+/// Whether the stream's IDs are times, judging by its first entry. Only then are they ages.
 pub(super) fn are_times(state: &StreamState) -> bool {
     state.first_entry_id.map_or(state.length == 0, |first| TIMES.contains(&first.ms))
 }
@@ -57,10 +58,10 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    /// The smallest number that is a time.
+    /// The smallest number that counts as a time.
     const T: u64 = 1_000_000_000_000;
 
-    /// What is sent for a stream of 100 entries from this ID on: each command, with a `!` where it is forced.
+    /// The commands for a stream of 100 entries from this ID on. A `!` marks forced ones.
     fn sent(
         first: u64,
         guard: Option<u64>,
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(sent(T, Some(T + 50), Some(T + 80), (none, none), 10), [below(T + 50, 10)]);
         assert_eq!(sent(T, Some(T + 80), Some(T + 50), (none, none), 10), [below(T + 50, 10)]);
         assert_eq!(sent(T, none, Some(T + 50), (none, none), 10), [below(T + 50, 10)]);
-        // By the ceiling: whoever needs it.
+        // By the ceiling, even if a group needs the entries.
         assert_eq!(sent(T, Some(T), none, (none, Some(99)), 10), ["XTRIM s MAXLEN ~ 99 !"]);
         assert_eq!(sent(T, Some(T), none, (none, Some(70)), 10), ["XTRIM s MAXLEN ~ 90 !"]);
         // All of them, in this order.
@@ -106,17 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_times_where_they_have_thirteen_digits() {
+    fn ids_with_thirteen_digits_are_times() {
         for (first, are) in [(T - 1, false), (T, true), (10 * T - 1, true), (10 * T, false)] {
             assert_eq!(sent(first, None, Some(10 * T), (None, None), 10).len(), usize::from(are), "{first}");
         }
         assert!(are_times(&StreamState::of_length(0)));
-        assert!(!are_times(&StreamState::of_length(1)), "its first entry was not read");
+        assert!(!are_times(&StreamState::of_length(1)), "its first entry is unknown");
     }
 
     proptest! {
         #[test]
-        fn nothing_that_is_needed_goes_but_by_force_and_never_more_than_a_step(
+        fn only_forced_trims_remove_needed_entries_and_none_removes_more_than_a_step(
             (guard, cutoff) in (prop::option::of(T..T + 200), prop::option::of(T..T + 200)),
             limits in (prop::option::of(0_u64..200), prop::option::of(0_u64..200)),
             step in 1_u64..200,

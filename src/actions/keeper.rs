@@ -1,4 +1,5 @@
-//! The task that keeps streams within their limits: when each is due, while this sidecar holds the lease.
+//! The task that keeps streams within their limits: runs each stream when it is due, while this sidecar holds the
+//! lease.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -22,38 +23,38 @@ use crate::{
     spans,
 };
 
-/// A stream that could not be brought within its limits is tried again so soon: who held it may have moved on.
+/// Maximum time until a blocked or failed stream is tried again: the blocking group may have moved on.
 const RETRY: Duration = Duration::from_secs(60);
-/// The same where each try is billed.
+/// The same, where each command is billed.
 const BILLED_RETRY: Duration = Duration::from_secs(3600);
-/// The first run of a stream comes within so long of the start, so that restarts do not postpone it for ever.
+/// Maximum time from the start to a stream's first run, so that restarts do not postpone it again and again.
 const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(60);
-/// Giving the lease up may take no longer: the process is about to end.
+/// Maximum time to release the lease when the process stops.
 const RELEASE: Duration = Duration::from_secs(1);
 
-/// A trim that somebody asks for.
+/// A trim request.
 pub struct Order {
     /// The stream.
     pub stream: Name,
-    /// How far.
+    /// The limits to apply.
     pub policy: Policy,
-    /// Where the result goes.
+    /// Receives the result.
     pub answer: oneshot::Sender<Run>,
 }
 
-/// What keeping needs.
+/// The task and its inputs.
 pub struct Keeper {
-    /// Does what is due.
+    /// Executes the steps.
     pub enforcer: Enforcer,
-    /// Which of several sidecars does it.
+    /// Elects one of several sidecars.
     pub lease: Lease,
-    /// The configuration, which may change.
+    /// The current configuration.
     pub config: watch::Receiver<Arc<Config>>,
-    /// The streams that are watched.
+    /// The watched streams.
     pub streams: Watching,
-    /// Trims that are asked for; they need no lease.
+    /// Trim requests. They do not need the lease.
     pub orders: mpsc::Receiver<Order>,
-    /// Where it is told what was done.
+    /// Receives the results.
     pub retention_statuses: watch::Sender<Arc<RetentionStatuses>>,
     /// The streams whose last run failed.
     pub failing: BTreeMap<Name, Outage>,
@@ -62,7 +63,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps until told to stop. A step under way is awaited, no longer than its timeout.
+    /// Runs until `stop`. Waits for a step in progress, at most for its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
         let (mut schedules, mut policies) = (Schedules::new(), Policies::new());
         let mut listed: Option<Watchlist> = None;
@@ -109,7 +110,7 @@ impl Keeper {
         schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
-        // What was allowed when a run began may be forbidden now, or be meant for another server.
+        // A changed configuration may forbid what the run was permitted at its start, or name another server.
         let in_force = self.config.clone();
         let is_over = || stop.is_cancelled() || in_force.has_changed().unwrap_or(true);
         for (stream, policy) in policies {
@@ -122,7 +123,7 @@ impl Keeper {
             let run = self.trim(Trim { config, stream, policy, budget, is_over }).await;
             note_end(schedule, &run, began, clock::now(), policy, config);
             if let Some(failure) = unanswered(&run) {
-                // Nor would it answer for the other streams, which stay due.
+                // The server would not answer for the other streams either. They stay due.
                 self.lease.unanswered(failure);
             } else if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
                 self.stats.retention_failed(&failure);
@@ -130,16 +131,16 @@ impl Keeper {
         }
     }
 
-    /// Trims as somebody asked. The limits of the configuration hold again with the next run.
+    /// Executes a trim request. The configured limits apply again from the next run on.
     async fn obey(&mut self, config: &Config, order: Order, stop: &CancellationToken) {
         let Order { stream, policy, answer } = order;
         let (budget, is_over) = (config.retention.budget, || stop.is_cancelled());
         let run = self.trim(Trim { config, stream: &stream, policy: &policy, budget, is_over }).await;
-        // Who asked may have gone away; what was done is logged and counted.
+        // The requester may be gone. The result is logged and counted in any case.
         drop(answer.send(run));
     }
 
-    /// One run, told to everybody.
+    /// Executes one run, and reports its result to the log, the metrics and the traces.
     async fn trim<O: Fn() -> bool>(&mut self, trim: Trim<'_, O>) -> Run {
         let (stream, mode) = (trim.stream, trim.policy.mode);
         let span = spans::retention(stream, mode);
@@ -179,20 +180,20 @@ impl Keeper {
     }
 }
 
-/// What is wanted of each stream that anything is to be enforced on.
+/// The policies of all streams whose limits are enforced.
 type Policies = BTreeMap<Name, Arc<Policy>>;
 
-/// When each stream's next run is due.
+/// The schedule of each stream's runs.
 type Schedules = BTreeMap<Name, Schedule>;
 
-/// The policies of the watched streams that anything is to be enforced on.
+/// The policies of the watched streams whose limits are enforced.
 fn enforced(list: &Watchlist) -> Policies {
     let policies = list.iter().filter_map(|watched| Some((&watched.name, watched.policy.as_ref()?)));
     let enforced = policies.filter(|(_, policy)| policy.enforces());
     enforced.map(|(name, policy)| (name.clone(), Arc::clone(policy))).collect()
 }
 
-/// Each stream with a policy gets one, and follows its interval.
+/// Adds and removes schedules so that each policy has one, and applies its interval.
 fn keep_schedules(schedules: &mut Schedules, policies: &Policies) {
     schedules.retain(|stream, _| policies.contains_key(stream));
     for (stream, interval) in policies.iter().map(|(stream, policy)| (stream, &policy.interval)) {
@@ -202,7 +203,7 @@ fn keep_schedules(schedules: &mut Schedules, policies: &Policies) {
     }
 }
 
-/// A run ended: when the stream's next one is due.
+/// Schedules the next run after one has ended.
 fn note_end(
     schedule: &mut Schedule,
     run: &Run,
@@ -220,15 +221,15 @@ fn note_end(
     }
 }
 
-/// The failure, where it is the server's, and not just this stream's.
+/// The failure of a run, if it is the server's and not only this stream's.
 fn unanswered(run: &Run) -> Option<&Failure> {
     run.failure.as_ref().filter(|failure| failure.reason.class() != Class::Object)
 }
 
-/// Of groups that lose entries together so many are named; the counters have them all.
+/// Maximum number of groups that one run names in the log. The metrics cover all of them.
 const NAMED_AT_ONCE: usize = 10;
 
-/// Tells each act, and what has changed since the last run.
+/// Logs each removal, and what has changed since the last run.
 fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
     let floor = run.floor.map(tracing::field::display);
     let blocked_by = run.blocked_by.as_ref().map(tracing::field::display);
@@ -274,7 +275,7 @@ mod tests {
         (config, BTreeMap::from([(Name::from("s"), Arc::new(policy))]))
     }
 
-    /// How long after a run that ended so the next is due at the latest, of a stream with this interval.
+    /// The maximum wait until the next run after this one, for a stream with this interval.
     fn wait_after(run: &Run, interval: Duration) -> Duration {
         let (config, policies) = policies(interval);
         let wait = || {
@@ -290,29 +291,29 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_the_server_did_not_answer_is_tried_again_after_the_back_off() {
+    fn a_run_without_an_answer_is_retried_after_the_back_off() {
         let failed = |reason| Run { failure: Some(Failure::new(reason, "")), ..Run::default() };
         for reason in [Reason::Refused, Reason::Closed, Reason::Timeout, Reason::Loading] {
             assert!(wait_after(&failed(reason), HOUR) <= SECOND / 10, "{reason:?}");
         }
-        // The server answers, and would answer the same at once.
+        // The server answered, and would answer the same again at once.
         assert_eq!(wait_after(&failed(Reason::NoPermission), HOUR), RETRY);
         assert_eq!(wait_after(&failed(Reason::NoPermission), 10 * SECOND), 10 * SECOND);
     }
 
     #[test]
-    fn a_run_that_ended_well_is_followed_within_the_interval() {
+    fn after_a_successful_run_the_next_is_due_within_the_interval() {
         let blocker = TrimBlocker { group: None, reason: BlockReason::Unread };
         let reached = Run { is_complete: true, ..Run::default() };
         let blocked = Run { blocked_by: Some(blocker), ..reached.clone() };
         let wait = wait_after(&reached, HOUR);
         assert!(wait > RETRY && wait <= HOUR, "{wait:?}");
         assert_eq!(wait_after(&blocked, HOUR), RETRY);
-        assert!(wait_after(&Run::default(), HOUR) < SECOND, "what is incomplete goes on");
+        assert!(wait_after(&Run::default(), HOUR) < SECOND, "an incomplete run continues");
     }
 
     #[test]
-    fn a_shorter_interval_counts_from_the_reload_on() {
+    fn a_shorter_interval_applies_at_once_after_a_reload() {
         let (_, seldom) = policies(7 * 24 * HOUR);
         let (_, often) = policies(SECOND);
         let mut schedules = Schedules::new();
@@ -323,6 +324,6 @@ mod tests {
         keep_schedules(&mut schedules, &often);
         assert!(schedules[&Name::from("s")].due() <= began + SECOND);
         keep_schedules(&mut schedules, &BTreeMap::new());
-        assert!(schedules.is_empty(), "a stream that is gone leaves nothing");
+        assert!(schedules.is_empty(), "a removed stream has no schedule");
     }
 }

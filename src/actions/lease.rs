@@ -1,7 +1,7 @@
-//! Which of several sidecars trims: the one that holds a key in Redis for a while, and renews it.
+//! Elects one of several sidecars to trim: the one that holds a key in Redis with a time to live, and renews it.
 //!
-//! Only work is saved by it. Two sidecars that both believe they hold it do no harm, since each step is safe by
-//! itself; so plain commands do, and no clock has to agree with another.
+//! The lease only saves work. Two sidecars that both believe they hold it do no harm, since each step is safe on its
+//! own. So plain commands suffice, and no two clocks have to agree.
 
 use std::{path::Path, time::Duration};
 
@@ -18,31 +18,31 @@ use crate::{
     spans,
 };
 
-/// Looked after each time that this part of its time is over: three times within it, so that a lost reply or two do
-/// not lose it.
+/// Share of its time to live after which the lease is renewed: three times within it, so that one or two lost replies
+/// do not lose it.
 const RENEWED_AFTER: f64 = 0.3;
 
-/// Where a replica answers, a new connection is tried so soon: behind the same name there may be a primary now.
+/// How soon to reconnect when a replica answers: the same address may lead to a primary now.
 const PRIMARY_RETRY: Duration = Duration::from_secs(10);
 
 /// The lease, as this sidecar sees it.
 pub struct Lease {
     holder: Text,
     is_held: bool,
-    /// Whether it counts as held since Redis refuses it.
+    /// Whether it counts as held because Redis refuses the lease.
     is_unleased: bool,
-    /// Whether a replica answered last, which gives no lease.
+    /// Whether a replica answered last. Replicas grant no lease.
     is_on_replica: bool,
-    /// Who holds it, as far as it was seen.
+    /// The last known holder.
     seen: Option<Text>,
     schedule: Schedule,
 }
 
 impl Lease {
-    /// A lease that nobody is known to hold, to be looked after at once.
+    /// A lease without a known holder, due at once.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        // The host tells people which sidecar it is: in Kubernetes it is the Pod's name.
+        // The host name shows people which sidecar it is. In Kubernetes it is the Pod's name.
         let host = files::read(Path::new("/proc/sys/kernel/hostname"), Kind::System).unwrap_or_default();
         let host = Text::from(host.trim_ascii());
         let holder = format!("{host}:{}:{:08x}", std::process::id(), fastrand::u32(..)).into();
@@ -50,7 +50,7 @@ impl Lease {
         Self { holder, is_held: false, is_unleased: false, is_on_replica: false, seen: None, schedule }
     }
 
-    /// Between two looks after it: each is two commands for its holder, and one for others.
+    /// Time between two checks. Each takes two commands for the holder, one for the others.
     #[must_use]
     pub fn pace(config: &Config) -> Duration {
         config.retention.lease_ttl.mul_f64(RENEWED_AFTER)
@@ -62,19 +62,19 @@ impl Lease {
         self.is_held
     }
 
-    /// When to look after it next.
+    /// When the next check is due.
     #[must_use]
     pub fn due(&self) -> Instant {
         self.schedule.due()
     }
 
-    /// The configuration has changed, and perhaps the server: it is looked after at once.
+    /// Makes the next check due at once, since the configuration and perhaps the server have changed.
     pub fn reload(&mut self, config: &Config) {
         self.schedule.restart(clock::now(), Self::pace(config));
     }
 
-    /// Redis does not answer, or only a replica: the lease is not held until it was looked after again, which is after the
-    /// back-off or the wait that the reason asks for.
+    /// Records that Redis did not answer, or only a replica. The lease does not count as held until the next check,
+    /// after the back-off or the wait that the reason requires.
     pub fn unanswered(&mut self, failure: &Failure) {
         self.is_held = false;
         if failure.reason != Reason::ReadOnly {
@@ -87,11 +87,11 @@ impl Lease {
         }
     }
 
-    /// Takes it, renews it or sees who has it, if it is time to. Where Redis refuses it, it counts as held: it saves
-    /// work, and nothing depends on it.
+    /// Takes or renews the lease or reads its holder, if the check is due. If Redis refuses, the lease counts as
+    /// held: it only saves work.
     ///
     /// # Errors
-    /// Where Redis did not answer, and then it is not held, or refused.
+    /// Redis refused, or it did not answer; then the lease does not count as held.
     pub async fn keep(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
         if clock::now() < self.due() {
             return Ok(());
@@ -106,7 +106,7 @@ impl Lease {
         let began = clock::now();
         let (is_held, seen, result) = match self.look(enforcer, config).await {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
-            // A server out of memory takes no lease, and trimming is the cure.
+            // A server out of memory refuses the lease, and a trim makes room.
             Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
             Err(failure) => {
                 self.unanswered(&failure);
@@ -129,7 +129,7 @@ impl Lease {
         result
     }
 
-    /// Who holds it, after taking or renewing it.
+    /// Takes or renews the lease, and returns its holder.
     async fn look(&self, enforcer: &mut Enforcer, config: &Config) -> Result<Text, Failure> {
         let key = config.retention.lease_key.as_str();
         let ms = u64::try_from(config.retention.lease_ttl.as_millis()).unwrap_or(u64::MAX);
@@ -140,11 +140,11 @@ impl Lease {
             return Ok(holder);
         }
         let taken = reply::optional_text(&enforcer.send(config, Write::Take(key, &self.holder, ms)).await?)?;
-        // Somebody else was faster: who, the next look tells.
+        // Another sidecar was faster. The next check shows which.
         Ok(taken.map_or_else(|| "another sidecar".into(), |_ok| self.holder.clone()))
     }
 
-    /// Gives it up, so that another sidecar need not wait for its end.
+    /// Releases the lease, so that another sidecar need not wait until it expires.
     pub async fn release(&mut self, enforcer: &mut Enforcer, config: &Config) {
         if std::mem::take(&mut self.is_held) {
             let key = config.retention.lease_key.as_str();
@@ -156,7 +156,7 @@ impl Lease {
                 Ok::<(), Failure>(())
             };
             let span = spans::retention_lease();
-            // If this fails, the key's own end gives the lease up.
+            // If this fails, the key expires.
             spans::ended(&span, &release.instrument(span.clone()).await);
         }
     }
@@ -168,7 +168,7 @@ mod tests {
     use crate::config::Sources;
 
     #[test]
-    fn a_server_that_does_not_answer_is_asked_again_after_the_back_off_and_after_a_reload_at_once() {
+    fn the_lease_is_checked_after_the_back_off_and_at_once_after_a_reload() {
         let mut sources = Sources::default();
         sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
         let config = sources.load().unwrap();
@@ -185,6 +185,6 @@ mod tests {
             !lease.is_held() && lease.due() > now && lease.due() <= clock::now() + Duration::from_millis(100)
         );
         lease.unanswered(&Failure::new(Reason::ReadOnly, ""));
-        assert!(lease.due() >= now + PRIMARY_RETRY, "a replica is asked again and again");
+        assert!(lease.due() >= now + PRIMARY_RETRY, "a replica is asked too soon");
     }
 }

@@ -1,30 +1,29 @@
--- One step of retention on one stream: finds what may go and removes at most `step` entries, in one act, so that no
--- group can be made, moved or given an entry in between. It also counts what each group loses by that, exactly, which
--- only this moment allows.
+-- One atomic step of retention on one stream: finds what may be removed and removes at most `step` entries. No group
+-- can be created, moved or read from in between, so the losses of each group can be counted exactly.
 --
--- No shebang: with one, a server above `maxmemory` refuses the script, and trimming is the cure.
--- IDs stay texts: a Lua number holds no more than 2^53.
+-- No shebang: with one, a server above `maxmemory` refuses the script, and trimming makes room.
+-- IDs stay strings: a Lua number is exact up to 2^53 only.
 --
 -- KEYS[1]  the stream
 -- ARGV     mode ("safe" or "strict"), max_length, cutoff (an ID: older entries are too old), ceiling, step,
---          exact ("1" or ""), count of ignored groups, the ignored groups..., the expected groups...
+--          exact ("1" or ""), number of ignored groups, the ignored groups..., the expected groups...
 --          "" for a limit that is not set
--- Answers  removed, length after, floor, holding group, why it holds, whether the ceiling forced it, entries ever removed
---          from the stream (-1 where the server does not count or the losses are unknown), and for each group that lost
---          undelivered entries its name and how many
+-- Returns  entries removed, length after, floor, blocking group, why it blocks, whether the ceiling forced it,
+--          entries ever removed from the stream (-1 where the server does not count or the losses are unknown),
+--          and for each group that lost undelivered entries its name and how many
 local key, mode = KEYS[1], ARGV[1]
 local max_length, cutoff, ceiling, step = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local exact, ignored_count = ARGV[6] == '1', tonumber(ARGV[7])
--- XDEL takes its IDs from Lua's stack, which is small.
+-- XDEL gets its IDs from Lua's stack, which is small.
 local DELETED_AT_ONCE = 1000
--- To count what groups lose takes the server's time for each of them. Of more, polls bound it.
+-- Counting losses takes the server some time for each group. Beyond this number, polls bound the losses.
 local MOST_COUNTED = 1000
 
--- Before 7.0 a script that asks XPENDING may write only if its effects are replicated.
+-- Before 7.0 a script that calls XPENDING may write only if its effects are replicated.
 if redis.replicate_commands then redis.replicate_commands() end
 
--- An error is handed on as its text: from Redis 7.0 on pcall makes one of a table. The code is its first word, before 7.0
--- behind the place in the script. Redis 7.0 does not say what a script may not run.
+-- Raises an error as its text: from Redis 7.0 on pcall makes a table of it. The first word must be the code; before
+-- 7.0 the place in the script comes first. Redis 7.0 does not say which command a script may not run.
 local function call(command, ...)
   local reply = redis.pcall(command, ...)
   if type(reply) == 'table' and reply.err then
@@ -65,7 +64,7 @@ local function ids(from, to, count)
   return found
 end
 
--- The oldest pending entry that still exists. Those that were deleted stay pending for ever and need nothing.
+-- The oldest pending entry that still exists. Deleted entries stay pending forever and block nothing.
 local function oldest_pending(group, first)
   for _, count in ipairs({1, 100}) do
     local rows = call('XPENDING', key, group, first, '+', count)
@@ -91,7 +90,7 @@ local function groups()
   return found
 end
 
--- The first entry that some group still needs, with the group and why.
+-- The first entry that a group still needs, with the group and the reason.
 local function find_floor(first)
   local floor, holder, reason
   local function hold(id, group, why)
@@ -115,8 +114,8 @@ local function find_floor(first)
   return floor, holder, reason
 end
 
--- The entries ever removed from the stream before this step. To find them is an error where they are not to be counted:
--- before Redis 7.0, which does not count additions, and where there are too many groups.
+-- Finds the number of entries ever removed before this step. Fails where losses are not counted: before Redis 7.0,
+-- which does not count additions, and with too many groups.
 local ever_before
 local function find_ever_before()
   if ever_before then return end
@@ -126,7 +125,7 @@ local function find_ever_before()
   ever_before = stream['entries-added'] - stream.length
 end
 
--- The positions of groups, each once, ascending.
+-- The distinct positions of groups, ascending.
 local function positions()
   local found, seen = {}, {}
   for _, group in ipairs(groups()) do
@@ -138,15 +137,16 @@ local function positions()
   return found
 end
 
--- By the position of a group: how many of the entries that go were delivered to it. Where a position is not here, all of
--- them. nil: not counted.
+-- By position of a group: how many of the removed entries were delivered to it; all of them for a missing position.
+-- nil: not counted.
 local delivered
 
--- Removes whole nodes below `target`, as one XTRIM would, but stops at each position on the way. The nodes that went until
--- then held delivered entries only, and those of the next node are counted. So of no more nodes than there are positions
--- in what goes entries are read, and of none more than it has.
+-- Removes whole nodes below `target`, as one XTRIM would, but stops at the position of each group on the way. The
+-- nodes removed until then held delivered entries only, and the entries of the next node are counted. So entries of
+-- at most one node per position are read, and only of nodes that are removed.
 --
--- An error after the first removal ends it as if there were no more to remove: all that went is answered and counted.
+-- An error after the first removal ends it as if nothing more could be removed: what was removed is returned and
+-- counted.
 local function trim(target, most, length)
   local removed = 0
   local is_counted = pcall(function()
@@ -154,14 +154,14 @@ local function trim(target, most, length)
     local stops, rest, from = positions(), 0, '-'
     delivered = {}
     for _, position in ipairs(stops) do
-      -- All that may go was delivered at the positions before, and so at the ones from here on.
+      -- All entries that may be removed were delivered at an earlier position, and so at this one and all later ones.
       if removed + rest >= most then break end
       if target and not before(after(position), target) then break end
       -- LIMIT 0 would mean no limit; at least 1 is left.
       local gone = call('XTRIM', key, 'MINID', '~', after(position), 'LIMIT', most - removed)
       removed = removed + gone
       if gone > 0 then rest, from = 0, '-' end
-      -- One more than is left to go, which may be none: COUNT 0 is no number of entries.
+      -- One more than is left to remove, which may be 0: COUNT 0 would not mean no entries.
       rest = rest + #ids(from, position, most - removed + 1)
       delivered[position], from = removed + rest, '(' .. position
     end
@@ -191,13 +191,13 @@ local function losses(removed)
   return ever_before + removed, lost
 end
 
--- Removes at most `most` entries below `target`; nil for no target. Answers how many, or why not one.
+-- Removes at most `most` entries below `target`; nil for no target. Returns how many, or why none.
 local function remove(target, most, length)
   local removed = trim(target, most, length)
   if removed > 0 then return removed end
-  -- Whole nodes do not fit any more: what is left to remove is in the first one, so this reads no more than that.
+  -- No whole node can be removed any more. What is left is in the first node, so this reads at most one node.
   local rest = ids('-', target and '(' .. target or '+', exact and math.min(most, DELETED_AT_ONCE) or most)
-  -- What was counted to be delivered holds for these too, since nothing has gone.
+  -- The counts of delivered entries hold for these too, since nothing was removed yet.
   if exact and #rest > 0 then return call('XDEL', key, unpack(rest)) end
   if #rest >= step then return 0, 'node_size' end
   return 0, #rest < most and 'held' or nil
@@ -205,7 +205,7 @@ end
 
 local function act()
   local length = call('XLEN', key)
-  -- Within the limit there is nothing to look for.
+  -- Within the limit there is nothing to do.
   if cutoff == '' and max_length and length <= max_length then return {0, length, '', '', '', 0, -1, {}} end
   local first = ids('-', '+', 1)[1]
   if not first then return {0, length, '', '', '', 0, -1, {}} end
@@ -219,7 +219,7 @@ local function act()
     is_held = why == 'held'
   end
   if removed == 0 and cutoff ~= '' then
-    -- Milliseconds since 1970 have 13 digits until 2286; seconds have fewer, microseconds and the like more.
+    -- Milliseconds since 1970 have 13 digits until 2286. Seconds have fewer, microseconds and nanoseconds more.
     if #first:match('^%d+') ~= 13 then
       why = 'not_times'
     else
@@ -242,6 +242,6 @@ end
 
 local ok, answer = pcall(act)
 if ok then return answer end
--- What is no answer of the server's has no code.
+-- An error that is not the server's has no code.
 local text = tostring(answer)
 return redis.error_reply(text:match('^%u+ ') and text or 'ERR ' .. text)

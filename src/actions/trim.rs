@@ -1,4 +1,4 @@
-//! One run on one stream: step after step until the limit is reached, something holds it, or its time is over.
+//! One run on one stream: steps until the limit is reached, something blocks it, or the time budget is exhausted.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use crate::{
     spans,
 };
 
-/// What one run is to do.
+/// The parameters of one run.
 pub struct Trim<'a, O> {
-    /// The pace of steps.
+    /// Determines size and pace of the steps.
     pub config: &'a Config,
     /// The stream.
     pub stream: &'a Name,
-    /// What is wanted of it.
+    /// The limits to apply.
     pub policy: &'a Policy,
-    /// How long it may take.
+    /// Maximum duration.
     pub budget: Duration,
-    /// Whether it is to end after the step that is under way.
+    /// Whether to stop after the current step.
     pub is_over: O,
 }
 
 impl<O: Fn() -> bool> Trim<'_, O> {
-    /// Trims, and calls `after_step` after each step. Between two steps the server rests.
+    /// Trims, and calls `after_step` after each step. Pauses between steps, so that the server can serve others.
     ///
-    /// Harmless to interrupt between steps and to repeat: each step is whole by itself.
+    /// Safe to interrupt between steps and to repeat: each step is complete on its own.
     pub async fn run(self, enforcer: &mut Enforcer, mut after_step: impl FnMut(&Run)) -> Run {
         let mut run = Run::default();
         let until = clock::now() + self.budget;
         let now = match enforcer.check(self.config).await {
-            // Without a limit by age the clock may be refused.
+            // Without an age limit the run needs no clock, so `TIME` may be refused.
             Ok(Err(_refused)) if self.policy.max_age.is_none() => None,
             Ok(Ok(now)) => Some(now),
             Ok(Err(failure)) | Err(failure) => return Run { failure: Some(failure), ..run },
@@ -55,7 +55,7 @@ impl<O: Fn() -> bool> Trim<'_, O> {
         run
     }
 
-    /// One step, in a span that ends before the pause.
+    /// One step. Its span ends before the pause.
     async fn step(&self, enforcer: &mut Enforcer, cutoff: Option<StreamId>) -> Result<Step, Failure> {
         let span = spans::retention_step(self.stream);
         let step = enforcer.step(self.config, self.stream, self.policy, cutoff);

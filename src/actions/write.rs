@@ -1,4 +1,4 @@
-//! Every command of the program that writes to Redis.
+//! All commands of the program that write to Redis.
 
 use redis::Cmd;
 
@@ -10,25 +10,26 @@ use crate::{
 
 const SCRIPT: &str = include_str!("step.lua");
 
-/// Every command that writes, with its arguments.
+/// A command that writes, and its arguments.
 #[derive(Debug, Clone, Copy)]
 pub enum Write<'a> {
     /// `EVAL`: a step of retention.
     Step(&'a Name, &'a Policy, Option<StreamId>, u64),
-    /// `XTRIM key MINID ~ id LIMIT count`, where scripts are forbidden. The count must not be 0: that is no limit.
+    /// `XTRIM key MINID ~ id LIMIT count`, where scripts are forbidden. The count must not be 0, which means no
+    /// limit.
     TrimBelow(&'a Name, StreamId, u64),
     /// `XTRIM key MAXLEN ~ length`, where scripts are forbidden.
     TrimTo(&'a Name, u64),
     /// `SET key holder NX PX milliseconds`: takes a free lease.
     Take(&'a str, &'a str, u64),
-    /// `PEXPIRE key milliseconds`: keeps the lease.
+    /// `PEXPIRE key milliseconds`: renews the lease.
     Keep(&'a str, u64),
-    /// `DEL key`: gives the lease up.
+    /// `DEL key`: releases the lease.
     Release(&'a str),
 }
 
 impl Write<'_> {
-    /// Every value of the label.
+    /// All values of the `command` label.
     pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
 }
 
@@ -139,7 +140,7 @@ pub(super) mod tests {
             assert_eq!(command.label(), words[0].to_lowercase());
             assert!(Write::LABELS.contains(&command.label()));
             assert!(!command.may_repeat(), "{command:?}");
-            // Names of groups come in the answer to a step.
+            // The reply to a step contains group names.
             assert_eq!(command.has_long_names(), text.is_none(), "{command:?}");
             if let Some(text) = text {
                 assert_eq!(words.join(" "), text);

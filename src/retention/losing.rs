@@ -1,4 +1,4 @@
-//! Which groups a trim would take entries from that they still need.
+//! The groups that would lose entries to a trim.
 
 use super::Plan;
 use crate::{
@@ -7,27 +7,27 @@ use crate::{
     model::{Name, Pending, StreamState},
 };
 
-/// A group that a trim takes entries from.
+/// A group that would lose entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Losing {
     /// The group.
     pub group: Name,
-    /// Entries at most that it was not given.
+    /// Upper bound of the undelivered entries that it would lose.
     pub undelivered: u64,
-    /// Entries at most that it was given and has not acknowledged.
+    /// Upper bound of the entries that it would lose while they are pending.
     pub pending: u64,
 }
 
 impl Plan {
-    /// The groups that would lose something if all of [`at_most`](Self::at_most) went, and how much at most: none in safe mode,
-    /// but for the groups that it ignores.
+    /// The groups that would lose entries if [`at_most`](Self::at_most) entries were removed, with upper bounds. In
+    /// safe mode only ignored groups can lose any.
     #[must_use]
     pub fn losing(&self, policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Vec<Losing> {
         let is_held = |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
         let unprotected = stream.groups.keys().filter(|group| !is_held(group));
         let losing = unprotected.filter_map(|group| {
             let (state, of) = (stream.groups.get(group)?, verdict.group(group)?);
-            // Trims take the oldest, and what a group was not given are the newest.
+            // A trim removes the oldest entries, and the undelivered ones are the newest.
             let given = stream.length - of.lag.upper_bound().min(stream.length);
             let undelivered = self.at_most.saturating_sub(given);
             let given_at_most = stream.length - of.lag.known().unwrap_or(0).min(stream.length);

@@ -1,7 +1,7 @@
-//! What may go and who holds the rest, drawn from a reading alone.
+//! Which entries may be removed and what blocks the others, computed from a reading.
 //!
-//! The script that removes draws the same anew, from what is there at that moment; this is for what is shown, for
-//! observing, and for servers that run no scripts.
+//! The script that removes entries computes this again, from the state at that moment. The plan is for views, for
+//! observing, and for servers that refuse scripts.
 
 use crate::{
     config::{Mode, Policy},
@@ -9,27 +9,27 @@ use crate::{
     model::{Name, Pending, StreamId, StreamState},
 };
 
-/// Why entries can't go; the `reason` label of what is blocked.
+/// Why entries can't be removed; also the `reason` label of `streamwarden_retention_blocked`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlockReason {
-    /// The group was not given them.
+    /// They are not yet delivered to the group.
     Unread,
-    /// The group was given them and has not acknowledged them.
+    /// They were delivered to the group and are not acknowledged.
     Pending,
-    /// The configuration expects a group that is not there.
+    /// The configuration expects a group that does not exist.
     MissingGroup,
     /// A single node of the stream holds more entries than a step may remove.
     NodeSize,
     /// The age limit can't apply: the stream's IDs are not times.
     NotTimes,
-    /// The server can't do it: safe trimming needs Redis 6.2.7.
+    /// The server lacks the command: safe trimming needs Redis 6.2.7.
     Unsupported,
-    /// There are more groups than are watched, and the server runs no script that would look at all of them.
+    /// Some groups are not watched, and the server refuses the script that would check all of them.
     UnwatchedGroups,
 }
 
 impl BlockReason {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: [Self; 7] = [
         Self::Unread,
         Self::Pending,
@@ -55,12 +55,12 @@ impl BlockReason {
     }
 }
 
-/// Who holds entries, and why.
+/// What blocks a trim: a group, or something about the stream or the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrimBlocker {
-    /// The group, where one does.
+    /// The group, if a group blocks it.
     pub group: Option<Name>,
-    /// Why.
+    /// The reason.
     pub reason: BlockReason,
 }
 
@@ -81,20 +81,21 @@ impl std::fmt::Display for TrimBlocker {
     }
 }
 
-/// What a run would find.
+/// The result to expect of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Entries beyond `max_length`.
     pub excess: u64,
-    /// Entries from this ID on must stay, those too that are yet to come; `None` where there is no group to protect.
+    /// All entries from this ID on must stay, including future ones; `None` where no group needs protection.
     pub guard: Option<StreamId>,
-    /// The first entry of those there are that must stay, with who needs it; `None` where nobody needs any.
+    /// The first existing entry that must stay, and who needs it; `None` where no existing entry is needed.
     pub floor: Option<(StreamId, TrimBlocker)>,
-    /// A group whose pending entries are unknown, or groups that are not watched: they may need any, so the guard is before all of them.
+    /// A group whose pending entries are unknown, or groups that are not watched. They may need any entry, so nothing
+    /// may be removed for sure.
     pub unknown: Option<TrimBlocker>,
-    /// Of the excess, the most that may go.
+    /// Upper bound of the excess entries that may be removed.
     pub at_most: u64,
-    /// Whether exactly so many may go.
+    /// Whether `at_most` is exact.
     pub is_exact: bool,
 }
 
@@ -107,49 +108,50 @@ impl Plan {
         let needed = is_safe.then(|| needed(policy, stream, verdict)).flatten();
         let unknown = if is_safe { unknown(policy, stream, verdict) } else { None };
         let guard = unknown.as_ref().map(|_| StreamId::ZERO).or(needed.as_ref().map(|(id, _)| *id));
-        // A group that was given everything holds nothing that is there now.
+        // A group to which everything was delivered needs no existing entry.
         let floor = needed.filter(|(id, _)| stream.last_generated_id.is_none_or(|last| *id <= last));
         let (below, is_exact) = match &floor {
             None => (stream.length, true),
-            // Where the first entry is not known, only what is before every entry surely is before it.
+            // If the first entry is unknown, only an ID before all entries is certainly before it.
             Some((id, _)) if *id <= stream.first_entry_id.unwrap_or(StreamId::ZERO) => (0, true),
             Some((_, TrimBlocker { group: Some(group), reason })) => below(*reason, group, stream, verdict),
             Some(_) => (stream.length, false),
         };
         let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
-        // The limit may be reached whatever the bound is, where it is above.
+        // If something is unknown, `at_most` is only an upper bound, and the limit may still be reached.
         let is_exact = is_exact && unknown.is_none();
         Self { excess, guard, floor, unknown, at_most: below.max(forced).min(excess), is_exact }
     }
 
-    /// Who keeps the limit from being reached, where that is certain.
+    /// What certainly prevents the limit from being reached.
     #[must_use]
     pub fn blocked_by(&self) -> Option<&TrimBlocker> {
         let (_, blocker) = self.floor.as_ref()?;
         (self.at_most < self.excess).then_some(blocker)
     }
 
-    /// Whether all of the excess may surely go.
+    /// Whether all excess entries can certainly be removed.
     #[must_use]
     pub fn reaches_the_limit(&self) -> bool {
         self.at_most == self.excess && self.unknown.is_none() && (self.is_exact || self.floor.is_none())
     }
 
-    /// How many entries of the excess may go, where that is known.
+    /// The number of excess entries that may be removed, if it is known.
     #[must_use]
     pub fn removable(&self) -> Option<u64> {
         self.is_exact.then_some(self.at_most)
     }
 }
 
-/// How many entries are below what a group needs: those it was given and has acknowledged.
+/// The number of entries before the first that a group needs, and whether it is exact. These entries were delivered
+/// to the group and acknowledged.
 fn below(reason: BlockReason, group: &Name, stream: &StreamState, verdict: &StreamVerdict) -> (u64, bool) {
     let known = verdict.group(group).and_then(|group| group.lag.known());
     let unread = known.unwrap_or(0).min(stream.length);
     if reason == BlockReason::Unread {
         (stream.length - unread, known.is_some())
     } else {
-        // At least the oldest pending entry itself stays, too.
+        // The oldest pending entry itself stays as well.
         ((stream.length - unread).saturating_sub(1), false)
     }
 }
@@ -158,13 +160,13 @@ fn blocker(group: &Name, reason: BlockReason) -> TrimBlocker {
     TrimBlocker { group: Some(group.clone()), reason }
 }
 
-/// What a group has pending, as far as it is known.
+/// The head of a group's pending list, as far as it is known.
 fn pending(stream: &StreamState, verdict: &StreamVerdict, group: &Name) -> Pending {
     let both = stream.groups.get(group).zip(verdict.group(group));
     both.map_or(Pending::Unknown, |(state, report)| report.oldest_pending(state))
 }
 
-/// The first group of which it is not known what it has pending.
+/// The first group whose pending entries are unknown.
 fn unknown(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<TrimBlocker> {
     if stream.unwatched_groups > 0 {
         return Some(TrimBlocker { group: None, reason: BlockReason::UnwatchedGroups });
@@ -175,7 +177,7 @@ fn unknown(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Op
         .map(|group| blocker(group, BlockReason::Pending))
 }
 
-/// The first ID that some group is known to need, whether there is such an entry yet or not.
+/// The first ID that a group is known to need, whether its entry exists yet or not.
 fn needed(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<(StreamId, TrimBlocker)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
     let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));

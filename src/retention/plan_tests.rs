@@ -1,4 +1,4 @@
-//! What may go and who holds the rest, reading by reading.
+//! Plans for readings: which entries may be removed, and what blocks the others.
 
 use super::*;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     retention::{Losing, test_policy::policy},
 };
 
-/// A group that was given the entries up to this one.
+/// A group with the entries up to this one delivered.
 fn group(name: &str, delivered: u64, lag: Lag, oldest_pending: Pending) -> (Name, GroupState, GroupReport) {
     let report = GroupReport {
         lag,
@@ -27,10 +27,10 @@ fn oldest(number: u64) -> Pending {
     Pending::Oldest(OldestPending { id: StreamId::new(number, 0), idle: None, deliveries: 1 })
 }
 
-/// What is different from the usual.
+/// A difference from the default case.
 type Change = fn(&mut Policy, &mut StreamState);
 
-/// The plan for the entries `1-0` to `100-0`, of which 10 are to stay.
+/// The plan for the entries `1-0` to `100-0` and a limit of 10.
 fn plan(
     change: impl FnOnce(&mut Policy, &mut StreamState),
     groups: impl IntoIterator<Item = (Name, GroupState, GroupReport)>,
@@ -74,8 +74,8 @@ fn subject(
     (policy, stream, verdict)
 }
 
-/// A plan in words: the guard, the floor with its holder, of whom nothing is known, how many may go, and whether the floor
-/// is why it is not all.
+/// A plan as text: the guard, the floor and what blocks it, what is unknown, how many may be removed, and whether the
+/// plan is blocked.
 fn actual(plan: &Plan) -> String {
     let id = |id: Option<StreamId>| id.map_or("-".to_owned(), |id| id.to_string());
     let blocker = |blocker: Option<&TrimBlocker>| {
@@ -97,30 +97,30 @@ fn actual(plan: &Plan) -> String {
 }
 
 #[test]
-fn what_may_go_follows_from_what_each_group_was_given_and_has_acknowledged() {
+fn a_plan_keeps_what_groups_have_not_received_or_not_acknowledged() {
     let exactly = |delivered: u64| Lag::Exactly(100 - delivered);
     let at = |delivered| group("g", delivered, exactly(delivered), Pending::None);
     let pending = |delivered, id| group("g", delivered, exactly(delivered), oldest(id));
     for (groups, expected) in [
         (vec![], "guard - floor - - unknown - just 90 of 90"),
-        // What was not given.
+        // Undelivered entries.
         (vec![at(100)], "guard 100-1 floor - - unknown - just 90 of 90"),
         (vec![at(95)], "guard 95-1 floor 95-1 g:unread unknown - just 90 of 90"),
         (vec![at(90)], "guard 90-1 floor 90-1 g:unread unknown - just 90 of 90"),
         (vec![at(89)], "guard 89-1 floor 89-1 g:unread unknown - just 89 of 90 blocked"),
         (vec![at(1)], "guard 1-1 floor 1-1 g:unread unknown - just 1 of 90 blocked"),
         (vec![at(0)], "guard 0-1 floor 0-1 g:unread unknown - just 0 of 90 blocked"),
-        // Where the lag is not known.
+        // The exact lag is unknown.
         (
             vec![group("g", 50, Lag::AtMost(60), Pending::None)],
             "guard 50-1 floor 50-1 g:unread unknown - at most 90 of 90",
         ),
-        // More are said not to be given than there are.
+        // The lag exceeds the length.
         (
             vec![group("g", 50, Lag::Exactly(200), Pending::None)],
             "guard 50-1 floor 50-1 g:unread unknown - just 0 of 90 blocked",
         ),
-        // What is pending: at least the oldest entry of it stays.
+        // Pending entries: at least the oldest of them stays.
         (vec![pending(50, 20)], "guard 20-0 floor 20-0 g:pending unknown - at most 49 of 90 blocked"),
         (vec![pending(100, 100)], "guard 100-0 floor 100-0 g:pending unknown - at most 90 of 90"),
         (vec![pending(50, 1)], "guard 1-0 floor 1-0 g:pending unknown - just 0 of 90 blocked"),
@@ -129,7 +129,7 @@ fn what_may_go_follows_from_what_each_group_was_given_and_has_acknowledged() {
             "guard 20-0 floor 20-0 g:pending unknown - at most 90 of 90",
         ),
         (vec![pending(50, 60)], "guard 50-1 floor 50-1 g:unread unknown - just 50 of 90 blocked"),
-        // Of several the first that needs something.
+        // Of several groups the first that needs an entry counts.
         (
             vec![
                 group("a", 40, exactly(40), Pending::None),
@@ -138,7 +138,7 @@ fn what_may_go_follows_from_what_each_group_was_given_and_has_acknowledged() {
             ],
             "guard 20-0 floor 20-0 g:pending unknown - at most 89 of 90 blocked",
         ),
-        // What is not known of one guards everything.
+        // One unknown group protects everything.
         (
             vec![group("g", 50, exactly(50), Pending::Unknown)],
             "guard 0-0 floor 50-1 g:unread unknown g:pending at most 50 of 90 blocked",
@@ -149,7 +149,7 @@ fn what_may_go_follows_from_what_each_group_was_given_and_has_acknowledged() {
 }
 
 #[test]
-fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
+fn a_plan_follows_the_limits_and_what_is_known_of_the_stream() {
     let cases: [(Change, &str); 14] = [
         (|_, _| (), "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked"),
         (|it, _| it.max_length = Some(100), "guard 30-1 floor 30-1 g:unread unknown - just 0 of 0"),
@@ -175,7 +175,7 @@ fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
             |_, stream| stream.unwatched_groups = 1,
             "guard 0-0 floor 30-1 g:unread unknown :unwatched_groups at most 30 of 90 blocked",
         ),
-        // Where the stream does not say where it begins and ends.
+        // The stream's first and last ID are unknown.
         (
             |_, stream| (stream.first_entry_id, stream.last_generated_id) = (None, None),
             "guard 30-1 floor 30-1 g:unread unknown - just 30 of 90 blocked",
@@ -188,7 +188,7 @@ fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
     for (change, expected) in cases {
         assert_eq!(actual(&plan(change, [group("g", 30, Lag::Exactly(70), Pending::None)])), expected);
     }
-    // A strict limit asks nobody, and nothing need be known of an ignored group.
+    // Strict mode protects no group, and an ignored group needs no protection.
     let changes: [Change; 2] = [|it, _| it.mode = Mode::Strict, |it, _| it.ignore_groups = vec!["g".into()]];
     for change in changes {
         let unknown = group("g", 30, Lag::Exactly(70), Pending::Unknown);
@@ -197,7 +197,7 @@ fn what_may_go_follows_from_the_limits_and_what_is_known_of_the_stream() {
 }
 
 #[test]
-fn who_would_lose_follows_from_what_would_go() {
+fn groups_that_would_lose_entries_are_listed_with_upper_bounds() {
     let actual = |change: Change, groups: Vec<(Name, GroupState, GroupReport)>| {
         let (policy, stream, verdict) = subject(change, groups);
         let losing = Plan::new(&policy, &stream, &verdict).losing(&policy, &stream, &verdict);
@@ -209,14 +209,14 @@ fn who_would_lose_follows_from_what_would_go() {
         (name, GroupState { pending: count, ..state }, report)
     };
     let strict: Change = |it, _| it.mode = Mode::Strict;
-    // Of 100 entries 90 go: the group was given 30 of them.
+    // 90 of 100 entries are removed. 30 of them were delivered to the group.
     let behind = || group("g", 30, Lag::Exactly(70), Pending::None);
     for (change, groups, expected) in [
         (strict, vec![behind(), group("read", 95, Lag::Exactly(5), Pending::None)], "g 60 0"),
         (strict, vec![group("g", 30, Lag::AtMost(200), Pending::None)], "g 90 0"),
         (strict, vec![pending(100, oldest(1), 4)], "p 0 4"),
         (strict, vec![pending(20, Pending::Unknown, 400)], "p 70 20"),
-        // Where the lag is not known, any of what there is may have been given.
+        // If the exact lag is unknown, any existing entry may have been delivered.
         (
             strict,
             vec![{
@@ -237,7 +237,7 @@ fn who_would_lose_follows_from_what_would_go() {
 }
 
 #[test]
-fn who_holds_entries_is_said_in_words_and_in_labels() {
+fn each_block_reason_has_a_label_and_a_sentence() {
     let actual = BlockReason::ALL
         .map(|reason| (reason.as_str(), TrimBlocker { group: Some("g".into()), reason }.to_string()));
     let expected = [

@@ -1,4 +1,4 @@
-//! What one run on one stream did, step after step.
+//! The result of one run on one stream.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::model::{Failure, Name, Removal, StreamId};
 /// How a run ended; the `outcome` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The stream is within its limits, but for what shares a node with entries that stay.
+    /// The stream is within its limits, except for entries that share a node with needed ones.
     Reached,
-    /// Something holds entries that the limits want gone.
+    /// Something blocks the removal of entries beyond the limits.
     Blocked,
-    /// The time was over before the limits were reached; the next run goes on.
+    /// The time budget was exhausted. The next run continues.
     Incomplete,
-    /// Redis refused, or did not answer.
+    /// Redis refused or did not answer.
     Failed,
 }
 
 impl Outcome {
-    /// Every outcome.
+    /// All outcomes.
     pub const ALL: [Self; 4] = [Self::Reached, Self::Blocked, Self::Incomplete, Self::Failed];
 
     /// The value of the `outcome` label.
@@ -34,54 +34,54 @@ impl Outcome {
     }
 }
 
-/// What one step did.
+/// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Step {
     /// Entries removed.
     pub removed: u64,
-    /// The stream's length afterwards; `None` where it was not looked at.
+    /// The stream's length afterwards; `None` where it was not read.
     pub length: Option<u64>,
     /// The first entry that a group needs, where there is one.
     pub floor: Option<StreamId>,
-    /// Who holds what is left of the excess; known when nothing was removed.
+    /// What blocks the rest of the excess; known only if nothing was removed.
     pub blocked_by: Option<TrimBlocker>,
-    /// Whether entries went that a group needs, past the ceiling.
+    /// Whether the ceiling forced the removal of needed entries.
     pub is_forced: bool,
-    /// The same with what each group lost; `None` where nothing was removed, or what was lost is not known.
+    /// The removal with the losses of each group; `None` where nothing was removed or the losses are unknown.
     pub removal: Option<Removal>,
 }
 
 impl Step {
-    /// A step that removed nothing, and could not, for this reason.
+    /// A step that could remove nothing, for this reason.
     #[must_use]
     pub fn blocked(reason: BlockReason) -> Self {
         Self { blocked_by: Some(TrimBlocker { group: None, reason }), ..Self::default() }
     }
 }
 
-/// What a run has done so far.
+/// The result of a run so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Run {
     /// Entries removed. A step whose answer was lost may have removed more.
     pub removed: u64,
-    /// Of those, how many went past the ceiling, needed or not.
+    /// Those of them that the ceiling forced, needed or not.
     pub forced: u64,
-    /// The groups that lost entries that were not delivered to them, and how many, of the steps of which that is known.
+    /// The groups that lost undelivered entries, and how many. Steps with unknown losses are not included.
     pub lost: BTreeMap<Name, u64>,
-    /// The stream's length after the last step; `None` where it was not looked at.
+    /// The stream's length after the last step; `None` where it was not read.
     pub length: Option<u64>,
-    /// The first entry that a group still needs, at the last step.
+    /// The first entry that a group needs, as of the last step.
     pub floor: Option<StreamId>,
-    /// Who holds what is left.
+    /// What blocks the rest.
     pub blocked_by: Option<TrimBlocker>,
-    /// Why it could not go on.
+    /// The failure that ended the run.
     pub failure: Option<Failure>,
-    /// Whether the last step found nothing more that may go.
+    /// Whether the last step found nothing more to remove.
     pub is_complete: bool,
 }
 
 impl Run {
-    /// How it ended.
+    /// The outcome.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -92,7 +92,7 @@ impl Run {
         }
     }
 
-    /// Takes in what its next step did.
+    /// Adds the result of the next step.
     pub fn add(&mut self, step: Step) {
         for (group, lost) in step.removal.into_iter().flat_map(|removal| removal.lost) {
             *self.lost.entry(group).or_default() += lost;

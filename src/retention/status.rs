@@ -1,32 +1,32 @@
-//! What retention has done to each stream so far: what is published of it.
+//! What retention has done to each stream since the sidecar started, for metrics and the API.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Outcome, Run, TrimBlocker};
 use crate::model::Name;
 
-/// By the stream's name; streams that this sidecar never ran on are not there.
+/// By stream. Streams without a run by this sidecar are missing.
 pub type RetentionStatuses = BTreeMap<Name, RetentionStatus>;
 
 /// What retention has done to a stream since the sidecar started.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RetentionStatus {
-    /// Runs by how they ended, in the order of [`Outcome::ALL`].
+    /// Number of runs by outcome, in the order of [`Outcome::ALL`].
     pub runs: [u64; Outcome::ALL.len()],
     /// Entries removed.
     pub trimmed: u64,
-    /// How the last run ended.
+    /// Outcome of the last run.
     pub last: Option<Outcome>,
-    /// Who kept it from reaching the limit.
+    /// What blocked the last successful run.
     pub blocked_by: Option<TrimBlocker>,
-    /// When it ended, since the Unix epoch, by this machine's clock.
+    /// End of the last run, in this machine's time since the Unix epoch.
     pub last_run: Option<Duration>,
-    /// When one last went through: reached the limit, or found who blocks it.
+    /// End of the last run that did not fail: it reached the limit, found what blocks it, or ran out of time.
     pub last_success: Option<Duration>,
 }
 
 impl RetentionStatus {
-    /// Takes in a run that ended at `at`, since the Unix epoch.
+    /// Adds a run that ended at `at`, since the Unix epoch.
     pub fn note(&mut self, run: &Run, at: Duration) {
         let outcome = run.outcome();
         if let Some(count) = self.runs.get_mut(outcome as usize) {
