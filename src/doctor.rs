@@ -1,7 +1,8 @@
-//! What was found out about a server, and what it means for whoever is about to trust the sidecar with it. Pure.
+//! Diagnoses a server before the sidecar is trusted with it. Pure.
 //!
-//! The evidence is gathered by `source::Examiner`, a search for streams and one reading. Each file has the rules of one
-//! subject; a rule says what is so, and what it means or mends. What is not known is said to be unknown, never guessed.
+//! `source::Examiner`, a search for streams and one reading collect the evidence. Each file has the rules of one
+//! subject. A rule reports what it found, what that means and how to repair it. What is unknown is reported as
+//! unknown, never guessed.
 
 mod alerts;
 mod answers;
@@ -25,7 +26,7 @@ pub use evidence::Evidence;
 pub use finding::{Area, Diagnosis, Finding, Level, Summary};
 pub use unreachable::{unreachable, unused};
 
-/// What the evidence means.
+/// Diagnoses a server from this evidence.
 #[must_use]
 pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
     let subjects = [connection::findings, server::findings];
@@ -41,7 +42,7 @@ pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
         answers::findings,
         alerts::findings,
     ];
-    // A sentinel is asked for no streams.
+    // Sentinels hold no streams.
     let of_streams = of_streams.iter().filter(|_| !server::is_sentinel(evidence));
     Diagnosis::new(subjects.iter().chain(of_streams).flat_map(|findings| findings(evidence)).collect())
 }

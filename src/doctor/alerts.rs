@@ -1,4 +1,4 @@
-//! The shipped alerts that can't fire, by the configuration or by what the server does not tell.
+//! The shipped alerts that can't fire, because of the configuration or because the server does not report enough.
 
 use super::{Area::Alerts, Evidence, Finding, Level::Notice};
 use crate::config::SilentAlerts;

@@ -1,4 +1,4 @@
-//! Answers that the server does not send: it ends clients for which too much waits.
+//! Replies that exceed the server's limits: it disconnects a client when too much output waits for it.
 
 use super::{
     Area::Streams,
@@ -11,10 +11,10 @@ use crate::{
     model::{Failure, Name, Reason, Setting, StreamState},
 };
 
-/// What `XINFO STREAM FULL` answers for each of these, measured on Redis 7.0 to 8.6, rounded up.
+/// Size of these in a reply to `XINFO STREAM FULL`, measured on Redis 7.0 to 8.6 and rounded up.
 const CONSUMER_BYTES: u64 = 200;
 const GROUP_BYTES: u64 = 300;
-/// A server keeps so much for a client beside what it answers, and others have clients too.
+/// What a server holds for a client in addition to its reply. There are other clients, too.
 const CLIENT_BYTES: u64 = 64 * 1024;
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -34,14 +34,15 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// How much may wait for a client.
+/// A limit on the output that waits for a client.
 struct Limit {
     what: String,
     bytes: u64,
 }
 
 impl Limit {
-    /// `normal HARD SOFT SECONDS` and other classes; 0 is no limit. What is above the soft limit goes within seconds.
+    /// Parses `normal HARD SOFT SECONDS` among other classes; 0 means no limit. The soft limit does not matter:
+    /// replies are read within seconds.
     fn of_outputs(value: &str) -> Option<Self> {
         let mut words = value.split_whitespace().skip_while(|word| *word != "normal").skip(1);
         let bytes: u64 = words.next()?.parse().ok().filter(|bytes| *bytes > 0)?;
@@ -49,7 +50,7 @@ impl Limit {
         Some(Self { what, bytes })
     }
 
-    /// Bytes; 0 is no limit, and a percentage is one of `maxmemory`, which says little here.
+    /// Parses bytes; 0 means no limit. A percentage is relative to `maxmemory` and is ignored.
     fn of_clients(value: &str) -> Option<Self> {
         let bytes: u64 = value.parse().ok().filter(|bytes| *bytes > 0)?;
         let what =
@@ -76,7 +77,7 @@ impl Limit {
     }
 }
 
-/// The streams that could be read, with about how much `XINFO STREAM FULL` answers.
+/// The streams that could be read, with the approximate size of a reply to `XINFO STREAM FULL`.
 fn streams(evidence: Evidence<'_>) -> impl Iterator<Item = (&Name, u64)> {
     let bytes = |state: &StreamState| {
         let groups = state.groups.values();
@@ -88,7 +89,7 @@ fn streams(evidence: Evidence<'_>) -> impl Iterator<Item = (&Name, u64)> {
     all.filter_map(move |(name, state)| Some((name, bytes(state.as_ref().ok()?))))
 }
 
-/// Streams of which nothing is sent.
+/// Streams whose reply exceeds the limits.
 fn too_large(evidence: Evidence<'_>) -> Option<Finding> {
     let all = evidence.reading.iter().flat_map(|reading| reading.snapshot.streams.iter());
     let is_too_large = |state: &Result<StreamState, Failure>| matches!(state, Err(failure) if failure.reason == Reason::TooLarge);
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_told_with_what_it_means_for_these_streams() {
+    fn a_limit_is_reported_with_its_effect_on_these_streams() {
         let mut case = Case::new("redis://h", "");
         case.stream("s", 10, 1, Some(5));
         let none = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_not_sent_is_warned_of() {
+    fn a_stream_whose_reply_is_too_large_is_a_warning() {
         let mut case = Case::new("redis://h", "");
         case.failed("crowd", Reason::TooLarge);
         let findings = findings(case.evidence());

@@ -1,5 +1,4 @@
-//! Known faults of servers that touch streams, and what they mean for whoever runs the sidecar: most of them are
-//! avoided here, and met by those who look with other tools.
+//! Known bugs of servers that affect streams. The sidecar avoids most of them; other tools show them.
 
 use super::{Area::Server, Evidence, Finding, Level::Notice, server::is_replica};
 use crate::model::Flavour::{self, Redis, Valkey};
@@ -7,7 +6,7 @@ use crate::model::Flavour::{self, Redis, Valkey};
 type Version = (u16, u16, u16);
 const NEWEST: Version = (u16::MAX, 0, 0);
 
-/// A fault: whose, from this version on, up to this one and without it.
+/// A bug of `flavour`, from version `from` up to but not including `until`.
 struct Bug {
     flavour: Flavour,
     from: Version,
@@ -33,7 +32,7 @@ const EMPTY_NODE: &str =
 const EMPTY_NODE_MEANING: &str =
     "`exact` limits are reached with XDEL here instead; do not trim with = by hand";
 
-/// Every fault, by what was seen on these versions and by the issues of the projects.
+/// All known bugs: from tests on these versions, and from the projects' issues.
 const BUGS: &[Bug] = &[
     bug(
         (Redis, (0, 0, 0), (7, 0, 0)),
@@ -45,7 +44,7 @@ const BUGS: &[Bug] = &[
         "MEMORY USAGE of a stream with pending entries is too high, by multiples",
         "it is not used here; redis_exporter shows it as the key's size",
     ),
-    // redis#13473, #13957, #13958; mended in parts in 7.4.2, and whole in 8.0.
+    // redis#13473, #13957, #13958; partly fixed in 7.4.2, completely in 8.0.
     bug((Redis, (7, 0, 0), (8, 0, 0)), LAG, LAG_MEANING),
     // valkey#1951.
     bug((Valkey, (0, 0, 0), NEWEST), LAG, LAG_MEANING),
@@ -57,7 +56,7 @@ const BUGS: &[Bug] = &[
         what: "Redis's own lag is wrong on a replica (redis#13336)",
         meaning: "it is not used here; ask the primary if you look by hand",
     },
-    // redis#14656, mended by #14623.
+    // redis#14656, fixed by #14623.
     bug(
         (Redis, (8, 2, 0), (8, 6, 0)),
         "XTRIM ~ with ACKED or DELREF removes nothing (redis#14656)",
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_version_has_its_faults_and_no_others() {
+    fn each_version_has_its_bugs_and_no_others() {
         for (flavour, version, words) in [
             (Redis, (6, 0, 16), vec!["ever added", "MEMORY USAGE", "empty node"]),
             (Redis, (7, 0, 15), vec!["MEMORY USAGE", "own lag counts", "empty node"]),
@@ -111,6 +110,6 @@ mod tests {
         }
         let mut case = Case::new("redis://h", "");
         case.facts.server.version = None;
-        assert_eq!(findings(case.evidence()), [], "what is not known is not guessed");
+        assert_eq!(findings(case.evidence()), [], "bugs of an unknown version are not guessed");
     }
 }

@@ -1,4 +1,4 @@
-//! The way to the server: encryption, latency and clocks.
+//! The connection to the server: encryption, latency and clocks.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::{
     model::Reason,
 };
 
-/// From here on clocks are apart for who compares them.
+/// Clocks that differ by more than this are reported.
 const SKEW: Duration = Duration::from_secs(1);
-/// From here on a round trip is long, where every poll takes several.
+/// A median round trip above this is reported, since each poll takes several.
 const SLOW: Duration = Duration::from_millis(50);
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -40,7 +40,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Findings about the configuration alone.
+/// Findings that need the configuration only.
 pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !address.is_tls() && !address.is_local() {
@@ -81,7 +81,7 @@ fn latency(evidence: Evidence<'_>) -> Option<Finding> {
 fn clock(evidence: Evidence<'_>) -> Finding {
     let skew = match &evidence.facts.clock {
         Result::Ok(skew) => skew,
-        // The permission has a finding of its own.
+        // The missing permission has a finding of its own.
         Err(failure) if failure.reason == Reason::NoPermission => {
             let what = "the server's clock: not known";
             return Finding::new(Connection, Unknown, what, "without TIME there are no ages at all");
@@ -115,7 +115,7 @@ mod tests {
     use crate::model::{ClockSkew, Failure};
 
     #[test]
-    fn what_leaves_the_machine_is_to_be_encrypted() {
+    fn an_unencrypted_connection_to_another_machine_is_reported() {
         for (uri, levels, word) in [
             ("redis://localhost", vec![], ""),
             ("redis://:p@127.0.0.1", vec![], ""),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_answers_and_clocks_that_differ_are_told() {
+    fn slow_answers_and_clocks_that_differ_are_reported() {
         for (trip_ms, level) in [(1, Ok), (60, Notice), (2_000, Warning)] {
             let mut case = Case::new("redis://localhost", "");
             case.facts.round_trips = vec![Duration::from_millis(trip_ms); 5];

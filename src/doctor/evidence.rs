@@ -1,4 +1,4 @@
-//! What the rules go by.
+//! The input of the rules.
 
 use crate::{
     config::{Address, Config, Discovered, Mode, StreamRule},
@@ -6,27 +6,27 @@ use crate::{
     reading::Reading,
 };
 
-/// All that was gathered.
+/// Everything that was collected about a server.
 #[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The address that was connected to.
     pub address: &'a Address,
-    /// The user whose permissions were asked for, where it is not the one that is logged in.
+    /// The user whose permissions were tested, if it is not the one that is logged in.
     pub user: Option<&'a str>,
-    /// What the server said of itself.
+    /// What the server reports about itself.
     pub facts: &'a Facts,
-    /// The streams that there are.
+    /// The streams that exist.
     pub streams: &'a Result<Discovered, Failure>,
-    /// What the user may do.
+    /// The user's permissions.
     pub rights: &'a Result<Rights, Failure>,
     /// One reading of the streams.
     pub reading: &'a Result<Reading, Failure>,
 }
 
 impl Evidence<'_> {
-    /// Whether anything is to be removed, from streams that there are or may be.
+    /// Whether retention may remove entries from any stream, existing or future.
     pub(super) fn retains(self) -> bool {
         let enforces = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe);
         self.config.retention.enabled && self.config.streams.iter().any(enforces)

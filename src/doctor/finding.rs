@@ -1,4 +1,4 @@
-//! What the rules say: findings, in order.
+//! Findings, the results of the rules, and their order.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::model::{Failure, Name, Reason};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Something that is configured can't work.
     Problem,
-    /// It works, and may cost entries or numbers.
+    /// It works, but may cost entries or numbers.
     Warning,
-    /// Not known.
+    /// Could not be determined.
     Unknown,
     /// Worth knowing.
     Notice,
-    /// As it should be.
+    /// No problem.
     Ok,
 }
 
@@ -36,7 +36,7 @@ impl Level {
     }
 }
 
-/// What a finding is about, in the order of showing.
+/// The subject of a finding, in display order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Area {
@@ -44,15 +44,15 @@ pub enum Area {
     Connection,
     /// Version, role and topology.
     Server,
-    /// What the user may do.
+    /// Permissions of the user.
     Permissions,
     /// Eviction.
     Memory,
-    /// What survives a restart.
+    /// What survives a restart of the server.
     Persistence,
-    /// What limits can be kept.
+    /// Which limits can be enforced.
     Retention,
-    /// The streams themselves.
+    /// The streams.
     Streams,
     /// The shipped alerts that can't fire.
     Alerts,
@@ -75,18 +75,18 @@ impl Area {
     }
 }
 
-/// One thing that was found.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is about.
+    /// The subject.
     pub area: Area,
-    /// How bad it is.
+    /// The severity.
     pub level: Level,
-    /// What is so.
+    /// The observation.
     pub what: String,
-    /// What it means, and what repairs it; empty where that is obvious.
+    /// What it means and how to repair it; empty where that is obvious.
     pub meaning: String,
-    /// The permission that would tell what is not known.
+    /// The permission that is needed to determine what is unknown.
     pub permission: Option<&'static str>,
 }
 
@@ -95,7 +95,7 @@ impl Finding {
         Self { area, level, what: what.into(), meaning: meaning.into(), permission: None }
     }
 
-    /// Something that could not be asked: what it is, the permission that would tell, and why it was not told.
+    /// A fact that could not be determined: the permission that is needed for it, and the failure.
     pub(super) fn unknown(area: Area, what: &str, permission: &'static str, failure: &Failure) -> Self {
         let is_refused = failure.reason == Reason::NoPermission;
         let meaning = if is_refused {
@@ -110,16 +110,16 @@ impl Finding {
     }
 }
 
-/// All findings: areas in their order, and in each the worst first.
+/// All findings, by subject and then by severity, worst first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
-    /// How many there are of each level.
+    /// Number of findings by level.
     pub summary: Summary,
-    /// What was found.
+    /// The findings.
     pub findings: Vec<Finding>,
 }
 
-/// How many findings there are of each level.
+/// Number of findings by level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[expect(missing_docs, reason = "each is the number of findings of its level")]
 pub struct Summary {
@@ -131,7 +131,7 @@ pub struct Summary {
 }
 
 impl Diagnosis {
-    /// Puts findings in order.
+    /// Sorts and counts findings.
     #[must_use]
     pub fn new(mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| (finding.area, finding.level));
@@ -160,7 +160,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A few names, and how many more there are.
+/// The first names, and how many more there are.
 pub(super) fn some<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
     const SHOWN: usize = 3;
     let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! What a hosted service limits where Redis does not, as its documentation says, and how near the streams are.
+//! Limits of hosted services that Redis does not have, as documented, and how close the streams are to them.
 
 use super::{
     Area::{Memory, Server, Streams},
@@ -11,7 +11,7 @@ use crate::{
     model::{GroupState, Name, Section, StreamState},
 };
 
-/// An estimate by one entry may be off by so much.
+/// An estimate from one entry may be wrong by this factor.
 const ESTIMATE_FACTOR: u64 = 2;
 const MB: u64 = 1_000_000;
 
@@ -24,7 +24,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     [pending, size, lag, eviction].into_iter().flatten().collect()
 }
 
-/// The streams of the reading that can be read.
+/// The streams that could be read.
 fn streams<'a>(evidence: Evidence<'a>) -> impl Iterator<Item = (&'a Name, &'a StreamState)> {
     let streams = evidence.reading.iter().flat_map(|reading| &reading.snapshot.streams);
     streams.filter_map(|(name, state)| Some((name, state.as_ref().ok()?)))
@@ -76,7 +76,7 @@ fn reads_may_lag() -> Finding {
     Finding::new(Server, Notice, what, meaning)
 }
 
-/// Where the server says which keys it evicts, the rules for Redis tell.
+/// If the server reports its eviction policy, the rules for Redis apply.
 fn eviction(evidence: Evidence<'_>) -> Option<Finding> {
     let info = evidence.facts.info(Section::Memory).ok()?;
     let is_known = info.get("maxmemory_policy").is_some();
@@ -106,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn servers_of_ones_own_have_no_such_limits() {
+    fn a_self_hosted_server_has_no_such_limits() {
         assert_eq!(actual(&Case::new("redis://h", "")), [""; 0]);
     }
 
     #[test]
-    fn limits_are_told_and_warned_of_when_streams_come_near() {
+    fn limits_are_reported_and_warned_of_when_streams_are_close_to_them() {
         for (most_pending, bytes, levels) in
             [(799, 1, ["notice", "ok"]), (800, 1, ["warning", "ok"]), (0, 500_000, ["notice", "warning"])]
         {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn eviction_is_open_until_the_server_says() {
+    fn eviction_is_unknown_unless_the_server_reports_it() {
         let mut case = upstash();
         assert!(actual(&case).iter().any(|text| text.starts_with("unknown whether eviction is on")));
         case.info(Section::Memory, "maxmemory_policy:optimistic-volatile");

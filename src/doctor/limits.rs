@@ -1,4 +1,4 @@
-//! The limits of streams: what retention can promise for each, and what it can't.
+//! The limits of streams: what retention can and can't guarantee for each.
 
 use super::{
     Area::Retention,
@@ -14,7 +14,7 @@ use crate::{
     retention::Plan,
 };
 
-/// Streams that are told one by one, the worst first.
+/// Maximum number of streams with a finding of their own, the worst first.
 const SHOWN: usize = 20;
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -31,7 +31,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What the configuration says by itself.
+/// Findings that need the configuration only.
 pub(super) fn configured(config: &Config) -> Vec<Finding> {
     let limits = || config.streams.iter().filter_map(|rule| rule.retention.as_ref());
     let finding = |what: &str, meaning: &str| vec![Finding::new(Retention, Notice, what, meaning)];
@@ -49,7 +49,7 @@ pub(super) fn configured(config: &Config) -> Vec<Finding> {
     Vec::new()
 }
 
-/// Whether the server can trim by ID.
+/// Reports a server that can't trim by ID.
 fn min_id(evidence: Evidence<'_>) -> Option<Finding> {
     let server = &evidence.facts.server;
     if server.trims_by_id() || !evidence.retains() {
@@ -92,7 +92,7 @@ fn limit(policy: &Policy) -> String {
     format!("limit {}, {}{exact}", limits.join(" and "), policy.mode.as_str())
 }
 
-/// What holds for the stream now, the worst first.
+/// What retention guarantees for the stream now.
 fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &Plan) -> (Level, String) {
     let over = grouped(plan.excess);
     if policy.mode == Mode::Observe {
@@ -134,7 +134,7 @@ fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &
     (Ok, meaning)
 }
 
-/// What the configuration takes from the promise.
+/// The configured exceptions to the guarantee.
 fn exceptions(policy: &Policy) -> String {
     let mut text = String::new();
     if let Some(ceiling) = policy.ceiling {
@@ -146,7 +146,7 @@ fn exceptions(policy: &Policy) -> String {
     text
 }
 
-/// What servers without a `MINID` can keep, too.
+/// Whether these limits need no `MINID`.
 fn is_by_length_alone(mode: Mode, max_length: Option<u64>) -> bool {
     mode == Mode::Strict && max_length.is_some()
 }
@@ -158,7 +158,7 @@ mod tests {
     use crate::model::Flavour;
 
     #[test]
-    fn what_is_never_deleted_is_said() {
+    fn a_configuration_that_never_deletes_is_reported() {
         for (config, words) in [
             ("", "nothing is ever deleted"),
             ("streams: [{match: s}]", "nothing is ever deleted"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn safe_trimming_needs_a_minid_that_can_be_trusted() {
+    fn safe_trimming_needs_a_correct_minid() {
         let strict = "streams: [{match: s, retention: {max_length: 5, mode: strict}}]";
         for (config, flavour, version, level) in [
             (RETAIN, Flavour::Redis, Some((6, 0, 16)), Some(Problem)),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stream_has_its_promise() {
+    fn each_stream_has_its_guarantee() {
         let rule = |more: &str| format!("streams: [{{match: s, retention: {{max_length: 10{more}}}}}]");
         for (config, delivered, nodes, level, words) in [
             (rule(""), Some(100), 1, Ok, "nothing goes that its group has not read"),

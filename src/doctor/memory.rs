@@ -1,4 +1,4 @@
-//! Whether the server may throw streams away, or has no room for more.
+//! Whether the server may evict streams or is nearly full.
 
 use super::{
     Area::Memory,
@@ -10,7 +10,7 @@ use crate::{
     model::{Info, Section},
 };
 
-/// Of `maxmemory`, from here on there is little left.
+/// Percentage of `maxmemory` above which the server counts as nearly full.
 const NEARLY_FULL_PERCENT: u64 = 90;
 const MIB: u64 = 1024 * 1024;
 
@@ -62,7 +62,7 @@ fn eviction(info: &Info) -> Option<Finding> {
     finding(Ok, "nothing is evicted; at maxmemory writes are refused (OOM), and trimming still works")
 }
 
-/// Reading makes a key look used, unless the server is told otherwise.
+/// Reports that reading updates the last access time of keys, which can be prevented on newer servers.
 fn touch(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
     let policy = info.get("maxmemory_policy")?;
     let is_by_use = policy.ends_with("-lru") || policy.ends_with("-lfu");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_counts_as_use_where_it_can_not_be_hidden() {
+    fn reading_counts_as_access_without_no_touch() {
         for (policy, is_hidden, is_told) in
             [("allkeys-lru", false, true), ("allkeys-lfu", true, false), ("noeviction", false, false)]
         {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_asked_is_not_known() {
+    fn eviction_is_unknown_without_permission_for_info() {
         let mut case = Case::new("redis://h", "");
         case.facts.info.clear();
         assert_eq!(findings(case.evidence())[0].level, Unknown);

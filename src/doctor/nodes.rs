@@ -1,4 +1,5 @@
-//! The nodes that streams are stored in: they go whole, so their size is how near a limit can be kept.
+//! The nodes that streams are stored in. They are removed whole, so their size determines how closely a limit can be
+//! kept.
 
 use super::{
     Area::Retention,
@@ -7,7 +8,7 @@ use super::{
 };
 use crate::{evaluate::grouped, model::Setting};
 
-/// No entry takes less in a node.
+/// Minimum size of an entry in a node.
 const LEAST_ENTRY_BYTES: u64 = 8;
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -27,7 +28,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
 fn bounded(evidence: Evidence<'_>, entries: u64, bytes: u64) -> Finding {
     let step = evidence.config.retention.step;
     let mut rules = evidence.config.streams.iter().filter_map(|rule| rule.retention.as_ref());
-    // A limit that is kept to the entry takes nodes apart.
+    // An exact limit also removes single entries of a node.
     let level = if rules.all(|retention| retention.exact) { Notice } else { Problem };
     match (entries, bytes) {
         (0, 0) => {

@@ -1,4 +1,5 @@
-//! What the user may do of what the configuration needs, feature by feature, and what is lost without it.
+//! The permissions that the configuration needs and whether the user has them, by feature, and the effect of missing
+//! ones.
 
 use super::{
     Area::Permissions,
@@ -66,7 +67,7 @@ const fn name(feature: Feature) -> &'static str {
     }
 }
 
-/// What is lost where the command is refused, and how bad that is: a problem where nothing takes its place.
+/// The effect of a refused command, and its severity: a problem if nothing replaces the command.
 const fn loss(permission: Permission) -> (Level, &'static str) {
     match permission {
         Permission::ClientSetName => (Notice, "the server's list of clients does not say who this is"),
@@ -102,7 +103,7 @@ const fn is_optional(permission: Permission) -> bool {
     matches!(permission, Permission::ClientSetName | Permission::ClientNoTouch)
 }
 
-/// What the answers to a need come to: the worst of them.
+/// The result of testing a need: the worst of its answers.
 enum Outcome<'a> {
     Permitted,
     Untried,
@@ -151,7 +152,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             Outcome::Refused(keys) => {
                 let on = if keys.is_empty() { String::new() } else { format!(" on {}", some(keys)) };
                 let rule = format!("{} with +{command}{on}", rule_of(user));
-                // Some services refuse whatever they do not offer in the words of a missing permission.
+                // Some services answer every command that they do not offer with the error of a missing permission.
                 let unless = if is_optional(tried.need.permission) {
                     ", unless the service offers it to nobody; all metrics are complete without it"
                 } else {
@@ -177,7 +178,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
     findings
 }
 
-/// Where the rule is to be had. It begins with `reset`, which the default user's other clients would not survive.
+/// Where to get the rule. It begins with `reset`, which would break other clients of the default user.
 fn rule_of(user: &str) -> String {
     match user {
         "default" => "give it a user of its own: `streamwarden acl` prints the rule".to_owned(),
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named_with_its_keys_and_its_loss() {
+    fn a_refused_command_is_reported_with_its_keys_and_its_effect() {
         use Answer::{Absent, Permitted, Refused};
         let not_known = Answer::Unknown(Failure::new(Reason::NoPermission, ""));
         for (feature, permission, answers, level, words) in [
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_is_not_there_is_a_problem_and_a_question_that_is_refused_is_open() {
+    fn a_missing_user_is_a_problem_and_a_refused_question_is_unknown() {
         for (reason, detail, level) in [
             (Reason::Other, "ERR User 'nobody' not found", Problem),
             (Reason::NoPermission, "NOPERM", Unknown),

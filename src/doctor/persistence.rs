@@ -1,4 +1,4 @@
-//! What a restart leaves of the streams, and whether a disk that fails stops all writes.
+//! What survives a restart of the server, and whether a failing disk stops all writes.
 
 use super::{
     Area::Persistence,
@@ -37,7 +37,7 @@ fn kept(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
     })
 }
 
-/// There is a log of all writes.
+/// The append-only file is enabled.
 fn logged(fsync: Result<&str, Failure>) -> Finding {
     match fsync {
         Result::Ok("always") => Finding::new(Persistence, Ok, "every write is logged to disk at once", ""),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_restart_leaves() {
+    fn what_survives_a_restart_is_judged() {
         for (info, setting, value, level) in [
             ("aof_enabled:0", Setting::Save, "", Warning),
             ("aof_enabled:0", Setting::Save, "3600 1", Notice),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_fails_stops_writes() {
+    fn a_failing_disk_stops_writes() {
         let failed = "aof_enabled:1\r\nrdb_last_bgsave_status:err";
         for (config, info, stop, save, level) in [
             ("", failed, "yes", "3600 1", Warning),

@@ -1,4 +1,4 @@
-//! Who answers: version, topology, role, and whether it takes writes.
+//! The server: version, topology, role, and whether it accepts writes.
 
 use super::{
     Area::Server,
@@ -10,7 +10,7 @@ use crate::{
     model::{Failure, Flavour, PrimaryLink, Role, Section, Setting},
 };
 
-/// The oldest version that this was tried on; `SCAN ... TYPE` came with it.
+/// The oldest version that the sidecar was tested with. It introduced `SCAN ... TYPE`.
 const OLDEST: (u16, u16, u16) = (6, 0, 0);
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -23,7 +23,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether it is a sentinel, by its own word.
+/// Whether the server reports that it is a Sentinel.
 pub(super) fn is_sentinel(evidence: Evidence<'_>) -> bool {
     evidence.facts.server.mode.as_deref() == Some("sentinel")
 }
@@ -68,7 +68,7 @@ fn topology(evidence: Evidence<'_>) -> Option<Finding> {
     }
 }
 
-/// Whether it is a replica, by its own word.
+/// Whether the server reports that it is a replica.
 pub(super) fn is_replica(evidence: Evidence<'_>) -> Option<bool> {
     evidence.facts.server.role.map(Role::is_replica)
 }
@@ -111,10 +111,10 @@ fn replica(evidence: Evidence<'_>, link: PrimaryLink) -> Finding {
     }
 }
 
-/// Whether as many replicas are connected as writes need.
+/// Whether enough replicas are connected for writes.
 fn enough_replicas(evidence: Evidence<'_>) -> Option<Finding> {
     let info = evidence.facts.info(Section::Replication);
-    // A server that asks for replicas says how many are good; one that does not asks for none.
+    // Only a server with a minimum of replicas reports how many are good.
     let good = match &info {
         Result::Ok(info) => info.number("min_slaves_good_slaves")?,
         Err(failure) => {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_can_be_read_and_not_trimmed() {
+    fn a_replica_can_be_read_but_not_trimmed() {
         let replica = Role::Replica;
         let down = PrimaryLink::Down { since: None };
         for (config, known, level, word) in [

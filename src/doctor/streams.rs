@@ -1,4 +1,4 @@
-//! The streams themselves: what is missing of what the configuration expects, and what can't be told of those there are.
+//! The streams: which expected ones are missing, and what can't be determined for existing ones.
 
 use super::{
     Area::Streams,
@@ -67,7 +67,7 @@ fn found(evidence: Evidence<'_>) -> Finding {
     Finding::new(Streams, Ok, what, "")
 }
 
-/// A finding about all the streams that it is so of, if there is one.
+/// One finding about all these streams; `None` if there are none.
 fn about(level: Level, streams: &[&Name], what: &str, meaning: &str) -> Option<Finding> {
     let names = some(streams.iter().copied());
     (!streams.is_empty()).then(|| Finding::new(Streams, level, format!("{what}: {names}"), meaning))
@@ -115,7 +115,7 @@ fn missing_groups(reading: &Reading) -> Option<Finding> {
     about(Problem, &names.iter().collect::<Vec<_>>(), "expected groups that are not there", meaning)
 }
 
-/// Whether IDs are times that can be believed.
+/// Reports IDs that are not times, or are ahead of the server's clock.
 fn ids(reading: &Reading) -> Vec<Finding> {
     let Result::Ok(now) = reading.snapshot.time else { return Vec::new() };
     let now = now.time;
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_are_expected_are_missed() {
+    fn missing_groups_are_reported_if_the_configuration_expects_them() {
         let mut case = Case::new("redis://h", "streams: [{match: s, groups: [g, other]}]");
         case.stream("s", 100, 1, Some(100));
         assert!(levels(&case)[1].1.ends_with("not there: other of s"), "{:?}", levels(&case));
     }
 
     #[test]
-    fn ids_are_times_or_are_said_not_to_be() {
+    fn ids_that_are_not_times_are_reported() {
         let aged = "streams: [{match: s, retention: {max_age: 30d}}]";
         for (config, last_ms, expected) in [
             ("", Case::NOW_MS, None),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn how_many_there_are_is_told_against_the_limit() {
+    fn the_number_of_streams_is_compared_with_the_limit() {
         for (count, dropped, level) in [(0, 0, Notice), (2, 0, Ok), (2, 5, Warning)] {
             let mut case = Case::new("redis://h", "");
             let streams = (0..count).map(|index| Name::from(format!("s{index}").as_str())).collect();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_that_expire_are_told_with_the_soonest() {
+    fn expiring_streams_are_reported_with_the_first_to_expire() {
         let mut case = Case::new("redis://h", "");
         let expiring =
             [("a", 100), ("b", 50)].map(|(name, left)| (Name::from(name), Duration::from_secs(left)));

@@ -1,4 +1,4 @@
-//! Evidence for the tests of single rules: of a server where all is well, to be changed in one thing.
+//! Evidence for unit tests of rules: a server without problems, in which a test changes one thing.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -78,21 +78,21 @@ impl Case {
         Evidence { config, address, user: None, facts, streams, rights, reading }
     }
 
-    /// A part of `INFO`, as the server writes it.
+    /// Sets a section of `INFO`, in the server's format.
     pub(super) fn info(&mut self, section: Section, text: &str) {
         let fields = text.lines().filter_map(|line| line.split_once(':'));
         let info = fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
         self.facts.info.insert(section, Ok(Info(info)));
     }
 
-    /// A setting; `refused` for one that may not be asked.
+    /// Sets a setting; `refused` denies it.
     pub(super) fn set(&mut self, setting: Setting, value: &str) {
         let refused = || Failure::new(Reason::NoPermission, "");
         let value = if value == "refused" { Err(refused()) } else { Ok(value.into()) };
         self.facts.settings.insert(setting, value);
     }
 
-    /// A stream with the IDs 1 to `length`, and a group that was given those up to `delivered`.
+    /// Adds a stream with the IDs 1 to `length`, and a group with the entries up to `delivered` delivered.
     pub(super) fn stream(&mut self, name: &str, length: u64, nodes: u64, delivered: Option<u64>) {
         let group = |delivered| GroupState::at(StreamId::new(delivered, 0));
         let state = StreamState {
@@ -107,7 +107,7 @@ impl Case {
         self.insert(name, Ok(state));
     }
 
-    /// A stream that could not be read.
+    /// Adds a stream that could not be read.
     pub(super) fn failed(&mut self, name: &str, reason: Reason) {
         self.insert(name, Err(Failure::new(reason, "words")));
     }
@@ -135,7 +135,7 @@ impl Case {
         let mut history = History::default();
         let watchlist = Watchlist::new(&self.config, snapshot.streams.keys().cloned());
         let open = history.begin(snapshot, &self.config, &watchlist, MOST_QUESTIONS);
-        // Counts are what a server answers: here those behind the position, whose IDs are 1, 2, 3 and so on.
+        // The server would count the entries after the position. Their IDs are 1, 2, 3 and so on.
         let answer = |question: &Question| match question.lookup {
             Lookup::Count { after, up_to, .. } => {
                 let entries = up_to.ms - after.ms;

@@ -1,4 +1,4 @@
-//! No server: which step failed, and what to try.
+//! The diagnosis without a connection: which step failed, and what to try.
 
 use super::{
     Area::{Connection, Retention},
@@ -11,7 +11,7 @@ use crate::{
     model::{Failure, Reason},
 };
 
-/// What can be said where nobody answered.
+/// Diagnoses a failed connection.
 #[must_use]
 pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
     let place = address.map_or("the address".to_owned(), ToString::to_string);
@@ -34,7 +34,7 @@ pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure
     Diagnosis::new(findings)
 }
 
-/// The sidecar is switched off.
+/// The diagnosis of a sidecar that is switched off.
 #[must_use]
 pub fn unused() -> Diagnosis {
     let what = "the sidecar is switched off (enabled: false)";
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_step_has_its_advice_and_the_configuration_is_told_all_the_same() {
+    fn each_failed_step_has_its_advice_and_the_configuration_is_still_checked() {
         for (uri, reason, what, meaning) in [
             ("redis://h:1", Reason::Refused, "h:1: nobody listens", "`bind`"),
             ("redis://h", Reason::Dns, "no address", "getent"),
