@@ -25,8 +25,8 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     };
     let excluded = evidence.config.exclusions();
     let excluded = excluded.iter().filter(|it| !it.disabled.is_empty()).map(|it| {
-        let reason = format!("exposition.exclude leaves out {}", it.family);
-        Finding::new(Alerts, Notice, format!("don't work: {}", it.disabled.join(", ")), reason)
+        let reason = format!("exposition.exclude drops {}", it.family);
+        Finding::new(Alerts, Notice, format!("can't work: {}", it.disabled.join(", ")), reason)
     });
     silent.iter().map(finding).chain(excluded).collect()
 }
@@ -48,6 +48,6 @@ mod tests {
         case.facts.server.version = Some((6, 2, 7));
         assert!(actual(&case).contains("EntriesLost"), "{}", actual(&case));
         case.config.exposition.exclude.insert("streamwarden_stream_health");
-        assert!(actual(&case).contains("don't work: RedisStreamUnhealthy"), "{}", actual(&case));
+        assert!(actual(&case).contains("can't work: RedisStreamUnhealthy"), "{}", actual(&case));
     }
 }

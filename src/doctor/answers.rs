@@ -28,7 +28,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         limits.into_iter().flatten().map(|limit| limit.finding(evidence)).collect();
     if findings.is_empty() && is_known {
-        findings.push(Finding::new(Streams, Ok, "the server sends answers of any size", ""));
+        findings.push(Finding::new(Streams, Ok, "the server sends replies of any size", ""));
     }
     findings.extend(too_large(evidence));
     findings
@@ -46,7 +46,10 @@ impl Limit {
     fn of_outputs(value: &str) -> Option<Self> {
         let mut words = value.split_whitespace().skip_while(|word| *word != "normal").skip(1);
         let bytes: u64 = words.next()?.parse().ok().filter(|bytes| *bytes > 0)?;
-        let what = format!("client-output-buffer-limit ends clients for which {} bytes wait", grouped(bytes));
+        let what = format!(
+            "client-output-buffer-limit disconnects a client with {} bytes of output",
+            grouped(bytes)
+        );
         Some(Self { what, bytes })
     }
 
@@ -54,7 +57,7 @@ impl Limit {
     fn of_clients(value: &str) -> Option<Self> {
         let bytes: u64 = value.parse().ok().filter(|bytes| *bytes > 0)?;
         let what =
-            format!("maxmemory-clients ends the largest clients above {} bytes for all", grouped(bytes));
+            format!("maxmemory-clients disconnects clients when all together use {} bytes", grouped(bytes));
         Some(Self { what, bytes: bytes.saturating_sub(CLIENT_BYTES) })
     }
 
@@ -63,13 +66,12 @@ impl Limit {
             streams(evidence).filter(|(_, bytes)| *bytes > self.bytes).map(|it| it.0).collect();
         let largest = streams(evidence).map(|(_, bytes)| bytes).max().unwrap_or(0);
         if larger.is_empty() {
-            let meaning =
-                format!("the largest answer about a stream here has about {} bytes", grouped(largest));
+            let meaning = format!("the largest reply for a stream has about {} bytes", grouped(largest));
             return Finding::new(Streams, Ok, self.what, meaning);
         }
         let meaning = format!(
-            "streams with more consumers or larger entries than that are read without them: {}; raise the limit to at \
-             least {} bytes to see all",
+            "these streams have larger replies, so they are read without consumers or entries: {}; raise the limit to \
+             at least {} bytes",
             some(larger),
             grouped(largest.saturating_mul(2))
         );
@@ -95,11 +97,11 @@ fn too_large(evidence: Evidence<'_>) -> Option<Finding> {
     let is_too_large = |state: &Result<StreamState, Failure>| matches!(state, Err(failure) if failure.reason == Reason::TooLarge);
     let too_large: Vec<&Name> = all.filter(|(_, state)| is_too_large(state)).map(|(name, _)| name).collect();
     let what = format!(
-        "the server closes the connection rather than answer for {}",
+        "the reply exceeds the server's limits, so it closes the connection: {}",
         some(too_large.iter().copied())
     );
-    let meaning = "raise client-output-buffer-limit for normal clients, and maxmemory-clients, or remove groups and consumers \
-         that nobody needs";
+    let meaning = "raise client-output-buffer-limit for normal clients and maxmemory-clients, or remove unused groups \
+         and consumers";
     (!too_large.is_empty()).then(|| Finding::new(Streams, Warning, what, meaning))
 }
 
@@ -114,9 +116,9 @@ mod tests {
         case.stream("s", 10, 1, Some(5));
         let none = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
         for (outputs, clients, words) in [
-            (none, "0", vec!["sends answers of any size"]),
-            (none, "10%", vec!["sends answers of any size"]),
-            (&none.replace("normal 0", "normal 1048576"), "0", vec!["for which 1,048,576 bytes wait"]),
+            (none, "0", vec!["sends replies of any size"]),
+            (none, "10%", vec!["sends replies of any size"]),
+            (&none.replace("normal 0", "normal 1048576"), "0", vec!["with 1,048,576 bytes of output"]),
             (&none.replace("normal 0", "normal 200"), "65700", vec!["s; raise", "s; raise"]),
             ("refused", "refused", vec![]),
         ] {
@@ -137,6 +139,6 @@ mod tests {
         let mut case = Case::new("redis://h", "");
         case.failed("crowd", Reason::TooLarge);
         let findings = findings(case.evidence());
-        assert!(findings.iter().any(|it| it.level == Warning && it.what.ends_with("answer for crowd")));
+        assert!(findings.iter().any(|it| it.level == Warning && it.what.ends_with("connection: crowd")));
     }
 }

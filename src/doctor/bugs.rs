@@ -24,25 +24,23 @@ const fn bug(
     Bug { flavour, from, until, is_of_replicas: false, what, meaning }
 }
 
-const LAG: &str = "Redis's own lag counts entries that were trimmed before a group had them";
-const LAG_MEANING: &str =
-    "it is not used here, where a lag is proven or left out; redis_exporter and XINFO GROUPS show it";
+const LAG: &str = "Redis's own lag includes entries that were trimmed before a group received them";
+const LAG_MEANING: &str = "the sidecar does not use it: it proves a lag or omits it. redis_exporter and XINFO GROUPS show the wrong value";
 const EMPTY_NODE: &str =
     "an exact XTRIM can leave an empty node behind, which newer servers may refuse to load (redis#15808)";
-const EMPTY_NODE_MEANING: &str =
-    "`exact` limits are reached with XDEL here instead; do not trim with = by hand";
+const EMPTY_NODE_MEANING: &str = "the sidecar uses XDEL for `exact` limits; do not run XTRIM with = by hand";
 
 /// All known bugs: from tests on these versions, and from the projects' issues.
 const BUGS: &[Bug] = &[
     bug(
         (Redis, (0, 0, 0), (7, 0, 0)),
         "the server does not count the entries ever added to a stream",
-        "entries that were lost can't be counted, and lags are proven by counting alone; since Redis 7.0 both are",
+        "lost entries can't be counted, and a lag is known only if its entries are counted; upgrade to Redis 7.0 or later",
     ),
     bug(
         (Redis, (0, 0, 0), (7, 2, 0)),
-        "MEMORY USAGE of a stream with pending entries is too high, by multiples",
-        "it is not used here; redis_exporter shows it as the key's size",
+        "MEMORY USAGE of a stream with pending entries is several times too high",
+        "the sidecar does not use it; redis_exporter shows it as the key's size",
     ),
     // redis#13473, #13957, #13958; partly fixed in 7.4.2, completely in 8.0.
     bug((Redis, (7, 0, 0), (8, 0, 0)), LAG, LAG_MEANING),
@@ -54,18 +52,18 @@ const BUGS: &[Bug] = &[
         until: (7, 4, 0),
         is_of_replicas: true,
         what: "Redis's own lag is wrong on a replica (redis#13336)",
-        meaning: "it is not used here; ask the primary if you look by hand",
+        meaning: "the sidecar does not use it; check the primary if you need it",
     },
     // redis#14656, fixed by #14623.
     bug(
         (Redis, (8, 2, 0), (8, 6, 0)),
         "XTRIM ~ with ACKED or DELREF removes nothing (redis#14656)",
-        "it is not used here; scripts of your own that trim so do nothing",
+        "the sidecar does not use it; your own scripts that trim like this do nothing",
     ),
     bug(
         (Redis, (8, 2, 0), NEWEST),
-        "XTRIM with ACKED removes everything from a stream without groups (redis#14769), and its cost has no bound",
-        "it is not used here: what groups need is found and kept by a step of bounded size",
+        "XTRIM with ACKED removes everything from a stream without groups (redis#14769), and its cost is unbounded",
+        "the sidecar does not use it: it finds what groups need itself, in steps of bounded size",
     ),
     bug((Redis, (0, 0, 0), NEWEST), EMPTY_NODE, EMPTY_NODE_MEANING),
     bug((Valkey, (0, 0, 0), NEWEST), EMPTY_NODE, EMPTY_NODE_MEANING),
@@ -92,12 +90,12 @@ mod tests {
     fn each_version_has_its_bugs_and_no_others() {
         for (flavour, version, words) in [
             (Redis, (6, 0, 16), vec!["ever added", "MEMORY USAGE", "empty node"]),
-            (Redis, (7, 0, 15), vec!["MEMORY USAGE", "own lag counts", "empty node"]),
-            (Redis, (7, 4, 2), vec!["own lag counts", "empty node"]),
+            (Redis, (7, 0, 15), vec!["MEMORY USAGE", "own lag includes", "empty node"]),
+            (Redis, (7, 4, 2), vec!["own lag includes", "empty node"]),
             (Redis, (8, 0, 6), vec!["empty node"]),
             (Redis, (8, 4, 0), vec!["removes nothing", "without groups", "empty node"]),
             (Redis, (8, 6, 3), vec!["without groups", "empty node"]),
-            (Valkey, (9, 1, 2), vec!["own lag counts", "empty node"]),
+            (Valkey, (9, 1, 2), vec!["own lag includes", "empty node"]),
         ] {
             let mut case = Case::new("redis://h", "");
             case.facts.server.flavour = flavour;

@@ -44,11 +44,11 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
 pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !address.is_tls() && !address.is_local() {
-        let what = "the connection is not encrypted, and leaves this machine";
+        let what = "the connection to another machine is not encrypted";
         let meaning = if address.has_password() {
-            "whoever can read that network can read the password and the entries; rediss:// encrypts"
+            "anyone on that network can read the password and the entries; use rediss://"
         } else {
-            "whoever can read that network can read the entries; rediss:// encrypts"
+            "anyone on that network can read the entries; use rediss://"
         };
         findings.push(Finding::new(Connection, Notice, what, meaning));
     }
@@ -63,16 +63,16 @@ fn latency(evidence: Evidence<'_>) -> Option<Finding> {
     let mut trips = evidence.facts.round_trips.clone();
     trips.sort_unstable();
     let (median, longest) = (*trips.get(trips.len() / 2)?, *trips.last()?);
-    let what = format!("a round trip takes {}, the longest {}", precise(median), precise(longest));
+    let what = format!("a round trip takes {}, at most {}", precise(median), precise(longest));
     let timeout = evidence.config.redis.command_timeout;
     Some(if longest > timeout / 4 {
         let meaning = format!(
-            "a pipeline must be answered within redis.command_timeout, {}; raise it, or run the sidecar nearer",
+            "a pipeline must be answered within redis.command_timeout ({}); raise it, or run the sidecar closer to Redis",
             short(timeout)
         );
         Finding::new(Connection, Warning, what, meaning)
     } else if median > SLOW {
-        Finding::new(Connection, Notice, what, "a poll takes several; run the sidecar nearer to Redis")
+        Finding::new(Connection, Notice, what, "each poll takes several; run the sidecar closer to Redis")
     } else {
         Finding::new(Connection, Ok, what, "")
     })
@@ -83,8 +83,8 @@ fn clock(evidence: Evidence<'_>) -> Finding {
         Result::Ok(skew) => skew,
         // The missing permission has a finding of its own.
         Err(failure) if failure.reason == Reason::NoPermission => {
-            let what = "the server's clock: not known";
-            return Finding::new(Connection, Unknown, what, "without TIME there are no ages at all");
+            let what = "the server's clock: unknown";
+            return Finding::new(Connection, Unknown, what, "without TIME no age is known");
         }
         Err(failure) => return Finding::unknown(Connection, "the server's clock", "time", failure),
     };
@@ -94,8 +94,8 @@ fn clock(evidence: Evidence<'_>) -> Finding {
     }
     let side = if skew.ms > 0 { "ahead of" } else { "behind" };
     let what = format!("the server's clock is {} {side} this machine's", short(apart));
-    let meaning = "ages are right: they are by the server's clock, as IDs are; but timestamps of polls and trims are by this \
-         machine's, and Prometheus's by its own";
+    let meaning = "ages are correct: IDs and ages use the server's clock. Timestamps of polls and trims use this machine's, \
+         and Prometheus uses its own";
     Finding::new(Connection, Notice, what, meaning)
 }
 
@@ -144,7 +144,7 @@ mod tests {
             (Result::Ok((1_500, 600)), Ok, "agree"),
             (Result::Ok((5_000, 1)), Notice, "5s ahead of"),
             (Result::Ok((-90_000, 1)), Notice, "1m 30s behind"),
-            (Err(Reason::NoPermission), Unknown, "not known"),
+            (Err(Reason::NoPermission), Unknown, "unknown"),
         ] {
             let mut case = Case::new("redis://localhost", "");
             case.facts.clock = skew

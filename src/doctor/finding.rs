@@ -99,14 +99,14 @@ impl Finding {
     pub(super) fn unknown(area: Area, what: &str, permission: &'static str, failure: &Failure) -> Self {
         let is_refused = failure.reason == Reason::NoPermission;
         let meaning = if is_refused {
-            format!("the user may not ask; +{permission} would tell")
+            format!("the user lacks +{permission}")
         } else if failure.reason == Reason::Unsupported {
-            "the server does not know the question".to_owned()
+            "the server does not support the command".to_owned()
         } else {
             failure.to_string()
         };
         let permission = is_refused.then_some(permission);
-        Self { permission, ..Self::new(area, Level::Unknown, format!("{what}: not known"), meaning) }
+        Self { permission, ..Self::new(area, Level::Unknown, format!("{what}: unknown"), meaning) }
     }
 }
 
@@ -156,7 +156,7 @@ impl fmt::Display for Summary {
         let problems = some(self.problem, "problem", "problems");
         let warnings = some(self.warning, "warning", "warnings");
         let notices = some(self.notice, "notice", "notices");
-        write!(f, "{problems}, {warnings}; {notices}, {} not known, {} in order", self.unknown, self.ok)
+        write!(f, "{problems}, {warnings}, {notices}, {} unknown, {} ok", self.unknown, self.ok)
     }
 }
 

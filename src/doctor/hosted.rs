@@ -38,11 +38,12 @@ fn pending(evidence: Evidence<'_>, limit: u64) -> Finding {
     let limit = grouped(limit);
     if near.is_empty() {
         let what = format!("a consumer may have {limit} pending entries");
-        let meaning = "at that number it is given nothing more; groups say so from four fifths of it on";
+        let meaning =
+            "at that number it receives no more entries; its group has a warning from 80 % of it on";
         return Finding::new(Streams, Notice, what, meaning);
     }
-    let what = format!("a consumer is near {limit} pending entries: {}", some(near));
-    let meaning = "at that number it is given nothing more, until it acknowledges or others claim from it: \
+    let what = format!("a consumer is close to {limit} pending entries: {}", some(near));
+    let meaning = "at that number it receives no more entries until it acknowledges some or others claim them: \
          docs/src/runbooks/RedisStreamConsumerNearPendingLimit.md";
     Finding::new(Streams, Warning, what, meaning)
 }
@@ -56,23 +57,22 @@ fn size(evidence: Evidence<'_>, limit: u64) -> Finding {
     let limit = grouped(limit / MB);
     let Some((bytes, _)) = large.first() else {
         let what = format!("a stream may hold {limit} MB");
-        let meaning = "by length and first entry none is near that; an estimate, since entries differ";
+        let meaning = "no stream is close to that, estimated from length and first entry";
         return Finding::new(Streams, Ok, what, meaning);
     };
     let bytes = grouped(bytes / MB);
     let what =
-        format!("near {limit} MB, the most that a stream may hold: {}", some(large.iter().map(|it| it.1)));
+        format!("close to {limit} MB, the maximum size of a stream: {}", some(large.iter().map(|it| it.1)));
     let meaning = format!(
-        "the largest has about {bytes} MB, estimated by its length and first entry; at the limit nothing can be added \
-         (\"max single record size exceeded\"), and trimming still works: set a max_length"
+        "the largest has about {bytes} MB, estimated from length and first entry; at the limit nothing can be added \
+         (\"max single record size exceeded\"), but trimming still works: set a max_length"
     );
     Finding::new(Streams, Warning, what, meaning)
 }
 
 fn reads_may_lag() -> Finding {
-    let what = "a new connection may be answered by a replica that is behind";
-    let meaning =
-        "so a reading that went back across a reconnect counts as neither a rewind nor a recreated stream";
+    let what = "a new connection may reach a replica that lags behind";
+    let meaning = "so older data after a reconnect counts neither as a rewind nor as a recreated stream";
     Finding::new(Server, Notice, what, meaning)
 }
 
@@ -80,9 +80,9 @@ fn reads_may_lag() -> Finding {
 fn eviction(evidence: Evidence<'_>) -> Option<Finding> {
     let info = evidence.facts.info(Section::Memory).ok()?;
     let is_known = info.get("maxmemory_policy").is_some();
-    let what = "whether eviction is on: the server does not say";
-    let meaning = "where it is, any key may be evicted at random, a stream with its groups too: switch it off in the \
-         service's console";
+    let what = "whether eviction is enabled: unknown";
+    let meaning = "the server does not report it; if it is enabled, any key may be evicted at random, a stream with its \
+         groups too: switch it off in the service's console";
     (!is_known).then(|| Finding::new(Memory, Unknown, what, meaning))
 }
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn eviction_is_unknown_unless_the_server_reports_it() {
         let mut case = upstash();
-        assert!(actual(&case).iter().any(|text| text.starts_with("unknown whether eviction is on")));
+        assert!(actual(&case).iter().any(|text| text.starts_with("unknown whether eviction is enabled")));
         case.info(Section::Memory, "maxmemory_policy:optimistic-volatile");
         assert!(!actual(&case).iter().any(|text| text.contains("eviction")));
     }

@@ -26,7 +26,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     findings.append(&mut streams);
     if let Some(worst) = more.first() {
         let what = format!("{} more streams have limits", more.len());
-        findings.push(Finding::new(Retention, worst.level, what, "none fares worse than those told here"));
+        findings.push(Finding::new(Retention, worst.level, what, "none is worse than those listed"));
     }
     findings
 }
@@ -36,15 +36,15 @@ pub(super) fn configured(config: &Config) -> Vec<Finding> {
     let limits = || config.streams.iter().filter_map(|rule| rule.retention.as_ref());
     let finding = |what: &str, meaning: &str| vec![Finding::new(Retention, Notice, what, meaning)];
     if limits().next().is_none() {
-        let meaning = "no stream has limits (streams[].retention); so every stream grows for as long as it is \
-             written to, unless somebody else trims it";
+        let meaning =
+            "no stream has limits (streams[].retention), so each one grows unless something else trims it";
         return finding("nothing is ever deleted", meaning);
     }
     if !config.retention.enabled {
         return finding("retention is switched off (retention.enabled: false)", "limits are only observed");
     }
     if limits().all(|retention| retention.mode == Mode::Observe) {
-        return finding("nothing is ever deleted: every limit is only observed (mode: observe)", "");
+        return finding("nothing is ever deleted: all limits are only observed (mode: observe)", "");
     }
     Vec::new()
 }
@@ -62,13 +62,13 @@ fn min_id(evidence: Evidence<'_>) -> Option<Finding> {
         Problem
     };
     let what = match server.version {
-        None => "the server does not tell its version, and XTRIM MINID is safe only from Redis 6.2.7 on",
+        None => "the server does not report its version, and XTRIM MINID is safe only from Redis 6.2.7 on",
         Some(version) if version >= (6, 2, 0) => {
             "XTRIM MINID of this server removes entries above the ID (redis#9410, before 6.2.7)"
         }
         Some(_) => "the server has no XTRIM MINID (Redis 6.2)",
     };
-    let meaning = "safe mode and limits by age remove nothing here and say `unsupported`; strict lengths are kept. \
+    let meaning = "safe mode and age limits remove nothing and report `unsupported`; strict length limits work. \
          Use Redis 6.2.7 or later, or Valkey";
     Some(Finding::new(Retention, level, what, meaning))
 }
@@ -96,7 +96,7 @@ fn limit(policy: &Policy) -> String {
 fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &Plan) -> (Level, String) {
     let over = grouped(plan.excess);
     if policy.mode == Mode::Observe {
-        return (Notice, format!("nothing is removed; {over} over it now"));
+        return (Notice, format!("only observed: nothing is removed; {over} over the limit now"));
     }
     if !evidence.facts.server.trims_by_id() && !is_by_length_alone(policy.mode, policy.max_length) {
         return (Problem, "nothing is removed: this server can't trim by ID".to_owned());
@@ -104,32 +104,34 @@ fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &
     let node = state.radix_tree_keys.filter(|nodes| *nodes > 0).map_or(0, |nodes| state.length / nodes);
     if node > evidence.config.retention.step && !policy.exact {
         let meaning = format!(
-            "a node of it holds {} entries, more than retention.step, so no step removes one: raise it, or set \
-             `exact`",
+            "a node holds {} entries, more than retention.step, so no step can remove it: raise retention.step, or \
+             set `exact`",
             grouped(node)
         );
         return (Problem, meaning);
     }
     if policy.mode == Mode::Strict {
-        let meaning = "entries beyond the limit go, whoever has not read them; what groups lose is counted";
+        let meaning =
+            "entries beyond the limit are removed even if groups have not read them; losses are counted";
         return (Notice, meaning.to_owned());
     }
     if let Some(holder) = plan.blocked_by() {
-        return (Warning, format!("blocked now: {holder}; {over} over it, {} may go", grouped(plan.at_most)));
+        let at_most = grouped(plan.at_most);
+        return (Warning, format!("blocked: {holder}; {over} over the limit, {at_most} removable"));
     }
     let is_protected = |group: &Name| !policy.ignore_groups.contains(group);
     let groups = match state.groups.iter().filter(|(group, _)| is_protected(group)).count() {
         0 if policy.groups.is_empty() => {
-            let meaning = "it has no group to protect: entries beyond the limit go. Readers without a group (XREAD) \
-                 are unknown to Redis, and may lose entries";
+            let meaning = "no group needs protection, so entries beyond the limit are removed. Redis does not track \
+                 readers without a group (XREAD); they may lose entries";
             return (Warning, meaning.to_owned());
         }
-        1 => "its group has".to_owned(),
-        count => format!("its {count} groups have"),
+        1 => "its group".to_owned(),
+        count => format!("all {count} groups"),
     };
     let meaning = format!(
-        "nothing goes that {groups} not read and acknowledged; {over} over it now; readers without a group (XREAD) \
-         are not protected"
+        "entries are removed only after {groups} read and acknowledged them; {over} over the limit now; readers without a group \
+         (XREAD) are not protected"
     );
     (Ok, meaning)
 }
@@ -138,7 +140,7 @@ fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &
 fn exceptions(policy: &Policy) -> String {
     let mut text = String::new();
     if let Some(ceiling) = policy.ceiling {
-        text += &format!("; past {} entries the oldest go all the same (ceiling)", grouped(ceiling));
+        text += &format!("; above {} entries the oldest are removed in any case (ceiling)", grouped(ceiling));
     }
     if !policy.ignore_groups.is_empty() && policy.mode == Mode::Safe {
         text += &format!("; not protected, as configured: {}", some(&policy.ignore_groups));
@@ -198,18 +200,18 @@ mod tests {
     fn each_stream_has_its_guarantee() {
         let rule = |more: &str| format!("streams: [{{match: s, retention: {{max_length: 10{more}}}}}]");
         for (config, delivered, nodes, level, words) in [
-            (rule(""), Some(100), 1, Ok, "nothing goes that its group has not read"),
+            (rule(""), Some(100), 1, Ok, "only after its group read and acknowledged them"),
             (
                 rule(""),
                 Some(20),
                 1,
                 Warning,
-                "blocked now: group g was not given the oldest entries; 90 over it, 20",
+                "blocked: group g has not read the oldest entries; 90 over the limit, 20 removable",
             ),
-            (rule(""), None, 1, Warning, "no group to protect"),
-            (rule(", mode: observe"), Some(0), 1, Notice, "nothing is removed; 90 over it"),
-            (rule(", mode: strict"), Some(0), 1, Notice, "whoever has not read them"),
-            (rule(", ceiling: 50"), Some(100), 1, Ok, "past 50 entries"),
+            (rule(""), None, 1, Warning, "no group needs protection"),
+            (rule(", mode: observe"), Some(0), 1, Notice, "nothing is removed; 90 over the limit"),
+            (rule(", mode: strict"), Some(0), 1, Notice, "even if groups have not read them"),
+            (rule(", ceiling: 50"), Some(100), 1, Ok, "above 50 entries"),
             (rule(", ignore_groups: [g]"), Some(0), 1, Warning, "as configured: g"),
         ] {
             let mut case = Case::new("redis://h", &config);

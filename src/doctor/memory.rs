@@ -21,12 +21,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
             let touch = touch(evidence, info);
             eviction.into_iter().chain(touch).chain(room(info)).collect()
         }
-        Err(failure) => vec![Finding::unknown(
-            Memory,
-            "whether streams can be evicted, and how full it is",
-            "info",
-            &failure,
-        )],
+        Err(failure) => vec![Finding::unknown(Memory, "eviction policy and memory usage", "info", &failure)],
     }
 }
 
@@ -37,8 +32,8 @@ fn eviction(info: &Info) -> Option<Finding> {
     if policy == "optimistic-volatile" {
         return finding(
             Warning,
-            "keys that expire go first, then any key at random: a stream too, whole, with its groups and what they \
-             have not read. Switch eviction off",
+            "keys with a time to live are evicted first, then any key at random: also whole streams, with their groups \
+             and unread entries. Switch eviction off",
         );
     }
     let is_limited = info.number("maxmemory")? > 0;
@@ -46,20 +41,20 @@ fn eviction(info: &Info) -> Option<Finding> {
         return if is_limited {
             finding(
                 Warning,
-                "at maxmemory a stream can be evicted whole, with its groups and what they have not read: \
-                 noeviction, or a Redis of their own, keeps streams",
+                "at maxmemory a stream can be evicted whole, with its groups and unread entries: set noeviction, or \
+                 use a separate Redis for streams",
             )
         } else {
-            finding(
-                Notice,
-                "as soon as maxmemory is set, a stream can be evicted whole: set noeviction first",
-            )
+            finding(Notice, "once maxmemory is set, a stream can be evicted whole: set noeviction first")
         };
     }
     if policy.starts_with("volatile-") {
-        return finding(Ok, "only keys that expire are evicted; streams that do are told below");
+        return finding(
+            Ok,
+            "only keys with a time to live are evicted; streams that have one are listed below",
+        );
     }
-    finding(Ok, "nothing is evicted; at maxmemory writes are refused (OOM), and trimming still works")
+    finding(Ok, "nothing is evicted; at maxmemory writes are refused (OOM), but trimming still works")
 }
 
 /// Reports that reading updates the last access time of keys, which can be prevented on newer servers.
@@ -69,23 +64,23 @@ fn touch(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
     if !is_by_use || evidence.facts.no_touch.is_ok() {
         return None;
     }
-    let meaning = "each poll makes every stream look used, so that other keys are evicted before abandoned streams; \
-         CLIENT NO-TOUCH (Redis 7.2, +client|no-touch) prevents it";
-    Some(Finding::new(Memory, Notice, format!("reading counts as use for {policy}"), meaning))
+    let meaning = "each poll marks all streams as recently used, so other keys are evicted before unused streams; \
+         CLIENT NO-TOUCH (Redis 7.2, +client|no-touch) prevents this";
+    Some(Finding::new(Memory, Notice, format!("polls count as access for {policy}"), meaning))
 }
 
 fn room(info: &Info) -> Option<Finding> {
     let (used, limit) = (info.number("used_memory")?, info.number("maxmemory")?);
     if limit == 0 {
         let what = format!("maxmemory is not set; {} MiB are used", grouped(used / MIB));
-        let meaning = "streams without limits grow until the system ends Redis: set maxmemory below what the machine has";
+        let meaning = "streams without limits grow until the system kills Redis: set maxmemory below the machine's memory";
         return Some(Finding::new(Memory, Notice, what, meaning));
     }
     let percent = used.saturating_mul(100) / limit;
     let what =
         format!("{} MiB of {} MiB are used, {percent} %", grouped(used / MIB), grouped(limit.div_ceil(MIB)));
     Some(if percent >= NEARLY_FULL_PERCENT {
-        let meaning = "soon writes are refused or keys evicted: add memory, or limit what grows";
+        let meaning = "soon writes are refused or keys are evicted: add memory, or limit streams that grow";
         Finding::new(Memory, Warning, what, meaning)
     } else {
         Finding::new(Memory, Ok, what, "")
@@ -120,7 +115,7 @@ mod tests {
 
     #[test]
     fn reading_counts_as_access_without_no_touch() {
-        for (policy, is_hidden, is_told) in
+        for (policy, is_hidden, is_reported) in
             [("allkeys-lru", false, true), ("allkeys-lfu", true, false), ("noeviction", false, false)]
         {
             let mut case = Case::new("redis://h", "");
@@ -129,7 +124,7 @@ mod tests {
                 case.facts.no_touch = Err(Failure::new(Reason::Unsupported, "unknown subcommand"));
             }
             let found = findings(case.evidence());
-            assert_eq!(found.iter().any(|it| it.what.contains("counts as use")), is_told, "{policy}");
+            assert_eq!(found.iter().any(|it| it.what.contains("count as access")), is_reported, "{policy}");
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     vec![match (facts.number(Setting::NodeMaxEntries), facts.number(Setting::NodeMaxBytes)) {
         (Result::Ok(entries), Result::Ok(bytes)) => bounded(evidence, entries, bytes),
         (Err(failure), _) | (_, Err(failure)) => {
-            let what = "how large a node of a stream gets (stream-node-max-entries, -bytes)";
+            let what = "maximum size of a stream's nodes (stream-node-max-entries, -bytes)";
             Finding::unknown(Retention, what, "config|get", &failure)
         }
     }]
@@ -32,41 +32,41 @@ fn bounded(evidence: Evidence<'_>, entries: u64, bytes: u64) -> Finding {
     let level = if rules.all(|retention| retention.exact) { Notice } else { Problem };
     match (entries, bytes) {
         (0, 0) => {
-            let what = "a new stream is one node without end (stream-node-max-entries 0, -bytes 0)";
-            let meaning = "only whole nodes are removed, so nothing ever is, unless `exact` is set: set \
-                 stream-node-max-entries 100; it holds for nodes that are yet to come";
+            let what = "nodes of streams have no maximum size (stream-node-max-entries 0, -bytes 0)";
+            let meaning = "only whole nodes are removed, so without `exact` nothing ever is: set \
+                 stream-node-max-entries 100, which applies to new nodes";
             Finding::new(Retention, level, what, meaning)
         }
         (0, bytes) if bytes / LEAST_ENTRY_BYTES > step => {
-            let what = format!("nodes end at {} bytes, whatever they hold", grouped(bytes));
+            let what = format!("nodes have up to {} bytes, with any number of entries", grouped(bytes));
             let meaning = format!(
-                "one with more than retention.step entries ({}) is never removed: set stream-node-max-entries 100",
+                "a node with more entries than retention.step ({}) is never removed: set stream-node-max-entries 100",
                 grouped(step)
             );
             Finding::new(Retention, Warning.max(level), what, meaning)
         }
         (0, bytes) => {
-            let what = format!("nodes end at {} bytes", grouped(bytes));
+            let what = format!("nodes have up to {} bytes", grouped(bytes));
             Finding::new(
                 Retention,
                 Ok,
                 what,
-                "whole nodes go: up to one more than a limit stays, unless `exact`",
+                "only whole nodes are removed: without `exact`, up to one more than the limit stays",
             )
         }
         (entries, _) if entries > step => {
             let what = format!("a node may hold {} entries, more than retention.step", grouped(entries));
             let meaning = format!(
-                "a step of {} entries removes no such node: raise retention.step to {}",
+                "a step of {} entries can't remove such a node: raise retention.step to {}",
                 grouped(step),
                 grouped(entries)
             );
             Finding::new(Retention, level, what, meaning)
         }
         (entries, _) => {
-            let what = format!("a node holds at most {} entries", grouped(entries));
+            let what = format!("nodes have up to {} entries", grouped(entries));
             let meaning = format!(
-                "whole nodes go: up to {} entries more than a limit stay, unless `exact`",
+                "only whole nodes are removed: without `exact`, up to {} entries more than the limit stay",
                 grouped(entries - 1)
             );
             Finding::new(Retention, Ok, what, meaning)

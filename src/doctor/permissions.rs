@@ -24,11 +24,11 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         Result::Ok((rights, Result::Ok(tried))) => (rights, tried),
         Result::Ok((_, Err(failure))) if failure.detail.contains("not found") => {
             let what = format!("there is no user {user}");
-            let meaning = format!("{}: make it by that", rule_of(user));
+            let meaning = format!("create it: {}", rule_of(user));
             return vec![Finding::new(Permissions, Problem, what, meaning)];
         }
         Result::Ok((_, Err(failure))) | Err(failure) => {
-            let what = format!("what user {user} may do");
+            let what = format!("permissions of user {user}");
             return vec![Finding::unknown(Permissions, &what, "acl|dryrun", failure)];
         }
     };
@@ -47,9 +47,9 @@ fn method(rights: &Rights, user: &str, server: &Server) -> Finding {
         Method::Trial => {
             let what = format!("user {user} was checked with commands that change nothing");
             let meaning = if server.terms().has_acl_log {
-                "ACL DRYRUN is refused to it, or unknown to the server; what was refused stands in ACL LOG"
+                "ACL DRYRUN is refused or not supported; refused commands are in ACL LOG"
             } else {
-                "the server has no ACL DRYRUN"
+                "the server does not support ACL DRYRUN"
             };
             Finding::new(Permissions, Ok, what, meaning)
         }
@@ -59,42 +59,42 @@ fn method(rights: &Rights, user: &str, server: &Server) -> Finding {
 const fn name(feature: Feature) -> &'static str {
     match feature {
         Feature::Observing => "observing",
-        Feature::Discovery => "looking for streams",
+        Feature::Discovery => "searching for streams",
         Feature::Counting => "counting lags",
         Feature::Retention => "trimming",
-        Feature::Exact => "trimming to the entry",
-        Feature::Lease => "the lease",
+        Feature::Exact => "exact trimming",
+        Feature::Lease => "lease",
     }
 }
 
 /// The effect of a refused command, and its severity: a problem if nothing replaces the command.
 const fn loss(permission: Permission) -> (Level, &'static str) {
     match permission {
-        Permission::ClientSetName => (Notice, "the server's list of clients does not say who this is"),
-        Permission::ClientNoTouch => (Notice, "reading makes streams look used to eviction by use"),
-        Permission::Hello | Permission::Select => (Problem, "there is no connection"),
-        Permission::Time => (Problem, "there are no ages, and no limits by age"),
-        Permission::Scan => (Problem, "streams that are not named outright are not found"),
+        Permission::ClientSetName => (Notice, "CLIENT LIST does not show the sidecar's name"),
+        Permission::ClientNoTouch => (Notice, "polls mark streams as recently used, which affects eviction"),
+        Permission::Hello | Permission::Select => (Problem, "the sidecar can't connect"),
+        Permission::Time => (Problem, "ages are unknown, and age limits do not work"),
+        Permission::Scan => (Problem, "only streams that the configuration names are found"),
         Permission::XinfoStream => (Problem, "streams can't be read"),
         Permission::XinfoGroups => {
-            (Problem, "streams of large entries, or of very many consumers, can't be read")
+            (Problem, "streams with large entries or very many consumers can't be read")
         }
-        Permission::Xlen => (Problem, "streams of large entries can't be read"),
-        Permission::Xpending => (Problem, "poison and dangling entries are not seen"),
-        Permission::Xrange => (Problem, "how long entries wait is not known"),
-        Permission::Xrevrange => (Problem, "lags that nothing else proves stay unknown"),
+        Permission::Xlen => (Problem, "streams with large entries can't be read"),
+        Permission::Xpending => (Problem, "poison and dangling entries are not detected"),
+        Permission::Xrange => (Problem, "waiting times of entries are unknown"),
+        Permission::Xrevrange => (Problem, "lags that must be counted stay unknown"),
         Permission::Eval => (
             Warning,
-            "floor and trim become two commands: a group that is created at, or set back to, an older entry in \
-             between may lose entries, and no limit is reached to the entry",
+            "finding the floor and trimming become two commands: a group that is created at or set back to an older \
+             entry between them may lose entries, and `exact` has no effect",
         ),
         Permission::Xtrim => (Problem, "nothing can be removed"),
-        Permission::Xdel => (Problem, "limits are not reached to the entry"),
+        Permission::Xdel => (Problem, "`exact` has no effect"),
         Permission::Get | Permission::Set | Permission::Pexpire => {
-            (Warning, "the lease counts as held: several sidecars do the same work, which loses nothing")
+            (Warning, "the lease counts as held: several sidecars do the same work, which is harmless")
         }
         Permission::Del => {
-            (Notice, "the lease is not given up at the end: another takes over after lease_ttl")
+            (Notice, "the lease is not released at exit: another sidecar takes over after lease_ttl")
         }
     }
 }
@@ -146,15 +146,15 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             Outcome::Untried => untried.push(command),
             Outcome::Absent => {
                 let meaning =
-                    format!("{loss}; the server does not know the command: switched off or renamed");
-                add(level, "is not there".to_owned(), meaning);
+                    format!("{loss}; the server does not know the command: it is disabled or renamed");
+                add(level, "is missing".to_owned(), meaning);
             }
             Outcome::Refused(keys) => {
                 let on = if keys.is_empty() { String::new() } else { format!(" on {}", some(keys)) };
                 let rule = format!("{} with +{command}{on}", rule_of(user));
                 // Some services answer every command that they do not offer with the error of a missing permission.
                 let unless = if is_optional(tried.need.permission) {
-                    ", unless the service offers it to nobody; all metrics are complete without it"
+                    ", unless the service refuses it to every user; no metric needs it"
                 } else {
                     ""
                 };
@@ -162,8 +162,9 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             }
             Outcome::Unknown(failure) => {
                 let reason = failure.reason.as_str();
-                let meaning = format!("nothing harmless tells ({reason}); if it is refused, {loss}");
-                add(Unknown, "is not known".to_owned(), meaning);
+                let meaning =
+                    format!("it can't be tested without side effects ({reason}); if it is refused, {loss}");
+                add(Unknown, "is unknown".to_owned(), meaning);
             }
         }
     }
@@ -173,7 +174,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             findings.push(Finding::new(Permissions, level, what, meaning));
         }
     };
-    all(Unknown, &untried, "not tried", "there is no such stream yet to try it on");
+    all(Unknown, &untried, "not tested", "no matching stream exists yet");
     all(Ok, &permitted, "permitted", "");
     findings
 }
@@ -211,18 +212,18 @@ mod tests {
     #[test]
     fn a_refused_command_is_reported_with_its_keys_and_its_effect() {
         use Answer::{Absent, Permitted, Refused};
-        let not_known = Answer::Unknown(Failure::new(Reason::NoPermission, ""));
+        let unknown = Answer::Unknown(Failure::new(Reason::NoPermission, ""));
         for (feature, permission, answers, level, words) in [
             (Feature::Retention, Permission::Xtrim, vec![Permitted, Permitted], Ok, "xtrim permitted"),
             (Feature::Retention, Permission::Xtrim, vec![Permitted, Refused], Problem, "refused on s1 "),
             (Feature::Retention, Permission::Xtrim, vec![Refused; 5], Problem, "s0, s1, s2 and 2 more"),
             (Feature::Retention, Permission::Eval, vec![Refused], Warning, "two commands"),
             (Feature::Retention, Permission::Eval, vec![Absent], Warning, "renamed"),
-            (Feature::Retention, Permission::Eval, vec![], Unknown, "no such stream yet"),
-            (Feature::Lease, Permission::Del, vec![not_known], Unknown, "nothing harmless tells (noperm)"),
-            (Feature::Lease, Permission::Set, vec![Refused], Warning, "loses nothing"),
+            (Feature::Retention, Permission::Eval, vec![], Unknown, "no matching stream"),
+            (Feature::Lease, Permission::Del, vec![unknown], Unknown, "without side effects (noperm)"),
+            (Feature::Lease, Permission::Set, vec![Refused], Warning, "harmless"),
             (Feature::Observing, Permission::Xrange, vec![Refused], Problem, "acl --user sidecar"),
-            (Feature::Observing, Permission::ClientNoTouch, vec![Refused], Notice, "offers it to nobody"),
+            (Feature::Observing, Permission::ClientNoTouch, vec![Refused], Notice, "to every user"),
         ] {
             let found = levels(Result::Ok(vec![tried(feature, permission, &answers)]));
             let (its_level, text) = &found[1];

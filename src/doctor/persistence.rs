@@ -10,7 +10,7 @@ use crate::model::{Failure, Info, Section, Setting};
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     match evidence.facts.info(Section::Persistence) {
         Result::Ok(info) => [kept(evidence, info), failing(evidence, info)].into_iter().flatten().collect(),
-        Err(failure) => vec![Finding::unknown(Persistence, "what a restart leaves", "info", &failure)],
+        Err(failure) => vec![Finding::unknown(Persistence, "what survives a restart", "info", &failure)],
     }
 }
 
@@ -20,18 +20,17 @@ fn kept(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
     }
     Some(match evidence.facts.setting(Setting::Save) {
         Result::Ok("") => {
-            let meaning = "a restart loses every stream with its groups, unless a replica has them: set appendonly yes, \
-                 or save";
-            Finding::new(Persistence, Warning, "neither a log nor snapshots are written", meaning)
+            let meaning = "a restart loses all streams and groups, unless a replica has them: set appendonly yes, or save";
+            Finding::new(Persistence, Warning, "neither append-only file nor snapshots are written", meaning)
         }
         Result::Ok(save) => {
             let what = format!("snapshots only (save {save})");
-            let meaning = "a crash loses what came after the last one, and sets groups back to it: consumers are \
-                 given entries twice; appendonly yes narrows both";
+            let meaning = "a crash loses everything since the last snapshot, and groups go back to it: consumers \
+                 receive entries twice; appendonly yes reduces both";
             Finding::new(Persistence, Notice, what, meaning)
         }
         Err(failure) => {
-            let what = "no log is written (appendonly no); whether snapshots are";
+            let what = "no append-only file is written (appendonly no); whether snapshots are written";
             Finding::unknown(Persistence, what, "config|get", &failure)
         }
     })
@@ -40,19 +39,20 @@ fn kept(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
 /// The append-only file is enabled.
 fn logged(fsync: Result<&str, Failure>) -> Finding {
     match fsync {
-        Result::Ok("always") => Finding::new(Persistence, Ok, "every write is logged to disk at once", ""),
+        Result::Ok("always") => Finding::new(Persistence, Ok, "every write is synced to disk at once", ""),
         Result::Ok("everysec") => {
             let meaning = "a crash loses about a second of entries and acknowledgements";
-            Finding::new(Persistence, Ok, "every write is logged, to disk each second", meaning)
+            Finding::new(Persistence, Ok, "writes are synced to disk each second", meaning)
         }
         Result::Ok(other) => {
-            let what = format!("every write is logged, to disk when the system likes (appendfsync {other})");
+            let what =
+                format!("the operating system decides when writes reach the disk (appendfsync {other})");
             let meaning = "a crash of the machine loses up to half a minute; everysec costs little";
             Finding::new(Persistence, Notice, what, meaning)
         }
         Err(failure) => Finding::unknown(
             Persistence,
-            "every write is logged; when it reaches the disk",
+            "writes go to the append-only file; when they are synced to disk",
             "config|get",
             &failure,
         ),
@@ -62,8 +62,13 @@ fn logged(fsync: Result<&str, Failure>) -> Finding {
 fn failing(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
     let level = if evidence.retains() { Problem } else { Warning };
     if info.get("aof_last_write_status") == Some("err") {
-        let meaning = "every write is refused (MISCONF): free the disk";
-        return Some(Finding::new(Persistence, level, "the last write to the log failed", meaning));
+        let meaning = "all writes are refused (MISCONF): free the disk";
+        return Some(Finding::new(
+            Persistence,
+            level,
+            "the last write to the append-only file failed",
+            meaning,
+        ));
     }
     if info.get("rdb_last_bgsave_status") != Some("err") {
         return None;
@@ -72,17 +77,17 @@ fn failing(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
     let setting = |setting| evidence.facts.setting(setting);
     Some(match (setting(Setting::StopWrites), setting(Setting::Save)) {
         (Result::Ok("no"), _) | (_, Result::Ok("")) => {
-            let meaning = "writes go on all the same, and a restart goes back to the last one that did not";
+            let meaning = "writes continue, but a restart goes back to the last successful snapshot";
             Finding::new(Persistence, Warning, what, meaning)
         }
         (Result::Ok(_), Result::Ok(_)) => {
             let meaning =
-                "every write is refused until one succeeds (MISCONF), retention's too: free the disk";
+                "all writes are refused until a snapshot succeeds (MISCONF), retention's too: free the disk";
             Finding::new(Persistence, level, what, meaning)
         }
         (Err(_), _) | (_, Err(_)) => {
-            let meaning = "by default every write is refused until one succeeds (MISCONF); whether it is here, \
-                 +config|get would tell";
+            let meaning = "by default all writes are refused until a snapshot succeeds (MISCONF); +config|get is needed \
+                 to check that here";
             Finding::new(Persistence, Warning, what, meaning)
         }
     })

@@ -33,20 +33,20 @@ fn version(evidence: Evidence<'_>) -> Finding {
     let name = server.flavour.as_str();
     if server.flavour == Flavour::Upstash {
         let what = format!("{name} {}", server.version_text().unwrap_or_default());
-        let meaning = "it is not built on Redis, and this version was tried on Redis and Valkey only; what is said \
-             here of its limits is from its documentation. Look at what it removes, and what it costs";
+        let meaning = "it is not built on Redis, and the sidecar was tested on Redis and Valkey only; its limits are \
+             taken from its documentation. Check what the sidecar removes and what it costs";
         return Finding::new(Server, Notice, what.trim_end(), meaning);
     }
     match (server.version, server.version_text()) {
         (Some(version), Some(text)) if version < OLDEST => {
-            let meaning = "it is older than any that this was tried on, and can't be searched for streams";
+            let meaning = "the sidecar was not tested with this version, and can't search it for streams";
             Finding::new(Server, Warning, format!("{name} {text}"), meaning)
         }
         (Some(_), Some(text)) => Finding::new(Server, Ok, format!("{name} {text}"), ""),
         _ => {
-            let meaning = "it does not say: what depends on the version is done in the way of old ones, and \
-                 retention in safe mode is not";
-            Finding::new(Server, Unknown, "the server's version: not known", meaning)
+            let meaning = "the server does not report it: the sidecar treats it as an old version, and retention in \
+                 safe mode does nothing";
+            Finding::new(Server, Unknown, "the server's version: unknown", meaning)
         }
     }
 }
@@ -56,11 +56,11 @@ fn topology(evidence: Evidence<'_>) -> Option<Finding> {
         Some("cluster") => {
             let what = "the server is a node of a cluster, which this version does not support";
             let meaning = "only this node's keys are found, and a stream on another node can't be read (`moved`); \
-                 until clusters are supported, run a sidecar a primary, and move its address at each failover";
+                 run one sidecar per primary, and change its address at each failover";
             Some(Finding::new(Server, Problem, what, meaning))
         }
         Some("sentinel") => {
-            let what = "this is a sentinel, and holds no streams";
+            let what = "the server is a Sentinel, which holds no streams";
             let meaning = "use the address of the primary that it watches: SENTINEL GET-MASTER-ADDR-BY-NAME";
             Some(Finding::new(Server, Problem, what, meaning))
         }
@@ -76,7 +76,7 @@ pub(super) fn is_replica(evidence: Evidence<'_>) -> Option<bool> {
 fn role(evidence: Evidence<'_>) -> Finding {
     match (evidence.facts.server.role, evidence.facts.info(Section::Replication)) {
         (None, Result::Ok(_)) => {
-            Finding::new(Server, Unknown, "the server's role: not known", "it does not say")
+            Finding::new(Server, Unknown, "the server's role: unknown", "the server does not report it")
         }
         (None, Err(failure)) => Finding::unknown(Server, "the server's role", "info", &failure),
         (Some(Role::Primary), _) => Finding::new(Server, Ok, "the server is a primary", ""),
@@ -95,17 +95,17 @@ fn replica(evidence: Evidence<'_>, link: PrimaryLink) -> Finding {
     }
     match link {
         PrimaryLink::Up => {
-            let meaning = "what is read is as old as its replication, and ages grow by that";
+            let meaning = "data is as old as its replication lag, and ages include that lag";
             Finding::new(Server, Notice, "the server is a replica", meaning)
         }
         PrimaryLink::Down { .. } => {
-            let meaning = "polls fail (`replica_link_down`): what it has is as old as that";
-            Finding::new(Server, Warning, "the server is a replica, cut off from its primary", meaning)
+            let meaning = "polls fail (`replica_link_down`), since its data is stale";
+            Finding::new(Server, Warning, "the server is a replica without a link to its primary", meaning)
         }
         PrimaryLink::Unknown => {
             let meaning =
-                "numbers may be old and look fresh: permit +role, or +info, which also says since when";
-            let what = "whether the replica's link to its primary works: not known";
+                "stale numbers may look fresh: permit +role, or +info, which also reports since when";
+            let what = "whether the replica's link to its primary works: unknown";
             Finding::new(Server, Unknown, what, meaning)
         }
     }
@@ -118,22 +118,22 @@ fn enough_replicas(evidence: Evidence<'_>) -> Option<Finding> {
     let good = match &info {
         Result::Ok(info) => info.number("min_slaves_good_slaves")?,
         Err(failure) => {
-            return Some(Finding::unknown(Server, "whether writes wait for replicas", "info", failure));
+            return Some(Finding::unknown(Server, "whether writes need replicas", "info", failure));
         }
     };
     let least: Result<u64, Failure> = evidence.facts.number(Setting::MinReplicas);
     let level = if evidence.retains() { Problem } else { Warning };
     Some(match least {
         Result::Ok(least) if good < least => {
-            let what = format!("min-replicas-to-write is {least}, and {good} are good");
-            let meaning = "every write is refused (NOREPLICAS): the application's, and retention's";
+            let what = format!("min-replicas-to-write is {least}, but only {good} are good");
+            let meaning = "all writes are refused (NOREPLICAS): the application's and retention's";
             Finding::new(Server, level, what, meaning)
         }
         Result::Ok(least) => {
             Finding::new(Server, Ok, format!("min-replicas-to-write is {least}, and {good} are good"), "")
         }
         Err(failure) => {
-            let what = format!("min-replicas-to-write, where {good} replicas are good");
+            let what = format!("min-replicas-to-write, with {good} good replicas");
             Finding::unknown(Server, &what, "config|get", &failure)
         }
     })
@@ -160,9 +160,9 @@ mod tests {
         for (config, known, level, word) in [
             ("", Some(Role::Primary), Ok, "primary"),
             ("", Some(replica(PrimaryLink::Up)), Notice, "replica"),
-            ("", Some(replica(down)), Warning, "cut off"),
-            ("", Some(replica(PrimaryLink::Unknown)), Unknown, "not known"),
-            ("", None, Unknown, "not known"),
+            ("", Some(replica(down)), Warning, "without a link"),
+            ("", Some(replica(PrimaryLink::Unknown)), Unknown, "unknown"),
+            ("", None, Unknown, "unknown"),
             (RETAIN, Some(replica(PrimaryLink::Up)), Problem, "replica"),
             (RETAIN, Some(Role::Primary), Ok, "primary"),
         ] {

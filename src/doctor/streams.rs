@@ -40,7 +40,8 @@ fn found(evidence: Evidence<'_>) -> Finding {
     let streams = match evidence.streams {
         Result::Ok(streams) => streams,
         Err(failure) => {
-            let what = "the search for streams failed; those that are named are looked at all the same";
+            let what =
+                "the search for streams failed; streams that the configuration names are still checked";
             return Finding::new(Streams, Problem, what, failure.to_string());
         }
     };
@@ -51,18 +52,17 @@ fn found(evidence: Evidence<'_>) -> Finding {
             Streams,
             Warning,
             what,
-            "the last by name are not watched: raise it, or exclude some",
+            "the last ones by name are not watched: raise the limit, or exclude some",
         );
     }
     if count == 0 {
-        let what = format!("there is no stream in database {}", evidence.address.database());
-        let meaning = "none that the configuration watches; streams that come are found within \
-             poll.discovery_interval";
+        let what = format!("no stream in database {} matches the configuration", evidence.address.database());
+        let meaning = "new streams are found within poll.discovery_interval";
         return Finding::new(Streams, Notice, what, meaning);
     }
     let what = match count {
-        1 => format!("1 stream is asked for at each poll, of at most {limit}"),
-        count => format!("{} streams are asked for at each poll, of at most {limit}", grouped_len(count)),
+        1 => format!("each poll reads 1 stream, of at most {limit}"),
+        count => format!("each poll reads {} streams, of at most {limit}", grouped_len(count)),
     };
     Finding::new(Streams, Ok, what, "")
 }
@@ -79,15 +79,15 @@ fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
         failed.map(|stream| stream.name).collect()
     };
     let database = evidence.address.database();
-    let of_another = format!("it was deleted, evicted or renamed, or is in another database than {database}");
+    let of_another = format!("it was deleted, evicted or renamed, or is in a database other than {database}");
     let other = failed(&|failure| !failure.is_absence());
     let reason = other.first().and_then(|name| reading.stream(name)?.state.as_ref().err());
     [
-        about(Problem, &failed(&|it| it.reason == Reason::NoKey), "named, and not there", &of_another),
+        about(Problem, &failed(&|it| it.reason == Reason::NoKey), "configured but missing", &of_another),
         about(
             Problem,
             &failed(&|it| it.reason == Reason::WrongType),
-            "named, and not a stream",
+            "configured but not a stream",
             "the key holds another type",
         ),
         about(Problem, &other, "can't be read", &reason.map(ToString::to_string).unwrap_or_default()),
@@ -111,8 +111,8 @@ fn missing_groups(reading: &Reading) -> Option<Finding> {
         .collect();
     let names: Vec<Name> = missing.iter().map(|text| Name::from(text.as_str())).collect();
     let meaning =
-        "its consumers get NOGROUP, and safe retention keeps everything for it: XGROUP CREATE makes it";
-    about(Problem, &names.iter().collect::<Vec<_>>(), "expected groups that are not there", meaning)
+        "its consumers get NOGROUP, and safe retention removes nothing: create it with XGROUP CREATE";
+    about(Problem, &names.iter().collect::<Vec<_>>(), "missing groups", meaning)
 }
 
 /// Reports IDs that are not times, or are ahead of the server's clock.
@@ -133,15 +133,17 @@ fn ids(reading: &Reading) -> Vec<Finding> {
         about(
             Problem,
             &timed,
-            "limits or thresholds by age, on IDs that are not times",
-            "max_age removes nothing, and lag_age, pending_age and silence never hold: limit by length and number",
+            "age limits or age thresholds, but IDs that are not times",
+            "max_age removes nothing, and lag_age, pending_age and silence never fire: use limits and thresholds on \
+             numbers of entries",
         ),
-        about(Notice, &untimed, "IDs that are not times", "there are no ages, and what is lost is not counted"),
+        about(Notice, &untimed, "IDs that are not times", "ages are unknown, and losses are not counted"),
         about(
             Warning,
             &ahead,
             "IDs ahead of the server's clock",
-            "they have no ages, and no alert by age, until it has caught up: was the clock set back, or a failover to a slower one?",
+            "ages are unknown and age alerts can't fire until the clock has caught up: was it set back, or was there a \
+             failover to a server whose clock is behind?",
         ),
     ]
     .into_iter()
@@ -163,7 +165,7 @@ fn expiring(evidence: Evidence<'_>) -> Option<Finding> {
             let (soonest, left) = expiring.iter().min_by_key(|(_, left)| **left)?;
             let names: Vec<&Name> = expiring.keys().collect();
             let meaning = format!(
-                "each goes whole, with its groups and what they have not read; {soonest} in {}: PERSIST keeps it",
+                "each is deleted whole, with its groups and unread entries; {soonest} in {}: PERSIST prevents it",
                 short(*left)
             );
             about(Warning, &names, "streams that expire", &meaning)
@@ -187,8 +189,8 @@ mod tests {
     #[test]
     fn streams_that_are_named_and_cannot_be_read_are_problems() {
         for (reason, words) in [
-            (Reason::NoKey, "named, and not there: s"),
-            (Reason::WrongType, "named, and not a stream: s"),
+            (Reason::NoKey, "configured but missing: s"),
+            (Reason::WrongType, "configured but not a stream: s"),
             (Reason::Moved, "can't be read: s"),
         ] {
             let mut case = Case::new("redis://h", "streams: [{match: s}]");
@@ -201,7 +203,7 @@ mod tests {
     fn missing_groups_are_reported_if_the_configuration_expects_them() {
         let mut case = Case::new("redis://h", "streams: [{match: s, groups: [g, other]}]");
         case.stream("s", 100, 1, Some(100));
-        assert!(levels(&case)[1].1.ends_with("not there: other of s"), "{:?}", levels(&case));
+        assert!(levels(&case)[1].1.ends_with("missing groups: other of s"), "{:?}", levels(&case));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
 pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
     let place = address.map_or("the address".to_owned(), ToString::to_string);
     let what = format!("no connection to {place}: {}", step(failure.reason));
-    let meaning = format!("{}; it said: {}", advice(failure.reason), failure.detail);
+    let meaning = format!("{}; error: {}", advice(failure.reason), failure.detail);
     let mut findings = vec![Finding::new(Connection, Problem, what, meaning)];
     for (secret, path) in config.redis.access.files() {
         let what = format!("the {secret} is read from {}", path.display());
@@ -38,30 +38,25 @@ pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure
 #[must_use]
 pub fn unused() -> Diagnosis {
     let what = "the sidecar is switched off (enabled: false)";
-    Diagnosis::new(vec![Finding::new(
-        Retention,
-        Notice,
-        what,
-        "it touches no Redis, and neither was one asked",
-    )])
+    Diagnosis::new(vec![Finding::new(Retention, Notice, what, "it uses no Redis, so none was checked")])
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
 fn step(reason: Reason) -> &'static str {
     match reason {
         Reason::Address => "the address could not be read",
-        Reason::Dns => "the host's name has no address",
-        Reason::Refused => "nobody listens there",
+        Reason::Dns => "the host name has no address",
+        Reason::Refused => "nothing listens there",
         Reason::Timeout => "no answer in time",
-        Reason::Closed => "it was closed at once",
+        Reason::Closed => "the connection was closed at once",
         Reason::Tls => "TLS failed",
-        Reason::NoAuth => "the server wants a password",
+        Reason::NoAuth => "the server requires a password",
         Reason::WrongPassword => "the user or the password is wrong",
-        Reason::MaxClients => "the server takes no more clients",
+        Reason::MaxClients => "the server accepts no more clients",
         Reason::Protected => "the server is in protected mode",
-        Reason::Sentinel => "it is a Sentinel that answers",
-        Reason::Protocol => "what answers is no Redis",
-        Reason::Quota => "the plan's quota is used up",
+        Reason::Sentinel => "the server is a Sentinel",
+        Reason::Protocol => "the server is not Redis",
+        Reason::Quota => "the plan's quota is exhausted",
         Reason::Loading => "the server is loading its data",
         Reason::Busy => "the server is busy with a script",
         Reason::NoPermission => "the user may not run HELLO",
@@ -73,31 +68,31 @@ fn step(reason: Reason) -> &'static str {
 fn advice(reason: Reason) -> &'static str {
     match reason {
         Reason::Address => "correct it, or the file that holds it",
-        Reason::Dns => "check the host's spelling, and that this machine resolves it (`getent hosts HOST`)",
+        Reason::Dns => "check the spelling, and that this machine resolves the name (`getent hosts HOST`)",
         Reason::Refused => "check the port, that Redis runs, and that its `bind` includes that address",
-        Reason::Timeout => "check routes, firewalls and network policies; or raise redis.connect_timeout",
-        Reason::Closed => "check what else listens there, and the log of the server",
-        Reason::Tls => "compare the address and redis.tls with the server",
-        Reason::NoAuth => "give it in redis.password_file, redis.password or the address",
+        Reason::Timeout => "check routes, firewalls and network policies, or raise redis.connect_timeout",
+        Reason::Closed => "check whether something else listens there, and the server's log",
+        Reason::Tls => "compare the address and redis.tls with the server's settings",
+        Reason::NoAuth => "set redis.password_file, redis.password, or a password in the address",
         Reason::WrongPassword => {
             "check both; in an address special characters are percent-encoded (`@` is `%40`), in redis.password they are not"
         }
         Reason::Protected => {
-            "Redis takes connections from its own machine only until it has a password: set `requirepass` or users there, and \
-             redis.password_file here"
+            "without a password Redis accepts connections from its own machine only: set `requirepass` or users there, \
+             and redis.password_file here"
         }
         Reason::Sentinel => {
-            "give the address of the Redis that it watches: `SENTINEL get-master-addr-by-name NAME` tells it"
+            "use the address of the Redis that it watches: `SENTINEL get-master-addr-by-name NAME` shows it"
         }
-        Reason::MaxClients => "raise maxclients, or end clients that are not needed",
+        Reason::MaxClients => "raise maxclients, or disconnect unused clients",
         Reason::Quota => {
-            "raise the plan, wait for the next day or month, or close connections that are not needed; \
-             `streamwarden check-config --cost` shows what the sidecar's own commands add up to"
+            "upgrade the plan, wait for the next period, or close unused connections; \
+             `streamwarden check-config --cost` shows the number of the sidecar's own commands"
         }
-        Reason::Loading => "wait until it has loaded",
+        Reason::Loading => "wait until it has finished",
         Reason::Busy => "wait for the script to end",
         Reason::NoPermission => "`streamwarden acl` prints the rule that the user needs",
-        _ => "check that it is Redis that listens there",
+        _ => "check that Redis listens there",
     }
 }
 
@@ -109,12 +104,12 @@ mod tests {
     #[test]
     fn each_failed_step_has_its_advice_and_the_configuration_is_still_checked() {
         for (uri, reason, what, meaning) in [
-            ("redis://h:1", Reason::Refused, "h:1: nobody listens", "`bind`"),
+            ("redis://h:1", Reason::Refused, "h:1: nothing listens", "`bind`"),
             ("redis://h", Reason::Dns, "no address", "getent"),
             ("redis://h", Reason::Timeout, "in time", "firewalls"),
-            ("redis://h", Reason::Closed, "closed", "log of the server"),
+            ("redis://h", Reason::Closed, "closed", "server's log"),
             ("redis://u:s3cret@h", Reason::WrongPassword, "wrong", "%40"),
-            ("redis://h", Reason::Quota, "quota is used up", "--cost"),
+            ("redis://h", Reason::Quota, "quota is exhausted", "--cost"),
         ] {
             let case = Case::new(uri, "");
             let diagnosis = unreachable(&case.config, Some(&case.address), &Failure::new(reason, "words"));

@@ -53,7 +53,7 @@ impl Facts {
 }
 
 fn not_asked() -> Failure {
-    Failure::new(super::Reason::Other, "it was not asked")
+    Failure::new(super::Reason::Other, "not read")
 }
 
 /// How far one clock is ahead of another: positive where the server's is.

@@ -68,14 +68,14 @@ impl std::fmt::Display for TrimBlocker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let group = self.group.as_ref().map(|group| format!("group {group}")).unwrap_or_default();
         match self.reason {
-            BlockReason::Unread => write!(f, "{group} was not given the oldest entries"),
+            BlockReason::Unread => write!(f, "{group} has not read the oldest entries"),
             BlockReason::Pending => write!(f, "{group} has not acknowledged the oldest entries"),
-            BlockReason::MissingGroup => write!(f, "{group} is expected and not there"),
+            BlockReason::MissingGroup => write!(f, "{group} is expected but missing"),
             BlockReason::NodeSize => f.write_str("a node of the stream holds more entries than a step may remove"),
             BlockReason::NotTimes => f.write_str("the stream's IDs are not times, so its age limit can't apply"),
             BlockReason::Unsupported => f.write_str("safe trimming needs Redis 6.2.7 or later, or Valkey"),
             BlockReason::UnwatchedGroups => f.write_str(
-                "the stream has more groups than limits.groups_per_stream, and without scripts only those are looked at",
+                "the stream has more groups than limits.groups_per_stream, and without scripts only those are checked",
             ),
         }
     }

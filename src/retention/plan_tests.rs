@@ -241,7 +241,7 @@ fn each_block_reason_has_a_label_and_a_sentence() {
     let actual = BlockReason::ALL
         .map(|reason| (reason.as_str(), TrimBlocker { group: Some("g".into()), reason }.to_string()));
     let expected = [
-        ("unread", "group g was not given"),
+        ("unread", "group g has not read"),
         ("pending", "group g has not acknowledged"),
         ("missing_group", "group g is expected"),
         ("node_size", "a node of the stream holds more entries"),

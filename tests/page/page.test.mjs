@@ -149,7 +149,7 @@ test("retention's last run and what blocks it are there", async () => {
   const settings = `${QUICK}streams: [{match: "*", retention: {max_length: 10, mode: safe}}]\n`;
   const { sidecar } = await both(`XGROUP CREATE held slow 0 MKSTREAM\n${"XADD held * a 1\nXADD free * a 1\n".repeat(400)}`, settings);
   const page = await browser.open(sidecar);
-  await until("what blocks", async () => /safe, blocked: group slow was not given the oldest entries/.test(await cell(page, "held", "Retention")));
+  await until("what blocks", async () => /safe, blocked: group slow has not read the oldest entries/.test(await cell(page, "held", "Retention")));
   await until("a run", async () => /safe, ran .* ago\s+\d+ entries removed/.test(await cell(page, "free", "Retention")));
   await page.getByRole("link", { name: "held", exact: true }).click();
   await until("the same in depth", async () => /Over the limit\s+390\s+Blocked by\s+group slow/.test(await page.locator("#detail").innerText()));

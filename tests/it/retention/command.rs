@@ -23,7 +23,7 @@ fn a_dry_run_names_who_blocks_and_removes_nothing() {
     let (code, shown, complaints) = trim(&redis, &["500", "--dry-run"]);
     assert_eq!((code, complaints.as_str()), (1, ""), "{shown}");
     for line in
-        ["over it       500 entries", "would remove  nothing", "blocked       group idle was not given"]
+        ["over it       500 entries", "would remove  nothing", "blocked       group idle has not read"]
     {
         assert!(shown.contains(line), "{shown}");
     }

@@ -98,7 +98,7 @@ fn a_group_that_has_read_nothing_blocks_and_is_named() {
     assert_eq!(page.get("streamwarden_retention_removable_entries", &[]), Some(0.0));
     let log = sidecar.log();
     assert!(
-        log.contains("retention is blocked") && log.contains("group idle was not given the oldest"),
+        log.contains("retention is blocked") && log.contains("group idle has not read the oldest"),
         "{log}"
     );
 
