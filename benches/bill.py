@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What the sidecar sends in an hour where each command is billed, by the server's own count, and what that is in 30 days.
+"""Commands that the sidecar sends in an hour with `redis.billed_by_command`, as the server counts them, and in 30 days.
 
-Three servers and three sidecars side by side, each with five named streams, a group each and `max_length`, and settings that
-are otherwise the defaults with `redis.billed_by_command`. An application adds an entry a second to each stream and reads one.
-Counted are all calls of `INFO commandstats`, with those inside scripts, without those of the application and of this script.
-Fails where a case comes to 500,000 or more in 30 days, after an hour at least: sooner, the first runs of retention, which are all
-within a minute, and the budget of lookups, which starts full, weigh too much. Needs nothing but Python's standard library.
+Runs three servers and three sidecars side by side. Each has five named streams with one group and `max_length`; other settings
+have their defaults. An application adds an entry per second to each stream and reads one. All calls in `INFO commandstats` are
+counted, including those inside scripts, except those of the application and of this script.
+Fails if a case reaches 500,000 in 30 days, but only after an hour or more: in a shorter time the first runs of retention, which
+are all within a minute, and the initially full budget of lookups weigh too much. Needs only Python's standard library.
 """
 
 import argparse
@@ -26,7 +26,7 @@ STREAMS = [f"events:{number}" for number in range(5)]
 
 
 class Counted(Redis):
-    """A connection that remembers what it sent, by the server's names for it."""
+    """A connection that counts the commands that it sends, by their names in `INFO commandstats`."""
 
     def __init__(self, port, own):
         super().__init__(port)
@@ -39,8 +39,8 @@ class Counted(Redis):
         return super().send(commands)
 
 
-# The limit, which is also the number of entries to begin with, and how many of them the groups have not read. In the last case
-# the first stream has twice as many and its oldest one stays pending, so nothing of it can be removed.
+# The limit, which is also the initial number of entries, and how many of them are unread. In the last case the first
+# stream has twice as many and its oldest entry stays pending, so nothing can be removed.
 CASES = {
     "all caught up": {"limit": 1000, "unread": 0},
     "all lagging": {"limit": 5000, "unread": 3000},
@@ -49,7 +49,7 @@ CASES = {
 
 
 def read(redis, stream, consumer, count):
-    """The IDs of entries that this consumer is given."""
+    """Reads entries for this consumer, and returns their IDs."""
     got = redis.send([("XREADGROUP", "GROUP", "group", consumer, "COUNT", count, "STREAMS", stream, ">")])
     return [entry[0] for entry in got[0][1]]
 
@@ -66,7 +66,7 @@ def prepare(redis, limit, unread, blocked=False):
 
 
 def work(redis, stop):
-    """Each second an entry more in each stream, and one that is read; the one before is acknowledged."""
+    """Each second adds and reads an entry of each stream, and acknowledges the one before."""
     held = {}
     while not stop.wait(1):
         for stream in STREAMS:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What Streamwarden costs, in one table a workload: beside redis_exporter on the same data, with many rules and names, and
-against a client that only asks.
+"""Costs of Streamwarden, one table per workload: compared with redis_exporter on the same data, with many rules and names, and
+compared with a client that only sends the commands.
 
-Starts Redis and everything else by itself, on free ports of the loopback, and ends them. Needs Linux (/proc) and nothing but
-Python's standard library.
+Starts Redis and everything else itself, on free loopback ports, and stops them. Needs Linux (/proc) and only Python's standard
+library.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workload", nargs="*", help=f"of: {'; '.join(WORKLOADS)}; all by default")
     parser.add_argument("--streamwarden", default="target/release/streamwarden")
-    parser.add_argument("--also", metavar="PROGRAM", help="another Streamwarden, beside the first in the same run")
+    parser.add_argument("--also", metavar="PROGRAM", help="another build of Streamwarden to measure in the same run")
     parser.add_argument("--peer", default="target/tools/bin/redis_exporter")
     parser.add_argument("--redis", default="redis-server")
     parser.add_argument("--rounds", type=int, default=5)
@@ -37,7 +37,7 @@ def main():
         options.programs[Path(options.also).name + " (also)"] = options.also
     first, *others = options.programs
     options.ratios = lambda columns: [(first, other) for other in columns if other != first]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the child processes
     for name in options.workload or WORKLOADS:
         WORKLOADS[name](options)
 

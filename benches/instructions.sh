@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Instructions of the micro-benchmarks, a run each: of eleven runs less those of one, so that preparing is not counted.
-# Unlike times they are the same whatever else the machine does. `make bench-instructions` builds what this needs.
+# Instructions of one run of each micro-benchmark: those of eleven runs less those of one, so that preparation is not
+# counted. Unlike times, they do not depend on the machine's load. `make bench-instructions` builds what this needs.
 set -euo pipefail
 bench=$(find "${CARGO_TARGET_DIR:-target}/release/deps" -name 'micro-*' ! -name '*.d' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
 runs=10

@@ -1,7 +1,6 @@
-"""What the benchmarks stand on: a Redis full of streams, programs beside it, and what these cost.
+"""The benchmarks' library: a Redis full of streams, programs that read it, and their costs.
 
-All of it is on free ports of the loopback and ends with the benchmark. Needs Linux (/proc) and nothing but Python's standard
-library.
+Everything runs on free loopback ports and stops with the benchmark. Needs Linux (/proc) and only Python's standard library.
 """
 
 import contextlib
@@ -19,12 +18,13 @@ from pathlib import Path
 
 BATCH = 2000
 DEADLINE = 120.0
-# A first look asks more: it proves lags and samples what is pending, a bounded number of groups a poll.
+# The first polls send more commands: they prove lags and sample pending entries, for a bounded number of groups per
+# poll.
 FIRST_POLLS = 20
 
 
 class Redis:
-    """A connection: pipelines of commands, the last one's reply is given."""
+    """A connection. Sends pipelines of commands and returns the last reply."""
 
     def __init__(self, port):
         self.port = port
@@ -55,7 +55,7 @@ class Redis:
         return int(next(line for line in lines if line.startswith(field + ":")).split(":")[1])
 
     def stats(self):
-        """Commands so far and seconds on a processor."""
+        """Commands processed and CPU seconds used so far."""
         return self.info("total_commands_processed"), cpu_of(self.info("process_id"))
 
 
@@ -73,7 +73,7 @@ def stream_name(number):
 
 
 def seed(redis, streams, groups, consumers, entries=20, payload=b"v", pending=2, other_keys=0):
-    """Streams whose every consumer holds `pending` entries."""
+    """Creates streams in which each consumer owns `pending` entries."""
     commands = []
     for stream in range(streams):
         key = stream_name(stream)
@@ -109,7 +109,7 @@ def running(arguments, **options):
 
 @contextlib.contextmanager
 def redis_with(server, **data):
-    """A Redis of its own that holds these streams, as a connection to it."""
+    """Starts a Redis with these streams, and returns a connection to it."""
     with tempfile.TemporaryDirectory() as directory:
         port = free_port()
         with running([server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]):
@@ -120,7 +120,7 @@ def redis_with(server, **data):
 
 
 class Sidecar:
-    """A configuration, and how Streamwarden is started with it."""
+    """A configuration, and the command line to start Streamwarden with it."""
 
     def __init__(self, program, redis, directory, interval="2s", more=""):
         self.redis, self.more, self.port = redis, more, free_port()
@@ -129,7 +129,7 @@ class Sidecar:
         self.arguments = [program, "--config", str(self.path), "--listen", f"127.0.0.1:{self.port}"]
 
     def write(self, interval):
-        """The configuration, with polls so often."""
+        """Writes the configuration with this poll interval."""
         poll = f"{{interval: {interval}, discovery_interval: 1h, stale_after: 4h}}"
         self.path.write_text(f"redis: {{uri: 'redis://127.0.0.1:{self.redis.port}'}}\npoll: {poll}\n{self.more}")
 
@@ -159,7 +159,7 @@ def sidecar(program, redis, interval="2s", more=""):
 
 
 def accepts(program, redis, more):
-    """Whether this program knows such a configuration."""
+    """Whether this program accepts such a configuration."""
     with tempfile.TemporaryDirectory() as directory:
         it = Sidecar(program, redis, directory, more=more)
         check = [program, "check-config", "--config", str(it.path)]
@@ -173,7 +173,7 @@ def wait_for(what, ready, pause=0.002):
             if ready():
                 return
         time.sleep(pause)
-    raise SystemExit(f"waited in vain for {what}")
+    raise SystemExit(f"timed out waiting for {what}")
 
 
 def get(port, path, encoding="identity"):
@@ -192,7 +192,7 @@ def scrape(port, encoding="gzip"):
 
 
 def page(port):
-    """The page as text, by gzip like any Prometheus: the sidecar makes ahead what it is asked for."""
+    """The page as text. Fetched with gzip, like Prometheus does, since the sidecar renders in advance what is requested."""
     body = scrape(port)
     return (gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body).decode()
 
@@ -206,13 +206,13 @@ def value(text, name):
 
 
 def polls(port):
-    """How many there were, and how many milliseconds they took."""
+    """Number of polls, and milliseconds that they took."""
     text, name = page(port), "streamwarden_poll_duration_seconds_"
     return value(text, f"{name}count"), value(text, f"{name}sum") * 1000
 
 
 def times(fetch, count, at_once=1):
-    """Milliseconds that `count` fetches take for each of so many clients: the median and the 99th percentile."""
+    """Milliseconds per fetch, for `at_once` clients with `count` fetches each: median and 99th percentile."""
     taken = []
 
     def work():
@@ -229,7 +229,7 @@ def times(fetch, count, at_once=1):
 
 
 def cpu_of(pid):
-    """Seconds on a processor, of all threads."""
+    """CPU seconds of all threads."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
@@ -250,7 +250,7 @@ def waiting(ask, seconds, pipe):
 
 
 def waits(ask, seconds, work=None):
-    """Milliseconds that each answer takes to whom asks each millisecond, in a process of its own; in order."""
+    """Milliseconds per answer for a client in its own process that asks each millisecond, sorted."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=waiting, args=(ask, seconds, theirs))
     process.start()
@@ -262,21 +262,21 @@ def waits(ask, seconds, work=None):
 
 
 def ping_p99(port, seconds, work=None):
-    """The 99th percentile in milliseconds of a client that pings each millisecond."""
+    """The 99th percentile in milliseconds for a client that pings each millisecond."""
     redis = Redis(port)
     taken = waits(lambda: redis.send([("PING",)]), seconds, work)
     return taken[int(len(taken) * 0.99)]
 
 
 def idle_cpu(redis, seconds=3.0):
-    """Seconds on a processor that a second costs a Redis that nobody asks: it has work of its own."""
+    """CPU seconds per second of an idle Redis, for its own background work."""
     before = redis.stats()[1]
     time.sleep(seconds)
     return (redis.stats()[1] - before) / seconds
 
 
 def table(title, columns, ratios):
-    """Prints rows by their labels, one column each, then each ratio of two columns; what is not known stays empty."""
+    """Prints a table with one row per label, the columns, and the ratios of columns. Unknown ratios stay empty."""
     heads = [*columns, *(f"{one} / {other}" for one, other in ratios)]
     print(f"\n## {title}\n\n| | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
     for label in dict.fromkeys(label for row in columns.values() for label in row):

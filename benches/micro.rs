@@ -1,8 +1,8 @@
-//! What the parts of a poll cost by themselves, for 1,000 streams with 3 groups of 5 consumers: reading the replies,
-//! judging them, and writing the page.
+//! Cost of the parts of a poll for 1,000 streams with 3 groups of 5 consumers: parsing the replies, judging them, and
+//! rendering the page.
 //!
-//! `cargo bench --bench micro` measures time; `make bench-instructions` counts instructions, which are the same at each
-//! run.
+//! `cargo bench --bench micro` measures time. `make bench-instructions` counts instructions, which are the same in
+//! each run.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark fails loudly")]
 
 use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-"""What Streamwarden costs with many rules, many names, and against a client that only asks."""
+"""Costs of Streamwarden with many rules, with many names, and compared with a client that only sends the commands."""
 
 import socket
 import statistics
@@ -40,7 +40,7 @@ def rules_of(form):
 
 
 def rules(options):
-    """Polls, pages and documents of 2,000 streams, without rules and with many."""
+    """Polls, pages and API documents of 2,000 streams, without rules and with many."""
     data = {"streams": 2000, "groups": 3, "consumers": 5}
     columns = {label: {} for label in options.programs}
     with redis_with(options.redis, **data) as redis:
@@ -66,7 +66,7 @@ def polls_and_documents(own, rounds):
     (after, spent_after), cpu = own.polls(), cpu_of(own.child.pid) - cpu
     polls = max(1, after - before)
     row = {"poll wall, ms": (spent_after - spent) / polls, "CPU of poll and page, ms": cpu / polls * 1000}
-    # Nothing else is to be at work.
+    # Nothing else may run during the measurement.
     own.poll_each("1h")
     time.sleep(2)
     for name, path, count in (("one stream", f"/{stream_name(1234)}", 100), ("all streams", "", 9)):
@@ -75,7 +75,7 @@ def polls_and_documents(own, rounds):
 
 
 def names(options):
-    """10,000 streams by name: how long a start takes, and how long a probe waits while they are read again."""
+    """10,000 streams by name: duration of a start, and how long a probe waits while the configuration is reloaded."""
     streams = 10_000
     by_name = "streams:\n" + "".join(f"  - {{match: {stream_name(number)}}}\n" for number in range(streams))
     columns = {}
@@ -91,19 +91,19 @@ def names(options):
                 own.poll_each("2h")
                 row["longest /livez during a reload, ms"] = waits(live, 10)[-1]
                 if value(page(own.port), "streamwarden_poll_interval_seconds") != 7200:
-                    raise SystemExit("the reload did not end in time")
+                    raise SystemExit("the reload did not finish in time")
     table("10,000 streams by name", columns, options.ratios(columns))
 
 
-# What a poll sends in one go, as src/source/pass.rs has it.
+# Streams per pipeline of a poll, as in src/source/pass.rs.
 PORTION = 24
 
 
 class Floor:
-    """The commands of a poll from a client that waits for the end of each portion's replies and throws them away."""
+    """Sends the commands of a poll, waits for the end of each pipeline's replies and discards them."""
 
     def __init__(self, redis, streams):
-        # The end is known by the reply to one more command, which costs Redis next to nothing.
+        # The reply to an additional command marks the end. It costs Redis next to nothing.
         commands = [("XINFO", "STREAM", stream_name(number), "FULL", "COUNT", 1) for number in range(streams)]
         starts = range(0, streams, PORTION)
         self.portions = [encode([*commands[start : start + PORTION], ("PING",)]) for start in starts]
@@ -112,7 +112,7 @@ class Floor:
         self.room = memoryview(bytearray(1 << 20))
 
     def run(self):
-        """Milliseconds that it takes, and those of them on a processor."""
+        """Milliseconds of wall time and of CPU time."""
         end, room, connection = b"+PONG\r\n", self.room, self.socket
         started, cpu = time.monotonic(), time.process_time()
         for portion in self.portions:
@@ -125,20 +125,20 @@ class Floor:
 
 
 def wait_for_poll(redis, streams):
-    """Until Redis has answered all of a poll, and what follows from it is done: looked at without disturbing it much."""
+    """Waits until Redis has answered a whole poll and the sidecar has processed it, with little disturbance."""
     before = redis.info("total_commands_processed")
     wait_for("a poll", lambda: redis.info("total_commands_processed") - before >= streams, pause=0.05)
     time.sleep(0.7)
 
 
 def each(polls):
-    """How long each poll took, of their numbers and sums at several times."""
+    """The duration of each poll, from pairs of count and sum at several times."""
     steps = zip(polls, polls[1:])
     return [(spent - before_spent) / (count - before) for (before, before_spent), (count, spent) in steps if count > before]
 
 
 def floor(options):
-    """A poll of 5,000 streams, and between two of them the floor."""
+    """Polls of 5,000 streams, and between them the same commands without processing (the floor)."""
     columns, streams = {}, LARGE["streams"]
     with redis_with(options.redis, **LARGE) as redis:
         raw = Floor(redis, streams)

@@ -1,6 +1,6 @@
-"""Streamwarden beside redis_exporter on the same data.
+"""Streamwarden compared with redis_exporter on the same data.
 
-A *round* is one look at all streams that ends in one gzip scrape: for the sidecar a poll, rendering and a scrape; for
+A *round* reads all streams once and ends in one gzip scrape: for the sidecar a poll, rendering and a scrape; for
 redis_exporter a scrape.
 """
 
@@ -46,7 +46,7 @@ DATA = {
 
 
 def measure(arguments, redis, port, streams, family, rounds):
-    """All that a program costs; it polls by itself if it is a Streamwarden."""
+    """All costs of a program. Streamwarden polls by itself, redis_exporter reads Redis at each scrape."""
     is_poller = family.startswith("streamwarden")
     row = {}
     row["Redis PING p99 alone, ms"] = ping_p99(redis.port, 2)
@@ -58,7 +58,7 @@ def measure(arguments, redis, port, streams, family, rounds):
         wait_for("all streams", lambda: page(port).count(f"\n{family}{{") == streams)
         wait_for("the first polls", lambda: not is_poller or polls(port)[0] >= FIRST_POLLS, pause=0.1)
         row["resident memory, MB"] = memory_of(child.pid, "VmRSS")
-        # Rounds: for a poller, as long as its polls take; each is scraped once.
+        # Rounds: a poller polls by itself and is scraped once per round.
         before, spent = polls(port)
         calls, redis_cpu = redis.stats()
         cpu, began = cpu_of(child.pid), time.monotonic()
@@ -93,14 +93,14 @@ def sizes(port):
 
 
 def exporter(options, redis):
-    """The other program's arguments, and its port."""
+    """The arguments of redis_exporter, and its port."""
     port = free_port()
     address = [f"--redis.addr=redis://127.0.0.1:{redis.port}", f"--web.listen-address=127.0.0.1:{port}"]
     return [options.peer, "--check-streams=stream-*", *address], port
 
 
 def costs(name):
-    """The workload of this name: everything that both cost."""
+    """The workload of this name: all costs of both programs."""
 
     def run(options):
         columns, streams = {}, DATA[name]["streams"]
@@ -118,11 +118,12 @@ def costs(name):
     return run
 
 
-# Enough for a smaller page than the other program's; `check-config` names the alerts that need one of them.
+# Families to leave out for a page smaller than redis_exporter's. `check-config` lists the alerts that need one of
+# them.
 CONFIGURATION = Path(__file__).parent.parent / "docs/src/configuration.md"
 # The documentation's list for large installations.
 LARGE_LIST = CONFIGURATION.read_text().split("<!-- large: begin -->\n```yaml\n")[1].split("```")[0]
-# What a configuration may leave out.
+# Configurations that reduce the page.
 EXPOSITIONS = {
     "": "",
     ", current states": "exposition: {states: current}\n",
@@ -131,7 +132,7 @@ EXPOSITIONS = {
 
 
 def pages(options):
-    """How much there is on the page, with all that can be left out of it."""
+    """Size of the page, complete and reduced."""
     columns = {}
     with redis_with(options.redis, **LARGE) as redis:
         is_there = lambda port, family: page(port).count(f"\n{family}{{") == LARGE["streams"]
@@ -139,7 +140,7 @@ def pages(options):
             columns[label] = {}
             for what, more in EXPOSITIONS.items():
                 found = {}
-                # All of it is to be there, as on the other program's page.
+                # The page must be complete, as redis_exporter's is.
                 more = f"limits: {{series: 10000000}}\n{more}"
                 if accepts(program, redis, more):
                     with sidecar(program, redis, more=more) as own:

@@ -1,7 +1,7 @@
-//! How long another client waits while a stream is trimmed: by one `XTRIM MAXLEN`, and by `streamwarden trim`, on the
-//! same data in one run. Starts a server of its own and ends it.
+//! How long another client waits while a stream is trimmed by one `XTRIM MAXLEN` and by `streamwarden trim`, on the
+//! same data in one run. Starts its own server and stops it.
 //!
-//! `cargo bench --bench stall -- [entries]`, 10,000,000 by default, kept down to 100,000.
+//! `cargo bench --bench stall -- [entries]` trims 10,000,000 entries by default to 100,000.
 #![allow(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
@@ -21,7 +21,7 @@ use std::{
 use redis::{Connection, cmd};
 
 const KEPT: u64 = 100_000;
-/// Filled inside the server: over a connection it would take minutes.
+/// Runs inside the server: over a connection it would take minutes.
 const FILL: &str = "for _ = 1, ARGV[1] do redis.call('XADD', KEYS[1], '*', 'f', 'v') end";
 const FILLED_AT_ONCE: u64 = 20_000;
 
@@ -81,7 +81,7 @@ fn fill(connection: &mut Connection, entries: u64) {
     }
 }
 
-/// How long the work took, and how long a client that pings every half millisecond waited meanwhile, in order.
+/// How long the work took, and how long a client that pings every half millisecond waited during it, sorted.
 fn beside(mut client: Connection, work: impl FnOnce()) -> (Duration, Vec<Duration>) {
     let is_over = AtomicBool::new(false);
     scope(|scope| {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A private Redis, the example application and the sidecar, until Ctrl-C. Leaves nothing behind.
+# A private Redis, the example application and the sidecar, until Ctrl-C. Removes everything afterwards.
 #
 #   demo.sh PROGRAM NEXUS    the built sidecar and the built application
 set -euo pipefail
@@ -59,7 +59,7 @@ start streamwarden "$streamwarden" --config "$here/demo.yaml" --listen "127.0.0.
 
 for _ in {1..100}; do
   fail_if_ended
-  # Bash alone, since a fresh machine may lack curl: the status line says 200 once Redis was read.
+  # Plain Bash, since a fresh machine may lack curl. The status is 200 once Redis has been read.
   if exec 3<>"/dev/tcp/127.0.0.1/$page_port"; then
     printf 'GET /readyz?strict=1 HTTP/1.0\r\n\r\n' >&3
     read -r _ status _ <&3 || status=0

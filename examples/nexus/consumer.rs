@@ -1,5 +1,5 @@
-//! A consumer: reads entries as one of its group, handles them, and acknowledges those whose handling succeeded.
-//! It can be told to go wrong in the ways that consumers do.
+//! A consumer: reads entries for its group, processes them, and acknowledges those that succeeded. Flags make it fail
+//! in the ways that real consumers do.
 
 use std::{
     sync::Arc,
@@ -19,22 +19,22 @@ use crate::{
 
 const BATCH: u32 = 10;
 const BLOCK_MILLISECONDS: u32 = 1_000;
-/// How soon a consumer that no longer reads notices that its connection was lost.
+/// How soon a stopped consumer notices that its connection was lost.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a slow consumer takes for an entry.
+/// Time that a slow consumer takes for an entry.
 const SLOWNESS: Duration = Duration::from_millis(200);
 
-/// An entry's ID and its fields. A pending entry that was trimmed from its stream has none.
+/// An entry's ID and its fields; `None` for a pending entry that was trimmed.
 type Entry = (String, Option<Fields>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Stays connected, and reads no more.
+    /// Stays connected but stops reading.
     Stop,
-    /// Vanishes with a batch that it has read and not acknowledged.
+    /// Disappears with a batch that it has read but not acknowledged.
     Crash,
-    /// Takes its time for each entry.
+    /// Takes a long time for each entry.
     Slow,
 }
 
@@ -42,9 +42,9 @@ pub(crate) struct Consumer {
     pub(crate) topic: Topic,
     pub(crate) name: String,
     pub(crate) link: Link,
-    /// The share of entries whose handling fails.
+    /// Share of entries whose processing fails.
     pub(crate) failures: f64,
-    /// How often it tries again what it has not acknowledged; `None`: only when it starts.
+    /// How often it retries unacknowledged entries; `None`: only when it starts.
     pub(crate) retry: Option<Duration>,
     pub(crate) fault: Option<Fault>,
     pub(crate) fault_after: Duration,
@@ -70,10 +70,11 @@ impl Consumer {
         Ok(())
     }
 
-    /// Reads to the end: the program's, or this consumer's own.
+    /// Reads until the program stops, or until this consumer's fault.
     async fn consume(&mut self) -> RedisResult<()> {
         self.create_group().await?;
-        // What this consumer was given earlier and did not acknowledge comes first, then what is new to its group.
+        // Starts with entries that were delivered to this consumer earlier and are not acknowledged, then continues
+        // with new ones.
         let (mut after, mut tried) = ("0".to_owned(), self.started.elapsed());
         while !self.shutdown.is_requested() {
             let fault = self.fault.filter(|_| self.started.elapsed() >= self.fault_after);
@@ -140,9 +141,9 @@ impl Consumer {
         Ok(())
     }
 
-    /// Whether the entry is done with. An application would do its work here.
+    /// Processes an entry, and returns whether to acknowledge it. A real application would do its work here.
     fn handle(&self, fields: Option<&Fields>) -> bool {
-        // Of a trimmed entry nothing is left to be done.
+        // A trimmed entry needs no processing.
         let Some(fields) = fields else { return true };
         let succeeded = decode(fields).is_ok() && fastrand::f64() >= self.failures;
         if !succeeded {
@@ -161,7 +162,7 @@ impl Consumer {
     }
 }
 
-/// Someone destroyed the group, or deleted its stream, perhaps while this consumer was blocked on it.
+/// Someone destroyed the group or deleted its stream, perhaps while this consumer was blocked on it.
 fn is_group_missing(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
 }

@@ -1,4 +1,4 @@
-//! The domain's events, and what each is on the wire: the stream it goes to, and its four fields.
+//! The events of the domain, and their form in Redis: the stream of each, and its four fields.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -46,7 +46,7 @@ pub(crate) enum SimulationEvent {
     Failed { step: u32 },
 }
 
-/// The name by which consumers know what the payload holds, and the payload.
+/// The event's type, which tells consumers what the payload contains, and the payload.
 type Content = (&'static str, Value);
 
 impl DomainEvent {
@@ -153,10 +153,10 @@ impl Message {
     }
 }
 
-/// An entry's fields as Redis gives them back. Anyone may have written them, so they may be any bytes.
+/// An entry's fields as Redis returns them. Anyone may have written them, so they may be any bytes.
 pub(crate) type Fields = HashMap<Vec<u8>, Vec<u8>>;
 
-/// What a consumer acts on: the type of the event, and its payload.
+/// The parts that a consumer needs: the event's type and its payload.
 pub(crate) fn decode(fields: &Fields) -> anyhow::Result<(&str, Value)> {
     let field = |name: &'static str| fields.get(name.as_bytes()).context(name);
     Ok((str::from_utf8(field("event_type")?)?, serde_json::from_slice(field("payload")?)?))
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_can_be_decoded() {
+    fn a_published_event_can_be_decoded() {
         let event = DomainEvent::User(UserEvent::Registered { plan: "team" });
         let message = Message::new(&event, 7, noon());
         let fields = message.fields().map(|(name, value)| (name.into(), value.into())).into();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_is_refused() {
+    fn invalid_entries_are_refused() {
         let entry = |event_type: &[u8], payload: &[u8]| {
             Fields::from([
                 (b"event_type".to_vec(), event_type.to_vec()),

@@ -12,7 +12,7 @@ pub(crate) const DEFAULT_URI: &str = "redis://127.0.0.1:6379";
 #[derive(Parser)]
 #[command(name = "nexus", after_help = format!("Environment:\n  REDIS_URI  Address of Redis [default: {DEFAULT_URI}]"))]
 pub(crate) struct Flags {
-    /// Events published a second, over all streams; 0 publishes nothing
+    /// Events published per second, over all streams; 0 publishes nothing
     #[arg(long, value_name = "EVENTS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub(crate) rate: u32,
 
@@ -20,19 +20,19 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub(crate) consumers: u16,
 
-    /// Share of entries whose handling fails, from 0 to 1: they are not acknowledged and stay pending
+    /// Share of entries whose processing fails, from 0 to 1: they are not acknowledged and stay pending
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     pub(crate) failures: f64,
 
-    /// How often consumers try again what they have not acknowledged; without this only when they start
+    /// How often consumers retry unacknowledged entries; without this only when they start
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) retry: Option<Duration>,
 
-    /// The group's consumers stop reading, but stay connected (repeatable)
+    /// The group's consumers stop reading but stay connected (repeatable)
     #[arg(long, value_name = "GROUP")]
     pub(crate) stop: Vec<Topic>,
 
-    /// The group's consumers vanish with entries that they read and did not acknowledge (repeatable)
+    /// The group's consumers disappear with entries that they have read but not acknowledged (repeatable)
     #[arg(long, value_name = "GROUP")]
     pub(crate) crash: Vec<Topic>,
 
@@ -40,15 +40,15 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "GROUP")]
     pub(crate) slow: Vec<Topic>,
 
-    /// How long after the start --stop, --crash and --slow happen
+    /// Time from the start until --stop, --crash and --slow take effect
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub(crate) after: Duration,
 
-    /// Ends by itself after this long
+    /// Stop after this time
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) duration: Option<Duration>,
 
-    /// Trims each stream to about this many entries as it publishes
+    /// Trim each stream to about this many entries while publishing
     #[arg(long, value_name = "ENTRIES")]
     pub(crate) max_length: Option<u64>,
 }
@@ -58,7 +58,7 @@ impl Flags {
         self.faults(topic).next()
     }
 
-    /// A group for which more than one fault is asked.
+    /// A group with more than one fault.
     pub(crate) fn contradiction(&self) -> Option<Topic> {
         Topic::ALL.into_iter().find(|topic| self.faults(*topic).count() > 1)
     }
@@ -69,7 +69,7 @@ impl Flags {
     }
 }
 
-/// On the command line, a topic goes by the name of its group.
+/// On the command line, a topic is given by the name of its group.
 impl ValueEnum for Topic {
     fn value_variants<'a>() -> &'a [Self] {
         &Self::ALL

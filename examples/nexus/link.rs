@@ -1,4 +1,4 @@
-//! A task's own connection to Redis, which outlives the server's absences.
+//! A task's own connection to Redis, which reconnects after outages.
 
 use std::{
     sync::{
@@ -12,12 +12,12 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, aio::MultiplexedConnection,
 };
 
-/// Longer than any command may block.
+/// Longer than any command blocks.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The server that all tasks share. An outage strikes them all, and is told once.
+/// The server that all tasks share. An outage affects all of them, and is logged once.
 pub(crate) struct Server {
     client: Client,
     waiting: AtomicUsize,
@@ -57,7 +57,7 @@ impl Link {
         Self { server, connection: None, failures: 0 }
     }
 
-    /// Sends a command, once there is a connection.
+    /// Sends a command, and connects first if necessary.
     pub(crate) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -77,14 +77,14 @@ impl Link {
         self.failures = 0;
     }
 
-    /// Waits before another attempt with a new connection. Gives the error back if it will not pass by itself.
+    /// Waits before the next attempt with a new connection. Returns the error if retrying does not help.
     pub(crate) async fn recover(&mut self, error: RedisError) -> RedisResult<()> {
         if !passes(&error) {
             return Err(error);
         }
         self.connection = None;
         self.failures = self.failures.saturating_add(1);
-        // The first failure may be no more than the end of a connection.
+        // A single failure may just be a closed connection.
         if self.failures == 2 {
             self.server.lost(&error);
         }
@@ -93,13 +93,13 @@ impl Link {
     }
 }
 
-/// Doubles with each failure. The tasks that lost the server together do not all return at once.
+/// Doubles with each failure. Jitter keeps the tasks from returning to the server all at once.
 fn pause(failures: u32) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-/// The server is away, or is there and cannot do its work for now.
+/// Whether the server is unreachable, or can't do its work for now.
 fn passes(error: &RedisError) -> bool {
     error.is_io_error()
         || matches!(

@@ -1,8 +1,8 @@
-//! Nexus: an application that publishes and consumes domain events over Redis Streams, in small.
+//! Nexus: a small application that publishes and consumes domain events over Redis Streams.
 //!
-//! It is what Streamwarden watches in its demonstration and tests, and shows the pattern at its simplest: a stream
-//! for each kind of aggregate, a group of consumers for each stream, and every entry acknowledged once handled.
-#![allow(clippy::print_stderr, reason = "standard error is where a command tells how it fares")]
+//! Streamwarden watches it in the demo and in tests. It shows the pattern in its simplest form: one stream for each
+//! kind of aggregate, one consumer group for each stream, and each entry acknowledged once it is processed.
+#![allow(clippy::print_stderr, reason = "a command reports its progress on standard error")]
 
 mod consumer;
 mod events;
@@ -82,7 +82,7 @@ fn server() -> anyhow::Result<Server> {
     Server::new(&uri).context("REDIS_URI")
 }
 
-/// Runs until a signal, the end of its time, or a failure that no waiting helps.
+/// Runs until a signal, the end of its time, or a failure that retrying does not solve.
 async fn run(flags: &Flags, server: Server, totals: &Arc<Totals>) -> anyhow::Result<()> {
     let (end, shutdown) = Shutdown::channel();
     let mut tasks = start(flags, &Arc::new(server), totals, &shutdown);
@@ -145,7 +145,7 @@ async fn finish(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for a signal, or for the program's time to be up.
+/// Waits for a signal or for the end of the program's time.
 async fn ending(duration: Option<Duration>) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -165,7 +165,7 @@ async fn ending(duration: Option<Duration>) -> io::Result<()> {
 
 async fn report(totals: &Totals) {
     let mut ticks = interval(REPORT_INTERVAL);
-    // The first tick is at once.
+    // The first tick is immediate.
     ticks.tick().await;
     loop {
         ticks.tick().await;

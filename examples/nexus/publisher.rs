@@ -1,4 +1,4 @@
-//! The publisher: makes events at a steady rate, and appends each to the stream of its kind.
+//! The publisher: creates events at a steady rate and appends each to the stream of its kind.
 
 use std::{num::NonZeroU32, sync::Arc, time::SystemTime};
 
@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) struct Publisher {
     pub(crate) link: Link,
-    /// Events a second.
+    /// Events per second.
     pub(crate) rate: NonZeroU32,
     pub(crate) max_length: Option<u64>,
     pub(crate) totals: Arc<Totals>,
@@ -32,7 +32,7 @@ impl Publisher {
             }
             let message = Message::new(&something_happens(), fastrand::u32(1..=500), now());
             let command = self.append(&message);
-            // An event whose reply is lost may be published twice: at least once is what consumers can count on.
+            // An event whose reply is lost may be published twice. Consumers can rely on at least once.
             while let Err(error) = self.link.query::<()>(&command).await {
                 tokio::select! {
                     () = self.shutdown.requested() => return Ok(()),
@@ -40,7 +40,7 @@ impl Publisher {
                         recovered.map_err(|error| anyhow!("cannot publish to {}: {error}", message.stream))?;
                     }
                 }
-                // The ticks that an outage swallowed do not become a flood after it.
+                // Ticks that an outage delayed must not become a burst after it.
                 ticks.reset();
             }
             self.totals.published();
@@ -63,7 +63,7 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The business of the domain. Its kinds of events are equally frequent.
+/// A random event. All kinds are equally frequent.
 fn something_happens() -> DomainEvent {
     use DomainEvent::{Project, Session, Simulation, Training, User};
     let id = || fastrand::u32(1..=500);

@@ -1,4 +1,4 @@
-//! The end of the program, as its tasks learn of it: each finishes what it has begun.
+//! Tells tasks that the program stops, so that each can finish its current work.
 
 use tokio::sync::watch;
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 pub(crate) struct Shutdown(watch::Receiver<bool>);
 
 impl Shutdown {
-    /// The end, and what brings it about: `send(true)`.
+    /// The signal, and its sender: `send(true)` stops the program.
     pub(crate) fn channel() -> (watch::Sender<bool>, Self) {
         let (sender, receiver) = watch::channel(false);
         (sender, Self(receiver))
@@ -17,7 +17,7 @@ impl Shutdown {
     }
 
     pub(crate) async fn requested(&mut self) {
-        // An error means that its sender is gone, and with it the program.
+        // An error means that the sender is gone, and the program with it.
         let _gone = self.0.wait_for(|requested| *requested).await.is_err();
     }
 }

@@ -1,4 +1,4 @@
-//! The five kinds of aggregate. Each has a stream of its own events and one group of consumers that reads it.
+//! The five kinds of aggregate. Each has its own stream of events and one consumer group.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {

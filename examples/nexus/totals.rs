@@ -1,4 +1,4 @@
-//! What the program has done so far.
+//! Counters of what the program has done.
 
 use std::{
     fmt,

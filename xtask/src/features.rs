@@ -1,7 +1,8 @@
-//! Which features the crates of the program have when it is built by itself, and when its tests are.
+//! Compares the features of the program's crates between the program that ships and the builds that tests run.
 //!
-//! Cargo switches on what anything in a build asks for. A crate that gets a feature from a test's dependency works in
-//! every test and not in what ships, so each difference has to stand here with a reason why it is harmless.
+//! Cargo enables a feature for a whole build if anything in that build asks for it. A crate that gets a feature from
+//! a test's dependency works in every test, but not in the program that ships. So each difference needs an entry
+//! here, with the reason why it is harmless.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,11 +17,11 @@ use anyhow::{Context, bail, ensure};
 struct Build {
     what: &'static str,
     package: &'static str,
-    /// Crates whose features differ from those of the program that ships, with the reason why that is harmless.
+    /// Crates whose features differ from those of the program that ships, and why that is harmless.
     differences: &'static [(&'static str, &'static str)],
 }
 
-/// Everything else that is tested is the program itself.
+/// All other tests run the program itself.
 const TESTED: [Build; 2] = [
     Build {
         what: "unit tests and micro-benchmarks",
@@ -46,10 +47,10 @@ const TESTED: [Build; 2] = [
 
 type Features = BTreeMap<String, BTreeSet<String>>;
 
-/// Compares the program's crates with those of each tested build, and says what differs.
+/// Compares the program's crates with those of each tested build, and reports the differences.
 ///
 /// # Errors
-/// What differs without a reason, and reasons for what no longer differs.
+/// Differences without a reason, and reasons for crates that no longer differ.
 pub fn compare(project: &Path) -> anyhow::Result<String> {
     let shipped = features(project, "streamwarden", "normal")?;
     let (mut report, mut problems) = (String::new(), String::new());
@@ -85,12 +86,12 @@ pub fn compare(project: &Path) -> anyhow::Result<String> {
     Ok(report)
 }
 
-/// Whether a crate, by name and version, is one of this name.
+/// Whether a crate, given by name and version, has this name.
 fn is_version_of(name: &str, package: &str) -> bool {
     package.split(' ').next() == Some(name)
 }
 
-/// The features of each crate of a package's build on this machine, by name and version.
+/// The features of all crates in a package's build on this machine, by name and version.
 fn features(project: &Path, package: &str, edges: &str) -> anyhow::Result<Features> {
     let tree = ["tree", "--locked", "--package", package, "--edges", edges, "--prefix", "none", "--format"];
     let output = Command::new(env!("CARGO")).args(tree).arg("{p}|{f}").current_dir(project).output();
@@ -100,10 +101,10 @@ fn features(project: &Path, package: &str, edges: &str) -> anyhow::Result<Featur
     for line in String::from_utf8(output.stdout)?.lines() {
         let mut fields = line.trim_end_matches(" (*)").split('|');
         let (package, features) = (fields.next().context("a package")?, fields.next().context("features")?);
-        // Its name and version; a path behind them tells nothing more.
+        // Name and version, without the path that may follow.
         let name = package.split(" (").next().context("a name")?;
         let features = features.split(',').filter(|feature| !feature.is_empty()).map(str::to_owned);
-        // A crate that proc-macros use too is there twice, with the features of each.
+        // A crate that proc-macros use as well is listed twice, each time with other features.
         all.entry(name.to_owned()).or_default().extend(features);
     }
     Ok(all)

@@ -1,7 +1,7 @@
-//! Which module of the program may know which: one direction, held by a parser that reads every path.
+//! Checks that dependencies between the program's modules go one way. A parser reads every path.
 //!
-//! A module may use those that its row names, and each row names modules above it only, so there is no cycle. No file may use one
-//! that uses it, be it a parent or a child. Tests are left out: they may look at everything.
+//! A module may use the modules that its row lists, and a row lists modules above it only, so there is no cycle. No
+//! two files may use each other, including parents and children. Tests are exempt: they may use everything.
 
 mod graph;
 mod source;
@@ -14,7 +14,7 @@ use anyhow::ensure;
 
 use source::{Segments, Source};
 
-/// Modules, each with those that it may use: from the bottom to the top.
+/// Modules and the modules that each may use, from the bottom of the architecture to the top.
 type Modules<'a> = &'a [(&'a str, &'a [&'a str])];
 
 const MODULES: Modules<'_> = &[
@@ -132,7 +132,7 @@ const MODULES: Modules<'_> = &[
     ),
 ];
 
-/// Modules and files that hold no runtime, no client of Redis, no socket, no file, no clock, no randomness and no environment.
+/// Modules and files that must use no runtime, Redis client, socket, file, clock, randomness or environment.
 const PURE: &[&str] = &[
     "model",
     "outage",
@@ -153,7 +153,7 @@ const PURE: &[&str] = &[
     "source::token",
 ];
 
-/// The beginnings of paths that they must not have.
+/// Prefixes of paths that they must not use.
 const IMPURE: &[&str] = &[
     "tokio",
     "hyper",
@@ -172,14 +172,14 @@ const IMPURE: &[&str] = &[
     "crate::clock",
 ];
 
-/// Plain data, which they may name all the same: what another module has read from a clock.
+/// Plain data that they may use in spite of [`IMPURE`]: values that another module has read from a clock.
 const DATA: &[&str] = &["crate::clock::Instant", "crate::clock::Moment"];
 
-/// Says how many files, modules and edges there are.
+/// Checks the project, and reports the number of files, modules and edges.
 ///
 /// # Errors
-/// Every edge that the table does not have, every edge that only the table has, every cycle of files, every impure path in what is
-/// to be pure, and what hides what is used.
+/// Every edge that the table lacks or that only the table has, every cycle of files, every impure path in a pure
+/// module, and everything that hides a path.
 pub fn check(project: &Path) -> anyhow::Result<String> {
     let sources = sources(project)?;
     let (edges, problems) = judge(MODULES, &sources);
@@ -188,7 +188,7 @@ pub fn check(project: &Path) -> anyhow::Result<String> {
     Ok(format!("{files} files, {modules} modules, {edges} edges between them, no cycle\n"))
 }
 
-/// How many edges there are between modules, and what is wrong.
+/// The number of edges between modules, and all problems.
 fn judge(modules: Modules<'_>, sources: &[Source]) -> (usize, Vec<String>) {
     let mut problems = misplaced(modules);
     let edges = edges(modules, sources, &mut problems);
@@ -199,7 +199,7 @@ fn judge(modules: Modules<'_>, sources: &[Source]) -> (usize, Vec<String>) {
     (edges, problems)
 }
 
-/// Rows that name a module below them, or one that is not there.
+/// Problems of the table: rows that list a module below them, or one that does not exist.
 fn misplaced(modules: Modules<'_>) -> Vec<String> {
     let mut above = BTreeSet::new();
     let mut problems = Vec::new();
@@ -211,10 +211,11 @@ fn misplaced(modules: Modules<'_>) -> Vec<String> {
     problems
 }
 
-/// How many edges there are between modules; notes those that the table does not have, and those that only it has.
+/// The number of edges between modules. Adds a problem for each edge that the table lacks, and for each that only the
+/// table has.
 fn edges(modules: Modules<'_>, sources: &[Source], problems: &mut Vec<String>) -> usize {
     let mut edges = BTreeSet::new();
-    // The crate itself, which only names its modules, is no module of the table.
+    // `lib.rs` only lists the modules, so it has no row.
     for (source, own) in sources.iter().filter_map(|source| Some((source, source.module.get(1)?))) {
         let Some((_, known)) = modules.iter().find(|(name, _)| name == own) else {
             problems.push(format!("{}: {own} is not in the table of modules", source.file));
@@ -236,7 +237,7 @@ fn edges(modules: Modules<'_>, sources: &[Source], problems: &mut Vec<String>) -
     edges.len()
 }
 
-/// Impure paths in what is to be pure.
+/// Impure paths in modules that must be pure.
 fn impurities(sources: &[Source]) -> Vec<String> {
     let begins = |path: &[String], with: &&str| {
         let count = with.split("::").count();
@@ -253,7 +254,7 @@ fn impurities(sources: &[Source]) -> Vec<String> {
     pure.flat_map(found).collect()
 }
 
-/// The files of the program's library; `main.rs` is a crate that uses it.
+/// The files of the program's library. `main.rs` is another crate.
 #[expect(clippy::disallowed_methods, reason = "they are files of the project")]
 fn sources(project: &Path) -> anyhow::Result<Vec<Source>> {
     let (mut sources, mut folders) = (Vec::new(), vec![project.join("src")]);

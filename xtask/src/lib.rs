@@ -1,4 +1,4 @@
-//! What the project's chores do, as a library, so that tests compare their results with the files that are there.
+//! The project's chores as a library, so that tests can compare their output with the files in the repository.
 #![allow(
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
@@ -13,7 +13,7 @@ pub mod features;
 pub mod layers;
 pub mod shipped;
 
-/// The project's folder.
+/// The root of the repository.
 pub fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the project").to_owned()
 }

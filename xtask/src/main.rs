@@ -1,6 +1,9 @@
-//! The project's chores. `cargo xtask dashboards` writes the dashboards, the PrometheusRule manifest and the table of which alert
-//! reads which families; `cargo xtask features` compares what is shipped with what is tested; `cargo xtask layers` holds the
-//! program's modules and files to one direction.
+//! The project's chores:
+//!
+//! - `cargo xtask dashboards` writes the dashboards, the PrometheusRule manifest and the table of metric families by
+//!   alert.
+//! - `cargo xtask features` compares the features of the program that ships with those that tests run.
+//! - `cargo xtask layers` checks that dependencies between modules and files go one way.
 #![allow(clippy::print_stdout, reason = "standard output is where a chore says what it found")]
 
 use anyhow::bail;

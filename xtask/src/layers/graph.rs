@@ -1,10 +1,10 @@
-//! Which file uses which, and those that use each other.
+//! The dependency graph between files, and its cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Segments, Source};
 
-/// Files that use each other, a message a ring: each file with a path by which it does.
+/// One message per cycle: its files, each with a path that it uses.
 pub(super) fn cycles(sources: &[Source]) -> Vec<String> {
     let by_module =
         sources.iter().enumerate().map(|(index, source)| (source.module.as_slice(), index)).collect();
@@ -24,7 +24,7 @@ pub(super) fn cycles(sources: &[Source]) -> Vec<String> {
     rings.iter().filter(|ring| !ring.is_empty()).map(names).collect()
 }
 
-/// All files that a file uses, by way of others too; itself only in a ring.
+/// All files that a file uses, directly or indirectly. The file itself is included only if it is part of a cycle.
 fn reached(edges: &[BTreeMap<usize, &Segments>], from: usize) -> BTreeSet<usize> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
     while let Some(file) = next.pop() {
@@ -39,14 +39,15 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    /// The files that a file uses, each with a path by which it does.
+    /// The files that a file uses directly, each with a path that it uses.
     fn used_by(&self, index: usize) -> BTreeMap<usize, &'a Segments> {
         let uses = self.sources[index].uses.iter();
         let used = uses.flat_map(|path| self.defining(path, 0).into_iter().map(move |used| (used, path)));
         used.filter(|(used, _)| *used != index).collect()
     }
 
-    /// The file that defines what a path names: the deepest module on its way, or where that has it from.
+    /// The files that define the item of a path: the deepest module on the path, or the modules that it re-exports
+    /// the item from.
     fn defining(&self, path: &[String], depth: usize) -> BTreeSet<usize> {
         let modules = (1..=path.len()).rev();
         let found = modules.filter_map(|length| Some((length, *self.by_module.get(&path[..length])?))).next();

@@ -1,6 +1,6 @@
-//! What a source file uses: every path in it, also in macros and attributes, as seen from the crate.
+//! All paths that a source file uses, also in macros and attributes, resolved from the crate root.
 //!
-//! A parser sees names, not types: a method that is called on a value names no file.
+//! A parser sees names, not types: a method call names no file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,26 +11,26 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A path's segments. One of the program's own begins with `crate`, any other one with the name of its crate.
+/// The segments of a path. A path of the program begins with `crate`, any other one with the name of its crate.
 pub(super) type Segments = Vec<String>;
 
-/// A source file, which is a module.
+/// A source file, which is one module.
 pub(super) struct Source {
-    /// Its path in the project.
+    /// Path in the repository.
     pub(super) file: String,
-    /// The module that it is.
+    /// Path of the module.
     pub(super) module: Segments,
-    /// What it uses.
+    /// The paths that it uses.
     pub(super) uses: BTreeSet<Segments>,
-    /// What it names for others: the name, and where it is; by a feature, it may be in one of two places. To name a child's item
-    /// for others is no use of the child.
+    /// Names that it re-exports, and the paths of their items. With features, a name may have several. Re-exporting
+    /// an item of a child does not count as a use of the child.
     pub(super) exports: BTreeMap<String, BTreeSet<Segments>>,
-    /// What hides what it uses, and what to do instead.
+    /// Constructs that hide paths, and what to write instead.
     pub(super) hidden: Vec<String>,
 }
 
 impl Source {
-    /// Reads a file of the program: its path in the project, and its text.
+    /// Parses a file of the program: its path in the repository, and its text.
     ///
     /// # Errors
     /// The text is not Rust.
@@ -45,13 +45,13 @@ impl Source {
     }
 }
 
-/// What stands in a file.
+/// The imports and paths of a file, before they are resolved.
 #[derive(Default)]
 struct Written {
     module: Segments,
     children: BTreeSet<String>,
     hidden: Vec<String>,
-    /// By the name that each has here.
+    /// Imports by their local name.
     imports: BTreeMap<String, Vec<Import>>,
     paths: BTreeSet<Segments>,
 }
@@ -75,17 +75,18 @@ impl Written {
                 }
             }
         }
-        // A single name is a local one, unless it was imported.
+        // A single segment is a local name, unless it is imported.
         let named = self.paths.iter().filter(|path| path.len() > 1 || self.imports.contains_key(&path[0]));
         uses.extend(named.flat_map(|path| self.whole(path, 0)));
         Source { file: file.to_owned(), module: self.module, uses, exports, hidden: self.hidden }
     }
 
-    /// A path as seen from the crate: all that it may be. It may begin with the name of an import, and that with one of another.
+    /// All possible meanings of a path, resolved from the crate root. Its first segment may be an import, whose path
+    /// may begin with another import.
     fn whole(&self, path: &[String], depth: usize) -> Vec<Segments> {
         let (first, rest) = (&path[0], &path[1..]);
         let is_child = self.children.contains(first);
-        // A function or a macro may have the name of a child or of a crate.
+        // A function or a macro may have the same name as a child or a crate.
         let is_import = |import: &&Import| import.path[0] != *first && (rest.is_empty() || !is_child);
         let imports: Vec<_> = self.imports.get(first).into_iter().flatten().filter(is_import).collect();
         if !imports.is_empty() && depth < 8 {
@@ -121,14 +122,14 @@ impl Written {
         let path = if name == "self" { before.to_vec() } else { with(name) };
         let known_as = match known_as.to_string().as_str() {
             "self" => path[path.len() - 1].clone(),
-            // A trait that is there for its methods.
+            // A trait that is imported for its methods only.
             "_" => path.join("::"),
             name => name.to_owned(),
         };
         self.imports.entry(known_as).or_default().push(Import { path, is_for_others });
     }
 
-    /// Notes what has the form of a path, also as a text: `#[serde(with = "a::b")]`.
+    /// Collects everything that looks like a path, also in string literals: `#[serde(with = "a::b")]`.
     fn note_tokens(&mut self, mut at: Cursor<'_>) {
         while let Some((_, mut next)) = at.token_tree() {
             if let Some((inside, ..)) = at.any_group() {
@@ -148,7 +149,7 @@ impl Written {
     }
 }
 
-/// The path that begins here, and what follows it.
+/// The path that begins here, and the position after it.
 fn path_at(at: Cursor<'_>) -> Option<(Segments, Cursor<'_>)> {
     let (first, mut at) = at.ident()?;
     let mut path = vec![first.to_string()];
@@ -168,7 +169,7 @@ fn after_colons(at: Cursor<'_>) -> Option<Cursor<'_>> {
 impl<'ast> Visit<'ast> for Written {
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other item of the program is for tests alone")]
     fn visit_item(&mut self, item: &'ast Item) {
-        // What else may be for tests alone is in a module of tests.
+        // Other code for tests only is in a module of tests.
         let is_for_tests = match item {
             Item::Mod(item) => item.attrs.iter().any(is_test),
             Item::Use(item) => item.attrs.iter().any(is_test),
@@ -210,7 +211,7 @@ impl<'ast> Visit<'ast> for Written {
     }
 
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {
-        // Says who may use it.
+        // A visibility is not a use.
     }
 }
 

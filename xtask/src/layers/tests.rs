@@ -1,20 +1,20 @@
-//! The check on small programs: what it refuses, and that it refuses nothing else.
+//! Tests of the check on small programs: what it rejects, and what it accepts.
 
 use super::{Modules, judge, source::Source};
 
-/// What is wrong with a program of these modules and files, a line each.
+/// The problems of a program with these modules and files, one per line.
 fn said(modules: Modules<'_>, files: &[(&str, &str)]) -> String {
     let sources: Vec<_> = files.iter().map(|(file, text)| Source::parse(file, text).unwrap()).collect();
     judge(modules, &sources).1.join("\n")
 }
 
-/// What is wrong with a file of a module that is to be pure.
+/// The problems of a file in a module that must be pure.
 fn impure(text: &str) -> String {
     let clock: &[&str] = if text.contains("clock") { &["clock"] } else { &[] };
     said(&[("clock", &[]), ("reading", clock)], &[("src/clock.rs", ""), ("src/reading.rs", text)])
 }
 
-/// What is wrong with a parent of this text, whose child uses it.
+/// The problems of a parent with this text and a child that uses it.
 fn with_child(parent: &str) -> String {
     let child = "use super::Finding; pub fn find() -> Finding { Finding }";
     said(&[("doctor", &[])], &[("src/doctor.rs", parent), ("src/doctor/bugs.rs", child)])
@@ -77,7 +77,7 @@ fn an_edge_that_only_the_table_has_is_refused() {
 }
 
 #[test]
-fn a_row_that_names_one_below_it_is_refused() {
+fn a_row_that_lists_a_module_below_it_is_refused() {
     let files = [("src/model.rs", "use crate::app::App;"), ("src/app.rs", "pub struct App;")];
     assert_eq!(
         said(&[("model", &["app"]), ("app", &[])], &files),
@@ -113,7 +113,7 @@ fn a_parent_and_a_child_that_use_each_other_are_refused() {
         "mod bugs; pub struct Finding; fn f() { g!(1, { bugs::find() }) }",
         "mod bugs; pub struct Finding; pub use bugs::find; fn f() { find() }",
         "mod bugs; pub struct Finding; use bugs as others; fn f() { others::find() }",
-        // By a feature, a name may be in one of two places.
+        // With features, a name may be in one of two places.
         "mod bugs; mod none; pub struct Finding; pub use bugs::find; pub use none::find; fn f() { find() }",
         // A macro may have the name of a child.
         "mod bugs; pub struct Finding; use tracing::bugs; fn f() { bugs::find() }",
@@ -124,14 +124,14 @@ fn a_parent_and_a_child_that_use_each_other_are_refused() {
 }
 
 #[test]
-fn a_parent_that_only_names_its_children_uses_none() {
+fn a_parent_that_only_re_exports_its_children_does_not_use_them() {
     let parent =
         "mod bugs; pub struct Finding; pub use bugs::find; fn f(bugs: u64) -> u64 { bugs + g!(self.find) }";
     assert_eq!(with_child(parent), "");
 }
 
 #[test]
-fn what_hides_who_uses_what_is_refused() {
+fn globs_and_inline_modules_are_refused() {
     let refused = |text: &str| said(&[("app", &[])], &[("src/app.rs", text)]);
     for glob in ["crate::model", "super::model", "stop", "std::time"] {
         let problem = format!("src/app.rs: {glob}::* hides what is used: name it");
@@ -142,7 +142,7 @@ fn what_hides_who_uses_what_is_refused() {
 }
 
 #[test]
-fn what_is_impure_is_refused_where_all_is_to_be_pure() {
+fn an_impure_path_in_a_pure_module_is_refused() {
     for (text, path) in [
         ("use std::time::Instant;", "std::time::Instant"),
         ("use tokio::time::Instant;", "tokio::time::Instant"),
@@ -158,7 +158,7 @@ fn what_is_impure_is_refused_where_all_is_to_be_pure() {
 }
 
 #[test]
-fn what_is_pure_may_name_what_others_read_from_a_clock() {
+fn a_pure_module_may_use_times_that_others_have_read() {
     let text = "use crate::clock::{Instant, Moment}; use std::time::Duration; use redistribute::All;";
     assert_eq!(impure(text), "");
 }

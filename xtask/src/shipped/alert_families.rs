@@ -1,4 +1,4 @@
-//! Which alert reads which families: a table for the program, from the rule file.
+//! Generates the table of metric families by alert from the rule file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,7 +52,7 @@ pub(super) fn table(rules: &str) -> String {
     table + "];\n"
 }
 
-/// The rule's expression: up to the next key.
+/// The rule's expression: everything up to the next key.
 fn expression(rule: &str) -> &str {
     let (_, rest) = rule.split_once("\n        expr: ").unwrap_or_default();
     let is_key = |end: &usize| rest.get(end + 9..).is_some_and(|next| !next.starts_with([' ', '\n']));
@@ -60,8 +60,8 @@ fn expression(rule: &str) -> &str {
     end.and_then(|end| rest.get(..end)).unwrap_or(rest)
 }
 
-/// The names in an expression, outside of quotes, and those in what follows an `unless`: up to the next operator between
-/// sets of the same depth, or the end of the parentheses.
+/// The names in an expression outside of quotes, and separately those after an `unless`: up to the next set operator
+/// of the same depth, or the end of the parentheses.
 fn words(expression: &str) -> (Vec<&str>, Vec<&str>) {
     let (mut needs, mut mutes, mut depth, mut muting) = (Vec::new(), Vec::new(), 0, None);
     let is_of_word = |it: char| it.is_alphanumeric() || it == '_' || it == ':';

@@ -1,4 +1,4 @@
-//! A board in Grafana's classic dashboard model.
+//! A dashboard in Grafana's classic model.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     query::Scope,
 };
 
-/// What Grafana 10 and later read without loss.
+/// The schema version that Grafana 10 and later read without loss.
 const SCHEMA_VERSION: u32 = 39;
 /// The width of Grafana's grid.
 const GRID: u32 = 24;
@@ -18,9 +18,9 @@ pub(crate) struct Board {
     pub(crate) uid: &'static str,
     pub(crate) title: &'static str,
     pub(crate) description: &'static str,
-    /// The variables, beside the data source, the job and the instance.
+    /// The variables in addition to data source, job and instance.
     pub(crate) scope: Scope,
-    /// Rows, from the symptom to its cause.
+    /// The rows, from symptoms to causes.
     pub(crate) rows: Vec<Row>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Row {
 }
 
 impl Board {
-    /// The board as Grafana imports and provisions it.
+    /// The JSON that Grafana imports and provisions.
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "uid": self.uid,
@@ -68,7 +68,7 @@ impl Board {
     }
 
     fn annotations(&self) -> Value {
-        // Alerts on a whole Redis or a sidecar carry no stream: an empty label is matched as well.
+        // Alerts about a whole Redis or a sidecar have no stream label, so the empty label matches too.
         let narrowed =
             self.scope.0.iter().map(|label| format!(", {label}=~\"(${label})?\"")).collect::<String>();
         json!({
@@ -98,7 +98,7 @@ impl Board {
             "label_values(streamwarden_redis_info{job=~\"$job\", external_url!=\"\"}, external_url)",
             false,
         );
-        // It is for the link, and nobody chooses it.
+        // Only links use it, so it is not offered for selection.
         page["hide"] = json!(2);
         variables.push(page);
         for label in self.scope.0 {

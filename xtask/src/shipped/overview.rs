@@ -1,4 +1,4 @@
-//! All streams at a glance: is anything wrong, and where.
+//! The dashboard of all streams: what is wrong, and where.
 
 use super::{
     board::{Board, Row},
@@ -7,7 +7,7 @@ use super::{
 };
 
 const SCOPE: Scope = Scope(&["db", "stream"]);
-/// Statuses as numbers, so that a timeline can draw them.
+/// Statuses as numbers, for timelines.
 pub(super) const HEALTHS: [Word; 4] = [
     ("0", "healthy", "green"),
     ("1", "unknown", "text"),
@@ -38,7 +38,7 @@ fn wrong() -> Row {
     Row { title: "Is anything wrong?", panels: counts().into_iter().chain(named()).collect() }
 }
 
-/// How many are in trouble.
+/// Numbers of streams and groups with problems.
 fn counts() -> Vec<Panel> {
     let stat = |title, unit, description| Panel::new(View::Stat, title, unit, description);
     vec![
@@ -81,7 +81,7 @@ fn counts() -> Vec<Panel> {
     ]
 }
 
-/// Which are.
+/// The streams and groups with problems, by name.
 fn named() -> Vec<Panel> {
     vec![
         Panel::new(

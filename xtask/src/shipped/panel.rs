@@ -1,11 +1,11 @@
-//! A panel of Grafana's classic dashboard model, as much of it as the boards need.
+//! A panel in Grafana's classic model, as far as the dashboards need it.
 
 use serde_json::{Value, json};
 
-/// A value, the word that is shown for it, and the word's colour.
+/// A value, the text to show for it, and the text's colour.
 pub(crate) type Word = (&'static str, &'static str, &'static str);
 
-/// How values are drawn.
+/// How values are displayed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     Stat,
@@ -14,7 +14,7 @@ pub(crate) enum View {
     Timeline,
 }
 
-/// How values are written: Grafana's unit IDs.
+/// The unit of the values: Grafana's unit IDs.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Short,
@@ -35,9 +35,9 @@ pub(crate) struct Panel {
     unit: Unit,
     pub(super) width: u32,
     targets: Vec<Target>,
-    /// From which value on it is orange, and red.
+    /// The values from which on the panel is orange or red.
     steps: Vec<(f64, &'static str)>,
-    /// Names for values.
+    /// Texts for values.
     words: Vec<Word>,
     link: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Panel {
 struct Target {
     expression: String,
     legend: &'static str,
-    /// Drawn as a dashed line: what it may not exceed.
+    /// Drawn as a dashed line: a limit of the values.
     is_threshold: bool,
 }
 
@@ -65,31 +65,31 @@ impl Panel {
         self
     }
 
-    /// A query, and what its series are called.
+    /// Adds a query, with the name of its series.
     pub(crate) fn query(mut self, legend: &'static str, expression: String) -> Self {
         self.targets.push(Target { expression, legend, is_threshold: false });
         self
     }
 
-    /// What the values may not exceed, drawn as a dashed line.
+    /// Adds a limit of the values, drawn as a dashed line.
     pub(crate) fn threshold(mut self, legend: &'static str, expression: String) -> Self {
         self.targets.push(Target { expression, legend, is_threshold: true });
         self
     }
 
-    /// Orange and red from these values on.
+    /// Sets the values from which on the panel is orange or red.
     pub(crate) fn colours(mut self, steps: &[(f64, &'static str)]) -> Self {
         self.steps = steps.to_vec();
         self
     }
 
-    /// Words and colours for values.
+    /// Sets texts and colours for values.
     pub(crate) fn words(mut self, words: &[Word]) -> Self {
         self.words = words.to_vec();
         self
     }
 
-    /// Each series leads to the stream's own board.
+    /// Links each series to the dashboard of its stream.
     pub(crate) fn leads_to_the_stream(mut self) -> Self {
         self.link = true;
         self
@@ -242,7 +242,7 @@ impl Unit {
     }
 }
 
-/// The data source that the board's variable names.
+/// The data source that the dashboard's variable selects.
 pub(super) fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }

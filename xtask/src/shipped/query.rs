@@ -1,31 +1,31 @@
-//! PromQL for panels, made from the table of metrics: a name that is not in it, or a rate of what does not count,
-//! ends the generator.
+//! PromQL for panels, built from the table of metrics. An unknown name, or a rate of something that is not a counter,
+//! stops the generator.
 
 use streamwarden::views::{FAMILIES, Family, Kind};
 
 use super::panel::Word;
 
-/// The variables that narrow a board's queries, beside the job and the instance.
+/// The variables that filter a dashboard's queries, in addition to job and instance.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope(pub(crate) &'static [&'static str]);
 
 impl Scope {
-    /// Whether the variable holds several values, so that Grafana writes a regular expression.
+    /// Whether the variable may hold several values, which Grafana joins into a regular expression.
     pub(crate) fn is_several(self, label: &str) -> bool {
         label != "stream" || !self.0.contains(&"group")
     }
 
-    /// How the variable is matched.
+    /// The operator that matches the variable.
     pub(crate) fn operator(self, label: &str) -> &'static str {
         if self.is_several(label) { "=~" } else { "=" }
     }
 
-    /// The family's series that the board's variables select.
+    /// The series of a family, filtered by the dashboard's variables.
     pub(crate) fn series(self, name: &str) -> String {
         self.series_with(name, "")
     }
 
-    /// The same, with more matchers.
+    /// The same, with additional matchers.
     pub(crate) fn series_with(self, name: &str, matchers: &str) -> String {
         let family = family(name);
         let narrowed = self.0.iter().filter(|label| family.labels().contains(label));
@@ -35,17 +35,17 @@ impl Scope {
         format!("{name}{{{}}}", all.join(", "))
     }
 
-    /// The series without what differs between sidecars that watch the same Redis.
+    /// The maximum over sidecars that watch the same Redis.
     pub(crate) fn max(self, name: &str) -> String {
         max(&self.series(name))
     }
 
-    /// What is added a second, by each sidecar.
+    /// The increase per second, for each sidecar.
     pub(crate) fn rate(self, name: &str) -> String {
         self.over("rate", name, "$__rate_interval")
     }
 
-    /// A function of a counter over a time.
+    /// A function of a counter over a time range.
     pub(crate) fn over(self, function: &str, name: &str, range: &str) -> String {
         let counted = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_bucket"));
         let family = family(name);
@@ -57,12 +57,12 @@ impl Scope {
     }
 }
 
-/// One value where several sidecars tell the same.
+/// The maximum over sidecars that report the same value.
 pub(crate) fn max(expression: &str) -> String {
     format!("max without (instance, pod) ({expression})")
 }
 
-/// The worst status of a state set as a number: its place in `statuses`, from the best to the worst.
+/// The worst status of a state set, as a number: its index in `statuses`, from best to worst.
 pub(crate) fn worst(scope: Scope, name: &str, statuses: &[Word]) -> String {
     let one = |(number, status, _): &Word| {
         format!("{number} * {}", scope.series_with(name, &format!("status=\"{status}\"")))
@@ -71,12 +71,12 @@ pub(crate) fn worst(scope: Scope, name: &str, statuses: &[Word]) -> String {
     format!("max without (instance, pod, status) ({})", all.join(" or "))
 }
 
-/// How many series there are: 0 where there are none.
+/// The number of series; 0 if there are none.
 pub(crate) fn count(expression: &str) -> String {
     format!("count({expression}) or vector(0)")
 }
 
-/// The family of a series' name, if it is in the table of metrics.
+/// The family of a series, if its name is in the table of metrics.
 pub(super) fn find(name: &str) -> Option<&'static Family> {
     let of = |name: &str| FAMILIES.iter().find(|family| family.name == name);
     of(name)

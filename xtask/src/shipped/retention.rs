@@ -1,4 +1,4 @@
-//! Retention: are the limits kept, who holds entries back, and what the runs did.
+//! The dashboard of retention: whether limits are kept, what blocks trims, and what the runs did.
 
 use super::{
     board::{Board, Row},

@@ -1,4 +1,4 @@
-//! The sidecar itself: does it reach Redis, how long does it take, what does it leave out, what does it cost.
+//! The dashboard of the sidecar itself: whether it reaches Redis, its speed, what it leaves out, and its cost.
 
 use super::{
     board::{Board, Row},

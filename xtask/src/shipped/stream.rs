@@ -1,4 +1,4 @@
-//! One stream in depth: its groups, what they have pending, their consumers, and the stream itself.
+//! The dashboard of one stream: its groups, their pending entries, their consumers, and the stream itself.
 
 use super::{
     board::{Board, Row},
@@ -9,7 +9,7 @@ use super::{
 
 const SCOPE: Scope = Scope(&["db", "stream", "group"]);
 const GROUP: &str = "{{group}}";
-/// The statuses in the order of their urgency, with the number that draws them.
+/// The statuses by urgency, with the number that represents each.
 const STATUSES: [Word; 9] = [
     ("0", "ok", "green"),
     ("1", "unknown", "text"),
@@ -32,7 +32,7 @@ pub(super) fn board() -> Board {
     }
 }
 
-/// A default threshold, where the stream has none of its own.
+/// A default threshold, for streams without a configured one.
 fn unless_written(default: &str, written: &str) -> String {
     format!("{} unless on (job) {}", SCOPE.max(default), SCOPE.max(written))
 }
