@@ -57,7 +57,7 @@ impl Board {
                 {
                     "type": "link", "title": "Page", "tags": [], "asDropdown": false, "includeVars": false,
                     "keepTime": false, "targetBlank": true, "icon": "external link",
-                    "tooltip": "The sidecar's own page, where http.external_url tells where it is",
+                    "tooltip": "The sidecar's own page, if http.external_url is set",
                     "url": "${page}/",
                 },
             ],

@@ -19,7 +19,7 @@ pub(super) fn board() -> Board {
     Board {
         uid: "streamwarden-overview",
         title: "Redis Streams: overview",
-        description: "All streams that Streamwarden watches, from what hurts to why.",
+        description: "All streams that Streamwarden watches, from symptoms to causes.",
         scope: SCOPE,
         rows: vec![wrong(), waiting(), flow(), streams()],
     }
@@ -45,23 +45,23 @@ fn counts() -> Vec<Panel> {
         stat(
             "Redis reachable",
             Unit::YesNo,
-            "Whether any sidecar can read Redis. If not, nothing below is fresh.",
+            "Whether any sidecar can read Redis. If not, everything below is stale.",
         )
         .query("", format!("max({})", SCOPE.series("streamwarden_redis_up")))
         .words(&[("0", "no", "red"), ("1", "yes", "green")]),
-        stat("Critical streams", Unit::Short, "Streams whose health is critical: someone should look now.")
+        stat("Critical streams", Unit::Short, "Streams whose health is critical: look now.")
             .query("", count(&with_status("streamwarden_stream_health", "status=\"critical\"")))
             .colours(&[(1.0, "red")]),
-        stat("Streams with a warning", Unit::Short, "Streams whose health is warning: someone should look.")
+        stat("Streams with a warning", Unit::Short, "Streams whose health is warning: look soon.")
             .query("", count(&with_status("streamwarden_stream_health", "status=\"warning\"")))
             .colours(&[(1.0, "orange")]),
-        stat("Groups in trouble", Unit::Short, "Consumer groups whose status is neither ok nor unknown.")
+        stat("Unhealthy groups", Unit::Short, "Consumer groups whose status is neither ok nor unknown.")
             .query("", count(&with_status("streamwarden_group_status", "status!~\"ok|unknown\"")))
             .colours(&[(1.0, "red")]),
         stat(
             "Entries lost",
             Unit::Short,
-            "Entries removed before a group was given them, in the time shown.",
+            "Entries removed before they were delivered to a group, in the selected time range.",
         )
         .query(
             "",
@@ -72,9 +72,9 @@ fn counts() -> Vec<Panel> {
         )
         .colours(&[(0.5, "red")]),
         stat(
-            "Messages a second",
+            "Messages per second",
             Unit::PerSecond,
-            "Entries added to all streams. From 10,000 sustained on, another log serves better.",
+            "Entries added to all streams. Above 10,000 for a long time, consider another log.",
         )
         .query("", format!("sum({})", max(&SCOPE.rate("streamwarden_stream_entries_added_total"))))
         .colours(&[(8000.0, "orange"), (10_000.0, "red")]),
@@ -84,19 +84,14 @@ fn counts() -> Vec<Panel> {
 /// The streams and groups with problems, by name.
 fn named() -> Vec<Panel> {
     vec![
-        Panel::new(
-            View::Table,
-            "Groups in trouble",
-            Unit::Short,
-            "Each group that is not ok, and its status.",
-        )
-        .query("", with_status("streamwarden_group_status", "status!~\"ok|unknown\""))
-        .leads_to_the_stream(),
+        Panel::new(View::Table, "Unhealthy groups", Unit::Short, "Groups that are not ok, and their status.")
+            .query("", with_status("streamwarden_group_status", "status!~\"ok|unknown\""))
+            .leads_to_the_stream(),
         Panel::new(
             View::Timeline,
-            "Health of the streams",
+            "Health of streams",
             Unit::Short,
-            "The worst of a stream's groups and of its own length, age, silence and presence.",
+            "The worst status of the stream's groups and of its own length, age, silence and presence.",
         )
         .query("{{stream}}", health(SCOPE))
         .words(&HEALTHS)
@@ -109,18 +104,18 @@ fn waiting() -> Row {
         |title, unit, description| Panel::new(View::Graph, title, unit, description).leads_to_the_stream();
     let threshold = |name| SCOPE.max(name);
     Row {
-        title: "Who waits?",
+        title: "Waiting entries",
         panels: vec![
-            graph("Waiting time", Unit::Seconds, "Age of the oldest entry that a group was not given. Dashed: the stream's threshold.")
+            graph("Waiting time", Unit::Seconds, "Age of the oldest entry not yet delivered to the group. Dashed: the stream's threshold.")
                 .query("{{stream}} {{group}}", SCOPE.max("streamwarden_group_lag_seconds"))
                 .threshold("threshold {{stream}}", threshold("streamwarden_stream_lag_threshold_seconds")),
-            graph("Lag", Unit::Short, "Entries that a group was not given, where that is proven. Dashed: the stream's threshold.")
+            graph("Lag", Unit::Short, "Entries not yet delivered to the group, if the exact number is known. Dashed: the stream's threshold.")
                 .query("{{stream}} {{group}}", SCOPE.max("streamwarden_group_lag"))
                 .threshold("threshold {{stream}}", threshold("streamwarden_stream_lag_threshold")),
-            graph("Oldest pending entry", Unit::Seconds, "Age of the oldest entry that was delivered and not acknowledged. Dashed: the stream's threshold.")
+            graph("Oldest pending entry", Unit::Seconds, "Age of the oldest entry that was delivered but not acknowledged. Dashed: the stream's threshold.")
                 .query("{{stream}} {{group}}", SCOPE.max("streamwarden_group_oldest_pending_age_seconds"))
                 .threshold("threshold {{stream}}", threshold("streamwarden_stream_pending_age_threshold_seconds")),
-            graph("Pending entries", Unit::Short, "Entries delivered and not acknowledged. Dashed: the stream's threshold.")
+            graph("Pending entries", Unit::Short, "Entries delivered but not acknowledged. Dashed: the stream's threshold.")
                 .query("{{stream}} {{group}}", SCOPE.max("streamwarden_group_pending"))
                 .threshold("threshold {{stream}}", threshold("streamwarden_stream_pending_threshold")),
         ],
@@ -130,12 +125,12 @@ fn waiting() -> Row {
 fn flow() -> Row {
     let graph = |title, description| Panel::new(View::Graph, title, Unit::PerSecond, description);
     Row {
-        title: "How much flows?",
+        title: "Throughput",
         panels: vec![
-            graph("Messages a second, all streams", "Entries added to all streams, against the marks for planning another log and for moving to it.")
+            graph("Messages per second, all streams", "Entries added to all streams. The lines mark when to plan for another log, and when to move to it.")
                 .query("{{db}}", format!("sum without (stream) ({})", max(&SCOPE.rate("streamwarden_stream_entries_added_total"))))
                 .colours(&[(8000.0, "orange"), (10_000.0, "red")]),
-            graph("Added", "Entries added to each stream a second.")
+            graph("Added", "Entries added to each stream per second.")
                 .query("{{stream}}", max(&SCOPE.rate("streamwarden_stream_entries_added_total")))
                 .leads_to_the_stream(),
         ],
@@ -146,7 +141,7 @@ fn streams() -> Row {
     let graph =
         |title, unit, description| Panel::new(View::Graph, title, unit, description).leads_to_the_stream();
     Row {
-        title: "What do the streams hold?",
+        title: "Streams",
         panels: vec![
             graph("Length", Unit::Short, "Entries in each stream. Dashed: its limit.")
                 .query("{{stream}}", SCOPE.max("streamwarden_stream_length"))
@@ -154,7 +149,7 @@ fn streams() -> Row {
             graph(
                 "Time since the last entry",
                 Unit::Seconds,
-                "How long nothing was added. Dashed: what the configuration expects at most.",
+                "Time without a new entry. Dashed: the configured threshold.",
             )
             .query("{{stream}}", SCOPE.max("streamwarden_stream_last_write_age_seconds"))
             .threshold("expected {{stream}}", SCOPE.max("streamwarden_stream_silence_threshold_seconds")),
@@ -162,18 +157,18 @@ fn streams() -> Row {
                 View::Table,
                 "Missing streams",
                 Unit::YesNo,
-                "Whether each stream that the configuration names, or that was found, is there.",
+                "Whether each stream that the configuration names, or that was found, exists.",
             )
             .query("", SCOPE.max("streamwarden_stream_present"))
-            .words(&[("0", "missing", "red"), ("1", "there", "green")]),
+            .words(&[("0", "missing", "red"), ("1", "present", "green")]),
             Panel::new(
                 View::Table,
                 "Missing groups",
                 Unit::YesNo,
-                "Whether each group that the configuration expects is there.",
+                "Whether each group that the configuration expects exists.",
             )
             .query("", SCOPE.max("streamwarden_group_present"))
-            .words(&[("0", "missing", "red"), ("1", "there", "green")])
+            .words(&[("0", "missing", "red"), ("1", "present", "green")])
             .leads_to_the_stream(),
         ],
     }

@@ -157,7 +157,7 @@ impl Panel {
                 }
                 View::Stat | View::Graph | View::Timeline => format!("/d/streamwarden-stream?{series}"),
             };
-            defaults["links"] = json!([{"title": "The stream in depth", "url": format!("{url}&${{__url_time_range}}&var-datasource=${{datasource}}")}]);
+            defaults["links"] = json!([{"title": "Stream dashboard", "url": format!("{url}&${{__url_time_range}}&var-datasource=${{datasource}}")}]);
         }
         defaults
     }

@@ -13,7 +13,7 @@ pub(super) fn board() -> Board {
     Board {
         uid: "streamwarden-sidecar",
         title: "Redis Streams: sidecar",
-        description: "Whether the sidecars see what they should, and what that costs. Here each one counts by itself.",
+        description: "Whether the sidecars read what they should, and their costs. This dashboard shows each sidecar separately.",
         scope: SCOPE,
         rows: vec![sight(), polls(), cost(), process()],
     }
@@ -34,9 +34,9 @@ fn by_reason(name: &str) -> String {
 fn sight() -> Row {
     let since = |name| format!("time() - ({} > 0)", SCOPE.series(name));
     Row {
-        title: "Do they see?",
+        title: "Status",
         panels: vec![
-            Panel::new(View::Table, "Which Redis", Unit::Short, "Its name or address, and what answered. Empty where that is not known.")
+            Panel::new(View::Table, "Redis", Unit::Short, "Its name or address, and the server that answered. Unknown values are empty.")
                 .query("", SCOPE.series("streamwarden_redis_info"))
                 .width(24),
             each(
@@ -45,14 +45,14 @@ fn sight() -> Row {
             )
             .words(&[("0", "no", "red"), ("1", "yes", "green")]),
             each(
-                Panel::new(View::Timeline, "Configuration taken", Unit::YesNo, "Whether the configuration was last loaded without a problem. If not, the previous one is in force."),
+                Panel::new(View::Timeline, "Configuration loaded", Unit::YesNo, "Whether the last load of the configuration succeeded. If not, the previous one is still used."),
                 "streamwarden_config_last_reload_successful",
             )
             .words(&[("0", "refused", "red"), ("1", "yes", "green")]),
-            graph("Since the last good poll", Unit::Seconds, "What was read longer ago than poll.stale_after is shown no more. Dashed: four intervals and two minutes, where an alert begins.")
+            graph("Time since the last successful poll", Unit::Seconds, "Metrics older than poll.stale_after are no longer exposed. Dashed: four intervals and two minutes, where an alert starts.")
                 .query(EACH, since("streamwarden_poll_last_success_timestamp_seconds"))
                 .threshold("alert", format!("4 * {} + 120", max(&SCOPE.series("streamwarden_poll_interval_seconds")))),
-            graph("Since the last search for streams", Unit::Seconds, "Streams that are made later than that are not watched yet.")
+            graph("Time since the last search for streams", Unit::Seconds, "Streams created since then are not watched yet.")
                 .query(EACH, since("streamwarden_discovery_last_success_timestamp_seconds")),
         ],
     }
@@ -66,7 +66,7 @@ fn polls() -> Row {
         )
     };
     Row {
-        title: "What fails?",
+        title: "Failures",
         panels: vec![
             graph("Failed polls", Unit::PerSecond, "Polls that failed as a whole, by reason.")
                 .query("{{instance}} {{reason}}", by_reason("streamwarden_poll_failures_total")),
@@ -74,21 +74,21 @@ fn polls() -> Row {
                 .query("{{instance}} {{reason}}", by_reason("streamwarden_stream_read_failures_total")),
             graph("Failed searches", Unit::PerSecond, "Searches for streams that failed, by reason.")
                 .query("{{instance}} {{reason}}", by_reason("streamwarden_discovery_failures_total")),
-            graph("Duration of a poll", Unit::Seconds, "The median and the slowest in a hundred. Dashed: the interval, less a fifth, where an alert begins.")
+            graph("Duration of a poll", Unit::Seconds, "Median and 99th percentile. Dashed: 80% of the interval, where an alert starts.")
                 .query("{{instance}} median", quantile("0.5"))
                 .query("{{instance}} 99%", quantile("0.99"))
                 .threshold("alert", format!("0.8 * {}", max(&SCOPE.series("streamwarden_poll_interval_seconds")))),
-            Panel::new(View::Table, "Streams that can't be read", Unit::Short, "By the last poll, with the reason.")
+            Panel::new(View::Table, "Streams that can't be read", Unit::Short, "Streams that the last poll could not read, with the reason.")
                 .query("", SCOPE.max("streamwarden_stream_unreadable"))
                 .leads_to_the_stream(),
-            Panel::new(View::Graph, "Left out", Unit::Short, "Streams, groups, series and lookups that are over the configured limits. Anything but 0 is blindness.")
+            Panel::new(View::Graph, "Left out", Unit::Short, "Streams, groups, series and lookups beyond the configured limits. They are not monitored.")
                 .query("{{instance}} streams", SCOPE.series("streamwarden_unwatched_streams"))
                 .query("{{instance}} groups", SCOPE.series("streamwarden_unwatched_groups"))
                 .query("{{instance}} series", SCOPE.series("streamwarden_dropped_series"))
                 .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups")),
-            Panel::new(View::Graph, "Lookups put off", Unit::Short, "Lookups that the budget of redis.lookups_a_month had no room for in the last poll. What they would have told is unknown until a later poll asks.")
+            Panel::new(View::Graph, "Postponed lookups", Unit::Short, "Lookups of the last poll that exceeded the budget of redis.lookups_a_month. Their results are unknown until a later poll.")
                 .query(EACH, SCOPE.series("streamwarden_postponed_lookups")),
-            Panel::new(View::Graph, "Rereads", Unit::Short, "Streams read again between two polls, per second: those where others may soon remove entries that a group was not given. None where commands are billed.")
+            Panel::new(View::Graph, "Rereads", Unit::Short, "Streams read again between two polls, per second, because others may soon remove undelivered entries. None where commands are billed.")
                 .query(EACH, SCOPE.rate("streamwarden_rereads_total")),
         ],
     }
@@ -96,14 +96,14 @@ fn polls() -> Row {
 
 fn cost() -> Row {
     Row {
-        title: "What do they ask of Redis?",
+        title: "Load on Redis",
         panels: vec![
-            graph("Polls", Unit::PerSecond, "Polls begun a second.")
+            graph("Polls", Unit::PerSecond, "Polls started per second.")
                 .query(EACH, SCOPE.rate("streamwarden_polls_total")),
             graph(
                 "Commands",
                 Unit::PerSecond,
-                "Commands sent to Redis, by name, of all sidecars: what a hosted Redis bills.",
+                "Commands sent to Redis by all sidecars, by name. Some hosted services bill them.",
             )
             .query(
                 "{{command}}",
@@ -112,14 +112,14 @@ fn cost() -> Row {
             graph(
                 "Round trips and connections",
                 Unit::PerSecond,
-                "Pipelines sent to Redis, and connections made to it.",
+                "Pipelines sent to Redis, and connections opened to it.",
             )
             .query("{{instance}} round trips", SCOPE.rate("streamwarden_redis_round_trips_total"))
             .query("{{instance}} connections", SCOPE.rate("streamwarden_redis_connections_total")),
             graph(
                 "Watched streams and series",
                 Unit::Short,
-                "Streams that each poll asks for, those that the last search found, those that the user may not read, and series.",
+                "Streams that each poll reads, streams that the last search found, streams that the user may not read, and series.",
             )
             .query("{{instance}} streams", SCOPE.series("streamwarden_watched_streams"))
             .query("{{instance}} found", SCOPE.series("streamwarden_found_streams"))
@@ -135,9 +135,9 @@ fn process() -> Row {
     };
     let table = |title, description| Panel::new(View::Table, title, Unit::Short, description);
     Row {
-        title: "The processes",
+        title: "Processes",
         panels: vec![
-            graph("CPU", Unit::Share, "Of one core.").query(
+            graph("CPU", Unit::Share, "CPU time, as a share of one core.").query(
                 EACH,
                 format!(
                     "{} and on (job, instance) {}",
@@ -145,25 +145,25 @@ fn process() -> Row {
                     SCOPE.series("streamwarden_build_info")
                 ),
             ),
-            graph("Memory", Unit::Bytes, "Resident and virtual.")
+            graph("Memory", Unit::Bytes, "Resident and virtual memory.")
                 .query("{{instance}} resident", of_sidecars("process_resident_memory_bytes"))
                 .query("{{instance}} virtual", of_sidecars("process_virtual_memory_bytes")),
-            graph("File descriptors", Unit::Short, "Open ones. Dashed: how many there may be.")
+            graph("File descriptors", Unit::Short, "Open file descriptors. Dashed: the limit.")
                 .query(EACH, of_sidecars("process_open_fds"))
                 .threshold("at most, {{instance}}", of_sidecars("process_max_fds")),
             graph("Threads", Unit::Short, "Threads of each process.")
                 .query(EACH, of_sidecars("process_threads")),
-            graph("Time since the start", Unit::Seconds, "A saw: it restarts again and again.")
+            graph("Uptime", Unit::Seconds, "Time since the start. A sawtooth means repeated restarts.")
                 .query(EACH, format!("time() - {}", of_sidecars("process_start_time_seconds"))),
             graph(
-                "Turned away",
+                "Rejected requests",
                 Unit::PerSecond,
-                "Connections over the limit, and requests to trim without the right token.",
+                "Connections beyond the limit, and trim requests without a valid token.",
             )
             .query("{{instance}} connections", SCOPE.rate("streamwarden_http_rejected_connections_total"))
             .query("{{instance}} trims", SCOPE.rate("streamwarden_http_unauthorized_trims_total")),
-            table("Versions", "Of the sidecars.").query("", SCOPE.series("streamwarden_build_info")),
-            table("Servers", "The servers that are read.").query("", SCOPE.series("streamwarden_redis_info")),
+            table("Versions", "Versions of the sidecars.").query("", SCOPE.series("streamwarden_build_info")),
+            table("Servers", "The Redis servers.").query("", SCOPE.series("streamwarden_redis_info")),
         ],
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn board() -> Board {
     Board {
         uid: "streamwarden-stream",
         title: "Redis Streams: one stream",
-        description: "One stream and its groups, from what hurts to why.",
+        description: "One stream and its groups, from symptoms to causes.",
         scope: SCOPE,
         rows: vec![now(), lag(), pending(), losses(), consumers(), stream()],
     }
@@ -52,24 +52,24 @@ fn status() -> String {
 
 fn now() -> Row {
     Row {
-        title: "How does it fare?",
+        title: "Health",
         panels: vec![
             stat(
                 "Health",
                 Unit::Short,
-                "The worst of its groups and of its own length, age, silence and presence.",
+                "The worst status of its groups and of its own length, age, silence and presence.",
             )
             .query("{{stream}}", health(SCOPE))
             .words(&HEALTHS),
             stat(
                 "Longest waiting time",
                 Unit::Seconds,
-                "Age of the oldest entry that some group was not given.",
+                "Age of the oldest entry not yet delivered to some group.",
             )
             .query("", format!("max({})", SCOPE.series("streamwarden_group_lag_seconds"))),
-            stat("Greatest lag", Unit::Short, "Entries that a group was not given, at most.")
+            stat("Greatest lag", Unit::Short, "Entries not yet delivered to a group; an upper bound.")
                 .query("", format!("max({})", SCOPE.series("streamwarden_group_lag_upper_bound"))),
-            stat("Pending", Unit::Short, "Entries delivered and not acknowledged, in all groups.")
+            stat("Pending", Unit::Short, "Entries delivered but not acknowledged, in all groups.")
                 .query("", format!("sum({})", SCOPE.max("streamwarden_group_pending"))),
             stat("Length", Unit::Short, "Entries in the stream.")
                 .query("", SCOPE.max("streamwarden_stream_length")),
@@ -77,9 +77,9 @@ fn now() -> Row {
                 .query("", SCOPE.max("streamwarden_stream_groups")),
             Panel::new(
                 View::Timeline,
-                "Status of the groups",
+                "Status of groups",
                 Unit::Short,
-                "How each group fares, over the window that the configuration gives.",
+                "The status of each group, over the configured window.",
             )
             .query(GROUP, status())
             .words(&STATUSES)
@@ -92,24 +92,24 @@ fn lag() -> Row {
     Row {
         title: "Lag",
         panels: vec![
-            graph("Waiting time", Unit::Seconds, "Age of the oldest entry that a group was not given. Dashed: the threshold.")
+            graph("Waiting time", Unit::Seconds, "Age of the oldest entry not yet delivered to the group. Dashed: the threshold.")
                 .query(GROUP, SCOPE.max("streamwarden_group_lag_seconds"))
                 .threshold("threshold", SCOPE.max("streamwarden_stream_lag_threshold_seconds"))
                 .threshold("default", unless_written("streamwarden_lag_default_threshold_seconds", "streamwarden_stream_lag_threshold_seconds")),
-            graph("Lag", Unit::Short, "Entries that a group was not given: exact where it is drawn, and its upper bound. Dashed: the threshold.")
+            graph("Lag", Unit::Short, "Entries not yet delivered to the group: the exact number, if known, and an upper bound. Dashed: the threshold.")
                 .query(GROUP, SCOPE.max("streamwarden_group_lag"))
                 .query("{{group}} at most", SCOPE.max("streamwarden_group_lag_upper_bound"))
                 .threshold("threshold", SCOPE.max("streamwarden_stream_lag_threshold")),
-            graph("Added and read", Unit::PerSecond, "Entries added to the stream and read by its groups. What is added and not read becomes lag.")
+            graph("Added and read", Unit::PerSecond, "Entries added to the stream, and read by its groups. The difference becomes lag.")
                 .query("added", max(&SCOPE.rate("streamwarden_stream_entries_added_total")))
                 .query("read by {{group}}", max(&SCOPE.rate("streamwarden_group_entries_read_total"))),
-            graph("Distance of the group's position", Unit::Milliseconds, "Between the last ID given out and the last one delivered to the group. Flat and rising: nothing is delivered.")
+            graph("Distance of the group's position", Unit::Milliseconds, "Time between the last ID in the stream and the last ID delivered to the group. If it rises steadily, nothing is delivered.")
                 .query(GROUP, format!(
                     "{} - ignoring (group) group_right () {}",
                     SCOPE.max("streamwarden_stream_last_generated_id"),
                     SCOPE.max("streamwarden_group_last_delivered_id"),
                 )),
-            graph("Lag is known", Unit::YesNo, "1 where the lag is proven, 0 where only its upper bound is known.")
+            graph("Lag known", Unit::YesNo, "1 if the exact lag is known, 0 if only its upper bound is.")
                 .query(GROUP, SCOPE.max("streamwarden_group_lag_known"))
                 .width(24),
         ],
@@ -123,15 +123,15 @@ fn pending() -> Row {
             graph(
                 "Pending entries",
                 Unit::Short,
-                "Entries delivered and not acknowledged. Dashed: the threshold.",
+                "Entries delivered but not acknowledged. Dashed: the threshold.",
             )
             .query(GROUP, SCOPE.max("streamwarden_group_pending"))
-            .query("{{group}} given back", SCOPE.max("streamwarden_group_nacked_entries"))
+            .query("{{group}} released", SCOPE.max("streamwarden_group_nacked_entries"))
             .threshold("threshold", SCOPE.max("streamwarden_stream_pending_threshold")),
             graph(
                 "Oldest pending entry",
                 Unit::Seconds,
-                "Its age, and the time since it was last delivered. Dashed: the threshold of the age.",
+                "Its age, and the time since its last delivery. Dashed: the threshold for the age.",
             )
             .query("{{group}} age", SCOPE.max("streamwarden_group_oldest_pending_age_seconds"))
             .query("{{group}} idle", SCOPE.max("streamwarden_group_oldest_pending_idle_seconds"))
@@ -146,14 +146,14 @@ fn pending() -> Row {
             graph(
                 "Deliveries of the oldest pending entry",
                 Unit::Short,
-                "How often it was delivered. From the threshold on, dashed, an entry counts as poison.",
+                "Number of its deliveries. Dashed: the threshold from which an entry counts as poison.",
             )
             .query(GROUP, SCOPE.max("streamwarden_group_oldest_pending_deliveries"))
             .threshold("threshold", SCOPE.max("streamwarden_stream_deliveries_threshold")),
             graph(
-                "Entries that can't be handled",
+                "Entries that can't be processed",
                 Unit::Short,
-                "Poison: delivered again and again. Dangling: pending, but gone from the stream.",
+                "Poison: delivered again and again. Dangling: pending, but no longer in the stream.",
             )
             .query("{{group}} poison", SCOPE.max("streamwarden_group_poison_entries"))
             .query("{{group}} dangling", SCOPE.max("streamwarden_group_dangling_pending")),
@@ -165,11 +165,11 @@ fn losses() -> Row {
     Row {
         title: "Losses",
         panels: vec![
-            graph("Entries lost", Unit::Short, "Entries removed before they were delivered to the group, within the interval of the graph: at least so many, at most so many, and those of them that had waited for longer than a poll's interval.")
+            graph("Entries lost", Unit::Short, "Entries removed before they were delivered to the group, per interval of the graph: lower bound, upper bound, and suspected losses, which had waited longer than a poll interval.")
                 .query(GROUP, max(&SCOPE.over("increase", "streamwarden_group_entries_lost_total", "$__rate_interval")))
                 .query("{{group}} at most", max(&SCOPE.over("increase", "streamwarden_group_entries_lost_upper_bound_total", "$__rate_interval")))
                 .query("{{group}} suspected", max(&SCOPE.over("increase", "streamwarden_group_entries_suspected_lost_total", "$__rate_interval"))),
-            graph("Breaks", Unit::Short, "How often the group's position went back, and the stream was made anew, within the interval of the graph.")
+            graph("Rewinds and recreations", Unit::Short, "How often the group's position went back and the stream was recreated, per interval of the graph.")
                 .query("{{group}} rewound", max(&SCOPE.over("increase", "streamwarden_group_rewinds_total", "$__rate_interval")))
                 .query("recreated", max(&SCOPE.over("increase", "streamwarden_stream_recreations_total", "$__rate_interval"))),
         ],
@@ -180,15 +180,15 @@ fn consumers() -> Row {
     Row {
         title: "Consumers",
         panels: vec![
-            Panel::new(View::Table, "Pending by consumer", Unit::Short, "Entries delivered to each consumer and not acknowledged.")
+            Panel::new(View::Table, "Pending by consumer", Unit::Short, "Entries delivered to each consumer but not acknowledged.")
                 .query("", SCOPE.max("streamwarden_consumer_pending")),
-            graph("Silence of the consumers", Unit::Seconds, "Time since each consumer last asked.")
+            graph("Idle time of consumers", Unit::Seconds, "Time since each consumer last tried to read, claim or acknowledge.")
                 .query("{{group}} {{consumer}}", SCOPE.max("streamwarden_consumer_idle_seconds")),
-            graph("Time since a consumer was given an entry", Unit::Seconds, "Since each consumer was last given an entry.")
+            graph("Inactive time of consumers", Unit::Seconds, "Time since each consumer last received an entry.")
                 .query("{{group}} {{consumer}}", SCOPE.max("streamwarden_consumer_inactive_seconds")),
-            graph("Age of what is said of consumers", Unit::Seconds, "Time since the consumers were read, where not each poll does that.")
+            graph("Age of data about consumers", Unit::Seconds, "Time since the consumers were read, if not every poll reads them.")
                 .query(GROUP, SCOPE.max("streamwarden_group_consumers_age_seconds")),
-            graph("Consumers", Unit::Short, "Consumers, alive or not; those that hold entries and do nothing; those without series of their own, with their entries.")
+            graph("Consumers", Unit::Short, "All consumers, idle ones with pending entries (stuck), and those without series of their own (not listed), with their pending entries.")
                 .query(GROUP, SCOPE.max("streamwarden_group_consumers"))
                 .query("{{group}} stuck", SCOPE.max("streamwarden_group_stuck_consumers"))
                 .query("{{group}} not listed", SCOPE.max("streamwarden_group_unlisted_consumers"))
@@ -199,7 +199,7 @@ fn consumers() -> Row {
 
 fn stream() -> Row {
     Row {
-        title: "The stream itself",
+        title: "Stream",
         panels: vec![
             graph("Length", Unit::Short, "Entries in the stream. Dashed: its limit.")
                 .query("length", SCOPE.max("streamwarden_stream_length"))
@@ -207,37 +207,37 @@ fn stream() -> Row {
             graph(
                 "Age of the oldest entry",
                 Unit::Seconds,
-                "By its ID and the server's clock. Dashed: the limit.",
+                "Age by its ID and the server's clock. Dashed: the limit.",
             )
             .query("age", SCOPE.max("streamwarden_stream_oldest_entry_age_seconds"))
             .threshold("limit", SCOPE.max("streamwarden_stream_max_age_seconds")),
             graph(
                 "Time since the last entry",
                 Unit::Seconds,
-                "How long nothing was added. Dashed: what the configuration expects at most.",
+                "Time without a new entry. Dashed: the configured threshold.",
             )
             .query("silent", SCOPE.max("streamwarden_stream_last_write_age_seconds"))
             .threshold("expected", SCOPE.max("streamwarden_stream_silence_threshold_seconds")),
             graph(
                 "Idempotent producers",
                 Unit::PerSecond,
-                "Entries added with an ID of a producer, and those that were not added, since they had been sent before.",
+                "Entries added with a producer's ID, and entries refused as duplicates.",
             )
             .query("added", max(&SCOPE.rate("streamwarden_stream_idempotent_ids_added_total")))
             .query("duplicates", max(&SCOPE.rate("streamwarden_stream_idempotent_duplicates_total"))),
             graph(
-                "What is remembered of producers",
+                "Remembered producers",
                 Unit::Short,
-                "Producers and their IDs. Dashed: IDs of each producer at most, and for how many seconds.",
+                "Producers and their IDs. Dashed: the maximum number of IDs per producer, and how long they are remembered.",
             )
             .query("producers", SCOPE.max("streamwarden_stream_idempotent_producers"))
             .query("IDs", SCOPE.max("streamwarden_stream_idempotent_ids"))
-            .threshold("at most, of each", SCOPE.max("streamwarden_stream_idempotence_max_ids"))
+            .threshold("maximum per producer", SCOPE.max("streamwarden_stream_idempotence_max_ids"))
             .threshold("seconds", SCOPE.max("streamwarden_stream_idempotence_window_seconds")),
             graph(
                 "Radix tree",
                 Unit::Short,
-                "Keys and nodes of the tree that holds the entries. Few entries a key: memory is wasted.",
+                "Keys and nodes of the tree that holds the entries. Few entries per key waste memory.",
             )
             .query("keys", SCOPE.max("streamwarden_stream_radix_tree_keys"))
             .query("nodes", SCOPE.max("streamwarden_stream_radix_tree_nodes")),
