@@ -84,7 +84,7 @@ pub async fn run(config: Config, sources: Sources, traces: Traces) -> Result<(),
     stop.cancel();
     tokio::select! {
         () = wind_down(tasks, traces) => {}
-        signal = signals.stop() => warn!(signal, "stopped at once"),
+        signal = signals.stop() => warn!(signal, "stopped immediately"),
     }
     ended
 }
@@ -151,7 +151,7 @@ async fn start(
     if config.enabled {
         with_redis.start(&mut tasks, worker);
     } else {
-        info!("switched off (enabled: false): no Redis is touched");
+        info!("switched off (enabled: false): Redis is not used");
         tasks.spawn("switched off", with_redis.idle());
     }
     Ok(tasks)

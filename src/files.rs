@@ -78,7 +78,7 @@ impl fmt::Display for ReadError {
         let path = &self.path;
         match &self.problem {
             Problem::System(error) => write!(f, "cannot read {path}: {error}"),
-            Problem::Pipe => write!(f, "cannot read {path}: it is a pipe; give a file"),
+            Problem::Pipe => write!(f, "cannot read {path}: it is a pipe, not a file"),
             Problem::TooLarge(Some(size), kind) => {
                 write!(f, "cannot read {path}: it has {size} bytes, more than the {} allowed", kind.limit())
             }

@@ -44,7 +44,7 @@ impl Recorder for SelfStats {
             return;
         }
         if *reason == Reason::NoPermission && OPTIONAL.contains(&command) {
-            info!(command, %detail, "Redis refuses an optional command; all metrics of a primary are complete without it");
+            info!(command, %detail, "Redis refuses an optional command; no metric of a primary needs it");
         } else if *reason == Reason::NoPermission {
             warn!(
                 command,
@@ -56,7 +56,7 @@ impl Recorder for SelfStats {
             info!(
                 command,
                 %detail,
-                "Redis does not know a command, or refuses it; what it would have told or done is missing"
+                "Redis does not support a command or refuses it; whatever needs it is missing"
             );
         }
     }

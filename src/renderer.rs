@@ -44,7 +44,7 @@ impl Renderer {
             let name = config.redis_name(reading.as_deref().map(|reading| &*reading.snapshot));
             let (fresh, stale_at) = fresh(reading, &config, clock::now());
             if was_shown && fresh.is_none() {
-                warn!(stale_after = ?config.poll.stale_after, "what was read last is stale and is shown no more");
+                warn!(stale_after = ?config.poll.stale_after, "the last reading is stale and no longer exposed");
             }
             was_shown = fresh.is_some();
             self.pages.send_replace(Arc::new(page(

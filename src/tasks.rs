@@ -12,7 +12,7 @@ use tokio::{
 #[derive(Debug, thiserror::Error)]
 pub enum TaskEnded {
     /// It returned.
-    #[error("the task {0} ended by itself")]
+    #[error("the task {0} ended unexpectedly")]
     Returned(&'static str),
     /// It panicked.
     #[error("the task {0} panicked")]

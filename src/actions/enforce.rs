@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-const WITHOUT_SCRIPTS: &str = "EVAL is refused: floor and trim become two commands, and a group that is created at \
-     or set back to an older ID between them may lose entries; whole nodes go, also where `exact` is set";
+const WITHOUT_SCRIPTS: &str = "EVAL is refused: finding the floor and trimming become two commands, so a group that is \
+     created at or set back to an older ID between them may lose entries; only whole nodes are removed, even with `exact`";
 
 /// Parses the script's reply: entries removed, length, floor, blocking group and reason, whether it was forced,
 /// entries ever removed, losses.
 fn step(reply: &Reply) -> Result<Step, Failure> {
-    let unexpected = || Failure::new(Reason::UnexpectedReply, "the script said something else");
+    let unexpected = || Failure::new(Reason::UnexpectedReply, "unexpected reply from the retention script");
     let Value::List(parts) = reply.value()? else { return Err(unexpected()) };
     let [
         Value::Int(removed),
@@ -145,7 +145,7 @@ impl Enforcer {
         let session = self.link.session(&config.redis).await?;
         session.may_be_written()?;
         if !command.may_repeat() && self.asked.is_some_and(|asked| asked != session.number()) {
-            let what = "the connection was closed since the server was asked what this write depends on";
+            let what = "the connection was closed after the state that this write depends on was read";
             return Err(Failure::new(Reason::Closed, what));
         }
         session.send(&[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
@@ -212,7 +212,7 @@ impl Enforcer {
         if reading.snapshot.server.role.is_some_and(Role::is_replica) {
             // A replica may lack entries and positions that the primary has.
             self.reader.reconnect();
-            return Err(Failure::new(Reason::ReadOnly, "what may go was read from a replica"));
+            return Err(Failure::new(Reason::ReadOnly, "the state of the stream was read from a replica"));
         }
         let Some(read) = reading.stream(stream) else {
             return Ok(Step { length: Some(0), ..Step::default() });

@@ -169,7 +169,7 @@ impl Keeper {
         let outage = self.failing.entry(stream.clone()).or_default();
         match (outage.note(run.failure.as_ref()), &run.failure) {
             (Some(News::Failed), Some(failure)) => {
-                warn!(%stream, %failure, removed = run.removed, "retention failed and is tried again");
+                warn!(%stream, %failure, removed = run.removed, "retention failed and will be retried");
             }
             (Some(News::Over { failures, .. }), _) => {
                 info!(%stream, failures, "retention works again");
@@ -238,19 +238,19 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
         info!(%stream, mode = mode.as_str(), removed, forced, length = run.length, floor, blocked_by, "trimmed");
     }
     if run.forced > 0 {
-        warn!(%stream, forced = run.forced, "trimmed past the ceiling: groups lose entries they had not read");
+        warn!(%stream, forced = run.forced, "trimmed to the ceiling: groups may lose unread entries");
     }
     for (group, lost) in run.lost.iter().take(NAMED_AT_ONCE) {
         warn!(%stream, %group, lost, "removed entries that were not yet delivered to the group");
     }
     if run.lost.len() > NAMED_AT_ONCE {
         let more = run.lost.len() - NAMED_AT_ONCE;
-        warn!(%stream, more, "removed entries that were not yet delivered to more groups");
+        warn!(%stream, more, "removed entries that were not yet delivered to further groups");
     }
     if run.failure.is_none() && run.blocked_by != before.blocked_by {
         match &run.blocked_by {
             Some(blocker) => warn!(%stream, length = run.length, %blocker, floor, "retention is blocked"),
-            None => info!(%stream, "retention is blocked no more"),
+            None => info!(%stream, "retention is no longer blocked"),
         }
     }
 }

@@ -83,7 +83,7 @@ impl Lease {
         }
         self.schedule.retry_in(clock::now(), PRIMARY_RETRY);
         if !std::mem::replace(&mut self.is_on_replica, true) {
-            warn!(detail = %failure.detail, "a replica answers: retention waits for a primary");
+            warn!(detail = %failure.detail, "the server is a replica: retention waits for a primary");
         }
     }
 
@@ -115,13 +115,13 @@ impl Lease {
         };
         self.schedule.succeeded(began, clock::now());
         if std::mem::take(&mut self.is_on_replica) {
-            info!("a primary answers: retention goes on");
+            info!("the server is a primary again: retention continues");
         }
         if seen.is_some() && self.seen != seen {
             info!(holder = seen.as_deref(), held_here = is_held, "the retention lease has a new holder");
         }
         if let (Err(failure), false) = (&result, self.is_unleased) {
-            warn!(%failure, "the retention lease is refused: trimming without it");
+            warn!(%failure, "Redis refuses the retention lease: trimming without it");
         }
         self.is_unleased = result.is_err();
         self.is_held = is_held;

@@ -67,11 +67,7 @@ impl Exporter {
         // The text of one failure may differ between attempts, so it is not compared.
         match outage.note_reason(detail.as_ref().map(|_| ("failed", ""))) {
             Some(News::Failed) => {
-                warn!(
-                    collector,
-                    detail = detail.as_deref(),
-                    "sending traces failed; those that do not get through are lost"
-                );
+                warn!(collector, detail = detail.as_deref(), "sending traces failed; unsent traces are lost");
             }
             Some(News::Over { failures, .. }) => info!(collector, failures, "sending traces works again"),
             None => {}

@@ -29,7 +29,7 @@ impl Traces {
 
     pub(super) fn announce(&self) {
         if self.is_wanted {
-            warn!("the environment names a collector, but this build sends no traces (feature otlp)");
+            warn!("the environment configures traces, but this build does not support them (feature otlp)");
         }
     }
 

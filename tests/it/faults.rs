@@ -48,7 +48,7 @@ fn a_server_that_is_killed_and_started_again_is_found_again() {
         sidecar.wait("the numbers to become stale", |page| page.count("streamwarden_stream_length") == 0);
     assert!(!up(&page));
     assert!(page.own("streamwarden_poll_last_success_timestamp_seconds") > 1e9);
-    assert!(sidecar.log().contains("is stale and is shown no more"));
+    assert!(sidecar.log().contains("is stale and no longer exposed"));
 
     redis.restart();
     redis.add("s", 3);

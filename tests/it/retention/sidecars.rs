@@ -112,7 +112,7 @@ fn a_group_that_has_read_nothing_blocks_and_is_named() {
     assert_eq!(length(&redis), 500);
     sidecar.wait("it to be blocked no more", |page| page.count("streamwarden_retention_blocked") == 0);
     assert!(page.group("entries_lost_total", "s", "idle").is_none_or(|lost| lost == 0.0));
-    wait_for("the log to say so", || sidecar.log().contains("blocked no more").then_some(()));
+    wait_for("the log to say so", || sidecar.log().contains("no longer blocked").then_some(()));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn what_goes_on_request_although_it_is_needed_is_counted_as_lost() {
         sidecar.wait("the loss", |page| {
             page.group("entries_lost_total", "s", "idle").is_none_or(|it| it == lost)
         });
-        let is_forced = sidecar.log().contains("trimmed past the ceiling");
+        let is_forced = sidecar.log().contains("trimmed to the ceiling");
         assert_eq!(is_forced, limits.contains("ceiling"), "{}", sidecar.log());
     }
 }
