@@ -1,5 +1,5 @@
-// Each status of a group, brought about on a real Redis under an application's traffic, and left again: seen on pages that
-// are never loaded anew, and said alike by the metrics, the JSON and the terminal. Run by `make test-page`.
+// Each status of a group, caused on a real Redis under an application's traffic, and its end: on pages that are never
+// reloaded, and the same in the metrics, the JSON and the terminal. Run by `make test-page`.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -7,7 +7,7 @@ import { Browser, Nexus, Redis, Sidecar, cell, cleanly, endAll, row, start, unti
 
 const STREAM = "events:user";
 const GROUP = "nexus-user-consumers";
-// What is trimmed or went back is said for a window: it must leave the pages, which ask every second, time to show it.
+// A trim or a rewind is reported for a window, which must be long enough for pages that fetch every second.
 const WINDOW = "status: {window: 4s, stopped_after: 2s}";
 const HEALTHS = { ok: "healthy", rewound: "warning", lagging: "warning", unknown: "unknown" };
 const SILENT = /\d+ entries wait.*, and none of its 2 consumers has asked for \d+s/;
@@ -32,7 +32,7 @@ after(async () => {
   await endAll();
 });
 
-// A sidecar, and what is looked at: the list, and the stream in depth.
+// A sidecar with two pages: the list, and one stream.
 async function watch(settings) {
   const quick = "poll: {interval: 250ms, discovery_interval: 1s, stale_after: 5s}\n";
   const rules = `streams: [{match: "${STREAM}", groups: [${GROUP}]}, {match: "*"}]`;
@@ -52,7 +52,7 @@ async function working() {
   await seen("ok", WELL);
 }
 
-// What each says: of the stream its health, of its group the status and why.
+// What each view shows: the stream's health, its group's status, and why.
 const VIEWS = {
   async list({ list }) {
     return { health: lower(await cell(list, STREAM, "Health")), reason: await row(list, STREAM).locator(".reason").innerText() };
@@ -83,7 +83,7 @@ const document = async (sidecar) => (await (await fetch(`${sidecar.origin}/api/v
 const group = async () => (await document(watched.sidecar)).groups[0];
 const lower = (words) => words.toLowerCase().replaceAll(" ", "_");
 
-// Waits until all of them say so, each as far as it goes.
+// Waits until all views show the same status and reason.
 async function seen(status, reason, of = watched) {
   const wanted = { health: HEALTHS[status] ?? "critical", status };
   const isSo = (view) => Object.entries(view).every(([what, said]) => (what === "reason" ? reason.test(said) : said === wanted[what]));
@@ -98,7 +98,7 @@ async function seen(status, reason, of = watched) {
   });
 }
 
-test("a group that works is ok, and so is one that has nothing to do", async () => {
+test("a working group is ok, and so is an idle one", async () => {
   await working();
   publisher.signal("SIGSTOP");
   await seen("ok", /^nothing waits$|^its group is ok$/);
@@ -113,7 +113,7 @@ test("a deleted group is missing", async () => {
   await seen("ok", WELL);
 });
 
-test("a group whose consumers hang is stopped, and trimmed past once entries go that it was not given", async () => {
+test("a group whose consumers hang is stopped, and trimmed past once undelivered entries are removed", async () => {
   await working();
   consumers.signal("SIGSTOP");
   await seen("stopped", SILENT);
@@ -123,7 +123,7 @@ test("a group whose consumers hang is stopped, and trimmed past once entries go 
   await seen("ok", WELL);
 });
 
-test("a group that was set back is rewound", async () => {
+test("a group whose position is set back is rewound", async () => {
   await working();
   // A poll must come before it has caught up again. Reads that block are still answered, from the new position.
   consumers.signal("SIGSTOP");
@@ -133,7 +133,7 @@ test("a group that was set back is rewound", async () => {
   await seen("ok", WELL);
 });
 
-test("a group whose consumers were deleted has none", async () => {
+test("a group whose consumers were deleted has no consumers", async () => {
   await working();
   await consumers.end();
   await redis.run(`XGROUP DELCONSUMER ${STREAM} ${GROUP} user-1\nXGROUP DELCONSUMER ${STREAM} ${GROUP} user-2`);
@@ -142,7 +142,7 @@ test("a group whose consumers were deleted has none", async () => {
   await seen("ok", WELL);
 });
 
-test("a group whose consumers stop reading is stopped, and no other is", async () => {
+test("a group whose consumers stop reading is stopped, and no other group is", async () => {
   await working();
   await consume("--stop", GROUP, "--after", "0s");
   await seen("stopped", SILENT);
@@ -152,7 +152,7 @@ test("a group whose consumers stop reading is stopped, and no other is", async (
   await seen("ok", WELL);
 });
 
-test("a group whose consumers ask and get on with nothing is stalled", async () => {
+test("a group whose consumers read and acknowledge nothing is stalled", async () => {
   await working();
   await consume("--failures", "1");
   await until("entries that failed", async () => (await group()).pending > 20);
@@ -162,7 +162,7 @@ test("a group whose consumers ask and get on with nothing is stalled", async () 
   await seen("ok", WELL);
 });
 
-test("a group that falls behind slowly is lagging, whatever its dips", async () => {
+test("a group that slowly falls behind is lagging, in spite of dips", async () => {
   await working();
   await consumers.end();
   const end = fallBehind();
@@ -177,7 +177,7 @@ test("a group that falls behind slowly is lagging, whatever its dips", async () 
   await seen("ok", WELL);
 });
 
-// In place of the application's consumers: takes less than comes in, but now and then more.
+// Replaces the application's consumers: reads less than is added, and now and then more.
 function fallBehind() {
   let rounds = 0;
   const timer = setInterval(() => {
@@ -187,7 +187,7 @@ function fallBehind() {
   return () => clearInterval(timer);
 }
 
-test("a group with an entry that fails again and again is lagging", async () => {
+test("a group with an entry that keeps failing is lagging", async () => {
   await working();
   const id = (await redis.run(`XADD ${STREAM} * event_type UserRegistered payload {`)).trim();
   await until("its first failure", async () => (await redis.run(`XPENDING ${STREAM} ${GROUP} - + 10`)).includes(id));
@@ -197,7 +197,7 @@ test("a group with an entry that fails again and again is lagging", async () => 
   await seen("ok", WELL);
 });
 
-test("a group is unknown until it was watched for long enough, or moves", async () => {
+test("a group is unknown until it has been watched for long enough or makes progress", async () => {
   await working();
   await consumers.end();
   const patient = await watch("status: {window: 1h, stopped_after: 1h}");
