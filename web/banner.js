@@ -1,11 +1,12 @@
-// What there is to say of all that is shown: whether it is fresh, and if not, since when and why.
+// Whether the numbers are fresh, and if not, since when and why.
 
 import { h } from "./dom.js";
+import { t, tOr } from "./language.js";
 import { ago, clock, duration, failure, value } from "./values.js";
 
 /** @import { Feed } from "./feed.js" */
 
-// The one thing to say above everything, or null: a title, a text, and whether it is bad.
+// What goes above everything, or null: a title, a text, and how bad it is.
 /**
  * @param {Feed} feed
  * @returns {{ kind: "bad" | "odd" | "calm", title: string, text: string } | null}
@@ -13,40 +14,49 @@ import { ago, clock, duration, failure, value } from "./values.js";
 export function banner(feed) {
   const document = feed.document;
   if (feed.problem) {
-    const since = `since ${clock(feed.problem.since)} (${ago((Date.now() - feed.problem.since) / 1000)})`;
-    return { kind: "bad", title: "Sidecar unreachable", text: `This page can't ask the sidecar ${since}: ${feed.problem.why}. ${numbers(feed)}` };
+    const { why, values, since } = feed.problem;
+    const times = { time: clock(since), ago: ago((Date.now() - since) / 1000) };
+    return { kind: "bad", title: t("unreachable"), text: t("unreachable_text", { ...times, why: t(why, values), numbers: numbers(feed) }) };
   }
   if (!document) return null;
   const { poll, sidecar } = document;
-  if (!sidecar.enabled) {
-    return { kind: "calm", title: "Switched off", text: "The configuration says enabled: false (or STREAMS_ENABLED=false). No Redis is read." };
-  }
+  if (!sidecar.enabled) return { kind: "calm", title: t("disabled"), text: t("disabled_text") };
   if (poll.last_success_unix_ms === null) {
     return poll.up === null
-      ? { kind: "calm", title: "Starting", text: "The first poll has not ended yet." }
-      : { kind: "bad", title: "Redis never reached", text: `No poll has succeeded since the sidecar started. The last one failed: ${last(poll)}.` };
+      ? { kind: "calm", title: t("starting"), text: t("starting_text") }
+      : { kind: "bad", title: t("never_reached"), text: t("never_reached_text", { why: lastFailure(poll) }) };
   }
-  const since = poll.last_failure_since_unix_ms == null ? "" : ` since ${clock(poll.last_failure_since_unix_ms)}`;
-  const why = poll.last_failure === null ? "No poll has ended since." : `The last poll failed: ${last(poll)}${since}.`;
   if (feed.isStale()) {
-    const stale = (feed.age() ?? 0) - poll.stale_after_seconds;
-    return { kind: "bad", title: "Stale", text: `Since ${clock(Date.now() - stale * 1000)} (${ago(stale)}). ${why} ${numbers(feed)}` };
+    const seconds = (feed.age() ?? 0) - poll.stale_after_seconds;
+    const times = { time: clock(Date.now() - seconds * 1000), ago: ago(seconds) };
+    return { kind: "bad", title: t("stale"), text: t("stale_text", { ...times, why: whyNotNewer(poll), numbers: numbers(feed) }) };
   }
   if (poll.up === false) {
-    return { kind: "odd", title: "Poll failed", text: `${why} ${numbers(feed)} They count as stale ${duration(poll.stale_after_seconds)} after that.` };
+    const text = t("poll_failed_text", { why: whyNotNewer(poll), numbers: numbers(feed), time: duration(poll.stale_after_seconds) });
+    return { kind: "odd", title: t("poll_failed"), text };
   }
   return null;
 }
 
-// Why the last poll failed, with the server's words where there are some.
+/** @param {Api.Poll} poll */
+function whyNotNewer(poll) {
+  if (poll.last_failure === null) return t("no_poll_since");
+  const why = lastFailure(poll);
+  const since = poll.last_failure_since_unix_ms;
+  return since == null ? t("last_poll_failed", { why }) : t("last_poll_failed_since", { why, time: clock(since) });
+}
+
+// Why the last poll failed, with the server's words if there are any.
 /** @type {(poll: Api.Poll) => string} */
-const last = ({ last_failure, last_failure_words }) =>
-  failure(last_failure) + (last_failure_words ? `. The server says: \u201c${last_failure_words}\u201d` : "");
+function lastFailure({ last_failure, last_failure_words: words }) {
+  const why = failure(last_failure);
+  return words ? t("server_says", { why, words }) : why;
+}
 
 /** @param {Feed} feed */
 function numbers(feed) {
   const age = feed.age();
-  return age === null ? "Nothing was read yet." : `The numbers shown are from ${clock(Date.now() - age * 1000)} (${ago(age)}).`;
+  return age === null ? t("no_reading") : t("numbers_from", { time: clock(Date.now() - age * 1000), ago: ago(age) });
 }
 
 /** @param {{ title: string, text: string }} banner */
@@ -59,22 +69,23 @@ export function renderable({ title, text }) {
 export function server({ name, server, database, sidecar }) {
   if (!server) return [name ?? h("span", { class: "quiet" }, `v${sidecar.version}`)];
   const flavour = { redis: "Redis", valkey: "Valkey", upstash: "Upstash" }[server.flavour];
-  const link = server.primary_link === "unknown" && "link to its primary unknown";
-  const words = [name, `${flavour} ${server.version ?? ""}`.trim(), server.role, link, server.mode !== "standalone" && server.mode, database];
+  const link = server.primary_link === "unknown" && t("primary_link_unknown");
+  const role = server.role && tOr(`role_${server.role}`, server.role);
+  const words = [name, `${flavour} ${server.version ?? ""}`.trim(), role, link, server.mode !== "standalone" && server.mode, database];
   return [words.filter(Boolean).join(" · ")];
 }
 
-// How fresh the reading is, in a few words that tick.
+// The age of the reading, in a few words.
 /**
  * @param {Feed} feed
  * @param {Api.Streams} document
  */
 export function freshness(feed, { poll, sidecar }) {
-  if (!sidecar.enabled) return ["Not polling"];
+  if (!sidecar.enabled) return [t("not_polling")];
   const state = feed.isStale() || feed.problem ? "bad" : poll.up === false ? "odd" : "good";
-  const read = value(feed.age(), (age) => `Read ${ago(age)}`, {
+  const read = value(feed.age(), (age) => t("read_ago", { ago: ago(age) }), {
     exact: () => new Date(poll.last_success_unix_ms ?? 0).toISOString(),
-    why: "no poll has succeeded yet",
+    why: t("no_poll_succeeded"),
   });
-  return [h("span", { class: `pulse ${state}`, "aria-hidden": "true" }), read, h("span", { class: "quiet" }, ` every ${duration(poll.interval_seconds)}`)];
+  return [h("span", { class: `pulse ${state}`, "aria-hidden": "true" }), read, h("span", { class: "quiet" }, " ", t("every", { time: duration(poll.interval_seconds) }))];
 }

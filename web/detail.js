@@ -1,16 +1,15 @@
-// One stream in depth: its numbers and their past, what retention does, its groups and their consumers.
+// One stream in detail: its numbers and their history, its retention, its groups and their consumers.
 
 import { h } from "./dom.js";
-import { lagWords, limitOf } from "./list.js";
-import { badge, count, duration, exactRate, exactSeconds, idTime, line, outcome, passed, plural, rate, value } from "./values.js";
+import { rich, t } from "./language.js";
+import { blockerWords, lagWords, limitOf, reasonOf, reasonWords } from "./list.js";
+import { ago, badge, count, duration, entries, exactRate, exactSeconds, idTime, line, outcome, passed, rate, statusWord, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
+/** @import { Key } from "./language.js" */
 /** @import { Known, Words } from "./values.js" */
 /** @typedef {[string, ...Child[]]} Fact */
 /** @typedef {false | null | undefined} Absent */
-
-const UNREAD = "the stream could not be read";
-const NOT_TIMES = "there is none, its IDs are not times or ahead of Redis's clock, or Redis's clock may not be read";
 
 /**
  * @param {Api.Stream} stream
@@ -18,46 +17,46 @@ const NOT_TIMES = "there is none, its IDs are not times or ahead of Redis's cloc
  */
 export function detail(stream, { home, ages, now }) {
   return [
-    h("p", { class: "back" }, h("a", { href: home }, "← All streams")),
+    back(home),
     h("div", { class: "title" }, h("h2", { tabindex: "-1" }, h("bdi", null, stream.name)), badge(stream.health)),
-    h("p", { class: "reason" }, stream.reason),
+    reasonOf(stream),
     h("div", { class: "charts" }, charts(stream, ages)),
-    h("div", { class: "panels" }, panel("Stream", facts(streamFacts(stream))), panel("Retention", retention(stream, now)), panel("Thresholds", thresholds(stream))),
+    h("div", { class: "panels" }, panel(t("stream"), facts(streamFacts(stream))), panel(t("retention"), retention(stream, now)), panel(t("thresholds"), thresholds(stream))),
     stream.last_entries && lastEntries(stream.last_entries, now),
-    h("h3", null, `Groups (${count(stream.groups.length)})`),
+    h("h3", null, t("groups", { n: stream.groups.length })),
     stream.groups.length === 0
-      ? h("p", { class: "note" }, stream.length === null ? `Its groups are not known: ${UNREAD}.` : "It has no group: nobody reads it as a group, and none is expected.")
-      : h("div", { class: "groups" }, stream.groups.map((group) => groupCard(group, ages))),
+      ? h("p", { class: "note" }, stream.length === null ? t("groups_unknown", { why: t("why_unread") }) : t("groups_none"))
+      : h("div", { class: "groups" }, stream.groups.map((group) => groupCard(group, ages, stream.stale))),
   ];
 }
 
-// In place of a stream that is not there.
+// What is shown for a stream that does not exist.
 /**
  * @param {string} key
  * @param {string} home
  */
 export function nothing(key, home) {
   return [
-    h("p", { class: "back" }, h("a", { href: home }, "← All streams")),
-    h("h2", { tabindex: "-1" }, "No such stream"),
-    h("p", null, "No stream of the key ", h("code", null, key), " is watched. It may have been deleted since, or the configuration leaves it out."),
+    back(home),
+    h("h2", { tabindex: "-1" }, t("no_such_stream")),
+    h("p", null, rich("no_such_stream_text", { key: h("code", null, key) })),
   ];
 }
 
+/** @type {(home: string) => Described} */
+const back = (home) => h("p", { class: "back" }, h("a", { href: home }, `← ${t("all_streams")}`));
 /** @type {(title: string, content: Child) => Described} */
 const panel = (title, content) => h("section", { class: "panel", "aria-label": title }, h("h3", null, title), content);
-// What is absent is left out.
+// A list of facts without those that are absent.
 /** @type {(pairs: (Fact | Absent)[]) => Described} */
 const facts = (pairs) => h("dl", null, pairs.filter((pair) => pair != null && pair !== false).map(([term, ...content]) => h("div", { key: term }, h("dt", null, term), h("dd", null, content))));
-// What is only shown where there is some of it.
+// What is shown only for a number above zero.
 /** @type {<T>(number: Known, show: (number: number) => T) => T | null} */
 const ifSome = (number, show) => (number != null && number > 0 ? show(number) : null);
 /** @type {(number: Known, why?: string) => Described} */
-const old = (number, why) => value(number, passed, { exact: exactSeconds, why });
-/** @type {(number: Known, why?: string) => Described} */
-const ago = (number, why) => value(number, (it) => `${passed(it)} ago`, { exact: exactSeconds, why });
+const since = (number, why) => value(number, ago, { exact: exactSeconds, why });
 /** @type {(text: string | null, why?: string) => Described} */
-const id = (text, why) => (text == null ? value(null, count, { why }) : h("code", { title: idTime(text) ?? "Not a time" }, text));
+const id = (text, why) => (text == null ? value(null, count, { why }) : h("code", { title: idTime(text) ?? t("not_a_time") }, text));
 
 /**
  * @param {Api.Stream} stream
@@ -65,9 +64,9 @@ const id = (text, why) => (text == null ? value(null, count, { why }) : h("code"
  */
 function charts({ history, length, rate_in_per_second: rateIn, groups }, ages) {
   return [
-    chart("Length", history.length, ages, { words: count, now: length }),
-    chart("In", history.rate_in_per_second, ages, { words: rate, now: rateIn, floor: 0 }),
-    groups.length > 0 && chart("Lag, worst group", history.worst_lag, ages, { words: count, now: history.worst_lag.at(-1), floor: 0 }),
+    chart(t("length"), history.length, ages, { words: count, now: length }),
+    chart(t("rate_in"), history.rate_in_per_second, ages, { words: rate, now: rateIn, floor: 0 }),
+    groups.length > 0 && chart(t("worst_lag"), history.worst_lag, ages, { words: count, now: history.worst_lag.at(-1), floor: 0 }),
   ];
 }
 
@@ -79,12 +78,13 @@ function charts({ history, length, rate_in_per_second: rateIn, groups }, ages) {
  */
 function chart(title, values, ages, { words, now, floor }) {
   const known = values.filter((it) => it != null);
-  const span = duration(ages[ages.length - values.length] ?? 0);
+  const time = duration(ages[ages.length - values.length] ?? 0);
   /** @type {(least: number, most: number) => string} */
-  const label = (least, most) => `${title} over the last ${span}: from ${words(least)} to ${words(most)}, now ${now == null ? "unknown" : words(now)}`;
+  const label = (least, most) => t("chart", { title, time, least: words(least), most: words(most), now: now == null ? t("unknown") : words(now) });
   const [least, most] = [Math.min(...known), Math.max(...known)];
-  const range = known.length < 2 ? "too few readings yet" : least === most ? `${words(most)} for ${span}` : `${words(least)} to ${words(most)} in ${span}`;
-  return h("figure", null, h("figcaption", null, h("span", null, title), h("span", { class: "quiet" }, range)), line(values, ages, { floor, label }));
+  const range = known.length < 2 ? "chart_short" : least === most ? "chart_constant" : "chart_range";
+  const rangeWords = t(range, { time, least: words(least), most: words(most) });
+  return h("figure", null, h("figcaption", null, h("span", null, title), h("span", { class: "quiet" }, rangeWords)), line(values, ages, { floor, label }));
 }
 
 /**
@@ -92,17 +92,18 @@ function chart(title, values, ages, { words, now, floor }) {
  * @returns {(Fact | Absent)[]}
  */
 function streamFacts(stream) {
-  const why = stream.length === null ? UNREAD : "Redis tells it from 7.0 on";
-  const ageWhy = stream.length === null ? UNREAD : NOT_TIMES;
+  const unread = t("why_unread");
+  /** @type {(why: Key) => string} */
+  const or = (why) => (stream.length === null ? unread : t(why));
   return [
-    ["Length", value(stream.length, count, { why: UNREAD }), limitOf(stream)],
-    ["In", value(stream.rate_in_per_second, rate, { exact: exactRate, why: stream.length === null ? UNREAD : "not before two readings, and not before Redis 7.0" })],
-    ["Last write", ago(stream.last_write_age_seconds, ageWhy)],
-    ["Oldest entry", ago(stream.oldest_entry_age_seconds, ageWhy)],
-    ["First ID", id(stream.first_entry_id, stream.length === 0 ? "the stream is empty" : UNREAD)],
-    ["Last ID", id(stream.last_generated_id, UNREAD)],
-    ["Ever added", value(stream.entries_added, count, { why })],
-    ifSome(stream.recreations, (times) => ["Made anew", plural(times, "time")]),
+    [t("length"), value(stream.length, count, { why: unread }), limitOf(stream)],
+    [t("rate_in"), value(stream.rate_in_per_second, rate, { exact: exactRate, why: or("why_rate") })],
+    [t("last_write"), since(stream.last_write_age_seconds, or("why_no_entry_age"))],
+    [t("oldest_entry"), since(stream.oldest_entry_age_seconds, or("why_no_entry_age"))],
+    [t("first_id"), id(stream.first_entry_id, stream.length === 0 ? t("why_empty") : unread)],
+    [t("last_id"), id(stream.last_generated_id, unread)],
+    [t("entries_added"), value(stream.entries_added, count, { why: or("why_redis_7") })],
+    ifSome(stream.recreations, (n) => [t("recreated"), t("times", { n })]),
   ];
 }
 
@@ -111,16 +112,16 @@ function streamFacts(stream) {
  * @param {number} now
  */
 function retention({ retention, mode, max_length: length, max_age_seconds: age }, now) {
-  if (!retention) return h("p", { class: "quiet" }, "No limit is configured: nothing is ever removed.");
-  const limits = [length != null && plural(length, "entry", "entries"), age != null && `${duration(age)} of age`].filter(Boolean).join(", ");
+  if (!retention) return h("p", { class: "quiet" }, t("nothing_removed"));
+  const limits = [length != null && entries(length), age != null && t("limit_age", { time: duration(age) })].filter(Boolean).join(t("between_items"));
   const ran = retention.last_run_unix_ms;
   return facts([
-    ["Limit", limits],
-    ["Mode", mode],
-    ["Last run", ran === null ? "none since the sidecar started" : h("span", { title: new Date(ran).toISOString() }, `${passed((now - ran) / 1000)} ago: ${outcome(retention.outcome)}`)],
-    ["Removed", `${plural(retention.trimmed_entries, "entry", "entries")} by this sidecar`],
-    length != null && ["Over the limit", value(retention.excess, count, { why: UNREAD })],
-    ["Blocked by", retention.blocked_by.length === 0 ? "nothing" : h("ul", null, retention.blocked_by.map((it) => h("li", { class: "blocked" }, it.detail)))],
+    [t("limit"), limits],
+    [t("mode"), mode],
+    [t("last_run"), ran === null ? t("no_run") : h("span", { title: new Date(ran).toISOString() }, t("run", { ago: ago((now - ran) / 1000), outcome: outcome(retention.outcome) }))],
+    [t("removed_term"), t("removed_here", { n: retention.trimmed_entries })],
+    length != null && [t("excess"), value(retention.excess, count, { why: t("why_unread") })],
+    [t("blocked_by"), retention.blocked_by.length === 0 ? t("nothing") : h("ul", null, retention.blocked_by.map((it) => h("li", { class: "blocked" }, blockerWords(it))))],
   ]);
 }
 
@@ -128,28 +129,28 @@ function retention({ retention, mode, max_length: length, max_age_seconds: age }
 function thresholds({ thresholds: set }) {
   /** @type {[string, Known, Words][]} */
   const list = [
-    ["Lag", set.lag, count], ["Lag age", set.lag_age_seconds, duration], ["Lag age", set.default_lag_age_seconds, byDefault],
-    ["Pending", set.pending, count], ["Pending age", set.pending_age_seconds, duration], ["Pending age", set.default_pending_age_seconds, byDefault],
-    ["Deliveries", set.deliveries, count], ["Silence", set.silence_seconds, duration],
+    [t("lag"), set.lag, count], [t("lag_age"), set.lag_age_seconds, duration], [t("lag_age"), set.default_lag_age_seconds, byDefault],
+    [t("pending"), set.pending, count], [t("pending_age"), set.pending_age_seconds, duration], [t("pending_age"), set.default_pending_age_seconds, byDefault],
+    [t("deliveries"), set.deliveries, count], [t("silence"), set.silence_seconds, duration],
   ];
   return facts(list.map(([term, number, words]) => number != null && [term, words(number)]));
 }
 
 /** @type {Words} */
-const byDefault = (seconds) => `${duration(seconds)}, the default`;
+const byDefault = (seconds) => t("by_default", { time: duration(seconds) });
 
-// Keyed by ID, so that new ones come in above the rest.
+// Keyed by ID, so that new entries appear above the rest.
 /**
- * @param {Api.Entry[]} entries
+ * @param {Api.Entry[]} last
  * @param {number} now
  */
-function lastEntries(entries, now) {
+function lastEntries(last, now) {
   /** @type {(entry: Api.Entry) => Described} */
-  const row = ({ id: text, type }) => h("tr", { key: text }, h("th", { scope: "row" }, id(text)), h("td", null, type ?? value(null, count, { why: "it has no such field" })),
-    h("td", null, value(idAge(text, now), (it) => `${passed(it)} ago`, { exact: () => idTime(text) ?? text, why: "its ID is not a time" })));
-  return h("details", { open: true, key: "entries" }, h("summary", null, `Last ${plural(entries.length, "entry", "entries")}`),
-    h("div", { class: "scroll panel", tabindex: "0", role: "group", "aria-label": "Last entries" },
-      h("table", null, h("thead", null, h("tr", null, ["ID", "Type", "Added"].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, entries.map(row)))));
+  const row = ({ id: text, type }) => h("tr", { key: text }, h("th", { scope: "row" }, id(text)), h("td", null, type ?? value(null, count, { why: t("why_no_type") })),
+    h("td", null, value(idAge(text, now), ago, { exact: () => idTime(text) ?? text, why: t("why_not_a_time") })));
+  return h("details", { open: true, key: "entries" }, h("summary", null, t("last_entries", { n: last.length })),
+    h("div", { class: "scroll panel", tabindex: "0", role: "group", "aria-label": t("last_entries", { n: last.length }) },
+      h("table", null, h("thead", null, h("tr", null, [t("id"), t("type"), t("added")].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, last.map(row)))));
 }
 
 /** @param {string} id
@@ -162,11 +163,12 @@ function idAge(id, now) {
 /**
  * @param {Api.Group} group
  * @param {number[]} ages
+ * @param {boolean} isStale
  */
-function groupCard(group, ages) {
-  const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, group.status.replaceAll("_", " ")));
-  const rest = group.present ? [facts(groupFacts(group)), chart("Lag", group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group)] : [];
-  return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, group.reason), rest);
+function groupCard(group, ages, isStale) {
+  const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, statusWord(group)));
+  const rest = group.present ? [facts(groupFacts(group)), chart(t("lag"), group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group)] : [];
+  return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, reasonWords(group.reason, isStale)), rest);
 }
 
 /**
@@ -176,38 +178,43 @@ function groupCard(group, ages) {
 function groupFacts(group) {
   const waits = group.pending !== null && group.pending > 0;
   /** @type {Words} */
-  const often = (number) => `${plural(number, "time")} delivered`;
+  const often = (n) => t("delivered_times", { n });
   return [
-    ["Lag", lagWords(group.lag, group.lag_upper_bound), ifSome(group.lag_seconds, (seconds) => h("div", { class: "under" }, "oldest ", old(seconds)))],
-    ["Out", value(group.rate_out_per_second, rate, { exact: exactRate, why: "its lag is not known, or there were not two readings yet" })],
-    ["Pending", value(group.pending, count, { why: UNREAD })],
-    waits && ["Oldest pending", ago(group.oldest_pending_age_seconds, "it is not in the stream any more, or its ID is not a time"), h("div", { class: "under" }, id(group.oldest_pending_id, "it could not be read"))],
-    waits && ["Last delivered", ago(group.oldest_pending_idle_seconds, "it was given back since, or could not be read"), h("div", { class: "under" }, value(group.oldest_pending_deliveries, often, { why: "a consumer declared it fatal, or it could not be read" }))],
-    ["Lost unread", value(group.entries_lost, count, { why: "its IDs are not times, or Redis is older than 7.0" }), ifSome(group.entries_suspected_lost, (more) => h("div", { class: "under" }, `maybe ${plural(more, "more entry", "more entries")}`))],
-    ifSome(group.nacked_entries, (number) => ["Given back", plural(number, "entry", "entries")]),
-    ifSome(group.poison_entries, (number) => ["Delivered too often", plural(number, "entry", "entries")]),
-    ifSome(group.dangling_pending, (number) => ["Pending, but gone", `at least ${plural(number, "entry", "entries")}`]),
-    ifSome(group.pending_dropped, (number) => ["Dropped with a consumer", `at most ${plural(number, "entry", "entries")}`]),
-    ifSome(group.rewinds, (times) => ["Went back", plural(times, "time")]),
-    ["Position", id(group.last_delivered_id, UNREAD)],
+    [t("lag"), lagWords(group.lag, group.lag_upper_bound), ifSome(group.lag_seconds, (seconds) => h("div", { class: "under" }, t("oldest", { time: passed(seconds) })))],
+    [t("rate_out"), value(group.rate_out_per_second, rate, { exact: exactRate, why: t("why_rate_out") })],
+    [t("pending"), value(group.pending, count, { why: t("why_unread") })],
+    waits && [t("oldest_pending"), since(group.oldest_pending_age_seconds, t("why_no_pending_age")), h("div", { class: "under" }, id(group.oldest_pending_id, t("why_unread_pending")))],
+    waits && [t("last_delivered"), since(group.oldest_pending_idle_seconds, t("why_no_delivery_age")), h("div", { class: "under" }, value(group.oldest_pending_deliveries, often, { why: t("why_no_deliveries") }))],
+    [t("lost"), value(group.entries_lost, count, { why: t("why_lost") }), ifSome(group.entries_suspected_lost, (n) => h("div", { class: "under" }, t("maybe_more", { n })))],
+    ifSome(group.nacked_entries, (n) => [t("returned"), entries(n)]),
+    ifSome(group.poison_entries, (n) => [t("poison"), entries(n)]),
+    ifSome(group.dangling_pending, (n) => [t("dangling"), t("at_least", { n })]),
+    ifSome(group.pending_dropped, (n) => [t("dropped"), t("at_most", { n })]),
+    ifSome(group.rewinds, (n) => [t("rewound"), t("times", { n })]),
+    [t("position"), id(group.last_delivered_id, t("why_unread"))],
   ];
 }
 
 /** @param {Api.Group} group */
 function consumers(group) {
   const number = group.consumer_count;
-  const stuck = ifSome(group.stuck_consumers, (stuck) => h("span", { class: "blocked" }, `, ${count(stuck)} stuck`));
-  if (number === 0) return h("p", { class: "note" }, "No consumer");
-  if (number === null) return h("p", { class: "note" }, "Consumers unknown");
-  if (!group.consumers) return h("p", { class: "note" }, `${plural(number, "consumer")}, not read one by one`);
+  const stuck = ifSome(group.stuck_consumers, (n) => h("span", { class: "blocked" }, t("stuck", { n })));
+  if (number === 0) return h("p", { class: "note" }, t("no_consumer"));
+  if (number === null) return h("p", { class: "note" }, t("consumers_unknown"));
+  if (!group.consumers) return h("p", { class: "note" }, t("consumers_not_read", { n: number }));
   const rest = number - group.consumers.length;
-  const inactive = "it was never given one, or Redis is older than 7.2";
-  const read = ifSome(group.consumers_age_seconds, (seconds) => `, as they were ${duration(seconds)} ago`);
+  const read = ifSome(group.consumers_age_seconds, (seconds) => t("as_of", { ago: ago(seconds) }));
   /** @type {(consumer: Api.Consumer) => Described} */
   const row = (consumer) => h("tr", { key: consumer.key }, h("th", { scope: "row" }, h("bdi", null, consumer.name)),
-    h("td", null, count(consumer.pending)), h("td", null, ago(consumer.idle_seconds, "Redis's clock may not be read")), h("td", null, ago(consumer.inactive_seconds, inactive)));
-  return h("details", { open: true }, h("summary", null, plural(number, "consumer"), stuck, read),
-    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Consumers of ${group.name}` },
-      h("table", null, h("thead", null, h("tr", null, ["Consumer", "Pending", "Last asked", "Last given one"].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, group.consumers.map(row)))),
-    ifSome(rest, (more) => h("p", { class: "note" }, plural(more, "more consumer"), group.unlisted_pending !== null && `, with ${plural(group.unlisted_pending, "pending entry", "pending entries")} in all`)));
+    h("td", null, count(consumer.pending)), h("td", null, since(consumer.idle_seconds, t("why_no_idle"))), h("td", null, since(consumer.inactive_seconds, t("why_no_inactive"))));
+  return h("details", { open: true }, h("summary", null, t("consumers", { n: number }), stuck, read),
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("consumers_of", { group: group.name }) },
+      h("table", null, h("thead", null, h("tr", null, [t("consumer"), t("pending"), t("last_asked"), t("last_received")].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, group.consumers.map(row)))),
+    ifSome(rest, (n) => h("p", { class: "note" }, moreConsumers(n, group.unlisted_pending))));
+}
+
+/** @type {(n: number, pending: number | null) => string} */
+function moreConsumers(n, pending) {
+  const consumers = t("consumers_more", { n });
+  return pending === null ? consumers : t("consumers_more_pending", { consumers, n: pending });
 }

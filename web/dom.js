@@ -1,5 +1,5 @@
-// Descriptions of elements, and the least changes that make a part of the document look like them: so focus, selection,
-// scroll position and open parts survive an update. Text becomes text nodes and never markup.
+// Describes elements, and changes the document only where it differs from the description: focus, selection, scroll
+// position and open parts survive an update. Text becomes text nodes, never markup.
 
 /** @typedef {{ tag: string, key?: string, attributes: Attributes, children: (Described | string | number)[] }} Described */
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Attributes */
@@ -16,7 +16,7 @@ const described = new WeakMap();
 export const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 // An element: its attributes (absent where null, undefined or false) and its children: elements, texts, lists of them.
-// A `key` tells it from its siblings, so that it is moved rather than made into another one.
+// A `key` identifies it among its siblings, so that it moves instead of becoming another one.
 /**
  * @param {string} tag
  * @param {Attributes | null} [attributes]
@@ -29,7 +29,7 @@ export function h(tag, attributes, ...children) {
   return { tag, key: key == null ? undefined : String(key), attributes: rest, children: there };
 }
 
-// Makes the children of `parent` what is described. Focus stays where it was, even on an element that moves.
+// Replaces the children of `parent` by those described. Focus stays where it is, even on an element that moves.
 /**
  * @param {Element} parent
  * @param {Child[]} children

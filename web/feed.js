@@ -1,23 +1,27 @@
-// Asks the API for the last reading: a little after each poll should have ended, sooner again after a failure, and not
-// at all while nobody looks.
+// Fetches the last reading from the API: shortly after each poll should have finished, sooner after a failure, and never
+// while the tab is hidden.
+
+/** @import { Key, Values } from "./language.js" */
+/** Its words, looked up when they are drawn: the language may change.
+ * @typedef {{ why: Key, values: Values }} Problem */
 
 const STREAMS = "/api/v1/streams";
 const TIMEOUT_MS = 10_000;
-// After a poll that should have ended, for it to end.
+// How long after its time a poll may still take.
 const GRACE_S = 0.3;
 const LEAST_PAUSE_S = 1;
 // While a poll is overdue, and after failures.
 const MOST_PAUSE_S = 15;
 
 export class Feed {
-  // The last document, and when it was taken over; null before the first.
+  // The last document, and when it was received; null before the first.
   /** @type {Api.Streams | null} */
   document = null;
   /** @type {string | null} */
   #tag = null;
   #takenAt = 0;
-  // Why the sidecar can't be asked, and since when; null while it can.
-  /** @type {{ why: string, since: number } | null} */
+  // Why the sidecar cannot be reached, and since when; null while it can.
+  /** @type {Problem & { since: number } | null} */
   problem = null;
   #failures = 0;
   #timer = 0;
@@ -30,13 +34,13 @@ export class Feed {
     document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(this.#timer) : this.ask()));
   }
 
-  // The age of the reading now, in seconds; null without one. No clock of another machine takes part.
+  // The age of the reading now, in seconds; null without one. It depends on no other machine's clock.
   age() {
     const age = this.document?.poll.age_seconds;
     return age == null ? null : age + (performance.now() - this.#takenAt) / 1000;
   }
 
-  // Whether the reading is too old to be relied upon: by the sidecar's word, or because nothing came since.
+  // Whether the reading is too old: the sidecar says so, or nothing newer arrived in time.
   isStale() {
     const poll = this.document?.poll;
     return Boolean(poll && (poll.stale || (this.age() ?? 0) >= poll.stale_after_seconds));
@@ -53,7 +57,7 @@ export class Feed {
       this.#failures = 0;
       if (isNew || isBack) this.#changed();
     } catch (error) {
-      this.problem = { why: describe(error), since: this.problem?.since ?? Date.now() };
+      this.problem = { ...describe(error), since: this.problem?.since ?? Date.now() };
       this.#failures += 1;
       this.#changed();
     }
@@ -61,13 +65,13 @@ export class Feed {
     if (!document.hidden) this.#timer = setTimeout(() => this.ask(), this.#pause() * 1000);
   }
 
-  // Whether there is something new.
+  // Returns whether the document is new.
   async #fetch() {
     /** @type {Record<string, string>} */
     const headers = this.#tag ? { "If-None-Match": this.#tag } : {};
     const answer = await fetch(STREAMS, { headers, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (answer.status === 304) return false;
-    if (!answer.ok) throw new Error(`it answered ${answer.status} ${answer.statusText}`);
+    if (!answer.ok) throw new BadAnswer(`${answer.status} ${answer.statusText}`.trim());
     this.document = await answer.json();
     this.#takenAt = performance.now();
     this.#tag = answer.headers.get("ETag");
@@ -85,10 +89,11 @@ export class Feed {
   }
 }
 
-/** @param {unknown} error */
+class BadAnswer extends Error {}
+
+/** @type {(error: unknown) => Problem} */
 function describe(error) {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return "it did not answer in time";
-  if (error instanceof TypeError) return "it can't be connected to";
-  return error.message;
+  if (error instanceof BadAnswer) return { why: "bad_answer", values: { status: error.message } };
+  const isLate = error instanceof Error && error.name === "TimeoutError";
+  return { why: isLate ? "no_answer_in_time" : "cannot_connect", values: {} };
 }

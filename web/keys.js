@@ -1,4 +1,4 @@
-// The keyboard: everything that the mouse can do, with the keys that pagers and mail readers use.
+// The keyboard: everything that the mouse can do, with the keys of pagers and mail readers.
 
 import { element } from "./dom.js";
 

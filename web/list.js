@@ -1,23 +1,18 @@
-// All streams, worst first: what is wrong in words, and the numbers in a table.
+// All streams in a table, worst first.
 
 import { h } from "./dom.js";
-import { HEALTHS, badge, bar, count, exactRate, exactSeconds, line, passed, plural, rate, value } from "./values.js";
+import { english, isEnglish, rich, t, tOr } from "./language.js";
+import { HEALTHS, ago, badge, bar, count, exactRate, exactSeconds, healthWord, line, passed, rate, statusWord, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
+/** @import { Key } from "./language.js" */
 /** @import { Known, Words } from "./values.js" */
 /** @typedef {{ ages: number[], now: number, address: (key: string) => string }} View */
 
-// A document that is filtered to fewer is quicker to read, too.
+// More rows take long to draw; a filter finds the others.
 const MOST_ROWS = 1000;
 
-const WHY = {
-  unread: "the stream could not be read",
-  rate: "not before two readings, and not before Redis 7.0",
-  age: "the stream is empty, its IDs are not times or ahead of Redis's clock, or Redis's clock may not be read",
-  lag: "Redis does not say, and nothing proves it",
-};
-
-// The greatest lag among a stream's groups: exact, or at least bounded.
+// The greatest lag among a stream's groups, exact or as an upper bound.
 /** @param {Api.Stream} stream */
 export function worstLag(stream) {
   const groups = stream.groups.filter((group) => group.present);
@@ -32,7 +27,7 @@ export function worstLag(stream) {
   };
 }
 
-// What all groups have not acknowledged; null where the stream could not be read.
+// Pending entries of all groups; null if the stream could not be read.
 /** @param {Api.Stream} stream */
 export function pending(stream) {
   const known = stream.groups.map((group) => group.pending).filter((it) => it != null);
@@ -46,7 +41,7 @@ const down = (of) => (one, other) => (of(other) ?? -1) - (of(one) ?? -1);
 /** @type {(stream: Api.Stream) => number} */
 const oldestPending = (stream) => stream.groups.reduce((most, group) => Math.max(most, group.oldest_pending_age_seconds ?? -1), -1);
 
-// What the table can be ordered by; streams that are equal stay by name.
+// The orders of the table. Equal streams stay in the order of their names.
 /** @type {Record<string, (one: Api.Stream, other: Api.Stream) => number>} */
 export const ORDERS = {
   health: (one, other) => order(one.health) - order(other.health),
@@ -58,13 +53,14 @@ export const ORDERS = {
   oldest: down((stream) => stream.oldest_entry_age_seconds),
 };
 
-/** @type {[string, string | null][]} */
+// The words of each column, and the order that it stands for.
+/** @type {[Key, string | null][]} */
 const COLUMNS = [
-  ["Health", "health"], ["Stream", "name"], ["Length", "length"], ["In", "rate"], ["Lag", "lag"],
-  ["Pending", "pending"], ["Oldest entry", "oldest"], ["Retention", null],
+  ["health", "health"], ["stream", "name"], ["length", "length"], ["rate_in", "rate"], ["lag", "lag"],
+  ["pending", "pending"], ["oldest_entry", "oldest"], ["retention", null],
 ];
 
-// The streams that the filter leaves, in order.
+// The streams that match the filter, in order.
 /**
  * @param {Api.Stream[]} streams
  * @param {{ filter: string, health: string, sort: string }} wanted
@@ -72,13 +68,16 @@ const COLUMNS = [
 export function chosen(streams, { filter, health, sort }) {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   /** @type {(stream: Api.Stream) => string} */
-  const text = (stream) => [stream.name, stream.reason, stream.health, ...stream.groups.flatMap((group) => [group.name, group.status])].join("\n").toLowerCase();
+  const text = (stream) => {
+    const groups = stream.groups.flatMap((group) => [group.name, group.status, statusWord(group)]);
+    return [stream.name, stream.reason, stream.health, healthWord(stream.health), ...groups].join("\n").toLowerCase();
+  };
   /** @type {(stream: Api.Stream) => boolean} */
   const fits = (stream) => (!health || stream.health === health) && (words.length === 0 || words.every((word) => text(stream).includes(word)));
   return streams.filter(fits).sort(ORDERS[sort] ?? ORDERS.health);
 }
 
-// Buttons that show only what is of one health, with how many there are.
+// Buttons that show the streams of one health, with their numbers.
 /**
  * @param {Api.Streams} document
  * @param {boolean} hasReading
@@ -89,10 +88,10 @@ export function healthButtons({ summary }, hasReading, selected) {
   /** @type {(health: string, label: Child, number: number) => Described} */
   const button = (health, label, number) => h("button", { key: health || "all", type: "button", "data-health": health, "aria-pressed": String(selected === health), class: number ? "some" : "" },
     label, h("span", { class: "number" }, hasReading ? count(number) : "–"));
-  return [button("", "All", all), ...HEALTHS.map((health) => button(health, badge(health), summary[health]))];
+  return [button("", t("all"), all), ...HEALTHS.map((health) => button(health, badge(health), summary[health]))];
 }
 
-// All streams in short.
+// Sums over all streams.
 /** @param {Api.Stream[]} streams */
 export function totals(streams) {
   const there = streams.filter((stream) => stream.present !== false);
@@ -105,9 +104,9 @@ export function totals(streams) {
   /** @type {(label: string, sum: { total: number | null, sign: string }, words: Words, why: string) => Described} */
   const item = (label, { total, sign }, words, why) => h("span", { class: "total" }, label, " ", h("b", null, total == null ? "" : sign, value(total, words, { why })));
   return [
-    item("In", sum((stream) => stream.rate_in_per_second), rate, WHY.rate),
-    item("Entries", sum((stream) => stream.length), count, WHY.unread),
-    item("Pending", sum(pending), count, WHY.unread),
+    item(t("rate_in"), sum((stream) => stream.rate_in_per_second), rate, t("why_rate")),
+    item(t("total_entries"), sum((stream) => stream.length), count, t("why_unread")),
+    item(t("pending"), sum(pending), count, t("why_unread")),
   ];
 }
 
@@ -116,13 +115,13 @@ export function totals(streams) {
  * @param {View & { sort: string }} view
  */
 export function table(streams, { sort, address, ages, now }) {
-  const head = COLUMNS.map(([label, key]) => h("th", { role: "columnheader", scope: "col", "aria-sort": key && key === sort ? (key === "name" || key === "health" ? "ascending" : "descending") : null },
-    key ? h("button", { type: "button", "data-sort": key, title: `Order by ${label.toLowerCase()}` }, label) : label));
+  const head = COLUMNS.map(([words, key]) => h("th", { role: "columnheader", scope: "col", "aria-sort": key && key === sort ? (key === "name" || key === "health" ? "ascending" : "descending") : null },
+    key ? h("button", { type: "button", "data-sort": key, title: t("order_by", { column: t(words).toLowerCase() }) }, t(words)) : t(words)));
   const rows = streams.slice(0, MOST_ROWS).map((stream) => row(stream, { address, ages, now }));
   const rest = streams.length - MOST_ROWS;
   return [
-    h("table", { role: "table", "aria-label": "Streams" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), h("tbody", { role: "rowgroup" }, rows)),
-    rest > 0 && h("p", { class: "note" }, `${plural(rest, "more stream is", "more streams are")} not drawn: filter, or order by something else.`),
+    h("table", { role: "table", "aria-label": t("streams") }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), h("tbody", { role: "rowgroup" }, rows)),
+    rest > 0 && h("p", { class: "note" }, t("not_drawn", { n: rest })),
   ];
 }
 
@@ -131,22 +130,22 @@ export function table(streams, { sort, address, ages, now }) {
  * @param {View} view
  */
 function row(stream, { address, ages, now }) {
-  /** @type {(label: string, content: Child, name?: string) => Described} */
-  const cell = (label, content, name = "") => h("td", { role: "cell", "data-label": label, class: name }, content);
+  /** @type {(label: Key, content: Child, name?: string) => Described} */
+  const cell = (label, content, name = "") => h("td", { role: "cell", "data-label": t(label), class: name }, content);
   return h("tr", { key: stream.key, role: "row", class: stream.health },
-    cell("Health", badge(stream.health)),
-    h("th", { role: "rowheader", scope: "row" }, h("a", { href: address(stream.key) }, h("bdi", null, stream.name)), h("p", { class: "reason" }, stream.reason)),
-    cell("Length", [figure(value(stream.length, count, { why: WHY.unread }), small(line(stream.history.length, ages, {}))), limitOf(stream)]),
-    cell("In", figure(value(stream.rate_in_per_second, rate, { exact: exactRate, why: stream.length === null ? WHY.unread : WHY.rate }), small(line(stream.history.rate_in_per_second, ages, { floor: 0 })))),
-    cell("Lag", figure(lagOf(stream), small(line(stream.history.worst_lag, ages, { floor: 0 })))),
-    cell("Pending", pendingOf(stream)),
-    cell("Oldest entry", age(stream.oldest_entry_age_seconds, stream)),
-    cell("Retention", retentionOf(stream, now), "retention"));
+    cell("health", badge(stream.health)),
+    h("th", { role: "rowheader", scope: "row" }, h("a", { href: address(stream.key) }, h("bdi", null, stream.name)), reasonOf(stream)),
+    cell("length", [figure(value(stream.length, count, { why: t("why_unread") }), small(line(stream.history.length, ages, {}))), limitOf(stream)]),
+    cell("rate_in", figure(value(stream.rate_in_per_second, rate, { exact: exactRate, why: t(stream.length === null ? "why_unread" : "why_rate") }), small(line(stream.history.rate_in_per_second, ages, { floor: 0 })))),
+    cell("lag", figure(lagOf(stream), small(line(stream.history.worst_lag, ages, { floor: 0 })))),
+    cell("pending", pendingOf(stream)),
+    cell("oldest_entry", age(stream.oldest_entry_age_seconds, stream)),
+    cell("retention", retentionOf(stream, now), "retention"));
 }
 
 /** @type {(line: Described) => Described | null} */
 const small = (line) => (line.children.length ? line : null);
-// A number and its line, and what is said under both.
+// A number and its line, and what goes under both.
 /**
  * @param {Child} words
  * @param {Child} drawing
@@ -164,38 +163,38 @@ const under = (words) => h("div", { class: "under" }, words);
  * @param {Api.Stream} stream
  */
 function age(seconds, stream) {
-  return value(seconds, passed, { exact: exactSeconds, why: stream.length === null ? WHY.unread : WHY.age });
+  return value(seconds, passed, { exact: exactSeconds, why: t(stream.length === null ? "why_unread" : "why_age") });
 }
 
-// How much of the limit is used.
+// How much of the limit the stream uses.
 /** @param {Api.Stream} stream */
 export function limitOf({ length, max_length: most }) {
   if (length == null || most == null) return null;
-  return [bar(length, most), under(`of ${count(most)} (${Math.floor((length / most) * 100)}%)`)];
+  return [bar(length, most), under(t("of_limit", { limit: most, percent: Math.floor((length / most) * 100) }))];
 }
 
-// A lag as it is known: exact, bounded, or not at all.
+// A lag: exact, an upper bound, or unknown.
 /**
  * @param {Known} lag
  * @param {Known} bound
  */
-export function lagWords(lag, bound, why = WHY.lag) {
-  if (lag == null && bound != null) return h("span", { title: `Not known exactly: ${why}. It is no more than this.` }, `≤ ${count(bound)}`);
+export function lagWords(lag, bound, why = t("why_lag")) {
+  if (lag == null && bound != null) return h("span", { title: t("lag_at_most", { why }) }, `≤ ${count(bound)}`);
   return value(lag, count, { why });
 }
 
 /** @param {Api.Stream} stream */
 function lagOf(stream) {
   const { lag, bound, age: seconds, none } = worstLag(stream);
-  if (none) return stream.length === null ? value(null, count, { why: WHY.unread }) : h("span", { class: "quiet" }, "no group");
-  const why = stream.length === null ? WHY.unread : stream.groups.some((group) => group.present) ? WHY.lag : "its groups are not there";
-  return [lagWords(lag, bound, why), seconds != null && seconds > 0 && under(`oldest ${passed(seconds)}`)];
+  if (none) return stream.length === null ? value(null, count, { why: t("why_unread") }) : h("span", { class: "quiet" }, t("no_group"));
+  const why = stream.length === null ? "why_unread" : stream.groups.some((group) => group.present) ? "why_lag" : "why_no_groups";
+  return [lagWords(lag, bound, t(why)), seconds != null && seconds > 0 && under(t("oldest", { time: passed(seconds) }))];
 }
 
 /** @param {Api.Stream} stream */
 function pendingOf(stream) {
   const oldest = oldestPending(stream);
-  return [value(pending(stream), count, { why: WHY.unread }), oldest > 0 && under(`oldest ${passed(oldest)}`)];
+  return [value(pending(stream), count, { why: t("why_unread") }), oldest > 0 && under(t("oldest", { time: passed(oldest) }))];
 }
 
 /**
@@ -203,10 +202,26 @@ function pendingOf(stream) {
  * @param {number} now
  */
 function retentionOf({ retention, mode }, now) {
-  if (!retention) return h("span", { class: "quiet" }, "no limit");
+  if (!retention) return h("span", { class: "quiet" }, t("no_limit"));
   const [blocked] = retention.blocked_by;
-  if (blocked) return h("span", { class: "blocked" }, `${mode}, blocked: ${blocked.detail}`);
-  if (retention.last_run_unix_ms === null) return h("span", { class: "quiet" }, `${mode}, no run yet`);
-  const ran = `${mode}, ran ${passed((now - retention.last_run_unix_ms) / 1000)} ago`;
-  return [ran, retention.trimmed_entries > 0 && under(`${plural(retention.trimmed_entries, "entry", "entries")} removed`)];
+  if (blocked) return h("span", { class: "blocked" }, rich("retention_blocked", { mode, why: blockerWords(blocked) }));
+  if (retention.last_run_unix_ms === null) return h("span", { class: "quiet" }, t("retention_waits", { mode: mode ?? "" }));
+  const ran = t("retention_ran", { mode: mode ?? "", ago: ago((now - retention.last_run_unix_ms) / 1000) });
+  return [ran, retention.trimmed_entries > 0 && under(t("removed", { n: retention.trimmed_entries }))];
 }
+
+// What blocks retention; the API's own sentence if this page does not know the reason.
+/** @type {(blocker: Api.BlockedBy) => Child} */
+export const blockerWords = ({ group, reason, detail }) => tOr(`blocked_${reason}`, "", { group: group ?? "" }) || english(detail);
+
+// Why the stream has its health: the API's sentence. In another language the groups' statuses come first.
+/** @param {Api.Stream} stream */
+export function reasonOf(stream) {
+  const bad = isEnglish() || stream.stale ? [] : stream.groups.filter((group) => group.health !== "healthy");
+  const statuses = bad.map((group) => t("group_has_status", { group: group.name, status: statusWord(group) }));
+  return h("p", { class: "reason" }, statuses.length > 0 && h("span", { class: "statuses" }, statuses.join(t("between_items"))), reasonWords(stream.reason, stream.stale));
+}
+
+// A reason of the API, or what the page says in its place where the reading is stale.
+/** @type {(reason: string, isStale: boolean) => Child} */
+export const reasonWords = (reason, isStale) => (isStale ? reason : english(reason));

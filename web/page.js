@@ -1,13 +1,14 @@
-// The page: what is looked at stands in the address, what there is to see comes from the feed, and each change of either
-// draws what differs. Nothing here can write: it asks the API with GET and nothing else.
+// The page. The address says what to show, the feed has the data, and each change of either redraws what differs. The page
+// cannot write: it sends only GET requests.
 
 import { banner, freshness, renderable, server } from "./banner.js";
 import { detail, nothing } from "./detail.js";
 import { element as $, h, render } from "./dom.js";
 import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
+import { label, switchLanguage, t } from "./language.js";
 import { ORDERS, chosen, healthButtons, table, totals } from "./list.js";
-import { HEALTHS, ago, plural } from "./values.js";
+import { HEALTHS, ago } from "./values.js";
 
 /** @typedef {Partial<ReturnType<typeof wanted>>} Changes */
 /** The document, at the moment of its reading.
@@ -15,7 +16,7 @@ import { HEALTHS, ago, plural } from "./values.js";
 
 const TICK_MS = 1000;
 
-// What is looked at, as the address has it.
+// What the address asks for.
 function wanted() {
   const parameters = new URLSearchParams(location.hash.slice(1));
   /** @type {(name: string, all: string[], otherwise: string) => string} */
@@ -42,8 +43,8 @@ let announced = "";
 let listScroll = 0;
 const feed = new Feed(draw);
 
-// The document as it may be shown: of what is stale nothing is known, whatever was last said. All ages are those of the
-// moment of the reading, by the sidecar's clock.
+// The document as it may be shown: every health of a stale reading is unknown. All ages are those at the time of the
+// reading, by the sidecar's clock.
 /**
  * @param {Api.Streams} document
  * @returns {Shown}
@@ -51,9 +52,9 @@ const feed = new Feed(draw);
 function shown(document) {
   const last = { ...document, now: document.poll.last_success_unix_ms ?? 0 };
   if (!feed.isStale()) return last;
-  const unknown = { health: /** @type {const} */ ("unknown"), reason: `last read ${ago(feed.age() ?? 0)}` };
+  const unknown = { health: /** @type {const} */ ("unknown"), reason: t("last_read", { ago: ago(feed.age() ?? 0) }) };
   const streams = last.streams.map((stream) => ({
-    ...stream, ...unknown, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: /** @type {const} */ ("unknown") })),
+    ...stream, ...unknown, stale: true, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: /** @type {const} */ ("unknown") })),
   }));
   return { ...last, streams, summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
 }
@@ -74,7 +75,7 @@ function draw() {
   else drawDetail(shows, state.stream);
 }
 
-// The stream whose name somebody typed into the address, where its key belongs.
+// The stream whose name, in place of its key, is in the address.
 /** @param {Api.Stream[]} streams */
 function typedName(streams) {
   if (state.stream === null || streams.some((it) => it.key === state.stream)) return undefined;
@@ -106,10 +107,10 @@ function drawList(shows) {
  * @param {boolean} hasReading
  */
 function emptiness({ streams, sidecar }, hasReading) {
-  if (!sidecar.enabled) return "Nothing is watched.";
-  if (!hasReading) return "Nothing was read yet.";
-  if (streams.length === 0) return "No stream is there that the configuration includes. Streams are looked for again all the time.";
-  return "No stream fits the filter.";
+  if (!sidecar.enabled) return t("disabled_list");
+  if (!hasReading) return t("no_reading");
+  if (streams.length === 0) return t("no_stream");
+  return t("no_match");
 }
 
 /**
@@ -123,19 +124,20 @@ function drawDetail(shows, key) {
   render($("detail"), view);
 }
 
-// Says aloud, and in the tab's title, what has changed for the worse or the better; not each number.
+// Announces changes of health to screen readers and in the tab's title, and no other numbers.
 /** @param {Shown} shows */
 function announce({ summary }) {
   const says = banner(feed);
-  const bad = [summary.critical && `${summary.critical} critical`, summary.warning && `${summary.warning} warning`].filter(Boolean);
-  const short = says && says.kind !== "calm" ? says.title : bad.join(", ") || "all well";
+  const bad = [summary.critical && t("count_critical", { n: summary.critical }), summary.warning && t("count_warning", { n: summary.warning })].filter(Boolean);
+  const short = says && says.kind !== "calm" ? says.title : bad.join(t("between_items")) || (summary.unknown ? t("count_unknown", { n: summary.unknown }) : t("all_healthy"));
   document.title = `${short} – Streamwarden`;
-  const aloud = says ? `${says.title}.` : `${plural(summary.critical, "critical stream")}, ${plural(summary.warning, "warning")}.`;
+  const counts = { critical: t("critical_streams", { n: summary.critical }), warning: t("warning_streams", { n: summary.warning }) };
+  const aloud = says ? t("announce_title", { title: says.title }) : t("announce", counts);
   if (aloud !== announced) $("announcer").textContent = aloud;
   announced = aloud;
 }
 
-// Takes over what the address says, and puts focus and scroll position where they belong.
+// Shows what the address asks for, and moves focus and scroll position there.
 function navigate() {
   const before = state.stream;
   if (before === null) listScroll = scrollY;
@@ -156,7 +158,7 @@ const rows = () => [.../** @type {NodeListOf<HTMLAnchorElement>} */ (document.qu
 /** @type {(key: string) => HTMLAnchorElement | undefined} */
 const rowOf = (key) => rows().find((link) => link.hash === address({ stream: key }));
 
-// Changes what is looked at without a new step in the browser's history.
+// Changes the address without a new step in the browser's history.
 /** @param {Changes} changes */
 function refine(changes) {
   history.replaceState(null, "", address(changes));
@@ -164,7 +166,7 @@ function refine(changes) {
   draw();
 }
 
-// To the next stream in the list's order, while one is looked at.
+// From one stream to the next in the list's order.
 /** @param {number} by */
 function step(by) {
   if (!feed.document) return;
@@ -194,7 +196,12 @@ keys({
   },
   step,
 });
-// Time passes without a new document, too: ages grow, and what is shown becomes stale.
+$("language-button").addEventListener("click", () => {
+  switchLanguage();
+  label();
+  draw();
+});
+// Ages grow without a new document, and it may become stale.
 let wasStale = false;
 setInterval(() => {
   if (document.hidden) return;
@@ -203,5 +210,6 @@ setInterval(() => {
   else drawBanner();
   wasStale = isStale;
 }, TICK_MS);
+label();
 filter.value = state.filter;
 feed.ask();

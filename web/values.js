@@ -1,10 +1,12 @@
-// Numbers, times and states as people read them. What is not known is never a number.
+// Numbers, times and states as people read them. What is unknown is never shown as a number.
 
 /** A number that may be unknown.
  * @typedef {number | null | undefined} Known */
 /** @typedef {(number: number) => string} Words */
+/** @import { Key } from "./language.js" */
 
 import { h } from "./dom.js";
+import { locale, t, tOr } from "./language.js";
 
 const grouped = new Intl.NumberFormat("en");
 const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -14,86 +16,59 @@ const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 /** @type {Api.Stream["health"][]} */
 export const HEALTHS = ["critical", "warning", "unknown", "healthy"];
 
-/** @type {Record<string, string>} */
-const FAILURES = {
-  refused: "nobody listens at its address",
-  closed: "the connection was closed",
-  timeout: "it did not answer in time",
-  dns: "its host name has no address",
-  tls: "TLS failed: a certificate, or only one side speaks it",
-  io: "the network could not be used",
-  protocol: "what answers does not speak Redis's protocol",
-  address: "its address or password could not be read",
-  noauth: "it wants a password",
-  wrongpass: "the user or the password is wrong",
-  maxclients: "it takes no more clients",
-  quota: "the plan's quota is used up, so it answers nothing; it is asked again every few minutes",
-  loading: "it is loading its data",
-  busy: "a script is running there",
-  masterdown: "it is a replica without its primary",
-  replica_link_down: "it is a replica, and its link to its primary is down",
-  replica: "it is a replica, and only a primary is to be read",
-  role_changed: "its role changed while it was read",
-  clusterdown: "the cluster is down",
-  noperm: "the user may not do that there",
-};
-
-/** @type {Record<string, string>} */
-const OUTCOMES = {
-  reached: "the limit was reached",
-  blocked: "blocked before the limit was reached",
-  incomplete: "out of time, more to remove at the next run",
-  failed: "failed, the log says why",
-};
-
-// A reason of the closed set, in words and as it is.
+// Why a poll failed, in words and as the metrics' label has it.
 /** @type {(reason: string | null) => string} */
-export const failure = (reason) => (reason !== null && FAILURES[reason] ? `${FAILURES[reason]} (${reason})` : (reason ?? "unknown"));
+export function failure(reason) {
+  if (reason === null) return t("unknown");
+  const words = tOr(`failure_${reason}`, "");
+  return words ? t("failure", { words, reason }) : reason;
+}
+
 /** @type {(outcome: string | null) => string} */
-export const outcome = (outcome) => OUTCOMES[outcome ?? ""] ?? outcome ?? "unknown";
+export const outcome = (outcome) => tOr(`outcome_${outcome}`, outcome ?? t("unknown"));
 /** @type {Words} */
 export const count = (number) => grouped.format(number);
-/** @type {(number: number, one: string, many?: string) => string} */
-export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+/** @type {Words} */
+export const entries = (n) => t("entries", { n });
 
 // Entries a second, with no more digits than mean something.
 /** @param {number} perSecond */
 export function rate(perSecond) {
   const format = perSecond < 1 ? small : perSecond < 100 ? tenths : grouped;
-  return `${format.format(perSecond < 100 ? perSecond : Math.round(perSecond))}/s`;
+  return t("per_second", { number: format.format(perSecond < 100 ? perSecond : Math.round(perSecond)) });
 }
 
 // The two greatest units, and below a minute one, as in the reasons.
 /** @param {number} seconds */
 export function duration(seconds) {
-  if (seconds > 0 && seconds < 1) return `${Math.round(seconds * 1000)}ms`;
+  if (seconds > 0 && seconds < 1) return t("milliseconds", { n: Math.round(seconds * 1000) });
   const whole = Math.floor(seconds);
-  /** @type {[string, number][]} */
-  const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
+  /** @type {["days" | "hours" | "minutes" | "seconds", number][]} */
+  const units = [["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]];
   const first = units.findIndex(([, size]) => whole >= size);
-  if (first < 0) return "0s";
+  if (first < 0) return t("seconds", { n: 0 });
   const parts = units.slice(first, first + 2).map(([unit, size], index) => {
     const within = index === 0 ? whole : whole % units[first][1];
     return { number: Math.floor(within / size), unit };
   });
-  return parts.filter(({ number }) => number > 0).map(({ number, unit }) => number + unit).join(" ");
+  return parts.filter(({ number }) => number > 0).map(({ number, unit }) => t(unit, { n: number })).join(t("between_units"));
 }
 
-// How long ago something was, or how old it is: below a second nobody cares, and it would flicker.
+// How long ago something was, or how old it is. Below a second it would flicker.
 /** @type {Words} */
-export const passed = (seconds) => (seconds < 1 ? "<1s" : duration(seconds));
+export const passed = (seconds) => (seconds < 1 ? `<${t("seconds", { n: 1 })}` : duration(seconds));
 /** @type {Words} */
-export const ago = (seconds) => `${passed(seconds)} ago`;
+export const ago = (seconds) => t("ago", { time: passed(seconds) });
 
-// A time of this machine's clock: the hour for today, the day too for others.
+// A time by this machine's clock, with the day where that is not today.
 /** @param {number} unixMs */
 export function clock(unixMs) {
   const time = new Date(unixMs);
   const isToday = time.toDateString() === new Date().toDateString();
-  return isToday ? time.toLocaleTimeString("en-GB") : time.toLocaleString("en-GB");
+  return isToday ? time.toLocaleTimeString(locale(), { hour12: false }) : time.toLocaleString(locale(), { hour12: false });
 }
 
-// A value in words with the exact one in its title; where there is none, a dash that says why.
+// A value in words with the exact one in its title; where it is unknown, a dash whose title says why.
 /**
  * @param {Known} number
  * @param {Words} words
@@ -101,27 +76,35 @@ export function clock(unixMs) {
  */
 export function value(number, words, { exact, why }) {
   if (number == null) {
-    return h("span", { class: "none", title: `Unknown: ${why}` }, "–", h("span", { class: "unseen" }, `unknown: ${why}`));
+    const words = t("unknown_because", { why: why ?? "" });
+    return h("span", { class: "none", title: words }, "–", h("span", { class: "unseen" }, words));
   }
   return h("span", { title: exact?.(number) }, words(number));
 }
 
 /** @type {Words} */
-export const exactSeconds = (seconds) => `${count(seconds)} seconds`;
+export const exactSeconds = (n) => t("exact_seconds", { n });
 /** @type {Words} */
-export const exactRate = (perSecond) => `${count(perSecond)} entries a second`;
+export const exactRate = (n) => t("exact_rate", { n });
+
+/** @type {Record<Api.Stream["health"], Key>} */
+const HEALTH_WORDS = { critical: "critical", warning: "warning", unknown: "status_unknown", healthy: "healthy" };
+/** @type {(health: Api.Stream["health"]) => string} */
+export const healthWord = (health) => t(HEALTH_WORDS[health]);
+/** @type {(group: Api.Group) => string} */
+export const statusWord = ({ status }) => tOr(`status_${status}`, status);
 
 // A health or status: a shape, a colour and a word.
 /**
  * @param {Api.Stream["health"]} health
  * @param {string} word
  */
-export function badge(health, word = health) {
+export function badge(health, word = healthWord(health)) {
   const shape = h("svg", { class: "shape", "aria-hidden": "true" }, h("use", { href: `#${health}` }));
-  return h("span", { class: `badge ${health}` }, shape, word.charAt(0).toUpperCase() + word.slice(1));
+  return h("span", { class: `badge ${health}` }, shape, word);
 }
 
-// The time in an entry's ID, where it is one.
+// The time in an entry's ID, if it is one.
 /** @param {string | null} id */
 export function idTime(id) {
   const ms = Number(id?.split("-")[0]);
@@ -129,8 +112,8 @@ export function idTime(id) {
   return isTime ? new Date(ms).toISOString() : null;
 }
 
-// A small line: values over their ages, with a gap where one is not known, and a dot for what is now. It is stretched to
-// the room that it gets. From `floor` up where one is given, else from the least value up.
+// A small line: values over their ages, with gaps where they are unknown and a dot for the last one. CSS stretches it. It
+// starts at `floor`, or without one at the least value.
 /**
  * @param {Known[]} values
  * @param {number[]} ages
@@ -154,7 +137,7 @@ export function line(values, ages, { floor, label }) {
   return h("svg", { ...attributes, ...heard }, h("path", { d: path }), points.at(-1) && h("path", { class: "now", d: `M${points.at(-1)}h.01` }));
 }
 
-// How full something is; over its limit it is full and looks so.
+// How full something is. Over its limit it has another colour.
 /**
  * @param {number} part
  * @param {number} whole

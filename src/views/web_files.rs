@@ -22,19 +22,33 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
+/// A file of `web/`, served under `/page/`.
+macro_rules! page_file {
+    ($name:literal, $content_type:ident) => {
+        WebFile {
+            path: concat!("/page/", $name),
+            content_type: $content_type,
+            body: include_str!(concat!("../../web/", $name)),
+        }
+    };
+}
+
 /// All of them.
 const FILES: &[WebFile] = &[
     WebFile { path: "/", content_type: HTML, body: include_str!("../../web/index.html") },
-    WebFile { path: "/page/page.css", content_type: CSS, body: include_str!("../../web/page.css") },
-    WebFile { path: "/page/icon.svg", content_type: SVG, body: include_str!("../../web/icon.svg") },
-    WebFile { path: "/page/page.js", content_type: JAVASCRIPT, body: include_str!("../../web/page.js") },
-    WebFile { path: "/page/feed.js", content_type: JAVASCRIPT, body: include_str!("../../web/feed.js") },
-    WebFile { path: "/page/dom.js", content_type: JAVASCRIPT, body: include_str!("../../web/dom.js") },
-    WebFile { path: "/page/values.js", content_type: JAVASCRIPT, body: include_str!("../../web/values.js") },
-    WebFile { path: "/page/banner.js", content_type: JAVASCRIPT, body: include_str!("../../web/banner.js") },
-    WebFile { path: "/page/list.js", content_type: JAVASCRIPT, body: include_str!("../../web/list.js") },
-    WebFile { path: "/page/detail.js", content_type: JAVASCRIPT, body: include_str!("../../web/detail.js") },
-    WebFile { path: "/page/keys.js", content_type: JAVASCRIPT, body: include_str!("../../web/keys.js") },
+    page_file!("page.css", CSS),
+    page_file!("icon.svg", SVG),
+    page_file!("page.js", JAVASCRIPT),
+    page_file!("feed.js", JAVASCRIPT),
+    page_file!("dom.js", JAVASCRIPT),
+    page_file!("language.js", JAVASCRIPT),
+    page_file!("words.en.js", JAVASCRIPT),
+    page_file!("words.zh.js", JAVASCRIPT),
+    page_file!("values.js", JAVASCRIPT),
+    page_file!("banner.js", JAVASCRIPT),
+    page_file!("list.js", JAVASCRIPT),
+    page_file!("detail.js", JAVASCRIPT),
+    page_file!("keys.js", JAVASCRIPT),
 ];
 
 /// The file that is served at a path.

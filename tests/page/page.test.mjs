@@ -2,13 +2,12 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { Browser, Redis, Sidecar, axePath, cell, cleanly, endAll, freePort, row, start, until } from "./support.mjs";
+import { Browser, QUICK, Redis, Sidecar, cell, cleanly, endAll, findsNothing, freePort, row, start, until } from "./support.mjs";
 
-const QUICK = "poll: {interval: 500ms, discovery_interval: 1s, stale_after: 3s}\nstatus: {window: 5s, stopped_after: 2s}\nretention: {interval: 1s}\n";
-// Milliseconds from the answer to 1,000 streams drawn, and the longest that an update may keep the page from answering
-// the reader: several times what was measured, for machines that do other things too.
-const FIRST_DRAWING_MS = 5000;
-const UPDATE_MS = 1500;
+// Processor time of the page for its first drawing of 1,000 streams, and for an update of all of them. By processor time,
+// since a busy machine makes any wall time longer. Several times what was measured.
+const FIRST_DRAWING_MS = 2000;
+const UPDATE_MS = 1000;
 
 let browser;
 
@@ -29,7 +28,7 @@ const names = (page) => page.locator("#streams tbody th a").allTextContents();
 const banner = (page) => page.locator("#banner").innerText();
 const focused = (page) => page.evaluate(() => document.activeElement.textContent);
 
-// A stopped group, one that is fine, one stream without any, and one of another type.
+// A stopped group, a healthy one, a stream without groups, and a key of another type.
 const STREAMS = `
 XADD orders 1-1 a 1
 XADD orders 1-2 a 1
@@ -41,7 +40,7 @@ XADD audit * a 1
 SET other text
 `;
 
-test("numbers move without a reload, and what one looks at stays", async () => {
+test("numbers change without a reload, and focus stays where it is", async () => {
   const { redis, sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("the stream", async () => (await cell(page, "users", "Length")).startsWith("1"));
@@ -74,7 +73,7 @@ test("the worst comes first, with its reason in words", async () => {
   cleanly(page);
 });
 
-test("the filter leaves what fits, and stands in the address", async () => {
+test("the filter leaves the streams that match, and is kept in the address", async () => {
   const { sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("all streams", async () => (await names(page)).length === 3);
@@ -86,7 +85,7 @@ test("the filter leaves what fits, and stands in the address", async () => {
   await until("the same stream", async () => (await names(page)).join() === "users");
   assert.equal(await page.locator("#filter").inputValue(), "mail");
   await page.locator("#filter").fill("no such thing");
-  await page.getByText("No stream fits the filter.").waitFor();
+  await page.getByText("No stream matches the filter.").waitFor();
   await page.keyboard.press("Escape");
   await until("all streams again", async () => (await names(page)).length === 3);
   await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
@@ -96,7 +95,7 @@ test("the filter leaves what fits, and stands in the address", async () => {
   cleanly(page);
 });
 
-test("one gets to a stream and back by mouse and by keys, and a detail stays open over updates", async () => {
+test("mouse and keys lead to a stream and back, and its details stay as they are during updates", async () => {
   const { redis, sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
@@ -137,7 +136,7 @@ test("one gets to a stream and back by mouse and by keys, and a detail stays ope
   cleanly(page);
 });
 
-test("an address that somebody types may have the name instead of the key", async () => {
+test("an address may have the name of a stream instead of its key", async () => {
   const { sidecar } = await both("XADD events:user 1-1 a 1\n");
   const page = await browser.open(sidecar, { path: "/#stream=events:user" });
   await page.locator("#detail").getByRole("heading", { name: "events:user" }).waitFor();
@@ -145,7 +144,7 @@ test("an address that somebody types may have the name instead of the key", asyn
   cleanly(page);
 });
 
-test("retention's last run and what blocks it are there", async () => {
+test("the page shows the last run of retention and what blocks it", async () => {
   const settings = `${QUICK}streams: [{match: "*", retention: {max_length: 10, mode: safe}}]\n`;
   const { sidecar } = await both(`XGROUP CREATE held slow 0 MKSTREAM\n${"XADD held * a 1\nXADD free * a 1\n".repeat(400)}`, settings);
   const page = await browser.open(sidecar);
@@ -156,7 +155,7 @@ test("retention's last run and what blocks it are there", async () => {
   cleanly(page);
 });
 
-test("the last entries are there by ID and type where that is configured, and never their contents", async () => {
+test("the page shows IDs and types of the last entries if configured, and never their contents", async () => {
   const entry = (type) => `XADD events * event_type "${type}" payload "a-secret"\n`;
   const { redis, sidecar } = await both(entry("Created") + entry("<b>Renamed</b>"), `${QUICK}entries: {last: 5}\n`);
   const page = await browser.open(sidecar, { path: "/#stream=events" });
@@ -168,7 +167,7 @@ test("the last entries are there by ID and type where that is configured, and ne
   cleanly(page);
 });
 
-test("when Redis hangs the page says that it is stale and since when, and when it is back it is fresh", async () => {
+test("the page says since when it is stale while Redis hangs, and is fresh again afterwards", async () => {
   const { redis, sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
@@ -183,35 +182,35 @@ test("when Redis hangs the page says that it is stale and since when, and when i
   cleanly(page);
 });
 
-test("when the sidecar is gone the page says so, and stops saying what it last said", async () => {
+test("the page says that the sidecar is unreachable, and no longer shows its last judgement", async () => {
   const { sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
   await sidecar.end();
-  await until("the banner", async () => /^Sidecar unreachable This page can't ask the sidecar since/.test(await banner(page)));
+  await until("the banner", async () => /^Sidecar unreachable This page cannot reach the sidecar since/.test(await banner(page)));
   await until("nothing known", async () => (await row(page, "orders").innerText()).includes("Unknown"));
   cleanly(page);
 });
 
-test("a Redis that was never reached, an empty one, and a sidecar that is switched off are told apart", async () => {
+test("an unreachable Redis, an empty one and a disabled sidecar look different", async () => {
   const never = await start(Sidecar.start(await freePort(), QUICK));
   let page = await browser.open(never);
-  await until("why", async () => /^Redis never reached .*nobody listens at its address \(refused\)/.test(await banner(page)));
+  await until("why", async () => /^Redis never reached .*nothing listens at its address \(refused\)/.test(await banner(page)));
   assert.match(await page.locator("#healths").innerText(), /All\s*–/, "unknown is not zero");
   cleanly(page);
 
   const { sidecar } = await both("PING");
   page = await browser.open(sidecar);
-  await page.getByText("No stream is there that the configuration includes.").waitFor();
+  await page.getByText("No stream matches the configuration yet.").waitFor();
   cleanly(page);
 
   const off = await start(Sidecar.start(await freePort(), QUICK, { STREAMS_ENABLED: "false" }));
   page = await browser.open(off);
-  await until("that", async () => (await banner(page)).startsWith("Switched off"));
+  await until("that", async () => (await banner(page)).startsWith("Disabled"));
   cleanly(page);
 });
 
-test("hostile names do nothing, and are seen as they are", async () => {
+test("hostile names run nothing, and are shown as they are", async () => {
   const hostile = [
     ["<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"],
     ["'\\\"><script>alert(1)</script>", "'\"><script>alert(1)</script>"],
@@ -244,7 +243,7 @@ test("hostile names do nothing, and are seen as they are", async () => {
   cleanly(page);
 });
 
-test("the policy forbids what is inline, elsewhere or framed, and nothing can be written", async () => {
+test("the policy forbids inline scripts, other origins, frames and forms", async () => {
   const { sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("the streams", async () => (await names(page)).length === 3);
@@ -258,13 +257,13 @@ test("the policy forbids what is inline, elsewhere or framed, and nothing can be
   const again = await fetch(sidecar.origin, { headers: { "If-None-Match": answer.headers.get("etag") } });
   assert.equal(again.status, 304);
   cleanly(page);
-  // This very test sees violations: an inline script is one.
+  // The test does see violations: an inline script is one.
   await page.evaluate(() => document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = true" })));
   await until("the violation", () => page.problems.some((it) => it.includes("script-src")));
   assert.equal(await page.evaluate(() => window.ran), undefined);
 });
 
-test("a tab that nobody looks at asks for nothing", async () => {
+test("a hidden tab sends no requests", async () => {
   const { sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
   await until("the streams", async () => (await names(page)).length === 3);
@@ -282,7 +281,19 @@ test("a tab that nobody looks at asks for nothing", async () => {
   cleanly(page);
 });
 
-test("1,000 streams are drawn and drawn again in bounded time", async () => {
+// Asks for the milliseconds that the page's main thread has worked since now.
+async function processorTime(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  const total = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find((it) => it.name === "TaskDuration").value * 1000;
+  };
+  const begin = await total();
+  return async () => (await total()) - begin;
+}
+
+test("1,000 streams are drawn and updated within a bound of processor time", async () => {
   const commands = Array.from({ length: 1000 }, (_, index) => {
     const key = `stream:${String(index).padStart(4, "0")}`;
     return [1, 2, 3].map((group) => `XGROUP CREATE ${key} group-${group} 0 MKSTREAM`).concat(
@@ -291,22 +302,16 @@ test("1,000 streams are drawn and drawn again in bounded time", async () => {
   const { redis, sidecar } = await both(commands.flat().join("\n"), QUICK.replace("500ms", "1s"));
   await until("a poll of all", async () => (await (await fetch(`${sidecar.origin}/api/v1/streams`)).json()).streams.length === 1000);
   const page = await browser.open(sidecar);
-  const drawing = await page.waitForFunction(() => {
-    const isDrawn = document.querySelectorAll("#streams tbody tr").length === 1000;
-    const [answer] = performance.getEntriesByType("resource").filter((it) => it.name.endsWith("/api/v1/streams"));
-    return isDrawn && performance.now() - answer.responseEnd;
-  });
-  const drawn = Math.round(await drawing.jsonValue());
-  await page.evaluate(() => {
-    window.tasks = [];
-    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((it) => it.duration))).observe({ entryTypes: ["longtask"] });
-  });
+  const used = await processorTime(page);
+  await page.waitForFunction(() => document.querySelectorAll("#streams tbody tr").length === 1000);
+  const drawn = await used();
   await page.mouse.wheel(0, 5000);
   await until("the scroll", () => page.evaluate(() => scrollY > 3000));
   let updates = 0;
   page.on("response", (answer) => (updates += answer.status() === 200 && answer.url().endsWith("/api/v1/streams")));
+  const before = await used();
   await until("three updates", () => updates >= 3);
-  const tasks = await page.evaluate(() => window.tasks);
+  const update = (await used() - before) / updates;
   const scrolled = await page.evaluate(() => scrollY);
   await redis.run("XADD stream:0999 * a 1");
   await page.locator("#filter").evaluate((filter) => {
@@ -314,10 +319,9 @@ test("1,000 streams are drawn and drawn again in bounded time", async () => {
     filter.dispatchEvent(new Event("input"));
   });
   await until("the update", async () => (await cell(page, "stream:0999", "Length")).startsWith("3"));
-  const longest = Math.max(0, ...tasks);
-  console.log(`1,000 streams of 3 groups: drawn in ${drawn} ms, longest task of an update ${Math.round(longest)} ms`);
+  console.log(`1,000 streams of 3 groups: ${Math.round(drawn)} ms of processor time until drawn, ${Math.round(update)} ms for an update`);
   assert.ok(drawn < FIRST_DRAWING_MS, `${drawn} ms`);
-  assert.ok(longest < UPDATE_MS, `${longest} ms`);
+  assert.ok(update < UPDATE_MS, `${update} ms`);
   assert.ok(scrolled > 3000, "updates leave the scroll position");
   cleanly(page);
 });
@@ -326,30 +330,9 @@ for (const scheme of ["light", "dark"]) {
   for (const width of [1440, 380]) {
     test(`axe finds nothing: ${scheme}, ${width} pixels wide`, async () => {
       const { redis, sidecar } = await both(STREAMS, `${QUICK}streams: [{match: other}, {match: "*", retention: {max_length: 1, mode: safe}, thresholds: {lag: 5}}]\n`);
-      // bypassCSP: axe is injected as a script, which the page's policy rightly forbids.
       const page = await browser.open(sidecar, { scheme, width, bypassCSP: true });
-      await page.addScriptTag({ path: axePath });
-      const clean = async (where) => {
-        const { violations } = await page.evaluate(() => window.axe.run());
-        assert.deepEqual(violations.map((it) => `${where}: ${it.id}: ${it.nodes.map((node) => node.html).join(" ")}`), []);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `${where}: ${wide} pixels wider than the window`);
-      };
       await until("the judgement", async () => (await row(page, "orders").innerText()).includes("Critical"));
-      await clean("list");
-      await page.keyboard.press("?");
-      await clean("help");
-      await page.keyboard.press("Escape");
-      await page.getByRole("link", { name: "orders", exact: true }).click();
-      await page.locator("#detail article").waitFor();
-      await clean("detail");
-      redis.signal("SIGSTOP");
-      await until("the stale banner", async () => (await banner(page)).startsWith("Stale"));
-      await clean("stale detail");
-      await page.keyboard.press("Escape");
-      await page.locator("#list").waitFor();
-      await clean("stale list");
-      cleanly(page);
+      await findsNothing(page, redis, "Stale");
     });
   }
 }

@@ -1,5 +1,4 @@
-// What the tests of the page run on: a Redis, the built sidecar, an application and a browser of their own, on ports that
-// the system chose.
+// What the tests of the page need: a Redis, the built sidecar, an application and a browser of their own, on free ports.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -15,7 +14,10 @@ const built = resolve(process.env.STREAMWARDEN_TEST_PROGRAM ?? "target/release/s
 const nexus = resolve(process.env.STREAMWARDEN_TEST_NEXUS ?? "target/debug/nexus");
 const require = createRequire(resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page", "x.js"));
 const { chromium } = require("playwright-core");
-export const axePath = require.resolve("axe-core/axe.min.js");
+const axePath = require.resolve("axe-core/axe.min.js");
+
+// Intervals that leave a test no time to wait.
+export const QUICK = "poll: {interval: 500ms, discovery_interval: 1s, stale_after: 3s}\nstatus: {window: 5s, stopped_after: 2s}\nretention: {interval: 1s}\n";
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -28,7 +30,7 @@ export async function freePort() {
   return port;
 }
 
-// Until `check` gives something true, which is returned.
+// Waits until `check` returns something true, and returns it.
 export async function until(what, check, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -62,7 +64,7 @@ class Process {
 
 const started = [];
 
-// Notes what is to end with the test.
+// Registers a process that ends with the test.
 export async function start(promise) {
   const process = await promise;
   started.push(process);
@@ -110,7 +112,7 @@ export class Sidecar extends Process {
     return sidecar;
   }
 
-  // What the terminal says of its streams; the exit code tells how they fare.
+  // The output of `streamwarden status`, whatever its exit code.
   async status() {
     const { stdout } = await promisify(execFile)(built, ["status", "--url", this.origin]).catch((error) => error);
     return stdout;
@@ -130,7 +132,7 @@ export class Nexus extends Process {
   }
 }
 
-// A browser, and what its pages did that they must not.
+// A browser whose pages record what they must not do.
 export class Browser {
   static async start() {
     const browser = new Browser();
@@ -139,7 +141,7 @@ export class Browser {
     return browser;
   }
 
-  // A page of the sidecar. `problems` gathers errors, violations of the policy, and requests that leave the origin.
+  // A page of the sidecar. `problems` collects errors, violations of the policy, and requests that leave the origin.
   async open(sidecar, { path = "/", width = 1440, height = 900, scheme = "light", ...rest } = {}) {
     const context = await this.inner.newContext({ viewport: { width, height }, colorScheme: scheme, ...rest });
     const page = await context.newPage();
@@ -173,3 +175,29 @@ export class Browser {
 export const row = (page, name) => page.locator("#streams tbody tr").filter({ has: page.getByRole("link", { name, exact: true }) });
 export const cell = (page, name, label) => row(page, name).locator(`td[data-label="${label}"]`).innerText();
 export const cleanly = (page) => assert.deepEqual(page.problems, []);
+
+// Whether axe finds a fault in any view of the page, `orders` among its streams. The page was opened with `bypassCSP`, since
+// axe is injected as a script, which the policy forbids.
+export async function findsNothing(page, redis, stale) {
+  await page.addScriptTag({ path: axePath });
+  const clean = async (where) => {
+    const { violations } = await page.evaluate(() => window.axe.run());
+    assert.deepEqual(violations.map((it) => `${where}: ${it.id}: ${it.nodes.map((node) => node.html).join(" ")}`), []);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${where}: ${wide} pixels wider than the window`);
+  };
+  await clean("list");
+  await page.keyboard.press("?");
+  await clean("help");
+  await page.keyboard.press("Escape");
+  await page.getByRole("link", { name: "orders", exact: true }).click();
+  await page.locator("#detail article").waitFor();
+  await clean("detail");
+  redis.signal("SIGSTOP");
+  await until("the stale banner", async () => (await page.locator("#banner").innerText()).startsWith(stale));
+  await clean("stale detail");
+  await page.keyboard.press("Escape");
+  await page.locator("#list").waitFor();
+  await clean("stale list");
+  cleanly(page);
+}

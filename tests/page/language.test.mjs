@@ -1,0 +1,139 @@
+// The page in each of its languages: the tables of words against each other, and the page in a browser that prefers
+// Chinese. Run by `make test-page`.
+
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { after, afterEach, before, test } from "node:test";
+import { Browser, QUICK, Redis, Sidecar, cleanly, endAll, findsNothing, row, start, until } from "./support.mjs";
+
+const WEB = new URL("../../web/", import.meta.url);
+const read = (name) => readFileSync(new URL(name, WEB), "utf8");
+// As a data URL, since to an older Node.js a file with the ending .js is no module.
+const table = async (name) => (await import(`data:text/javascript,${encodeURIComponent(read(`words.${name}.js`))}`))[name];
+const placeholders = (words) => new Set(words.match(/\{\w+\}/g));
+
+let en, zh, browser;
+
+before(async () => {
+  [en, zh] = await Promise.all(["en", "zh"].map(table));
+  browser = await Browser.start();
+});
+after(() => browser.end());
+afterEach(async () => {
+  for (const context of browser.inner.contexts()) await context.close();
+  await endAll();
+});
+
+test("both languages have the same keys, in the same order", () => {
+  assert.deepEqual(Object.keys(zh), Object.keys(en));
+});
+
+test("both languages have the same placeholders, in the singular and the plural", () => {
+  for (const [key, words] of Object.entries(en)) {
+    const wanted = placeholders(words);
+    assert.deepEqual(placeholders(zh[key]), wanted, key);
+    for (const form of words.split("|")) assert.deepEqual(placeholders(form), wanted, key);
+  }
+});
+
+test("the page uses every word of its tables, and no other", () => {
+  const files = readdirSync(WEB).filter((name) => /\.(js|html)$/.test(name) && !name.startsWith("words."));
+  const text = files.map(read).join("\n");
+  const families = [...text.matchAll(/tOr\(`(\w+_)\$\{/g)].map(([, prefix]) => prefix);
+  const unused = Object.keys(en).filter((key) => !text.includes(`"${key}"`) && !families.some((prefix) => key.startsWith(prefix)));
+  // Each table's name of its own language.
+  assert.deepEqual(unused, ["language"]);
+  const named = [...read("index.html").matchAll(/data-(?:words|aria-label|placeholder)="(\w+)"/g)].map(([, key]) => key);
+  assert.deepEqual(named.filter((key) => !(key in en)), []);
+});
+
+test("the tables have a word for every value that the API describes", async () => {
+  const openapi = JSON.parse(readFileSync(new URL("../../src/views/api/openapi.json", import.meta.url), "utf8"));
+  const enums = (schema, field) => openapi.components.schemas[schema].properties[field].enum ?? [];
+  const statuses = enums("Group", "status");
+  assert.ok(statuses.length > 5, "statuses are listed");
+  for (const status of statuses) assert.ok(`status_${status}` in en, status);
+  for (const outcome of enums("Trim", "outcome").filter(Boolean)) assert.ok(`outcome_${outcome}` in en, outcome);
+});
+
+// A group that stopped, one without a consumer, and one that blocks retention.
+const STREAMS = `
+XADD orders 1-1 a 1
+XADD orders 1-2 a 1
+XGROUP CREATE orders billing 0
+XREADGROUP GROUP billing worker COUNT 1 STREAMS orders >
+XADD users * a 1
+XGROUP CREATE users mailer $
+${"XADD held * a 1\n".repeat(300)}
+XGROUP CREATE held slow 0
+`;
+const SETTINGS = `${QUICK}streams: [{match: held, retention: {max_length: 10, mode: safe}}, {match: "*"}]\n`;
+
+async function both() {
+  const redis = await start(Redis.start());
+  await redis.run(STREAMS);
+  return { redis, sidecar: await start(Sidecar.start(redis.port, SETTINGS)) };
+}
+
+const lang = (page) => page.evaluate(() => document.documentElement.lang);
+
+test("a browser that prefers Chinese gets the page in Chinese, and its reasons marked as English", async () => {
+  const { redis, sidecar } = await both();
+  const page = await browser.open(sidecar, { locale: "zh-CN" });
+  await until("the status", async () => /billing：已停止/.test(await row(page, "orders").innerText()));
+  assert.equal(await lang(page), "zh-CN");
+  assert.match(await row(page, "orders").innerText(), /严重/);
+  assert.match(await page.title(), /^\d 个严重 – Streamwarden$/);
+  assert.match(await row(page, "orders").locator("[lang=en]").innerText(), /billing is stopped/);
+  await until("what blocks", async () => /safe，修剪受阻：消费者组 slow 尚未读取最早的消息/.test(await row(page, "held").innerText()));
+  assert.equal(await page.locator("#filter").getAttribute("placeholder"), zh.filter);
+  await page.locator("#filter").fill("已停止");
+  await until("the filter in Chinese", async () => (await page.locator("#streams tbody tr").count()) === 1);
+  await page.locator("#filter").fill("");
+  await page.getByRole("link", { name: "orders", exact: true }).click();
+  const detail = page.locator("#detail");
+  await until("the detail", async () => /消费者组（1）[\s\S]*待确认[\s\S]*1 个消费者/.test(await detail.innerText()));
+  const english = /\b(Length|Lag|Pending|Consumer|ago|entries)\b/;
+  const own = await detail.evaluate((node) => {
+    const copy = node.cloneNode(true);
+    for (const part of copy.querySelectorAll("[lang=en]")) part.remove();
+    return copy.textContent;
+  });
+  assert.doesNotMatch(own, english);
+  redis.signal("SIGSTOP");
+  await until("the banner", async () => /^数据已过期 自 \d\d:\d\d:\d\d（.*前）起。/.test(await page.locator("#banner").innerText()));
+  cleanly(page);
+});
+
+test("the switch changes the language at once, and the choice outlives the page", async () => {
+  const { sidecar } = await both();
+  const page = await browser.open(sidecar, { locale: "en-US" });
+  await until("the status", async () => /billing is stopped/.test(await row(page, "orders").innerText()));
+  assert.equal(await lang(page), "en");
+  await page.getByRole("button", { name: "中文" }).click();
+  assert.equal(await lang(page), "zh-CN");
+  assert.match(await row(page, "orders").innerText(), /billing：已停止/);
+  await page.reload();
+  await until("Chinese again", async () => /billing：已停止/.test(await row(page, "orders").innerText()));
+  await page.getByRole("button", { name: "English" }).click();
+  assert.equal(await page.locator("#controls button").first().innerText(), "All\n3");
+  assert.equal(await lang(page), "en");
+  cleanly(page);
+});
+
+test("a browser with neither language gets English", async () => {
+  const { sidecar } = await both();
+  const page = await browser.open(sidecar, { locale: "fr-FR" });
+  await page.getByRole("columnheader", { name: "Health" }).waitFor();
+  assert.equal(await lang(page), "en");
+  cleanly(page);
+});
+
+for (const [scheme, width] of [["light", 1440], ["dark", 380]]) {
+  test(`axe finds nothing in Chinese: ${scheme}, ${width} pixels wide`, async () => {
+    const { redis, sidecar } = await both();
+    const page = await browser.open(sidecar, { scheme, width, bypassCSP: true, locale: "zh-CN" });
+    await until("the status", async () => /billing：已停止/.test(await row(page, "orders").innerText()));
+    await findsNothing(page, redis, "数据已过期");
+  });
+}
