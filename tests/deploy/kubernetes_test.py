@@ -174,6 +174,20 @@ class Forms(unittest.TestCase):
                 (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
                 self.assertEqual(19121, ports[endpoint["port"]])
 
+    def test_the_documented_ingress_leads_to_the_service(self):
+        page = (PROJECT / "docs/src/kubernetes.md").read_text()
+        middleware, ingress = yaml.safe_load_all(page.split("```yaml\n")[1].split("```")[0])
+        validate(ingress, "1.29")
+        validate(ingress, NEWEST)
+        service = one(self.forms["standalone"], "Service")
+        (rule,) = ingress["spec"]["rules"]
+        backend = rule["http"]["paths"][0]["backend"]["service"]
+        self.assertEqual(backend["name"], service["metadata"]["name"])
+        self.assertIn(backend["port"]["name"], [port["name"] for port in service["spec"]["ports"]])
+        # As Traefik writes the name of a Middleware: with its namespace, and where it is from.
+        name = f'{middleware["metadata"]["namespace"]}-{middleware["metadata"]["name"]}@kubernetescrd'
+        self.assertIn(name, ingress["metadata"]["annotations"].values())
+
     def test_the_image_is_of_this_version(self):
         version = tomllib.loads((PROJECT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
         for form, _, sidecar in self.sidecars():
