@@ -125,7 +125,7 @@ impl Poller {
             took = clock::now() - started;
             spans::ended(&span, &result);
             let read = result.unwrap_or_else(|failure| {
-                debug!(%failure, "a reread failed");
+                debug!(%failure, "rereading streams failed");
                 0
             });
             self.stats.rereads.inc_by(u64::try_from(read).unwrap_or(u64::MAX));
@@ -246,12 +246,13 @@ impl Searcher {
         let before = self.stats.unwatched_streams.get();
         self.stats.unwatched_streams.set(i64::try_from(unwatched).unwrap_or(i64::MAX));
         if unwatched > 0 && before == 0 {
-            warn!(watched, unwatched, "more streams than limits.streams: the last by name are not watched");
+            warn!(watched, unwatched, "more streams than limits.streams; the last by name are not watched");
         }
         self.streams.send_if_modified(|streams| {
             let changed = streams.as_ref() != Some(&discovered);
             if changed {
-                info!(watched, "the streams to watch have changed");
+                let plural = if watched == 1 { "" } else { "s" };
+                info!("watching {watched} stream{plural}");
                 *streams = Some(discovered);
             }
             changed

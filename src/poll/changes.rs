@@ -29,7 +29,7 @@ impl OutageLog {
         let what = self.what;
         match (self.outage.note(failure), failure) {
             (Some(News::Failed), Some(failure)) => {
-                warn!(reason = failure.reason.as_str(), detail = %failure.detail, "{what} failed; trying again");
+                warn!(reason = failure.reason.as_str(), detail = %failure.detail, "{what} failed; retrying");
             }
             (Some(News::Over { after, failures }), _) => info!(after, failures, "{what} works again"),
             _ => {}
@@ -62,13 +62,13 @@ impl StreamFailures {
             if self.known.get(stream) != Some(&reason) {
                 new += 1;
                 if new <= NAMED_AT_ONCE {
-                    warn!(%stream, reason = reason.as_str(), detail = %failure.detail, "the stream cannot be read");
+                    warn!(%stream, reason = reason.as_str(), detail = %failure.detail, "cannot read the stream");
                 }
             }
             failing.insert(stream.clone(), reason);
         }
         if new > NAMED_AT_ONCE {
-            warn!(more = new - NAMED_AT_ONCE, "more streams cannot be read");
+            warn!(more = new - NAMED_AT_ONCE, "cannot read more streams");
         }
         let over = self.known.keys().filter(|stream| snapshot.streams.get(stream).is_some_and(Result::is_ok));
         for stream in over.take(NAMED_AT_ONCE) {
@@ -85,7 +85,7 @@ impl StreamFailures {
     fn note_forbidden(&mut self, forbidden: usize, stats: &SelfStats) {
         stats.forbidden_streams.set(i64::try_from(forbidden).unwrap_or(i64::MAX));
         if std::mem::replace(&mut self.forbidden, forbidden) < forbidden {
-            warn!(forbidden, "streams are left out whose keys the user may not read");
+            warn!(forbidden, "leaving out streams whose keys the user may not read");
         }
     }
 
@@ -99,7 +99,7 @@ impl StreamFailures {
         stats.unwatched_groups.set(i64::try_from(all).unwrap_or(i64::MAX));
         if !std::mem::replace(&mut self.unwatched_groups, all > 0) {
             for (stream, groups) in over.into_iter().take(NAMED_AT_ONCE) {
-                warn!(%stream, groups, "more groups than limits.groups_per_stream: the last by name are not watched");
+                warn!(%stream, groups, "more groups than limits.groups_per_stream; the last by name are not watched");
             }
         }
     }
@@ -109,9 +109,9 @@ impl StreamFailures {
         let Some(role) = role else { return };
         match (self.role.replace(role), role) {
             (Some(Role::Primary) | None, Role::Replica(link)) => {
-                warn!(link = link.as_str(), "a replica is read: its numbers are as old as its replication");
+                warn!(link = link.as_str(), "reading from a replica: its values lag behind the primary by the replication delay");
             }
-            (Some(Role::Replica(_)), Role::Primary) => info!("a primary is read again"),
+            (Some(Role::Replica(_)), Role::Primary) => info!("reading from a primary again"),
             _ => {}
         }
     }
@@ -122,7 +122,7 @@ impl StreamFailures {
             && self.clock != reason
         {
             let (reason, detail) = (failure.reason.as_str(), &failure.detail);
-            warn!(reason, %detail, "the server's TIME cannot be read: there are no ages");
+            warn!(reason, %detail, "cannot read the server's TIME: ages are unknown");
         }
         self.clock = reason;
     }

@@ -63,11 +63,11 @@ impl Link {
         match session.rest() {
             Ok(Look::Silent) => return Some(session),
             Ok(Look::Closed) => {
-                debug!("the connection was closed while it was idle; making a new one");
+                debug!("the idle connection was closed; reconnecting");
                 self.past.was_cut = true;
             }
             Err(failure) => {
-                warn!(%failure, "the connection is dropped; making a new one");
+                warn!(%failure, "dropping the connection; reconnecting");
                 self.past.disturbed += 1;
             }
         }

@@ -194,7 +194,7 @@ impl<'a> Pass<'a> {
         if self.is_repeated || !is_to_be_repeated {
             return false;
         }
-        warn!(%failure, "the poll is repeated on a new connection");
+        warn!(%failure, "repeating the poll on a new connection");
         self.is_repeated = true;
         self.restart();
         true
@@ -234,7 +234,7 @@ impl<'a> Pass<'a> {
     /// What is left stays unread in this poll.
     fn give_up(&mut self) {
         let left = self.streams.split_off(self.done);
-        warn!(streams = left.len(), "the server closes each connection: these streams are not read");
+        warn!(streams = left.len(), "the server closes every connection; the remaining streams are not read in this poll");
         let failed = |(stream, _): Asking<'_>| (stream.name.clone(), Err(ReadStrategy::too_large()));
         self.taken.streams.extend(left.into_iter().map(failed));
     }
@@ -261,7 +261,7 @@ impl<'a> Pass<'a> {
     pub(super) fn end(self, session: &Session) -> Snapshot {
         let Taken { time, streams, forbidden, lengths, strategies, .. } = self.taken;
         for stream in &self.accused {
-            warn!(%stream, "the connection is closed rather than all of it sent; it is asked for less");
+            warn!(%stream, "the server closes the connection instead of sending all of the stream; asking for less of it");
         }
         self.known.strategies = strategies.into_iter().collect();
         let mut snapshot = Snapshot {

@@ -154,7 +154,7 @@ impl Session {
 
     /// Makes the connection again, to send the same commands on it.
     async fn reopen(&mut self) -> Result<(), Failure> {
-        debug!("the connection was closed before it answered; sending the commands again on a new one");
+        debug!("the connection was closed before a reply; sending the commands again on a new one");
         let past = Past { connections: self.past.connections + 1, was_cut: true, ..self.past };
         let mut new = Self::open(&self.redis, Arc::clone(&self.recorder), past).await?;
         // The question about the role is among them, if there was one.

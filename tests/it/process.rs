@@ -313,7 +313,7 @@ fn the_password_shows_nowhere() {
     let redis = Redis::with_settings(&format!("requirepass {password}"));
     redis.add("s", 1);
     let sidecar = Sidecar::unready(&redis.uri(), "log: {level: trace}", &[]);
-    wait_for("a poll", || sidecar.log().contains("the streams to watch have changed").then_some(()));
+    wait_for("a poll", || sidecar.log().contains("watching 1 stream").then_some(()));
     redis.run::<u64>("CLIENT KILL TYPE normal");
     redis.run::<()>("CONFIG SET requirepass other");
     let admin = redis::Client::open(format!("redis://:other@127.0.0.1:{}", redis.port())).unwrap();

@@ -185,11 +185,11 @@ fn log_lines_name_traces_that_arrive() {
         });
         drop(ended);
         let log = std::io::read_to_string(stderr).unwrap();
-        let line = log.lines().find(|line| line.contains("the streams to watch have changed")).unwrap();
+        let line = log.lines().find(|line| line.contains("watching 1 stream")).unwrap();
         assert!(format == "text" || (line.ends_with("\"}") && line.matches('{').count() == 1), "{line}");
         let (trace, span) = (id(line, "trace_id"), id(line, "span_id"));
         let root = collector.spans().into_iter().find(|it| it.trace == trace && it.id == span);
-        assert_eq!(root.unwrap().events, ["the streams to watch have changed"]);
+        assert_eq!(root.unwrap().events, ["watching 1 stream"]);
         let started = log.lines().find(|line| line.contains("started")).unwrap();
         assert!(!started.contains("trace_id"), "{started}");
     }
