@@ -148,9 +148,9 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
         login.cmd("SELECT").arg(address.database());
     }
     let packed = login.get_packed_pipeline();
-    connection.send(&packed, login.len(), Texts::Sizes).await.map_err(Failed::Lost)?;
+    connection.send(&packed, login.len(), 0).await.map_err(Failed::Lost)?;
     for _ in 0..login.len() {
-        match connection.receive().await.map_err(Failed::Lost)? {
+        match connection.receive(Texts::Sizes).await.map_err(Failed::Lost)? {
             Err(failure) if !needs_no_password(&failure) => {
                 return Err(Failed::Said(without_password(failure, address)));
             }

@@ -25,8 +25,6 @@ pub(super) struct Connection {
     framer: Framer,
     /// Replies that are still to come.
     awaited: usize,
-    /// What becomes of long texts in them.
-    texts: Texts,
     /// Whether a byte came since commands were last sent.
     has_heard: bool,
 }
@@ -47,21 +45,20 @@ impl Connection {
             received: BytesMut::new(),
             framer: Framer::default(),
             awaited: 0,
-            texts: Texts::Sizes,
             has_heard: false,
         }
     }
 
-    /// Sends so many commands; `texts` is what becomes of long texts in their replies.
+    /// Sends so many commands, while the caller still awaits `behind` replies to earlier ones.
     ///
     /// # Errors
     /// Why the connection is of no more use. Not cancel-safe.
-    pub(super) async fn send(&mut self, commands: &[u8], count: usize, texts: Texts) -> Result<(), Failure> {
-        if self.awaited > 0 {
-            // Whoever asked gave up: their replies would be taken for the next ones.
+    pub(super) async fn send(&mut self, commands: &[u8], count: usize, behind: usize) -> Result<(), Failure> {
+        if self.awaited != behind {
+            // A caller gave up: the replies that it left would be taken for the next ones.
             return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
         }
-        (self.awaited, self.texts, self.has_heard) = (count, texts, false);
+        (self.awaited, self.has_heard) = (behind + count, false);
         // Its replies are gone: one of megabytes would keep the room that it took.
         if self.received.is_empty() {
             self.received = BytesMut::new();
@@ -70,13 +67,13 @@ impl Connection {
         self.transport.flush().await.map_err(|error| from_io(&error))
     }
 
-    /// The next reply; the inner failure is the server's error.
+    /// The next reply; the inner failure is the server's error. `texts` is what becomes of long texts in it.
     ///
     /// # Errors
     /// Why the connection is of no more use. Not cancel-safe.
-    pub(super) async fn receive(&mut self) -> Result<Result<Reply, Failure>, Failure> {
+    pub(super) async fn receive(&mut self, texts: Texts) -> Result<Result<Reply, Failure>, Failure> {
         loop {
-            if let Some(reply) = self.framer.next(&mut self.received, self.texts)? {
+            if let Some(reply) = self.framer.next(&mut self.received, texts)? {
                 self.awaited = self.awaited.saturating_sub(1);
                 return Ok(reply);
             }
@@ -89,6 +86,11 @@ impl Connection {
             }
             self.has_heard = true;
         }
+    }
+
+    /// Replies that are still to come.
+    pub(super) const fn awaited(&self) -> usize {
+        self.awaited
     }
 
     /// Whether anything came since commands were last sent.

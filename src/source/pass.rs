@@ -1,6 +1,6 @@
 //! One reading under way: what is asked next, what was answered, and how it goes on where the server closes the connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use tracing::warn;
 
@@ -12,7 +12,7 @@ use super::{
     portions::{Next, Portions},
     read_strategy::{Read, ReadStrategy, Replies},
     seldom::Seldom,
-    session::Session,
+    session::{Asked, Session},
     stream_reply::ReadWith,
 };
 use crate::{
@@ -21,10 +21,15 @@ use crate::{
     model::{Failure, InOrder, Name, NameMap, Now, Origin, Reason, Snapshot, StreamState},
 };
 
-/// Streams a pipeline: bounds the size of a reply, what a timeout covers and how long other clients wait behind it,
-/// which is some 20 microseconds a stream.
+/// Streams under way at once: bounds the size of the replies, what a timeout covers and how long other clients wait behind
+/// them, which is some 20 microseconds a stream.
 const BATCH: usize = 24;
-/// Streams a pipeline while the size of their replies is not known: entries may be megabytes.
+/// Streams a pipeline, so that the server works on one while the replies to the other are read.
+const PIPELINE: usize = BATCH / 2;
+/// After so many streams nothing is under way for a moment, which shows whether a reply was too many. Until then none of
+/// them counts as read.
+const RUN: usize = 10 * BATCH;
+/// Streams under way at once while the size of their replies is not known: entries may be megabytes.
 const FIRST_BATCH: usize = 5;
 /// A stream with how it is asked; `None` for one that is new.
 type Asking<'a> = (&'a Watched, Option<ReadStrategy>);
@@ -67,6 +72,21 @@ impl Known {
     }
 }
 
+/// Commands that were sent and are not answered.
+struct Pipeline<'a> {
+    batch: Vec<Asking<'a>>,
+    commands: Vec<Command<'a>>,
+    asked: Asked,
+}
+
+/// Replies that are not read yet.
+struct Answered<'a> {
+    batch: Vec<Asking<'a>>,
+    replies: Replies,
+    /// Whether nothing was under way behind them, so that no reply was too many.
+    is_certain: bool,
+}
+
 /// A reading under way.
 pub(super) struct Pass<'a> {
     known: &'a mut Known,
@@ -74,7 +94,7 @@ pub(super) struct Pass<'a> {
     streams: Vec<Asking<'a>>,
     /// How many of them are done.
     done: usize,
-    /// How many of them were last asked for.
+    /// How many of those behind are asked for; some of them may be answered.
     asked: usize,
     /// Where it comes from, once something was answered.
     origin: Option<Origin>,
@@ -128,21 +148,20 @@ impl<'a> Pass<'a> {
             session.may_be_read(&self.taken.config.redis)?;
         }
         let (number, asked_of) = (session.number(), session.origin());
-        let mut answered: Option<(Vec<Asking<'a>>, Replies)> = None;
-        while self.done < self.streams.len() || !questions.is_empty() {
-            let batch = self.batch();
-            self.asked = batch.len();
-            let of_streams = batch
-                .iter()
-                .flat_map(|(stream, strategy)| strategy.unwrap_or(ReadStrategy::Full).commands(&stream.name));
-            let commands: Vec<Command<'_>> = questions.iter().copied().chain(of_streams).collect();
+        self.asked = 0;
+        self.taken.uncertain.clear();
+        let mut under_way = VecDeque::new();
+        let mut answered: Option<Answered<'a>> = None;
+        loop {
             let sent = clock::now();
-            let asked = session.ask(&commands).await;
-            // The server works on this batch while the one before is read.
-            if let Some((batch, replies)) = answered.take() {
-                self.taken.add(&batch, replies);
+            let handed_over = self.hand_over(session, &questions, &mut under_way).await;
+            // The server works on these while the replies before are read.
+            if let Some(answered) = answered.take() {
+                self.taken.read(answered);
             }
-            let mut replies = session.answers(&commands, asked?).await?.into_iter();
+            handed_over?;
+            let Some(Pipeline { batch, commands, asked }) = under_way.pop_front() else { return Ok(()) };
+            let mut replies = session.answers(&commands, asked).await?.into_iter();
             if !std::mem::take(&mut questions).is_empty() {
                 self.taken.time = session.note(&mut replies, sent)?;
                 session.may_be_read(&self.taken.config.redis)?;
@@ -154,18 +173,41 @@ impl<'a> Pass<'a> {
             } else {
                 self.origin.get_or_insert_with(|| session.origin());
             }
-            self.answered(&batch);
-            answered = Some((batch, replies));
+            let is_certain = under_way.is_empty();
+            self.answered(&batch, is_certain);
+            answered = Some(Answered { batch, replies, is_certain });
         }
-        if let Some((batch, replies)) = answered {
-            self.taken.add(&batch, replies);
-        }
-        Ok(())
     }
 
-    fn answered(&mut self, batch: &[Asking<'a>]) {
+    /// Asks for as many streams as may be under way, and these questions with the first of them.
+    async fn hand_over(
+        &mut self,
+        session: &mut Session,
+        questions: &[Command<'static>],
+        under_way: &mut VecDeque<Pipeline<'a>>,
+    ) -> Result<(), Failure> {
+        loop {
+            let batch = self.batch(under_way.iter().map(|pipeline| pipeline.batch.len()).sum());
+            let questions = if under_way.is_empty() { questions } else { &[] };
+            if batch.is_empty() && questions.is_empty() {
+                return Ok(());
+            }
+            self.asked += batch.len();
+            let of_streams = batch
+                .iter()
+                .flat_map(|(stream, strategy)| strategy.unwrap_or(ReadStrategy::Full).commands(&stream.name));
+            let commands: Vec<Command<'a>> = questions.iter().copied().chain(of_streams).collect();
+            let behind = under_way.iter().map(|pipeline| pipeline.commands.len()).sum();
+            let asked = session.ask(&commands, behind).await?;
+            under_way.push_back(Pipeline { batch, commands, asked });
+        }
+    }
+
+    fn answered(&mut self, batch: &[Asking<'a>], is_certain: bool) {
         self.known.portions.answered();
-        self.done += batch.len();
+        if is_certain {
+            self.done += std::mem::take(&mut self.asked);
+        }
         if !self.known.refused.is_empty() {
             for (stream, _) in batch.iter().filter(|(_, strategy)| strategy.is_none()) {
                 self.known.refused.remove(&stream.name);
@@ -173,18 +215,32 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Those that are asked next. One that the server would not send whole is asked by itself.
-    fn batch(&self) -> Vec<Asking<'a>> {
+    /// Those that are asked next, while so many are under way. One that the server would not send whole is asked by itself.
+    ///
+    /// Two pipelines are under way where the size of the replies is known and the server sends them. The first reply decides
+    /// whether, and on which connection, there is more to ask.
+    fn batch(&self, under_way: usize) -> Vec<Asking<'a>> {
         let left = self.streams.get(self.done..).unwrap_or_default();
-        let is_alone = |(stream, strategy): &Asking<'_>| {
-            strategy.is_none() && self.known.refused.contains_key(&stream.name)
+        let Some((asked, [first, behind @ ..])) = left.split_at_checked(self.asked) else {
+            return Vec::new();
         };
-        let Some(first) = left.first() else { return Vec::new() };
-        let whole = if first.1.is_some() { BATCH } else { FIRST_BATCH };
-        let most = if is_alone(first) { 1 } else { whole.min(self.known.portions.size()) };
-        let fits = |next: &&Asking<'_>| next.1.is_some() == first.1.is_some() && !is_alone(next);
-        let behind = left.iter().skip(1).take_while(fits);
-        [first].into_iter().chain(behind).take(most).copied().collect()
+        let most = |(stream, strategy): &Asking<'_>| match strategy {
+            Some(_) => BATCH,
+            None if self.known.refused.contains_key(&stream.name) => 1,
+            None => FIRST_BATCH,
+        };
+        let whole = most(first).min(self.known.portions.size());
+        let overlaps = self.origin.is_some() && whole == BATCH;
+        let room = match asked.last() {
+            None if overlaps => PIPELINE,
+            None => whole,
+            Some(last) if overlaps && most(last) == BATCH && asked.len() < RUN => {
+                PIPELINE.min(BATCH.saturating_sub(under_way))
+            }
+            Some(_) => 0,
+        };
+        let behind = behind.iter().take_while(|next| most(next) == most(first));
+        [first].into_iter().chain(behind).take(room).copied().collect()
     }
 
     /// Whether it is to begin again, once, on a new connection: what came before may belong to other questions, or be of
@@ -208,7 +264,7 @@ impl<'a> Pass<'a> {
         if failure.reason != Reason::Closed {
             return false;
         }
-        match self.known.portions.closed(self.asked) {
+        match self.known.portions.closed(self.asked.min(BATCH)) {
             Next::Again | Next::Smaller => {}
             Next::Less => self.ask_for_less(),
             // Nothing at all was answered: it is not the streams.
@@ -294,6 +350,8 @@ struct Taken<'a> {
     lengths: BTreeMap<Name, u64>,
     /// How to ask them next time.
     strategies: Vec<(Name, ReadStrategy)>,
+    /// Streams whose replies may be another one's.
+    uncertain: Vec<(Asking<'a>, Read)>,
 }
 
 impl<'a> Taken<'a> {
@@ -307,16 +365,25 @@ impl<'a> Taken<'a> {
             forbidden: 0,
             lengths: BTreeMap::new(),
             strategies: Vec::with_capacity(most),
+            uncertain: Vec::with_capacity(most.min(RUN)),
         }
     }
 
-    fn add(&mut self, batch: &[Asking<'_>], mut replies: Replies) {
+    fn read(&mut self, Answered { batch, mut replies, is_certain }: Answered<'a>) {
         let time = self.time.as_ref().ok().map(|now| now.time);
-        for (watched, strategy) in batch {
-            let stream = &watched.name;
+        for asking @ (watched, strategy) in batch {
             let reading = ReadWith::of(watched, self.config, self.names, time);
-            let Read { state, length, next } =
-                strategy.unwrap_or(ReadStrategy::Full).read(&mut replies, reading);
+            let read = strategy.unwrap_or(ReadStrategy::Full).read(&mut replies, reading);
+            self.uncertain.push((asking, read));
+        }
+        if is_certain {
+            self.keep();
+        }
+    }
+
+    fn keep(&mut self) {
+        for ((watched, strategy), Read { state, length, next }) in self.uncertain.drain(..) {
+            let stream = &watched.name;
             // Asked for less until now, so its size will not be known.
             let was_asked_for_less = strategy.is_some_and(ReadStrategy::is_for_less);
             let is_to_be_tried = was_asked_for_less && next == ReadStrategy::Full;

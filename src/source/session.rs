@@ -44,6 +44,8 @@ pub(super) struct Asked {
     until: Instant,
     /// Whether they may be sent again, on another connection, should this one turn out to have been closed before.
     may_repeat: bool,
+    /// What becomes of long texts in the answers.
+    texts: Texts,
 }
 
 /// A connection in use.
@@ -213,19 +215,19 @@ impl Session {
         &mut self,
         commands: &[R],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
-        let asked = self.ask(commands).await?;
+        let asked = self.ask(commands, 0).await?;
         self.answers(commands, asked).await
     }
 
     /// The first half of [`send`](Self::send): hands the commands over. What is done before the second half is
-    /// done while the server works.
-    pub(super) async fn ask<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
+    /// done while the server works. `behind` is how many answers to earlier commands the caller still awaits.
+    pub(super) async fn ask<R: Request>(&mut self, commands: &[R], behind: usize) -> Result<Asked, Failure> {
         let is_rested = std::mem::take(&mut self.is_rested);
-        let may_repeat = is_rested && commands.iter().all(Request::may_repeat);
-        match self.hand_over(commands).await {
+        let may_repeat = is_rested && behind == 0 && commands.iter().all(Request::may_repeat);
+        match self.hand_over(commands, behind).await {
             Err(failure) if may_repeat && failure.reason == Reason::Closed => {
                 self.reopen().await?;
-                self.hand_over(commands).await
+                self.hand_over(commands, behind).await
             }
             asked => asked.map(|asked| Asked { may_repeat, ..asked }),
         }
@@ -254,11 +256,11 @@ impl Session {
         &mut self,
         commands: &[R],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
-        let asked = self.hand_over(commands).await?;
+        let asked = self.hand_over(commands, 0).await?;
         self.collect(commands, asked).await
     }
 
-    async fn hand_over<R: Request>(&mut self, commands: &[R]) -> Result<Asked, Failure> {
+    async fn hand_over<R: Request>(&mut self, commands: &[R], behind: usize) -> Result<Asked, Failure> {
         let labels: Vec<_> = commands.iter().map(Request::label).collect();
         let span = self.recorder.sending(&labels, &self.endpoint, self.database);
         let until = clock::now() + self.redis.command_timeout;
@@ -267,10 +269,10 @@ impl Session {
             command.encode().write_packed_command(&mut packed);
         }
         let texts = if commands.iter().all(Request::has_long_names) { Texts::Whole } else { Texts::Sizes };
-        let send = async |connection: &mut Connection| connection.send(&packed, commands.len(), texts).await;
+        let send = async |connection: &mut Connection| connection.send(&packed, commands.len(), behind).await;
         let sent = self.in_time(until, send);
         match sent.instrument(span.clone()).await {
-            Ok(()) => Ok(Asked { span, until, may_repeat: false }),
+            Ok(()) => Ok(Asked { span, until, may_repeat: false, texts }),
             Err(failure) => {
                 self.recorder.failed(&span, &failure);
                 Err(failure)
@@ -281,15 +283,17 @@ impl Session {
     async fn collect<R: Request>(
         &mut self,
         commands: &[R],
-        Asked { span, until, .. }: Asked,
+        Asked { span, until, texts, .. }: Asked,
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
         let replies = self.in_time(until, async |connection| {
             let mut replies = Vec::with_capacity(commands.len());
             for _ in commands {
-                replies.push(connection.receive().await?);
+                replies.push(connection.receive(texts).await?);
             }
             // One reply too many, and each of these may be the answer to the command before.
-            connection.look()?;
+            if connection.awaited() == 0 {
+                connection.look()?;
+            }
             Ok(replies)
         });
         let replies = replies.instrument(span.clone()).await;

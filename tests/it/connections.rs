@@ -2,6 +2,7 @@
 
 pub(crate) mod crowds;
 mod greetings;
+mod overlap;
 pub(crate) mod reloads;
 
 use std::{
