@@ -25,7 +25,10 @@ impl Rate {
 
 /// How fast a counter went, by the low parts of the first and the last of these values.
 pub(super) fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<Rate> {
-    let ((first_age, first), (last_age, last)) = (values.next()?, values.next_back()?);
+    rate_between(values.next()?, values.next_back()?)
+}
+
+fn rate_between((first_age, first): (Duration, u32), (last_age, last): (Duration, u32)) -> Option<Rate> {
     let over = first_age.checked_sub(last_age).filter(|over| !over.is_zero())?;
     Some(Rate { entries: last.wrapping_sub(first).into(), over })
 }
@@ -39,21 +42,17 @@ pub(super) fn passed_rate(
     there_for: Duration,
     moment: &Moment<'_>,
 ) -> Option<Rate> {
-    let recent = |series| moment.ticks.within(series, moment.rate_window());
-    let lags: Vec<(Duration, u32)> = recent(lags).collect();
-    let lost: Vec<(Duration, u32)> = lost.into_iter().flat_map(recent).collect();
-    let at =
-        |series: &[(Duration, u32)], age| series.iter().find(|(of, _)| *of == age).map(|(_, value)| *value);
+    let (mut lags, mut lost) = (lags.iter().rev(), lost.into_iter().flat_map(|lost| lost.iter().rev()));
     // As far back as the lag is known throughout. Before that it may have been another group of this name; so it may where
     // the group was away between two ticks.
-    let newest_first: Vec<(Duration, u32)> = recent(added)
-        .rev()
-        .take_while(|(age, _)| *age <= there_for)
-        .map_while(|(age, added)| {
-            let gone = at(&lost, age).unwrap_or(0);
-            Some((age, added.wrapping_sub(at(&lags, age)?).wrapping_sub(gone)))
-        })
-        .collect();
+    let longest = there_for.min(moment.rate_window());
+    let young = moment.ticks.ages().rev().take_while(|age| *age <= longest);
+    let mut passed = (young.zip(added.iter().rev()))
+        .map(|(age, added)| (age, added, lags.next().flatten(), lost.next().flatten().unwrap_or(0)))
+        .filter_map(|(age, added, lag, lost)| Some((age, added?, lag, lost)))
+        .map_while(|(age, added, lag, lost)| Some((age, added.wrapping_sub(lag?).wrapping_sub(lost))));
+    let newest = passed.next()?;
+    let oldest = passed.last()?;
     // A group that was set back was given no negative number of entries.
-    rate(newest_first.into_iter().rev()).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
+    rate_between(oldest, newest).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
 }
