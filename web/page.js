@@ -1,43 +1,26 @@
 // The page. The address says what to show, the feed has the data, and each change of either redraws what differs. The page
 // cannot write: it sends only GET requests.
 
+import { format, meant, parse } from "./address.js";
 import { banner, freshness, renderable, server } from "./banner.js";
 import { detail, nothing } from "./detail.js";
 import { element as $, h, render } from "./dom.js";
 import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
 import { label, switchLanguage, t } from "./language.js";
-import { ORDERS, chosen, healthButtons, table, totals } from "./list.js";
-import { HEALTHS, ago } from "./values.js";
+import { chosen, healthButtons, table, totals } from "./list.js";
+import { ago } from "./values.js";
 
-/** @typedef {Partial<ReturnType<typeof wanted>>} Changes */
+/** @import { Wanted } from "./address.js" */
 /** The document, at the moment of its reading.
  * @typedef {Api.Streams & { now: number }} Shown */
 
 const TICK_MS = 1000;
 
-// What the address asks for.
-function wanted() {
-  const parameters = new URLSearchParams(location.hash.slice(1));
-  /** @type {(name: string, all: string[], otherwise: string) => string} */
-  const oneOf = (name, all, otherwise) => all.find((it) => it === parameters.get(name)) ?? otherwise;
-  return {
-    stream: parameters.get("stream"),
-    filter: parameters.get("filter") ?? "",
-    health: oneOf("health", HEALTHS, ""),
-    sort: oneOf("sort", Object.keys(ORDERS), "health"),
-  };
-}
+/** @type {(changes: Partial<Wanted>) => string} */
+const address = (changes) => format({ ...state, ...changes });
 
-/** @param {Changes} changes */
-function address(changes) {
-  const all = { ...state, ...changes };
-  if (all.sort === "health") all.sort = "";
-  const there = Object.entries(all).flatMap(([name, value]) => (value ? [[name, value]] : []));
-  return `#${new URLSearchParams(there)}`;
-}
-
-let state = wanted();
+let state = parse(location.hash);
 const filter = /** @type {HTMLInputElement} */ ($("filter"));
 let announced = "";
 let listScroll = 0;
@@ -63,8 +46,10 @@ function draw() {
   drawBanner();
   if (!feed.document) return;
   const shows = shown(feed.document);
-  const typed = typedName(shows.streams);
-  if (typed) return refine({ stream: typed.key });
+  if (state.stream !== null && !shows.streams.some((it) => it.key === state.stream)) {
+    const stream = meant(state.stream, shows.streams);
+    if (stream) return refine({ stream: stream.key });
+  }
   const isStale = feed.isStale() || feed.problem !== null;
   document.body.classList.toggle("stale", isStale);
   render($("server"), server(shows));
@@ -73,13 +58,6 @@ function draw() {
   $("detail").hidden = state.stream === null;
   if (state.stream === null) drawList(shows);
   else drawDetail(shows, state.stream);
-}
-
-// The stream whose name, in place of its key, is in the address.
-/** @param {Api.Stream[]} streams */
-function typedName(streams) {
-  if (state.stream === null || streams.some((it) => it.key === state.stream)) return undefined;
-  return streams.find((it) => it.name === state.stream);
 }
 
 function drawBanner() {
@@ -141,7 +119,7 @@ function announce({ summary }) {
 function navigate() {
   const before = state.stream;
   if (before === null) listScroll = scrollY;
-  state = wanted();
+  state = parse(location.hash);
   draw();
   if (state.stream === before) return;
   if (state.stream !== null) {
@@ -159,10 +137,10 @@ const rows = () => [.../** @type {NodeListOf<HTMLAnchorElement>} */ (document.qu
 const rowOf = (key) => rows().find((link) => link.hash === address({ stream: key }));
 
 // Changes the address without a new step in the browser's history.
-/** @param {Changes} changes */
+/** @param {Partial<Wanted>} changes */
 function refine(changes) {
   history.replaceState(null, "", address(changes));
-  state = wanted();
+  state = parse(location.hash);
   draw();
 }
 

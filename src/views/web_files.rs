@@ -39,6 +39,7 @@ const FILES: &[WebFile] = &[
     page_file!("page.css", CSS),
     page_file!("icon.svg", SVG),
     page_file!("page.js", JAVASCRIPT),
+    page_file!("address.js", JAVASCRIPT),
     page_file!("feed.js", JAVASCRIPT),
     page_file!("dom.js", JAVASCRIPT),
     page_file!("language.js", JAVASCRIPT),

@@ -136,12 +136,39 @@ test("mouse and keys lead to a stream and back, and its details stay as they are
   cleanly(page);
 });
 
-test("an address may have the name of a stream instead of its key", async () => {
-  const { sidecar } = await both("XADD events:user 1-1 a 1\n");
-  const page = await browser.open(sidecar, { path: "/#stream=events:user" });
-  await page.locator("#detail").getByRole("heading", { name: "events:user" }).waitFor();
-  assert.match(page.url(), /#stream=events%253Auser$/);
+test("an address has the key of a stream once encoded, and leads to it again", async () => {
+  const { sidecar } = await both('XADD events:user 1-1 a 1\nXADD "two words + 100%25" 1-1 a 1\nXADD "bytes \\xff" 1-1 a 1\n');
+  const page = await browser.open(sidecar);
+  const heading = (name) => page.locator("#detail").getByRole("heading", { name, exact: true }).waitFor();
+  for (const [name, address] of [
+    ["events:user", "events%3Auser"],
+    ["two words + 100%25", "two%20words%20%2B%20100%2525"],
+    ["bytes \\xFF", "bytes%20%FF"],
+  ]) {
+    await page.getByRole("link", { name, exact: true }).click();
+    await heading(name);
+    assert.equal(new URL(page.url()).hash, `#stream=${address}`);
+    await page.reload();
+    await heading(name);
+    await page.keyboard.press("Escape");
+    await page.locator("#list").waitFor();
+  }
   cleanly(page);
+});
+
+test("an address may have a stream's name, its key in other forms, or one that an earlier page wrote", async () => {
+  const { sidecar } = await both('XADD events:user 1-1 a 1\nXADD "two words" 1-1 a 1\n');
+  for (const [written, name] of [
+    ["events:user", "events:user"],
+    ["%65vents%3auser", "events:user"],
+    ["events%253Auser", "events:user"],
+    ["two+words", "two words"],
+    ["two%20words&sort=lag", "two words"],
+  ]) {
+    const page = await browser.open(sidecar, { path: `/#stream=${written}` });
+    await page.locator("#detail").getByRole("heading", { name, exact: true }).waitFor();
+    cleanly(page);
+  }
 });
 
 test("the page shows the last run of retention and what blocks it", async () => {
