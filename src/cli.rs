@@ -17,7 +17,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    config::{Config, Environment, Log, LogFormat, Overrides, Sources},
+    config::{Config, Environment, Log, LogFormat, Overrides, Sources, keys},
     evaluate::Health,
     views::family_names,
 };
@@ -32,7 +32,7 @@ const VERSION: &str = match option_env!("STREAMWARDEN_VERSION") {
 
 /// Watches Redis Streams, keeps them within their retention and tells people when something is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "streamwarden", version = VERSION, after_help = ENVIRONMENT_HELP)]
+#[command(name = "streamwarden", version = VERSION)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -40,10 +40,6 @@ pub struct Cli {
     /// The configuration file, in YAML.
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-
-    /// A file that holds the address of Redis; it is read anew for each connection.
-    #[arg(long, value_name = "FILE", global = true)]
-    redis_uri_file: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,20 +54,6 @@ enum Command {
     Trim(trim::Trim),
 }
 
-const ENVIRONMENT_HELP: &str = "\
-Environment:
-  REDIS_URI            redis://[user:password@]host[:port][/db], rediss://... or unix:///path
-  REDIS_URI_FILE       a file that holds it
-  REDIS_USERNAME, REDIS_PASSWORD, REDIS_PASSWORD_FILE
-                       the user and the password, or a file that holds it, where neither the address nor the
-                       configuration file has them
-  STREAMS_ENABLED      false serves the sidecar's own metrics and touches no Redis
-  STREAMWARDEN_CONFIG, STREAMWARDEN_LISTEN, STREAMWARDEN_POLL_INTERVAL, STREAMWARDEN_LOG_LEVEL,
-  STREAMWARDEN_LOG_FORMAT   as the flags of these names
-  OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables: where traces go, and which
-
-Exit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration; those of status are its own.";
-
 const ADDRESS_IS_NO_ARGUMENT: &str = "\
 error: something is wrong with the arguments, which are not shown since one of them is an address. Do not pass the address of Redis as
 an argument: every user of this machine can see it. Set REDIS_URI or REDIS_URI_FILE, or redis.uri in the configuration file.
@@ -79,10 +61,16 @@ For more, try --help.
 ";
 
 impl Cli {
-    /// Runs the command that the process was given, and gives its exit code.
+    /// The program with all of its commands and flags.
+    #[must_use]
+    pub fn program() -> clap::Command {
+        flags::with_flags(Self::command()).after_help(help_on_environment())
+    }
+
+    /// Runs the command that the process was given, and returns its exit code.
     #[must_use]
     pub fn main() -> ExitCode {
-        let mut program = flags::with_flags(Self::command());
+        let mut program = Self::program();
         let parsed = program.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
             let given = Given::read(&mut program, &matches)?;
             Ok((Self::from_arg_matches(&matches)?, given))
@@ -113,9 +101,8 @@ impl Cli {
     }
 
     fn end(self, given: &Given) -> Result<Exit, Error> {
-        let has_file = self.config.is_some() || self.redis_uri_file.is_some();
+        let is_configured = self.config.is_some() || !given.is_empty();
         let mut overrides = Overrides::default();
-        overrides.set("--redis-uri-file", "redis.uri_file", self.redis_uri_file);
         given.set(&mut overrides);
         let environment = Environment::read();
         let sources =
@@ -128,10 +115,33 @@ impl Cli {
             Command::Trim(trim) => trim.run(&loaded(&sources)?, &log("warn")),
             Command::Doctor(doctor) => doctor.run(&sources.load()?, &log("off")),
             // These need no configuration where they ask a sidecar.
-            Command::Status(status) => status.run(&sources, has_file || !given.is_empty(), &log("off")),
+            Command::Status(status) => status.run(&sources, is_configured, &log("off")),
             Command::Healthcheck(check) => check.run(&sources),
         }
     }
+}
+
+/// Which variables have an effect, and the exit codes.
+fn help_on_environment() -> String {
+    let mut help = "Environment:\n".to_owned();
+    let mut add = |names: &str, text: &str| help += &format!("  {names}\n          {text}\n");
+    add("STREAMWARDEN_CONFIG", "Same as --config");
+    for about in keys().iter().map(|key| key.about) {
+        match (about.variable, about.flag) {
+            (Some(variable), Some(flag)) => add(variable, &format!("Same as {}", flag.name)),
+            (Some(variable), None) => add(variable, about.text.trim()),
+            (None, _) => {}
+        }
+    }
+    add(
+        "REDIS_USERNAME, REDIS_PASSWORD, REDIS_PASSWORD_FILE",
+        "User and password, or a file that holds it, unless the address or the configuration file has them",
+    );
+    add(
+        "OTEL_EXPORTER_OTLP_ENDPOINT and OpenTelemetry's other variables",
+        "Where traces are sent, and which",
+    );
+    help + "\nExit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration. `status` has its own."
 }
 
 /// The configuration, with a warning of each setting that has no effect. The sidecar logs those, and `doctor` finds them.

@@ -269,7 +269,7 @@ mod tests {
 
     fn policies(interval: Duration) -> (Config, Policies) {
         let mut sources = Sources::default();
-        sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+        sources.overrides.set("--uri", "redis.uri", "redis://h".to_owned());
         let config = sources.load().unwrap();
         let policy = Policy { interval, ..Policy::by_hand(&config, &Name::from("s"), 1, Mode::Safe, false) };
         (config, BTreeMap::from([(Name::from("s"), Arc::new(policy))]))

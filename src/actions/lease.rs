@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_lease_is_checked_after_the_back_off_and_at_once_after_a_reload() {
         let mut sources = Sources::default();
-        sources.overrides.set("--uri", "redis.uri", Some("redis://h".to_owned()));
+        sources.overrides.set("--uri", "redis.uri", "redis://h".to_owned());
         let config = sources.load().unwrap();
         let mut lease = Lease::new(&config);
         let now = clock::now();

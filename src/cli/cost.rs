@@ -48,7 +48,7 @@ const LEASE: u64 = 2;
 /// Prints what this configuration costs, what another interval would, and what other clients send within so long.
 pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> Result<Exit, Error> {
     let other = !config.redis.billed_by_command;
-    sources.overrides.set("--cost", "redis.billed_by_command", Some(other.to_string()));
+    sources.overrides.set("--cost", "redis.billed_by_command", other.to_string());
     let text = block_on(describe(config, &sources.load()?, others))?;
     print(text.map_err(|failure| Error::of_redis("count commands", &config.redis.access, &failure))?)?;
     Ok(Exit::Success)

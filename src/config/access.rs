@@ -132,8 +132,9 @@ impl Access {
 
     /// The address, and what has no effect.
     pub(super) fn resolve(&self) -> Result<(Address, Vec<Ignored>), Problems> {
-        let not_set = || Problem { at: "redis.uri".into(), what: "is not set".into() };
-        let given = self.address.as_ref().ok_or_else(|| Problems(vec![not_set()]))?;
+        let not_set =
+            || Problems(vec![Problem { at: "redis.uri".into(), what: "is not set".into(), line: None }]);
+        let given = self.address.as_ref().ok_or_else(not_set)?;
         let (address, mut chosen) = Chosen::of_address(given);
         chosen.combine(&self.keys, if self.is_address_in_file { Rank::Same } else { Rank::Lower });
         self.variables.iter().for_each(|login| chosen.combine(login, Rank::Lower));

@@ -1,17 +1,16 @@
 //! From file, environment and flags to a checked configuration: flags win over the environment, that over the file.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::{
     Config, Environment, Http, Problems,
-    environment::{CONFIG_FILE, VARIABLES},
-    read,
-    section::Section,
+    environment::CONFIG_FILE,
+    reference::keys,
+    section::{Context, Found, Section},
+    setting::Group,
+    yaml::parse,
 };
 use crate::{
     files::{self, Kind, ReadError},
@@ -23,9 +22,9 @@ use crate::{
 pub struct Overrides(Vec<(&'static str, &'static str, String)>);
 
 impl Overrides {
-    /// Sets `key` to what `flag` was given, if it was.
-    pub fn set(&mut self, flag: &'static str, key: &'static str, value: Option<String>) {
-        self.0.extend(value.map(|value| (flag, key, value)));
+    /// Sets `key` to the value of `flag`.
+    pub fn set(&mut self, flag: &'static str, key: &'static str, value: String) {
+        self.0.push((flag, key, value));
     }
 }
 
@@ -53,7 +52,7 @@ pub enum LoadError {
     Syntax {
         /// The file.
         path: Text,
-        /// What the parser said, with line and column, without the text of the file.
+        /// What the parser reports, with line and column, without the text of the file.
         what: Text,
     },
     /// The file is YAML, but some values are wrong.
@@ -71,44 +70,53 @@ impl Sources {
     /// Reads and checks everything.
     ///
     /// # Errors
-    /// [`LoadError`]: the file, its syntax, or every wrong value at once.
+    /// [`LoadError`]: the file, its syntax, or every wrong value at once, with its line.
     pub fn load(&self) -> Result<Config, LoadError> {
-        let tree = self.path().map_or(Ok(Value::Null), |path| read_file(&path))?;
-        self.check(tree).map_err(LoadError::Invalid)
+        let Some(path) = self.path() else { return self.check(Value::Null).map_err(LoadError::Invalid) };
+        let text = files::read_text(&path, Kind::Config)?;
+        let tree = parse(&text)
+            .map_err(|what| LoadError::Syntax { path: path.as_path().into(), what: what.into() })?;
+        self.check(tree).map_err(|mut problems| {
+            problems.locate(&path, &text);
+            LoadError::Invalid(problems)
+        })
     }
 
-    /// Where the sidecar listens, whatever else is wrong: a file that has become bad is no reason to end a sidecar that runs on
-    /// what it read before.
+    /// Where the sidecar listens, whatever else is wrong: a sidecar that runs goes on with its last configuration if the file
+    /// has become bad.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
-        let mut tree = self.path().and_then(|path| read_file(&path).ok()).unwrap_or_default();
+        let tree = self.path().and_then(|path| {
+            let text = files::read_text(&path, Kind::Config).ok()?;
+            parse(&text).ok()
+        });
+        let mut tree = tree.unwrap_or_default();
         self.overlay(&mut tree, &mut Problems::default());
         let listen = tree.pointer("/http/listen").and_then(Value::as_str);
         listen.and_then(|listen| listen.parse().ok()).unwrap_or(Http::LISTEN)
     }
 
     fn check(&self, mut tree: Value) -> Result<Config, Problems> {
-        let mut problems = Problems::default();
-        let origins = self.overlay(&mut tree, &mut problems);
-        let mut root = Section::root(tree, &mut problems, &origins);
-        let config = read::config(&mut root, &self.environment, &self.families);
+        let mut found = Found::default();
+        let set = self.overlay(&mut tree, &mut found.problems);
+        let context = Context { set, environment: &self.environment, families: &self.families };
+        let mut root = Section::new(String::new(), tree, &mut found, &context);
+        let config = Config::read_keys(&mut root, &());
         root.end();
-        match config {
-            Some(config) if problems.0.is_empty() => Ok(config),
-            _ => Err(problems),
-        }
+        if found.problems.0.is_empty() { Ok(config) } else { Err(found.problems) }
     }
 
-    /// Lays the environment and the flags over the file; each key that they set, with what set it.
+    /// Lays the environment and the flags over the file. Returns each key that they set, with what set it.
     fn overlay(&self, tree: &mut Value, problems: &mut Problems) -> Vec<(&'static str, &'static str)> {
         let mut origins = Vec::new();
-        for (variable, key) in VARIABLES {
-            match self.environment.get(variable).map(|value| value.to_str()) {
-                Some(Some(value)) => set(tree, key, value),
-                Some(None) => problems.add(*variable, "is not UTF-8"),
-                None => continue,
+        for key in keys() {
+            let Some(variable) = key.about.variable else { continue };
+            let Some(value) = self.environment.get(variable) else { continue };
+            match value.to_str() {
+                Some(value) => set(tree, &key.path, value),
+                None => problems.add(variable, "is not UTF-8"),
             }
-            origins.push((*key, *variable));
+            origins.push((key.path.as_str(), variable));
         }
         for (flag, key, value) in &self.overrides.0 {
             set(tree, key, value);
@@ -119,41 +127,22 @@ impl Sources {
     }
 }
 
-/// Sets `section.key` or `key`. An address and the file that holds one replace each other.
-fn set(tree: &mut Value, key: &str, value: &str) {
-    let (section, key) = key.rsplit_once('.').map_or(("", key), |(section, key)| (section, key));
-    let Some(mut fields) = as_map(tree) else { return };
-    if !section.is_empty() {
-        let Some(inner) = as_map(fields.entry(section).or_insert(Value::Null)) else { return };
-        fields = inner;
+/// Sets a key. An address and the file that holds one replace each other. Something else in place of a section stays: reading
+/// reports it.
+fn set(tree: &mut Value, path: &str, value: &str) {
+    if tree.is_null() {
+        *tree = Value::Object(Map::new());
     }
-    match key {
+    let Some(fields) = tree.as_object_mut() else { return };
+    if let Some((section, path)) = path.split_once('.') {
+        return set(fields.entry(section).or_insert(Value::Null), path, value);
+    }
+    match path {
         "uri" => drop(fields.remove("uri_file")),
         "uri_file" => drop(fields.remove("uri")),
         _ => {}
     }
-    fields.insert(key.to_owned(), value.into());
-}
-
-/// The map, made where there is nothing; `None` where there is something else, which reading will complain about.
-fn as_map(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    if value.is_null() {
-        *value = Value::Object(Map::new());
-    }
-    value.as_object_mut()
-}
-
-fn read_file(path: &Path) -> Result<Value, LoadError> {
-    let text = files::read_text(path, Kind::Config)?;
-    parse(&text).map_err(|what| LoadError::Syntax { path: path.into(), what: what.into() })
-}
-
-/// Parses YAML 1.2. Snippets are off: they would print the line with the password.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    serde_saphyr::from_str_with_options::<Option<Value>>(text.trim_start_matches('\u{FEFF}'), options)
-        .map(Option::unwrap_or_default)
-        .map_err(|error| error.without_snippet().to_string())
+    fields.insert(path.to_owned(), value.into());
 }
 
 #[cfg(test)]

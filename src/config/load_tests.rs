@@ -70,7 +70,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
             .collect(),
         ..Sources::default()
     };
-    sources.overrides.set("--poll-interval", "poll.interval", Some("3s".to_owned()));
+    sources.overrides.set("--poll-interval", "poll.interval", "3s".to_owned());
     let yaml = "redis: {uri: 'redis://h'}\nhttp: {listen: '127.0.0.1:1'}\npoll: {interval: 1s}";
     let config = sources.check(parse(yaml).unwrap()).unwrap();
     assert_eq!(config.http.listen.port(), 2);
@@ -115,10 +115,7 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
         ("streams: [{}]", "streams[0].match: is missing"),
         ("streams: [{match: 5}]", "streams[0].match: must be text; put it in quotes"),
         ("streams: [{match: ''}]", "streams[0].match: must not be empty"),
-        (
-            "streams: [{match: a}, {match: a}]",
-            "streams: duplicate match a: only the first applies; remove one",
-        ),
+        ("streams: [{match: a}, {match: a}]", "streams[1].match: duplicate `match`; only the first applies"),
         ("streams: [{match: a, groups: g}]", "streams[0].groups: must be a list"),
         (
             "streams: [{match: a, thresholds: {lag: 0}}]",
@@ -134,7 +131,7 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
         ),
         (
             "streams: [{match: a, retention: {max_length: 10, ceiling: 20, mode: strict}}]",
-            "streams[0].retention.ceiling: has a meaning in safe mode only",
+            "streams[0].retention.ceiling: only applies in `safe` mode; remove it",
         ),
         ("retention: {step: 10}", "retention.step: must be a whole number from 1000"),
         (
@@ -219,5 +216,29 @@ proptest! {
                 prop_assert!(Sources::default().check(tree).is_err());
             }
         }
+    }
+}
+
+#[test]
+fn each_problem_of_a_file_has_its_line() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let yaml = "# comment\npoll:\n  interval: 5\n  nothing: 1\nstreams:\n  - match: a\n    groups:\n      - 1\n  - {match: a,\n     retention: {}}\n";
+    std::fs::write(file.path(), yaml).unwrap();
+    let environment = [("REDIS_URI", "http://h")].into_iter().collect();
+    let sources = Sources { file: Some(file.path().to_owned()), environment, ..Sources::default() };
+    let problems = sources.load().unwrap_err().to_string();
+    let path = file.path().display().to_string();
+    let actual: Vec<String> = problems.lines().map(|line| line.replace(&path, "F")).collect();
+    let expected = [
+        "redis.uri (from REDIS_URI): begins with",
+        "F:3: poll.interval: must be a duration",
+        "F:4: poll.nothing: unknown key",
+        "F:7: streams[0].groups: must be text",
+        "F:10: streams[1].retention.max_length: is missing",
+        "F:9: streams[1].match: duplicate",
+    ];
+    assert_eq!(actual.len(), expected.len(), "{problems}");
+    for (actual, expected) in actual.iter().zip(expected) {
+        assert!(actual.starts_with(expected), "{actual}: {expected}");
     }
 }

@@ -74,6 +74,13 @@ impl Pattern {
     }
 }
 
+/// The empty name, which no stream has that is watched. It stands in for a pattern that is missing.
+impl Default for Pattern {
+    fn default() -> Self {
+        Self::Name(Name::from(""))
+    }
+}
+
 /// What a pattern begins with before the first character that means something in a glob.
 pub(super) fn literal(pattern: &str) -> &str {
     pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default()

@@ -1,8 +1,14 @@
 //! The rules of streams in their order, of which the first match counts.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Patterns, StreamRule};
+use serde_json::{Value, json};
+
+use super::{
+    Patterns, StreamRule,
+    section::Section,
+    setting::{Group, Setting, Shown},
+};
 use crate::model::Name;
 
 /// Rules in their order. Each is shared by the streams that it is for.
@@ -48,5 +54,33 @@ impl FromIterator<StreamRule> for Rules {
         let rules: Vec<_> = rules.into_iter().map(Arc::new).collect();
         let patterns = rules.iter().map(|rule| rule.pattern.clone()).collect();
         Self { rules, patterns }
+    }
+}
+
+impl Setting for Rules {
+    type Bounds = ();
+
+    fn read(section: &mut Section<'_>, key: &'static str, (): &()) -> Option<Self> {
+        let rules = section.items(key, |item| StreamRule::read_keys(item, &()))?;
+        let mut seen = BTreeSet::new();
+        for (index, rule) in rules.iter().enumerate() {
+            if !seen.insert(rule.pattern.to_string()) {
+                section
+                    .problem(&format!("{key}[{index}].match"), "duplicate `match`; only the first applies");
+            }
+        }
+        Some(rules.into_iter().collect())
+    }
+
+    fn show(&self) -> Shown {
+        Shown::List(self.iter().map(Group::show_keys).collect())
+    }
+
+    fn values((): &()) -> String {
+        "a list of rules".to_owned()
+    }
+
+    fn schema((): &()) -> Value {
+        json!({"type": ["array", "null"]})
     }
 }

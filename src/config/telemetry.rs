@@ -9,7 +9,13 @@ use std::{path::PathBuf, time::Duration};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{Environment, Otlp, Protocol, Sampling, Telemetry, Traces, section::Section};
+use super::{
+    Environment, Otlp,
+    declare::choice,
+    keys::TelemetryKeys,
+    section::Section,
+    setting::{Group, Shown},
+};
 use crate::files::{self, Kind};
 
 const SAMPLERS: &[(&str, bool)] = &[
@@ -28,19 +34,71 @@ const MOST_MILLISECONDS: u64 = 3_600_000;
 /// Bounds what the queue and its numbers may be set to; a span is about a kilobyte.
 const MOST_QUEUED: u64 = 1_000_000;
 
-/// Reads the section and, where it allows traces, the variables.
-pub(super) fn telemetry(root: &mut Section<'_>, environment: &Environment) -> Telemetry {
-    let otlp =
-        root.section_or_default("telemetry", |section| section.choice("otlp", Otlp::Auto, Otlp::CHOICES));
-    let traces = match otlp {
-        Otlp::Auto => Variables { root, environment }.traces(),
-        Otlp::Off => None,
-    };
-    Telemetry { otlp, traces }
+/// Where telemetry goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether anything may be sent.
+    pub otlp: Otlp,
+    /// Where traces are sent; `None`: nowhere.
+    pub traces: Option<Traces>,
+}
+
+/// How traces are sent. What is not here the exporter reads from the environment itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// How the collector is spoken to.
+    pub protocol: Protocol,
+    /// The collector, for people: scheme, host and port.
+    pub collector: String,
+    /// Whether TLS is spoken to it.
+    pub is_tls: bool,
+    /// Certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long sending a batch may take.
+    pub timeout: Duration,
+    /// Which traces are sent.
+    pub sampling: Sampling,
+}
+
+choice! {
+    /// How a collector is spoken to.
+    pub enum Protocol {
+        /// gRPC.
+        Grpc = "grpc",
+        /// Protocol buffers over HTTP.
+        Http = "http/protobuf",
+    }
+}
+
+/// Which traces are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// Those in which something happened, and few of the others.
+    Noteworthy,
+    /// Those that the sampler takes which the environment names.
+    AsTold,
+}
+
+impl Group for Telemetry {
+    type Bounds = ();
+
+    fn read_keys(section: &mut Section<'_>, (): &()) -> Self {
+        let TelemetryKeys { otlp } = TelemetryKeys::read_keys(section, &());
+        let environment = section.context().environment;
+        let traces = match otlp {
+            Otlp::Auto => Variables { section, environment }.traces(),
+            Otlp::Off => None,
+        };
+        Self { otlp, traces }
+    }
+
+    fn show_keys(&self) -> Shown {
+        TelemetryKeys { otlp: self.otlp }.show_keys()
+    }
 }
 
 struct Variables<'a, 'b> {
-    root: &'a mut Section<'b>,
+    section: &'a mut Section<'b>,
     environment: &'a Environment,
 }
 
@@ -71,7 +129,9 @@ impl Variables<'_, '_> {
             Some(is_ratio) => {
                 let argument = "OTEL_TRACES_SAMPLER_ARG";
                 if is_ratio && self.parse(argument, ratio).is_none() && self.text(argument).is_none() {
-                    self.root.problem(argument, "is missing; the sampler needs a number from 0 to 1");
+                    self.section
+                        .problems()
+                        .add(argument, "is missing; the sampler needs a number from 0 to 1");
                 }
                 Sampling::AsTold
             }
@@ -87,8 +147,13 @@ impl Variables<'_, '_> {
     }
 
     fn parse<T>(&mut self, variable: &str, convert: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let converted = convert(&self.text(variable)?);
-        converted.map_err(|what| self.root.problem(variable, what)).ok()
+        match convert(&self.text(variable)?) {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.section.problems().add(variable, what);
+                None
+            }
+        }
     }
 
     fn text(&self, variable: &str) -> Option<String> {

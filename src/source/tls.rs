@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::{ClientCertificate, Route, Tls},
+    config::{Route, Tls},
     files::{self, Kind},
     model::{Failure, Reason, Text},
 };
@@ -71,9 +71,9 @@ impl Client {
         let builder = builder(provider).map_err(|error| failed(words(&error)))?;
         // `dangerous` is the library's name for any verifier but its own; ours asks that one.
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        let config = match &tls.client {
+        let config = match tls.client() {
             None => builder.with_no_client_auth(),
-            Some(ClientCertificate { cert_file, key_file }) => {
+            Some((cert_file, key_file)) => {
                 let cert_file = PemFile { key: "redis.tls.cert_file", path: cert_file };
                 let key_file = PemFile { key: "redis.tls.key_file", path: key_file };
                 let config =

@@ -16,6 +16,7 @@ mod api;
 mod billed;
 mod blind;
 mod codes;
+mod config;
 mod connections;
 mod cost;
 mod docs;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub mod features;
 pub mod layers;
+pub mod reference;
 pub mod shipped;
 
 /// The root of the repository.

@@ -1,26 +1,41 @@
-//! The project's chores:
-//!
-//! - `cargo xtask dashboards` writes the dashboards, the PrometheusRule manifest and the table of metric families by
-//!   alert.
-//! - `cargo xtask features` compares the features of the program that ships with those that tests run.
-//! - `cargo xtask layers` checks that dependencies between modules and files go one way.
-#![allow(clippy::print_stdout, reason = "standard output is where a chore says what it found")]
+//! The project's chores. `cargo xtask` lists them.
+#![allow(clippy::print_stdout, reason = "standard output is where a chore reports what it found")]
+
+use std::path::Path;
 
 use anyhow::bail;
-use xtask::{features, layers, project, shipped};
+use xtask::{features, layers, project, reference, shipped};
+
+/// A name, what it does, and how.
+type Chore = (&'static str, &'static str, fn(&Path) -> anyhow::Result<String>);
+
+const CHORES: &[Chore] = &[
+    ("config", "Write the configuration's JSON Schema and its table of keys.", |project| {
+        reference::write(project).map(|()| String::new())
+    }),
+    (
+        "dashboards",
+        "Write dashboards, the PrometheusRule manifest and the table of alerts' families.",
+        |project| shipped::write(project).map(|()| String::new()),
+    ),
+    ("features", "Check that what is shipped is built as what is tested.", features::compare),
+    ("layers", "Check that modules and files use each other in one direction.", layers::check),
+];
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["dashboards"] => shipped::write(&project()),
-        ["features"] => {
-            print!("{}", features::compare(&project())?);
-            Ok(())
+    match arguments.as_slice() {
+        [] => {
+            println!("Usage: cargo xtask CHORE\n");
+            for (name, about, _) in CHORES {
+                println!("  {name:12} {about}");
+            }
         }
-        ["layers"] => {
-            print!("{}", layers::check(&project())?);
-            Ok(())
-        }
-        _ => bail!("usage: cargo xtask dashboards | features | layers"),
+        [word] => match CHORES.iter().find(|(name, ..)| name == word) {
+            Some((.., run)) => print!("{}", run(&project())?),
+            None => bail!("no chore {word}; `cargo xtask` lists them"),
+        },
+        _ => bail!("one chore at a time; `cargo xtask` lists them"),
     }
+    Ok(())
 }
