@@ -84,10 +84,11 @@ unused-dependencies: ## dependencies that no code of their package names
 	  cargo install cargo-machete --locked --debug --version $(CARGO_MACHETE_VERSION)
 	cargo machete
 
-docs: ## the documentation as a book with search, in target/book
+docs: ## the documentation as books with search, in target/book: src for English, zh/src for Chinese
 	@target/tools/bin/mdbook --version 2>/dev/null | grep -qF "$(MDBOOK_VERSION)" || \
 	  cargo install mdbook --locked --debug --root target/tools --version $(MDBOOK_VERSION) --no-default-features --features search
 	target/tools/bin/mdbook build docs
+	target/tools/bin/mdbook build docs/zh
 
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories

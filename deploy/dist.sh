@@ -17,7 +17,7 @@ name=streamwarden-$version-$(rustc -vV | sed -n 's/^host: //p')
 dist=target/dist
 rm -rf "$dist"
 mkdir -p "$dist/$name/deploy"
-cp target/release-build/release/streamwarden LICENSE README.md CHANGELOG.md SECURITY.md "$dist/$name/"
+cp target/release-build/release/streamwarden LICENSE README.md README.zh-CN.md CHANGELOG.md SECURITY.md "$dist/$name/"
 # Not Compose and the image: they build from the sources.
 cp -r deploy/README.md deploy/kubernetes "$dist/$name/deploy/"
 cp -r alerts dashboards docs "$dist/$name/"

@@ -5,6 +5,7 @@ mod links;
 mod markdown;
 mod names;
 mod samples;
+mod translations;
 mod words;
 
 use std::{collections::BTreeSet, fmt::Write, process::Command};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::markdown::{BOOK, anchors, below, files, prose, read, tidy, whole};
+use super::markdown::{BOOK, CHINESE, anchors, below, files, prose, read, tidy, whole};
 
 /// Where the links of a page lead.
 fn links(text: &str) -> Vec<String> {
@@ -16,11 +16,13 @@ fn listed(book: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_book_lists_every_page_once() {
-    let mut listed = listed(BOOK);
-    listed.push(format!("{BOOK}/SUMMARY.md"));
-    listed.sort();
-    assert_eq!(listed, below(BOOK));
+fn each_book_lists_every_page_once() {
+    for book in [BOOK, CHINESE] {
+        let mut listed = listed(book);
+        listed.push(format!("{book}/SUMMARY.md"));
+        listed.sort();
+        assert_eq!(listed, below(book));
+    }
 }
 
 #[test]
@@ -38,8 +40,8 @@ fn each_link_leads_to_a_page_and_a_heading_that_are_there() {
 }
 
 #[test]
-fn links_of_the_book_stay_in_the_book() {
-    let listed: BTreeSet<String> = listed(BOOK).into_iter().collect();
+fn links_of_the_books_stay_in_the_books() {
+    let listed: BTreeSet<String> = listed(BOOK).into_iter().chain(listed(CHINESE)).collect();
     for page in &listed {
         let folder = Path::new(page).parent().unwrap();
         // What is included is a page elsewhere too, and its links have to be right at both places.
@@ -47,7 +49,7 @@ fn links_of_the_book_stay_in_the_book() {
         {
             let target = tidy(&folder.join(link.split('#').next().unwrap()));
             let is_picture = target.ends_with(".png") && support::project(&target).exists();
-            assert!(is_picture || listed.contains(&target), "{page}: {link} is not in the book");
+            assert!(is_picture || listed.contains(&target), "{page}: {link} is in no book");
         }
     }
 }

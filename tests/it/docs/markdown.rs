@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 /// Where the pages of the book are.
 pub(super) const BOOK: &str = "docs/src";
+/// Where those of the Chinese book are.
+pub(super) const CHINESE: &str = "docs/zh/src";
 
 /// The text of a file of the project.
 #[track_caller]
@@ -27,6 +29,7 @@ pub(super) fn below(folder: &str) -> Vec<String> {
 pub(super) fn files() -> Vec<String> {
     let others = [
         "README.md",
+        "README.zh-CN.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
