@@ -67,7 +67,7 @@ fn found(evidence: Evidence<'_>) -> Finding {
     Finding::new(Streams, Ok, what, "")
 }
 
-/// One finding about all these streams; `None` if there are none.
+/// One finding about all these streams; `None` without streams.
 fn about(level: Level, streams: &[&Name], what: &str, meaning: &str) -> Option<Finding> {
     let names = some(streams.iter().copied());
     (!streams.is_empty()).then(|| Finding::new(Streams, level, format!("{what}: {names}"), meaning))

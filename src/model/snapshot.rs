@@ -149,7 +149,7 @@ pub struct StreamState {
     pub radix_tree_nodes: Option<u64>,
     /// The greatest ID that was ever added, even if that entry is deleted.
     pub last_generated_id: Option<StreamId>,
-    /// The greatest ID that `XDEL` removed; `0-0` if there is none. Redis 7.0 and later.
+    /// The greatest ID that `XDEL` removed; `0-0` if there was no deletion. Redis 7.0 and later.
     pub max_deleted_entry_id: Option<StreamId>,
     /// Entries ever added. Redis 7.0 and later.
     pub entries_added: Option<u64>,
