@@ -62,6 +62,7 @@ check: typos shellcheck check-page unused-dependencies docs ## spelling, shell s
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	cargo xtask features
 	cargo xtask layers
+	cargo xtask words
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
 	cargo deny --locked check bans licenses sources

@@ -13,6 +13,7 @@ pub mod features;
 pub mod layers;
 pub mod reference;
 pub mod shipped;
+pub mod words;
 
 /// The root of the repository.
 pub fn project() -> PathBuf {

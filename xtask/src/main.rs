@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::bail;
-use xtask::{features, layers, project, reference, shipped};
+use xtask::{features, layers, project, reference, shipped, words};
 
 /// A name, what it does, and how.
 type Chore = (&'static str, &'static str, fn(&Path) -> anyhow::Result<String>);
@@ -20,6 +20,7 @@ const CHORES: &[Chore] = &[
     ),
     ("features", "Check that what is shipped is built as what is tested.", features::compare),
     ("layers", "Check that modules and files use each other in one direction.", layers::check),
+    ("words", "Find words that readers stumble over.", words::check),
 ];
 
 fn main() -> anyhow::Result<()> {

@@ -71,7 +71,7 @@ pub(crate) fn worst(scope: Scope, name: &str, statuses: &[Word]) -> String {
     format!("max without (instance, pod, status) ({})", all.join(" or "))
 }
 
-/// The number of series; 0 if there are none.
+/// The number of series; 0 without series.
 pub(crate) fn count(expression: &str) -> String {
     format!("count({expression}) or vector(0)")
 }
