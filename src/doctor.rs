@@ -22,13 +22,13 @@ mod streams;
 mod test_evidence;
 mod unreachable;
 
-pub use evidence::Evidence;
-pub use finding::{Area, Diagnosis, Finding, Level, Summary};
-pub use unreachable::{unreachable, unused};
+pub(crate) use evidence::Evidence;
+pub(crate) use finding::{Area, Diagnosis, Finding, Level};
+pub(crate) use unreachable::{unreachable, unused};
 
 /// Diagnoses a server from this evidence.
 #[must_use]
-pub fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
+pub(crate) fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
     let subjects = [connection::findings, server::findings];
     let of_streams = [
         bugs::findings,

@@ -15,7 +15,7 @@ use crate::model::Text;
 
 /// The kind of a file, which determines its maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A configuration. Its limit has room for thousands of rules.
     Config,
     /// An address, a password or a token.
@@ -96,7 +96,7 @@ impl std::error::Error for ReadError {}
 ///
 /// # Errors
 /// The system's error, or the file is a pipe or too large for its kind.
-pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
     read_bounded(path, kind).map_err(|problem| ReadError::new(path, kind, problem))
 }
 
@@ -104,7 +104,7 @@ pub fn read(path: &Path, kind: Kind) -> Result<Vec<u8>, ReadError> {
 ///
 /// # Errors
 /// Those of [`read`], or the file is not UTF-8.
-pub fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
+pub(crate) fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
     let bytes = read(path, kind)?;
     String::from_utf8(bytes).map_err(|_utf8_error| ReadError::new(path, kind, Problem::NotUtf8))
 }

@@ -45,7 +45,7 @@ pub mod poll;
 
 pub mod actions;
 
-pub mod renderer;
+mod renderer;
 pub mod views;
 
 pub mod http;
@@ -54,17 +54,17 @@ pub mod acl;
 pub mod app;
 mod cli;
 pub mod clock;
-pub mod doctor;
-pub mod files;
-pub mod outage;
+mod doctor;
+mod files;
+mod outage;
 mod recorder;
 pub mod reload;
-pub mod schedule;
+mod schedule;
 pub mod self_stats;
-pub mod signals;
+mod signals;
 mod spans;
-pub mod tasks;
-pub mod telemetry;
+mod tasks;
+mod telemetry;
 pub mod worker;
 
 pub use cli::Cli;

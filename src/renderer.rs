@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The task that renders pages.
-pub struct Renderer {
+pub(crate) struct Renderer {
     /// The current configuration.
     pub config: watch::Receiver<Arc<Config>>,
     /// The latest reading.
@@ -31,7 +31,7 @@ pub struct Renderer {
 
 impl Renderer {
     /// Renders until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let demand = Arc::new(Demand::default());
         let mut was_shown = false;
         for number in 1.. {
@@ -68,7 +68,7 @@ impl Renderer {
 
 /// The first pages, before the first poll.
 #[must_use]
-pub fn first_page(config: Arc<Config>, stats: &SelfStats) -> MetricsPages {
+pub(crate) fn first_page(config: Arc<Config>, stats: &SelfStats) -> MetricsPages {
     let name = config.redis_name(None);
     page(0, config, name, None, &Arc::default(), stats)
 }

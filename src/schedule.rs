@@ -23,7 +23,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 
 /// When the next of endlessly repeated attempts is due.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// The grid's ticks are at this time plus the phase, and every interval from there.
     origin: Instant,
     /// Share of an interval, from 0 to below 1.
@@ -50,14 +50,14 @@ impl Schedule {
     /// The first attempt is at `first`, the second `phase` times the interval later. The phase is from 0 to below 1
     /// and should be random, so that sidecars that start together do not poll together.
     #[must_use]
-    pub const fn new(first: Instant, interval: Duration, phase: f64) -> Self {
+    pub(crate) const fn new(first: Instant, interval: Duration, phase: f64) -> Self {
         let (ceiling, back_off) = (FIRST_BACK_OFF, Duration::ZERO);
         Self { origin: first, phase, interval, ceiling, ended: first, back_off, next: Next::At(first) }
     }
 
     /// When the next attempt is due; in the past if it is late.
     #[must_use]
-    pub fn due(&self) -> Instant {
+    pub(crate) fn due(&self) -> Instant {
         let due = match self.next {
             Next::TickAfter(moment) => self.tick_after(moment),
             Next::At(moment) => moment,
@@ -67,7 +67,7 @@ impl Schedule {
 
     /// Records a success. The next attempt is at the first tick after this one began, or at its end if that is later.
     /// Other ticks that passed meanwhile are skipped.
-    pub fn succeeded(&mut self, began: Instant, ended: Instant) {
+    pub(crate) fn succeeded(&mut self, began: Instant, ended: Instant) {
         // An attempt that began early counts for the tick that it was due at.
         self.next = Next::TickAfter(began.max(self.due()));
         (self.ended, self.back_off, self.ceiling) = (ended, Duration::ZERO, FIRST_BACK_OFF);
@@ -76,7 +76,7 @@ impl Schedule {
     /// Records a failure. The next attempt is after a back-off, whose maximum doubles with each failure. `jitter` is
     /// the share of it to wait, from 0 to below 1. It should be random, so that sidecars do not return to a
     /// recovering server all at once.
-    pub fn failed(&mut self, ended: Instant, jitter: f64) {
+    pub(crate) fn failed(&mut self, ended: Instant, jitter: f64) {
         self.back_off = self.ceiling.mul_f64(jitter).max(FIRST_BACK_OFF / 2).min(self.interval);
         self.ceiling = (self.ceiling * 2).min(LONGEST_BACK_OFF);
         (self.ended, self.next) = (ended, Next::At(ended));
@@ -84,7 +84,7 @@ impl Schedule {
 
     /// Records a failure for this reason. If the reason requires a wait, `jitter` makes it up to twice as long. Else
     /// the next attempt is after a back-off.
-    pub fn failed_by(&mut self, reason: Reason, ended: Instant, jitter: f64) {
+    pub(crate) fn failed_by(&mut self, reason: Reason, ended: Instant, jitter: f64) {
         match reason.least_wait() {
             Some(wait) => self.retry_in(ended, wait.mul_f64(1.0 + jitter)),
             None => self.failed(ended, jitter),
@@ -92,13 +92,13 @@ impl Schedule {
     }
 
     /// Records the end of an attempt after which the caller asks for a wait, which may be longer than the interval.
-    pub fn retry_in(&mut self, ended: Instant, wait: Duration) {
+    pub(crate) fn retry_in(&mut self, ended: Instant, wait: Duration) {
         (self.ended, self.back_off) = (ended, Duration::ZERO);
         self.next = Next::At(ended + wait);
     }
 
     /// Changes the interval. A shorter one shortens a wait in progress.
-    pub fn every(&mut self, interval: Duration) {
+    pub(crate) fn every(&mut self, interval: Duration) {
         if let Next::At(moment) = self.next
             && interval < self.interval
         {
@@ -110,7 +110,7 @@ impl Schedule {
 
     /// Records that what is attempted has changed, and perhaps the interval. The next attempt is at once, or after
     /// the current back-off. A wait that the caller asked for is cancelled: it concerned the previous target.
-    pub fn restart(&mut self, now: Instant, interval: Duration) {
+    pub(crate) fn restart(&mut self, now: Instant, interval: Duration) {
         self.every(interval);
         self.next = Next::At(now);
     }

@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that stop the process.
-pub struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -15,12 +15,12 @@ impl Signals {
     ///
     /// # Errors
     /// The system can't install a handler.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for a signal to stop, and returns its name. Cancel-safe.
-    pub async fn stop(&mut self) -> &'static str {
+    pub(crate) async fn stop(&mut self) -> &'static str {
         tokio::select! {
             _received = self.terminate.recv() => "SIGTERM",
             _received = self.interrupt.recv() => "SIGINT",
@@ -32,6 +32,6 @@ impl Signals {
 ///
 /// # Errors
 /// The system can't install a handler.
-pub fn hangup() -> io::Result<Signal> {
+pub(crate) fn hangup() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }

@@ -21,19 +21,19 @@ pub enum TaskEnded {
 
 /// The running tasks.
 #[derive(Default)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     running: JoinSet<()>,
     names: HashMap<Id, &'static str>,
 }
 
 impl Tasks {
     /// Spawns a task on the current runtime.
-    pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn_on(&Handle::current(), name, task);
     }
 
     /// Spawns a task on another runtime.
-    pub fn spawn_on(
+    pub(crate) fn spawn_on(
         &mut self,
         scheduler: &Handle,
         name: &'static str,
@@ -45,7 +45,7 @@ impl Tasks {
 
     /// Waits for the first task to end, which none should do before it is stopped. Pending forever without tasks.
     /// Cancel-safe.
-    pub async fn first_to_end(&mut self) -> TaskEnded {
+    pub(crate) async fn first_to_end(&mut self) -> TaskEnded {
         match self.running.join_next_with_id().await {
             Some(ended) => self.ended(ended),
             None => std::future::pending().await,
@@ -57,7 +57,7 @@ impl Tasks {
     ///
     /// # Errors
     /// The names of the tasks that did not end in time.
-    pub async fn join_all(mut self, grace: Duration) -> Result<(), Vec<&'static str>> {
+    pub(crate) async fn join_all(mut self, grace: Duration) -> Result<(), Vec<&'static str>> {
         let all = async {
             while let Some(ended) = self.running.join_next_with_id().await {
                 self.names.remove(&id(&ended));

@@ -28,19 +28,19 @@ use tracing_subscriber::{
 };
 
 use crate::config::{Config, Log, LogFormat, wants_no_colour};
-pub use error::TracesError;
+pub(crate) use error::TracesError;
 #[cfg(not(feature = "otlp"))]
 use none as ids;
 #[cfg(not(feature = "otlp"))]
-pub use none::Traces;
+pub(crate) use none::Traces;
 #[cfg(feature = "otlp")]
-pub use traces::Traces;
+pub(crate) use traces::Traces;
 
 /// Sets up logs and traces for the whole process. Must be called within a Tokio runtime.
 ///
 /// # Errors
 /// The exporter can't be created.
-pub fn start(config: &Config) -> Result<Traces, TracesError> {
+pub(crate) fn start(config: &Config) -> Result<Traces, TracesError> {
     let traces = config.telemetry.traces.as_ref().map(Traces::start).transpose()?.unwrap_or_default();
     install(&config.log, &traces);
     traces.announce();
@@ -48,7 +48,7 @@ pub fn start(config: &Config) -> Result<Traces, TracesError> {
 }
 
 /// Sets up logs only, for commands that do not run until a signal.
-pub fn start_logging(log: &Log) {
+pub(crate) fn start_logging(log: &Log) {
     install(log, &Traces::default());
 }
 

@@ -8,7 +8,7 @@ use crate::{
 
 /// Everything that was collected about a server.
 #[derive(Clone, Copy)]
-pub struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// The address that was connected to.

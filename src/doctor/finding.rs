@@ -121,7 +121,6 @@ pub struct Diagnosis {
 
 /// Number of findings by level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[expect(missing_docs, reason = "each is the number of findings of its level")]
 pub struct Summary {
     pub problem: usize,
     pub warning: usize,

@@ -13,7 +13,7 @@ use crate::{
 
 /// Diagnoses a failed connection.
 #[must_use]
-pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
+pub(crate) fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
     let place = address.map_or("the address".to_owned(), ToString::to_string);
     let what = format!("no connection to {place}: {}", step(failure.reason));
     let meaning = format!("{}; error: {}", advice(failure.reason), failure.detail);
@@ -36,7 +36,7 @@ pub fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure
 
 /// The diagnosis of a sidecar that is switched off.
 #[must_use]
-pub fn unused() -> Diagnosis {
+pub(crate) fn unused() -> Diagnosis {
     let what = "the sidecar is switched off (enabled: false)";
     Diagnosis::new(vec![Finding::new(Retention, Notice, what, "it uses no Redis, so none was checked")])
 }

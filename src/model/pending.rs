@@ -39,7 +39,7 @@ pub struct OldestPending {
 impl OldestPending {
     /// Replaces the number of deliveries where a consumer reported that it can't process the entry (`XNACK ...
     /// FATAL`, Redis 8.8).
-    pub const FATAL: u64 = i64::MAX.cast_unsigned();
+    const FATAL: u64 = i64::MAX.cast_unsigned();
 
     /// Number of deliveries; `None` where the server no longer knows it.
     #[must_use]

@@ -20,7 +20,7 @@ pub struct Text(Box<str>);
 
 impl Text {
     /// Maximum length in bytes: two lines of a terminal are enough for any message.
-    pub const LONGEST: usize = 300;
+    const LONGEST: usize = 300;
 
     /// A text of `size` bytes that starts with these.
     #[must_use]
