@@ -109,7 +109,10 @@ impl StreamFailures {
         let Some(role) = role else { return };
         match (self.role.replace(role), role) {
             (Some(Role::Primary) | None, Role::Replica(link)) => {
-                warn!(link = link.as_str(), "reading from a replica: its values lag behind the primary by the replication delay");
+                warn!(
+                    link = link.as_str(),
+                    "reading from a replica: its values lag behind the primary by the replication delay"
+                );
             }
             (Some(Role::Replica(_)), Role::Primary) => info!("reading from a primary again"),
             _ => {}

@@ -40,13 +40,7 @@ pub(super) enum Look {
 
 impl Connection {
     pub(super) fn new(transport: Transport) -> Self {
-        Self {
-            transport,
-            received: BytesMut::new(),
-            framer: Framer::default(),
-            awaited: 0,
-            has_heard: false,
-        }
+        Self { transport, received: BytesMut::new(), framer: Framer::default(), awaited: 0, has_heard: false }
     }
 
     /// Sends so many commands, while the caller still awaits `behind` replies to earlier ones.

@@ -290,7 +290,10 @@ impl<'a> Pass<'a> {
     /// What is left stays unread in this poll.
     fn give_up(&mut self) {
         let left = self.streams.split_off(self.done);
-        warn!(streams = left.len(), "the server closes every connection; the remaining streams are not read in this poll");
+        warn!(
+            streams = left.len(),
+            "the server closes every connection; the remaining streams are not read in this poll"
+        );
         let failed = |(stream, _): Asking<'_>| (stream.name.clone(), Err(ReadStrategy::too_large()));
         self.taken.streams.extend(left.into_iter().map(failed));
     }

@@ -59,7 +59,11 @@ fn a_poll_is_one_pipeline_for_the_first_24_streams_and_then_for_each_12_or_for_a
         let lookups = if redis.supports(Need::COUNTED_ADDITIONS) { 0 } else { 3 * streams };
         let pipelines = 1 + streams.saturating_sub(24).div_ceil(12) + lookups.div_ceil(100);
         let commands = 1.0 + f64::from(streams);
-        assert_eq!(cost_of_a_poll(&redis, streams.into()), (f64::from(pipelines), commands), "{streams} streams");
+        assert_eq!(
+            cost_of_a_poll(&redis, streams.into()),
+            (f64::from(pipelines), commands),
+            "{streams} streams"
+        );
     }
 }
 

@@ -87,8 +87,11 @@ fn adds_a_reply_and_closes(proxy: &Proxy) -> Arc<AtomicBool> {
         }
         answered += seen.of(b"\r\nlength\r\n", bytes);
         let first = bytes.iter().position(|byte| *byte == b'%');
-        if (40..80).contains(&answered) && first.is_some() && arm.swap(false, SeqCst) {
-            let (first, last) = (first.unwrap(), bytes.iter().rposition(|byte| *byte == b'%').unwrap());
+        if let Some(first) = first
+            && (40..80).contains(&answered)
+            && arm.swap(false, SeqCst)
+        {
+            let last = bytes.iter().rposition(|byte| *byte == b'%').unwrap();
             let copy = bytes[last..].to_vec();
             bytes.splice(first..first, copy);
             is_shifted = true;

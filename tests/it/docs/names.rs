@@ -53,7 +53,10 @@ fn each_target_and_chore_that_a_page_names_is_there() {
         {
             let is_there = match pair[..] {
                 ["make", target] if is_target(target) => makefile.contains(&format!("\n{target}:")),
-                ["xtask", chore] => chores.contains(&format!("(\"{chore}\",")) || chores.contains(&format!("\n        \"{chore}\",")),
+                ["xtask", chore] => {
+                    chores.contains(&format!("(\"{chore}\","))
+                        || chores.contains(&format!("\n        \"{chore}\","))
+                }
                 _ => true,
             };
             assert!(is_there, "{page}: {pair:?} is not there");
