@@ -10,6 +10,8 @@ mod redis_exporter;
 mod rows;
 mod served;
 pub mod terminal;
+#[cfg(test)]
+mod test_reading;
 mod web_files;
 
 pub use bound::SeriesCount;

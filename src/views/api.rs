@@ -13,6 +13,9 @@ mod trim;
 mod values;
 mod view;
 
+#[cfg(test)]
+mod golden_tests;
+
 use serde::{Deserialize, Serialize};
 
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory};

@@ -1,0 +1,99 @@
+//! Every document of a fixed reading, and what the terminal makes of it, beside what they were before.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::{super::test_reading, *};
+use crate::{
+    config::{Config, Mode, Policy},
+    evaluate::History,
+    model::{EntryHead, Failure, Name, Reason, StreamId, StreamState},
+    reading::Reading,
+    retention::{Plan, Run},
+    views::terminal::{self, Line, Style},
+};
+
+const AGE: Duration = Duration::from_millis(2_345);
+/// More than it takes to judge.
+const POLLS: u32 = 30;
+const STALE: Duration = Duration::from_secs(3_600);
+
+/// The last of many readings, so that there are rates, histories and judgements.
+fn reading(config: &Config) -> Reading {
+    let mut history = History::default();
+    let mut next = |poll: u32| {
+        let mut snapshot = test_reading::snapshot();
+        let entry = |id, kind: Option<&[u8]>| EntryHead { id, kind: kind.map(Name::from) };
+        let last = StreamId::new(test_reading::NOW - 1_250, poll.into());
+        let entries = vec![entry(last, Some(b"Created \xff")), entry(StreamId::new(7, 1), None)];
+        snapshot.last_entries.insert("events:session".into(), entries);
+        let grown = snapshot.streams.iter().map(|(name, state)| {
+            let grow = |mut state: StreamState| {
+                let added = u64::from(poll * 7);
+                state.length += added;
+                state.entries_added = state.entries_added.map(|before| before + added);
+                state.last_generated_id = state.entries_added.map(|_| last).or(state.last_generated_id);
+                state
+            };
+            (name.clone(), state.clone().map(grow))
+        });
+        snapshot.streams = grown.collect();
+        let at = Duration::from_millis(15_004) * poll;
+        test_reading::next_reading(&mut history, snapshot, config, at)
+    };
+    (0..POLLS).for_each(|poll| drop(next(poll)));
+    next(POLLS)
+}
+
+fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut document = Vec::new();
+    write(&mut document);
+    let text = String::from_utf8(document).unwrap();
+    text.replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"VERSION\"")
+}
+
+fn lines(lines: &[Line]) -> String {
+    let style = Style { has_history: true, ..Style::default() };
+    lines.iter().map(|line| line.render(style) + "\n").collect()
+}
+
+#[test]
+fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
+    let config = test_reading::config();
+    let reading = reading(&config);
+    let failure = Failure::new(Reason::Timeout, "words");
+    let name = Name::from("events:session");
+    let mut all = String::new();
+    let mut add = |title: &str, text: &str| writeln!(all, "== {title}\n{text}").unwrap();
+    let style = Style { has_history: true, ..Style::default() };
+    for (title, of, failure) in [
+        ("fresh", Some((&reading, AGE)), None),
+        ("stale", Some((&reading, STALE)), Some(&failure)),
+        ("nothing read", None, Some(&failure)),
+    ] {
+        let view = View::new(&config, of, failure, true);
+        let streams = text(|out| view.write_streams(out).unwrap());
+        add(&format!("{title}: streams"), &streams);
+        add(&format!("{title}: groups"), &text(|out| view.write_groups(out).unwrap()));
+        let document: StreamsDocument = serde_json::from_str(&streams).unwrap();
+        add(&format!("{title}: terminal"), &lines(&terminal::streams(&document, style)));
+        add(
+            &format!("{title}: terminal, later"),
+            &lines(&terminal::streams(&document.held_for(STALE), style)),
+        );
+        if let Some(stream) = view.one_stream(&name) {
+            let one = text(|out| serde_json::to_writer(out, &stream).unwrap());
+            add(&format!("{title}: one stream"), &one);
+            let document: OneStreamDocument = serde_json::from_str(&one).unwrap();
+            add(&format!("{title}: one stream, terminal"), &lines(&terminal::one_stream(&document, style)));
+        }
+    }
+    let of = reading.stream(&name).unwrap();
+    let policy = Policy::by_hand(&config, &name, 5, Mode::Strict, false);
+    let plan = Plan::new(&policy, of.read().unwrap(), of.verdict);
+    let losing = plan.losing(&policy, of.read().unwrap(), of.verdict);
+    let planned = TrimDocument::planned(&name, 12, &plan, &losing);
+    add("trim, dry run", &serde_json::to_string(&planned).unwrap());
+    let run = Run { removed: 7, is_complete: true, length: Some(5), ..Run::default() };
+    add("trim", &serde_json::to_string(&TrimDocument::done(&name, &plan, &run)).unwrap());
+    test_reading::assert_golden("documents", &all);
+}

@@ -1,0 +1,143 @@
+//! A fixed reading that has something of everything, and what views make of it beside what they made before.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nonmax::NonMaxU64;
+
+use crate::{
+    clock,
+    config::{Config, Sources, Watchlist},
+    evaluate::{History, MOST_QUESTIONS},
+    model::{
+        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap, Now,
+        OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
+    },
+    reading::Reading,
+    retention::{BlockReason, RetentionStatus, Run, TrimBlocker},
+};
+
+pub(super) const NOW: u64 = 1_800_000_000_000;
+
+pub(super) fn config() -> Config {
+    let yaml = "redis: {uri: 'redis://h'}\nstreams:\n  - match: events:session\n    groups: [readers, missing]\n    \
+                retention: {max_length: 100000, max_age: 30d}\n    thresholds: {lag: 10000, lag_age: 1m, pending: 10000, \
+                pending_age: 5m, deliveries: 5, silence: 1h}\n  - match: events:absent\n  - match: '*'\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), yaml).unwrap();
+    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+}
+
+fn group() -> GroupState {
+    let alice = ConsumerState {
+        name: "alice".into(),
+        pending: 3,
+        idle: Some(Millis::new(1_500)),
+        inactive: Some(Millis::new(2_000)),
+    };
+    GroupState {
+        last_delivered_id: StreamId::new(NOW - 5_000, 0),
+        entries_read: Some(40),
+        pending: 4,
+        nacked: Some(1),
+        oldest_pending: Pending::Oldest(OldestPending {
+            id: StreamId::new(NOW - 60_000, 1),
+            idle: Some(Millis::new(30_000)),
+            deliveries: 2,
+        }),
+        consumer_count: 2,
+        consumers: [alice].into(),
+        consumers_age: Some(Millis::new(45_000)),
+        least_idle: Some(Millis::new(1_500)),
+        stuck_consumers: NonMaxU64::new(0),
+        unlisted_pending: NonMaxU64::new(1),
+        most_pending: NonMaxU64::new(3),
+    }
+}
+
+pub(super) fn snapshot() -> Snapshot {
+    let session = StreamState {
+        length: 12,
+        radix_tree_keys: Some(1),
+        radix_tree_nodes: Some(2),
+        last_generated_id: Some(StreamId::new(NOW - 1_250, 0)),
+        max_deleted_entry_id: Some(StreamId::ZERO),
+        entries_added: Some(9_007_199_254_740_993),
+        first_entry_id: Some(StreamId::new(NOW - 3_600_000, 0)),
+        first_entry_bytes: 100,
+        groups: NameMap::from([("readers".into(), group())]),
+        idempotence: Some(Box::new(Idempotence {
+            duration: Duration::from_secs(100),
+            max_ids: 200,
+            producers: 2,
+            ids: 30,
+            ids_added: 400,
+            duplicates: 5,
+        })),
+        ..StreamState::of_length(0)
+    };
+    let counter = StreamState {
+        length: 0,
+        entries_added: None,
+        max_deleted_entry_id: None,
+        last_generated_id: Some(StreamId::new(1, 1)),
+        first_entry_id: None,
+        groups: NameMap::default(),
+        idempotence: None,
+        ..session.clone()
+    };
+    let failed = |reason| Err(Failure::new(reason, "words"));
+    Snapshot {
+        forbidden: 0,
+        lengths: BTreeMap::new(),
+        last_entries: BTreeMap::new(),
+        server: Server {
+            flavour: Flavour::Redis,
+            version: Some((8, 0, 6)),
+            role: Some(Role::Primary),
+            mode: Some("standalone".into()),
+        },
+        origin: Origin::default(),
+        place: "redis.example:6379".into(),
+        database: 0,
+        time: Ok(Now::exactly(ServerTime(NOW))),
+        streams: NameMap::from([
+            ("events:session".into(), Ok(session)),
+            ("events:absent".into(), failed(Reason::NoKey)),
+            ("forbidden".into(), failed(Reason::NoPermission)),
+            (Name::from(&b"quote\"\\ \xff"[..]), Ok(counter)),
+        ]),
+    }
+}
+
+pub(super) fn reading(snapshot: Snapshot, config: &Config) -> Reading {
+    next_reading(&mut History::default(), snapshot, config, Duration::ZERO)
+}
+
+/// A reading with those before it known, so long after the first.
+pub(super) fn next_reading(
+    history: &mut History,
+    snapshot: Snapshot,
+    config: &Config,
+    at: Duration,
+) -> Reading {
+    let watchlist = Watchlist::new(config, snapshot.streams.keys().cloned());
+    let open = history.begin(snapshot, config, &watchlist, MOST_QUESTIONS);
+    let (snapshot, report) = open.finish(&Answers::default(), at);
+    let blocked_by = Some(TrimBlocker { group: Some("readers".into()), reason: BlockReason::Pending });
+    let run = Run { removed: 7, is_complete: true, blocked_by, ..Run::default() };
+    let mut retention_status = RetentionStatus::default();
+    retention_status.note(&run, Duration::ZERO);
+    retention_status.last_success = Some(Duration::from_millis(1_767_225_600_500));
+    let retention_statuses = BTreeMap::from([("events:session".into(), retention_status)]);
+    let read_at = clock::Moment { unix: Duration::from_millis(NOW), ..clock::moment() };
+    Reading::new(&watchlist, &retention_statuses, snapshot, report, read_at)
+}
+
+/// Compares with the file in `tests/golden`. To accept a change: `INSTA_UPDATE=always cargo test --lib views`.
+pub(super) fn assert_golden(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/golden");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
