@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod asked;
+mod body;
 mod metrics;
 mod negotiate;
 mod probes;

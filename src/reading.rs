@@ -158,9 +158,9 @@ impl<'a> StreamReading<'a> {
     /// Why the stream could not be read; `None` for one that does not exist, which [`present`](Self::present)
     /// reports.
     #[must_use]
-    pub fn unreadable(&self) -> Option<&'static str> {
-        let failure = self.state.as_ref().err().filter(|failure| failure.reason != Reason::NoKey)?;
-        Some(failure.reason.as_str())
+    pub fn unreadable(&self) -> Option<Reason> {
+        let reason = self.state.as_ref().err()?.reason;
+        (reason != Reason::NoKey).then_some(reason)
     }
 
     /// Its number of entries, if it is known.

@@ -1,17 +1,17 @@
 //! Answers: status, type, headers and body.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
+use super::body::Pieces;
 use crate::{model::Text, views::api::Problem};
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Pieces>;
 
 pub(super) fn text(status: StatusCode, body: &str) -> Answer {
     respond(status, PLAIN_TEXT, Bytes::copy_from_slice(body.as_bytes()))
@@ -26,12 +26,12 @@ pub(super) fn problem(status: StatusCode, detail: impl Into<Text>) -> Answer {
         detail: detail.into().into(),
     };
     let body = serde_json::to_vec(&problem).expect("a problem is JSON");
-    respond(status, "application/problem+json", body.into())
+    respond(status, "application/problem+json", Bytes::from(body))
 }
 
 /// hyper leaves the body out of an answer to HEAD and keeps its length.
-pub(super) fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+pub(super) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Pieces>) -> Answer {
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     let answer = with(answer, CONTENT_TYPE, content_type);
     let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Write},
+    io::Write,
     sync::Arc,
 };
 
@@ -12,11 +12,12 @@ use hyper::{
     StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, RETRY_AFTER, VARY},
 };
-use tokio::sync::OwnedSemaphorePermit;
+use serde::Serialize;
 
 use super::{
     answer::{Answer, not_modified, problem, respond, tagged, with},
     asked::Asked,
+    body::Pieces,
     negotiate,
     server_state::ServerState,
 };
@@ -26,23 +27,12 @@ use crate::{
     reading::Latest,
     views::{
         Encoding,
-        api::{SCHEMA_VERSION, View},
+        api::{SCHEMA_VERSION, Take, View},
     },
 };
 
 const OPENAPI: &str = include_str!("../views/api/openapi.json");
 const JSON: &str = "application/json";
-/// A document, with its place until it is sent.
-struct Sent {
-    body: Vec<u8>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Sent {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
-    }
-}
 
 /// All that a document is drawn from.
 struct Drawn {
@@ -62,22 +52,20 @@ impl ServerState {
     pub(super) fn streams(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
         let view = drawn.view();
-        self.document(asked, &drawn, &view, |out| view.write_streams(out))
+        self.document(asked, &drawn, &view, |take| view.write_streams(take))
     }
 
     pub(super) fn groups(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
         let view = drawn.view();
-        self.document(asked, &drawn, &view, |out| view.write_groups(out))
+        self.document(asked, &drawn, &view, |take| view.write_groups(take))
     }
 
     pub(super) fn stream(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
         let (view, name) = (drawn.view(), &asked.stream);
         match view.one_stream(name) {
-            Some(stream) => self.document(asked, &drawn, &view, |out| {
-                serde_json::to_writer(out, &stream).map_err(Into::into)
-            }),
+            Some(stream) => self.document(asked, &drawn, &view, |take| take(json(&stream))),
             None => {
                 let reason = format!("no stream {name} is watched; /api/v1/streams lists those that are");
                 problem(StatusCode::NOT_FOUND, reason)
@@ -88,18 +76,15 @@ impl ServerState {
     /// The configuration as it takes effect, without secrets.
     pub(super) fn config(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
-        self.document(asked, &drawn, &drawn.view(), |out| {
-            let document = serde_json::json!({
-                "schema_version": SCHEMA_VERSION,
-                "config": drawn.config.to_value(),
-            });
-            serde_json::to_writer(out, &document).map_err(Into::into)
+        self.document(asked, &drawn, &drawn.view(), |take| {
+            let config = drawn.config.to_value();
+            take(json(&serde_json::json!({"schema_version": SCHEMA_VERSION, "config": config})));
         })
     }
 
     pub(super) fn openapi(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
-        self.document(asked, &drawn, &drawn.view(), |out| out.write_all(OPENAPI.as_bytes()))
+        self.document(asked, &drawn, &drawn.view(), |take| take(OPENAPI.into()))
     }
 
     fn drawn(&self) -> Drawn {
@@ -112,7 +97,7 @@ impl ServerState {
         asked: &Asked,
         drawn: &Drawn,
         view: &View<'_>,
-        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        write: impl FnOnce(Take<'_>),
     ) -> Answer {
         let fingerprint = self.fingerprint.of(&drawn.config);
         let tag = entity_tag(fingerprint, &drawn.latest, view.is_stale(), asked.uri.path());
@@ -125,8 +110,7 @@ impl ServerState {
             };
             let accepted = asked.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
             let encoding = negotiate::encoding(accepted.unwrap_or_default());
-            let body = Sent { body: body(encoding, write), _place: place };
-            let answer = respond(StatusCode::OK, JSON, Bytes::from_owner(body));
+            let answer = respond(StatusCode::OK, JSON, body(encoding, write).with_place(place));
             match encoding {
                 Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
                 Encoding::Identity => answer,
@@ -145,16 +129,21 @@ fn entity_tag(config: u64, latest: &Latest, is_stale: bool, path: &str) -> Heade
     HeaderValue::try_from(format!("W/\"{:016x}\"", hasher.finish())).expect("hexadecimal digits are fine")
 }
 
-fn body(encoding: Encoding, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Vec<u8> {
-    let written = match encoding {
+fn body(encoding: Encoding, write: impl FnOnce(Take<'_>)) -> Pieces {
+    match encoding {
         Encoding::Identity => {
-            let mut body = Vec::new();
-            write(&mut body).map(|()| body)
+            let mut body = Pieces::default();
+            write(&mut |piece| body.push(piece));
+            body
         }
         Encoding::Gzip => {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            write(&mut encoder).and_then(|()| encoder.finish())
+            write(&mut |piece| encoder.write_all(&piece).expect("a Vec takes any bytes"));
+            Bytes::from(encoder.finish().expect("a Vec takes any bytes")).into()
         }
-    };
-    written.expect("a Vec takes any bytes, and documents are JSON")
+    }
+}
+
+fn json(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("a document is JSON")
 }

@@ -187,7 +187,7 @@ impl ServerState {
     }
 }
 
-fn json(document: &TrimDocument) -> Answer {
+fn json(document: &TrimDocument<'_>) -> Answer {
     let body = serde_json::to_vec(document).expect("a document is JSON");
-    respond(StatusCode::OK, "application/json", body.into())
+    respond(StatusCode::OK, "application/json", Bytes::from(body))
 }

@@ -8,6 +8,7 @@
 mod group;
 mod head;
 mod held;
+mod pieces;
 mod stream;
 mod trim;
 mod values;
@@ -18,56 +19,46 @@ mod golden_tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use group::{ConsumerDocument, GroupDocument, GroupHistory};
+pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
 pub use head::{Head, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument, Summary};
+pub use pieces::Take;
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
 pub use trim::{BlockedBy, LosingGroup, TrimDocument};
+pub use values::{Word, Words};
 pub use view::View;
 
-/// Answers `/api/v1/streams`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StreamsDocument {
+/// Answers `/api/v1/streams`. The streams are made while they are written, and a list when they are read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StreamsDocument<'a, Streams = Vec<StreamDocument<'a>>> {
     /// Who answers, and how fresh it is.
     #[serde(flatten)]
-    pub head: Head,
+    pub head: Head<'a>,
     /// The streams, by name.
-    pub streams: Vec<StreamDocument>,
+    pub streams: Streams,
 }
 
 /// Answers `/api/v1/streams/{key}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OneStreamDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OneStreamDocument<'a> {
     /// Who answers, and how fresh it is.
     #[serde(flatten)]
-    pub head: Head,
+    pub head: Head<'a>,
     /// The stream.
-    pub stream: StreamDocument,
+    pub stream: StreamDocument<'a>,
 }
 
 /// Answers `/api/v1/groups`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GroupsDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GroupsDocument<'a, Groups = Vec<GroupOfStream<'a>>> {
     /// Who answers, and how fresh it is.
     #[serde(flatten)]
-    pub head: Head,
+    pub head: Head<'a>,
     /// The groups, by stream and name.
-    pub groups: Vec<GroupOfStream>,
-}
-
-/// A group with its stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GroupOfStream {
-    /// The stream's name.
-    pub stream: String,
-    /// The stream's key.
-    pub stream_key: String,
-    /// The group.
-    #[serde(flatten)]
-    pub group: GroupDocument,
+    pub groups: Groups,
 }
 
 /// An error, as RFC 9457 has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Problem {
     /// Always `about:blank`: the status says it.
     pub r#type: String,

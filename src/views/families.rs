@@ -364,7 +364,7 @@ fn present(row: &StreamReading<'_>) -> Option<bool> {
 }
 
 fn unreadable(row: &StreamReading<'_>) -> Vec<(String, Number)> {
-    row.unreadable().iter().map(|reason| (format!("reason=\"{reason}\""), Count(1))).collect()
+    row.unreadable().iter().map(|reason| (format!("reason=\"{}\"", reason.as_str()), Count(1))).collect()
 }
 
 /// A configured threshold, for streams that exist.

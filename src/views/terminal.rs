@@ -10,7 +10,7 @@ pub use diagnosis::diagnosis;
 pub use line::{Colour, Line, Style};
 pub use one::one_stream;
 
-use super::api::{GroupDocument, Head, StreamDocument, StreamsDocument};
+use super::api::{GroupDocument, Head, StreamDocument, StreamsDocument, Word};
 use crate::evaluate::{grouped, short};
 use line::Align::{Left, Right};
 use std::time::Duration;
@@ -22,9 +22,9 @@ const NAME_WIDTHS: std::ops::RangeInclusive<usize> = 12..=44;
 
 /// All streams with their groups, the worst first.
 #[must_use]
-pub fn streams(document: &StreamsDocument, style: Style) -> Vec<Line> {
-    let mut streams: Vec<&StreamDocument> = document.streams.iter().collect();
-    streams.sort_by_key(|stream| Reverse(rank(&stream.health)));
+pub fn streams(document: &StreamsDocument<'_>, style: Style) -> Vec<Line> {
+    let mut streams: Vec<&StreamDocument<'_>> = document.streams.iter().collect();
+    streams.sort_by_key(|stream| Reverse(stream.health.known()));
     let names = streams.iter().flat_map(|stream| {
         let groups = stream.groups.iter().map(|group| line::width(&group.name) + 2);
         groups.chain([line::width(&stream.name)])
@@ -45,10 +45,10 @@ pub fn streams(document: &StreamsDocument, style: Style) -> Vec<Line> {
 }
 
 /// Who was read, and how fresh it is.
-fn head(head: &Head) -> Vec<Line> {
+fn head(head: &Head<'_>) -> Vec<Line> {
     let summary = &head.summary;
     let mut line = Line::default();
-    line.push(&summary.health, colour(&summary.health));
+    line.push(summary.health.as_str(), colour(summary.health.as_str()));
     let counts = [
         (summary.critical, "critical"),
         (summary.warning, "warning"),
@@ -62,10 +62,10 @@ fn head(head: &Head) -> Vec<Line> {
         || "no server was read".to_owned(),
         |server| {
             let version = server.version.as_deref().unwrap_or("of unknown version");
-            let link = server.primary_link.as_deref().filter(|link| *link != "up");
+            let link = server.primary_link.as_ref().filter(|link| link.as_str() != "up");
             let link = link.map(|link| format!("link to its primary {link}"));
-            let parts =
-                [server.role.as_deref(), link.as_deref(), server.mode.as_deref(), head.database.as_deref()];
+            let role = server.role.as_ref().map(Word::as_str);
+            let parts = [role, link.as_deref(), server.mode.as_deref(), head.database.as_deref()];
             format!(
                 "{} {version} ({})",
                 server.flavour,
@@ -110,10 +110,10 @@ fn titles(name_width: usize, style: Style) -> [Line; 2] {
     ]
 }
 
-fn stream_line(stream: &StreamDocument, name_width: usize, style: Style) -> Line {
+fn stream_line(stream: &StreamDocument<'_>, name_width: usize, style: Style) -> Line {
     let limit = stream.max_length.map(|limit| format!("/{}", grouped(limit))).unwrap_or_default();
     let mut line = Line::default();
-    line.cell(&stream.health, STATE_WIDTH, Left, colour(&stream.health));
+    line.cell(stream.health.as_str(), STATE_WIDTH, Left, colour(stream.health.as_str()));
     line.cell(&stream.name, name_width, Left, Some(Colour::Bold));
     let cells = [
         format!("{}{limit}", count(stream.length)),
@@ -129,21 +129,21 @@ fn stream_line(stream: &StreamDocument, name_width: usize, style: Style) -> Line
         line.push("  ", None);
     }
     // What a group's own line says need not stand here too.
-    let is_groups = stream.groups.iter().any(|group| !matches!(group.status.as_str(), "ok"));
-    if stream.health != "healthy" && !is_groups {
+    let is_groups = stream.groups.iter().any(|group| group.status.as_str() != "ok");
+    if stream.health.as_str() != "healthy" && !is_groups {
         line.rest(&stream.reason, None);
     }
     line
 }
 
-fn group_line(group: &GroupDocument, name_width: usize, style: Style) -> Line {
+fn group_line(group: &GroupDocument<'_>, name_width: usize, style: Style) -> Line {
     let lag = match (group.lag, group.lag_upper_bound) {
         (Some(lag), _) => grouped(lag),
         (None, Some(bound)) => format!("<={}", grouped(bound)),
         (None, None) => "?".to_owned(),
     };
     let mut line = Line::default();
-    line.cell(&format!("  {}", group.status), STATE_WIDTH, Left, colour(&group.status));
+    line.cell(&format!("  {}", group.status), STATE_WIDTH, Left, colour(group.status.as_str()));
     line.cell(&format!("  {}", group.name), name_width, Left, None);
     let cells = [lag, rate(group.rate_out_per_second), age(group.lag_seconds), count(group.pending)];
     for (text, width) in cells.iter().zip(COLUMNS) {
@@ -153,7 +153,7 @@ fn group_line(group: &GroupDocument, name_width: usize, style: Style) -> Line {
         line.rest(&sparkline(&group.history.lag), Some(Colour::Dim));
         line.push("  ", None);
     }
-    if group.status != "ok" {
+    if group.status.as_str() != "ok" {
         line.rest(&group.reason, None);
     }
     line
@@ -167,10 +167,6 @@ fn colour(state: &str) -> Option<Colour> {
         "unknown" => Some(Colour::Magenta),
         _ => Some(Colour::Red),
     }
-}
-
-fn rank(health: &str) -> usize {
-    ["healthy", "unknown", "warning", "critical"].iter().position(|it| *it == health).unwrap_or_default()
 }
 
 fn count(number: Option<u64>) -> String {

@@ -99,7 +99,7 @@ impl Direct {
         let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);
         let mut document = Vec::new();
         match &self.only {
-            None => view.write_streams(&mut document).map_err(|error| error.to_string())?,
+            None => view.write_streams(&mut |piece| document.extend(piece)),
             Some(name) => {
                 let stream = view.one_stream(name).ok_or_else(|| format!("there is no stream {name}"))?;
                 serde_json::to_writer(&mut document, &stream).map_err(|error| error.to_string())?;

@@ -38,8 +38,7 @@ impl View {
         } else {
             parse::<StreamsDocument>(document)?.head.summary.health
         };
-        let known = Health::ALL.iter().find(|known| known.as_str() == health);
-        Ok(known.copied().unwrap_or(Health::Unknown))
+        Ok(health.known().unwrap_or(Health::Unknown))
     }
 }
 

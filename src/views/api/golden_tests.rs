@@ -71,9 +71,9 @@ fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
         ("nothing read", None, Some(&failure)),
     ] {
         let view = View::new(&config, of, failure, true);
-        let streams = text(|out| view.write_streams(out).unwrap());
+        let streams = text(|out| view.write_streams(&mut |piece| out.extend(piece)));
         add(&format!("{title}: streams"), &streams);
-        add(&format!("{title}: groups"), &text(|out| view.write_groups(out).unwrap()));
+        add(&format!("{title}: groups"), &text(|out| view.write_groups(&mut |piece| out.extend(piece))));
         let document: StreamsDocument = serde_json::from_str(&streams).unwrap();
         add(&format!("{title}: terminal"), &lines(&terminal::streams(&document, style)));
         add(

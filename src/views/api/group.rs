@@ -1,27 +1,29 @@
 //! A group and its consumers in the API.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use super::values::{age, key, per_second, span, text};
+use super::values::{Word, age, key, per_second, span, text};
 use crate::{
-    evaluate::{GroupStatus, Series},
-    model::ConsumerState,
+    evaluate::{GroupStatus, Health, Series},
+    model::{ConsumerState, StreamId},
     reading::GroupReading,
 };
 
 /// A group that is there, or expected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GroupDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GroupDocument<'a> {
     /// Its name, for people.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// Its bytes, percent-encoded.
-    pub key: String,
+    pub key: Cow<'a, str>,
     /// How it fares.
-    pub status: String,
+    pub status: Word<GroupStatus>,
     /// What that means for the stream.
-    pub health: String,
+    pub health: Word<Health>,
     /// Why, in a sentence with its numbers.
-    pub reason: String,
+    pub reason: Cow<'a, str>,
     /// Whether the configuration expects it.
     pub expected: bool,
     /// Whether it is there; `null` where the stream could not be read.
@@ -41,7 +43,7 @@ pub struct GroupDocument {
     /// Of those, entries that were given back (`XNACK`). Redis 8.8 and later.
     pub nacked_entries: Option<u64>,
     /// The oldest of them that is still in the stream.
-    pub oldest_pending_id: Option<String>,
+    pub oldest_pending_id: Option<StreamId>,
     /// Its age; 0 where there is none.
     pub oldest_pending_age_seconds: Option<f64>,
     /// Since it was last delivered; `null` too where it was given back since.
@@ -64,7 +66,7 @@ pub struct GroupDocument {
     /// How often its position went back.
     pub rewinds: Option<u64>,
     /// The last ID delivered to it.
-    pub last_delivered_id: Option<String>,
+    pub last_delivered_id: Option<StreamId>,
     /// Redis's own count of the entries that it has read.
     pub entries_read: Option<u64>,
     /// Its consumers, alive or not.
@@ -79,18 +81,30 @@ pub struct GroupDocument {
     pub unlisted_pending: Option<u64>,
     /// Consumers, those with the most pending entries first, as many as `consumers.max_per_group`; `null` where they
     /// were not read.
-    pub consumers: Option<Vec<ConsumerDocument>>,
+    pub consumers: Option<Vec<ConsumerDocument<'a>>>,
     /// For small lines.
     pub history: GroupHistory,
 }
 
+/// A group with its stream.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GroupOfStream<'a> {
+    /// The stream's name.
+    pub stream: Cow<'a, str>,
+    /// The stream's key.
+    pub stream_key: Cow<'a, str>,
+    /// The group.
+    #[serde(flatten)]
+    pub group: GroupDocument<'a>,
+}
+
 /// A consumer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ConsumerDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ConsumerDocument<'a> {
     /// Its name, for people.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// Its bytes, percent-encoded.
-    pub key: String,
+    pub key: Cow<'a, str>,
     /// Entries delivered to it and not acknowledged.
     pub pending: u64,
     /// Since it last tried to read, claim or acknowledge.
@@ -100,7 +114,7 @@ pub struct ConsumerDocument {
 }
 
 /// A group's past, one value for each of the last `history_ages_seconds`; `null` where it was not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct GroupHistory {
     /// Its lag.
     pub lag: Vec<Option<u32>>,
@@ -112,20 +126,20 @@ pub(super) struct Group<'a> {
     pub(super) stale: Option<&'a str>,
 }
 
-impl Group<'_> {
-    pub(super) fn document(&self) -> GroupDocument {
+impl<'a> Group<'a> {
+    pub(super) fn document(&self) -> GroupDocument<'a> {
         let (state, report) = (self.of.state, self.of.report);
         let lost = report.and_then(|report| report.lost);
         let oldest = report.zip(state).and_then(|(report, state)| report.oldest_pending(state).oldest());
         let (status, reason) = match self.stale {
-            Some(stale) => (GroupStatus::Unknown, stale.to_owned()),
-            None => (self.of.verdict.status, self.of.verdict.cause.to_string()),
+            Some(stale) => (GroupStatus::Unknown, stale.into()),
+            None => (self.of.verdict.status, self.of.verdict.cause.to_string().into()),
         };
         GroupDocument {
             name: text(self.of.name),
             key: key(self.of.name),
-            status: status.as_str().to_owned(),
-            health: status.health().as_str().to_owned(),
+            status: status.into(),
+            health: status.health().into(),
             reason,
             expected: self.of.is_expected,
             present: self.of.present(),
@@ -136,7 +150,7 @@ impl Group<'_> {
             rate_out_per_second: self.of.verdict.rate_out.map(per_second),
             pending: state.map(|state| state.pending),
             nacked_entries: state.and_then(|state| state.nacked),
-            oldest_pending_id: oldest.map(|oldest| oldest.id.to_string()),
+            oldest_pending_id: oldest.map(|oldest| oldest.id),
             oldest_pending_age_seconds: report.and_then(|report| age(report.oldest_pending_age)),
             oldest_pending_idle_seconds: oldest.and_then(|oldest| oldest.idle.map(span)),
             oldest_pending_deliveries: oldest.and_then(|oldest| oldest.counted_deliveries()),
@@ -147,7 +161,7 @@ impl Group<'_> {
             entries_lost_upper_bound: lost.map(|lost| lost.at_most),
             entries_suspected_lost: lost.map(|lost| lost.suspected),
             rewinds: report.map(|report| report.rewinds.into()),
-            last_delivered_id: state.map(|state| state.last_delivered_id.to_string()),
+            last_delivered_id: state.map(|state| state.last_delivered_id),
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
             consumer_count: state.map(|state| state.consumer_count),
             least_idle_seconds: state.and_then(|state| state.least_idle.map(span)),
@@ -162,7 +176,7 @@ impl Group<'_> {
     }
 }
 
-fn consumer(consumer: &ConsumerState) -> ConsumerDocument {
+fn consumer(consumer: &ConsumerState) -> ConsumerDocument<'_> {
     ConsumerDocument {
         name: text(&consumer.name),
         key: key(&consumer.name),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Head, OneStreamDocument, StreamDocument, StreamsDocument, Summary};
 use crate::evaluate::{GroupStatus, Health, short};
 
-impl StreamsDocument {
+impl StreamsDocument<'_> {
     /// The document as it is to be read so long after it came.
     #[must_use]
     pub fn held_for(mut self, held: Duration) -> Self {
@@ -16,7 +16,7 @@ impl StreamsDocument {
     }
 }
 
-impl OneStreamDocument {
+impl OneStreamDocument<'_> {
     /// The document as it is to be read so long after it came.
     #[must_use]
     pub fn held_for(mut self, held: Duration) -> Self {
@@ -27,7 +27,7 @@ impl OneStreamDocument {
     }
 }
 
-impl Head {
+impl Head<'_> {
     /// What is to be said of everything if it has become stale.
     fn grow_older(&mut self, by: Duration) -> Option<String> {
         let age = self.poll.age_seconds.map(|age| age + by.as_secs_f64())?;
@@ -36,22 +36,22 @@ impl Head {
             return None;
         }
         self.poll.stale = true;
-        let of_all = &self.summary;
-        let unknown = of_all.healthy + of_all.warning + of_all.critical + of_all.unknown;
-        self.summary = Summary { health: Health::Unknown.as_str().to_owned(), unknown, ..Summary::default() };
+        let Summary { healthy, warning, critical, unknown, .. } = self.summary;
+        let unknown = healthy + warning + critical + unknown;
+        self.summary =
+            Summary { health: Health::Unknown.into(), healthy: 0, warning: 0, critical: 0, unknown };
         Some(format!("last read {} ago", short(Duration::try_from_secs_f64(age).unwrap_or_default())))
     }
 }
 
-impl StreamDocument {
+impl StreamDocument<'_> {
     fn forget(&mut self, stale: &str) {
         self.stale = true;
-        (self.health, self.reason) = (Health::Unknown.as_str().to_owned(), stale.to_owned());
+        (self.health, self.reason) = (Health::Unknown.into(), stale.to_owned().into());
         for group in &mut self.groups {
-            let unknown = GroupStatus::Unknown;
-            group.status = unknown.as_str().to_owned();
-            group.health = unknown.health().as_str().to_owned();
-            stale.clone_into(&mut group.reason);
+            group.status = GroupStatus::Unknown.into();
+            group.health = GroupStatus::Unknown.health().into();
+            group.reason = stale.to_owned().into();
         }
     }
 }

@@ -1,38 +1,39 @@
 //! A stream in the API.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    group::{Group, GroupDocument, values},
+    group::{Group, GroupDocument, GroupOfStream, values},
     trim::{BlockedBy, blocked_by},
-    values::{age, key, milliseconds, per_second, rounded, seconds, text},
+    values::{Word, age, key, milliseconds, per_second, rounded, seconds, text},
 };
 use crate::{
-    config::{StreamRule, Thresholds},
+    config::{Mode, StreamRule, Thresholds},
     evaluate::{Health, StreamCause},
-    model::{EntryHead, Idempotence, StreamId},
+    model::{EntryHead, Idempotence, Reason, StreamId},
     reading::{RetentionReading, StreamReading},
+    retention::Outcome,
 };
 
 /// A stream that was read, or that could not be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StreamDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StreamDocument<'a> {
     /// Its name, for people.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// Its bytes, percent-encoded, as in `/api/v1/streams/{key}`.
-    pub key: String,
+    pub key: Cow<'a, str>,
     /// How it fares.
-    pub health: String,
+    pub health: Word<Health>,
     /// Why, in a sentence with its numbers.
-    pub reason: String,
+    pub reason: Cow<'a, str>,
     /// Whether the reading that the numbers are of is stale; see `poll`.
     pub stale: bool,
     /// Whether it is there; `null` where it could not be read for another reason than its absence.
     pub present: Option<bool>,
     /// Why it could not be read; `null` for one that is not there too.
-    pub unreadable: Option<String>,
+    pub unreadable: Option<Word<Reason>>,
     /// Entries in it.
     pub length: Option<u64>,
     /// The configured limit on them.
@@ -40,7 +41,7 @@ pub struct StreamDocument {
     /// The configured limit on their age.
     pub max_age_seconds: Option<f64>,
     /// What retention may remove: `safe`, `strict` or `observe`; `null` where no limit is set.
-    pub mode: Option<String>,
+    pub mode: Option<Word<Mode>>,
     /// Entries ever added. Redis 7.0 and later.
     pub entries_added: Option<u64>,
     /// Entries added a second.
@@ -50,11 +51,11 @@ pub struct StreamDocument {
     /// Since an ID was last given out.
     pub last_write_age_seconds: Option<f64>,
     /// That ID.
-    pub last_generated_id: Option<String>,
+    pub last_generated_id: Option<StreamId>,
     /// The oldest entry.
-    pub first_entry_id: Option<String>,
+    pub first_entry_id: Option<StreamId>,
     /// Its last entries, the newest first; `null` where they were not read, as by default.
-    pub last_entries: Option<Vec<EntryDocument>>,
+    pub last_entries: Option<Vec<EntryDocument<'a>>>,
     /// Its groups that are not watched, since it has more than `limits.groups_per_stream`.
     pub unwatched_groups: Option<u64>,
     /// How often the stream was deleted and made anew, as far as polls could see it.
@@ -64,24 +65,24 @@ pub struct StreamDocument {
     /// Where the configuration says that something is worth attention.
     pub thresholds: ThresholdsDocument,
     /// Its groups, by name: those that are there, and those that are expected.
-    pub groups: Vec<GroupDocument>,
+    pub groups: Vec<GroupDocument<'a>>,
     /// For small lines.
     pub history: StreamHistory,
     /// What retention has done, and what keeps it from more; `null` where no limit is set.
-    pub retention: Option<RetentionDocument>,
+    pub retention: Option<RetentionDocument<'a>>,
 }
 
 /// What is kept of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EntryDocument<'a> {
     /// Its ID.
-    pub id: String,
+    pub id: StreamId,
     /// Its type, by the field that `entries.type_field` names; `null` where it has none.
-    pub r#type: Option<String>,
+    pub r#type: Option<Cow<'a, str>>,
 }
 
 /// Thresholds; `null` where none is set, and defaults; `null` where a threshold is set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ThresholdsDocument {
     /// Entries not delivered to a group.
     pub lag: Option<u64>,
@@ -102,7 +103,7 @@ pub struct ThresholdsDocument {
 }
 
 /// A stream's past, one value for each of the last `history_ages_seconds`; `null` where it was not known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct StreamHistory {
     /// Its length.
     pub length: Vec<Option<u32>>,
@@ -113,7 +114,7 @@ pub struct StreamHistory {
 }
 
 /// What a stream remembers of idempotent producers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct IdempotenceDocument {
     /// How long an ID is remembered.
     pub window_seconds: f64,
@@ -130,21 +131,22 @@ pub struct IdempotenceDocument {
 }
 
 /// What retention has done to a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetentionDocument {
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RetentionDocument<'a> {
     /// When a run last ended; `null` where none has since the sidecar started.
     pub last_run_unix_ms: Option<u64>,
     /// How: a value of the metrics' `outcome` label.
-    pub outcome: Option<String>,
+    pub outcome: Option<Word<Outcome>>,
     /// Entries that it has removed since the sidecar started.
     pub trimmed_entries: u64,
     /// Entries beyond `max_length`.
     pub excess: Option<u64>,
     /// What keeps the limit from being reached.
-    pub blocked_by: Vec<BlockedBy>,
+    pub blocked_by: Vec<BlockedBy<'a>>,
 }
 
 /// A stream, from all that is known of it.
+#[derive(Clone, Copy)]
 pub(super) struct Stream<'a> {
     pub(super) of: StreamReading<'a>,
     /// How long before the reading each sample was taken.
@@ -152,7 +154,7 @@ pub(super) struct Stream<'a> {
     pub(super) stale: Option<&'a str>,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
     pub(super) fn health(&self) -> Health {
         if self.stale.is_some() { Health::Unknown } else { self.of.verdict.health }
     }
@@ -167,50 +169,57 @@ impl Stream<'_> {
         }
     }
 
-    pub(super) fn document(&self) -> StreamDocument {
+    pub(super) fn document(&self) -> StreamDocument<'a> {
         let state = self.of.read();
         let policy = self.of.retention.map(|it| &it.policy);
-        let id = |id: Option<StreamId>| id.map(|id| id.to_string());
+        let groups: Vec<_> = self.groups().map(|group| group.document()).collect();
         StreamDocument {
             name: text(self.of.name),
             key: key(self.of.name),
-            health: self.health().as_str().to_owned(),
-            reason: self.stale.map_or_else(|| self.reason(), str::to_owned),
+            health: self.health().into(),
+            reason: self.stale.map_or_else(|| self.reason().into(), Cow::Borrowed),
             stale: self.stale.is_some(),
             present: self.of.present(),
-            unreadable: self.of.unreadable().map(str::to_owned),
+            unreadable: self.of.unreadable().map(Word::Known),
             length: self.of.length(),
             max_length: policy.and_then(|it| it.max_length),
             max_age_seconds: policy.and_then(|it| it.max_age.map(seconds)),
-            mode: policy.map(|it| it.mode.as_str().to_owned()),
+            mode: policy.map(|it| it.mode.into()),
             entries_added: state.and_then(|state| state.entries_added),
             rate_in_per_second: self.of.verdict.rate_in.map(per_second),
             oldest_entry_age_seconds: self.of.report.and_then(|it| age(it.oldest_entry_age)),
             last_write_age_seconds: self.of.report.and_then(|it| age(it.last_write_age)),
-            last_generated_id: id(state.and_then(|state| state.last_generated_id)),
-            first_entry_id: id(state.and_then(|state| state.first_entry_id)),
+            last_generated_id: state.and_then(|state| state.last_generated_id),
+            first_entry_id: state.and_then(|state| state.first_entry_id),
             last_entries: self.of.last_entries().map(last_entries),
             unwatched_groups: state.map(|state| state.unwatched_groups),
             recreations: self.of.report.map(|report| report.recreations),
             idempotence: state.and_then(|state| idempotence(state.idempotence.as_deref()?)),
             thresholds: thresholds(self.of.rule()),
-            groups: self.groups().map(|group| group.document()).collect(),
-            history: self.history(),
+            history: self.history(&groups),
+            groups,
             retention: self.of.retention.map(retention_document),
         }
     }
 
-    pub(super) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
-        self.of.groups().map(|group| Group { of: group, stale: self.stale })
+    pub(super) fn groups(self) -> impl Iterator<Item = Group<'a>> {
+        self.of.groups().map(move |of| Group { of, stale: self.stale })
     }
 
-    fn history(&self) -> StreamHistory {
-        let lags: Vec<Vec<Option<u32>>> =
-            self.of.verdict.groups.iter().map(|(_, group)| values(&group.lags)).collect();
-        let worst = |from_end: usize| {
-            lags.iter().filter_map(|lags| *lags.get(lags.len().checked_sub(from_end)?)?).max()
-        };
-        let longest = lags.iter().map(Vec::len).max().unwrap_or_default();
+    pub(super) fn groups_with_stream(self) -> impl Iterator<Item = GroupOfStream<'a>> {
+        let (stream, stream_key) = (text(self.of.name), key(self.of.name));
+        self.groups().map(move |group| GroupOfStream {
+            stream: stream.clone(),
+            stream_key: stream_key.clone(),
+            group: group.document(),
+        })
+    }
+
+    fn history(&self, groups: &[GroupDocument<'_>]) -> StreamHistory {
+        let lags = || groups.iter().map(|group| &group.history.lag);
+        let worst =
+            |from_end: usize| lags().filter_map(|lags| *lags.get(lags.len().checked_sub(from_end)?)?).max();
+        let longest = lags().map(Vec::len).max().unwrap_or_default();
         StreamHistory {
             length: values(&self.of.verdict.lengths),
             rate_in_per_second: self.rates(),
@@ -232,14 +241,14 @@ impl Stream<'_> {
     }
 }
 
-fn retention_document(retention: &RetentionReading) -> RetentionDocument {
+fn retention_document(retention: &RetentionReading) -> RetentionDocument<'_> {
     let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
     let retention_status = retention.retention_status.as_ref();
     let last_run = retention_status.and_then(|retention_status| retention_status.last_run);
     let outcome = retention_status.and_then(|retention_status| retention_status.last);
     RetentionDocument {
         last_run_unix_ms: last_run.map(milliseconds),
-        outcome: outcome.map(|outcome| outcome.as_str().to_owned()),
+        outcome: outcome.map(Word::Known),
         trimmed_entries: retention_status.map_or(0, |retention_status| retention_status.trimmed),
         excess: retention
             .plan
@@ -257,12 +266,9 @@ fn idempotence(of: &Idempotence) -> Option<IdempotenceDocument> {
     (ids_added > 0).then_some(document)
 }
 
-fn last_entries(entries: &[EntryHead]) -> Vec<EntryDocument> {
-    let document = |entry: &EntryHead| EntryDocument {
-        id: entry.id.to_string(),
-        r#type: entry.kind.as_ref().map(ToString::to_string),
-    };
-    entries.iter().map(document).collect()
+fn last_entries(entries: &[EntryHead]) -> Vec<EntryDocument<'_>> {
+    let heads = entries.iter();
+    heads.map(|entry| EntryDocument { id: entry.id, r#type: entry.kind.as_ref().map(text) }).collect()
 }
 
 fn thresholds(rule: Option<&StreamRule>) -> ThresholdsDocument {

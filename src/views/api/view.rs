@@ -1,18 +1,15 @@
 //! Documents, drawn from the last reading at the moment when somebody asks.
 
-use std::{
-    io::{self, Write as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::{
-    GroupOfStream, Head, OneStreamDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
-    Summary,
-    group::Group,
+    GroupsDocument, Head, OneStreamDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
+    StreamsDocument, Summary,
+    pieces::{Take, write},
     stream::Stream,
-    values::{key, milliseconds, seconds, text},
+    values::{Word, milliseconds, seconds},
 };
 use crate::{
     config::Config,
@@ -20,8 +17,6 @@ use crate::{
     model::{Failure, Name, Role},
     reading::{Reading, StreamReading},
 };
-
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// All that an answer is drawn from.
 pub struct View<'a> {
@@ -72,23 +67,23 @@ impl<'a> View<'a> {
 
     /// What every answer begins with.
     #[must_use]
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> Head<'_> {
         let server = self.reading.map(|reading| &reading.snapshot.server);
         Head {
             schema_version: SCHEMA_VERSION,
             sidecar: SidecarDocument {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: env!("CARGO_PKG_VERSION").into(),
                 enabled: self.config.enabled,
             },
-            name: self.config.redis_name(self.reading.map(|reading| &*reading.snapshot)),
+            name: self.config.redis_name(self.reading.map(|reading| &*reading.snapshot)).map(Into::into),
             server: server.map(|server| ServerDocument {
-                flavour: server.flavour.as_str().to_owned(),
-                version: server.version_text(),
-                role: server.role.map(|role| role.as_str().to_owned()),
-                primary_link: server.role.and_then(Role::primary_link).map(|link| link.as_str().to_owned()),
-                mode: server.mode.clone().map(Into::into),
+                flavour: server.flavour.into(),
+                version: server.version_text().map(Into::into),
+                role: server.role.map(Word::Known),
+                primary_link: server.role.and_then(Role::primary_link).map(Word::Known),
+                mode: server.mode.as_deref().map(Into::into),
             }),
-            database: self.reading.map(|reading| format!("db{}", reading.snapshot.database)),
+            database: self.reading.map(|reading| format!("db{}", reading.snapshot.database).into()),
             poll: self.poll(),
             summary: self.summary(),
             window_seconds: seconds(self.config.status.window),
@@ -96,7 +91,7 @@ impl<'a> View<'a> {
         }
     }
 
-    fn poll(&self) -> PollDocument {
+    fn poll(&self) -> PollDocument<'_> {
         let (poll, read_at) = (&self.config.poll, self.reading.map(|reading| reading.read_at.unix));
         PollDocument {
             up: self.has_polled.then_some(self.failure.is_none()),
@@ -108,12 +103,12 @@ impl<'a> View<'a> {
             stale_since_unix_ms: read_at
                 .filter(|_| self.is_stale())
                 .map(|read_at| milliseconds(read_at + poll.stale_after)),
-            last_failure: self.failure.map(|failure| failure.reason.as_str().to_owned()),
+            last_failure: self.failure.map(|failure| failure.reason.into()),
             last_failure_since_unix_ms: self.failure.and_then(|failure| failure.since).map(milliseconds),
             clock_error_seconds: self
                 .reading
                 .and_then(|reading| Some(seconds(reading.snapshot.time.as_ref().ok()?.error))),
-            last_failure_words: self.failure.and_then(Failure::words).map(ToString::to_string),
+            last_failure_words: self.failure.and_then(Failure::words).map(|words| (**words).into()),
         }
     }
 
@@ -121,7 +116,7 @@ impl<'a> View<'a> {
         let counts = self.reading.map(|reading| reading.health).unwrap_or_default();
         let counts = if self.is_stale() { counts.all_unknown() } else { counts };
         Summary {
-            health: counts.worst().unwrap_or(Health::Unknown).as_str().to_owned(),
+            health: counts.worst().unwrap_or(Health::Unknown).into(),
             healthy: counts.of(Health::Healthy),
             warning: counts.of(Health::Warning),
             critical: counts.of(Health::Critical),
@@ -129,57 +124,25 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Writes `/api/v1/streams`, one stream at a time: all at once would take many times the memory.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write_streams(&self, out: impl io::Write) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Document<S: Serialize> {
-            #[serde(flatten)]
-            head: Head,
-            streams: S,
-        }
+    /// Hands over `/api/v1/streams` piece by piece. Each stream is drawn when it is written: all at once would take many times
+    /// the memory.
+    pub fn write_streams(&self, take: Take<'_>) {
         let streams = Sequence(|| self.streams().map(|stream| stream.document()));
-        write(out, &Document { head: self.head(), streams })
+        write(&StreamsDocument { head: self.head(), streams }, take);
     }
 
-    /// Writes `/api/v1/groups`.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write_groups(&self, out: impl io::Write) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Document<S: Serialize> {
-            #[serde(flatten)]
-            head: Head,
-            groups: S,
-        }
-        let of_stream = |stream: Stream<'_>| {
-            let group = |group: Group<'_>| GroupOfStream {
-                stream: text(stream.of.name),
-                stream_key: key(stream.of.name),
-                group: group.document(),
-            };
-            stream.groups().map(group).collect::<Vec<_>>()
-        };
-        let groups = Sequence(|| self.streams().flat_map(of_stream));
-        write(out, &Document { head: self.head(), groups })
+    /// Hands over `/api/v1/groups` piece by piece.
+    pub fn write_groups(&self, take: Take<'_>) {
+        let groups = Sequence(|| self.streams().flat_map(Stream::groups_with_stream));
+        write(&GroupsDocument { head: self.head(), groups }, take);
     }
 
     /// One stream in depth; `None` for one that is not watched.
     #[must_use]
-    pub fn one_stream(&self, name: &Name) -> Option<OneStreamDocument> {
+    pub fn one_stream(&self, name: &Name) -> Option<OneStreamDocument<'_>> {
         let stream = self.of(self.reading?.stream(name)?);
         Some(OneStreamDocument { stream: stream.document(), head: self.head() })
     }
-}
-
-/// Writes a document in large pieces: `out` may be far, and a document is millions of small ones.
-fn write(out: impl io::Write, document: &impl Serialize) -> io::Result<()> {
-    let mut out = io::BufWriter::with_capacity(PIECE_BYTES, out);
-    serde_json::to_writer(&mut out, document)?;
-    out.flush()
 }
 
 /// A sequence whose items are made while it is written.

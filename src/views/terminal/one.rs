@@ -8,14 +8,17 @@ use super::{
     },
     stream_line, titles,
 };
-use crate::views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument};
+use crate::{
+    model::StreamId,
+    views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument},
+};
 
 const NAME_WIDTH: usize = 40;
 const LABEL_WIDTH: usize = 16;
 
 /// A stream with all that is known of it, its groups and their consumers.
 #[must_use]
-pub fn one_stream(document: &OneStreamDocument, style: Style) -> Vec<Line> {
+pub fn one_stream(document: &OneStreamDocument<'_>, style: Style) -> Vec<Line> {
     let stream = &document.stream;
     let mut lines: Vec<Line> = head(&document.head).into_iter().skip(1).collect();
     lines.push(Line::default());
@@ -24,7 +27,7 @@ pub fn one_stream(document: &OneStreamDocument, style: Style) -> Vec<Line> {
     lines.push(Line::default());
     let mut health = Line::default();
     health.cell("health", LABEL_WIDTH, Left, Some(Colour::Dim));
-    health.push(&stream.health, colour(&stream.health));
+    health.push(stream.health.as_str(), colour(stream.health.as_str()));
     health.push(&format!(": {}", stream.reason), None);
     lines.push(health);
     lines.extend(facts(stream));
@@ -45,16 +48,16 @@ fn fact(label: &str, text: &str) -> Line {
     line
 }
 
-fn facts(stream: &StreamDocument) -> Vec<Line> {
-    let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
+fn facts(stream: &StreamDocument<'_>) -> Vec<Line> {
+    let or_unknown = |id: Option<StreamId>| id.map_or_else(|| "?".to_owned(), |id| id.to_string());
     let mut lines = vec![
         fact(
             "first entry",
-            &format!("{}, {} old", or_unknown(&stream.first_entry_id), age(stream.oldest_entry_age_seconds)),
+            &format!("{}, {} old", or_unknown(stream.first_entry_id), age(stream.oldest_entry_age_seconds)),
         ),
         fact(
             "last ID",
-            &format!("{}, {} ago", or_unknown(&stream.last_generated_id), age(stream.last_write_age_seconds)),
+            &format!("{}, {} ago", or_unknown(stream.last_generated_id), age(stream.last_write_age_seconds)),
         ),
         fact("entries added", &count(stream.entries_added)),
     ];
@@ -77,9 +80,9 @@ fn facts(stream: &StreamDocument) -> Vec<Line> {
     lines
 }
 
-fn group_facts(group: &GroupDocument) -> Vec<Line> {
+fn group_facts(group: &GroupDocument<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
-    if group.status == "ok" {
+    if group.status.as_str() == "ok" {
         lines.push(fact("  reason", &group.reason));
     }
     if let Some(id) = &group.last_delivered_id {
@@ -112,7 +115,7 @@ fn group_facts(group: &GroupDocument) -> Vec<Line> {
     lines
 }
 
-fn consumers(consumers: &[ConsumerDocument]) -> Vec<Line> {
+fn consumers(consumers: &[ConsumerDocument<'_>]) -> Vec<Line> {
     let row = |name: &str, cells: [&str; 3], colour: Option<Colour>| {
         let mut line = Line::default();
         line.cell("", LABEL_WIDTH - 1, Left, None);
@@ -123,7 +126,7 @@ fn consumers(consumers: &[ConsumerDocument]) -> Vec<Line> {
         line
     };
     let title = row("CONSUMER", ["PENDING", "IDLE", "INACTIVE"], Some(Colour::Dim));
-    let consumer = |consumer: &ConsumerDocument| {
+    let consumer = |consumer: &ConsumerDocument<'_>| {
         let cells = [grouped(consumer.pending), age(consumer.idle_seconds), age(consumer.inactive_seconds)];
         row(&consumer.name, cells.each_ref().map(String::as_str), None)
     };
