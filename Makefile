@@ -63,6 +63,7 @@ check: typos shellcheck check-page unused-dependencies docs ## spelling, shell s
 	cargo xtask features
 	cargo xtask layers
 	cargo xtask words
+	cargo xtask openapi-check
 	cargo deny --version 2>/dev/null | grep -q "$(CARGO_DENY_VERSION)" || \
 	  cargo install cargo-deny --locked --debug --version $(CARGO_DENY_VERSION)
 	cargo deny --locked check bans licenses sources

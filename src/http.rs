@@ -6,6 +6,8 @@ mod asked;
 mod body;
 mod metrics;
 mod negotiate;
+#[cfg(feature = "schema")]
+pub mod openapi;
 mod probes;
 mod routes;
 mod server_state;

@@ -27,7 +27,7 @@ use crate::{
     reading::Latest,
     views::{
         Encoding,
-        api::{SCHEMA_VERSION, Take, View},
+        api::{ConfigDocument, SCHEMA_VERSION, Take, View},
     },
 };
 
@@ -78,7 +78,7 @@ impl ServerState {
         let drawn = self.drawn();
         self.document(asked, &drawn, &drawn.view(), |take| {
             let config = drawn.config.to_value();
-            take(json(&serde_json::json!({"schema_version": SCHEMA_VERSION, "config": config})));
+            take(json(&ConfigDocument { schema_version: SCHEMA_VERSION, config }));
         })
     }
 

@@ -20,9 +20,9 @@ use super::{
 use crate::{config::Config, model::Name};
 
 /// What the paths of the API begin with.
-const API: &str = "/api/";
+pub(super) const API: &str = "/api/";
 /// What stands for a stream in a path of the table: its name's bytes, percent-encoded.
-const KEY: &str = "{key}";
+pub(super) const KEY: &str = "{key}";
 /// No path takes a body but that of a trim; a larger one is refused before it is read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 

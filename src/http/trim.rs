@@ -9,7 +9,6 @@ use hyper::{
     body::Body,
     header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE},
 };
-use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use tracing::info;
@@ -25,7 +24,7 @@ use crate::{
     files::{self, Kind},
     model::Name,
     retention::{Losing, Plan},
-    views::api::TrimDocument,
+    views::api::{TrimDocument, TrimMode, TrimRequest},
 };
 
 /// A request's body: a handful of fields.
@@ -34,32 +33,6 @@ const MAX_BODY_BYTES: usize = 4 * 1024;
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// For that body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What is asked for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wish {
-    max_length: u64,
-    #[serde(default)]
-    mode: WishedMode,
-    #[serde(default)]
-    exact: bool,
-    /// Only what somebody clearly asks for is removed.
-    #[serde(default = "yes")]
-    dry_run: bool,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum WishedMode {
-    #[default]
-    Safe,
-    Strict,
-}
-
-const fn yes() -> bool {
-    true
-}
 
 impl ServerState {
     /// The answer to a request for a trim. The trim itself goes on if the client goes away.
@@ -92,15 +65,15 @@ impl ServerState {
         if !body.trim_ascii_start().starts_with(b"{") {
             return problem(StatusCode::BAD_REQUEST, "the body is no trim: it must be a JSON object");
         }
-        let wish: Wish = match serde_json::from_slice(&body) {
+        let wish: TrimRequest = match serde_json::from_slice(&body) {
             Ok(wish) => wish,
             Err(error) => {
                 return problem(StatusCode::BAD_REQUEST, format!("the body is no trim: {error}"));
             }
         };
         let mode = match wish.mode {
-            WishedMode::Safe => Mode::Safe,
-            WishedMode::Strict => Mode::Strict,
+            TrimMode::Safe => Mode::Safe,
+            TrimMode::Strict => Mode::Strict,
         };
         let policy = Policy::by_hand(&config, &stream, wish.max_length, mode, wish.exact);
         let Some((length, plan, losing)) = self.plan(&stream, &policy) else {

@@ -13,6 +13,7 @@ mod stream;
 mod trim;
 mod values;
 mod view;
+mod word;
 
 #[cfg(test)]
 mod golden_tests;
@@ -23,46 +24,64 @@ pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
 pub use head::{Head, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument, Summary};
 pub use pieces::Take;
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
-pub use trim::{BlockedBy, LosingGroup, TrimDocument};
-pub use values::{Word, Words};
+pub use trim::{BlockedBy, LosingGroup, TrimDocument, TrimMode, TrimRequest};
 pub use view::View;
+pub use word::{Word, Words};
 
-/// Answers `/api/v1/streams`. The streams are made while they are written, and a list when they are read.
+// `Streams` and `Groups` are made while they are written; a list of all of them would take many times the memory.
+
+/// All streams with their groups and consumers.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Streams"))]
 pub struct StreamsDocument<'a, Streams = Vec<StreamDocument<'a>>> {
-    /// Who answers, and how fresh it is.
+    /// The common part of all documents.
     #[serde(flatten)]
     pub head: Head<'a>,
     /// The streams, by name.
     pub streams: Streams,
 }
 
-/// Answers `/api/v1/streams/{key}`.
+/// One stream with its groups and consumers.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "OneStream"))]
 pub struct OneStreamDocument<'a> {
-    /// Who answers, and how fresh it is.
+    /// The common part of all documents.
     #[serde(flatten)]
     pub head: Head<'a>,
     /// The stream.
     pub stream: StreamDocument<'a>,
 }
 
-/// Answers `/api/v1/groups`.
-#[derive(Debug, Serialize, Deserialize)]
+/// All groups.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Groups"))]
 pub struct GroupsDocument<'a, Groups = Vec<GroupOfStream<'a>>> {
-    /// Who answers, and how fresh it is.
+    /// The common part of all documents.
     #[serde(flatten)]
     pub head: Head<'a>,
     /// The groups, by stream and name.
     pub groups: Groups,
 }
 
-/// An error, as RFC 9457 has it.
+/// The configuration in force, without secrets.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Config"))]
+pub struct ConfigDocument {
+    /// Increases when a field is removed or changes its meaning; fields may be added at any time.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA_VERSION)))]
+    pub schema_version: u32,
+    /// The keys of the configuration file.
+    #[cfg_attr(feature = "schema", schemars(extend("type" = "object")))]
+    pub config: serde_json::Value,
+}
+
+/// An error, as in RFC 9457.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// Always `about:blank`: the status says it.
+    /// Always `about:blank`: `status` identifies the problem.
     pub r#type: String,
-    /// The status in words.
+    /// The HTTP status in words.
     pub title: String,
     /// The HTTP status.
     pub status: u16,

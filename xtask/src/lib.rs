@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 pub mod features;
 pub mod layers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod reference;
 pub mod shipped;
 pub mod words;

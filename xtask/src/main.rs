@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use anyhow::bail;
+#[cfg(feature = "openapi")]
+use xtask::openapi;
 use xtask::{features, layers, project, reference, shipped, words};
 
 /// A name, what it does, and how.
@@ -20,6 +22,10 @@ const CHORES: &[Chore] = &[
     ),
     ("features", "Check that what is shipped is built as what is tested.", features::compare),
     ("layers", "Check that modules and files use each other in one direction.", layers::check),
+    #[cfg(feature = "openapi")]
+    ("openapi", "Write the description of the API.", openapi::write),
+    #[cfg(feature = "openapi")]
+    ("openapi-check", "Check that the description of the API is up to date.", openapi::check),
     ("words", "Find words that readers stumble over.", words::check),
 ];
 
@@ -29,7 +35,7 @@ fn main() -> anyhow::Result<()> {
         [] => {
             println!("Usage: cargo xtask CHORE\n");
             for (name, about, _) in CHORES {
-                println!("  {name:12} {about}");
+                println!("  {name:14} {about}");
             }
         }
         [word] => match CHORES.iter().find(|(name, ..)| name == word) {

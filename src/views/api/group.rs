@@ -4,90 +4,94 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Word, age, key, per_second, span, text};
+use super::{
+    values::{age, key, per_second, sentence, span, text},
+    word::Word,
+};
 use crate::{
     evaluate::{GroupStatus, Health, Series},
     model::{ConsumerState, StreamId},
     reading::GroupReading,
 };
 
-/// A group that is there, or expected.
+/// A group that exists, or that the configuration expects.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Group"))]
 pub struct GroupDocument<'a> {
-    /// Its name, for people.
+    /// The name, for people.
     pub name: Cow<'a, str>,
-    /// Its bytes, percent-encoded.
+    /// The name's bytes, percent-encoded.
     pub key: Cow<'a, str>,
-    /// How it fares.
+    /// The status: the first of these that applies, in this order.
     pub status: Word<GroupStatus>,
-    /// What that means for the stream.
+    /// What the status means for the stream's health.
     pub health: Word<Health>,
-    /// Why, in a sentence with its numbers.
+    /// Why it has this status, in a sentence with its numbers.
     pub reason: Cow<'a, str>,
     /// Whether the configuration expects it.
     pub expected: bool,
-    /// Whether it is there; `null` where the stream could not be read.
+    /// Whether it exists; `null` where the stream could not be read.
     pub present: Option<bool>,
-    /// Entries not delivered to it, where that is known.
+    /// Entries not yet delivered to it; `null` where the exact number is unknown.
     pub lag: Option<u64>,
-    /// Whether it is.
+    /// Whether the exact lag is known; `null` where the group was not read.
     pub lag_known: Option<bool>,
-    /// A number that the lag does not exceed.
+    /// The lag is at most this.
     pub lag_upper_bound: Option<u64>,
-    /// Age of the oldest of these entries; 0 where there is none.
+    /// Age of the oldest entry not yet delivered; 0 where there is none.
     pub lag_seconds: Option<f64>,
-    /// Entries delivered a second.
+    /// Entries delivered per second.
     pub rate_out_per_second: Option<f64>,
-    /// Entries delivered and not acknowledged.
+    /// Entries delivered and not yet acknowledged.
     pub pending: Option<u64>,
-    /// Of those, entries that were given back (`XNACK`). Redis 8.8 and later.
+    /// Pending entries that were released with `XNACK`. Redis 8.8 and later.
     pub nacked_entries: Option<u64>,
-    /// The oldest of them that is still in the stream.
+    /// The oldest pending entry that is still in the stream.
     pub oldest_pending_id: Option<StreamId>,
-    /// Its age; 0 where there is none.
+    /// Age of the oldest pending entry; 0 where there is none.
     pub oldest_pending_age_seconds: Option<f64>,
-    /// Since it was last delivered; `null` too where it was given back since.
+    /// Time since the oldest pending entry was last delivered; also `null` where it was released since.
     pub oldest_pending_idle_seconds: Option<f64>,
-    /// How often it was delivered; `null` too where a consumer declared it fatal.
+    /// Times the oldest pending entry was delivered; also `null` where a consumer declared it fatal.
     pub oldest_pending_deliveries: Option<u64>,
-    /// Pending entries that are gone from the stream, of the 100 oldest.
+    /// Pending entries that are no longer in the stream, among the 100 oldest.
     pub dangling_pending: Option<u64>,
-    /// Pending entries that were delivered too often, of the 100 oldest.
+    /// Pending entries that were delivered too many times, among the 100 oldest.
     pub poison_entries: Option<u64>,
-    /// Pending entries that vanished with a consumer that had done nothing for a poll's interval, at most; `null` where the
-    /// consumers were not read.
+    /// At most so many pending entries were dropped with a deleted consumer that had been inactive for a poll's interval; `null`
+    /// where the consumers were not read.
     pub pending_dropped: Option<u64>,
-    /// Entries removed before they were delivered to the group, since the sidecar watches it: certainly so many.
+    /// At least so many entries were removed before they were delivered to the group, since the sidecar watches it.
     pub entries_lost: Option<u64>,
-    /// No more than this.
+    /// At most so many entries were removed before they were delivered to the group.
     pub entries_lost_upper_bound: Option<u64>,
-    /// Of those between both, the ones that went while the group was behind by more than a poll's interval.
+    /// Of the entries between both bounds, those removed while the group was behind by more than a poll's interval.
     pub entries_suspected_lost: Option<u64>,
-    /// How often its position went back.
+    /// Times its position went back.
     pub rewinds: Option<u64>,
     /// The last ID delivered to it.
     pub last_delivered_id: Option<StreamId>,
     /// Redis's own count of the entries that it has read.
     pub entries_read: Option<u64>,
-    /// Its consumers, alive or not.
+    /// Its consumers, active or not.
     pub consumer_count: Option<u64>,
-    /// Since any of them last tried to read, claim or acknowledge.
+    /// Time since any consumer last tried to read, claim or acknowledge.
     pub least_idle_seconds: Option<f64>,
-    /// Those that hold entries and have done nothing for too long.
+    /// Consumers that hold pending entries and have been inactive for too long.
     pub stuck_consumers: Option<u64>,
-    /// Since the consumers were read, where not each poll does that: all that is said of them is of then.
+    /// Age of everything about the consumers, where not every poll reads them.
     pub consumers_age_seconds: Option<f64>,
     /// Pending entries of the consumers that are not listed.
     pub unlisted_pending: Option<u64>,
-    /// Consumers, those with the most pending entries first, as many as `consumers.max_per_group`; `null` where they
-    /// were not read.
+    /// The consumers with the most pending entries, at most `consumers.max_per_group`; `null` where they were not read.
     pub consumers: Option<Vec<ConsumerDocument<'a>>>,
-    /// For small lines.
+    /// Recent values.
     pub history: GroupHistory,
 }
 
 /// A group with its stream.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "GroupOfStream"))]
 pub struct GroupOfStream<'a> {
     /// The stream's name.
     pub stream: Cow<'a, str>,
@@ -100,27 +104,29 @@ pub struct GroupOfStream<'a> {
 
 /// A consumer.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Consumer"))]
 pub struct ConsumerDocument<'a> {
-    /// Its name, for people.
+    /// The name, for people.
     pub name: Cow<'a, str>,
-    /// Its bytes, percent-encoded.
+    /// The name's bytes, percent-encoded.
     pub key: Cow<'a, str>,
-    /// Entries delivered to it and not acknowledged.
+    /// Entries delivered to it and not yet acknowledged.
     pub pending: u64,
-    /// Since it last tried to read, claim or acknowledge.
+    /// Time since it last tried to read, claim or acknowledge.
     pub idle_seconds: Option<f64>,
-    /// Since it was last given an entry. Redis 7.2 and later.
+    /// Time since an entry was last delivered to it. Redis 7.2 and later.
     pub inactive_seconds: Option<f64>,
 }
 
-/// A group's past, one value for each of the last `history_ages_seconds`; `null` where it was not known.
+/// A group's recent values, one for each of the last `history_ages_seconds`; `null` where unknown.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "GroupHistory"))]
 pub struct GroupHistory {
-    /// Its lag.
+    /// The lag.
     pub lag: Vec<Option<u32>>,
 }
 
-/// A group, from all that is known of it.
+/// A group of the reading, to be written.
 pub(super) struct Group<'a> {
     pub(super) of: GroupReading<'a>,
     pub(super) stale: Option<&'a str>,
@@ -133,7 +139,7 @@ impl<'a> Group<'a> {
         let oldest = report.zip(state).and_then(|(report, state)| report.oldest_pending(state).oldest());
         let (status, reason) = match self.stale {
             Some(stale) => (GroupStatus::Unknown, stale.into()),
-            None => (self.of.verdict.status, self.of.verdict.cause.to_string().into()),
+            None => (self.of.verdict.status, sentence(&self.of.verdict.cause).into()),
         };
         GroupDocument {
             name: text(self.of.name),

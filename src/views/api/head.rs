@@ -4,102 +4,109 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::Word;
+use super::word::Word;
 use crate::{
     evaluate::Health,
     model::{Flavour, PrimaryLink, Reason, Role},
 };
 
-/// Goes up when a field is taken away or changes its meaning; new fields may come at any time.
+/// Increases when a field is removed or changes its meaning; fields may be added at any time.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What every answer begins with: who answers, and how fresh what it says is.
+/// The common part of all documents: which sidecar answers, and how fresh its reading is.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Head"))]
 pub struct Head<'a> {
-    /// [`SCHEMA_VERSION`].
+    /// Increases when a field is removed or changes its meaning; fields may be added at any time.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA_VERSION)))]
     pub schema_version: u32,
-    /// Who answers.
+    /// The sidecar that answers.
     pub sidecar: SidecarDocument<'a>,
-    /// Which Redis it is, for people: the configuration's `name`, else host, port and database; `null` where that is not known.
+    /// Which Redis it is, for people: the configuration's `name`, else host, port and database; `null` where unknown.
     pub name: Option<Cow<'a, str>>,
     /// The server that was read; `null` before the first reading.
     pub server: Option<ServerDocument<'a>>,
     /// The database, as the metrics' `db` label has it; `null` before the first reading.
     pub database: Option<Cow<'a, str>>,
-    /// Where the polls stand.
+    /// The state of the polls.
     pub poll: PollDocument<'a>,
-    /// The worst health of all streams, and how many there are of each.
+    /// The worst health of all streams, and how many streams have each health.
     pub summary: Summary,
-    /// How far back a judgement looks.
+    /// How far back statuses and rates look.
     pub window_seconds: f64,
-    /// How long before the reading the samples of all histories were taken, the oldest first.
+    /// Ages of the samples of all histories at the time of the reading, the oldest first. A shorter history has the last of them.
     pub history_ages_seconds: Vec<f64>,
 }
 
-/// The sidecar itself.
+/// The sidecar that answers.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Sidecar"))]
 pub struct SidecarDocument<'a> {
-    /// Its version.
+    /// The sidecar's version.
     pub version: Cow<'a, str>,
-    /// `false` where it is switched off and touches no Redis.
+    /// `false` where it is switched off and does not connect to Redis.
     pub enabled: bool,
 }
 
 /// The server that was read.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Server"))]
 pub struct ServerDocument<'a> {
-    /// `redis` or `valkey`.
+    /// The family of servers.
     pub flavour: Word<Flavour>,
-    /// Its version.
+    /// The server's version, `major.minor.patch`.
     pub version: Option<Cow<'a, str>>,
-    /// `master` or `replica`.
+    /// Its role in replication.
     pub role: Option<Word<Role>>,
-    /// A replica's link to its primary: `up`, or `unknown` where the user may not ask; `None` for a primary. Numbers of a
-    /// replica whose link is down are not shown: the poll fails.
+    /// A replica's link to its primary; `unknown` where the user may run neither `INFO` nor `ROLE`; `null` for a primary. The
+    /// poll of a replica whose link is down fails.
     pub primary_link: Option<Word<PrimaryLink>>,
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: Option<Cow<'a, str>>,
 }
 
-/// Where the polls stand.
+/// The state of the polls.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Poll"))]
 pub struct PollDocument<'a> {
     /// Whether the last poll succeeded; `null` before the first has ended.
     pub up: Option<bool>,
-    /// Between two polls.
+    /// Time between two polls.
     pub interval_seconds: f64,
-    /// The age past which a reading is stale.
+    /// The age from which a reading is stale.
     pub stale_after_seconds: f64,
     /// When the reading was made, by the sidecar's clock.
     pub last_success_unix_ms: Option<u64>,
-    /// Its age when this was answered.
+    /// The reading's age at the time of this answer.
     pub age_seconds: Option<f64>,
-    /// Whether it is too old to be relied upon. All healths and statuses are `unknown` then, and the numbers are
-    /// those of the reading.
+    /// Whether the reading is too old to rely on. Then all healths and statuses are `unknown`, and the numbers are still those
+    /// of the reading.
     pub stale: bool,
-    /// Since when.
+    /// When the reading became stale.
     pub stale_since_unix_ms: Option<u64>,
-    /// Why the last poll failed, if it did: a reason of the closed set that the metrics use.
+    /// Why the last poll failed, if it did: a value of the metrics' `reason` label.
     pub last_failure: Option<Word<Reason>>,
-    /// Since when it is so, by the sidecar's clock, where the server says: when a replica's link went down.
+    /// When the cause of the failure began, by the sidecar's clock, where the server reports it: when a replica's link went down.
     pub last_failure_since_unix_ms: Option<u64>,
-    /// How far the reading's ages may be off, since the server's clock is not asked at each poll; `None` without a clock.
+    /// The greatest error of all ages: more than 0 where `redis.billed_by_command` estimates the server's clock from an earlier
+    /// answer; `null` where its clock is unknown.
     pub clock_error_seconds: Option<f64>,
-    /// The server's own words, where they tell more than the reason: which quota is used up.
+    /// The server's own error message, where it has more than the reason: which quota is used up.
     pub last_failure_words: Option<Cow<'a, str>>,
 }
 
-/// All streams in short.
+/// How many streams have each health.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Summary"))]
 pub struct Summary {
-    /// The worst; `unknown` where nothing was read.
+    /// The worst health of all streams; `unknown` where nothing was read.
     pub health: Word<Health>,
-    /// Streams that are healthy.
+    /// Healthy streams.
     pub healthy: u64,
     /// Streams that someone should look at.
     pub warning: u64,
     /// Streams that someone should look at now.
     pub critical: u64,
-    /// Streams of which it is not known.
+    /// Streams whose health is unknown.
     pub unknown: u64,
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     group::{Group, GroupDocument, GroupOfStream, values},
     trim::{BlockedBy, blocked_by},
-    values::{Word, age, key, milliseconds, per_second, rounded, seconds, text},
+    values::{age, key, milliseconds, per_second, rounded, seconds, text},
+    word::Word,
 };
 use crate::{
     config::{Mode, StreamRule, Thresholds},
@@ -17,84 +18,87 @@ use crate::{
     retention::Outcome,
 };
 
-/// A stream that was read, or that could not be.
+/// A watched stream, read or not.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Stream"))]
 pub struct StreamDocument<'a> {
-    /// Its name, for people.
+    /// The name, for people: bytes that are not plain text are escaped, and long names end in a hash.
     pub name: Cow<'a, str>,
-    /// Its bytes, percent-encoded, as in `/api/v1/streams/{key}`.
+    /// The name's bytes, percent-encoded, as in `/api/v1/streams/{key}`.
     pub key: Cow<'a, str>,
-    /// How it fares.
+    /// The health.
     pub health: Word<Health>,
-    /// Why, in a sentence with its numbers.
+    /// Why it has this health, in a sentence with its numbers.
     pub reason: Cow<'a, str>,
-    /// Whether the reading that the numbers are of is stale; see `poll`.
+    /// Whether the reading is stale; see `poll`.
     pub stale: bool,
-    /// Whether it is there; `null` where it could not be read for another reason than its absence.
+    /// Whether it exists; `null` where it could not be read for another reason.
     pub present: Option<bool>,
-    /// Why it could not be read; `null` for one that is not there too.
+    /// Why it could not be read: a value of the metrics' `reason` label; also `null` for one that does not exist.
     pub unreadable: Option<Word<Reason>>,
-    /// Entries in it.
+    /// Entries in the stream.
     pub length: Option<u64>,
-    /// The configured limit on them.
+    /// The configured limit on its entries.
     pub max_length: Option<u64>,
     /// The configured limit on their age.
     pub max_age_seconds: Option<f64>,
-    /// What retention may remove: `safe`, `strict` or `observe`; `null` where no limit is set.
+    /// What retention may remove; `null` where no limit is set.
     pub mode: Option<Word<Mode>>,
     /// Entries ever added. Redis 7.0 and later.
     pub entries_added: Option<u64>,
-    /// Entries added a second.
+    /// Entries added per second.
     pub rate_in_per_second: Option<f64>,
     /// Age of the oldest entry.
     pub oldest_entry_age_seconds: Option<f64>,
-    /// Since an ID was last given out.
+    /// Time since an ID was last generated.
     pub last_write_age_seconds: Option<f64>,
-    /// That ID.
+    /// The last generated ID.
     pub last_generated_id: Option<StreamId>,
-    /// The oldest entry.
+    /// The ID of the oldest entry.
     pub first_entry_id: Option<StreamId>,
-    /// Its last entries, the newest first; `null` where they were not read, as by default.
+    /// Its last entries, the newest first; `null` where they were not read, which is the default.
     pub last_entries: Option<Vec<EntryDocument<'a>>>,
-    /// Its groups that are not watched, since it has more than `limits.groups_per_stream`.
+    /// Groups that are not watched because it has more than `limits.groups_per_stream`.
     pub unwatched_groups: Option<u64>,
-    /// How often the stream was deleted and made anew, as far as polls could see it.
+    /// Times the stream was recreated, as far as polls could see it.
     pub recreations: Option<u64>,
-    /// What it remembers of idempotent producers; `null` where it never had one, and before Redis 8.6.
+    /// Its state of idempotent producers; `null` where it never had one, and before Redis 8.6.
     pub idempotence: Option<IdempotenceDocument>,
-    /// Where the configuration says that something is worth attention.
+    /// The configured thresholds.
     pub thresholds: ThresholdsDocument,
-    /// Its groups, by name: those that are there, and those that are expected.
+    /// Its groups, by name: those that exist, and those that the configuration expects.
     pub groups: Vec<GroupDocument<'a>>,
-    /// For small lines.
+    /// Recent values.
     pub history: StreamHistory,
-    /// What retention has done, and what keeps it from more; `null` where no limit is set.
+    /// What retention has done, and what blocks it; `null` where no limit is set.
     pub retention: Option<RetentionDocument<'a>>,
 }
 
-/// What is kept of an entry.
+/// An entry without its contents.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Entry"))]
 pub struct EntryDocument<'a> {
-    /// Its ID.
+    /// The ID.
     pub id: StreamId,
-    /// Its type, by the field that `entries.type_field` names; `null` where it has none.
+    /// The value of the field that `entries.type_field` names; `null` where it has none.
     pub r#type: Option<Cow<'a, str>>,
 }
 
-/// Thresholds; `null` where none is set, and defaults; `null` where a threshold is set.
+/// Thresholds: `null` where none is set. Defaults: `null` where a threshold is set.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Thresholds"))]
 pub struct ThresholdsDocument {
-    /// Entries not delivered to a group.
+    /// Entries not yet delivered to a group.
     pub lag: Option<u64>,
-    /// Age of the oldest of them.
+    /// Age of the oldest entry not yet delivered.
     pub lag_age_seconds: Option<f64>,
-    /// The default that holds where that is `null`. It warns only.
+    /// The default where `lag_age_seconds` is `null`. It only warns.
     pub default_lag_age_seconds: Option<f64>,
-    /// Entries delivered and not acknowledged.
+    /// Entries delivered and not yet acknowledged.
     pub pending: Option<u64>,
-    /// Age of the oldest of them.
+    /// Age of the oldest pending entry.
     pub pending_age_seconds: Option<f64>,
-    /// The default that holds where that is `null`. It warns only.
+    /// The default where `pending_age_seconds` is `null`. It only warns.
     pub default_pending_age_seconds: Option<f64>,
     /// Deliveries of one entry.
     pub deliveries: Option<u64>,
@@ -102,23 +106,25 @@ pub struct ThresholdsDocument {
     pub silence_seconds: Option<f64>,
 }
 
-/// A stream's past, one value for each of the last `history_ages_seconds`; `null` where it was not known.
+/// A stream's recent values, one for each of the last `history_ages_seconds`; `null` where unknown.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "StreamHistory"))]
 pub struct StreamHistory {
-    /// Its length.
+    /// The length.
     pub length: Vec<Option<u32>>,
-    /// Entries added a second since the sample before.
+    /// Entries added per second since the sample before.
     pub rate_in_per_second: Vec<Option<f64>>,
     /// The greatest lag among its groups.
     pub worst_lag: Vec<Option<u32>>,
 }
 
-/// What a stream remembers of idempotent producers.
+/// A stream's state of idempotent producers.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Idempotence"))]
 pub struct IdempotenceDocument {
     /// How long an ID is remembered.
     pub window_seconds: f64,
-    /// How many IDs of a producer are remembered at most.
+    /// The most IDs that are remembered of a producer.
     pub max_ids: u64,
     /// Producers that are remembered.
     pub producers: u64,
@@ -126,26 +132,27 @@ pub struct IdempotenceDocument {
     pub ids: u64,
     /// Entries added with an ID.
     pub ids_added: u64,
-    /// Entries not added, since they had been sent before.
+    /// Entries not added because they had been sent before.
     pub duplicates: u64,
 }
 
-/// What retention has done to a stream.
+/// What retention has done to a stream, and what blocks it.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Retention"))]
 pub struct RetentionDocument<'a> {
-    /// When a run last ended; `null` where none has since the sidecar started.
+    /// When the last run ended; `null` before the first run since the sidecar started.
     pub last_run_unix_ms: Option<u64>,
-    /// How: a value of the metrics' `outcome` label.
+    /// How the last run ended: a value of the metrics' `outcome` label.
     pub outcome: Option<Word<Outcome>>,
-    /// Entries that it has removed since the sidecar started.
+    /// Entries removed since the sidecar started.
     pub trimmed_entries: u64,
     /// Entries beyond `max_length`.
     pub excess: Option<u64>,
-    /// What keeps the limit from being reached.
+    /// What keeps the limit from being reached: empty, or one cause.
     pub blocked_by: Vec<BlockedBy<'a>>,
 }
 
-/// A stream, from all that is known of it.
+/// A stream of the reading, to be written.
 #[derive(Clone, Copy)]
 pub(super) struct Stream<'a> {
     pub(super) of: StreamReading<'a>,

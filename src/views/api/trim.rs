@@ -1,22 +1,55 @@
-//! What a trim would do, or did.
+//! A trim that is asked for, and its answer.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    SCHEMA_VERSION,
-    values::{Word, text},
-};
+use super::{SCHEMA_VERSION, values::text, word::Word};
 use crate::{
     model::Name,
     retention::{BlockReason, Losing, Outcome, Plan, Run, TrimBlocker},
 };
 
-/// What keeps entries.
+/// A trim that is asked for.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TrimRequest {
+    /// The most entries that the stream should hold.
+    pub max_length: u64,
+    /// What may be removed.
+    #[serde(default)]
+    pub mode: TrimMode,
+    /// Whether to remove single entries too. By default only whole nodes of the stream are removed.
+    #[serde(default)]
+    pub exact: bool,
+    /// Whether to only report what would be removed.
+    #[serde(default = "yes")]
+    pub dry_run: bool,
+}
+
+/// What a trim may remove.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(Serialize, schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum TrimMode {
+    /// Only entries that no group still needs.
+    #[default]
+    Safe,
+    /// All entries beyond the limit.
+    Strict,
+}
+
+/// Nothing is removed unless the request says so.
+const fn yes() -> bool {
+    true
+}
+
+/// What keeps entries from being removed.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "BlockedBy"))]
 pub struct BlockedBy<'a> {
-    /// The group's name, for people; `null` where it is no group.
+    /// The group's name, for people; `null` where it is not a group.
     pub group: Option<Cow<'a, str>>,
     /// Why: a value of the metrics' `reason` label.
     pub reason: Word<BlockReason>,
@@ -24,20 +57,22 @@ pub struct BlockedBy<'a> {
     pub detail: Cow<'a, str>,
 }
 
-/// The answer to a trim.
+/// What a trim would remove, or removed.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Trim"))]
 pub struct TrimDocument<'a> {
-    /// [`SCHEMA_VERSION`].
+    /// Increases when a field is removed or changes its meaning; fields may be added at any time.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA_VERSION)))]
     pub schema_version: u32,
     /// The stream's name, for people.
     pub stream: Cow<'a, str>,
-    /// Whether this is only what would be done, by the last poll's reading.
+    /// Whether nothing was removed: the numbers are what a trim would do by the last reading.
     pub dry_run: bool,
-    /// The stream's length, afterwards if it was trimmed; `null` where it was not looked at.
+    /// The stream's length, after the trim if there was one; `null` where it was not read.
     pub length: Option<u64>,
     /// Entries beyond the limit, by the last poll's reading.
     pub excess: u64,
-    /// Of those, the most that may go.
+    /// The most of them that may be removed.
     pub removable_at_most: u64,
     /// Entries that were removed.
     pub removed: u64,
@@ -45,23 +80,24 @@ pub struct TrimDocument<'a> {
     pub outcome: Option<Word<Outcome>>,
     /// What keeps the limit from being reached.
     pub blocked_by: Option<BlockedBy<'a>>,
-    /// The groups that lose entries: in a dry run so many at most.
+    /// The watched groups that lose entries (`limits.groups_per_stream`).
     pub losing: Vec<LosingGroup<'a>>,
 }
 
-/// A group that a trim takes entries from.
+/// A group that loses entries by a trim.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "LosingGroup"))]
 pub struct LosingGroup<'a> {
     /// Its name, for people.
     pub group: Cow<'a, str>,
-    /// Entries that it was not given.
+    /// Entries not yet delivered to it; in a dry run at most so many.
     pub undelivered: u64,
-    /// Entries that it was given and has not acknowledged; `null` after a trim, which does not count them.
+    /// At most so many entries delivered to it and not yet acknowledged; `null` after a trim, which does not count them.
     pub pending: Option<u64>,
 }
 
 impl<'a> TrimDocument<'a> {
-    /// What would be done to a stream of this length.
+    /// What a trim would do to a stream of this length.
     #[must_use]
     pub fn planned(stream: &'a Name, length: u64, plan: &'a Plan, losing: &'a [Losing]) -> Self {
         let group = |losing: &'a Losing| LosingGroup {
@@ -83,7 +119,7 @@ impl<'a> TrimDocument<'a> {
         }
     }
 
-    /// What was done.
+    /// What a trim did.
     #[must_use]
     pub fn done(stream: &'a Name, plan: &'a Plan, run: &'a Run) -> Self {
         let group = |(group, lost): (&'a Name, &u64)| LosingGroup {

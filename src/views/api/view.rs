@@ -9,7 +9,8 @@ use super::{
     StreamsDocument, Summary,
     pieces::{Take, write},
     stream::Stream,
-    values::{Word, milliseconds, seconds},
+    values::{milliseconds, seconds},
+    word::Word,
 };
 use crate::{
     config::Config,

@@ -1,0 +1,177 @@
+//! The description of the API, made from the table of routes and the types of the documents. `cargo xtask openapi` writes it to
+//! `src/views/api/openapi.json`, which is served; the program that ships does not have this file.
+
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform,
+};
+use serde_json::{Map, Value, json};
+
+use super::routes::{API, KEY, Methods, ROUTES, Route};
+use crate::views::api::{
+    ConfigDocument, GroupsDocument, OneStreamDocument, Problem, SCHEMA_VERSION, StreamsDocument,
+    TrimDocument, TrimRequest,
+};
+
+/// What a route of the API does.
+struct Operation {
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    answer: fn(&mut SchemaGenerator) -> Value,
+}
+
+const OPERATIONS: &[Operation] = &[
+    Operation {
+        path: "/api/v1/streams",
+        id: "listStreams",
+        summary: "All streams with their groups and consumers",
+        answer: schema::<StreamsDocument<'_>>,
+    },
+    Operation {
+        path: "/api/v1/streams/{key}",
+        id: "getStream",
+        summary: "One stream with its groups and consumers",
+        answer: schema::<OneStreamDocument<'_>>,
+    },
+    Operation {
+        path: "/api/v1/groups",
+        id: "listGroups",
+        summary: "All groups",
+        answer: schema::<GroupsDocument<'_>>,
+    },
+    Operation {
+        path: "/api/v1/config",
+        id: "getConfig",
+        summary: "The configuration in force, without secrets",
+        answer: schema::<ConfigDocument>,
+    },
+    Operation {
+        path: "/api/v1/openapi.json",
+        id: "getOpenApi",
+        summary: "This document",
+        answer: |_| json!({"type": "object"}),
+    },
+    Operation {
+        path: "/api/v1/streams/{key}/trim",
+        id: "trimStream",
+        summary: "Trim a stream",
+        answer: schema::<TrimDocument<'_>>,
+    },
+];
+
+/// The errors of all documents.
+const GET_PROBLEMS: &[(&str, &str)] =
+    &[("400", "The request is malformed."), ("503", "Too many documents are being sent.")];
+
+const TRIM_PROBLEMS: &[(&str, &str)] = &[
+    ("400", "Invalid trim request."),
+    ("401", "Missing or wrong bearer token (http.trim_token_file)."),
+    ("403", "Requests from browsers are refused."),
+    ("404", "No such stream is watched, or http.trim_token_file is not configured."),
+    ("405", "Only POST is allowed."),
+    ("409", "The stream is already being trimmed."),
+    ("413", "The body is too large."),
+    ("415", "The body is not application/json."),
+    ("502", "Redis refused the trim."),
+    ("503", "Too many trims are waiting, retention is switched off, or the sidecar is stopping."),
+];
+
+/// The document, with its line's end.
+///
+/// # Panics
+/// Where a route of the API has no operation here.
+#[must_use]
+pub fn openapi() -> String {
+    let settings = || {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.definitions_path = "/components/schemas".into();
+        settings.with_transform(RecursiveTransform(join_lines))
+    };
+    let mut answers = settings().for_serialize().into_generator();
+    let mut requests = settings().for_deserialize().into_generator();
+    let routes = ROUTES.iter().filter(|route| route.path.starts_with(API));
+    let paths: Map<String, Value> =
+        routes.map(|route| (route.path.to_owned(), path(route, &mut answers, &mut requests))).collect();
+    let mut schemas = answers.take_definitions(true);
+    schemas.append(&mut requests.take_definitions(true));
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Streamwarden",
+            "version": SCHEMA_VERSION.to_string(),
+            "description": "What the sidecar read of Redis Streams, and what it means. A number that is unknown is null, never 0. \
+                            Durations are in seconds, times in milliseconds since the Unix epoch.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "parameters": {
+                "IfNoneMatch": {"name": "If-None-Match", "in": "header", "required": false, "schema": {"type": "string"}},
+            },
+            "schemas": schemas,
+            "securitySchemes": {"trimToken": {"type": "http", "scheme": "bearer"}},
+        },
+    });
+    format!("{document:#}\n")
+}
+
+/// Makes one line of a doc comment.
+fn join_lines(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
+}
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().into()
+}
+
+/// The operation of a route, under its method.
+fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGenerator) -> Value {
+    let operation = OPERATIONS.iter().find(|operation| operation.path == route.path);
+    let Operation { id, summary, answer, .. } = operation.expect("each route of the API has an operation");
+    let mut parameters = Vec::new();
+    if route.path.contains(KEY) {
+        parameters.push(json!({
+            "name": "key",
+            "in": "path",
+            "required": true,
+            "description": "The name's bytes, percent-encoded: the key in the list of streams.",
+            "schema": {"type": "string", "minLength": 1},
+            "example": "events%3Asession",
+        }));
+    }
+    let found = json!({"description": summary, "content": json_body(answer(answers))});
+    let mut operation = json!({"operationId": id, "summary": summary, "responses": {"200": found}});
+    let mut problems = Vec::new();
+    let method = match route.methods {
+        Methods::Get => {
+            let tag =
+                json!({"ETag": {"description": "Changes with each poll.", "schema": {"type": "string"}}});
+            operation["responses"]["200"]["headers"] = tag.clone();
+            operation["responses"]["304"] = json!({"description": "Nothing has changed since the ETag in If-None-Match.", "headers": tag});
+            parameters.push(json!({"$ref": "#/components/parameters/IfNoneMatch"}));
+            problems.extend_from_slice(GET_PROBLEMS);
+            problems.extend(route.path.contains(KEY).then_some(("404", "No such stream is watched.")));
+            "get"
+        }
+        Methods::Post => {
+            operation["description"] = "Only where http.trim_token_file is configured.".into();
+            operation["security"] = json!([{"trimToken": []}]);
+            let body = json_body(schema::<TrimRequest>(requests));
+            operation["requestBody"] = json!({"required": true, "content": body});
+            problems.extend_from_slice(TRIM_PROBLEMS);
+            "post"
+        }
+    };
+    for (status, description) in problems {
+        let body = json!({"application/problem+json": {"schema": schema::<Problem>(answers)}});
+        operation["responses"][status] = json!({"description": description, "content": body});
+    }
+    operation["parameters"] = parameters.into();
+    json!({method: operation})
+}
+
+fn json_body(schema: Value) -> Value {
+    json!({"application/json": {"schema": schema}})
+}
