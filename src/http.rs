@@ -1,4 +1,4 @@
-//! The HTTP server: an accept loop and its limits, so that a slow or greedy client can't hurt.
+//! The HTTP server: an accept loop and its limits, so that slow or greedy clients do no harm.
 
 mod answer;
 mod api;
@@ -34,9 +34,9 @@ pub use server_state::{Documents, Fingerprint, ServerState, Trims};
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
 const MAX_CONNECTIONS: u32 = 128;
-/// To send a request's head, and to begin the next one on a connection that is kept.
+/// For receiving a request's head, and for the next request on a kept connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without a single byte taken from a response.
+/// Without the client reading a byte of a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection older than this is closed after the response in flight.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -50,7 +50,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// For responses in flight when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// A bound server.
+/// A server that listens.
 pub struct Server {
     listener: TcpListener,
     state: Arc<ServerState>,
@@ -65,7 +65,7 @@ impl Server {
         Ok(Self { listener: TcpListener::bind(address).await?, state: Arc::new(state) })
     }
 
-    /// The address that is bound, with the port that the system chose where none was asked for.
+    /// The address that it listens on; where port 0 is configured, with the port that the system chose.
     ///
     /// # Errors
     /// The system's.
@@ -73,7 +73,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until told to stop, then finishes what is in flight.
+    /// Serves until `stop` is cancelled, then finishes the responses in flight.
     pub async fn run(self, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
         let mut outage = Outage::default();
@@ -99,7 +99,7 @@ impl Server {
             }
         }
         drop(self.listener);
-        // All places are free again when the last connection has ended.
+        // All permits are back when the last connection has ended.
         if timeout(DRAIN, places.acquire_many(MAX_CONNECTIONS)).await.is_err() {
             warn!("responses in flight were cut off");
         }
@@ -111,7 +111,7 @@ impl Server {
             reject(&stream);
             return;
         };
-        // Not one of the named tasks: it ends by itself in bounded time, and stopping waits for it.
+        // Not a supervised task: it ends in bounded time, and `run` waits for it.
         tokio::spawn(serve(stream, Arc::clone(&self.state), stop.clone(), place));
     }
 }
@@ -156,10 +156,10 @@ async fn serve(
     }
 }
 
-/// Says so in passing: a full server has no time to wait for the peer.
+/// Sends a refusal without waiting: a full server has no time for a slow client.
 fn reject(stream: &TcpStream) {
     let refusal = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     if let Err(error) = stream.try_write(refusal) {
-        debug!(%error, "a connection was turned away without a word");
+        debug!(%error, "a connection was refused without an answer");
     }
 }

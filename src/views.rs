@@ -1,4 +1,4 @@
-//! Views of what was read: from values to text, without a socket or a clock.
+//! Views of a reading: from values to text, without a socket or a clock.
 
 pub mod api;
 mod bound;

@@ -5,10 +5,12 @@ use hyper::{
     Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
+use serde::Serialize;
 
 use super::body::Pieces;
 use crate::{model::Text, views::api::Problem};
 
+pub(super) const JSON: &str = "application/json";
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 pub(super) type Answer = Response<Pieces>;
@@ -17,7 +19,7 @@ pub(super) fn text(status: StatusCode, body: &str) -> Answer {
     respond(status, PLAIN_TEXT, Bytes::copy_from_slice(body.as_bytes()))
 }
 
-/// An error of the API, as RFC 9457 has it. Its detail may repeat what the client sent.
+/// An error of the API, as in RFC 9457. Its detail may contain what the client sent.
 pub(super) fn problem(status: StatusCode, detail: impl Into<Text>) -> Answer {
     let problem = Problem {
         r#type: "about:blank".to_owned(),
@@ -25,11 +27,14 @@ pub(super) fn problem(status: StatusCode, detail: impl Into<Text>) -> Answer {
         status: status.as_u16(),
         detail: detail.into().into(),
     };
-    let body = serde_json::to_vec(&problem).expect("a problem is JSON");
-    respond(status, "application/problem+json", Bytes::from(body))
+    respond(status, "application/problem+json", Bytes::from(json(&problem)))
 }
 
-/// hyper leaves the body out of an answer to HEAD and keeps its length.
+pub(super) fn json(document: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("a document is JSON")
+}
+
+/// hyper omits the body of an answer to HEAD and keeps its length.
 pub(super) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Pieces>) -> Answer {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
@@ -45,7 +50,7 @@ pub(super) fn not_modified() -> Answer {
     answer
 }
 
-/// With the entity tag by which the client may ask again, as it must before it uses what it keeps.
+/// Adds the entity tag, with which clients must revalidate before they use a cached answer.
 pub(super) fn tagged(mut answer: Answer, tag: HeaderValue) -> Answer {
     answer.headers_mut().insert(ETAG, tag);
     with(answer, CACHE_CONTROL, "no-cache")

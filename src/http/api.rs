@@ -1,4 +1,4 @@
-//! The JSON API: what each of its paths answers. Documents are drawn when they are asked for, from the last reading.
+//! The JSON API: the answer of each of its paths. Documents are made on request, from the last reading.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -12,10 +12,9 @@ use hyper::{
     StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, RETRY_AFTER, VARY},
 };
-use serde::Serialize;
 
 use super::{
-    answer::{Answer, not_modified, problem, respond, tagged, with},
+    answer::{Answer, JSON, json, not_modified, problem, respond, tagged, with},
     asked::Asked,
     body::Pieces,
     negotiate,
@@ -32,9 +31,8 @@ use crate::{
 };
 
 const OPENAPI: &str = include_str!("../views/api/openapi.json");
-const JSON: &str = "application/json";
 
-/// All that a document is drawn from.
+/// What a document is made from.
 struct Drawn {
     config: Arc<Config>,
     latest: Latest,
@@ -67,13 +65,14 @@ impl ServerState {
         match view.one_stream(name) {
             Some(stream) => self.document(asked, &drawn, &view, |take| take(json(&stream))),
             None => {
-                let reason = format!("no stream {name} is watched; /api/v1/streams lists those that are");
+                let reason =
+                    format!("stream {name} is not watched; /api/v1/streams lists the watched streams");
                 problem(StatusCode::NOT_FOUND, reason)
             }
         }
     }
 
-    /// The configuration as it takes effect, without secrets.
+    /// The configuration in force, without secrets.
     pub(super) fn config(&self, asked: &Asked) -> Answer {
         let drawn = self.drawn();
         self.document(asked, &drawn, &drawn.view(), |take| {
@@ -91,7 +90,7 @@ impl ServerState {
         Drawn { config: self.config.borrow().clone(), latest: self.latest.borrow().clone() }
     }
 
-    /// A document, or that the client has it already.
+    /// A document, or 304 where the client has it already.
     fn document(
         &self,
         asked: &Asked,
@@ -108,8 +107,7 @@ impl ServerState {
                 let reason = "too many documents are being sent";
                 return with(problem(StatusCode::SERVICE_UNAVAILABLE, reason), RETRY_AFTER, "1");
             };
-            let accepted = asked.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-            let encoding = negotiate::encoding(accepted.unwrap_or_default());
+            let encoding = negotiate::encoding(negotiate::header(&asked.headers, &ACCEPT_ENCODING));
             let answer = respond(StatusCode::OK, JSON, body(encoding, write).with_place(place));
             match encoding {
                 Encoding::Gzip => with(answer, CONTENT_ENCODING, "gzip"),
@@ -120,8 +118,8 @@ impl ServerState {
     }
 }
 
-/// Changes with each poll, with the configuration, and when the reading becomes stale. Weak: between two polls only
-/// the reading's age differs, which anybody can tell who knows when it was made.
+/// Changes with each poll, with the configuration, and when the reading becomes stale. Weak: between two polls only the
+/// reading's age differs, which follows from when it was made.
 fn entity_tag(config: u64, latest: &Latest, is_stale: bool, path: &str) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
     let read_at = latest.reading.as_ref().map(|reading| reading.read_at.unix);
@@ -142,8 +140,4 @@ fn body(encoding: Encoding, write: impl FnOnce(Take<'_>)) -> Pieces {
             Bytes::from(encoder.finish().expect("a Vec takes any bytes")).into()
         }
     }
-}
-
-fn json(document: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(document).expect("a document is JSON")
 }

@@ -1,4 +1,4 @@
-//! What is asked of a handler.
+//! A request as handlers see it.
 
 use hyper::{HeaderMap, Uri};
 

@@ -1,4 +1,4 @@
-//! The body of an answer: pieces that are freed one after the other as they are sent.
+//! The body of an answer: pieces, each freed once it is sent.
 
 use std::{
     collections::VecDeque,
@@ -11,17 +11,17 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// All of a body that is not sent yet.
+/// The pieces that are not sent yet.
 #[derive(Default)]
 pub(super) struct Pieces {
     pieces: VecDeque<Bytes>,
     bytes: u64,
-    /// A document's place.
+    /// A document's permit.
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Pieces {
-    /// Keeps a document's place until the last piece is sent.
+    /// Keeps a document's permit until the last piece is sent.
     pub(super) fn with_place(self, place: OwnedSemaphorePermit) -> Self {
         Self { _place: Some(place), ..self }
     }

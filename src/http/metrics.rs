@@ -1,4 +1,4 @@
-//! `/metrics`: the page that the scraper asks for, mostly made ahead.
+//! `/metrics`: the page in the format and encoding of the request, mostly made in advance.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use hyper::{
 use super::{
     answer::{Answer, respond, with},
     asked::Asked,
-    negotiate,
+    negotiate::{self, header},
     server_state::ServerState,
 };
 use crate::views::{Encoding, Format};
 
 impl ServerState {
-    /// Whether the page is still to be made, since nobody was expected to ask for it.
+    /// Whether the page has to be made now, because no recent scrape asked for this format and encoding.
     pub(super) fn must_make_page(&self, asked: &Asked) -> bool {
         let (format, encoding) = variant(&asked.headers);
         !self.pages.borrow().has(format, encoding)
@@ -35,8 +35,7 @@ impl ServerState {
     }
 }
 
-/// The page that a scraper asks for.
+/// The format and encoding of a scrape.
 fn variant(headers: &HeaderMap) -> (Format, Encoding) {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    (negotiate::format(header(&ACCEPT)), negotiate::encoding(header(&ACCEPT_ENCODING)))
+    (negotiate::format(header(headers, &ACCEPT)), negotiate::encoding(header(headers, &ACCEPT_ENCODING)))
 }

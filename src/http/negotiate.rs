@@ -1,16 +1,16 @@
-//! What a client wants, by its `Accept`, `Accept-Encoding` and `If-None-Match` headers.
+//! Content negotiation by the `Accept`, `Accept-Encoding` and `If-None-Match` headers.
 //!
 //! Source: RFC 9110, sections 12.5.1, 12.5.3 and 13.1.2, and
 //! <https://prometheus.io/docs/instrumenting/content_negotiation/>.
 
 use hyper::{
     HeaderMap,
-    header::{HeaderValue, IF_NONE_MATCH},
+    header::{HeaderName, HeaderValue, IF_NONE_MATCH},
 };
 
 use crate::views::{Encoding, Format};
 
-/// The format with the greatest weight; text where the client does not care.
+/// The format with the greatest weight; text where the client has no preference.
 pub(super) fn format(accept: &str) -> Format {
     let weight = |wanted: fn(&Item<'_>) -> bool| items(accept).filter(wanted).map(|item| item.weight).max();
     let open_metrics = weight(|item| {
@@ -21,7 +21,7 @@ pub(super) fn format(accept: &str) -> Format {
     if open_metrics.unwrap_or(0) > text.unwrap_or(0) { Format::OpenMetrics } else { Format::Text }
 }
 
-/// gzip where the client takes it.
+/// gzip where the client accepts it.
 pub(super) fn encoding(accept_encoding: &str) -> Encoding {
     let weight = |name: &str| items(accept_encoding).find(|item| item.name == name).map(|item| item.weight);
     match weight("gzip").or_else(|| weight("*")) {
@@ -30,12 +30,16 @@ pub(super) fn encoding(accept_encoding: &str) -> Encoding {
     }
 }
 
-/// Whether the client has what this tag stands for, by its `If-None-Match` header.
+/// Whether the `If-None-Match` header has this tag.
 pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let (known, tag) = (headers.get(IF_NONE_MATCH).map(text).unwrap_or_default(), opaque(&text(tag)));
-    known.split(',').any(|known| known.trim() == "*" || opaque(known) == tag)
+    let tag = opaque(tag.to_str().unwrap_or_default());
+    header(headers, &IF_NONE_MATCH).split(',').any(|known| known.trim() == "*" || opaque(known) == tag)
+}
+
+/// A header's text, empty where there is none.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// One item of a list with weights.
@@ -62,7 +66,7 @@ fn items(header: &str) -> impl Iterator<Item = Item<'_>> {
     })
 }
 
-/// `0.5` as 500. What is no weight counts as none.
+/// `0.5` as 500; 0 for what is not a weight.
 fn thousandths(quality: &str) -> u32 {
     let (whole, fraction) = quality.split_once('.').unwrap_or((quality, ""));
     let fraction = format!("{fraction:0<3.3}");

@@ -1,4 +1,4 @@
-//! The probes: whether the loop turns, and whether there is something to serve.
+//! The probes: whether the poll loop runs, and whether there is something to serve.
 
 use hyper::StatusCode;
 
@@ -9,11 +9,11 @@ use super::{
 };
 use crate::clock;
 
-/// Of missed turns of the loop until the process counts as hung.
+/// Missed turns of the poll loop after which the process counts as hung.
 const MISSED_TURNS: u32 = 3;
 
 impl ServerState {
-    /// Whether the loop turns. Redis has no say in it: restarting the sidecar would not mend Redis.
+    /// Whether the poll loop runs. Failures of Redis don't count: a restart of the sidecar would not fix Redis.
     pub(super) fn live(&self, _: &Asked) -> Answer {
         let config = self.config.borrow();
         let failure = self.latest.borrow().failure.as_ref().and_then(|failure| failure.reason.least_wait());
@@ -23,14 +23,14 @@ impl ServerState {
         if config.enabled && silent > longest {
             return text(
                 StatusCode::SERVICE_UNAVAILABLE,
-                &format!("the poll loop has not turned for {silent:?}\n"),
+                &format!("the poll loop has made no progress for {silent:?}\n"),
             );
         }
         text(StatusCode::OK, "ok\n")
     }
 
-    /// Whether there is something to serve. A sidecar's readiness decides whether its application gets traffic,
-    /// so Redis counts only where `?strict=1` asks for it.
+    /// Whether there is something to serve. The sidecar's readiness decides whether its application gets traffic, so failures
+    /// of Redis count only with `?strict=1`.
     pub(super) fn ready(&self, asked: &Asked) -> Answer {
         let (config, latest) = (self.config.borrow(), self.latest.borrow());
         let is_strict =
@@ -39,7 +39,8 @@ impl ServerState {
             .reading
             .as_ref()
             .is_some_and(|reading| clock::now() - reading.read_at.at < config.poll.stale_after);
-        let reason = latest.failure.as_ref().map_or("nothing read yet", |failure| failure.reason.as_str());
+        let reason =
+            latest.failure.as_ref().map_or("nothing was read yet", |failure| failure.reason.as_str());
         if self.stopping.is_cancelled() {
             text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
         } else if !config.enabled {

@@ -1,5 +1,5 @@
-//! The table of all that is served: method, path and what answers. What is not found, what is not allowed, and the lists in the
-//! documentation come from it.
+//! The table of routes: method, path and handler. 404, 405, `Allow`, the API's description and the test of README's list come
+//! from it.
 
 use std::sync::Arc;
 
@@ -19,21 +19,21 @@ use super::{
 };
 use crate::{config::Config, model::Name};
 
-/// What the paths of the API begin with.
+/// The beginning of the API's paths.
 pub(super) const API: &str = "/api/";
-/// What stands for a stream in a path of the table: its name's bytes, percent-encoded.
+/// The placeholder of a stream in a route's path: its name's bytes, percent-encoded.
 pub(super) const KEY: &str = "{key}";
-/// No path takes a body but that of a trim; a larger one is refused before it is read.
+/// Only a trim has a body. Any other body that is larger than this is refused before it is read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 
-/// What is served under a path.
+/// A route.
 pub struct Route {
-    /// Its methods.
+    /// The methods that it allows.
     pub methods: Methods,
     /// The path; `{key}` stands for a stream.
     pub path: &'static str,
     handler: Handler,
-    /// Whether this configuration has it at all.
+    /// Whether it exists with this configuration.
     is_there: fn(&Config) -> bool,
 }
 
@@ -47,7 +47,7 @@ pub enum Methods {
 }
 
 impl Methods {
-    /// As the `Allow` header has them.
+    /// The value of the `Allow` header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,15 +64,15 @@ impl Methods {
     }
 }
 
-/// What answers.
+/// How a route is answered.
 #[derive(Clone, Copy)]
 enum Handler {
-    /// At once.
+    /// At once, on the serving thread.
     Quick(fn(&ServerState, &Asked) -> Answer),
-    /// On a thread that comes and goes, where the first function says that it may take a good part of a second: the thread that
-    /// serves goes on meanwhile.
+    /// On a thread of its own where the first function returns true, because it may take a large part of a second: the serving
+    /// thread goes on meanwhile.
     Slow(fn(&ServerState, &Asked) -> bool, fn(&ServerState, &Asked) -> Answer),
-    /// By a trim.
+    /// With a trim.
     Trim,
 }
 
@@ -80,7 +80,7 @@ const fn get(path: &'static str, handler: Handler) -> Route {
     Route { methods: Methods::Get, path, handler, is_there: |_| true }
 }
 
-/// Everything that is served, but for the page's files.
+/// All routes, except those of the page's files.
 pub const ROUTES: &[Route] = &[
     get("/metrics", Handler::Slow(ServerState::must_make_page, ServerState::metrics)),
     get("/livez", Handler::Quick(ServerState::live)),
@@ -118,7 +118,7 @@ pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) 
         Handler::Slow(is_slow, answer) if is_slow(&state, &asked) => {
             let answer = spawn_blocking(move || answer(&state, &asked)).await;
             answer.unwrap_or_else(|_panicked| {
-                text(StatusCode::INTERNAL_SERVER_ERROR, "this is a fault of the sidecar\n")
+                text(StatusCode::INTERNAL_SERVER_ERROR, "internal error of the sidecar\n")
             })
         }
         Handler::Quick(answer) | Handler::Slow(_, answer) => answer(&state, &asked),
@@ -126,7 +126,7 @@ pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) 
 }
 
 impl ServerState {
-    /// The route that a request is for, with the stream in its path; or why there is none.
+    /// The route of a request, with the stream in its path; or the answer that refuses the request.
     fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Option<Name>), Box<Answer>> {
         let path = request.uri().path();
         let is_of_api = path.starts_with(API);
@@ -142,27 +142,27 @@ impl ServerState {
         let found = routes.find_map(|route| Some((route, stream(route.path, path)?)));
         let Some((route, stream)) = found.or_else(|| web::is_served(path).then_some((&PAGE, None))) else {
             let reason = match is_of_api {
-                true => "there is no such path; /api/v1/openapi.json describes those that there are",
-                false => "no such page; see / for what there is",
+                true => "no such path; /api/v1/openapi.json describes all paths",
+                false => "no such page; see / for all pages",
             };
             return Err(refuse(StatusCode::NOT_FOUND, reason));
         };
         if !route.methods.allow(request.method()) {
             let reason = match route.methods {
-                Methods::Get => "only GET and HEAD",
-                Methods::Post => "only POST",
+                Methods::Get => "only GET and HEAD are allowed",
+                Methods::Post => "only POST is allowed",
             };
             let answer = refuse(StatusCode::METHOD_NOT_ALLOWED, reason);
             return Err(Box::new(with(*answer, ALLOW, route.methods.as_str())));
         }
         if route.methods == Methods::Get && request.body().size_hint().lower() > MAX_BODY_BYTES {
-            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "this path takes no body"));
+            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "this path accepts no body"));
         }
         Ok((route, stream))
     }
 }
 
-/// Whether a path matches one of the table, with the stream in it where that has one. A name may be empty.
+/// `Some` where a path matches a route's, with the stream where the route has one. A stream's name may be empty.
 fn stream(pattern: &str, path: &str) -> Option<Option<Name>> {
     let Some((before, after)) = pattern.split_once(KEY) else {
         return (pattern == path).then_some(None);

@@ -1,4 +1,4 @@
-//! Everything that is served, and the bounds on what it costs.
+//! The state behind all routes, and the limits on what requests cost.
 
 use std::{
     collections::BTreeSet,
@@ -13,39 +13,39 @@ use crate::{
     views::MetricsPages,
 };
 
-/// Documents at once, until the last byte of each is sent: one of ten thousand streams takes tens of megabytes.
+/// Documents that are being sent at once: one of ten thousand streams takes tens of megabytes.
 const MAX_DOCUMENTS: usize = 8;
 
-/// Everything that is served.
+/// The state behind all routes.
 pub struct ServerState {
     /// The running configuration.
     pub config: watch::Receiver<Arc<Config>>,
     /// The metrics pages.
     pub pages: watch::Receiver<Arc<MetricsPages>>,
-    /// Where the polls stand.
+    /// The last reading, and the state of the polls.
     pub latest: watch::Receiver<Latest>,
     /// When the poll loop last turned.
     pub heartbeat: watch::Receiver<Instant>,
-    /// Whether the process is about to stop.
+    /// Cancelled when the process stops.
     pub stopping: tokio_util::sync::CancellationToken,
-    /// Trims that are asked for.
+    /// Trims requested over HTTP.
     pub trims: Trims,
-    /// Places for the API's documents.
+    /// Permits for the API's documents.
     pub documents: Documents,
-    /// What tells the running configuration from others.
+    /// The fingerprint of the running configuration.
     pub fingerprint: Fingerprint,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
 
-/// Tells configurations apart by all that they say: worked out once for each, since one may have thousands of rules.
+/// The hash of a configuration, computed once for each: one may have thousands of rules.
 #[derive(Default)]
 pub struct Fingerprint(Mutex<Option<(Weak<Config>, u64)>>);
 
 impl Fingerprint {
-    /// A number that another configuration would not have.
+    /// The hash of this configuration.
     pub(super) fn of(&self, config: &Arc<Config>) -> u64 {
-        let mut known = self.0.lock().expect("nobody panics with it");
+        let mut known = self.0.lock().expect("no thread panics while it holds the lock");
         if let Some((of, fingerprint)) = &*known
             && of.as_ptr() == Arc::as_ptr(config)
         {
@@ -58,7 +58,7 @@ impl Fingerprint {
     }
 }
 
-/// Places for documents that are being sent.
+/// Permits for documents that are being sent.
 pub struct Documents(Arc<Semaphore>);
 
 impl Default for Documents {
@@ -68,30 +68,31 @@ impl Default for Documents {
 }
 
 impl Documents {
-    /// A place for one more, if there is one.
+    /// A permit for one more document, if there is one left.
     pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
     }
 }
 
-/// Trims that are asked for over HTTP.
+/// Trims requested over HTTP.
 pub struct Trims {
     pub(super) orders: mpsc::Sender<Order>,
     under_way: Mutex<BTreeSet<Name>>,
-    /// Reads of the token's file at a time: a mount may hang, and a thread with it.
+    /// One read of the token's file at a time: on a hanging mount each would block a thread.
     pub(super) token: Arc<Semaphore>,
 }
 
 impl Trims {
-    /// Hands orders on to who trims.
+    /// Trims that are sent to the task that trims.
     #[must_use]
     pub fn new(orders: mpsc::Sender<Order>) -> Self {
         Self { orders, under_way: Mutex::default(), token: Arc::new(Semaphore::new(1)) }
     }
 
-    /// A place for this stream, unless it is being trimmed already.
+    /// Marks this stream as being trimmed until the value is dropped; `None` where it is already.
     pub(super) fn begin(&self, stream: &Name) -> Option<UnderWay<'_>> {
-        let is_new = self.under_way.lock().expect("nobody panics with it").insert(stream.clone());
+        let is_new =
+            self.under_way.lock().expect("no thread panics while it holds the lock").insert(stream.clone());
         is_new.then(|| UnderWay(self, stream.clone()))
     }
 }
@@ -100,6 +101,6 @@ pub(super) struct UnderWay<'a>(&'a Trims, Name);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.under_way.lock().expect("nobody panics with it").remove(&self.1);
+        self.0.under_way.lock().expect("no thread panics while it holds the lock").remove(&self.1);
     }
 }

@@ -1,4 +1,4 @@
-//! The page's files, as they are served.
+//! The files of the page.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::views::{CONTENT_SECURITY_POLICY, asset};
 
-/// Whether a path is one of the page's.
+/// Whether the page has a file at this path.
 pub(super) fn is_served(path: &str) -> bool {
     asset(path).is_some()
 }
 
-/// The answer to a GET or HEAD of one of the page's files.
+/// The answer to a request of one of the page's files.
 pub(super) fn answer(_: &ServerState, asked: &Asked) -> Answer {
     let Some(asset) = asset(asked.uri.path()) else {
         return text(StatusCode::NOT_FOUND, "the page has no such file\n");

@@ -1,4 +1,4 @@
-//! The cap on series: what is left out when there are more, and in which order.
+//! The limit on series: what is left out where there are more, and in which order.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each kind of row has the samples of a few sources")]
 
@@ -9,7 +9,7 @@ use crate::{
     reading::{GroupReading, StreamReading},
 };
 
-/// How many series of a snapshot a page shows and leaves out.
+/// How many series of a reading a page has and leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SeriesCount {
     /// On the page.
@@ -24,7 +24,7 @@ pub(super) fn bound(rows: &mut Rows<'_>, served: &Served, limit: usize) -> Serie
     let sources: Vec<Source> = served.families.iter().map(|family| family.source).collect();
     let mut count = SeriesCount::default();
     let mut fits = |series: usize| {
-        // Once a row was left out, no later one is shown: what is seen must not depend on what happens to fit.
+        // Once a row is left out, all later ones are: which rows are exposed must not depend on what happens to fit.
         let fits = count.dropped == 0 && count.shown + series <= limit;
         *if fits { &mut count.shown } else { &mut count.dropped } += series;
         fits

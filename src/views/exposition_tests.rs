@@ -1,4 +1,4 @@
-//! The whole page of a fixed snapshot, beside what it was before.
+//! The whole page of a fixed reading, compared with golden files.
 
 use super::{
     super::{

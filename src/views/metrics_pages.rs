@@ -1,4 +1,4 @@
-//! The metrics page in each format and encoding, made at most once a publication and served to every scraper.
+//! The metrics page in each format and encoding, made at most once for each publication and served to all scrapers.
 
 use std::sync::{
     Arc, OnceLock, Weak,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{config::Config, reading::Reading};
 
-/// A variant that nobody asked for during so many publications is made on demand only.
+/// A variant that no scrape asked for during so many publications is made only on demand.
 const FORGOTTEN_AFTER: u64 = 20;
 /// A page is a little larger than the last one at most: numbers get longer and streams more.
 const SPARE_PART: usize = 16;
@@ -40,15 +40,15 @@ const VARIANTS: [Variant; 4] = [
     (Format::OpenMetrics, Encoding::Gzip),
 ];
 
-/// Which variants scrapers ask for: only those are made ahead.
+/// Which variants scrapes ask for: only those are made in advance.
 #[derive(Debug, Default)]
 pub struct Demand([Asked; VARIANTS.len()]);
 
 #[derive(Debug, Default)]
 struct Asked {
-    /// The publication that was last asked for it.
+    /// The last publication of which a scrape asked for it.
     number: AtomicU64,
-    /// How large it was last: one that grows to tens of megabytes would be copied again and again.
+    /// Its last size: a buffer that grows to tens of megabytes would be copied many times.
     bytes: AtomicUsize,
 }
 
@@ -56,9 +56,9 @@ struct Asked {
 pub struct MetricsPages {
     number: u64,
     config: Arc<Config>,
-    /// What people call the Redis, fresh or not.
+    /// The name of the Redis, for people, also without a fresh reading.
     name: Option<String>,
-    /// Held by whoever needs it whole: a poll has room for the new one and one other.
+    /// Weak, so that it does not keep the reading alive: a poll has memory for the new one and one other.
     reading: Option<Weak<Reading>>,
     own: Vec<MetricFamily>,
     demand: Arc<Demand>,
@@ -69,7 +69,7 @@ impl MetricsPages {
     /// The next publication, with the variants in demand made.
     ///
     /// `own` gathers the sidecar's own metrics once the number of series is known. `reading` is what to show:
-    /// `None` when there is nothing fresh. `name` is what people call the Redis.
+    /// `None` when there is nothing fresh. `name` is the name of the Redis, for people.
     #[must_use]
     pub fn publish(
         number: u64,
@@ -92,14 +92,14 @@ impl MetricsPages {
         Self { number, config, name, reading: reading.as_ref().map(Arc::downgrade), own, demand, made }
     }
 
-    /// Whether the page is made, so that [`get`](Self::get) gives it at once.
+    /// Whether the page is already made, so that [`get`](Self::get) returns at once.
     #[must_use]
     pub fn has(&self, format: Format, encoding: Encoding) -> bool {
         self.made.get(index((format, encoding))).is_some_and(|made| made.get().is_some())
     }
 
-    /// The page, made now if nobody was expected to ask for it: from `newest` if its own reading has been replaced
-    /// since, and the pages of the new one are still being made.
+    /// The page; made now if it was not made in advance. It is made from `newest` where its own reading has been replaced and
+    /// the pages of the new one are still being made.
     #[must_use]
     pub fn get(
         &self,
@@ -122,7 +122,7 @@ impl MetricsPages {
 }
 
 fn index(of: Variant) -> usize {
-    VARIANTS.iter().position(|variant| *variant == of).expect("each format stands there with each encoding")
+    VARIANTS.iter().position(|variant| *variant == of).expect("VARIANTS has each format with each encoding")
 }
 
 fn rows<'a>(

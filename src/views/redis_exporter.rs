@@ -1,7 +1,7 @@
-//! The stream metrics of redis_exporter under their own names and labels, for those who migrate.
+//! The stream metrics of redis_exporter under their own names and labels, for migrations.
 //!
-//! Two differences, both on purpose: a lag that is not known is left out (redis_exporter says 0), and so is the ID
-//! of an entry that is not there, or of which that is not known.
+//! Two differences, both on purpose: an unknown lag is left out (redis_exporter has 0), and so is the ID of an entry that does
+//! not exist or may not exist.
 
 use super::families::{
     Family,

@@ -1,4 +1,4 @@
-//! What the families draw from: a row a stream and a group, with their labels written once.
+//! What the families are made from: one row for each stream and group, with its labels written once.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::{
     reading::{GroupReading, Reading, StreamReading},
 };
 
-/// What the samples of a stream or a group are drawn from, with their labels.
+/// A stream or a group, with the labels of its samples.
 pub(super) struct Row<T> {
     pub(super) labels: String,
     pub(super) of: T,
@@ -16,9 +16,9 @@ pub(super) struct Row<T> {
 
 /// Which Redis it is.
 pub(super) struct RedisRow<'a> {
-    /// What people call it.
+    /// Its name, for people.
     pub name: Option<&'a str>,
-    /// Where its page is.
+    /// The URL of the sidecar's page.
     pub external_url: Option<&'a str>,
     /// The server that was read.
     pub server: Option<&'a Server>,
@@ -27,7 +27,7 @@ pub(super) struct RedisRow<'a> {
 /// All rows of a snapshot, in the order of their names.
 #[derive(Default)]
 pub(super) struct Rows<'a> {
-    /// Which Redis it is; `None` where none is read at all.
+    /// Which Redis it is; `None` where the sidecar is switched off.
     pub redis: Option<RedisRow<'a>>,
     /// The streams.
     pub streams: Vec<Row<StreamReading<'a>>>,
@@ -60,7 +60,7 @@ impl<'a> Rows<'a> {
         for stream in reading.streams() {
             let labels =
                 format!("db=\"db{}\",stream=\"{}\"", reading.snapshot.database, escaped(stream.name));
-            // Of a stream that could not be read it is not known which groups it has.
+            // The groups of a stream that could not be read are unknown.
             let known = stream.groups().filter(|group| group.present().is_some());
             let (there, missing): (Vec<_>, Vec<_>) = known.partition(|group| group.state.is_some());
             self.groups.extend(there.into_iter().chain(missing).map(|group| Row {

@@ -1,4 +1,4 @@
-//! What of the table a configuration serves: which families, and which series of a state set.
+//! Which families of the table a configuration exposes, and which series of a state set.
 
 use super::{
     families::{FAMILIES, Family},
@@ -11,7 +11,7 @@ pub fn family_names() -> impl Iterator<Item = &'static str> {
     FAMILIES.iter().chain(REDIS_EXPORTER_FAMILIES).map(|family| family.name)
 }
 
-/// What a configuration serves.
+/// What a configuration exposes.
 pub(super) struct Served {
     /// In the order of the page.
     pub families: Vec<&'static Family>,

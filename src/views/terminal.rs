@@ -33,7 +33,7 @@ pub fn streams(document: &StreamsDocument<'_>, style: Style) -> Vec<Line> {
     let mut lines = head(&document.head);
     lines.push(Line::default());
     if streams.is_empty() {
-        lines.push(Line::plain("no stream was seen"));
+        lines.push(Line::plain("no stream was found"));
         return lines;
     }
     lines.extend(titles(name_width, style));
@@ -44,7 +44,7 @@ pub fn streams(document: &StreamsDocument<'_>, style: Style) -> Vec<Line> {
     lines
 }
 
-/// Who was read, and how fresh it is.
+/// Which Redis was read, and how fresh the reading is.
 fn head(head: &Head<'_>) -> Vec<Line> {
     let summary = &head.summary;
     let mut line = Line::default();
@@ -128,7 +128,7 @@ fn stream_line(stream: &StreamDocument<'_>, name_width: usize, style: Style) -> 
         line.rest(&sparkline(&rates(&stream.history.rate_in_per_second)), Some(Colour::Dim));
         line.push("  ", None);
     }
-    // What a group's own line says need not stand here too.
+    // A group's own line has the reason.
     let is_groups = stream.groups.iter().any(|group| group.status.as_str() != "ok");
     if stream.health.as_str() != "healthy" && !is_groups {
         line.rest(&stream.reason, None);
@@ -195,7 +195,7 @@ fn rates(rates: &[Option<f64>]) -> Vec<Option<u32>> {
     rates.iter().map(|rate| rate.and_then(|rate| format!("{:.0}", rate * 1_000.0).parse().ok())).collect()
 }
 
-/// A line of blocks from nothing to the greatest value; what is not known is a gap.
+/// A line of blocks from 0 to the greatest value; unknown values are gaps.
 fn sparkline(values: &[Option<u32>]) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let greatest = u64::from(values.iter().flatten().copied().max().unwrap_or_default().max(1));

@@ -1,4 +1,4 @@
-//! A fixed reading that has something of everything, and what views make of it beside what they made before.
+//! A fixed reading with an example of everything, and golden files of what views make of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -113,7 +113,7 @@ pub(super) fn reading(snapshot: Snapshot, config: &Config) -> Reading {
     next_reading(&mut History::default(), snapshot, config, Duration::ZERO)
 }
 
-/// A reading with those before it known, so long after the first.
+/// The next reading of a history, so long after the first.
 pub(super) fn next_reading(
     history: &mut History,
     snapshot: Snapshot,

@@ -1,5 +1,5 @@
 //! The page at `/`, embedded: plain files without a build step. They hold nothing that came from Redis; in the browser
-//! they read the JSON API, as anybody may.
+//! they read the JSON API, like any other client.
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +12,7 @@ pub struct WebFile {
     pub body: &'static str,
 }
 
-/// What the page may do: read its own files and this server's API. Nothing inline, nothing from elsewhere, no form, and
-/// in nobody's frame.
+/// The page may load its own files and call this server's API. Nothing inline, nothing from other servers, no forms, no frames.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

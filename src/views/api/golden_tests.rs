@@ -1,4 +1,4 @@
-//! Every document of a fixed reading, and what the terminal makes of it, beside what they were before.
+//! Every document of a fixed reading, and the terminal's lines of it, compared with a golden file.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -13,11 +13,11 @@ use crate::{
 };
 
 const AGE: Duration = Duration::from_millis(2_345);
-/// More than it takes to judge.
+/// Enough for every status to be known.
 const POLLS: u32 = 30;
 const STALE: Duration = Duration::from_secs(3_600);
 
-/// The last of many readings, so that there are rates, histories and judgements.
+/// The last of many readings, so that there are rates, histories and statuses.
 fn reading(config: &Config) -> Reading {
     let mut history = History::default();
     let mut next = |poll: u32| {

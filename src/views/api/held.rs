@@ -1,4 +1,4 @@
-//! Documents that somebody holds on to: what they say grows old, and past `stale_after` it is known no more.
+//! Documents that are kept for a while: their reading grows older, and from `stale_after` on it is stale.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Head, OneStreamDocument, StreamDocument, StreamsDocument, Summary};
 use crate::evaluate::{GroupStatus, Health, short};
 
 impl StreamsDocument<'_> {
-    /// The document as it is to be read so long after it came.
+    /// The document as it must be shown so long after it was received.
     #[must_use]
     pub fn held_for(mut self, held: Duration) -> Self {
         if let Some(stale) = self.head.grow_older(held) {
@@ -17,7 +17,7 @@ impl StreamsDocument<'_> {
 }
 
 impl OneStreamDocument<'_> {
-    /// The document as it is to be read so long after it came.
+    /// The document as it must be shown so long after it was received.
     #[must_use]
     pub fn held_for(mut self, held: Duration) -> Self {
         if let Some(stale) = self.head.grow_older(held) {
@@ -28,7 +28,7 @@ impl OneStreamDocument<'_> {
 }
 
 impl Head<'_> {
-    /// What is to be said of everything if it has become stale.
+    /// Makes the reading older; the reason of all streams and groups if it became stale.
     fn grow_older(&mut self, by: Duration) -> Option<String> {
         let age = self.poll.age_seconds.map(|age| age + by.as_secs_f64())?;
         self.poll.age_seconds = Some(age);

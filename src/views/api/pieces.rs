@@ -1,4 +1,4 @@
-//! A document in pieces, which leave while the rest is written: as one it would be copied again and again while it grows.
+//! A document in pieces: a single buffer would be copied many times while it grows.
 
 use std::{
     io::{self, Write},

@@ -14,10 +14,10 @@ use crate::{
     model::{Millis, Name, StreamId},
 };
 
-/// What is left as it is in a key: RFC 3986's unreserved characters.
+/// RFC 3986's unreserved characters stay as they are in a key.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// It grows where a sentence needs more: copied once, not at each doubling.
+/// Enough for most sentences, so that the text is not copied while it grows.
 const SENTENCE_BYTES: usize = 160;
 
 /// A name's bytes, percent-encoded.
@@ -30,7 +30,7 @@ pub(super) fn text(name: &Name) -> Cow<'_, str> {
     name.as_plain().map_or_else(|| name.to_string().into(), Cow::Borrowed)
 }
 
-/// A sentence, in room that is enough for most.
+/// A sentence as text.
 pub(super) fn sentence(sentence: &impl fmt::Display) -> String {
     let mut text = String::with_capacity(SENTENCE_BYTES);
     write!(text, "{sentence}").expect("a String takes any text");
@@ -45,7 +45,7 @@ pub(super) fn span(span: Millis) -> f64 {
     seconds(span.duration())
 }
 
-/// To the millisecond: what is finer is noise.
+/// To the millisecond: finer differences are noise.
 pub(super) fn seconds(duration: Duration) -> f64 {
     Duration::from_millis(milliseconds(duration)).as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! Documents, drawn from the last reading at the moment when somebody asks.
+//! Documents, made from the last reading on request.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
     reading::{Reading, StreamReading},
 };
 
-/// All that an answer is drawn from.
+/// What documents are made from.
 pub struct View<'a> {
     config: &'a Config,
     reading: Option<&'a Reading>,
@@ -27,7 +27,7 @@ pub struct View<'a> {
     has_polled: bool,
     /// The reading's age.
     age: Option<Duration>,
-    /// What is said of everything where the reading is stale.
+    /// The reason of all streams and groups where the reading is stale.
     stale: Option<String>,
     /// How long before the reading each sample was taken.
     ages: Vec<Duration>,
@@ -52,7 +52,7 @@ impl<'a> View<'a> {
         Self { config, reading, failure, has_polled, age, stale, ages }
     }
 
-    /// Whether what is shown is too old to be relied upon.
+    /// Whether the reading is too old to rely on.
     #[must_use]
     pub const fn is_stale(&self) -> bool {
         self.stale.is_some()
@@ -66,7 +66,7 @@ impl<'a> View<'a> {
         Stream { of: stream, ages: &self.ages, stale: self.stale.as_deref() }
     }
 
-    /// What every answer begins with.
+    /// The common part of all documents.
     #[must_use]
     pub fn head(&self) -> Head<'_> {
         let server = self.reading.map(|reading| &reading.snapshot.server);
@@ -125,8 +125,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Hands over `/api/v1/streams` piece by piece. Each stream is drawn when it is written: all at once would take many times
-    /// the memory.
+    /// Hands over `/api/v1/streams` piece by piece. Each stream's document is made when it is written: all at once would
+    /// take many times the memory.
     pub fn write_streams(&self, take: Take<'_>) {
         let streams = Sequence(|| self.streams().map(|stream| stream.document()));
         write(&StreamsDocument { head: self.head(), streams }, take);

@@ -48,12 +48,12 @@ words! {
     Role &[Self::Primary, Self::Replica(PrimaryLink::Unknown)],
 }
 
-/// A word of a closed set, or one that only a later version knows.
+/// A word of a closed set, or one that only a later version of the sidecar knows.
 #[derive(Debug)]
 pub enum Word<T> {
-    /// It is one of the set.
+    /// A word of the set.
     Known(T),
-    /// It is not.
+    /// Another word.
     Other(Box<str>),
 }
 

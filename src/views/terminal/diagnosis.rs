@@ -1,11 +1,11 @@
-//! What `doctor` found, as a table: what is so on the left, what it means on the right, each wrapped to its column.
-//! Where nobody says how wide the output is, a finding is a line.
+//! The findings of `doctor` as a table: the fact on the left, its meaning on the right, each wrapped to its column. Where the
+//! output's width is unknown, each finding is one line.
 
 use super::line::{Align::Left, Colour, Line, Style, width};
 use crate::doctor::{Diagnosis, Finding, Level};
 
 const LEVEL_WIDTH: usize = 9;
-/// Narrower columns hold no words.
+/// Narrower columns are too narrow for words.
 const LEAST_WIDTH: usize = 8;
 
 /// The findings under the titles of their areas.
@@ -31,7 +31,7 @@ fn rows(finding: &Finding, style: Style) -> Vec<Line> {
     };
     let right =
         style.width.map_or(usize::MAX, |width| width.saturating_sub(LEVEL_WIDTH + left + 3).max(LEAST_WIDTH));
-    // What means nothing more may take the whole line.
+    // A fact without a meaning may take the whole line.
     let left = if finding.meaning.is_empty() { left.saturating_add(right).saturating_add(1) } else { left };
     let (what, meaning) = (wrapped(&finding.what, left), wrapped(&finding.meaning, right));
     let column = style.width.map_or_else(|| width(&finding.what), |_| left);
@@ -56,7 +56,7 @@ const fn colour(level: Level) -> Colour {
     }
 }
 
-/// The text in lines of at most so many columns, broken between words, and within one that is longer.
+/// The text in lines of at most so many columns, broken between words, and within words that are longer.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {

@@ -4,10 +4,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::cleaned;
 
-/// Bytes of a piece, on a terminal without an end.
+/// Bytes of a piece where the terminal's width is unknown.
 const LONGEST_PIECE: usize = 2_000;
 
-/// What the terminal can do, and what is wanted of it.
+/// What the terminal can show, and what the user wants.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
     /// Whether colours are wanted.
@@ -18,10 +18,10 @@ pub struct Style {
     pub width: Option<usize>,
 }
 
-/// A colour, as every terminal has it.
+/// A colour that every terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
-    /// All is well.
+    /// Healthy.
     Green,
     /// Look at it.
     Yellow,
@@ -29,9 +29,9 @@ pub enum Colour {
     Red,
     /// Not known.
     Magenta,
-    /// Beside the point.
+    /// Less important.
     Dim,
-    /// The point.
+    /// Important.
     Bold,
 }
 
@@ -57,7 +57,7 @@ impl Line {
         line
     }
 
-    /// Adds a piece. It may be of a document that somebody else's program answered with.
+    /// Adds a piece. Its text may come from another program.
     pub fn push(&mut self, text: &str, colour: Option<Colour>) {
         self.0.push((cleaned(text.as_bytes(), text.len(), LONGEST_PIECE), colour));
     }
@@ -78,7 +78,7 @@ impl Line {
         }
     }
 
-    /// Adds what stands behind the cells.
+    /// Adds the text behind the cells.
     pub(super) fn rest(&mut self, text: &str, colour: Option<Colour>) {
         self.push(" ", None);
         self.push(text, colour);

@@ -98,12 +98,12 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Line> {
         lines.push(fact("  oldest pending", &text));
     }
     let counts = [
-        ("given back", group.nacked_entries.filter(|nacked| *nacked > 0)),
+        ("released", group.nacked_entries.filter(|nacked| *nacked > 0)),
         ("dangling", group.dangling_pending),
         ("poison", group.poison_entries),
         ("dropped with a consumer", group.pending_dropped),
         ("entries lost", group.entries_lost),
-        ("entries maybe lost", group.entries_suspected_lost),
+        ("entries possibly lost", group.entries_suspected_lost),
         ("rewinds", group.rewinds),
         ("stuck consumers", group.stuck_consumers),
     ];
