@@ -15,7 +15,7 @@ use crate::{
     reader::Reader,
     reading::Latest,
     reload::{Reloader, warn_of_ignored},
-    removals::removals,
+    removals,
     renderer::{Renderer, first_page},
     self_stats::SelfStats,
     signals::Signals,
@@ -171,7 +171,7 @@ impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
         let Self { config, orders, latest, heartbeat, stats, stop } = self;
         let (streams_in, streams_out) = watch::channel(None);
-        let (standings_in, standings_out) = watch::channel(Arc::default());
+        let (statuses_in, statuses_out) = watch::channel(Arc::default());
         let searcher = Searcher {
             discovery: Discovery::new(Link::new(Arc::clone(&stats))),
             config: config.clone(),
@@ -179,21 +179,21 @@ impl WithRedis {
             stats: Arc::clone(&stats),
         };
         tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
-        let (teller, listener) = removals();
+        let (removals_in, removals_out) = removals::channel();
         let keeper = Keeper {
-            enforcer: Enforcer::new(Arc::clone(&stats)).telling(teller),
+            enforcer: Enforcer::new(Arc::clone(&stats)).reporting_to(removals_in),
             lease: Lease::new(&config.borrow()),
             config: config.clone(),
             streams: Watching::new(streams_out.clone()),
             orders,
-            retention_statuses: standings_in,
+            retention_statuses: statuses_in,
             failing: BTreeMap::new(),
             stats: Arc::clone(&stats),
         };
         tasks.spawn("retention", keeper.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).within_budget();
         let poller = Poller {
-            reader: reader.beside_retention(listener, standings_out),
+            reader: reader.beside_retention(removals_out, statuses_out),
             config,
             streams: Watching::new(streams_out),
             latest,

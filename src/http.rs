@@ -84,7 +84,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _peer)) => {
-                    if let Some(News::Over { failures, .. }) = outage.note_reason(None) {
+                    if let Some(News::Recovered { failures, .. }) = outage.note_reason(None) {
                         info!(failures, "connections are accepted again");
                     }
                     self.take(stream, &places, &stop);

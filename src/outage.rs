@@ -27,7 +27,7 @@ pub enum News {
     /// The first failure, or the first for another reason or with another detail.
     Failed,
     /// The recovery.
-    Over {
+    Recovered {
         /// The reason of the last failures.
         after: &'static str,
         /// Number of consecutive failures for that reason.
@@ -44,8 +44,8 @@ impl Outage {
     /// The same for failures of something other than Redis.
     pub fn note_reason(&mut self, failure: Option<(&'static str, &str)>) -> Option<News> {
         let Some((reason, detail)) = failure else {
-            let over = self.0.take()?;
-            return Some(News::Over { after: over.reason, failures: over.count });
+            let failures = self.0.take()?;
+            return Some(News::Recovered { after: failures.reason, failures: failures.count });
         };
         let failures = self.0.get_or_insert_default();
         if failures.reason != reason {
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(note(Some((Reason::Timeout, "a"))), Some(News::Failed));
         assert_eq!(note(Some((Reason::Timeout, "a"))), None);
         assert_eq!(note(Some((Reason::Timeout, "b"))), Some(News::Failed), "another detail");
-        assert_eq!(note(None), Some(News::Over { after: "timeout", failures: 3 }));
+        assert_eq!(note(None), Some(News::Recovered { after: "timeout", failures: 3 }));
         assert_eq!(note(None), None);
         assert_eq!(note(Some((Reason::Timeout, "a"))), Some(News::Failed), "it fails once more");
         assert_eq!(note(Some((Reason::Loading, "a"))), Some(News::Failed), "another reason");
@@ -82,6 +82,6 @@ mod tests {
         }
         assert_eq!(note(Some((Reason::Loading, "that differs each time"))), None);
         let failures = 2 + 2 * DETAILS as u64;
-        assert_eq!(note(None), Some(News::Over { after: "loading", failures }));
+        assert_eq!(note(None), Some(News::Recovered { after: "loading", failures }));
     }
 }

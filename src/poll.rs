@@ -90,7 +90,7 @@ impl Poller {
                     stream_failures.note(&reading.snapshot, &self.stats);
                 }
             });
-            spans::ended(span.record("streamwarden.slow", took >= SLOW), &result);
+            spans::record_result(span.record("streamwarden.slow", took >= SLOW), &result);
             // It ends here and not after the pause.
             drop(span);
             self.stats.poll_ends(took.as_secs_f64(), result.as_ref().err());
@@ -123,7 +123,7 @@ impl Poller {
                 () = stop.cancelled() => return None,
             };
             took = clock::now() - started;
-            spans::ended(&span, &result);
+            spans::record_result(&span, &result);
             let read = result.unwrap_or_else(|failure| {
                 debug!(%failure, "rereading streams failed");
                 0
@@ -207,7 +207,7 @@ impl Searcher {
                 result = self.discovery.search(&config).instrument(span.clone()) => result,
                 () = stop.cancelled() => return,
             };
-            spans::ended(&span, &result);
+            spans::record_result(&span, &result);
             let entered = span.entered();
             self.stats.discovery_ends(result.as_ref().err());
             outage.note(result.as_ref().err());

@@ -15,7 +15,7 @@ use crate::{
     evaluate::{History, MOST_QUESTIONS},
     model::{Failure, Name, Snapshot},
     reading::Reading,
-    removals::Listener,
+    removals::RemovalReceiver,
     retention::RetentionStatuses,
     source::{Link, Observer},
 };
@@ -29,7 +29,7 @@ pub struct Reader {
     /// `None` asks what it needs, whatever the configuration allows a month.
     budget: Option<Budget>,
     /// What this sidecar itself removes, and what its runs of retention have done.
-    retention: Option<(Listener, watch::Receiver<Arc<RetentionStatuses>>)>,
+    retention: Option<(RemovalReceiver, watch::Receiver<Arc<RetentionStatuses>>)>,
     started: Instant,
     left_out: LeftOut,
 }
@@ -68,10 +68,10 @@ impl Reader {
     #[must_use]
     pub fn beside_retention(
         self,
-        listener: Listener,
+        removals: RemovalReceiver,
         retention_statuses: watch::Receiver<Arc<RetentionStatuses>>,
     ) -> Self {
-        Self { retention: Some((listener, retention_statuses)), ..self }
+        Self { retention: Some((removals, retention_statuses)), ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -103,8 +103,8 @@ impl Reader {
             self.place.clone_from(&snapshot.origin.place);
             self.history = History::default();
         }
-        if let Some((listener, _)) = &mut self.retention {
-            self.history.hear(listener.hear().await);
+        if let Some((removals, _)) = &mut self.retention {
+            self.history.hear(removals.receive().await);
         }
         let most = self.most_lookups(config);
         let open = self.history.begin(snapshot, config, watchlist, most);

@@ -21,7 +21,7 @@ impl Recorder for SelfStats {
     }
 
     fn connecting_to(&self, server: &Endpoint) {
-        spans::to_server(&Span::current(), server);
+        spans::record_server(&Span::current(), server);
     }
 
     fn connected(&self) {
@@ -35,7 +35,7 @@ impl Recorder for SelfStats {
     }
 
     fn failed(&self, span: &Span, failure: &Failure) {
-        spans::failed(span, failure);
+        spans::record_failure(span, failure);
     }
 
     /// Logs each command once. Whatever it would have returned is missing from then on.

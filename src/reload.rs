@@ -144,7 +144,9 @@ impl Looks {
                     "cannot look at the configuration file now; the running configuration stays"
                 );
             }
-            Some(News::Over { failures, .. }) => info!(failures, "the configuration file can be read again"),
+            Some(News::Recovered { failures, .. }) => {
+                info!(failures, "the configuration file can be read again")
+            }
             None => {}
         }
         look.ok()

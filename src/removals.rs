@@ -11,36 +11,37 @@ use crate::model::{Name, Removal};
 
 /// Maximum number of unread reports: more than the steps of a poll interval. Beyond it reports are dropped, and the
 /// losses are bounded by readings.
-const MOST_UNHEARD: usize = 4_096;
+const MAX_UNREAD: usize = 4_096;
 /// Maximum wait for a step. It usually takes milliseconds, and a hanging one must not block polls.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 
 /// The sending end, for retention.
 #[derive(Debug)]
-pub struct Teller {
+pub struct RemovalSender {
     removals: mpsc::Sender<(Name, Removal)>,
-    is_at_work: watch::Sender<bool>,
+    is_step_running: watch::Sender<bool>,
 }
 
 /// The receiving end, for polls.
 #[derive(Debug)]
-pub struct Listener {
+pub struct RemovalReceiver {
     removals: mpsc::Receiver<(Name, Removal)>,
-    is_at_work: watch::Receiver<bool>,
+    is_step_running: watch::Receiver<bool>,
 }
 
 /// Creates both ends.
 #[must_use]
-pub fn removals() -> (Teller, Listener) {
-    let (sender, heard) = mpsc::channel(MOST_UNHEARD);
-    let (work, works) = watch::channel(false);
-    (Teller { removals: sender, is_at_work: work }, Listener { removals: heard, is_at_work: works })
+pub fn channel() -> (RemovalSender, RemovalReceiver) {
+    let (removals_in, removals_out) = mpsc::channel(MAX_UNREAD);
+    let (running_in, running_out) = watch::channel(false);
+    let sender = RemovalSender { removals: removals_in, is_step_running: running_in };
+    (sender, RemovalReceiver { removals: removals_out, is_step_running: running_out })
 }
 
-impl Teller {
+impl RemovalSender {
     /// Records that a step begins.
     pub fn begin(&self) {
-        self.is_at_work.send_replace(true);
+        self.is_step_running.send_replace(true);
     }
 
     /// Records that the step has ended, and what it removed.
@@ -48,15 +49,16 @@ impl Teller {
         if let Some(removal) = removal {
             drop(self.removals.try_send((stream.clone(), removal.clone())));
         }
-        self.is_at_work.send_replace(false);
+        self.is_step_running.send_replace(false);
     }
 }
 
-impl Listener {
+impl RemovalReceiver {
     /// All removals that were not received yet, by steps that the server has completed. Waits for a step in progress.
     /// Cancel-safe.
-    pub async fn hear(&mut self) -> Vec<(Name, Removal)> {
-        let _over_or_late = timeout(LONGEST_STEP, self.is_at_work.wait_for(|works| !works)).await;
+    pub async fn receive(&mut self) -> Vec<(Name, Removal)> {
+        let _ended_or_late =
+            timeout(LONGEST_STEP, self.is_step_running.wait_for(|is_running| !is_running)).await;
         std::iter::from_fn(|| self.removals.try_recv().ok()).collect()
     }
 }
@@ -69,21 +71,21 @@ mod tests {
     #[tokio::test]
     async fn a_poll_waits_for_a_step_in_progress_but_not_forever() {
         let removal = Removal { ever_before: 0, entries: 3, lost: [].into() };
-        let (teller, mut listener) = removals();
-        assert_eq!(listener.hear().await, []);
-        teller.begin();
-        let step = async { teller.end(&"s".into(), Some(&removal)) };
-        let (heard, ()) = tokio::join!(biased; listener.hear(), step);
-        assert_eq!(heard, [("s".into(), removal.clone())]);
+        let (sender, mut receiver) = channel();
+        assert_eq!(receiver.receive().await, []);
+        sender.begin();
+        let step = async { sender.end(&"s".into(), Some(&removal)) };
+        let (received, ()) = tokio::join!(biased; receiver.receive(), step);
+        assert_eq!(received, [("s".into(), removal.clone())]);
         // A step that removed nothing has ended too, ...
-        teller.begin();
-        teller.end(&"s".into(), None);
+        sender.begin();
+        sender.end(&"s".into(), None);
         let began = clock::now();
-        assert_eq!(listener.hear().await, []);
+        assert_eq!(receiver.receive().await, []);
         assert!(clock::now() - began < LONGEST_STEP);
         // ... and a hanging step is not awaited.
-        teller.begin();
-        assert_eq!(listener.hear().await, []);
+        sender.begin();
+        assert_eq!(receiver.receive().await, []);
         assert!(clock::now() - began >= LONGEST_STEP);
     }
 }

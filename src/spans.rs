@@ -55,10 +55,12 @@ pub(crate) fn retention(stream: &Name, mode: Mode) -> Span {
 }
 
 /// Records how a run ended, and how many entries it removed.
-pub(crate) fn trimmed(span: &Span, outcome: &str, removed: u64, failure: Option<&Failure>) {
+pub(crate) fn record_run(span: &Span, outcome: &str, removed: u64, failure: Option<&Failure>) {
     span.record("streamwarden.retention.outcome", outcome);
     span.record("streamwarden.retention.removed", int(removed));
-    failure.into_iter().for_each(|failure| failed(span, failure));
+    if let Some(failure) = failure {
+        record_failure(span, failure);
+    }
 }
 
 /// One step of a run.
@@ -115,13 +117,13 @@ pub(crate) fn pipeline(commands: &[&'static str], server: &Endpoint, database: i
         if size > 1 {
             span.record("db.operation.batch.size", int(size));
         }
-        to_server(&span, server);
+        record_server(&span, server);
     }
     span
 }
 
 /// Records the server's address.
-pub(crate) fn to_server(span: &Span, server: &Endpoint) {
+pub(crate) fn record_server(span: &Span, server: &Endpoint) {
     span.record("server.address", &server.address);
     if let Some(port) = server.port {
         span.record("server.port", i64::from(port));
@@ -129,12 +131,14 @@ pub(crate) fn to_server(span: &Span, server: &Endpoint) {
 }
 
 /// Records the failure of an operation, if it failed.
-pub(crate) fn ended<T>(span: &Span, result: &Result<T, Failure>) {
-    result.as_ref().err().into_iter().for_each(|failure| failed(span, failure));
+pub(crate) fn record_result<T>(span: &Span, result: &Result<T, Failure>) {
+    if let Err(failure) = result {
+        record_failure(span, failure);
+    }
 }
 
 /// Records a failure.
-pub(crate) fn failed(span: &Span, failure: &Failure) {
+pub(crate) fn record_failure(span: &Span, failure: &Failure) {
     let code = failure.code();
     // `ERR` alone is no useful error type.
     let kind = code.filter(|code| *code != "ERR").unwrap_or(failure.reason.as_str());

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Mode, Policy, Watchlist},
     model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
     reader::Reader,
-    removals::Teller,
+    removals::RemovalSender,
     retention::{BlockReason, Plan, Step, TrimBlocker},
     self_stats::SelfStats,
     source::{
@@ -78,10 +78,10 @@ pub struct Enforcer {
     reader: Reader,
     /// Number of the connection on which the state was read that writes depend on. They are sent on no other, which
     /// may lead to another server. `None` before the first read.
-    asked: Option<u64>,
+    checked_connection: Option<u64>,
     is_without_scripts: bool,
     /// Reports each step to the polls.
-    teller: Option<Teller>,
+    removals: Option<RemovalSender>,
 }
 
 impl Enforcer {
@@ -92,16 +92,16 @@ impl Enforcer {
         Self {
             link,
             reader: Reader::new(Link::new(stats)),
-            asked: None,
+            checked_connection: None,
             is_without_scripts: false,
-            teller: None,
+            removals: None,
         }
     }
 
     /// Also reports what it removes to the polls.
     #[must_use]
-    pub fn telling(self, teller: Teller) -> Self {
-        Self { teller: Some(teller), ..self }
+    pub fn reporting_to(self, removals: RemovalSender) -> Self {
+        Self { removals: Some(removals), ..self }
     }
 
     /// Closes the connections.
@@ -123,14 +123,18 @@ impl Enforcer {
     async fn check_once(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
         let session = self.link.session(&config.redis).await?;
         let time = session.check().await?;
-        self.asked = Some(session.number());
+        self.checked_connection = Some(session.number());
         session.may_be_written().map(|()| time)
     }
 
     /// Reads from a primary the state that the next writes depend on. Not cancel-safe, like [`send`](Self::send).
-    pub(super) async fn look(&mut self, config: &Config, command: Command<'_>) -> Result<Reply, Failure> {
+    pub(super) async fn read_state(
+        &mut self,
+        config: &Config,
+        command: Command<'_>,
+    ) -> Result<Reply, Failure> {
         let reply = self.send(config, command).await;
-        self.asked = Some(self.link.number());
+        self.checked_connection = Some(self.link.number());
         reply
     }
 
@@ -144,7 +148,11 @@ impl Enforcer {
     async fn send_once(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
         let session = self.link.session(&config.redis).await?;
         session.may_be_written()?;
-        if !command.may_repeat() && self.asked.is_some_and(|asked| asked != session.number()) {
+        if !command.may_repeat()
+            && self
+                .checked_connection
+                .is_some_and(|checked_connection| checked_connection != session.number())
+        {
             let what = "the connection was closed after the state that this write depends on was read";
             return Err(Failure::new(Reason::Closed, what));
         }
@@ -191,12 +199,12 @@ impl Enforcer {
         stream: &Name,
         script: Write<'_>,
     ) -> Result<Step, Failure> {
-        if let Some(teller) = &self.teller {
-            teller.begin();
+        if let Some(removals) = &self.removals {
+            removals.begin();
         }
         let step = self.send(config, script).await.and_then(|reply| step(&reply));
-        if let Some(teller) = &self.teller {
-            teller.end(stream, step.as_ref().ok().and_then(|step| step.removal.as_ref()));
+        if let Some(removals) = &self.removals {
+            removals.end(stream, step.as_ref().ok().and_then(|step| step.removal.as_ref()));
         }
         step
     }
@@ -235,12 +243,12 @@ impl Enforcer {
             // No whole node can be removed any more. What is left is in the first node, so this reads at most one
             // node.
             let rest =
-                u64::try_from(self.ids_below(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
+                u64::try_from(self.ids_before(config, stream, id, limit).await?.len()).unwrap_or(u64::MAX);
             step.blocked_by = (rest < limit).then_some(blocker);
         }
         if let (Some(cutoff), None) = (cutoff, &step.blocked_by) {
             step.blocked_by = match fallback::are_times(state) {
-                true => self.holder_of_too_old(config, stream, plan, cutoff).await?,
+                true => self.blocker_of_too_old(config, stream, plan, cutoff).await?,
                 false => Some(TrimBlocker { group: None, reason: BlockReason::NotTimes }),
             };
         }
@@ -263,7 +271,7 @@ impl Enforcer {
     }
 
     /// What needs an entry that is too old, if nothing could be removed.
-    async fn holder_of_too_old(
+    async fn blocker_of_too_old(
         &mut self,
         config: &Config,
         stream: &Name,
@@ -288,7 +296,7 @@ impl Enforcer {
     }
 
     /// The first IDs before this one.
-    async fn ids_below(
+    async fn ids_before(
         &mut self,
         config: &Config,
         stream: &Name,

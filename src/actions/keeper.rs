@@ -65,7 +65,8 @@ pub struct Keeper {
 impl Keeper {
     /// Runs until `stop`. Waits for a step in progress, at most for its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
-        let (mut schedules, mut policies) = (Schedules::new(), Policies::new());
+        let mut schedules = Schedules::new();
+        let mut policies = Policies::new();
         let mut listed: Option<Watchlist> = None;
         while !stop.is_cancelled() {
             let config = Arc::clone(&self.config.borrow());
@@ -79,7 +80,7 @@ impl Keeper {
             }
             if policies.is_empty() {
                 self.lease.release(&mut self.enforcer, &config).await;
-            } else if let Err(failure) = self.lease.keep(&mut self.enforcer, &config).await {
+            } else if let Err(failure) = self.lease.check_if_due(&mut self.enforcer, &config).await {
                 self.stats.retention_failed(&failure);
             }
             self.stats.retention_leader.set(self.lease.is_held().into());
@@ -91,12 +92,12 @@ impl Keeper {
             tokio::select! {
                 () = sleep_until(wake), if !policies.is_empty() => {}
                 () = stop.cancelled() => {}
-                goes_on = self.streams.changed() => if !goes_on { break },
+                is_open = self.streams.changed() => if !is_open { break },
                 changed = self.config.changed() => {
                     if changed.is_err() { break }
                     self.lease.reload(&self.config.borrow());
                 }
-                Some(order) = self.orders.recv() => self.obey(&config, order, &stop).await,
+                Some(order) = self.orders.recv() => self.execute(&config, order, &stop).await,
             }
         }
         let config = Arc::clone(&self.config.borrow());
@@ -111,8 +112,8 @@ impl Keeper {
         stop: &CancellationToken,
     ) {
         // A changed configuration may forbid what the run was permitted at its start, or name another server.
-        let in_force = self.config.clone();
-        let is_over = || stop.is_cancelled() || in_force.has_changed().unwrap_or(true);
+        let changes = self.config.clone();
+        let is_over = || stop.is_cancelled() || changes.has_changed().unwrap_or(true);
         for (stream, policy) in policies {
             let Some(schedule) = schedules.get_mut(stream) else { continue };
             let began = clock::now();
@@ -121,20 +122,21 @@ impl Keeper {
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
             let run = self.trim(Trim { config, stream, policy, budget, is_over }).await;
-            note_end(schedule, &run, began, clock::now(), policy, config);
+            schedule_next(schedule, &run, began, clock::now(), policy, config);
             if let Some(failure) = unanswered(&run) {
                 // The server would not answer for the other streams either. They stay due.
                 self.lease.unanswered(failure);
-            } else if let Err(failure) = self.lease.keep(&mut self.enforcer, config).await {
+            } else if let Err(failure) = self.lease.check_if_due(&mut self.enforcer, config).await {
                 self.stats.retention_failed(&failure);
             }
         }
     }
 
     /// Executes a trim request. The configured limits apply again from the next run on.
-    async fn obey(&mut self, config: &Config, order: Order, stop: &CancellationToken) {
+    async fn execute(&mut self, config: &Config, order: Order, stop: &CancellationToken) {
         let Order { stream, policy, answer } = order;
-        let (budget, is_over) = (config.retention.budget, || stop.is_cancelled());
+        let budget = config.retention.budget;
+        let is_over = || stop.is_cancelled();
         let run = self.trim(Trim { config, stream: &stream, policy: &policy, budget, is_over }).await;
         // The requester may be gone. The result is logged and counted in any case.
         drop(answer.send(run));
@@ -142,19 +144,20 @@ impl Keeper {
 
     /// Executes one run, and reports its result to the log, the metrics and the traces.
     async fn trim<O: Fn() -> bool>(&mut self, trim: Trim<'_, O>) -> Run {
-        let (stream, mode) = (trim.stream, trim.policy.mode);
+        let stream = trim.stream;
+        let mode = trim.policy.mode;
         let span = spans::retention(stream, mode);
         let run = trim.run(&mut self.enforcer, |_| {}).instrument(span.clone()).await;
-        span.in_scope(|| self.note(stream, mode, &run));
-        spans::trimmed(&span, run.outcome().as_str(), run.removed, run.failure.as_ref());
+        span.in_scope(|| self.report(stream, mode, &run));
+        spans::record_run(&span, run.outcome().as_str(), run.removed, run.failure.as_ref());
         run
     }
 
-    fn note(&mut self, stream: &Name, mode: Mode, run: &Run) {
+    fn report(&mut self, stream: &Name, mode: Mode, run: &Run) {
         if let Some(failure) = &run.failure {
             self.stats.retention_failed(failure);
         }
-        self.note_outage(stream, run);
+        self.log_outage(stream, run);
         self.retention_statuses.send_modify(|retention_statuses| {
             let retention_status = Arc::make_mut(retention_statuses).entry(stream.clone()).or_default();
             log(stream, mode, run, retention_status);
@@ -162,7 +165,7 @@ impl Keeper {
         });
     }
 
-    fn note_outage(&mut self, stream: &Name, run: &Run) {
+    fn log_outage(&mut self, stream: &Name, run: &Run) {
         if run.failure.is_none() && !self.failing.contains_key(stream) {
             return;
         }
@@ -171,7 +174,7 @@ impl Keeper {
             (Some(News::Failed), Some(failure)) => {
                 warn!(%stream, %failure, removed = run.removed, "retention failed and will be retried");
             }
-            (Some(News::Over { failures, .. }), _) => {
+            (Some(News::Recovered { failures, .. }), _) => {
                 info!(%stream, failures, "retention works again");
                 self.failing.remove(stream);
             }
@@ -204,7 +207,7 @@ fn keep_schedules(schedules: &mut Schedules, policies: &Policies) {
 }
 
 /// Schedules the next run after one has ended.
-fn note_end(
+fn schedule_next(
     schedule: &mut Schedule,
     run: &Run,
     began: Instant,
@@ -234,8 +237,7 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
     let floor = run.floor.map(tracing::field::display);
     let blocked_by = run.blocked_by.as_ref().map(tracing::field::display);
     if run.removed > 0 {
-        let (removed, forced) = (run.removed, run.forced);
-        info!(%stream, mode = mode.as_str(), removed, forced, length = run.length, floor, blocked_by, "trimmed");
+        info!(%stream, mode = mode.as_str(), removed = run.removed, forced = run.forced, length = run.length, floor, blocked_by, "trimmed");
     }
     if run.forced > 0 {
         warn!(%stream, forced = run.forced, "trimmed to the ceiling: groups may lose unread entries");
@@ -284,7 +286,7 @@ mod tests {
             let (schedule, policy) =
                 (schedules.get_mut(&Name::from("s")).unwrap(), &policies[&Name::from("s")]);
             let began = schedule.due();
-            note_end(schedule, run, began, began, policy, &config);
+            schedule_next(schedule, run, began, began, policy, &config);
             schedule.due() - began
         };
         (0..50).map(|_| wait()).max().unwrap()

@@ -30,11 +30,11 @@ pub struct Lease {
     holder: Text,
     is_held: bool,
     /// Whether it counts as held because Redis refuses the lease.
-    is_unleased: bool,
+    is_refused: bool,
     /// Whether a replica answered last. Replicas grant no lease.
     is_on_replica: bool,
     /// The last known holder.
-    seen: Option<Text>,
+    known_holder: Option<Text>,
     schedule: Schedule,
 }
 
@@ -47,7 +47,7 @@ impl Lease {
         let host = Text::from(host.trim_ascii());
         let holder = format!("{host}:{}:{:08x}", std::process::id(), fastrand::u32(..)).into();
         let schedule = Schedule::new(clock::now(), Self::pace(config), fastrand::f64());
-        Self { holder, is_held: false, is_unleased: false, is_on_replica: false, seen: None, schedule }
+        Self { holder, is_held: false, is_refused: false, is_on_replica: false, known_holder: None, schedule }
     }
 
     /// Time between two checks. Each takes two commands for the holder, one for the others.
@@ -92,19 +92,19 @@ impl Lease {
     ///
     /// # Errors
     /// Redis refused, or it did not answer; then the lease does not count as held.
-    pub async fn keep(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
+    pub async fn check_if_due(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
         if clock::now() < self.due() {
             return Ok(());
         }
         let span = spans::retention_lease();
-        let result = self.renew(enforcer, config).instrument(span.clone()).await;
-        spans::ended(&span, &result);
+        let result = self.check(enforcer, config).instrument(span.clone()).await;
+        spans::record_result(&span, &result);
         result
     }
 
-    async fn renew(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
+    async fn check(&mut self, enforcer: &mut Enforcer, config: &Config) -> Result<(), Failure> {
         let began = clock::now();
-        let (is_held, seen, result) = match self.look(enforcer, config).await {
+        let (is_held, holder, result) = match self.take_or_renew(enforcer, config).await {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
             // A server out of memory refuses the lease, and a trim makes room.
             Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
@@ -117,25 +117,25 @@ impl Lease {
         if std::mem::take(&mut self.is_on_replica) {
             info!("the server is a primary again: retention continues");
         }
-        if seen.is_some() && self.seen != seen {
-            info!(holder = seen.as_deref(), held_here = is_held, "the retention lease has a new holder");
+        if holder.is_some() && self.known_holder != holder {
+            info!(holder = holder.as_deref(), held_here = is_held, "the retention lease has a new holder");
         }
-        if let (Err(failure), false) = (&result, self.is_unleased) {
+        if let (Err(failure), false) = (&result, self.is_refused) {
             warn!(%failure, "Redis refuses the retention lease: trimming without it");
         }
-        self.is_unleased = result.is_err();
+        self.is_refused = result.is_err();
         self.is_held = is_held;
-        self.seen = seen;
+        self.known_holder = holder;
         result
     }
 
     /// Takes or renews the lease, and returns its holder.
-    async fn look(&self, enforcer: &mut Enforcer, config: &Config) -> Result<Text, Failure> {
+    async fn take_or_renew(&self, enforcer: &mut Enforcer, config: &Config) -> Result<Text, Failure> {
         let key = config.retention.lease_key.as_str();
         let ms = u64::try_from(config.retention.lease_ttl.as_millis()).unwrap_or(u64::MAX);
-        if let Some(holder) = reply::optional_text(&enforcer.look(config, Command::Get(key)).await?)? {
+        if let Some(holder) = reply::optional_text(&enforcer.read_state(config, Command::Get(key)).await?)? {
             if holder == self.holder {
-                enforcer.send(config, Write::Keep(key, ms)).await?;
+                enforcer.send(config, Write::Renew(key, ms)).await?;
             }
             return Ok(holder);
         }
@@ -149,7 +149,7 @@ impl Lease {
         if std::mem::take(&mut self.is_held) {
             let key = config.retention.lease_key.as_str();
             let release = async {
-                let holder = reply::optional_text(&enforcer.look(config, Command::Get(key)).await?)?;
+                let holder = reply::optional_text(&enforcer.read_state(config, Command::Get(key)).await?)?;
                 if holder.as_ref() == Some(&self.holder) {
                     enforcer.send(config, Write::Release(key)).await?;
                 }
@@ -157,7 +157,7 @@ impl Lease {
             };
             let span = spans::retention_lease();
             // If this fails, the key expires.
-            spans::ended(&span, &release.instrument(span.clone()).await);
+            spans::record_result(&span, &release.instrument(span.clone()).await);
         }
     }
 }

@@ -60,7 +60,7 @@ impl<O: Fn() -> bool> Trim<'_, O> {
         let span = spans::retention_step(self.stream);
         let step = enforcer.step(self.config, self.stream, self.policy, cutoff);
         let result = step.instrument(span.clone()).await;
-        spans::ended(&span, &result);
+        spans::record_result(&span, &result);
         if let Ok(step) = &result {
             span.record("streamwarden.retention.removed", spans::int(step.removed));
         }

@@ -23,7 +23,7 @@ pub enum Write<'a> {
     /// `SET key holder NX PX milliseconds`: takes a free lease.
     Take(&'a str, &'a str, u64),
     /// `PEXPIRE key milliseconds`: renews the lease.
-    Keep(&'a str, u64),
+    Renew(&'a str, u64),
     /// `DEL key`: releases the lease.
     Release(&'a str),
 }
@@ -39,7 +39,7 @@ impl Request for Write<'_> {
             Self::Step(..) => "eval",
             Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
             Self::Take(..) => "set",
-            Self::Keep(..) => "pexpire",
+            Self::Renew(..) => "pexpire",
             Self::Release(_) => "del",
         }
     }
@@ -74,7 +74,7 @@ impl Request for Write<'_> {
             Self::Take(key, holder, ms) => {
                 cmd.arg("SET").arg(*key).arg(*holder).arg("NX").arg("PX").arg(*ms);
             }
-            Self::Keep(key, ms) => {
+            Self::Renew(key, ms) => {
                 cmd.arg("PEXPIRE").arg(*key).arg(*ms);
             }
             Self::Release(key) => {
@@ -133,7 +133,7 @@ pub(super) mod tests {
             (Write::TrimBelow(&stream, StreamId::new(1, 2), 3), Some("XTRIM s MINID ~ 1-2 LIMIT 3")),
             (Write::TrimTo(&stream, 4), Some("XTRIM s MAXLEN ~ 4")),
             (Write::Take("key", "me", 5), Some("SET key me NX PX 5")),
-            (Write::Keep("key", 6), Some("PEXPIRE key 6")),
+            (Write::Renew("key", 6), Some("PEXPIRE key 6")),
             (Write::Release("key"), Some("DEL key")),
         ] {
             let words = words(&command);

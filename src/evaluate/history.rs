@@ -72,7 +72,7 @@ impl OpenReading<'_> {
         let Self { history, mut snapshot, config, watchlist, questions } = self;
         // Nothing that is made from here on needs its room beside it.
         drop(questions);
-        snapshot.learn(answers);
+        snapshot.add_pending_heads(answers);
         let snapshot = Arc::new(snapshot);
         let report = history.judge(&snapshot, answers, config, &watchlist, at);
         (snapshot, report)

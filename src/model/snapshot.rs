@@ -232,12 +232,14 @@ impl Snapshot {
     /// The length of a stream, if it is known.
     #[must_use]
     pub fn length(&self, stream: &Name) -> Option<u64> {
-        let state = self.streams.get(stream).and_then(|state| state.as_ref().ok());
-        state.map(|state| state.length).or_else(|| self.lengths.get(stream).copied())
+        match self.streams.get(stream) {
+            Some(Ok(state)) => Some(state.length),
+            _ => self.lengths.get(stream).copied(),
+        }
     }
 
     /// Takes over the heads of pending lists that the first reading lacks.
-    pub(crate) fn learn(&mut self, answers: &Answers) {
+    pub(crate) fn add_pending_heads(&mut self, answers: &Answers) {
         for (stream, group, answer) in answers.iter() {
             let Finding::PendingSample(head, _) = answer else { continue };
             let Some(Ok(state)) = self.streams.get_mut(stream) else { continue };

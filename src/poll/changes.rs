@@ -31,7 +31,7 @@ impl OutageLog {
             (Some(News::Failed), Some(failure)) => {
                 warn!(reason = failure.reason.as_str(), detail = %failure.detail, "{what} failed; retrying");
             }
-            (Some(News::Over { after, failures }), _) => info!(after, failures, "{what} works again"),
+            (Some(News::Recovered { after, failures }), _) => info!(after, failures, "{what} works again"),
             _ => {}
         }
     }

@@ -69,7 +69,9 @@ impl Exporter {
             Some(News::Failed) => {
                 warn!(collector, detail = detail.as_deref(), "sending traces failed; unsent traces are lost");
             }
-            Some(News::Over { failures, .. }) => info!(collector, failures, "sending traces works again"),
+            Some(News::Recovered { failures, .. }) => {
+                info!(collector, failures, "sending traces works again")
+            }
             None => {}
         }
     }

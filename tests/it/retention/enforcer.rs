@@ -8,7 +8,7 @@ use streamwarden::{
     app::self_stats,
     config::{Config, Mode, Policy, Sources},
     model::{Failure, Name, Reason, StreamId},
-    removals::removals,
+    removals,
     retention::{BlockReason, Outcome, Run, Step},
 };
 use tokio::runtime::Runtime;
@@ -246,19 +246,20 @@ fn a_server_that_fails_otherwise_is_not_trimmed_without_its_script() {
 }
 
 #[test]
-fn polls_hear_what_a_step_removed() {
+fn a_step_reports_what_it_removed_to_polls() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
-    let ((teller, mut listener), mut trimmer) = (removals(), Trimmer::new(config(&redis.uri(), "")));
-    trimmer.enforcer = trimmer.enforcer.telling(teller);
+    let (sender, mut receiver) = removals::channel();
+    let mut trimmer = Trimmer::new(config(&redis.uri(), ""));
+    trimmer.enforcer = trimmer.enforcer.reporting_to(sender);
     let step = trimmer.step(&policy(Mode::Safe, Some(100)), None).unwrap();
-    let removed = (step.removal, trimmer.runtime.block_on(listener.hear()));
-    let (Some(removal), heard) = removed else {
-        assert!(!redis.supports(Need::COUNTED_ADDITIONS), "what was lost is not known");
+    let removed = (step.removal, trimmer.runtime.block_on(receiver.receive()));
+    let (Some(removal), received) = removed else {
+        assert!(!redis.supports(Need::COUNTED_ADDITIONS), "losses are unknown");
         return;
     };
     assert_eq!(removal.entries, 900);
-    assert_eq!(heard, [(Name::from("s"), removal)]);
+    assert_eq!(received, [(Name::from("s"), removal)]);
 }
 
 #[test]

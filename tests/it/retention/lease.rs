@@ -33,7 +33,7 @@ impl Holder {
 
     /// Looks after it if it is time to.
     fn keep(&mut self) -> Result<(), Failure> {
-        self.runtime.block_on(self.lease.keep(&mut self.enforcer, &self.config))
+        self.runtime.block_on(self.lease.check_if_due(&mut self.enforcer, &self.config))
     }
 
     /// Looks after it now.
