@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    fs::{File, Metadata},
+    fs::File,
     io::{self, ErrorKind, Read},
     os::unix::fs::FileTypeExt,
     path::Path,
@@ -112,20 +112,22 @@ pub(crate) fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Problem> {
     let limit = kind.limit();
-    let check = |metadata: Metadata| match metadata.len() {
-        _ if metadata.file_type().is_fifo() => Err(Problem::Pipe),
-        size if size > limit => Err(Problem::TooLarge(Some(size), kind)),
-        _ => Ok(()),
-    };
     // Checked before opening: opening a pipe blocks already.
-    std::fs::metadata(path).map_err(Problem::System).and_then(check)?;
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
-    match read.map_err(Problem::System)? {
-        // The file has grown since, or does not report its size.
-        size if u64::try_from(size).is_ok_and(|size| size > limit) => Err(Problem::TooLarge(None, kind)),
-        _ => Ok(bytes),
+    let metadata = std::fs::metadata(path).map_err(Problem::System)?;
+    if metadata.file_type().is_fifo() {
+        return Err(Problem::Pipe);
     }
+    if metadata.len() > limit {
+        return Err(Problem::TooLarge(Some(metadata.len()), kind));
+    }
+    let file = File::open(path).map_err(Problem::System)?;
+    let mut bytes = Vec::new();
+    let size = file.take(limit + 1).read_to_end(&mut bytes).map_err(Problem::System)?;
+    if u64::try_from(size).is_ok_and(|size| size > limit) {
+        // The file has grown since, or does not report its size.
+        return Err(Problem::TooLarge(None, kind));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

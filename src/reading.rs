@@ -85,18 +85,20 @@ impl Reading {
     /// The streams, by name.
     pub fn streams(&self) -> impl Iterator<Item = StreamReading<'_>> {
         let states = self.snapshot.streams.values().zip(self.report.streams.values());
-        states.zip(&self.rows).map(|((state, verdict), row)| self.of(row, state, verdict))
+        states.zip(&self.rows).map(|((state, verdict), row)| self.joined(row, state, verdict))
     }
 
     /// The stream of this name, if the poll covered it.
     #[must_use]
     pub fn stream(&self, name: &Name) -> Option<StreamReading<'_>> {
-        let place = self.rows.binary_search_by(|row| row.watched.name.cmp(name)).ok()?;
-        let (state, verdict) = (self.snapshot.streams.get(name)?, self.report.streams.get(name)?);
-        Some(self.of(self.rows.get(place)?, state, verdict))
+        let index = self.rows.binary_search_by(|row| row.watched.name.cmp(name)).ok()?;
+        let row = self.rows.get(index)?;
+        let state = self.snapshot.streams.get(name)?;
+        let verdict = self.report.streams.get(name)?;
+        Some(self.joined(row, state, verdict))
     }
 
-    fn of<'a>(
+    fn joined<'a>(
         &'a self,
         row: &'a Row,
         state: &'a Result<StreamState, Failure>,
@@ -159,15 +161,19 @@ impl<'a> StreamReading<'a> {
     /// reports.
     #[must_use]
     pub fn unreadable(&self) -> Option<Reason> {
-        let reason = self.state.as_ref().err()?.reason;
-        (reason != Reason::NoKey).then_some(reason)
+        match self.state {
+            Err(failure) if failure.reason != Reason::NoKey => Some(failure.reason),
+            _ => None,
+        }
     }
 
     /// Its number of entries, if it is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        let read = self.read().map(|state| state.length);
-        read.or_else(|| self.snapshot.lengths.get(self.name).copied())
+        match self.state {
+            Ok(state) => Some(state.length),
+            Err(_) => self.snapshot.lengths.get(self.name).copied(),
+        }
     }
 
     /// Its last entries, newest first, if the poll read them.
@@ -185,11 +191,11 @@ impl<'a> StreamReading<'a> {
             return Some(newest.id);
         }
         let last = stream.last_generated_id.filter(|_| stream.length > 0)?;
-        let is_deleted = stream.max_deleted_entry_id.is_none_or(|deleted| deleted >= last);
+        let may_be_deleted = stream.max_deleted_entry_id.is_none_or(|deleted| deleted >= last);
         let may_be_trimmed =
             self.snapshot.server.may_trim_the_middle() && stream.entries_removed() != Some(0);
-        let is_there = stream.first_entry_id == Some(last) || !(is_deleted || may_be_trimmed);
-        is_there.then_some(last)
+        let is_certain = stream.first_entry_id == Some(last) || !(may_be_deleted || may_be_trimmed);
+        is_certain.then_some(last)
     }
 
     /// Its groups, by name: existing ones and those that the configuration expects.

@@ -51,8 +51,15 @@ impl Schedule {
     /// and should be random, so that sidecars that start together do not poll together.
     #[must_use]
     pub(crate) const fn new(first: Instant, interval: Duration, phase: f64) -> Self {
-        let (ceiling, back_off) = (FIRST_BACK_OFF, Duration::ZERO);
-        Self { origin: first, phase, interval, ceiling, ended: first, back_off, next: Next::At(first) }
+        Self {
+            origin: first,
+            phase,
+            interval,
+            ceiling: FIRST_BACK_OFF,
+            ended: first,
+            back_off: Duration::ZERO,
+            next: Next::At(first),
+        }
     }
 
     /// When the next attempt is due; in the past if it is late.
@@ -70,7 +77,9 @@ impl Schedule {
     pub(crate) fn succeeded(&mut self, began: Instant, ended: Instant) {
         // An attempt that began early counts for the tick that it was due at.
         self.next = Next::TickAfter(began.max(self.due()));
-        (self.ended, self.back_off, self.ceiling) = (ended, Duration::ZERO, FIRST_BACK_OFF);
+        self.ended = ended;
+        self.back_off = Duration::ZERO;
+        self.ceiling = FIRST_BACK_OFF;
     }
 
     /// Records a failure. The next attempt is after a back-off, whose maximum doubles with each failure. `jitter` is
@@ -79,7 +88,8 @@ impl Schedule {
     pub(crate) fn failed(&mut self, ended: Instant, jitter: f64) {
         self.back_off = self.ceiling.mul_f64(jitter).max(FIRST_BACK_OFF / 2).min(self.interval);
         self.ceiling = (self.ceiling * 2).min(LONGEST_BACK_OFF);
-        (self.ended, self.next) = (ended, Next::At(ended));
+        self.ended = ended;
+        self.next = Next::At(ended);
     }
 
     /// Records a failure for this reason. If the reason requires a wait, `jitter` makes it up to twice as long. Else
@@ -93,7 +103,8 @@ impl Schedule {
 
     /// Records the end of an attempt after which the caller asks for a wait, which may be longer than the interval.
     pub(crate) fn retry_in(&mut self, ended: Instant, wait: Duration) {
-        (self.ended, self.back_off) = (ended, Duration::ZERO);
+        self.ended = ended;
+        self.back_off = Duration::ZERO;
         self.next = Next::At(ended + wait);
     }
 

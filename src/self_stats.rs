@@ -142,10 +142,9 @@ impl SelfStats {
     pub fn commands(&self, labels: &[&str]) {
         for alike in labels.chunk_by(|one, other| one == other) {
             let count = u64::try_from(alike.len()).unwrap_or(u64::MAX);
-            alike
-                .first()
-                .into_iter()
-                .for_each(|label| self.commands.with_label_values(&[label]).inc_by(count));
+            if let Some(label) = alike.first() {
+                self.commands.with_label_values(&[label]).inc_by(count);
+            }
         }
     }
 

@@ -17,16 +17,16 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut silent = evidence.config.silent_alerts();
     silent.extend(server.version.is_some_and(|version| version < (7, 0, 0)).then_some(LOSSES));
     if server.terms().consumer_pending.is_none() {
-        silent.retain(|it| it.names != PENDING_LIMIT.names);
+        silent.retain(|alerts| alerts.names != PENDING_LIMIT.names);
         silent.push(PENDING_LIMIT);
     }
-    let finding = |it: &SilentAlerts| {
-        Finding::new(Alerts, Notice, format!("can't fire: {}", it.names.join(", ")), it.reason)
+    let finding = |alerts: &SilentAlerts| {
+        Finding::new(Alerts, Notice, format!("can't fire: {}", alerts.names.join(", ")), alerts.reason)
     };
     let excluded = evidence.config.exclusions();
-    let excluded = excluded.iter().filter(|it| !it.disabled.is_empty()).map(|it| {
-        let reason = format!("exposition.exclude drops {}", it.family);
-        Finding::new(Alerts, Notice, format!("can't work: {}", it.disabled.join(", ")), reason)
+    let excluded = excluded.iter().filter(|exclusion| !exclusion.disabled.is_empty()).map(|exclusion| {
+        let reason = format!("exposition.exclude drops {}", exclusion.family);
+        Finding::new(Alerts, Notice, format!("can't work: {}", exclusion.disabled.join(", ")), reason)
     });
     silent.iter().map(finding).chain(excluded).collect()
 }

@@ -4,7 +4,7 @@ use super::{
     Area::Streams,
     Evidence, Finding,
     Level::{Notice, Ok, Warning},
-    finding::some,
+    finding::first_names,
 };
 use crate::{
     evaluate::grouped,
@@ -63,7 +63,7 @@ impl Limit {
 
     fn finding(self, evidence: Evidence<'_>) -> Finding {
         let larger: Vec<&Name> =
-            streams(evidence).filter(|(_, bytes)| *bytes > self.bytes).map(|it| it.0).collect();
+            streams(evidence).filter(|(_, bytes)| *bytes > self.bytes).map(|(name, _)| name).collect();
         let largest = streams(evidence).map(|(_, bytes)| bytes).max().unwrap_or(0);
         if larger.is_empty() {
             let meaning = format!("the largest reply for a stream has about {} bytes", grouped(largest));
@@ -72,7 +72,7 @@ impl Limit {
         let meaning = format!(
             "these streams have larger replies, so they are read without consumers or entries: {}; raise the limit to \
              at least {} bytes",
-            some(larger),
+            first_names(larger),
             grouped(largest.saturating_mul(2))
         );
         Finding::new(Streams, Notice, self.what, meaning)
@@ -83,8 +83,8 @@ impl Limit {
 fn streams(evidence: Evidence<'_>) -> impl Iterator<Item = (&Name, u64)> {
     let bytes = |state: &StreamState| {
         let groups = state.groups.values();
-        let groups =
-            groups.map(|it| it.consumer_count.saturating_mul(CONSUMER_BYTES).saturating_add(GROUP_BYTES));
+        let groups = groups
+            .map(|group| group.consumer_count.saturating_mul(CONSUMER_BYTES).saturating_add(GROUP_BYTES));
         groups.fold(state.first_entry_bytes, u64::saturating_add)
     };
     let all = evidence.reading.iter().flat_map(|reading| reading.snapshot.streams.iter());
@@ -96,13 +96,16 @@ fn too_large(evidence: Evidence<'_>) -> Option<Finding> {
     let all = evidence.reading.iter().flat_map(|reading| reading.snapshot.streams.iter());
     let is_too_large = |state: &Result<StreamState, Failure>| matches!(state, Err(failure) if failure.reason == Reason::TooLarge);
     let too_large: Vec<&Name> = all.filter(|(_, state)| is_too_large(state)).map(|(name, _)| name).collect();
+    if too_large.is_empty() {
+        return None;
+    }
     let what = format!(
         "the reply exceeds the server's limits, so it closes the connection: {}",
-        some(too_large.iter().copied())
+        first_names(too_large.iter().copied())
     );
     let meaning = "raise client-output-buffer-limit for normal clients and maxmemory-clients, or remove unused groups \
          and consumers";
-    (!too_large.is_empty()).then(|| Finding::new(Streams, Warning, what, meaning))
+    Some(Finding::new(Streams, Warning, what, meaning))
 }
 
 #[cfg(test)]

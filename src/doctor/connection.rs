@@ -53,16 +53,17 @@ pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
         findings.push(Finding::new(Connection, Notice, what, meaning));
     }
     let ignored = config.redis.access.ignored().iter();
-    findings.extend(
-        ignored.map(|it| Finding::new(Connection, Warning, format!("{} is ignored", it.at), &it.reason)),
-    );
+    findings.extend(ignored.map(|setting| {
+        Finding::new(Connection, Warning, format!("{} is ignored", setting.at), &setting.reason)
+    }));
     findings
 }
 
 fn latency(evidence: Evidence<'_>) -> Option<Finding> {
     let mut trips = evidence.facts.round_trips.clone();
     trips.sort_unstable();
-    let (median, longest) = (*trips.get(trips.len() / 2)?, *trips.last()?);
+    let median = *trips.get(trips.len() / 2)?;
+    let longest = *trips.last()?;
     let what = format!("a round trip takes {}, at most {}", precise(median), precise(longest));
     let timeout = evidence.config.redis.command_timeout;
     Some(if longest > timeout / 4 {

@@ -148,19 +148,19 @@ impl Diagnosis {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let some = |count, one, more| match count {
+        let count_of = |count, one, more| match count {
             1 => format!("1 {one}"),
             count => format!("{count} {more}"),
         };
-        let problems = some(self.problem, "problem", "problems");
-        let warnings = some(self.warning, "warning", "warnings");
-        let notices = some(self.notice, "notice", "notices");
+        let problems = count_of(self.problem, "problem", "problems");
+        let warnings = count_of(self.warning, "warning", "warnings");
+        let notices = count_of(self.notice, "notice", "notices");
         write!(f, "{problems}, {warnings}, {notices}, {} unknown, {} ok", self.unknown, self.ok)
     }
 }
 
 /// The first names, and how many more there are.
-pub(super) fn some<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
+pub(super) fn first_names<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
     const SHOWN: usize = 3;
     let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
     let shown = names.get(..SHOWN).unwrap_or(&names).join(", ");

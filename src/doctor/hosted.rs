@@ -4,7 +4,7 @@ use super::{
     Area::{Memory, Server, Streams},
     Evidence, Finding,
     Level::{Notice, Ok, Unknown, Warning},
-    finding::some,
+    finding::first_names,
 };
 use crate::{
     evaluate::{NearLimit, grouped},
@@ -19,8 +19,8 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let terms = evidence.facts.server.terms();
     let pending = terms.consumer_pending.map(|limit| pending(evidence, limit));
     let size = terms.stream_bytes.map(|limit| size(evidence, limit));
-    let lag = terms.reads_may_lag.then(reads_may_lag);
-    let eviction = terms.evicts_any_key.then(|| eviction(evidence)).flatten();
+    let lag = if terms.reads_may_lag { Some(reads_may_lag()) } else { None };
+    let eviction = if terms.evicts_any_key { eviction(evidence) } else { None };
     [pending, size, lag, eviction].into_iter().flatten().collect()
 }
 
@@ -42,7 +42,7 @@ fn pending(evidence: Evidence<'_>, limit: u64) -> Finding {
             "at that number it receives no more entries; its group has a warning from 80 % of it on";
         return Finding::new(Streams, Notice, what, meaning);
     }
-    let what = format!("a consumer is close to {limit} pending entries: {}", some(near));
+    let what = format!("a consumer is close to {limit} pending entries: {}", first_names(near));
     let meaning = "at that number it receives no more entries until it acknowledges some or others claim them: \
          docs/src/runbooks/RedisStreamConsumerNearPendingLimit.md";
     Finding::new(Streams, Warning, what, meaning)
@@ -61,8 +61,10 @@ fn size(evidence: Evidence<'_>, limit: u64) -> Finding {
         return Finding::new(Streams, Ok, what, meaning);
     };
     let bytes = grouped(bytes / MB);
-    let what =
-        format!("close to {limit} MB, the maximum size of a stream: {}", some(large.iter().map(|it| it.1)));
+    let what = format!(
+        "close to {limit} MB, the maximum size of a stream: {}",
+        first_names(large.iter().map(|it| it.1))
+    );
     let meaning = format!(
         "the largest has about {bytes} MB, estimated from length and first entry; at the limit nothing can be added \
          (\"max single record size exceeded\"), but trimming still works: set a max_length"
@@ -79,11 +81,13 @@ fn reads_may_lag() -> Finding {
 /// If the server reports its eviction policy, the rules for Redis apply.
 fn eviction(evidence: Evidence<'_>) -> Option<Finding> {
     let info = evidence.facts.info(Section::Memory).ok()?;
-    let is_known = info.get("maxmemory_policy").is_some();
+    if info.get("maxmemory_policy").is_some() {
+        return None;
+    }
     let what = "whether eviction is enabled: unknown";
     let meaning = "the server does not report it; if it is enabled, any key may be evicted at random, a stream with its \
          groups too: switch it off in the service's console";
-    (!is_known).then(|| Finding::new(Memory, Unknown, what, meaning))
+    Some(Finding::new(Memory, Unknown, what, meaning))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{
     Area::Retention,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Warning},
-    finding::some,
+    finding::first_names,
 };
 use crate::{
     config::{Config, Mode, Policy},
@@ -78,7 +78,7 @@ fn by_stream(evidence: Evidence<'_>) -> Vec<Finding> {
     // A stream that can't be read has a finding of its own.
     let finding = |stream: StreamReading<'_>| {
         let (state, RetentionReading { policy, plan, .. }) = (stream.read()?, stream.retention?);
-        let (level, meaning) = promise(evidence, policy, state, plan.as_ref()?);
+        let (level, meaning) = guarantee(evidence, policy, state, plan.as_ref()?);
         let what = format!("{}: {} entries, {}", stream.name, grouped(state.length), limit(policy));
         Some(Finding::new(Retention, level, what, format!("{meaning}{}", exceptions(policy))))
     };
@@ -93,7 +93,7 @@ fn limit(policy: &Policy) -> String {
 }
 
 /// What retention guarantees for the stream now.
-fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &Plan) -> (Level, String) {
+fn guarantee(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &Plan) -> (Level, String) {
     let over = grouped(plan.excess);
     if policy.mode == Mode::Observe {
         return (Notice, format!("only observed: nothing is removed; {over} over the limit now"));
@@ -115,9 +115,9 @@ fn promise(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan: &
             "entries beyond the limit are removed even if groups have not read them; losses are counted";
         return (Notice, meaning.to_owned());
     }
-    if let Some(holder) = plan.blocked_by() {
+    if let Some(blocker) = plan.blocked_by() {
         let at_most = grouped(plan.at_most);
-        return (Warning, format!("blocked: {holder}; {over} over the limit, {at_most} removable"));
+        return (Warning, format!("blocked: {blocker}; {over} over the limit, {at_most} removable"));
     }
     let is_protected = |group: &Name| !policy.ignore_groups.contains(group);
     let groups = match state.groups.iter().filter(|(group, _)| is_protected(group)).count() {
@@ -143,7 +143,7 @@ fn exceptions(policy: &Policy) -> String {
         text += &format!("; above {} entries the oldest are removed in any case (ceiling)", grouped(ceiling));
     }
     if !policy.ignore_groups.is_empty() && policy.mode == Mode::Safe {
-        text += &format!("; not protected, as configured: {}", some(&policy.ignore_groups));
+        text += &format!("; not protected, as configured: {}", first_names(&policy.ignore_groups));
     }
     text
 }

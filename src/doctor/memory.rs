@@ -70,7 +70,8 @@ fn touch(evidence: Evidence<'_>, info: &Info) -> Option<Finding> {
 }
 
 fn room(info: &Info) -> Option<Finding> {
-    let (used, limit) = (info.number("used_memory")?, info.number("maxmemory")?);
+    let used = info.number("used_memory")?;
+    let limit = info.number("maxmemory")?;
     if limit == 0 {
         let what = format!("maxmemory is not set; {} MiB are used", grouped(used / MIB));
         let meaning = "streams without limits grow until the system kills Redis: set maxmemory below the machine's memory";

@@ -5,7 +5,7 @@ use super::{
     Area::Permissions,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Unknown, Warning},
-    finding::some,
+    finding::first_names,
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
@@ -33,8 +33,8 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         }
     };
     let features = FEATURES.into_iter().flat_map(|feature| {
-        let of_it: Vec<&Tried> = tried.iter().filter(|tried| tried.need.feature == feature).collect();
-        of_feature(feature, &of_it, user, &evidence.facts.server)
+        let needs: Vec<&Tried> = tried.iter().filter(|tried| tried.need.feature == feature).collect();
+        of_feature(feature, &needs, user, &evidence.facts.server)
     });
     [method(rights, user, &evidence.facts.server)].into_iter().chain(features).collect()
 }
@@ -133,7 +133,8 @@ fn outcome(tried: &Tried) -> Outcome<'_> {
 
 fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let (mut permitted, mut untried) = (Vec::new(), Vec::new());
+    let mut permitted = Vec::new();
+    let mut untried = Vec::new();
     for tried in tried {
         let command = tried.need.permission.word(server);
         let (level, loss) = loss(tried.need.permission);
@@ -150,7 +151,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
                 add(level, "is missing".to_owned(), meaning);
             }
             Outcome::Refused(keys) => {
-                let on = if keys.is_empty() { String::new() } else { format!(" on {}", some(keys)) };
+                let on = if keys.is_empty() { String::new() } else { format!(" on {}", first_names(keys)) };
                 let rule = format!("{} with +{command}{on}", rule_of(user));
                 // Some services answer every command that they do not offer with the error of a missing permission.
                 let unless = if is_optional(tried.need.permission) {

@@ -4,7 +4,7 @@ use super::{
     Area::Streams,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Warning},
-    finding::some,
+    finding::first_names,
 };
 use crate::{
     config::StreamRule,
@@ -17,7 +17,9 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let mut findings = vec![found(evidence)];
     let unreached = evidence.config.unreached();
     findings.extend(
-        unreached.map(|it| Finding::new(Streams, Warning, format!("{} is ignored", it.at), it.reason)),
+        unreached.map(|setting| {
+            Finding::new(Streams, Warning, format!("{} is ignored", setting.at), setting.reason)
+        }),
     );
     match evidence.reading {
         Result::Ok(reading) => {
@@ -69,8 +71,11 @@ fn found(evidence: Evidence<'_>) -> Finding {
 
 /// One finding about all these streams; `None` without streams.
 fn about(level: Level, streams: &[&Name], what: &str, meaning: &str) -> Option<Finding> {
-    let names = some(streams.iter().copied());
-    (!streams.is_empty()).then(|| Finding::new(Streams, level, format!("{what}: {names}"), meaning))
+    if streams.is_empty() {
+        return None;
+    }
+    let names = first_names(streams.iter().copied());
+    Some(Finding::new(Streams, level, format!("{what}: {names}"), meaning))
 }
 
 fn unreadable(evidence: Evidence<'_>, reading: &Reading) -> Vec<Finding> {
@@ -119,14 +124,16 @@ fn missing_groups(reading: &Reading) -> Option<Finding> {
 fn ids(reading: &Reading) -> Vec<Finding> {
     let Result::Ok(now) = reading.snapshot.time else { return Vec::new() };
     let now = now.time;
-    let (mut timed, mut untimed, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
+    let mut timed = Vec::new();
+    let mut untimed = Vec::new();
+    let mut ahead = Vec::new();
     for (stream, state) in readable(reading) {
         let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };
         if clock_behind(last, now).is_some() {
             ahead.push(stream.name);
         } else if Age::of(last, now).is_none() {
-            let by_time = stream.rule().is_some_and(needs_time);
-            if by_time { timed.push(stream.name) } else { untimed.push(stream.name) }
+            let needs_time = stream.rule().is_some_and(needs_time);
+            if needs_time { timed.push(stream.name) } else { untimed.push(stream.name) }
         }
     }
     [

@@ -29,7 +29,7 @@ impl Facts {
     /// # Errors
     /// The reason why it is unknown.
     pub fn info(&self, section: Section) -> Result<&Info, Failure> {
-        self.info.get(&section).map_or_else(|| Err(not_asked()), |info| info.as_ref().map_err(Clone::clone))
+        known(self.info.get(&section))
     }
 
     /// A setting.
@@ -37,9 +37,7 @@ impl Facts {
     /// # Errors
     /// The reason why it is unknown.
     pub fn setting(&self, setting: Setting) -> Result<&str, Failure> {
-        self.settings
-            .get(&setting)
-            .map_or_else(|| Err(not_asked()), |value| value.as_ref().map(Text::as_str).map_err(Clone::clone))
+        known(self.settings.get(&setting)).map(Text::as_str)
     }
 
     /// A numeric setting.
@@ -52,8 +50,12 @@ impl Facts {
     }
 }
 
-fn not_asked() -> Failure {
-    Failure::new(super::Reason::Other, "not read")
+fn known<T>(fact: Option<&Result<T, Failure>>) -> Result<&T, Failure> {
+    match fact {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(failure)) => Err(failure.clone()),
+        None => Err(Failure::new(super::Reason::Other, "not read")),
+    }
 }
 
 /// How far one clock is ahead of another: positive where the server's is.

@@ -74,10 +74,16 @@ impl Answers {
     /// All answers about this group; `None` where nothing was asked.
     #[must_use]
     pub fn group(&self, stream: &Name, group: &Name) -> Option<GroupAnswers> {
-        let first = self.0.partition_point(|(its, name, _)| (its, name) < (stream, group));
-        let from_first = self.0.get(first..).unwrap_or_default().iter();
-        let its = from_first.take_while(|(its, name, _)| (its, name) == (stream, group));
-        its.fold(None, |answers, (_, _, answer)| Some(answers.unwrap_or_default().with(*answer)))
+        let first =
+            self.0.partition_point(|(its_stream, its_group, _)| (its_stream, its_group) < (stream, group));
+        let mut answers: Option<GroupAnswers> = None;
+        for (its_stream, its_group, answer) in self.0.iter().skip(first) {
+            if (its_stream, its_group) != (stream, group) {
+                break;
+            }
+            answers.get_or_insert_default().add(*answer);
+        }
+        answers
     }
 
     /// All answers, by stream and group.
@@ -100,7 +106,7 @@ pub struct GroupAnswers {
 }
 
 impl GroupAnswers {
-    fn with(mut self, answer: Finding) -> Self {
+    fn add(&mut self, answer: Finding) {
         match answer {
             Finding::Nothing => {}
             Finding::Counted(counted) => self.counted = Some(counted),
@@ -108,7 +114,6 @@ impl GroupAnswers {
             Finding::PendingFrom(first) => self.pending_from = Some(first),
             Finding::PendingSample(_, sample) => self.pending_sample = sample,
         }
-        self
     }
 }
 
@@ -130,13 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_has_all_that_was_answered_about_it_and_nothing_else() {
+    fn a_group_has_all_answers_about_it_and_no_others() {
         let first = |ms| Finding::FirstAfter(Some(StreamId::new(ms, 0)));
         let pending = Finding::PendingFrom(None);
-        let asked =
+        let all =
             [("b", "g", first(1)), ("a", "h", Finding::Nothing), ("a", "g", first(2)), ("a", "g", pending)];
         let answers: Answers =
-            asked.map(|(stream, group, it)| (stream.into(), group.into(), it)).into_iter().collect();
+            all.map(|(stream, group, answer)| (stream.into(), group.into(), answer)).into_iter().collect();
         let actual = |stream: &str, group: &str| {
             answers
                 .group(&stream.into(), &group.into())

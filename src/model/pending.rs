@@ -64,15 +64,14 @@ impl PendingSample {
     /// middle counts as existing.
     #[must_use]
     pub fn of(entries: &[OldestPending], is_whole: bool, gone_before: StreamId, poison_from: u64) -> Self {
-        let is_there = |entry: &&OldestPending| entry.id >= gone_before;
-        let there = entries.iter().filter(is_there);
-        let poison = there.clone().filter(|entry| entry.deliveries >= poison_from).count();
-        let gone = entries.len() - there.clone().count();
-        let alive = there.copied().next();
+        let alive = entries.iter().filter(|entry| entry.id >= gone_before);
+        let poison = alive.clone().filter(|entry| entry.deliveries >= poison_from).count();
+        let gone = entries.len() - alive.clone().count();
+        let first_alive = alive.copied().next();
         Self {
             poison: u32::try_from(poison).unwrap_or(u32::MAX),
             gone: u32::try_from(gone).unwrap_or(u32::MAX),
-            alive: (alive.is_some() || is_whole).then_some(alive),
+            alive: (first_alive.is_some() || is_whole).then_some(first_alive),
         }
     }
 }
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_tells_what_is_gone_what_is_poison_and_what_is_still_there() {
+    fn a_sample_counts_gone_and_poison_entries_and_has_the_first_alive() {
         let entry = |ms, deliveries| OldestPending { id: StreamId::new(ms, 0), idle: None, deliveries };
         let entries = [entry(1, 9), entry(2, 1), entry(3, 9), entry(4, 8), entry(5, 10)];
         let actual = |gone_before, is_whole| {

@@ -66,7 +66,7 @@ impl FromStr for StreamId {
 
 /// Parses digits only: Rust's parser would also accept a leading `+`.
 fn decimal(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]

@@ -23,19 +23,20 @@ impl Plan {
     /// safe mode only ignored groups can lose any.
     #[must_use]
     pub fn losing(&self, policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Vec<Losing> {
-        let is_held = |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
-        let unprotected = stream.groups.keys().filter(|group| !is_held(group));
-        let losing = unprotected.filter_map(|group| {
-            let (state, of) = (stream.groups.get(group)?, verdict.group(group)?);
+        let is_protected =
+            |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
+        let unprotected = stream.groups.iter().filter(|(group, _)| !is_protected(group));
+        let losing = unprotected.filter_map(|(group, state)| {
+            let report = verdict.group(group)?;
             // A trim removes the oldest entries, and the undelivered ones are the newest.
-            let given = stream.length - of.lag.upper_bound().min(stream.length);
-            let undelivered = self.at_most.saturating_sub(given);
-            let given_at_most = stream.length - of.lag.known().unwrap_or(0).min(stream.length);
-            let pending = match of.oldest_pending(state) {
+            let delivered = stream.length - report.lag.upper_bound().min(stream.length);
+            let undelivered = self.at_most.saturating_sub(delivered);
+            let delivered_at_most = stream.length - report.lag.known().unwrap_or(0).min(stream.length);
+            let pending = match report.oldest_pending(state) {
                 Pending::None => 0,
                 Pending::Oldest(_) | Pending::Unknown => {
-                    let there = state.pending.saturating_sub(of.dangling.map_or(0, u64::from));
-                    there.min(self.at_most).min(given_at_most)
+                    let existing = state.pending.saturating_sub(report.dangling.map_or(0, u64::from));
+                    existing.min(self.at_most).min(delivered_at_most)
                 }
             };
             Some(Losing { group: group.clone(), undelivered, pending })

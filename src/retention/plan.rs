@@ -105,7 +105,7 @@ impl Plan {
     pub fn new(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Self {
         let excess = policy.excess(stream.length);
         let is_safe = policy.mode != Mode::Strict;
-        let needed = is_safe.then(|| needed(policy, stream, verdict)).flatten();
+        let needed = if is_safe { needed(policy, stream, verdict) } else { None };
         let unknown = if is_safe { unknown(policy, stream, verdict) } else { None };
         let guard = unknown.as_ref().map(|_| StreamId::ZERO).or(needed.as_ref().map(|(id, _)| *id));
         // A group to which everything was delivered needs no existing entry.
@@ -146,13 +146,13 @@ impl Plan {
 /// The number of entries before the first that a group needs, and whether it is exact. These entries were delivered
 /// to the group and acknowledged.
 fn below(reason: BlockReason, group: &Name, stream: &StreamState, verdict: &StreamVerdict) -> (u64, bool) {
-    let known = verdict.group(group).and_then(|group| group.lag.known());
-    let unread = known.unwrap_or(0).min(stream.length);
+    let lag = verdict.group(group).and_then(|group| group.lag.known());
+    let delivered = stream.length - lag.unwrap_or(0).min(stream.length);
     if reason == BlockReason::Unread {
-        (stream.length - unread, known.is_some())
+        (delivered, lag.is_some())
     } else {
         // The oldest pending entry itself stays as well.
-        ((stream.length - unread).saturating_sub(1), false)
+        (delivered.saturating_sub(1), false)
     }
 }
 
@@ -162,8 +162,10 @@ fn blocker(group: &Name, reason: BlockReason) -> TrimBlocker {
 
 /// The head of a group's pending list, as far as it is known.
 fn pending(stream: &StreamState, verdict: &StreamVerdict, group: &Name) -> Pending {
-    let both = stream.groups.get(group).zip(verdict.group(group));
-    both.map_or(Pending::Unknown, |(state, report)| report.oldest_pending(state))
+    match (stream.groups.get(group), verdict.group(group)) {
+        (Some(state), Some(report)) => report.oldest_pending(state),
+        _ => Pending::Unknown,
+    }
 }
 
 /// The first group whose pending entries are unknown.

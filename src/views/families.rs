@@ -138,17 +138,17 @@ pub const FAMILIES: &[Family] = &[
         "Entries added with an ID of an idempotent producer."),
     family("streamwarden_stream_idempotent_duplicates_total", Counter, Stream(|row| Some(Count(idempotence(row)?.duplicates))),
         "Entries not added because an idempotent producer had already sent them."),
-    family("streamwarden_stream_lag_threshold", Gauge, Stream(|row| threshold(row, |it| it.lag.map(Count))),
+    family("streamwarden_stream_lag_threshold", Gauge, Stream(|row| threshold(row, |thresholds| thresholds.lag.map(Count))),
         "The configured threshold for the lag of the stream's groups, in entries."),
-    family("streamwarden_stream_lag_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.lag_age.map(Seconds))),
+    family("streamwarden_stream_lag_threshold_seconds", Gauge, Stream(|row| threshold(row, |thresholds| thresholds.lag_age.map(Seconds))),
         "The configured threshold for the age of the oldest entry not yet delivered to a group."),
-    family("streamwarden_stream_pending_threshold", Gauge, Stream(|row| threshold(row, |it| it.pending.map(Count))),
+    family("streamwarden_stream_pending_threshold", Gauge, Stream(|row| threshold(row, |thresholds| thresholds.pending.map(Count))),
         "The configured threshold for the pending entries of the stream's groups."),
-    family("streamwarden_stream_pending_age_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.pending_age.map(Seconds))),
+    family("streamwarden_stream_pending_age_threshold_seconds", Gauge, Stream(|row| threshold(row, |thresholds| thresholds.pending_age.map(Seconds))),
         "The configured threshold for the age of a group's oldest pending entry."),
-    family("streamwarden_stream_deliveries_threshold", Gauge, Stream(|row| threshold(row, |it| it.deliveries.map(Count))),
+    family("streamwarden_stream_deliveries_threshold", Gauge, Stream(|row| threshold(row, |thresholds| thresholds.deliveries.map(Count))),
         "The configured threshold for the deliveries of one entry."),
-    family("streamwarden_stream_silence_threshold_seconds", Gauge, Stream(|row| threshold(row, |it| it.silence.map(Seconds))),
+    family("streamwarden_stream_silence_threshold_seconds", Gauge, Stream(|row| threshold(row, |thresholds| thresholds.silence.map(Seconds))),
         "The configured threshold for the time without a new entry."),
 
     family("streamwarden_lag_default_threshold_seconds", Gauge, Own(&[]),
@@ -207,13 +207,13 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_last_delivered_id", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
         "The milliseconds part of the last ID delivered to the group."),
 
-    family("streamwarden_consumer_pending", Gauge, Consumer(|it| Some(Count(it.pending))),
+    family("streamwarden_consumer_pending", Gauge, Consumer(|consumer| Some(Count(consumer.pending))),
         "Entries delivered to the consumer but not acknowledged."),
     family("streamwarden_consumer_pending_limit", Gauge, OfServer(|server| Some(Count(server.terms().consumer_pending?))),
         "Number of pending entries at which the server delivers no more entries to a consumer. Only on servers with such a limit."),
-    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|it| Some(Seconds(it.idle?.duration()))),
+    family("streamwarden_consumer_idle_seconds", Gauge, Consumer(|consumer| Some(Seconds(consumer.idle?.duration()))),
         "Time since the consumer last tried to read, claim or acknowledge."),
-    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|it| Some(Seconds(it.inactive?.duration()))),
+    family("streamwarden_consumer_inactive_seconds", Gauge, Consumer(|consumer| Some(Seconds(consumer.inactive?.duration()))),
         "Time since the consumer last received an entry. Left out if it never received one. Redis 7.2 and later."),
 
     family("streamwarden_retention_info", Info, StreamMore(&["db", "stream", "mode"], retention_mode),
@@ -226,9 +226,9 @@ pub const FAMILIES: &[Family] = &[
         "1 if something keeps the stream above its limits, with the reason and the group that needs the oldest entries. The group is empty if the reason is the stream or the server."),
     family("streamwarden_retention_runs_total", Counter, StreamMore(&["db", "stream", "outcome"], runs),
         "Runs on the stream by this sidecar, by outcome: reached, blocked, incomplete (the time budget was exhausted) or failed."),
-    family("streamwarden_retention_trimmed_entries_total", Counter, Stream(|row| enforced(row).map(|retention_status| Count(retention_status.trimmed))),
+    family("streamwarden_retention_trimmed_entries_total", Counter, Stream(|row| enforced(row).map(|status| Count(status.trimmed))),
         "Entries that this sidecar removed from the stream."),
-    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|retention_status| Number::Float(retention_status.last_success.map_or(0.0, |at| at.as_secs_f64())))),
+    family("streamwarden_retention_last_success_timestamp_seconds", Gauge, Stream(|row| enforced(row).map(|status| Number::Float(status.last_success.map_or(0.0, |at| at.as_secs_f64())))),
         "Time of the last run on the stream that did not fail (it may have been blocked), by the sidecar's clock; 0 before the first run by this sidecar."),
     family("streamwarden_retention_interval_seconds", Gauge, Own(&[]),
         "The configured time between two runs on a stream, unless its rule sets another."),
@@ -318,7 +318,7 @@ pub(super) fn id_ms(id: Option<StreamId>) -> Option<Number> {
 
 /// Only for a stream that has ever had an idempotent producer: all values of the others are 0.
 fn idempotence<'a>(row: &'a StreamReading<'_>) -> Option<&'a Idempotence> {
-    row.read()?.idempotence.as_deref().filter(|it| it.ids_added > 0)
+    row.read()?.idempotence.as_deref().filter(|idempotence| idempotence.ids_added > 0)
 }
 
 fn retention<'a>(row: &StreamReading<'a>) -> Option<&'a StreamRetention> {
@@ -339,14 +339,14 @@ fn enforced(row: &StreamReading<'_>) -> Option<RetentionStatus> {
 }
 
 fn runs(row: &StreamReading<'_>) -> Vec<(String, Number)> {
-    let runs = enforced(row).map(|retention_status| retention_status.runs);
+    let runs = enforced(row).map(|status| status.runs);
     let outcomes = Outcome::ALL.into_iter().zip(runs.into_iter().flatten());
     outcomes.map(|(outcome, runs)| (format!("outcome=\"{}\"", outcome.as_str()), Count(runs))).collect()
 }
 
 fn retention_mode(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     let retention = row.retention.iter();
-    retention.map(|it| (format!("mode=\"{}\"", it.policy.mode.as_str()), Count(1))).collect()
+    retention.map(|retention| (format!("mode=\"{}\"", retention.policy.mode.as_str()), Count(1))).collect()
 }
 
 fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
