@@ -37,7 +37,7 @@ fn kept() -> Row {
                 .colours(&[(1.0, "red")]),
             stat("Entries over their limits", Unit::Short, "Entries beyond max_length, in all streams.")
                 .query("", format!("sum({})", SCOPE.max("streamwarden_retention_over_limit_entries"))),
-            stat("Removable entries", Unit::Short, "Entries beyond max_length that no group needs any more.")
+            stat("Removable entries", Unit::Short, "Entries beyond max_length that no group needs.")
                 .query("", format!("sum({})", SCOPE.max("streamwarden_retention_removable_entries"))),
             stat("Entries removed", Unit::Short, "Entries that retention removed, in the selected time range.")
                 .query("", format!("sum({})", SCOPE.over("increase", "streamwarden_retention_trimmed_entries_total", "$__range"))),
