@@ -200,7 +200,7 @@ fn published(config: &Arc<Config>, reading: Reading) -> Read {
     let metrics = pages.get(Format::Text, Encoding::Identity, || None);
     let mut document = Vec::new();
     let view = View::new(config, Some((&reading, Duration::ZERO)), None, true);
-    view.write_streams(&mut document).unwrap();
+    view.write_streams(&mut |piece| document.extend(piece));
     let metrics = told::metrics(str::from_utf8(&metrics).unwrap());
     Read { metrics, document: told::document(&document), reading }
 }

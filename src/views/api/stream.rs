@@ -162,7 +162,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn health(&self) -> Health {
+    fn health(&self) -> Health {
         if self.stale.is_some() { Health::Unknown } else { self.of.verdict.health }
     }
 

@@ -112,3 +112,17 @@ impl<T: Words> schemars::JsonSchema for Word<T> {
         schemars::json_schema!({"type": "string", "enum": words})
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_only_a_later_version_knows_is_kept() {
+        let word = |json| serde_json::from_str::<Word<Health>>(json).unwrap();
+        assert_eq!(word("\"critical\"").known(), Some(Health::Critical));
+        let later = word("\"dire\"");
+        assert_eq!((later.known(), later.as_str()), (None, "dire"));
+        assert_eq!(serde_json::to_string(&later).unwrap(), "\"dire\"");
+    }
+}
