@@ -12,51 +12,17 @@ use crate::views::api::{
     TrimDocument, TrimRequest,
 };
 
-/// What a route of the API does.
-struct Operation {
-    path: &'static str,
-    id: &'static str,
-    summary: &'static str,
-    answer: fn(&mut SchemaGenerator) -> Value,
-}
+/// A route's path, operation ID, summary and answer.
+type Operation = (&'static str, &'static str, &'static str, fn(&mut SchemaGenerator) -> Value);
 
+#[rustfmt::skip]
 const OPERATIONS: &[Operation] = &[
-    Operation {
-        path: "/api/v1/streams",
-        id: "listStreams",
-        summary: "All streams with their groups and consumers",
-        answer: schema::<StreamsDocument<'_>>,
-    },
-    Operation {
-        path: "/api/v1/streams/{key}",
-        id: "getStream",
-        summary: "One stream with its groups and consumers",
-        answer: schema::<OneStreamDocument<'_>>,
-    },
-    Operation {
-        path: "/api/v1/groups",
-        id: "listGroups",
-        summary: "All groups",
-        answer: schema::<GroupsDocument<'_>>,
-    },
-    Operation {
-        path: "/api/v1/config",
-        id: "getConfig",
-        summary: "The configuration in force, without secrets",
-        answer: schema::<ConfigDocument>,
-    },
-    Operation {
-        path: "/api/v1/openapi.json",
-        id: "getOpenApi",
-        summary: "This document",
-        answer: |_| json!({"type": "object"}),
-    },
-    Operation {
-        path: "/api/v1/streams/{key}/trim",
-        id: "trimStream",
-        summary: "Trim a stream",
-        answer: schema::<TrimDocument<'_>>,
-    },
+    ("/api/v1/streams", "listStreams", "All streams with their groups and consumers", schema::<StreamsDocument<'_>>),
+    ("/api/v1/streams/{key}", "getStream", "One stream with its groups and consumers", schema::<OneStreamDocument<'_>>),
+    ("/api/v1/groups", "listGroups", "All groups", schema::<GroupsDocument<'_>>),
+    ("/api/v1/config", "getConfig", "The configuration in force, without secrets", schema::<ConfigDocument>),
+    ("/api/v1/openapi.json", "getOpenApi", "This document", |_| json!({"type": "object"})),
+    ("/api/v1/streams/{key}/trim", "trimStream", "Trim a stream", schema::<TrimDocument<'_>>),
 ];
 
 /// The errors of all documents.
@@ -128,8 +94,8 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 
 /// The operation of a route, under its method.
 fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGenerator) -> Value {
-    let operation = OPERATIONS.iter().find(|operation| operation.path == route.path);
-    let Operation { id, summary, answer, .. } = operation.expect("each route of the API has an operation");
+    let operation = OPERATIONS.iter().find(|(path, ..)| *path == route.path);
+    let (_, id, summary, answer) = operation.expect("each route of the API has an operation");
     let mut parameters = Vec::new();
     if route.path.contains(KEY) {
         parameters.push(json!({
