@@ -95,7 +95,7 @@ def names(options):
     table("10,000 streams by name", columns, options.ratios(columns))
 
 
-# Streams per pipeline of a poll, as in src/source/pass.rs.
+# Streams that a poll has in flight at most, as in src/source/pass.rs.
 PORTION = 24
 
 

@@ -1,4 +1,4 @@
-//! The loops over Redis: poll (observe, evaluate, hand on) and search for streams, each when its schedule says.
+//! The two loops over Redis: poll (observe, evaluate, publish) and search for streams, each on its schedule.
 
 mod changes;
 mod finds;
@@ -27,18 +27,17 @@ use changes::{OutageLog, StreamFailures};
 use finds::Finds;
 use turns::Turns;
 
-/// A search that the server refuses is tried again so soon: seldom, since each try may be billed, and often enough for
-/// the alert.
+/// The pause after a search that the server refuses: long, since each attempt may be billed, and short enough for the alert.
 const REFUSED: Duration = Duration::from_secs(180);
 
-/// A poll that takes so long is slow, and its trace is worth having: Redis answers from memory.
+/// A poll that takes longer is slow, and its trace is kept: Redis answers from memory.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Streams of which others may soon remove entries that a group was not given are reread so soon after a poll, and so on until
-/// the next: the shorter the time, the surer it is what was delivered before it went.
+/// The pause between rereads of streams that may soon lose undelivered entries to others' trims. The shorter it is, the more
+/// certain it is what was delivered before it was removed.
 const UNTIL_REREAD: Duration = Duration::from_secs(1);
 
-/// When the loop last turned; for the liveness probe.
+/// The start of the loop's last turn, for the liveness probe.
 pub type Heartbeat = watch::Sender<Instant>;
 
 /// What the poll loop needs.
@@ -51,14 +50,14 @@ pub struct Poller {
     pub streams: Watching,
     /// Where results go.
     pub latest: watch::Sender<Latest>,
-    /// Told at each turn.
+    /// Updated at each turn.
     pub heartbeat: Heartbeat,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
 
 impl Poller {
-    /// Polls until told to stop.
+    /// Polls until it is stopped.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut outage = OutageLog::new("polling Redis");
         let mut stream_failures = StreamFailures::default();
@@ -70,7 +69,7 @@ impl Poller {
             self.heartbeat.send_replace(started);
             let last = before.replace(Arc::clone(&config));
             if last.is_some_and(|last| !last.redis.access.is_same_place(&config.redis.access)) {
-                // What another server said is of no use, whether or not this one answers.
+                // Another server's reading must not be exposed, whether or not this one answers.
                 self.latest.send_modify(|latest| latest.reading = None);
             }
             let span = spans::poll();
@@ -91,14 +90,14 @@ impl Poller {
                 }
             });
             spans::record_result(span.record("streamwarden.slow", took >= SLOW), &result);
-            // It ends here and not after the pause.
+            // The span ends here, not after the pause.
             drop(span);
             self.stats.poll_ends(took.as_secs_f64(), result.as_ref().err());
             self.hand_on(result);
         }
     }
 
-    /// Waits for the next turn, and in the meantime rereads what is worth it, after each reading that succeeded.
+    /// Waits for the next turn. After a successful reading it rereads some streams in the meantime.
     async fn next(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Option<Arc<Config>> {
         let config = Arc::clone(&self.config.borrow());
         let is_last_read = self.latest.borrow().failure.is_none();
@@ -106,7 +105,7 @@ impl Poller {
         let mut took = Duration::ZERO;
         while goes_on {
             let (streams, due) = (self.reader.to_reread(), turns.schedule.due());
-            // The poll is soon enough. A reread is not cut short, which would cost the connection: it must fit in between.
+            // A reread must fit in before the poll: cancelling it would cost the connection.
             if streams.is_empty() || due.saturating_duration_since(clock::now()) <= UNTIL_REREAD + 2 * took {
                 break;
             }
@@ -190,7 +189,7 @@ pub struct Searcher {
 }
 
 impl Searcher {
-    /// Searches until told to stop.
+    /// Searches until it is stopped.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut outage = OutageLog::new("the search for streams");
         let (mut finds, mut before) = (Finds::default(), None::<Arc<Config>>);
@@ -198,10 +197,10 @@ impl Searcher {
         while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
             if before.replace(Arc::clone(&config)).is_some_and(|before| !Arc::ptr_eq(&before, &config)) {
-                // Other patterns, or another server, find other streams.
+                // Other patterns or another server find other streams.
                 finds = Finds::default();
             }
-            // Where all streams are named, nothing is asked.
+            // If all streams are named, there is nothing to ask.
             let span = if config.needs_discovery() { spans::discovery() } else { Span::none() };
             let result = tokio::select! {
                 result = self.discovery.search(&config).instrument(span.clone()) => result,

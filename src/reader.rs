@@ -1,4 +1,4 @@
-//! One reading of Redis: asks for the streams, then for what that left open, and draws from both what they mean.
+//! One reading of Redis: reads the streams, asks what that left open, and evaluates both.
 
 mod budget;
 
@@ -20,26 +20,26 @@ use crate::{
     source::{Link, Observer},
 };
 
-/// Reads Redis and draws from it what it means.
+/// Reads Redis and evaluates the result.
 pub struct Reader {
     observer: Observer,
     history: History,
-    /// Where what the history knows was read.
+    /// The place that the history is about.
     place: String,
-    /// `None` asks what it needs, whatever the configuration allows a month.
+    /// `None` asks without a limit, whatever the configuration allows a month.
     budget: Option<Budget>,
-    /// What this sidecar itself removes, and what its runs of retention have done.
+    /// What this sidecar itself removes, and the results of its retention.
     retention: Option<(RemovalReceiver, watch::Receiver<Arc<RetentionStatuses>>)>,
     started: Instant,
     left_out: LeftOut,
 }
 
-/// Lookups that the last reading left out.
+/// Lookups that the last reading did not send.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LeftOut {
-    /// Since there were too many.
+    /// There were too many.
     pub skipped: usize,
-    /// Since the budget did not allow them.
+    /// The budget did not allow them.
     pub postponed: usize,
 }
 
@@ -58,13 +58,13 @@ impl Reader {
         }
     }
 
-    /// The same for a reader that reads again and again: its lookups keep to `redis.lookups_a_month`.
+    /// The same for a reader that polls: its lookups are limited by `redis.lookups_a_month`.
     #[must_use]
     pub fn within_budget(self) -> Self {
         Self { budget: Some(Budget::default()), ..self }
     }
 
-    /// The same beside retention: it hears what that removes, of which the losses are exact, and what its runs have done.
+    /// The same for a reader beside retention: it learns what retention removes, so that those losses are exact, and its results.
     #[must_use]
     pub fn beside_retention(
         self,
@@ -77,13 +77,13 @@ impl Reader {
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     ///
     /// # Errors
-    /// Where the connection failed or the server as a whole can't answer.
+    /// The connection failed, or the server as a whole cannot answer.
     pub async fn read(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Reading, Failure> {
         let snapshot = self.observe(config, watchlist).await?;
         self.complete(config, watchlist, snapshot).await
     }
 
-    /// The first half of a reading: what Redis says of the streams.
+    /// The first half of a reading: reads the streams.
     pub(crate) async fn observe(
         &mut self,
         config: &Config,
@@ -92,7 +92,7 @@ impl Reader {
         self.observer.observe(config, watchlist).await
     }
 
-    /// The second half: asks what the first left open, and draws from both what they mean.
+    /// The second half: asks what the first left open, and evaluates both.
     pub(crate) async fn complete(
         &mut self,
         config: &Config,
@@ -137,7 +137,7 @@ impl Reader {
         left.map_or(MOST_QUESTIONS, |left| usize::try_from(left).unwrap_or(MOST_QUESTIONS))
     }
 
-    /// The streams that it is worth to reread until the next poll.
+    /// The streams that are worth rereading before the next poll.
     #[must_use]
     pub fn to_reread(&self) -> Vec<Name> {
         self.history.to_reread()
@@ -155,7 +155,7 @@ impl Reader {
         Ok(streams.len())
     }
 
-    /// Lets the connection go, so that the next reading makes a new one.
+    /// Drops the connection, so that the next reading makes a new one.
     pub fn reconnect(&mut self) {
         self.observer.reconnect();
     }

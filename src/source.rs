@@ -1,12 +1,12 @@
 //! The only code that reads from Redis: connect, discover, observe.
 //!
-//! A [`Link`] is one connection and how it is kept; [`Observer`] and [`Discovery`] have one each, so that a long
-//! search never delays a poll. What is sent is a [`Command`] of a closed set; nothing here can write. What `doctor` asks once, through the
-//! [`Examiner`], is a closed set of its own, so that the sidecar's metrics have no commands that it never sends. What is
-//! sent is told to a [`Recorder`]; metrics and spans are not known here.
+//! A [`Link`] keeps one connection. [`Observer`] and [`Discovery`] have one each, so that a long search never delays a poll. Each
+//! [`Command`] is from a closed set, and none of them writes. `doctor` asks once, through the [`Examiner`], from a closed set
+//! of its own, so that the sidecar's metrics list no commands that it never sends. A [`Recorder`] is called for all traffic;
+//! this module knows no metrics and no spans.
 //!
-//! The link takes any address that the configuration knows. A cluster would be a link a primary and a sentinel's
-//! primary another way to resolve the address; both would leave the rest of this module as it is.
+//! The link takes any address that the configuration knows. A cluster would need a link for each primary, and Sentinel another
+//! way to resolve the address; both would leave the rest of this module as it is.
 
 mod checks;
 mod command;

@@ -10,10 +10,10 @@ use crate::{
     self_stats::SelfStats,
 };
 
-/// Of streams that fail together so many are named; the counter has them all.
+/// Streams that are named if many fail together. The counter has them all.
 const NAMED_AT_ONCE: usize = 10;
 
-/// Logs when something stops to work, and when it works again.
+/// Logs when something stops working, and when it works again.
 pub(super) struct OutageLog {
     what: &'static str,
     outage: Outage,
@@ -24,7 +24,7 @@ impl OutageLog {
         Self { what, outage: Outage::default() }
     }
 
-    /// Takes in how an attempt ended.
+    /// Takes the result of an attempt.
     pub(super) fn note(&mut self, failure: Option<&Failure>) {
         let what = self.what;
         match (self.outage.note(failure), failure) {
@@ -37,7 +37,7 @@ impl OutageLog {
     }
 }
 
-/// Who answered, and which streams could not be read and why, at the last poll.
+/// The server's role and the unreadable streams at the last poll.
 #[derive(Default)]
 pub(super) struct StreamFailures {
     known: BTreeMap<Name, Reason>,
@@ -81,7 +81,7 @@ impl StreamFailures {
         self.note_role(snapshot.server.role);
     }
 
-    /// Others may own the keys, so that some may not be read is news only where there are more of them.
+    /// Some keys may belong to others, so this logs only when there are more of them.
     fn note_forbidden(&mut self, forbidden: usize, stats: &SelfStats) {
         stats.forbidden_streams.set(i64::try_from(forbidden).unwrap_or(i64::MAX));
         if std::mem::replace(&mut self.forbidden, forbidden) < forbidden {
@@ -104,7 +104,7 @@ impl StreamFailures {
         }
     }
 
-    /// Who is read is news where it changes.
+    /// Logs when the role changes.
     fn note_role(&mut self, role: Option<Role>) {
         let Some(role) = role else { return };
         match (self.role.replace(role), role) {

@@ -1,7 +1,7 @@
-//! Whether a search finds far fewer streams than others not long before: a server that restarted empty, or was flushed, answers
-//! as well as any other, and what is gone has no series that could alert.
+//! Notices when a search finds far fewer streams than earlier ones. A server that was flushed or restarted empty answers like any
+//! other, and streams that are gone have no series that could alert.
 //!
-//! The log says so here; for alerts Prometheus remembers, who outlives a sidecar too.
+//! This is for the log. Alerts use Prometheus, whose memory also survives the sidecar.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -9,9 +9,9 @@ use tracing::{info, warn};
 
 use crate::clock::Instant;
 
-/// As far back as the alert looks.
+/// How far back it looks, like the alert.
 const WINDOW: Duration = Duration::from_secs(6 * 60 * 60);
-/// Searches in between are summed up: so many maxima of a part of the window each are kept.
+/// The window is kept as the maxima of so many parts.
 const PARTS: u32 = 24;
 
 /// What the searches of the last hours found.
@@ -23,8 +23,7 @@ pub(super) struct Finds {
 }
 
 impl Finds {
-    /// Notes what a search found, and logs where that is less than half of the most that was found not long before, and the
-    /// recovery.
+    /// Takes the result of a search. Logs if it is less than half of the most within the window, and logs the recovery.
     pub(super) fn note(&mut self, found: usize, at: Instant) {
         let before = self.take(found, at);
         let is_low = found < before.div_ceil(2);

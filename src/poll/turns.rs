@@ -1,4 +1,4 @@
-//! When a loop goes on: at its next attempt, which a changed configuration brings about at once.
+//! When a loop makes its next attempt: on schedule, or at once after the configuration has changed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{clock, config::Config, schedule::Schedule};
 
 /// The turns of a loop.
 pub(super) struct Turns {
-    /// Is told how each attempt ends.
+    /// Takes the result of each attempt.
     pub(super) schedule: Schedule,
     config: watch::Receiver<Arc<Config>>,
     interval: fn(&Config) -> Duration,
@@ -27,7 +27,7 @@ impl Turns {
     pub(super) async fn next(&mut self, stop: &CancellationToken) -> Option<Arc<Config>> {
         loop {
             tokio::select! {
-                // A changed configuration first: an attempt would use the one before.
+                // The configuration comes first, so that an attempt uses the new one.
                 biased;
                 () = stop.cancelled() => return None,
                 changed = self.config.changed() => {

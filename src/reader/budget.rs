@@ -1,20 +1,20 @@
-//! How many lookups may be sent: a budget a month that accrues as time passes. Pure: time is an argument.
+//! Limits lookups by a monthly budget, which accrues as time passes. Pure: time is an argument.
 
 use std::time::Duration;
 
-/// What `a month` is: thirty days.
+/// A month of the budget: thirty days.
 pub const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What accrues between so many polls may be sent at once, ...
 const BURST_POLLS: u32 = 10;
 /// ... or so many, if that is more: enough for all questions about one group.
 const LEAST_BURST: u64 = 10;
 
-/// What may be sent. It is kept in memory: each sidecar has its own, and starts with a full one.
+/// The lookups that may be sent. Kept in memory: each sidecar has its own and starts with a full budget.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Budget {
     /// In parts of a lookup: a lookup is as many as a month has nanoseconds, so that none is lost by rounding.
     credit: u128,
-    /// Until when it was counted; `None` before the first time.
+    /// When it was last counted; `None` before the first time.
     counted: Option<Duration>,
 }
 
@@ -22,7 +22,7 @@ impl Budget {
     /// Lookups that may be sent now, of so many a month, in a poll of this interval. `at` is on a clock that only goes
     /// forward.
     ///
-    /// However it is called, within any span of time no more come of it than accrue in that span and a burst.
+    /// However it is called, any span of time gets no more than what accrues in it, plus one burst.
     pub(super) fn left(&mut self, a_month: u64, interval: Duration, at: Duration) -> u64 {
         let month = MONTH.as_nanos();
         let burst = u128::from(a_month).saturating_mul((interval * BURST_POLLS).as_nanos()) / month;
@@ -36,7 +36,7 @@ impl Budget {
         u64::try_from(self.credit / month).unwrap_or(u64::MAX)
     }
 
-    /// So many were sent.
+    /// Notes that so many were sent.
     pub(super) fn spend(&mut self, lookups: u64) {
         self.credit = self.credit.saturating_sub(u128::from(lookups) * MONTH.as_nanos());
     }

@@ -1,4 +1,4 @@
-//! What a connection asks its server about itself, beside the streams: the clock and the role, and what follows from the answers.
+//! What a connection asks its server beside the streams: its clock and its role, and what follows from the replies.
 
 use super::{Command, failure::no_reply, resp::Reply, role::Question, session::Session};
 use crate::{
@@ -8,15 +8,15 @@ use crate::{
 };
 
 impl Session {
-    /// What is asked beside the streams. The answers are to be [noted](Self::note).
+    /// The commands that ask for the clock and the role. Pass the replies to [`note`](Self::note).
     pub(super) fn questions(&mut self) -> Vec<Command<'static>> {
         [Command::Time].into_iter().chain(self.role_question()).collect()
     }
 
-    /// Takes the answers to [`questions`](Self::questions), which were sent at this moment and have just come.
+    /// Takes the replies to [`questions`](Self::questions), which were sent at this moment and have just arrived.
     ///
     /// # Errors
-    /// Where the server's role has changed. The inner failure is the server's own, about its clock.
+    /// The server's role has changed. The inner failure is the server's error for its clock.
     pub(super) fn note(
         &mut self,
         replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
@@ -26,7 +26,7 @@ impl Session {
         self.note_role(replies).map(|()| now)
     }
 
-    /// Asks now, whatever is known: what is about to be written depends on it.
+    /// Asks now, whatever is known, since a write depends on the replies.
     ///
     /// # Errors
     /// As [`send`](Self::send) and [`note`](Self::note). Not cancel-safe either.
@@ -36,17 +36,17 @@ impl Session {
         Ok(self.note(&mut replies, sent)?.map(|now| now.time))
     }
 
-    /// The question about the role, where there is one that tells it. Its answer is to be [noted](Self::note_role).
+    /// The command that asks for the role, if one is known to work. Pass its reply to [`note_role`](Self::note_role).
     pub(super) fn role_question(&mut self) -> Option<Command<'static>> {
         self.role.sent = self.role.best(self.server.role);
         self.role.sent.map(Question::command)
     }
 
-    /// Takes the answer to [`role_question`](Self::role_question), if one was sent.
+    /// Takes the reply to [`role_question`](Self::role_question), if one was sent.
     ///
     /// # Errors
-    /// [`Reason::RoleChanged`] where the server was a primary and is a replica, or the other way: behind the same name
-    /// another server may answer now, and what was proven on this connection may not hold there.
+    /// [`Reason::RoleChanged`] if a primary has become a replica, or the other way round. Another server may answer under the
+    /// same name now, and what was proven on this connection may not hold there.
     pub(super) fn note_role(
         &mut self,
         replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
@@ -58,7 +58,7 @@ impl Session {
             self.role.useless.push(question);
         }
         let before = self.server.role;
-        // A question that told nothing leaves what is known to the next one, while there is one.
+        // A useless reply changes nothing while another question is left to try.
         self.server.role = answer.or(before.filter(|_| self.role.best(before).is_some()));
         match (before, answer) {
             (Some(before), Some(now)) if before.is_replica() != now.is_replica() => {
@@ -72,7 +72,7 @@ impl Session {
         }
     }
 
-    /// Asks a new connection's server until it is known how the role is best asked, and whether a replica follows.
+    /// Asks on a new connection until it is known which command gives the role, and whether a replica follows its primary.
     pub(super) async fn learn_role(&mut self) -> Result<(), Failure> {
         let is_open = |role: Role| role.primary_link() == Some(PrimaryLink::Unknown);
         while self.server.role.is_none_or(is_open)
@@ -85,10 +85,10 @@ impl Session {
         Ok(())
     }
 
-    /// Whether what is read here may be shown.
+    /// Whether readings from this server may be exposed.
     ///
     /// # Errors
-    /// On a replica that the configuration does not want, and on one that does not follow its primary.
+    /// The server is a replica that the configuration excludes, or one that does not follow its primary.
     pub(super) fn may_be_read(&self, redis: &config::Redis) -> Result<(), Failure> {
         let Some(link) = self.server.role.and_then(Role::primary_link) else { return Ok(()) };
         if redis.read_from == ReadFrom::Primary {
@@ -103,10 +103,10 @@ impl Session {
         Err(Failure { since, ..Failure::new(Reason::ReplicaLinkDown, what) })
     }
 
-    /// Whether it may be written to.
+    /// Whether the server may be written to.
     ///
     /// # Errors
-    /// On a replica, also on one that would take writes: nobody else would see them.
+    /// The server is a replica. Some replicas accept writes, which no other server would see.
     pub(crate) fn may_be_written(&self) -> Result<(), Failure> {
         let refusal = || Failure::new(Reason::ReadOnly, "the server is a replica: nothing is written to it");
         if self.server.role.is_some_and(Role::is_replica) { Err(refusal()) } else { Ok(()) }

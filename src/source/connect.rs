@@ -1,4 +1,4 @@
-//! Making a connection: address, TLS, login, and who it is that answers.
+//! Makes a connection: address, TLS, login, protocol.
 
 use redis::Pipeline;
 
@@ -20,8 +20,8 @@ pub(super) struct Connected {
     pub(super) is_default_user: bool,
 }
 
-/// Connects within the configured time. Secrets and certificates are read anew each time, so that rotated ones
-/// are used, and names are resolved anew. `known` is what this server was spoken to in before.
+/// Connects within the configured time. Reads secrets and certificates and resolves names each time, so that rotated ones
+/// are used. `known` is the protocol of the connection before.
 ///
 /// # Errors
 /// Why there is no connection.
@@ -61,7 +61,7 @@ pub(super) async fn connect(
     })
 }
 
-/// The address and the login, read from their files if they have some.
+/// The address and the login, read from files where the configuration names files.
 async fn address(redis: &config::Redis) -> Result<Address, Failure> {
     let access = redis.access.clone();
     let has_files = access.files().next().is_some();
@@ -75,9 +75,9 @@ async fn address(redis: &config::Redis) -> Result<Address, Failure> {
 
 /// Why there is no connection.
 enum Failed {
-    /// The server answered so.
+    /// The server replied with this.
     Said(Failure),
-    /// There was no answer.
+    /// There was no reply.
     Lost(Failure),
 }
 
@@ -88,7 +88,7 @@ impl Failed {
         }
     }
 
-    /// A server that speaks TLS may be what did not answer.
+    /// The server may speak TLS, which would explain that it did not reply.
     async fn explained(self, address: &Address, redis: &config::Redis) -> Self {
         match self {
             Self::Lost(failure) => {
@@ -98,11 +98,11 @@ impl Failed {
         }
     }
 
-    /// Whether it may be `HELLO` that was refused. Proxies and services that know no RESP3 answer it in words of their own, or
-    /// close the connection. `known` is what this server was spoken to in before.
+    /// Whether `HELLO` may be what was refused. Proxies and services without RESP3 reply with errors of their own, or close
+    /// the connection. `known` is the protocol of the connection before.
     fn may_be_of_hello(&self, known: Option<Resp>) -> bool {
         match self {
-            // Some are the answer in any protocol, and some servers lock out who fails too often.
+            // Some failures are the same in any protocol, and some servers lock out clients that fail too often.
             Self::Said(failure) => {
                 let is_final =
                     matches!(failure.reason, Reason::WrongPassword | Reason::MaxClients | Reason::Protected)
@@ -131,12 +131,12 @@ async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Resul
     })
 }
 
-/// Chooses the protocol, says who this is, and selects the database.
+/// Chooses the protocol, logs in, and selects the database.
 async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) -> Result<(), Failed> {
     let mut login = Pipeline::new();
     match (protocol, address.login()) {
         (Resp::V2, Some((user, password))) => {
-            // Servers without HELLO may have no users either, and know the default one by no name.
+            // Servers without HELLO may have no users either, not even `default`.
             let user = Some(user).filter(|user| *user != DEFAULT_USER);
             login.cmd("AUTH").arg(user).arg(password)
         }
@@ -160,7 +160,7 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     Ok(())
 }
 
-/// The failure of a login, without the words of a server that repeats what it was sent.
+/// The failure of a login, without the text of a server that repeats the password.
 fn without_password(failure: Failure, address: &Address) -> Failure {
     match address.login() {
         Some((_, password)) if !password.is_empty() && failure.detail.contains(password) => Failure::new(
@@ -171,8 +171,8 @@ fn without_password(failure: Failure, address: &Address) -> Failure {
     }
 }
 
-/// Whether the default user has no password, so that it is logged in already. `HELLO` takes any password then, and only
-/// `AUTH` complains: before Redis 6.0 in the first of these words.
+/// Whether the default user has no password, so that it is logged in already. `HELLO` accepts any password then, and only
+/// `AUTH` fails, before Redis 6.0 with the first of these texts.
 fn needs_no_password(failure: &Failure) -> bool {
     ["but no password is set", "without any password configured for the default user"]
         .iter()

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::{Failure, Reason};
 
-/// Read at most at once: some twenty streams' replies.
+/// Room for one read: the replies for about twenty streams.
 const READ_BYTES: usize = 64 * 1024;
 
 /// An open connection.
@@ -29,12 +29,12 @@ pub(super) struct Connection {
     has_heard: bool,
 }
 
-/// What a look at a connection on which nothing is awaited shows.
+/// State of a connection on which no reply is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// It is open, as far as is known.
+    /// Open, as far as is known.
     Silent,
-    /// The other side has closed it, or the system has given it up.
+    /// Closed by the other side, or given up by the system.
     Closed,
 }
 
@@ -43,17 +43,17 @@ impl Connection {
         Self { transport, received: BytesMut::new(), framer: Framer::default(), awaited: 0, has_heard: false }
     }
 
-    /// Sends so many commands, while the caller still awaits `behind` replies to earlier ones.
+    /// Sends `count` commands, while the caller still awaits `behind` replies to earlier ones.
     ///
     /// # Errors
-    /// Why the connection is of no more use. Not cancel-safe.
+    /// Why the connection can no longer be used. Not cancel-safe.
     pub(super) async fn send(&mut self, commands: &[u8], count: usize, behind: usize) -> Result<(), Failure> {
         if self.awaited != behind {
-            // A caller gave up: the replies that it left would be taken for the next ones.
+            // A caller gave up. The replies to its commands would be taken for replies to these.
             return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
         }
         (self.awaited, self.has_heard) = (behind + count, false);
-        // Its replies are gone: one of megabytes would keep the room that it took.
+        // Otherwise a reply of megabytes would keep its memory.
         if self.received.is_empty() {
             self.received = BytesMut::new();
         }
@@ -61,10 +61,10 @@ impl Connection {
         self.transport.flush().await.map_err(|error| from_io(&error))
     }
 
-    /// The next reply; the inner failure is the server's error. `texts` is what becomes of long texts in it.
+    /// The next reply; the inner failure is the server's error. `texts` says whether long strings in it are kept.
     ///
     /// # Errors
-    /// Why the connection is of no more use. Not cancel-safe.
+    /// Why the connection can no longer be used. Not cancel-safe.
     pub(super) async fn receive(&mut self, texts: Texts) -> Result<Result<Reply, Failure>, Failure> {
         loop {
             if let Some(reply) = self.framer.next(&mut self.received, texts)? {
@@ -92,10 +92,10 @@ impl Connection {
         self.has_heard
     }
 
-    /// Looks at what has come unasked, without waiting. RESP3 lets a server push messages; they are passed over.
+    /// Looks for bytes that nobody asked for, without waiting. RESP3 lets a server push messages; these are skipped.
     ///
     /// # Errors
-    /// [`Reason::Protocol`]: what came is a reply, and nobody knows to what. The ones before it may be in the wrong places.
+    /// [`Reason::Protocol`]: an unexpected reply arrived. Earlier replies may belong to other commands.
     pub(super) fn look(&mut self) -> Result<Look, Failure> {
         loop {
             self.refuse_replies()?;
@@ -110,7 +110,7 @@ impl Connection {
 
     fn refuse_replies(&mut self) -> Result<(), Failure> {
         let reply = self.framer.next(&mut self.received, Texts::Sizes)?;
-        // All of a push, or a part of one.
+        // A push, or a part of one.
         if reply.is_none() && self.received.first().is_none_or(|kind| *kind == b'>') {
             return Ok(());
         }

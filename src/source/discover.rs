@@ -1,4 +1,4 @@
-//! Finding streams: `SCAN` in small steps, on a connection and a pace of its own.
+//! Finds streams: `SCAN` in small steps, on a connection and at a pace of its own.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::{
     model::Failure,
 };
 
-/// Between two steps the search rests this many times as long as the step took, so that it never has more than a
-/// fifth of the server's time, however many keys there are.
+/// The search pauses this many times as long as a step took, so that it never takes more than a fifth of the server's
+/// time, however many keys there are.
 const REST_PER_STEP: u32 = 4;
-/// The longest rest; a step that took long was held up by others.
+/// The longest pause. A step that took longer waited for other clients.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// The search, with its connection.
@@ -21,16 +21,16 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// A search that connects when it first looks.
+    /// A search that connects at its first step.
     #[must_use]
     pub const fn new(link: Link) -> Self {
         Self { link }
     }
 
-    /// Goes through the keys once. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    /// Searches all keys once. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     ///
     /// # Errors
-    /// The first failure; what was found until then is worth nothing, since it may be any part of the whole.
+    /// The first failure. What was found before it is dropped, since it may be any part of the whole.
     pub async fn search(&mut self, config: &Config) -> Result<Discovered, Failure> {
         if !config.needs_discovery() {
             return Ok(Discovered::named(config));
@@ -44,7 +44,7 @@ impl Discovery {
         result
     }
 
-    /// Lets the connection go, so that the next search makes a new one.
+    /// Drops the connection, so that the next search makes a new one.
     pub fn reconnect(&mut self) {
         self.link.disconnect();
     }
@@ -70,7 +70,7 @@ async fn scan(session: &mut Session, config: &Config) -> Result<Discovered, Fail
         let (next, keys) = reply::scan_page(&page)?;
         for key in keys.into_iter().filter(|key| config.watches(key) && !config.expects(key)) {
             found.insert(key);
-            // The smallest names stay, so that the same streams are watched after each search.
+            // Keeps the first names, so that each search watches the same streams.
             if found.len() > config.limits.streams {
                 found.pop_last();
                 dropped += 1;

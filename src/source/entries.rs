@@ -1,6 +1,6 @@
-//! The last entries of streams, where the configuration asks for them: their IDs and one field, never their contents.
+//! Reads the last entries of streams, where the configuration asks for them: their IDs and one field, never their contents.
 //!
-//! Redis sends whole entries whatever one wants of them, so what is read in a poll is bounded by streams and by bytes.
+//! Redis always sends whole entries, so a poll is bounded by streams and by bytes.
 
 use super::{Command, reply, session::Session};
 use crate::{
@@ -8,12 +8,12 @@ use crate::{
     model::{Failure, Name, Snapshot, StreamId, StreamState},
 };
 
-/// Streams a pipeline, as for their first reading.
+/// Streams in a pipeline.
 const BATCH: usize = 10;
-/// Beside its fields, an entry's reply has an ID and the protocol's own bytes.
+/// Bytes of an entry's reply beside its fields: the ID and the protocol's own bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
-/// Reads them into the snapshot. What a single command's failure leaves unread is missing.
+/// Reads them into the snapshot. The entries of a stream whose command fails are missing.
 pub(super) async fn read(
     session: &mut Session,
     config: &Entries,
@@ -34,8 +34,8 @@ pub(super) async fn read(
     Ok(())
 }
 
-/// The first streams by name that have entries, with their last IDs, as many as fit. How large their entries are is
-/// estimated by the first one; where that was too large to be read, these are not read either.
+/// The first streams by name that have entries, with their last IDs, as many as fit. The first entry of a stream estimates
+/// the size of its entries; where it was too large to be read, the last ones are not read either.
 fn wanted(config: &Entries, snapshot: &Snapshot) -> Vec<(Name, StreamId)> {
     let cost = |stream: &StreamState| {
         stream.first_entry_bytes.saturating_add(ENTRY_OVERHEAD_BYTES).saturating_mul(config.last)

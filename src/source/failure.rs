@@ -1,4 +1,4 @@
-//! From the server's and the system's errors to the closed set of reasons.
+//! Maps errors of the server and the system to the closed set of reasons.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds may grow, and an unknown one is Io")]
 
@@ -7,23 +7,23 @@ use std::io;
 use super::tls_words::words;
 use crate::model::{Failure, Reason, Text};
 
-/// The server, or what is in between, ended the connection.
+/// The server, or something in between, closed the connection.
 pub(super) fn closed() -> Failure {
     Failure::new(Reason::Closed, "Redis closed the connection")
 }
 
-/// For a command that was left without one.
+/// For a command without a reply.
 pub(crate) fn no_reply() -> Failure {
     Failure::new(Reason::Protocol, "fewer replies than commands")
 }
 
-/// Why the server refused, by its error: its first word where that says enough. `start` is all of the error that is
-/// held, of `size` bytes.
+/// Why the server refused, by the first word of its error where that is enough. `start` is the part of the error that was
+/// kept, of `size` bytes.
 pub(super) fn from_error(start: &[u8], size: usize) -> Failure {
     let text = String::from_utf8_lossy(start);
-    // What follows repeats our own words, and in a login that is the password.
+    // The rest repeats our command, and in a login that is the password.
     let text = text.split(", with args beginning with").next().unwrap_or_default();
-    // What a script hands on may have the general code before its own.
+    // An error from a script may have the general code before its own.
     let own = text.trim_start_matches("ERR ");
     let reason = from_code(own.split(' ').next().unwrap_or_default());
     let reason = if reason == Reason::Other { from_general_error(own) } else { reason };
@@ -53,16 +53,16 @@ fn from_code(code: &str) -> Reason {
     }
 }
 
-/// What a script may not do.
+/// Errors of commands that a script may not run.
 const REFUSALS: &[&str] =
     &["can't run this command", "can't access at least one of the keys", "acl failure in script"];
-/// Of Upstash, by its documentation: whatever is sent, the answer is the same.
+/// Upstash, by its documentation: the reply to every command.
 const QUOTAS: &[&str] = &[
     "max requests limit exceeded",
     "max daily request limit exceeded",
     "max concurrent connections exceeded",
 ];
-/// Of Upstash too: by its documentation only writes that add are refused.
+/// Upstash, by its documentation: only writes that add are refused.
 const CAPACITIES: &[&str] = &["db capacity quota exceeded", "max single record size exceeded"];
 const UNKNOWN: &[&str] = &["unknown command", "unknown redis command", "unknown subcommand", "syntax"];
 
@@ -70,16 +70,16 @@ fn contains_any(detail: &str, words: &[&str]) -> bool {
     words.iter().any(|words| detail.contains(words))
 }
 
-/// `ERR` says nothing by itself: here the words behind it are all there is.
+/// `ERR` says nothing by itself, so only the text after it can be matched.
 fn from_general_error(detail: &str) -> Reason {
     let detail = detail.to_ascii_lowercase();
     if detail.contains("no such key") {
         Reason::NoKey
     } else if contains_any(&detail, REFUSALS) {
-        // A command inside a script: its own code is lost.
+        // A command inside a script, whose own code is lost.
         Reason::NoPermission
     } else if detail.contains("access a non local key") {
-        // A script on a node of a cluster that does not serve the key.
+        // A script on a cluster node that does not serve the key.
         Reason::Moved
     } else if detail.contains("max number of clients") {
         Reason::MaxClients
@@ -94,9 +94,9 @@ fn from_general_error(detail: &str) -> Reason {
     }
 }
 
-/// Why the connection failed, by the system's error, or by the TLS library's inside one.
+/// Why the connection failed, by the system's error or the TLS library's error inside it.
 ///
-/// The detail holds no secret: neither knows the login.
+/// The detail has no secret, since neither knows the login.
 pub(super) fn from_io(error: &io::Error) -> Failure {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     if let Some(error) = tls {
@@ -112,7 +112,7 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         | io::ErrorKind::UnexpectedEof => Reason::Closed,
         _ => Reason::Io,
     };
-    // The TLS library says so where the other side closes without the words that TLS has for it, as most do.
+    // The TLS library reports this where the other side closes without a TLS close message, as most do.
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return closed();
     }

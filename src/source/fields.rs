@@ -1,6 +1,6 @@
-//! The parts of replies: named values, and what a single value is. Forgiving in shape only.
+//! Parts of replies: named values, and conversions of single values. Lenient in shape only.
 //!
-//! Fields are found by name, so unknown ones are passed over and missing ones are `None`.
+//! Fields are found by name, so unknown ones are ignored and missing ones are `None`.
 
 use super::resp::Value;
 use crate::model::{Failure, Reason, StreamId};
@@ -15,7 +15,7 @@ pub(super) fn unexpected(what: &str) -> Failure {
 pub(super) struct Fields<'a> {
     /// Names and values in turn.
     values: Vec<Value<'a>>,
-    /// Where the next one is looked for first: servers send fields in an order of their own, mostly that of the asking.
+    /// Where the next lookup starts. Servers send fields in a fixed order, and callers mostly ask in the same one.
     next: usize,
 }
 
@@ -64,7 +64,7 @@ pub(super) const fn bytes<'a>(value: &Value<'a>) -> Option<&'a [u8]> {
     if let Value::Text(bytes) = value { Some(bytes) } else { None }
 }
 
-/// Integers come as such, or as text where a script or a summary made them.
+/// An integer, or a text that is one, as in replies from scripts and summaries.
 pub(super) fn integer(value: &Value<'_>) -> Option<i64> {
     if let Value::Int(number) = value { Some(*number) } else { text(value)?.parse().ok() }
 }

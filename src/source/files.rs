@@ -1,4 +1,4 @@
-//! Reading files away from the thread that polls: a mount may hang, and a read of it with it.
+//! Reads files outside the thread that polls, since a mount may hang and block the read.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use crate::model::{Failure, Reason};
 
-/// Reads that may hang at a time, in the whole process; each holds a thread until the system gives it up.
+/// Reads that may hang at the same time, in the whole process. Each blocks a thread until the system gives up.
 const MOST: usize = 8;
 
 static PLACES: Semaphore = Semaphore::const_new(MOST);
 
-/// What `read` returns, if it does so in time. Of that it takes a half, so that whoever waits for more can say that it was this.
+/// Runs `read` within half of the time, so that a caller with the whole of it can name the cause.
 ///
 /// # Errors
-/// [`Reason::Address`] where it does not.
+/// [`Reason::Address`] if it takes longer.
 pub(super) async fn read<T: Send + 'static>(
     time: Duration,
     read: impl FnOnce() -> T + Send + 'static,
@@ -24,7 +24,7 @@ pub(super) async fn read<T: Send + 'static>(
         Failure::new(Reason::Address, what)
     };
     let on_a_thread = async {
-        // Never closed. Held by the thread, which may go on after this has given up.
+        // Never closed. The thread holds it, and may go on after the timeout.
         let place = PLACES.acquire().await.ok();
         let reading = spawn_blocking(move || {
             let _held = place;

@@ -1,16 +1,16 @@
 //! What `doctor` asks beside the commands of a poll. None of it writes.
 //!
-//! Whether a user may write is found out without writing: the server checks permissions before it looks at arguments,
-//! so a command that it could never carry out is refused with another word than one that is not permitted.
+//! `doctor` finds out whether a user may write without a write. The server checks permissions before arguments, so a
+//! permitted command with invalid arguments fails with another error than a forbidden one.
 
 use redis::Cmd;
 
 use super::{Command, Request};
 use crate::model::{Name, Permission, Section, Setting, StreamId};
 
-/// What is no number and no ID, on any server.
+/// Neither a number nor an ID, on any server.
 const NONSENSE: &str = "none";
-/// Asks for a permission, and does nothing with it. Redis 7.0 and later.
+/// Checks a permission without using it. Redis 7.0 and later.
 const MAY_DELETE: &str = "return redis.acl_check_cmd('del', ARGV[1])";
 
 /// A question, with its arguments.
@@ -72,7 +72,7 @@ impl Request for Inspect<'_> {
     }
 }
 
-/// A command that is to be permitted, on a key; without one where it has none.
+/// A command whose permission is checked, on a key if it has one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial<'a> {
     pub(super) permission: Permission,
@@ -81,7 +81,7 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// The command in a form that changes nothing. `DEL` has none: it is for a dry run only.
+    /// The command in a form that changes nothing. `DEL` has no such form: use it in a dry run only.
     fn command(&self) -> Cmd {
         let key = self.key;
         let database = self.database.to_string();
@@ -94,7 +94,7 @@ impl Trial<'_> {
             Permission::XinfoStream => return Command::StreamFull(key).encode(),
             Permission::XinfoGroups => return Command::Groups(key).encode(),
             Permission::Xlen => return Command::Length(key).encode(),
-            // A group that nobody has, and ranges without an entry.
+            // A group that cannot exist, and ranges without entries.
             Permission::Xpending => {
                 return Command::Pending(key, &Name::from(""), StreamId::ZERO, 1).encode();
             }

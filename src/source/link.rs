@@ -1,10 +1,10 @@
-//! One connection to Redis and how it is kept: made when it is needed, dropped when it is of no more use.
+//! Keeps one connection to Redis: makes it when it is needed, and drops it when it can no longer be used.
 //!
-//! Any failure of [`Class::Reconnect`] drops the connection, and the next use makes a new one: a command that timed
-//! out may be answered later, when another one has been asked.
+//! Any failure of [`Class::Reconnect`] drops the connection, and the next use makes a new one: the reply to a command that
+//! timed out may arrive later, as if it belonged to another command.
 //!
-//! Servers and load balancers close connections that were idle. One that is found closed is replaced without a word: before
-//! anything is sent on it, or after commands that [may be repeated](super::Request::may_repeat) were sent and nothing came back.
+//! Servers and load balancers close idle connections. The link replaces a closed one silently before anything is sent
+//! on it, or after commands that [may be repeated](super::Request::may_repeat) were sent and no reply came.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use crate::{
     model::{Class, Failure, Reason},
 };
 
-/// A connection, while there is one.
+/// A connection, or what the next one needs to know.
 pub struct Link {
     recorder: Arc<dyn Recorder>,
     session: Option<Session>,
-    /// What the next connection needs to know of those before.
+    /// What the next connection needs to know of earlier ones.
     past: Past,
     lost: LostPrimary,
 }
@@ -37,10 +37,10 @@ impl Link {
         Self { recorder, session: None, past: Past::default(), lost: LostPrimary::default() }
     }
 
-    /// The connection, made now if there is none, if it was closed, or if it is to another address or by another login.
+    /// The connection. Makes a new one if there is none, if it was closed, or if the address or the login has changed.
     ///
     /// # Errors
-    /// Why there can be none.
+    /// Why there is no connection.
     pub(crate) async fn session(&mut self, redis: &config::Redis) -> Result<&mut Session, Failure> {
         if self.session.as_ref().is_some_and(|session| !session.is_by(redis)) {
             self.disconnect();
@@ -56,7 +56,7 @@ impl Link {
         Ok(self.session.insert(session))
     }
 
-    /// The connection, if there is one that is still open and on which nothing came since it was last used.
+    /// The connection, if it is still open and no byte arrived since it was last used.
     fn rested(&mut self) -> Option<Session> {
         let mut session = self.session.take()?;
         self.past = session.past();
@@ -74,10 +74,10 @@ impl Link {
         None
     }
 
-    /// Takes in how something on the connection ended: lets it go if the failure says that it is of no more use.
+    /// Takes the result of work on the connection, and drops the connection if the failure says that it can no longer be used.
     ///
-    /// Whether the server's role has changed meanwhile, so that it is to be done once more, on a new connection: another
-    /// server may answer there.
+    /// Returns whether the server's role has changed, so that the work must be repeated on a new connection: another server
+    /// may answer there.
     pub(crate) fn after<T>(&mut self, result: &Result<T, Failure>) -> bool {
         match result {
             Ok(_) => {
@@ -94,10 +94,10 @@ impl Link {
         }
     }
 
-    /// [`after`](Self::after) something that failed, in the middle of what may still succeed.
+    /// [`after`](Self::after) a failure of a part of the work.
     pub(super) fn after_failure(&mut self, failure: &Failure) -> bool {
         self.note_role();
-        // What a replica says while it has nothing to show: behind the same name a primary may answer.
+        // Errors of a replica that has no data yet. A primary may answer under the same name.
         let may_be_elsewhere =
             matches!(failure.reason, Reason::Loading | Reason::MasterDown | Reason::ReplicaLinkDown);
         if may_be_elsewhere || failure.reason.class() == Class::Reconnect {
@@ -108,20 +108,20 @@ impl Link {
         failure.reason == Reason::RoleChanged
     }
 
-    /// Lets the connection to a replica go from time to time where a primary answered before. To be called before each
-    /// reading, so that all of it is from one server.
+    /// Drops the connection to a replica from time to time, if a primary answered before. Call it before each reading, so that
+    /// the whole reading is from one server.
     pub(crate) fn look_for_primary(&mut self) {
         if self.lost.is_due(clock::now()) {
             self.disconnect();
         }
     }
 
-    /// Which of its connections this is; 0 where there is none.
+    /// The number of the current connection; 0 if there is none.
     pub(crate) fn number(&self) -> u64 {
         self.session.as_ref().map_or(0, Session::number)
     }
 
-    /// Lets the connection go: the next use makes a new one.
+    /// Drops the connection; the next use makes a new one.
     pub fn disconnect(&mut self) {
         if let Some(session) = self.session.take() {
             self.past = session.past();

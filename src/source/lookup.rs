@@ -1,9 +1,9 @@
-//! What a first reading left open, asked group by group in batches.
+//! Asks what the reading of the streams left open, group by group, in batches.
 
 use super::{Command, reply, resp::Reply, session::Session};
 use crate::model::{Counted, Failure, Finding, Lookup, Name, Pending, PendingSample, Question, StreamId};
 
-/// Questions a pipeline.
+/// Questions in a pipeline.
 pub(super) const BATCH: usize = 100;
 
 /// Asks some questions.
@@ -12,17 +12,17 @@ pub(super) async fn ask(session: &mut Session, questions: &[Question]) -> Result
     session.send(&commands).await
 }
 
-/// What a question is answered.
+/// The reply to a question.
 type Answered = Result<Reply, Failure>;
 
-/// The answers; what a single command's failure leaves unanswered is missing.
+/// Turns the replies into findings. A question whose command failed has none.
 pub(super) fn take(
     questions: &[Question],
     replies: Vec<Answered>,
     answers: &mut Vec<(Name, Name, Finding)>,
 ) -> Result<(), Failure> {
     for (question, reply) in questions.iter().zip(replies) {
-        // A group that went away in between is not there at the next poll either.
+        // A group that was deleted in between is gone at the next poll too.
         let answer = reply.map_or(Ok(Finding::Nothing), |reply| answer(question.lookup, &reply))?;
         answers.push((question.stream.clone(), question.group.clone(), answer));
     }
@@ -39,7 +39,7 @@ fn command(question: &Question) -> Command<'_> {
     }
 }
 
-/// The first ID behind this one. Behind the last of all there is nothing to ask for, and nobody asks.
+/// The next ID. There is nothing after the greatest one, so nobody asks for that.
 fn from(after: StreamId) -> StreamId {
     after.next().unwrap_or(after)
 }

@@ -1,10 +1,10 @@
-//! Each name once in memory: thousands of groups have consumers of the same few names, and the next poll has them too.
+//! Keeps each name once in memory: thousands of groups have consumers with the same few names, in this poll and the next.
 
 use std::{cell::RefCell, collections::HashSet};
 
 use crate::model::Name;
 
-/// The names of the last poll and of the one under way.
+/// The names of the last poll and of the current one.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     last: HashSet<Name>,
@@ -12,12 +12,12 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The names of the poll before are those to look in; what is not used again is forgotten.
+    /// Starts a poll. Names that it does not use are dropped at the next one.
     pub(super) fn turn(&mut self) {
         self.last = self.now.take();
     }
 
-    /// The name of these bytes, the one that is there already if there is one.
+    /// The name with these bytes, the same allocation as before if there is one.
     pub(super) fn get(&self, bytes: &[u8]) -> Name {
         let mut now = self.now.borrow_mut();
         if let Some(name) = now.get(bytes) {

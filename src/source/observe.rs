@@ -1,10 +1,10 @@
-//! One reading of all streams, in a fixed number of pipelined round trips.
+//! Reads all streams, in pipelines.
 //!
-//! First the clock and the role, if they are due, and a command or two for each stream, in batches; then, in batches again,
-//! what the first answers showed to be needed. Never a round trip a stream.
+//! First come the clock and the role, if they are due, and one or two commands for each stream. Then come the questions that the
+//! replies left open. No stream costs a round trip of its own.
 //!
-//! A connection that is closed in the middle of it is made again, and the reading goes on where it was if it is surely the same
-//! server, else from its beginning: a snapshot is of one server.
+//! If the connection is closed in between, the reading goes on over a new one if the server is surely the same. Otherwise it
+//! restarts: a snapshot is from one server.
 
 use super::{
     Command, Link, entries, lookup,
@@ -76,7 +76,7 @@ impl Observer {
         let mut snapshot = pass.end(session);
         self.origin.clone_from(&snapshot.origin);
         match entries::read(session, &config.entries, &mut snapshot).await {
-            // Nobody knows the entries of one poll better than no poll.
+            // A poll without the last entries is better than no poll.
             Err(failure) if failure.reason == Reason::Closed => {
                 self.link.after_failure(&failure);
                 Ok(snapshot)
@@ -85,11 +85,11 @@ impl Observer {
         }
     }
 
-    /// Asks what the reading left open. Not cancel-safe, like [`observe`](Self::observe).
+    /// Asks the questions that the reading left open. Not cancel-safe, like [`observe`](Self::observe).
     ///
     /// # Errors
-    /// As [`observe`](Self::observe). What could not be answered for one group only is missing from the answers, and so is
-    /// all that another server would have to answer than the one of the reading.
+    /// As [`observe`](Self::observe). Answers are missing for a group whose command fails, and for all
+    /// groups once another server answers than the one of the reading.
     pub async fn ask(&mut self, config: &Config, questions: &[Question]) -> Result<Answers, Failure> {
         let mut answers = Vec::with_capacity(questions.len());
         self.lookups.begin();
@@ -124,8 +124,8 @@ impl Observer {
         Ok(answers.into_iter().collect())
     }
 
-    /// Reads some streams between two polls. `None` where that would not be surely from where the last reading was. What can't
-    /// be read, of a stream or at all, is not tried again. Not cancel-safe, like [`observe`](Self::observe).
+    /// Reads some streams between two polls. `None` if the server may be another one than that of the last reading. A stream
+    /// that cannot be read is missing and not tried again. Not cancel-safe, like [`observe`](Self::observe).
     ///
     /// # Errors
     /// As [`observe`](Self::observe).
@@ -164,7 +164,7 @@ impl Observer {
         Ok(Some(states.into_iter().collect()))
     }
 
-    /// Lets the connection go, so that the next reading makes a new one.
+    /// Drops the connection, so that the next reading makes a new one.
     pub fn reconnect(&mut self) {
         self.link.disconnect();
     }

@@ -1,4 +1,4 @@
-//! One reading under way: what is asked next, what was answered, and how it goes on where the server closes the connection.
+//! One reading in progress: what to ask next, what was answered, and how to go on after the server closes the connection.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,24 +21,24 @@ use crate::{
     model::{Failure, InOrder, Name, NameMap, Now, Origin, Reason, Snapshot, StreamState},
 };
 
-/// Streams under way at once: bounds the size of the replies, what a timeout covers and how long other clients wait behind
-/// them, which is some 20 microseconds a stream.
+/// Streams in flight. Bounds the size of the replies, what a timeout covers, and how long other clients wait: about 20
+/// microseconds for each stream.
 const BATCH: usize = 24;
-/// Streams a pipeline, so that the server works on one while the replies to the other are read.
+/// Streams in a pipeline. Two are in flight, so that the server works on one while the sidecar reads the replies to the other.
 const PIPELINE: usize = BATCH / 2;
-/// After so many streams nothing is under way for a moment, which shows whether a reply was too many. Until then none of
+/// Streams in a run. Nothing is in flight at its end, which shows whether there was a reply too many. Until then none of
 /// them counts as read.
 const RUN: usize = 10 * BATCH;
-/// Streams under way at once while the size of their replies is not known: entries may be megabytes.
+/// Streams in flight while the size of their replies is unknown: entries may be megabytes.
 const FIRST_BATCH: usize = 5;
-/// A stream with how it is asked; `None` for one that is new.
+/// A stream and how to ask for it; `None` for a new one.
 type Asking<'a> = (&'a Watched, Option<ReadStrategy>);
 
-/// What earlier polls know of how to ask.
+/// What earlier polls learned about how to ask.
 pub(super) struct Known {
-    /// How each stream is asked at the next poll.
+    /// How to ask for each stream at the next poll.
     strategies: NameMap<ReadStrategy>,
-    /// Streams that the server would not send whole, with the strategy in which it does.
+    /// Streams that the server did not send whole, with the strategy that works.
     refused: BTreeMap<Name, ReadStrategy>,
     portions: Portions,
     seldom: Seldom,
@@ -56,23 +56,23 @@ impl Default for Known {
 }
 
 impl Known {
-    /// How many streams the server answers for at once.
+    /// How many streams the server answers at once.
     pub(super) const fn portion(&self) -> usize {
         self.portions.size()
     }
 
-    /// Whether the server would not send all of this stream.
+    /// Whether the server does not send all of this stream.
     pub(super) fn is_for_less(&self, stream: &Name) -> bool {
         self.strategies.get(stream).copied().is_some_and(ReadStrategy::is_for_less)
     }
 
-    /// A poll begins.
+    /// Starts a poll.
     pub(super) fn begin(&mut self) {
         self.portions.begin();
     }
 }
 
-/// Commands that were sent and are not answered.
+/// Commands in flight.
 struct Pipeline<'a> {
     batch: Vec<Asking<'a>>,
     commands: Vec<Command<'a>>,
@@ -83,25 +83,25 @@ struct Pipeline<'a> {
 struct Answered<'a> {
     batch: Vec<Asking<'a>>,
     replies: Replies,
-    /// Whether nothing was under way behind them, so that no reply was too many.
+    /// Whether nothing else was in flight, so that there was no reply too many.
     is_certain: bool,
 }
 
-/// A reading under way.
+/// A reading in progress.
 pub(super) struct Pass<'a> {
     known: &'a mut Known,
-    /// Those asked before first, since as many of them fit into a pipeline.
+    /// Known streams first, since more of them fit into a pipeline.
     streams: Vec<Asking<'a>>,
-    /// How many of them are done.
+    /// How many of them are read.
     done: usize,
-    /// How many of those behind are asked for; some of them may be answered.
+    /// How many of the next ones were sent. Some of them may be answered.
     asked: usize,
-    /// Where it comes from, once something was answered.
+    /// The server, once it has answered.
     origin: Option<Origin>,
     taken: Taken<'a>,
-    /// Whether all of it was begun again, since answers were in the wrong places or the server's role has changed.
+    /// Whether it was restarted because replies were in the wrong order or the server's role has changed.
     is_repeated: bool,
-    /// Streams that seem to be what the server would not send.
+    /// Streams that seem to be too large for the server to send.
     accused: Vec<Name>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Asks for all that is left.
+    /// Asks for all streams that are left.
     pub(super) async fn go_on(&mut self, session: &mut Session) -> Result<(), Failure> {
         if self.origin.as_ref().is_some_and(|origin| !origin.is_same(&session.origin())) {
             self.restart();
@@ -139,56 +139,56 @@ impl<'a> Pass<'a> {
         session.has_streams()?;
         let mut questions = Vec::new();
         if self.origin.is_none() {
-            // A poll without streams asks for the clock and the role, so that it asks for something.
+            // A poll without streams still asks for the clock and the role.
             let now = if self.streams.is_empty() { None } else { session.clock.without_asking(clock::now()) };
             questions = if now.is_some() { questions } else { session.questions() };
             self.taken.time = now.unwrap_or_else(|| Err(no_reply()));
         } else {
-            // The new connection has just learnt it.
+            // The new connection has just learned its role.
             session.may_be_read(&self.taken.config.redis)?;
         }
         let (number, asked_of) = (session.number(), session.origin());
         self.asked = 0;
         self.taken.uncertain.clear();
-        let mut under_way = VecDeque::new();
+        let mut in_flight = VecDeque::new();
         let mut answered: Option<Answered<'a>> = None;
         loop {
             let sent = clock::now();
-            let handed_over = self.hand_over(session, &questions, &mut under_way).await;
-            // The server works on these while the replies before are read.
+            let handed_over = self.hand_over(session, &questions, &mut in_flight).await;
+            // The server works on these while the earlier replies are read.
             if let Some(answered) = answered.take() {
                 self.taken.read(answered);
             }
             handed_over?;
-            let Some(Pipeline { batch, commands, asked }) = under_way.pop_front() else { return Ok(()) };
+            let Some(Pipeline { batch, commands, asked }) = in_flight.pop_front() else { return Ok(()) };
             let mut replies = session.answers(&commands, asked).await?.into_iter();
             if !std::mem::take(&mut questions).is_empty() {
                 self.taken.time = session.note(&mut replies, sent)?;
                 session.may_be_read(&self.taken.config.redis)?;
-                // The connection was perhaps made again for them.
+                // The questions may have been sent again on a new connection.
                 self.origin = Some(session.origin());
             } else if session.number() != number && !session.origin().is_same(&asked_of) {
-                // What is known of the clock is of another server.
+                // The known clock is another server's.
                 return Err(closed());
             } else {
                 self.origin.get_or_insert_with(|| session.origin());
             }
-            let is_certain = under_way.is_empty();
+            let is_certain = in_flight.is_empty();
             self.answered(&batch, is_certain);
             answered = Some(Answered { batch, replies, is_certain });
         }
     }
 
-    /// Asks for as many streams as may be under way, and these questions with the first of them.
+    /// Sends as many streams as may be in flight, and these questions with the first of them.
     async fn hand_over(
         &mut self,
         session: &mut Session,
         questions: &[Command<'static>],
-        under_way: &mut VecDeque<Pipeline<'a>>,
+        in_flight: &mut VecDeque<Pipeline<'a>>,
     ) -> Result<(), Failure> {
         loop {
-            let batch = self.batch(under_way.iter().map(|pipeline| pipeline.batch.len()).sum());
-            let questions = if under_way.is_empty() { questions } else { &[] };
+            let batch = self.batch(in_flight.iter().map(|pipeline| pipeline.batch.len()).sum());
+            let questions = if in_flight.is_empty() { questions } else { &[] };
             if batch.is_empty() && questions.is_empty() {
                 return Ok(());
             }
@@ -197,9 +197,9 @@ impl<'a> Pass<'a> {
                 .iter()
                 .flat_map(|(stream, strategy)| strategy.unwrap_or(ReadStrategy::Full).commands(&stream.name));
             let commands: Vec<Command<'a>> = questions.iter().copied().chain(of_streams).collect();
-            let behind = under_way.iter().map(|pipeline| pipeline.commands.len()).sum();
+            let behind = in_flight.iter().map(|pipeline| pipeline.commands.len()).sum();
             let asked = session.ask(&commands, behind).await?;
-            under_way.push_back(Pipeline { batch, commands, asked });
+            in_flight.push_back(Pipeline { batch, commands, asked });
         }
     }
 
@@ -215,11 +215,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Those that are asked next, while so many are under way. One that the server would not send whole is asked by itself.
+    /// The streams of the next pipeline, while `in_flight` streams are in flight. A stream that the server did not send whole is
+    /// alone.
     ///
-    /// Two pipelines are under way where the size of the replies is known and the server sends them. The first reply decides
-    /// whether, and on which connection, there is more to ask.
-    fn batch(&self, under_way: usize) -> Vec<Asking<'a>> {
+    /// Two pipelines are in flight if the sizes of the replies are known and the server sends them. The first pipeline of a reading
+    /// is alone: its replies decide whether, and on which connection, the reading goes on.
+    fn batch(&self, in_flight: usize) -> Vec<Asking<'a>> {
         let left = self.streams.get(self.done..).unwrap_or_default();
         let Some((asked, [first, behind @ ..])) = left.split_at_checked(self.asked) else {
             return Vec::new();
@@ -235,7 +236,7 @@ impl<'a> Pass<'a> {
             None if overlaps => PIPELINE,
             None => whole,
             Some(last) if overlaps && most(last) == BATCH && asked.len() < RUN => {
-                PIPELINE.min(BATCH.saturating_sub(under_way))
+                PIPELINE.min(BATCH.saturating_sub(in_flight))
             }
             Some(_) => 0,
         };
@@ -243,8 +244,7 @@ impl<'a> Pass<'a> {
         [first].into_iter().chain(behind).take(room).copied().collect()
     }
 
-    /// Whether it is to begin again, once, on a new connection: what came before may belong to other questions, or be of
-    /// another server.
+    /// Restarts the reading on a new connection, once, if earlier replies may belong to other commands or to another server.
     pub(super) fn begins_again_after(&mut self, failure: &Failure) -> bool {
         let is_to_be_repeated = matches!(failure.reason, Reason::Protocol | Reason::RoleChanged);
         if self.is_repeated || !is_to_be_repeated {
@@ -256,7 +256,7 @@ impl<'a> Pass<'a> {
         true
     }
 
-    /// Whether it can go on, on a new connection.
+    /// Whether the reading can go on, on a new connection.
     pub(super) fn recovers_from(&mut self, failure: &Failure) -> bool {
         if self.begins_again_after(failure) {
             return true;
@@ -267,14 +267,14 @@ impl<'a> Pass<'a> {
         match self.known.portions.closed(self.asked.min(BATCH)) {
             Next::Again | Next::Smaller => {}
             Next::Less => self.ask_for_less(),
-            // Nothing at all was answered: it is not the streams.
+            // Nothing was answered at all, so the streams are not the cause.
             Next::Stop if self.done == 0 || self.done == self.streams.len() => return false,
             Next::Stop => self.give_up(),
         }
         true
     }
 
-    /// The stream that is next would not be sent as it was asked for.
+    /// Asks for less of the next stream, since the server did not send it.
     fn ask_for_less(&mut self) {
         let Some((stream, strategy)) = self.streams.get_mut(self.done) else { return };
         let now = strategy.unwrap_or(ReadStrategy::Full);
@@ -287,7 +287,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// What is left stays unread in this poll.
+    /// Leaves the remaining streams unread in this poll.
     fn give_up(&mut self) {
         let left = self.streams.split_off(self.done);
         warn!(
@@ -309,7 +309,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// There will be no snapshot. Nor was it a stream's fault that connections were closed.
+    /// Ends the reading without a snapshot. Closed connections were then not the fault of a stream.
     pub(super) fn fail(self) {
         self.known.portions = Portions::new(BATCH);
         for stream in &self.accused {
@@ -343,7 +343,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What was read until now. Lists, since maps made of all at once are half the size of those that grow.
+/// What was read so far. Lists, since a map that is built at once is half the size of one that grows.
 struct Taken<'a> {
     config: &'a Config,
     names: &'a mut Names,
@@ -351,14 +351,14 @@ struct Taken<'a> {
     streams: Vec<(Name, Result<StreamState, Failure>)>,
     forbidden: usize,
     lengths: BTreeMap<Name, u64>,
-    /// How to ask them next time.
+    /// How to ask for them at the next poll.
     strategies: Vec<(Name, ReadStrategy)>,
-    /// Streams whose replies may be another one's.
+    /// Streams of a run that has not ended: their replies may be those of others.
     uncertain: Vec<(Asking<'a>, Read)>,
 }
 
 impl<'a> Taken<'a> {
-    /// `most` is how many streams there are to be read.
+    /// `most` is how many streams there are.
     fn new(config: &'a Config, names: &'a mut Names, most: usize) -> Self {
         Self {
             config,
@@ -387,17 +387,17 @@ impl<'a> Taken<'a> {
     fn keep(&mut self) {
         for ((watched, strategy), Read { state, length, next }) in self.uncertain.drain(..) {
             let stream = &watched.name;
-            // Asked for less until now, so its size will not be known.
+            // It was asked for less, so the size of the whole reply is unknown.
             let was_asked_for_less = strategy.is_some_and(ReadStrategy::is_for_less);
             let is_to_be_tried = was_asked_for_less && next == ReadStrategy::Full;
-            // One that fails for another reason is no reason for a small batch at each poll.
+            // A stream that fails for another reason must not cause a small pipeline at each poll.
             if !is_to_be_tried
                 && (next != ReadStrategy::Full || state.as_ref().err().is_none_or(Failure::is_absence))
             {
                 self.strategies.push((stream.clone(), next));
             }
-            // A stream that is gone leaves no trace, unless it was named. One of others', which the search finds since no
-            // permission hides a key from it, is counted.
+            // A deleted stream is dropped, unless the configuration names it. One that the user may not read is only counted: the
+            // search finds all keys, whatever the permissions.
             let failure = state.as_ref().err().filter(|_| !watched.is_expected);
             let is_gone = failure.is_some_and(|failure| failure.reason == Reason::NoKey);
             let is_forbidden = length.is_none() && failure.is_some_and(Failure::is_of_key);

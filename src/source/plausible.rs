@@ -1,18 +1,18 @@
-//! Numbers that no stream can have, whatever was done to it: a reply with one of them is not shown.
+//! Rejects replies with impossible numbers.
 //!
-//! Servers that imitate Redis have answered with counters that went below zero, written as the largest numbers, and with
-//! groups of other streams. What a real server can be brought to say is believed, however odd: a position ahead of the stream
+//! Servers that imitate Redis have sent counters that went below zero, written as the greatest numbers, and groups
+//! of other streams. What a real server can be made to send is accepted, however odd: a position ahead of the stream
 //! (`XGROUP SETID`), any count of entries read (`ENTRIESREAD`) or added (`XSETID`), pending entries that are long gone.
 
 use crate::model::{Failure, GroupState, Pending, Reason, StreamState};
 
-/// Nothing that a server holds is so many: each takes memory, and these would take terabytes.
+/// More than any server can hold: each takes memory, and these would take terabytes.
 const TOO_MANY: u64 = 1 << 40;
 
-/// The stream, if its numbers can be.
+/// The stream, if its numbers are possible.
 ///
 /// # Errors
-/// [`Reason::UnexpectedReply`], with the number that can't.
+/// [`Reason::UnexpectedReply`], with the impossible number.
 pub(super) fn plausible(state: StreamState) -> Result<StreamState, Failure> {
     let StreamState { length, entries_added, first_entry_id, last_generated_id, .. } = &state;
     few("length", *length)?;
@@ -36,7 +36,7 @@ fn check(stream: &StreamState, group: &GroupState) -> Result<(), String> {
     if pending >= TOO_MANY || group.consumer_count >= TOO_MANY {
         return Err(format!("{pending} pending entries and {} consumers", group.consumer_count));
     }
-    // A consumer's pending entries are its group's too.
+    // The group's pending entries include those of its consumers.
     let listed: u64 = group.consumers.iter().map(|consumer| consumer.pending).fold(0, u64::saturating_add);
     let of_consumers = listed.saturating_add(group.unlisted_pending.map_or(0, u64::from));
     if of_consumers > pending {

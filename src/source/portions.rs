@@ -1,32 +1,32 @@
-//! How much is asked at once of a server that closes the connection rather than send much. Pure.
+//! How much to ask at once of a server that closes connections with large replies. Pure.
 //!
-//! `client-output-buffer-limit` and `maxmemory-clients` end clients for which too much waits. Which of the commands in a
-//! pipeline it was, nobody says. So smaller pipelines are tried until it is a single command, which is then asked for less.
+//! `client-output-buffer-limit` and `maxmemory-clients` close the connection of a client with too much output. The server does not
+//! say which command of a pipeline it was. So smaller pipelines are tried until one command is left, which then asks for less.
 
-/// After so many polls with smaller portions larger ones are tried again: the server may have changed.
+/// Polls with smaller portions before a larger one is tried: the server may have changed.
 pub(super) const POLLS_UNTIL_LARGER: u32 = 100;
-/// A connection that was closed within so many polls before was no accident, nor is this one.
+/// Two connections that were closed within so many polls are no coincidence.
 const RECENT: u32 = POLLS_UNTIL_LARGER;
-/// So many closed connections in a poll are the last: each is a new connection, and others want some of the server's time too.
+/// Closed connections after which a poll gives up: each costs a new connection and time of the server.
 const MOST_CLOSED: u32 = 16;
 
 /// What to do after a connection was closed in the middle of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Ask the same again: any connection may break once.
+    /// Ask for the same again: any connection may break once.
     Again,
     /// Ask for fewer at once.
     Smaller,
-    /// It was a single one: leave it out, or ask it for less.
+    /// It was a single one: leave it out, or ask for less of it.
     Less,
-    /// Ask no more in this poll.
+    /// Stop asking in this poll.
     Stop,
 }
 
 /// How many are asked at once.
 #[derive(Debug, Clone)]
 pub(super) struct Portions {
-    /// Without a reason to ask for fewer.
+    /// The size without any closed connection.
     whole: usize,
     size: usize,
     /// The size before the search for a single one began.
@@ -64,14 +64,14 @@ impl Portions {
         self.size
     }
 
-    /// A portion was answered.
+    /// Notes that a portion was answered.
     pub(super) fn answered(&mut self) {
         if self.grows {
             self.size = self.before.min(self.size * 2);
         }
     }
 
-    /// The connection was closed while a portion of this size was to be answered.
+    /// Notes that the connection was closed while a portion of this size was in flight.
     pub(super) fn closed(&mut self, size: usize) -> Next {
         self.closed += 1;
         match (self.closed, size) {

@@ -1,4 +1,4 @@
-//! How a stream is asked: for all that it has, or for less where that would be large.
+//! How to ask for a stream: for all of it, or for less if that would be large.
 
 use std::vec;
 
@@ -12,40 +12,39 @@ use super::{
 };
 use crate::model::{Failure, Name, Reason, StreamState};
 
-/// A stream whose first entry is larger is asked without its entries from then on.
+/// A stream with a larger first entry is read without its entries from then on.
 const FAT_ENTRY_BYTES: u64 = 64 * 1024;
-/// A stream with more consumers in all its groups is asked without them at most polls: so often with them that it is so many a
-/// poll on average.
+/// A stream with more consumers in all its groups is read without them at most polls, so that a poll reads this many on average.
 const MANY_CONSUMERS: u64 = 500;
-/// After so many polls at the latest a stream that is asked for less is asked for everything once: it may have changed.
+/// Polls after which everything is asked for once again: the stream may have changed.
 const POLLS_ASKED_FOR_LESS: u32 = 100;
-/// Sooner where a connection was closed, at first: that may have been the network's fault, and be over.
+/// The same after a first closed connection, which may have been a fault of the network.
 const POLLS_AFTER_A_CLOSE: u32 = 4;
 
 /// Replies to the commands of several streams.
 pub(super) type Replies = vec::IntoIter<Result<Reply, Failure>>;
 
-/// One of them.
+/// What to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadStrategy {
     /// `XINFO STREAM FULL COUNT 1`: everything, with the first entry and all consumers.
     Full,
     /// `XINFO STREAM` and `XINFO GROUPS`: everything but the consumers. For so many polls more.
     WithoutConsumers(u32),
-    /// `XLEN` and `XINFO GROUPS`: nothing that carries an entry. For so many polls more.
+    /// `XLEN` and `XINFO GROUPS`: nothing with an entry. For so many polls more.
     WithoutEntries(u32),
-    /// Nothing: the server would not send even that. For so many polls more.
+    /// Nothing: the server did not send even that. For so many polls more.
     Nothing(u32),
-    /// `XINFO STREAM FULL COUNT 1`, which was refused last time, and `XLEN`, which mostly is not.
+    /// `XINFO STREAM FULL COUNT 1`, which was refused last time, and `XLEN`, which is usually permitted.
     OrLength,
 }
 
 /// What a stream's replies say.
 pub(super) struct Read {
     pub(super) state: Result<StreamState, Failure>,
-    /// Of a stream that could not be read, where it is known.
+    /// The length of a stream that could not be read, if known.
     pub(super) length: Option<u64>,
-    /// How to ask it next time.
+    /// How to ask at the next poll.
     pub(super) next: ReadStrategy,
 }
 
@@ -71,7 +70,7 @@ impl ReadStrategy {
             Self::Full => Self::whole(reply(), reading),
             Self::OrLength => {
                 let whole = Self::whole(reply(), reading);
-                // A key that is not there has no entries either.
+                // `XLEN` gives 0 for a missing key.
                 let known = reply().ok().and_then(|reply| reply::count(&reply).ok());
                 length = known.filter(|length| *length > 0 && whole.0.is_err());
                 whole
@@ -108,7 +107,7 @@ impl ReadStrategy {
         }
     }
 
-    /// Whether it is not asked for everything.
+    /// Whether it asks for less than everything.
     pub(super) const fn is_for_less(self) -> bool {
         !matches!(self, Self::Full | Self::OrLength)
     }
@@ -122,7 +121,7 @@ impl ReadStrategy {
         }
     }
 
-    /// The same for twice as many polls, after it was asked for everything in vain.
+    /// The same for twice as many polls, after everything was asked for in vain.
     pub(super) fn longer(self) -> Self {
         let longer = |polls: u32| (2 * polls).min(POLLS_ASKED_FOR_LESS);
         match self {
@@ -133,7 +132,7 @@ impl ReadStrategy {
         }
     }
 
-    /// Why a stream is not read that the server does not send.
+    /// The failure of a stream that the server does not send.
     pub(super) fn too_large() -> Failure {
         let what = "the connection is closed each time it is asked for: see the server's client-output-buffer-limit and maxmemory-clients, and proxies in between";
         Failure::new(Reason::TooLarge, what)
@@ -160,7 +159,7 @@ impl ReadStrategy {
     }
 }
 
-/// For how many polls so many consumers are not read: for 100 at most.
+/// The number of polls without consumers, for so many consumers: 100 at most.
 fn polls_without(consumers: u64) -> u32 {
     u32::try_from(consumers / MANY_CONSUMERS).unwrap_or(u32::MAX).clamp(1, POLLS_ASKED_FOR_LESS) - 1
 }

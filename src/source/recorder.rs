@@ -1,26 +1,26 @@
-//! What a link tells of its traffic, so that others can count, trace and log it.
+//! The traffic of links, for metrics, traces and logs.
 
 use tracing::Span;
 
 use crate::{config::Endpoint, model::Failure};
 
-/// Told what links do. The spans are what the work is done in; one that is not recorded costs nothing.
+/// Called for what links do. The work runs in the returned spans; a disabled span costs nothing.
 pub trait Recorder: Send + Sync {
-    /// A connection is to be made: the span for it.
+    /// Before a connection is made. Returns its span.
     fn connecting(&self) -> Span;
 
-    /// The current span is of a connection to this server.
+    /// The current span is for a connection to this server.
     fn connecting_to(&self, server: &Endpoint);
 
     /// A connection was made.
     fn connected(&self);
 
-    /// A pipeline of commands with these labels is to be sent: the span for it and its replies.
+    /// Before a pipeline of commands with these labels is sent. Returns the span for it and its replies.
     fn sending(&self, commands: &[&'static str], server: &Endpoint, database: i64) -> Span;
 
-    /// What the span is for has failed, or a command in it.
+    /// The work of the span has failed, or a command in it.
     fn failed(&self, span: &Span, failure: &Failure);
 
-    /// The server does not know the command of this label, or refuses it to the user. Told each time.
+    /// The server does not support the command with this label, or refuses it to the user. Called each time.
     fn refused(&self, command: &'static str, failure: &Failure);
 }

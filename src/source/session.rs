@@ -1,4 +1,4 @@
-//! A connection in use: who answers on it, and how commands are sent and answered.
+//! A connection in use: the server on it, and how to send commands and collect replies.
 
 use std::sync::Arc;
 
@@ -22,45 +22,44 @@ use crate::{
 const SENTINEL: &str =
     "this is the port of a Sentinel, which holds no streams; give the address of the Redis that it watches";
 
-/// What a connection needs to know of those before.
+/// What a connection needs to know of earlier ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Past {
     pub(super) connections: u64,
-    /// What the server was last spoken to in.
+    /// The last protocol.
     pub(super) protocol: Option<Resp>,
-    /// Whether one was closed by others, so that it is worth knowing whether the next is to the same server.
+    /// Whether one was closed by the other side, so that it matters whether the next one is to the same server.
     pub(super) was_cut: bool,
-    /// Whether the server does not tell that.
+    /// Whether the server does not reveal that.
     pub(super) is_anonymous: bool,
-    /// Connections on which the server said something that nobody could take for an answer. What was read before that may
-    /// belong to another question.
+    /// Connections with an unexpected reply. Earlier replies on them may belong to other commands.
     pub(super) disturbed: u64,
 }
 
 /// Commands that were handed over.
 pub(super) struct Asked {
     span: Span,
-    /// When the answers must be there.
+    /// When the replies must have arrived.
     until: Instant,
-    /// Whether they may be sent again, on another connection, should this one turn out to have been closed before.
+    /// Whether they may be sent again on a new connection, if this one was closed before.
     may_repeat: bool,
-    /// What becomes of long texts in the answers.
+    /// Whether long strings in the replies are kept.
     texts: Texts,
 }
 
 /// A connection in use.
 pub(crate) struct Session {
     connection: Connection,
-    /// By what it was made, and would be made again.
+    /// The configuration that it was made with.
     redis: config::Redis,
     past: Past,
-    /// Whether nothing was sent since its user came back to it.
+    /// Whether nothing was sent since the last pause.
     is_rested: bool,
     is_default_user: bool,
     recorder: Arc<dyn Recorder>,
     pub(super) clock: ServerClock,
     pub(super) role: RoleQuestions,
-    /// What the server calls its process.
+    /// The run ID of the server's process.
     run_id: Option<String>,
     pub(crate) server: Server,
     pub(super) database: i64,
@@ -70,10 +69,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Makes a connection and learns who answers.
+    /// Makes a connection and learns which server answers.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no connection.
     pub(super) async fn open(
         redis: &config::Redis,
         recorder: Arc<dyn Recorder>,
@@ -111,7 +110,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Learns who answers. Old servers and narrow permissions refuse some of it, which costs knowledge only.
+    /// Learns which server answers. Old servers and narrow permissions refuse some of the commands, which only costs knowledge.
     async fn introduce(&mut self, is_upstash: bool) -> Result<(), Failure> {
         let hello = self.is_resp3().then_some(Command::Hello);
         let wants_run_id = !is_upstash && self.wants_run_id();
@@ -121,7 +120,7 @@ impl Session {
         let commands: Vec<_> =
             hello.into_iter().chain(info).chain([Command::SetName]).chain(no_touch).collect();
         let mut replies = self.send_once(&commands).await?.into_iter();
-        // A refusal costs no more than what it would have told.
+        // A refusal only costs what the reply would have said.
         let hello = hello.and_then(|_| replies.next()?.ok());
         let info_reply = info.and_then(|_| replies.next()?.ok());
         let server = match (&hello, &info_reply) {
@@ -138,15 +137,15 @@ impl Session {
         self.learn_role().await
     }
 
-    /// Whether to ask what the server calls its process: what is proven about streams outlives the connection then. Users of
-    /// few permissions may not ask and are left alone with it, until a connection is closed by others. No bill is run up for it.
+    /// Whether to ask for the run ID, which lets knowledge about streams outlive the connection. Users with few permissions may not
+    /// ask, so they do not until a connection is closed by the other side. Billed commands are not spent on it.
     const fn wants_run_id(&self) -> bool {
         let is_worth_it = self.past.was_cut || self.is_default_user;
         is_worth_it && !self.past.is_anonymous && !self.redis.billed_by_command
     }
 
     /// # Errors
-    /// Where it is not a server that has streams.
+    /// The server is a Sentinel, which has no streams.
     pub(super) fn has_streams(&self) -> Result<(), Failure> {
         match self.server.mode.as_deref() {
             Some("sentinel") => Err(Failure::new(Reason::Sentinel, SENTINEL)),
@@ -165,7 +164,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether it was made by this configuration.
+    /// Whether it was made with this configuration.
     pub(super) fn is_by(&self, redis: &config::Redis) -> bool {
         self.redis == *redis
     }
@@ -184,17 +183,17 @@ impl Session {
         self.connection.look()
     }
 
-    /// Which connection of its link this is.
+    /// The number of this connection in its link.
     pub(crate) const fn number(&self) -> u64 {
         self.past.connections
     }
 
-    /// Which server this is. A role that turned makes it another one.
+    /// Which server this is. A server whose role has changed counts as another one.
     pub(super) fn origin(&self) -> Origin {
         let of_process = |(run_id, role): (&String, Role)| {
             format!("{run_id}, {}, database {}, {}", role.as_str(), self.database, self.past.disturbed)
         };
-        // Behind some services' names a replica may answer that is behind.
+        // Some services may answer with a replica that lags behind.
         let is_telling = !self.server.terms().reads_may_lag;
         let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
         let Endpoint { address, port } = &self.endpoint;
@@ -206,11 +205,11 @@ impl Session {
         self.protocol == Resp::V3
     }
 
-    /// Sends the commands as one pipeline, one round trip, and gives a result for each.
+    /// Sends the commands as one pipeline, in one round trip, and returns a result for each.
     ///
     /// # Errors
-    /// Where the connection failed, or the server as a whole could not answer: then no single reply is worth
-    /// anything. Not cancel-safe: a caller that gives up must drop the connection.
+    /// The connection failed, or the server as a whole cannot answer: then no single reply counts. Not cancel-safe: a caller that
+    /// gives up must drop the connection.
     pub(crate) async fn send<R: Request>(
         &mut self,
         commands: &[R],
@@ -219,8 +218,8 @@ impl Session {
         self.answers(commands, asked).await
     }
 
-    /// The first half of [`send`](Self::send): hands the commands over. What is done before the second half is
-    /// done while the server works. `behind` is how many answers to earlier commands the caller still awaits.
+    /// The first half of [`send`](Self::send): sends the commands. The caller can work while the server does. `behind` is how
+    /// many replies to earlier commands the caller still awaits.
     pub(super) async fn ask<R: Request>(&mut self, commands: &[R], behind: usize) -> Result<Asked, Failure> {
         let is_rested = std::mem::take(&mut self.is_rested);
         let may_repeat = is_rested && behind == 0 && commands.iter().all(Request::may_repeat);
@@ -233,7 +232,7 @@ impl Session {
         }
     }
 
-    /// The second half: a result for each command, as [`send`](Self::send) gives it.
+    /// The second half: returns a result for each command, as [`send`](Self::send) does.
     pub(super) async fn answers<R: Request>(
         &mut self,
         commands: &[R],
@@ -290,7 +289,7 @@ impl Session {
             for _ in commands {
                 replies.push(connection.receive(texts).await?);
             }
-            // One reply too many, and each of these may be the answer to the command before.
+            // With a reply too many, each of these may belong to the command before its own.
             if connection.awaited() == 0 {
                 connection.look()?;
             }
@@ -328,7 +327,7 @@ const fn is_refusal(failure: &Failure) -> bool {
     matches!(failure.reason, Reason::NoPermission | Reason::Unsupported)
 }
 
-/// Parts the failures of the whole server (outer) from those of the single command (inner).
+/// Separates failures of the whole server (outer) from those of a single command (inner).
 fn whole_or_single(reply: Result<Reply, Failure>) -> Result<Result<Reply, Failure>, Failure> {
     match reply {
         Err(failure) if failure.reason.class() != Class::Object => Err(failure),

@@ -1,6 +1,6 @@
-//! From Redis's replies about a stream and its groups to the model: pure.
+//! Converts Redis's replies about a stream and its groups to the model. Pure.
 //!
-//! The client library's own types are not used: they wrap a negative lag, drop names that are not UTF-8, and have no shape for
+//! The client library's own types cannot be used: they wrap a negative lag, reject names that are not UTF-8, and have no type for
 //! `XINFO STREAM FULL`.
 
 use std::time::Duration;
@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// What a reply is read with.
+/// What is needed to read a reply.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadWith<'a> {
-    /// Names that are known.
+    /// Known names.
     pub(super) names: &'a Names,
     /// The server's time, to turn its timestamps into durations.
     pub(super) time: Option<ServerTime>,
-    /// How many groups are kept, beside those that must be there.
+    /// How many groups are kept, beside the expected ones.
     pub(super) max_groups: usize,
-    /// Groups that must be there.
+    /// Groups that the configuration expects.
     pub(super) expected: &'a [Name],
     /// How many consumers of a group are kept.
     pub(super) max_consumers: usize,
@@ -58,7 +58,7 @@ impl<'a> ReadWith<'a> {
         }
     }
 
-    /// Whether the group, which is this one in the server's order, is kept. Servers list groups by their names.
+    /// Whether the group at this index is kept. Servers list groups in order of their names.
     fn keeps(&self, index: usize, group: &Value<'_>) -> bool {
         let is_expected = |name: &[u8]| self.expected.iter().any(|expected| expected.as_bytes() == name);
         index < self.max_groups || (!self.expected.is_empty() && name_of(group).is_some_and(is_expected))
@@ -71,10 +71,10 @@ impl<'a> ReadWith<'a> {
     }
 }
 
-/// A stream by the bytes of a whole reply to `XINFO STREAM key FULL COUNT 1`, for who has them from elsewhere.
+/// Reads a stream from the bytes of a whole reply to `XINFO STREAM key FULL COUNT 1`, for benchmarks.
 ///
 /// # Errors
-/// The server's, and where the bytes are not such a reply.
+/// The server's error, or the bytes are not such a reply.
 pub fn read_stream(bytes: &Bytes, now: ServerTime) -> Parsed<StreamState> {
     let reply = Reply::whole(bytes)?;
     let reading = ReadWith {
@@ -99,7 +99,7 @@ pub(super) fn stream_full(reply: &Reply, reading: ReadWith<'_>) -> Parsed<Stream
 
 /// The groups that are kept, and how many are not.
 ///
-/// A name that comes twice is another stream's, as Kvrocks has answered: which of the two is not known.
+/// If a name comes twice, one of the groups is another stream's, as in replies from Kvrocks. It is unknown which one.
 fn by_name<'a>(
     all: Vec<Value<'a>>,
     reading: ReadWith<'_>,
@@ -152,7 +152,7 @@ fn stream_fields(fields: &mut Fields<'_>, first: Option<Value<'_>>) -> Parsed<St
     })
 }
 
-/// All or nothing: these came with one version.
+/// All or none: one version added them all.
 fn idempotence(fields: &mut Fields<'_>) -> Option<Box<Idempotence>> {
     Some(Box::new(Idempotence {
         duration: Duration::from_secs(fields.count("idmp-duration")?),
@@ -164,7 +164,7 @@ fn idempotence(fields: &mut Fields<'_>) -> Option<Box<Idempotence>> {
     }))
 }
 
-/// Bytes of the texts in a value; of one that is too long to be kept its size stands there.
+/// Bytes of the strings in a value. A string that was too long to be kept is a number, its size.
 pub(super) fn size(value: &Value<'_>) -> u64 {
     match value {
         Value::Nil => 0,
@@ -212,7 +212,7 @@ fn full_group(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<(Name, GroupSta
     Ok((reading.names.get(fields.name()?), group))
 }
 
-/// What both forms of a group have.
+/// The fields that both forms of a group have.
 fn group_fields(fields: &mut Fields<'_>) -> Parsed<GroupState> {
     let last_delivered_id = fields.id("last-delivered-id").ok_or_else(|| unexpected("last-delivered-id"))?;
     Ok(GroupState {

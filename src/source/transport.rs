@@ -1,4 +1,4 @@
-//! What carries the bytes: TCP, TLS over it, or a Unix socket.
+//! Opens the transport: TCP, TLS over TCP, or a Unix socket.
 
 use socket2::{SockRef, TcpKeepalive};
 use std::{io, time::Duration};
@@ -32,7 +32,7 @@ pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transpo
                 files::read(redis.connect_timeout, move || tls::Client::new(&name, &certificates)).await??;
             let handshake = client.handshake(tcp(host, *port, redis.command_timeout).await?);
             pin!(handshake);
-            // A Redis without TLS waits for the end of a line, which may never come.
+            // A Redis without TLS waits for the end of a line, which may never arrive.
             match timeout(redis.connect_timeout / 2, &mut handshake).await {
                 Ok(transport) => transport,
                 Err(_elapsed) if is_plain(host, *port, redis.connect_timeout).await => {
@@ -63,8 +63,8 @@ async fn is_plain(host: &str, port: u16, connect_timeout: Duration) -> bool {
     answer.is_some_and(|[first, _]| matches!(first, b'+' | b'-'))
 }
 
-/// The first bytes of the answer to this, on a connection of its own. It takes a part of the time that is left, so that
-/// what is known already is not lost.
+/// The first bytes of the reply to this, on a connection of its own. It takes a part of the remaining time, so that the
+/// failure that is known already is still reported.
 async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration) -> Option<[u8; 2]> {
     let patience = connect_timeout / 4;
     let ask = async {
@@ -76,7 +76,7 @@ async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration
     timeout(patience, ask).await.ok().flatten()
 }
 
-/// To the first of the host's addresses that answers: one that is dead must not use up the time.
+/// Connects to the first of the host's addresses that answers. A dead one must not use up the time.
 async fn tcp(host: &str, port: u16, user_timeout: Duration) -> Result<TcpStream, Failure> {
     let addresses = lookup_host((host, port)).await;
     let addresses = addresses.map_err(|error| Failure::new(Reason::Dns, error.to_string()))?;
@@ -91,7 +91,7 @@ async fn tcp(host: &str, port: u16, user_timeout: Duration) -> Result<TcpStream,
     Err(failure)
 }
 
-/// A peer that vanished without a word is noticed by the system too, should our own timeout not come first.
+/// Lets the system notice a peer that vanished, should our own timeout not come first.
 fn tuned(stream: TcpStream, user_timeout: Duration) -> io::Result<TcpStream> {
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(10))

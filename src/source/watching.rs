@@ -6,20 +6,20 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Discovered, Watchlist};
 
-/// What the last search found, as a list under the configuration in force: made only where one of both has changed.
+/// The result of the last search under the configuration in force. Rebuilt only when one of them changes.
 pub struct Watching {
     found: watch::Receiver<Option<Discovered>>,
     made: Option<(Arc<Config>, Watchlist)>,
 }
 
 impl Watching {
-    /// Watches what these searches find.
+    /// The streams that these searches find.
     #[must_use]
     pub const fn new(found: watch::Receiver<Option<Discovered>>) -> Self {
         Self { found, made: None }
     }
 
-    /// The streams to watch; before the first search has ended those that the configuration names.
+    /// The streams to watch. Before the first search has ended, those that the configuration names.
     pub fn under(&mut self, config: &Arc<Config>) -> Watchlist {
         let is_same_search = !self.found.has_changed().unwrap_or(false);
         if let Some((under, list)) = &self.made
@@ -36,7 +36,7 @@ impl Watching {
         list
     }
 
-    /// Waits until a search found other streams; `false` where none will any more. Cancel-safe.
+    /// Waits until a search finds other streams; `false` if there will be no more searches. Cancel-safe.
     pub async fn changed(&mut self) -> bool {
         let goes_on = self.found.changed().await.is_ok();
         self.made = None;
