@@ -110,7 +110,7 @@ impl Link {
 
     /// Drops the connection to a replica from time to time, if a primary answered before. Call it before each reading, so that
     /// the whole reading is from one server.
-    pub(crate) fn look_for_primary(&mut self) {
+    pub(super) fn look_for_primary(&mut self) {
         if self.lost.is_due(clock::now()) {
             self.disconnect();
         }

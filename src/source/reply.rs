@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// The reply to `TIME`: seconds and microseconds.
-pub(crate) fn server_time(reply: &Reply) -> Parsed<ServerTime> {
+pub(super) fn server_time(reply: &Reply) -> Parsed<ServerTime> {
     let parts = list(reply.value()?, "time")?;
     let part =
         |index: usize| parts.get(index).and_then(integer).and_then(|number| u64::try_from(number).ok());
