@@ -27,14 +27,18 @@ SKIPPED := target/skipped-tests.txt
 list-skipped = touch $(SKIPPED); sort -u $(SKIPPED); echo "skipped: $$(sort -u $(SKIPPED) | wc -l)"
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # Debian's packages, unless this holds already: $(call install,CONDITION,PACKAGES)
-install = { $(1); } >/dev/null 2>&1 || { $(SUDO) apt-get update -q && \
+install = { $(1); } >/dev/null 2>&1 || { echo "installing with apt-get: $(2)" && $(SUDO) apt-get update -q && \
   $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(2); }
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-demo: redis program nexus ## a private Redis, the example application and the sidecar, until Ctrl-C
-	@examples/demo.sh $(PROGRAM) $(NEXUS)
+demo: ## a private Redis, the example application, the sidecar and a tour of what goes wrong; until Ctrl-C (TOUR=enter, auto or none)
+	@echo "make demo needs a C compiler and Rust. It builds two programs into target/demo (minutes, the first time), and uses Debian's"
+	@echo "redis-server: if it is missing, apt-get installs it, with a service on port 6379 that the demo does not touch."
+	@$(MAKE) --no-print-directory redis
+	cargo build --locked --profile demo --no-default-features --package streamwarden --package nexus
+	@examples/demo.sh $(if $(TOUR),--tour $(TOUR)) $(TARGET)/demo/streamwarden $(TARGET)/demo/nexus
 
 test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 

@@ -1,19 +1,32 @@
 #!/usr/bin/env bash
-# A private Redis, the example application and the sidecar, until Ctrl-C. Removes everything afterwards.
+# A private Redis, the example application and the sidecar, with a tour of what goes wrong with streams. Runs until Ctrl-C
+# and leaves nothing behind.
 #
-#   demo.sh PROGRAM NEXUS    the built sidecar and the built application
+#   demo.sh [--tour enter|auto|none] PROGRAM NEXUS    the built sidecar and the built application
+#
+# The tour waits for Enter at each step (`enter`, the default at a terminal), or goes on once the sidecar has reported the
+# step (`auto`, the default elsewhere).
 set -euo pipefail
-streamwarden=${1:?usage: demo.sh PROGRAM NEXUS}
-nexus=${2:?usage: demo.sh PROGRAM NEXUS}
+usage='usage: demo.sh [--tour enter|auto|none] PROGRAM NEXUS'
+tour=$([[ -t 0 && -t 1 ]] && echo enter || echo auto)
+if [[ ${1:-} == --tour ]]; then
+  tour=${2:?$usage}
+  shift 2
+fi
+[[ $tour =~ ^(enter|auto|none)$ ]] || { echo "$usage" >&2; exit 2; }
+streamwarden=$(realpath "${1:?$usage}")
+nexus=$(realpath "${2:?$usage}")
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/streamwarden-demo.XXXXXX")
 declare -A processes=()
 
+# shellcheck source=examples/tour.sh
+source "$here/tour.sh"
+
 stop() {
   trap - EXIT INT TERM
-  for name in nexus streamwarden redis-server; do
-    pid=${processes[$name]:-}
-    [[ -z $pid ]] || kill "$pid" 2>/dev/null || true
+  for name in consumers publisher streamwarden redis-server; do
+    end "$name"
   done
   wait
   rm -rf "$work"
@@ -21,7 +34,7 @@ stop() {
 trap stop EXIT
 trap 'echo; echo "stopping"; exit 0' INT TERM
 
-free() { # PORT: whether nobody listens there
+free() { # PORT: whether it is free
   ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
@@ -34,19 +47,55 @@ port_from() { # PORT: the first free one from there on
 start() { # NAME COMMAND...
   local name=$1
   shift
-  "$@" >"$work/$name.log" 2>&1 &
+  # Without the terminal, so that nothing reads the Enter of the tour.
+  "$@" >>"$work/$name.log" 2>&1 </dev/null &
   processes[$name]=$!
+}
+
+end() { # NAME
+  local pid=${processes[$1]:-}
+  [[ -n $pid ]] || return 0
+  unset "processes[$1]"
+  kill "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+
+consume() { # FLAGS...: the application's consumers, in place of those before
+  end consumers
+  start consumers "$nexus" --rate 0 --retry 1s "$@"
+}
+
+redis() {
+  redis-cli -p "$redis_port" "$@"
 }
 
 fail_if_ended() {
   local name
   for name in "${!processes[@]}"; do
     kill -0 "${processes[$name]}" 2>/dev/null && continue
-    echo "$name has ended; the end of its log:" >&2
-    tail -n 20 "$work/$name.log" >&2
-    exit 1
+    fail "$name has ended" "$name"
   done
 }
+
+fail() { # MESSAGE PROCESS: with the end of its log
+  echo "$1; the end of its log:" >&2
+  tail -n 20 "$work/$2.log" >&2
+  exit 1
+}
+
+until_true() { # SECONDS COMMAND...
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    fail_if_ended
+    ((SECONDS < end)) || return 1
+    sleep 0.2
+  done
+}
+
+redis_answers() { [[ $(redis PING 2>&1) == PONG ]]; }
+streams_exist() { [[ $(redis EXISTS events:{session,training,project,user,simulation}) == 5 ]]; }
+all_healthy() { "$streamwarden" status --url "$page" >/dev/null 2>&1; }
 
 redis_port=$(port_from 16379)
 page_port=$(port_from 19121)
@@ -54,46 +103,37 @@ page=http://127.0.0.1:$page_port
 export REDIS_URI=redis://127.0.0.1:$redis_port
 
 start redis-server redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --dir "$work"
-start nexus "$nexus" --rate 50 --failures 0.002 --retry 20s
+until_true 20 redis_answers || fail "Redis did not start" redis-server
+start publisher "$nexus" --consumers 0 --rate 50
+consume
+until_true 20 streams_exist || fail "the application did not write to its streams" publisher
 start streamwarden "$streamwarden" --config "$here/demo.yaml" --listen "127.0.0.1:$page_port"
-
-for _ in {1..100}; do
-  fail_if_ended
-  # Plain Bash, since a fresh machine may lack curl. The status is 200 once Redis has been read.
-  if exec 3<>"/dev/tcp/127.0.0.1/$page_port"; then
-    printf 'GET /readyz?strict=1 HTTP/1.0\r\n\r\n' >&3
-    read -r _ status _ <&3 || status=0
-    exec 3>&-
-    [[ $status == 200 ]] && break
-  fi 2>/dev/null
-  sleep 0.1
-done
-[[ ${status:-0} == 200 ]] || { echo "the sidecar did not get ready; the end of its log:" >&2; tail "$work/streamwarden.log" >&2; exit 1; }
+until_true 60 all_healthy || fail "the sidecar did not report all streams as healthy" streamwarden
 
 cat <<SCREEN
 
-  Streamwarden is watching a private Redis on port $redis_port, where an example application publishes and
-  consumes 50 events a second over five streams, each with a group of two consumers.
+  Streamwarden watches a private Redis on port $redis_port. An example application publishes 50 events a second to
+  five streams; each has a group with two consumers. All streams are healthy.
 
-    page      $page/
-    metrics   $page/metrics
-    logs      $work/
+    Page      $page/
+    Terminal  $(command_line "$streamwarden" status --url "$page")
+    Logs      $work/
 
-  Try, in another terminal:
+  Ctrl-C stops everything and removes it.
+SCREEN
 
-    what moves           curl -s $page/metrics | grep entries_added
-    the groups' lag      curl -s $page/metrics | grep -E 'group_lag(_seconds)?\{'
-    what waits           curl -s $page/metrics | grep -E 'oldest_pending|poison'
-    a lost group         redis-cli -p $redis_port XGROUP DESTROY events:user nexus-user-consumers
-    a careless trim      redis-cli -p $redis_port XGROUP CREATE events:user late 0
-                         redis-cli -p $redis_port XTRIM events:user MAXLEN 10
-                         curl -s $page/metrics | grep entries_lost
-    what may be trimmed  REDIS_URI=$REDIS_URI $streamwarden trim events:user --max-length 100 --dry-run
-    a hung Redis         kill -STOP ${processes[redis-server]}; sleep 15; kill -CONT ${processes[redis-server]}
-    a clean stop         kill ${processes[streamwarden]}
+[[ $tour == none ]] || tour
 
-  Ctrl-C stops all of it.
+cat <<SCREEN
 
+  More to try in another terminal:
+
+    $(command_line "$streamwarden" status --url "$page" --watch)
+    REDIS_URI=$REDIS_URI $(command_line "$streamwarden" doctor)
+    REDIS_URI=$REDIS_URI $(command_line "$streamwarden" trim events:user --max-length 100 --dry-run)
+    kill -STOP ${processes[redis-server]}; sleep 10; $(command_line "$streamwarden" status --url "$page"); kill -CONT ${processes[redis-server]}
+
+  The last one stops Redis for ten seconds: the page says since when its numbers are stale.
 SCREEN
 
 while true; do

@@ -10,8 +10,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
-const built = resolve(process.env.STREAMWARDEN_TEST_PROGRAM ?? "target/release/streamwarden");
-const nexus = resolve(process.env.STREAMWARDEN_TEST_NEXUS ?? "target/debug/nexus");
+export const built = resolve(process.env.STREAMWARDEN_TEST_PROGRAM ?? "target/release/streamwarden");
+export const nexus = resolve(process.env.STREAMWARDEN_TEST_NEXUS ?? "target/debug/nexus");
 const require = createRequire(resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page", "x.js"));
 const { chromium } = require("playwright-core");
 const axePath = require.resolve("axe-core/axe.min.js");
