@@ -30,6 +30,10 @@ use turns::Turns;
 /// The pause after a search that the server refuses: long, since each attempt may be billed, and short enough for the alert.
 const REFUSED: Duration = Duration::from_secs(180);
 
+/// Before the first stream, searches follow each other as polls do, so that it shows up at once. The pause is at least so many
+/// times as long as the search, which bounds its load on Redis to a hundredth.
+const PAUSE_PER_SEARCH: u32 = 100;
+
 /// A poll that takes longer is slow, and its trace is kept: Redis answers from memory.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -214,6 +218,10 @@ impl Searcher {
             match result {
                 Ok(discovered) => {
                     turns.schedule.succeeded(started, ended);
+                    if discovered.streams.is_empty() && !config.redis.billed_by_command {
+                        let wait = config.poll.interval.max((ended - started) * PAUSE_PER_SEARCH);
+                        turns.schedule.retry_in(ended, wait.min(config.poll.discovery_interval));
+                    }
                     finds.note(discovered.found, ended);
                     self.found(discovered);
                 }

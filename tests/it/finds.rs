@@ -32,6 +32,20 @@ fn a_server_that_is_flushed_or_restarts_empty_under_a_pattern_is_told() {
 }
 
 #[test]
+fn the_first_stream_shows_up_without_waiting_for_the_next_search() {
+    let redis = Redis::start();
+    let config = "poll: {interval: 500ms, discovery_interval: 1h}";
+    let sidecar = Sidecar::with_default_polls(&redis.uri(), config);
+    sidecar.wait("a poll without streams", |page| page.own("streamwarden_redis_up") == 1.0);
+    redis.add("first", 1);
+    sidecar.wait("the first stream", |page| page.stream("length", "first") == Some(1.0));
+    redis.add("second", 1);
+    redis.add("first", 1);
+    let page = sidecar.wait("another poll", |page| page.stream("length", "first") == Some(2.0));
+    assert_eq!(page.stream("length", "second"), None, "from the first stream on, the interval counts");
+}
+
+#[test]
 fn a_stream_under_a_pattern_that_the_user_may_not_read_is_counted_and_a_named_one_is_unreadable() {
     let redis = Redis::start();
     for stream in ["mine:a", "mine:b", "theirs:a", "theirs:b", "theirs:named"] {
