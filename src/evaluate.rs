@@ -1,7 +1,8 @@
-//! From what Redis said to what it means: pure, with time as an argument.
+//! Turns what Redis reports into verdicts. Pure: time is an argument.
 //!
-//! Between two polls a [`History`] keeps the little that proves what one reading can't. [`History::begin`] finds out what a reading
-//! leaves open, and [`OpenReading::finish`] draws the [`Report`] from the reading and the answers.
+//! Between two polls, a [`History`] keeps what a single reading can't prove. [`History::begin`] compares a reading
+//! with it and returns the open questions. [`OpenReading::finish`] computes the [`Report`] from the reading and the
+//! answers.
 
 mod age;
 mod baseline;

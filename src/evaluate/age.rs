@@ -1,23 +1,24 @@
-//! How old an entry is, by its ID and the server's clock.
+//! The age of an entry, by its ID and the server's clock.
 
 use crate::model::{Millis, ServerTime, StreamId};
 
-/// 2001-09-09 as milliseconds since the Unix epoch: no Redis with streams ran before, so a smaller number in an ID
-/// is the application's own.
+/// 2001-09-09 in milliseconds since the Unix epoch. Redis had no streams then, so a smaller number in an ID was
+/// chosen by the application.
 const EARLIEST_MS: u64 = 1_000_000_000_000;
-/// How far an ID that the server makes may seem to be ahead of its clock: a poll asks for the time first, and takes time.
+/// How far a server's own ID may seem to be ahead of its clock: a poll reads the time first, and then takes a while.
 pub(super) const POLL_SLACK_MS: u64 = 5_000;
-/// So far ahead an ID is a time of another clock: IDs outlive a failover to a node whose clock is behind.
+/// An ID up to this far ahead is a time of another clock: IDs survive a failover to a node whose clock is behind.
 const CLOCK_SKEW_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// The time since an entry was added; `None` where its ID is not a time, or one that is not over.
+/// Time since an entry was added; `None` if its ID is not a time, or is in the future.
 ///
-/// An ID that may have been made during the poll is of age zero. `1-1`, counters, and IDs in microseconds are no times.
+/// An ID that may have been made during the poll has age zero. `1-1`, counters, and IDs in microseconds are not
+/// times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age(pub Millis);
 
 impl Age {
-    /// Nothing waits.
+    /// No time: nothing waits.
     pub const ZERO: Self = Self(Millis::ZERO);
 
     /// The age of the entry with this ID.
@@ -30,7 +31,8 @@ impl Age {
     }
 }
 
-/// How far the server's clock is behind an ID that is a time, where it is by so much that there is no age.
+/// How far the server's clock is behind an ID that is a time; `None` unless it is so far behind that the age is
+/// unknown.
 #[must_use]
 pub fn clock_behind(id: StreamId, now: ServerTime) -> Option<Millis> {
     let ahead = id.ms.saturating_sub(now.0);
@@ -55,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_a_clock_that_is_ahead_has_no_age_and_that_is_told() {
+    fn an_id_of_a_clock_that_is_ahead_has_no_age_but_a_difference() {
         let (hour, day) = (3_600_000, 86_400_000);
         for (by, actual) in [(5_001, Some(5_001)), (hour, Some(hour)), (day, Some(day)), (day + 1, None)] {
             let id = StreamId::new(NOW.0 + by, 0);

@@ -1,20 +1,20 @@
-//! What a group's losses are counted from.
+//! The state of a group from which its losses are counted.
 
 use super::lag::Lag;
 use crate::model::{GroupState, StreamId};
 
-/// What was known of a group at the last reading that told how many entries there are.
+/// A group as of the last reading that had the stream's number of entries ever added.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Baseline {
     pub(super) delivered: StreamId,
     pub(super) lag: Lag,
-    /// What the server counted as delivered.
+    /// The server's count of delivered entries.
     pub(super) entries_read: Option<i64>,
-    /// The first entry that was not delivered, if it was known.
+    /// The first undelivered entry, if it was known.
     pub(super) first_after: Option<StreamId>,
 }
 
-/// A group from its baseline to a reading.
+/// The change of a group from its baseline to a reading.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step<'a> {
     pub(super) before: Baseline,
@@ -22,14 +22,14 @@ pub(super) struct Step<'a> {
     pub(super) lag: Lag,
 }
 
-/// Which reading a group's losses are counted from.
+/// The reading from which a group's losses are counted.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Basis {
-    /// None so far.
+    /// No reading so far.
     #[default]
     Nothing,
-    /// The last one, with this lag; the rest is known of it anyway.
+    /// The last reading, with this lag. The other values of that reading are kept anyway.
     Last(Lag),
-    /// An earlier one, since the last did not tell how many entries there are.
+    /// An earlier reading, since the last one lacked the number of entries ever added.
     Earlier(Box<Baseline>),
 }

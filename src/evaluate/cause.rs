@@ -1,156 +1,157 @@
-//! Why a group or a stream fares as it does: the numbers behind its sentence.
+//! The cause of a group's status or a stream's health: the numbers behind its sentence.
 
 use std::time::Duration;
 
 use super::Lag;
 use crate::model::{Millis, Name, Reason, StreamId};
 
-/// Entries that a group has still to deal with.
+/// Entries that a group has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
-    /// Not delivered to it.
+    /// Not yet delivered to it.
     pub lag: Lag,
-    /// Delivered, not acknowledged, and still in the stream as far as is known.
+    /// Delivered but not acknowledged, without those that are known to be gone from the stream.
     pub pending: u64,
 }
 
-/// Why a group has its status.
+/// The cause of a group's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupCause {
     /// The stream could not be read.
     Unread(Reason),
-    /// The group is expected, and has not been there for so long.
+    /// The group is expected but has been missing for this long.
     NotThere {
-        /// So long, as far as is known.
+        /// At least this long.
         since: Duration,
     },
-    /// Something waits, and it has been watched for too short a time to tell.
+    /// Entries wait, but the group has not been watched long enough for a verdict.
     TooEarly {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
-        /// How long it was watched.
+        /// How long the group has been watched.
         watched: Duration,
-        /// How long it takes.
+        /// How long it must be watched.
         window: Duration,
     },
-    /// Whether anything waits is not known.
+    /// It is unknown whether any entries wait.
     LagUnknown {
-        /// What may wait.
+        /// The entries that may wait.
         backlog: Backlog,
     },
-    /// Entries were removed before it had them.
+    /// Entries were removed before they were delivered to it.
     Trimmed {
-        /// So many.
+        /// Number of entries.
         entries: u64,
-        /// The last of them so long ago.
+        /// Time since the last removal.
         ago: Duration,
     },
-    /// Entries were removed of which it is not known whether it had them, and it was behind.
+    /// The group was behind, and removed entries may not have been delivered to it.
     Suspected {
-        /// So many at most.
+        /// Upper bound of the number of entries.
         entries: u64,
-        /// The last of them so long ago.
+        /// Time since the last removal.
         ago: Duration,
     },
     /// Its position went back.
     WentBack {
-        /// From here.
+        /// The earlier position.
         from: StreamId,
-        /// To here.
+        /// The later position.
         to: StreamId,
-        /// So long ago.
+        /// Time since then.
         ago: Duration,
     },
     /// It has no consumer.
     NoConsumer {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
     },
-    /// All of its consumers are silent.
+    /// All of its consumers are inactive.
     Silent {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
-        /// How many consumers there are.
+        /// Number of consumers.
         consumers: u64,
-        /// Since the last of them asked.
+        /// Time since any consumer last tried to read.
         silent: Duration,
     },
     /// Nothing was delivered or acknowledged.
     Still {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
-        /// How many consumers there are.
+        /// Number of consumers.
         consumers: u64,
-        /// Since the last of them asked.
+        /// Time since any consumer last tried to read.
         least_idle: Option<Millis>,
-        /// For how long nothing moved.
+        /// Time without progress.
         still: Duration,
-        /// A consumer that is near the most that the server lets it have, which may be why; in a box, since that is seldom.
+        /// A consumer that is close to the server's limit on pending entries, which may be the reason. Boxed, since
+        /// that is rare.
         near: Option<Box<NearLimit>>,
     },
-    /// A number is over its threshold.
+    /// A number exceeds its threshold.
     Over(Over),
-    /// It grows.
+    /// The backlog grows.
     Growing {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
-        /// It grew from so many.
+        /// Backlog at the beginning.
         from: u32,
-        /// To so many.
+        /// Backlog at the end.
         to: u32,
-        /// In so long.
+        /// Time between both.
         within: Duration,
     },
-    /// It was lagging until a while ago, and that is still said.
+    /// It was lagging until recently. That is reported until it has recovered for long enough.
     Recovering {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
-        /// How long it has not been so any more.
+        /// Time since it recovered.
         since: Duration,
         /// How long that must last.
         until: Duration,
     },
-    /// Nothing waits.
+    /// No entries wait.
     Idle,
-    /// What waits moves.
+    /// Entries wait, and consumers make progress.
     Moving {
-        /// What waits.
+        /// The waiting entries.
         backlog: Backlog,
     },
 }
 
-/// A number over its threshold.
+/// A number that exceeds its threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    /// Entries not delivered, and their threshold.
+    /// Undelivered entries, and the threshold.
     Lag(u64, u64),
-    /// The age of the oldest of them, and its threshold.
+    /// Age of the oldest undelivered entry, and the threshold.
     LagAge(Duration, Duration),
-    /// The same, over the default: no threshold is set.
+    /// Age of the oldest undelivered entry, beyond the default threshold. None is configured.
     LagAgeByDefault(Duration),
-    /// Entries not acknowledged.
+    /// Pending entries, and the threshold.
     Pending(u64, u64),
-    /// The age of the oldest of them, and its threshold.
+    /// Age of the oldest pending entry, and the threshold.
     PendingAge(Duration, Duration),
-    /// The same, over the default: no threshold is set.
+    /// Age of the oldest pending entry, beyond the default threshold. None is configured.
     PendingAgeByDefault(Duration),
-    /// Entries that were delivered so often or oftener.
+    /// Number of entries that were delivered at least this many times.
     Poison(u64, u64),
-    /// The pending entries of a consumer.
+    /// Pending entries of a consumer.
     Limit(NearLimit),
 }
 
-/// A consumer's pending entries, near the most that the server lets one have.
+/// A consumer whose pending entries are close to the server's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NearLimit {
-    /// So many.
+    /// Its pending entries.
     pub pending: u64,
-    /// The most.
+    /// The limit.
     pub limit: u64,
 }
 
 impl NearLimit {
-    /// From four fifths of the limit on.
+    /// `None` below four fifths of the limit.
     #[must_use]
     pub fn of(pending: Option<u64>, limit: Option<u64>) -> Option<Self> {
         let near = Self { pending: pending?, limit: limit? };
@@ -158,58 +159,58 @@ impl NearLimit {
     }
 }
 
-/// Why a stream has its health.
+/// The cause of a stream's health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamCause {
-    /// Nothing is known to be wrong, but so many groups are not watched.
+    /// No problem is known, but some groups are not watched.
     Unwatched {
-        /// Those groups.
+        /// Number of groups that are not watched.
         groups: u64,
     },
-    /// Nothing is wrong with it, nor with its groups.
+    /// The stream and its groups have no problem.
     Fine {
-        /// How many groups there are.
+        /// Number of groups.
         groups: usize,
     },
-    /// Of its groups, this one fares worst.
+    /// This group has the worst status.
     Group {
         /// The group.
         name: Name,
-        /// How many others fare as badly.
+        /// Number of other groups with an equally bad status.
         others: usize,
     },
-    /// It is not there, or of another type.
+    /// The stream does not exist, or the key has another type.
     Absent(Reason),
     /// It could not be read.
     Unreadable(Reason),
-    /// It is over its limit, although there was time to trim it.
+    /// The stream exceeds its maximum length, although retention had time to trim it.
     TooLong {
         /// Its length.
         length: u64,
         /// Its limit.
         limit: u64,
-        /// How long it has been so, at least.
+        /// How long it has exceeded it, at least.
         after: Duration,
     },
-    /// Its oldest entry is over its limit, although there was time to trim it.
+    /// Its oldest entry exceeds the maximum age, although retention had time to remove it.
     TooOld {
-        /// The entry's age.
+        /// Age of the entry.
         age: Duration,
         /// Its limit.
         limit: Duration,
-        /// How long it has been so, at least.
+        /// How long it has exceeded it, at least.
         after: Duration,
     },
-    /// Nothing was added, although something is expected.
+    /// No entries are added, although some are expected.
     Silent {
-        /// For so long.
+        /// Time since the last entry.
         silent: Duration,
-        /// Where so long is expected at most.
+        /// The configured threshold.
         threshold: Duration,
     },
-    /// Its last ID is a time that the server's clock has not reached: no age is known until it has.
+    /// Its last ID is a time in the future of the server's clock. Ages are unknown until the clock has caught up.
     ClockBehind {
-        /// By so much.
+        /// The difference.
         behind: Duration,
     },
 }

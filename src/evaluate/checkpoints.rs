@@ -1,54 +1,56 @@
-//! How many entries lie behind certain IDs of a stream, known without counting them.
+//! The number of entries after certain IDs of a stream, without counting them.
 //!
-//! At each poll the last ID that the stream gave out has no entry behind it, and the server says how many were ever
-//! added. So at any later poll the entries behind that ID are those added since, if none of them was removed. Few
-//! such IDs are kept: those that some group has not passed yet. This is what proves a lag of millions with no
-//! command at all, where the server's own number can't be believed.
+//! At each poll no entry follows the last ID of the stream, and the server reports how many entries were ever added.
+//! At any later poll the entries after that ID are those added since, if none of them was removed. Only IDs that some
+//! group has not passed yet are kept. This proves a lag of millions without a command, where the server's own number
+//! is unreliable.
 
 use crate::model::{GroupState, StreamId, StreamState};
 
-/// As many are kept of a stream; beyond it the closest neighbours make room.
+/// Maximum number of checkpoints per stream. Beyond it, those closest to their neighbours are dropped.
 const MOST: usize = 64;
 
-/// An ID with a known number of entries behind it.
+/// An ID with a known number of entries after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Checkpoint {
     pub(super) id: StreamId,
-    /// The entries behind the ID are those ever added, less these.
+    /// The number of entries after the ID is the number ever added, minus this.
     base: u64,
-    /// The entries ever removed when this was last known to hold.
+    /// The number of entries ever removed when the checkpoint was last known to hold.
     removed: u64,
-    /// Whether some group has needed every entry behind it since then: trims take no such entry from the middle.
+    /// Whether since then some group has needed every entry after it: a trim removes no such entry from the middle.
     is_held: bool,
-    /// Whether an entry behind it may have gone: from then on the number is a bound only.
+    /// Whether an entry after it may have been removed. From then on the number is only an upper bound.
     is_bound: bool,
 }
 
 impl Checkpoint {
-    /// An ID with so many entries behind it, by this reading.
+    /// A checkpoint with this many entries after it, as of this reading.
     fn new(id: StreamId, behind: u64, stream: &StreamState) -> Option<Self> {
         let (added, removed) = (stream.entries_added?, stream.entries_removed()?);
         Some(Self { id, base: added.checked_sub(behind)?, removed, is_held: true, is_bound: false })
     }
 
-    /// The entries behind the ID, by a reading in which this holds; else no fewer than there are.
+    /// The number of entries after the ID, if the checkpoint holds in this reading; otherwise an upper bound.
     pub(super) fn entries_behind(&self, stream: &StreamState) -> Option<u64> {
         stream.entries_added?.checked_sub(self.base)
     }
 
-    /// Entries ever added behind the ID that are not there any more, given a number of those that are at most there.
+    /// The number of entries ever added after the ID that no longer exist, given an upper bound of those that exist.
     pub(super) fn entries_missing(&self, stream: &StreamState, there: u64) -> Option<u64> {
         Some(self.entries_behind(stream)?.saturating_sub(there))
     }
 
-    /// Takes over what a reading says of removals; `held_from` as in [`Checkpoints::check`].
+    /// Applies a reading's information about removals; `held_from` as in [`Checkpoints::check`].
     ///
-    /// Trims remove the first entries, so they have not come so far while an entry at or before the ID is there; but
-    /// those of acknowledged entries (`ACKED`) leave out what is still needed, and no field tells of them. Of deleted
-    /// entries the server tells the greatest ID. Where that is greater, nothing may have been removed.
+    /// A trim removes the first entries, so it has not reached the checkpoint while an entry at or before its ID
+    /// exists. But a trim of acknowledged entries (`ACKED`) skips entries that are still needed, and no field reports
+    /// it. For deletions the server reports the greatest ID. If that is after the checkpoint, only an unchanged
+    /// number of removals proves anything.
     fn check(&mut self, stream: &StreamState, held_from: Option<StreamId>) {
         self.is_held &= held_from.is_some_and(|held| held <= self.id);
-        // What was not read says nothing, now or of the time since the last reading that did.
+        // A value that was not read proves nothing, neither now nor about the time since the last reading that had
+        // it.
         let Some(removed) = stream.entries_removed() else { return };
         if stream.first_entry_id.is_none() && stream.length > 0 {
             return;
@@ -62,7 +64,8 @@ impl Checkpoint {
         }
     }
 
-    /// Whether more is there than was ever added behind the ID, though everything up to it is gone.
+    /// Whether the stream has more entries than were ever added after the ID, although everything up to the ID is
+    /// gone.
     fn is_refuted_by(&self, stream: &StreamState) -> bool {
         stream.first_entry_id.is_some_and(|first| first > self.id)
             && self.entries_behind(stream).is_some_and(|behind| stream.length > behind)
@@ -74,25 +77,25 @@ impl Checkpoint {
 pub(super) struct Checkpoints(Vec<Checkpoint>);
 
 impl Checkpoints {
-    /// The first checkpoint at or behind `id`, whether or not it still holds.
+    /// The first checkpoint at or after `id`, whether it still holds or not.
     pub(super) fn first_from(&self, id: StreamId) -> Option<&Checkpoint> {
         self.0.iter().find(|checkpoint| checkpoint.id >= id)
     }
 
-    /// Takes over what a reading says of removals, before anything is drawn from it.
+    /// Applies a reading's information about removals. Must be called before anything is concluded from the reading.
     ///
-    /// Since the last reading some group has needed every entry behind `held_from`, so that none of them was trimmed
-    /// from the middle; `None` where no group is known to have.
+    /// Since the last reading some group has needed every entry after `held_from`, so none of them was trimmed from
+    /// the middle. `None` if no group is known to have.
     pub(super) fn check(&mut self, stream: &StreamState, held_from: Option<StreamId>) {
         self.0.iter_mut().for_each(|checkpoint| checkpoint.check(stream, held_from));
     }
 
-    /// Whether a reading can't be of the stream that these are of.
+    /// Whether a reading can't be of the stream that these checkpoints belong to.
     pub(super) fn are_refuted_by(&self, stream: &StreamState) -> bool {
         self.0.iter().any(|checkpoint| checkpoint.is_refuted_by(stream))
     }
 
-    /// The first checkpoint at or behind `id` that holds by this reading; at least the end of the stream, where the
+    /// The first checkpoint at or after `id` that holds in this reading; at least the end of the stream, if the
     /// server counts additions.
     pub(super) fn first_holding(&self, id: StreamId, stream: &StreamState) -> Option<Checkpoint> {
         let holds = |checkpoint: &&Checkpoint| {
@@ -102,13 +105,13 @@ impl Checkpoints {
         kept.copied().or_else(|| Checkpoint::new(stream.last_generated_id?, 0, stream))
     }
 
-    /// As many entries at most are behind `id`: removals make it fewer, never more.
+    /// Upper bound of the entries after `id`: removals only reduce the number.
     pub(super) fn most_behind(&self, id: StreamId, stream: &StreamState) -> Option<u64> {
         self.0.iter().rev().find(|checkpoint| checkpoint.id <= id)?.entries_behind(stream)
     }
 
-    /// Takes over a reading: forgets what does not hold any more and what every group has passed, and notes the
-    /// stream's end and the IDs whose number of entries `found` tells.
+    /// Applies a reading: drops checkpoints that no longer hold or that every group has passed, and adds the stream's
+    /// end and the IDs in `found`, with their number of entries after them.
     pub(super) fn renew(&mut self, stream: &StreamState, found: impl IntoIterator<Item = (StreamId, u64)>) {
         let Some(slowest) = stream.groups.values().map(|group: &GroupState| group.last_delivered_id).min()
         else {

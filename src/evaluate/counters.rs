@@ -1,11 +1,11 @@
-//! A stream's counters, and whether two readings of them can be of the same stream.
+//! The counters of a stream, and whether two readings of them can be of the same stream.
 
 use std::cmp::Ordering;
 
 use super::age::{Age, POLL_SLACK_MS, clock_behind};
 use crate::model::{GroupState, Name, ServerTime, StreamId, StreamState};
 
-/// A stream's counters, which only go forward while the stream lives.
+/// A stream's counters. They never decrease while the stream exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counters {
     length: u64,
@@ -17,7 +17,7 @@ pub(super) struct Counters {
     time: Option<ServerTime>,
 }
 
-/// How two numbers compare, where both were read.
+/// Compares two numbers, if both were read.
 fn order<T: Ord>(then: Option<T>, now: Option<T>) -> Option<Ordering> {
     Some(then?.cmp(&now?))
 }
@@ -35,14 +35,15 @@ impl Counters {
         }
     }
 
-    /// Whether it says where the stream begins and ends. Streams of large entries or many consumers are mostly asked for
-    /// less.
+    /// Whether the reading has the stream's first and last ID. Streams with large entries or many consumers are
+    /// usually read with less data.
     pub(super) const fn are_whole(&self) -> bool {
         self.last_id.is_some() && (self.first_id.is_some() || self.length == 0)
     }
 
-    /// Whether a stream that read `self` can have become one that reads `now`. One that was deleted and created again,
-    /// or that comes from a replica that was behind, mostly can't. What was not read contradicts nothing.
+    /// Whether the stream with the counters `self` can later have the counters `now`. If the stream was deleted and
+    /// recreated, or was read from a replica that was behind, that is usually impossible. A value that was not read
+    /// contradicts nothing.
     pub(super) fn can_become(&self, now: &Self) -> bool {
         let firsts = order(self.first_id, now.first_id);
         let (added, removed) = (order(self.added, now.added), order(self.removed, now.removed));
@@ -50,18 +51,19 @@ impl Counters {
         let went_back = [added, removed, last_ids, firsts, deleted].contains(&Some(Ordering::Greater));
         let adds_without_ids = added.zip(last_ids).is_some_and(|(added, ids)| added != ids);
         let goes_without_removal = firsts == Some(Ordering::Less) && removed == Some(Ordering::Equal);
-        // Only what is added is behind the last ID.
+        // Only new entries come after the last ID.
         let was_empty = self.length == 0 && order(self.last_id, now.first_id).is_some_and(Ordering::is_ge);
         !(went_back || adds_without_ids || goes_without_removal || was_empty)
     }
 
-    /// Whether nothing was removed until then, as far as the server counts that.
+    /// Whether nothing was removed in between, as far as the server counts removals.
     pub(super) fn has_as_many_removed(&self, now: &Self) -> bool {
         order(self.removed, now.removed) == Some(Ordering::Equal)
     }
 
-    /// Whether something of the last reading is there still, so that this is surely the same stream: one that was
-    /// deleted and created again, or that another one was renamed to, has only later IDs. `position_then` is a group's.
+    /// Whether something of the last reading still exists, so that this is certainly the same stream. A stream that
+    /// was deleted and recreated, or replaced by renaming another one, has only later IDs. `position_then` is the
+    /// earlier position of a group.
     pub(super) fn lives_on_in(
         &self,
         stream: &StreamState,
@@ -81,7 +83,7 @@ impl Counters {
             })
     }
 
-    /// Whether the first and the last ID, if there are any yet, are times that are over, or times of another clock.
+    /// Whether the first and the last ID, if any, are times in the past, or times of another clock.
     pub(super) fn has_ids_of_the_server(&self) -> bool {
         let is_over = |id: StreamId| {
             id == StreamId::ZERO
@@ -90,7 +92,7 @@ impl Counters {
         self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
     }
 
-    /// Whether entries were added since under IDs that were over then: no server makes such IDs.
+    /// Whether entries were added since with IDs that were in the past then. A server never makes such IDs.
     pub(super) fn was_added_to_with_old_ids(&self, now: &Self) -> bool {
         let newest = now.last_id.filter(|id| self.last_id.is_some_and(|last| *id > last));
         newest.zip(self.time).is_some_and(|(newest, then)| newest.ms + POLL_SLACK_MS < then.0)

@@ -1,18 +1,18 @@
-//! A condition that is said only once it has lasted, and kept until its end has lasted: what comes and goes at an edge
-//! changes nothing.
+//! Debounces a condition: it is reported only after it has held for a while, and until it has been absent for a
+//! while. This avoids flapping.
 
 use std::time::Duration;
 
 use crate::model::Millis;
 
-/// Such a condition, in eight bytes, since each group has five.
+/// A debounced condition, in eight bytes, since each group has five.
 ///
-/// The highest bit is whether it is said. The others are one more than the milliseconds since which it has been otherwise than it is
-/// said, and zero while it has not.
+/// The highest bit is whether the condition is reported. The others are the time since which the condition differs
+/// from what is reported, in milliseconds plus one; zero if it does not differ.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Debounce(u64);
 
-/// The bit for a condition that is said.
+/// The bit for a condition that is reported.
 const REPORTED: u64 = 1 << 63;
 
 impl Debounce {
@@ -29,8 +29,8 @@ impl Debounce {
         (self.0 & !REPORTED).checked_sub(1).map(Millis::new)
     }
 
-    /// Takes over whether the condition holds now, and says whether it is to be said: from when it has held for `enter`
-    /// until it has not for `leave`.
+    /// Applies whether the condition holds now, and returns whether to report it: from when it has held for `enter`
+    /// until it has been absent for `leave`.
     pub(super) fn update(&mut self, holds: bool, at: Millis, enter: Duration, leave: Duration) -> bool {
         let is_reported = self.is_reported();
         let since = self.turning_since().unwrap_or(at);
@@ -43,7 +43,7 @@ impl Debounce {
         self.is_reported()
     }
 
-    /// Since when it has not held any more although it is still said.
+    /// The time since which it no longer holds although it is still reported.
     pub(super) fn recovering_since(self) -> Option<Millis> {
         self.turning_since().filter(|_| self.is_reported())
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_lasts_is_said_and_only_what_stays_away_is_not() {
+    fn a_condition_is_reported_once_it_has_lasted_and_until_it_has_been_absent() {
         let mut debounce = Debounce::default();
         let mut at = 0;
         let mut actual = |holds: &[u8]| -> Vec<u8> {

@@ -1,17 +1,19 @@
-//! Pending entries that vanish with their consumer: `XGROUP DELCONSUMER` takes them off the group's list, and then nobody
-//! is given them any more.
+//! Pending entries that are dropped with their consumer: `XGROUP DELCONSUMER` removes them from the group's pending
+//! list, and no consumer receives them again.
 //!
-//! No server tells an acknowledged entry from one that was dropped so. What two readings show is that a consumer which
-//! held entries is gone, and by how much the group's pending entries fell. A consumer that works acknowledges its
-//! last entries and then leaves, which is in order; and one that is restarted comes back under its name and acknowledges what it had.
-//! Neither can be told from a loss. So only those count that had not tried anything for an interval and stay away.
+//! No server distinguishes an acknowledged entry from one that was dropped. Two readings show only that a consumer
+//! with pending entries is gone, and by how much the group's pending entries decreased. An active consumer
+//! acknowledges its last entries and then leaves, which is fine. A restarted consumer is recreated under its name and
+//! acknowledges its entries. Neither can be distinguished from a loss. So only consumers count that had been idle for
+//! an interval and are not recreated.
 
 use std::time::Duration;
 
 use crate::model::{ConsumerState, GroupState};
 
-/// How many entries the group dropped between two readings, at most. `delivered` bounds what was delivered in between. `None`
-/// where they can't be compared: a consumer that is not listed may be there, and one whose idle time is unknown may work.
+/// Upper bound of the entries that the group dropped between two readings. `delivered` bounds the entries delivered
+/// in between. `None` if the readings can't be compared: a consumer that is not listed may exist, and one with an
+/// unknown idle time may be active.
 pub(super) fn dropped(
     before: &GroupState,
     now: &GroupState,
@@ -23,16 +25,16 @@ pub(super) fn dropped(
     }
     let was_idle = |it: &ConsumerState| it.idle.is_some_and(|idle| idle.duration() > interval);
     let is_there = |it: &ConsumerState| now.consumers.iter().any(|other| other.name == it.name);
-    // Few consumers are idle and hold entries, and names take longest to compare.
+    // Checked in this order because comparing names is slow, and few consumers are idle and have pending entries.
     let gone = before.consumers.iter().filter(|it| it.pending > 0 && was_idle(it) && !is_there(it));
     let with_them: u64 = gone.map(|it| it.pending).sum();
-    // What another consumer claimed before is pending still.
+    // Entries that another consumer claimed before are still pending.
     let fell = delivered
         .map_or(u64::MAX, |delivered| before.pending.saturating_add(delivered).saturating_sub(now.pending));
     Some(with_them.min(fell))
 }
 
-/// Whether all consumers of a group were read, with how long those are idle that hold entries.
+/// Whether all consumers of a group were read, with the idle time of each that has pending entries.
 pub(super) fn can_be_compared(group: &GroupState) -> bool {
     group.has_all_consumers() && group.consumers.iter().all(|it| it.pending == 0 || it.idle.is_some())
 }
@@ -44,7 +46,7 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
-    /// A group with consumers of so many pending entries, idle for so many seconds.
+    /// A group with these consumers: name, pending entries, idle seconds.
     fn group(consumers: &[(&str, u64, u64)]) -> GroupState {
         let consumer = |(name, pending, idle): &(&str, u64, u64)| ConsumerState {
             name: Name::from(*name),
@@ -60,14 +62,14 @@ mod tests {
         }
     }
 
-    /// What two readings tell, with so many deliveries in between.
+    /// The result for two readings, with this many deliveries in between.
     fn actual(then: &GroupState, now: &GroupState, delivered: Option<u64>) -> u64 {
         assert_eq!(dropped(now, now, Some(0), INTERVAL), Some(0), "once");
         dropped(then, now, delivered, INTERVAL).unwrap()
     }
 
     #[test]
-    fn what_an_idle_consumer_held_is_dropped_with_it() {
+    fn entries_of_an_idle_consumer_are_dropped_with_it() {
         let then = group(&[("a", 100, 60), ("b", 7, 0)]);
         assert_eq!(actual(&then, &group(&[("b", 7, 0)]), Some(0)), 100);
         assert_eq!(actual(&then, &group(&[("b", 12, 0)]), Some(5)), 100, "another consumer goes on");
@@ -77,20 +79,20 @@ mod tests {
     }
 
     #[test]
-    fn what_others_claimed_before_is_not_dropped() {
+    fn entries_that_others_claimed_before_are_not_dropped() {
         let then = group(&[("a", 100, 60), ("b", 7, 0)]);
         assert_eq!(actual(&then, &group(&[("b", 107, 0)]), Some(0)), 0);
         assert_eq!(actual(&then, &group(&[("b", 47, 0)]), Some(0)), 60);
     }
 
     #[test]
-    fn a_consumer_that_worked_and_leaves_drops_nothing() {
+    fn an_active_consumer_that_leaves_drops_nothing() {
         let then = group(&[("a", 10, 1), ("b", 7, 0)]);
         assert_eq!(actual(&then, &group(&[("b", 7, 0)]), Some(0)), 0);
     }
 
     #[test]
-    fn where_not_all_is_read_of_the_consumers_nothing_is_known_of_the_time_before_and_after() {
+    fn readings_without_all_consumers_can_not_be_compared() {
         let then = group(&[("a", 100, 60), ("b", 100, 60)]);
         let truncated = GroupState { consumer_count: 2, ..group(&[("b", 100, 60)]) };
         let old = GroupState { consumers_age: Some(Millis::new(1)), ..then.clone() };

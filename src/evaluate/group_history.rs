@@ -1,4 +1,4 @@
-//! What is kept of a group from one poll to the next.
+//! What is kept of a group between polls.
 
 use std::cmp::Ordering;
 
@@ -9,31 +9,31 @@ use super::{
 };
 use crate::model::{GroupState, StreamId};
 
-/// What earlier polls know of a group.
+/// A group as of earlier polls.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupHistory {
     pub(super) delivered: StreamId,
     /// Redis's own count of entries read.
     pub(super) entries_read: Option<i64>,
-    /// The first entry behind that ID, if it was known.
+    /// The first entry after that ID, if it was known.
     pub(super) first_after: Option<StreamId>,
     /// The oldest pending entry.
     pub(super) pending: Option<StreamId>,
     pub(super) basis: Basis,
-    /// Entries that were removed before the group had them.
+    /// Entries that were removed before they were delivered to the group.
     pub(super) lost: Losses,
-    /// Pending entries that vanished with their consumers.
+    /// Pending entries that were dropped with their consumers.
     pub(super) dropped: u64,
-    /// How often the group's position went back.
+    /// Number of times that the group's position went back.
     pub(super) rewinds: u32,
-    /// What the last sample of its pending entries told, if it can be known whether it still holds.
+    /// The last sample of its pending entries, if it can be checked whether it still holds.
     pub(super) sampled: Option<Sampled>,
-    /// The poll in which something was last asked about it: the group that waits longest is next.
+    /// The poll that last asked a question about it. The group that has waited longest is next.
     pub(super) asked_at: usize,
 }
 
 impl GroupHistory {
-    /// What losses are counted from.
+    /// The state from which losses are counted.
     pub(super) fn baseline(&self) -> Option<Baseline> {
         let Self { delivered, entries_read, first_after, .. } = *self;
         match &self.basis {
@@ -43,14 +43,14 @@ impl GroupHistory {
         }
     }
 
-    /// Whether, by all that is known, the group has gone forward to where it is. One that was set elsewhere in between, or
-    /// created again, mostly has no count of entries read, or another one.
+    /// Whether the group has only moved forward since then, as far as is known. A group whose position was set in
+    /// between, or that was recreated, usually has no count of entries read, or a different one.
     pub(super) fn went_on_to(&self, group: &GroupState) -> bool {
         let positions = self.delivered.cmp(&group.last_delivered_id);
         let counts = match (self.entries_read, group.entries_read) {
             (Some(then), Some(now)) => then.cmp(&now),
             (None, None) => positions,
-            // It may be counted from some entry on.
+            // Counting may start at some entry.
             (None, Some(_)) => Ordering::Less,
             (Some(_), None) => Ordering::Greater,
         };

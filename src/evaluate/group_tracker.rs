@@ -1,4 +1,4 @@
-//! What is remembered of a group over a window of polls, and the rules that make its status.
+//! What is kept of a group over a window of polls, and the rules for its status.
 
 use std::time::Duration;
 
@@ -15,20 +15,19 @@ use super::{
 };
 use crate::model::{Millis, StreamId};
 
-/// Of a group that is there, or expected, beyond what its last reading and verdict have. Times are of a clock that only goes
-/// forward.
+/// State of a group that exists or is expected, beyond its last reading and verdict. Times are of a monotonic clock.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GroupTracker {
     since: Millis,
-    /// Lag and pending entries together.
+    /// Lag plus pending entries.
     backlogs: Series,
-    /// The entries that it lost, as a low part; from the first loss on, which most groups never have.
+    /// The low part of the entries that it lost. Kept from the first loss on; most groups never have one.
     lost: Option<Box<Series>>,
-    /// What the last reading of it said; `None` where it was not there.
+    /// Counters of its last reading; `None` if it did not exist.
     last: Option<Counts>,
-    /// When the group last moved, or last had nothing to do.
+    /// When the group last made progress, or last had nothing to do.
     moved_at: Millis,
-    /// What happened within the window; in a box, since mostly nothing did.
+    /// Events within the window. Boxed, since usually there are none.
     lately: Option<Box<Lately>>,
     missing: Debounce,
     no_consumers: Debounce,
@@ -37,10 +36,10 @@ pub(super) struct GroupTracker {
     growing: Debounce,
 }
 
-/// What is counted of a group.
+/// Counters of a group.
 #[derive(Debug, Clone, Copy)]
 struct Counts {
-    /// By the last reading that said it.
+    /// From the last reading that had it.
     lost: Option<Losses>,
     rewinds: u32,
 }
@@ -71,7 +70,7 @@ impl GroupTracker {
         Self { since: at, moved_at: at, ..Self::default() }
     }
 
-    /// Takes over a reading of the group, `None` where it is not there, and judges it. `lags` are those until then.
+    /// Applies a reading of the group and judges it; `None` if the group does not exist. `lags` are the earlier lags.
     pub(super) fn judge(
         &mut self,
         present: Option<Present<'_>>,
@@ -95,14 +94,14 @@ impl GroupTracker {
         GroupVerdict { status, cause, read: present.map(|present| present.report), rate_out, lags }
     }
 
-    /// Nothing was read of it.
+    /// Applies a poll that could not read the group.
     pub(super) fn pass_over(&mut self, moment: &Moment<'_>) {
         self.backlogs.put(moment.slot, None);
         self.lost.iter_mut().for_each(|lost| lost.put(moment.slot, None));
     }
 
-    /// What is not in the stream any more was not delivered: where losses are not known, nor is this. Those that are
-    /// suspected were probably not delivered either.
+    /// Removed entries were not delivered, so the rate is unknown if losses are unknown. Suspected losses were
+    /// probably not delivered either.
     fn rate_out(
         &mut self,
         present: Option<&Present<'_>>,
@@ -128,18 +127,18 @@ impl GroupTracker {
         (status, GroupCause::NotThere { since: moment.since(self.since) })
     }
 
-    /// What it did until then is not known.
+    /// Starts again: what the group did before is unknown.
     pub(super) fn begin_at(&mut self, at: Millis) {
         (self.since, self.moved_at) = (at, at);
         self.missing = Debounce::default();
     }
 
-    /// Notes what has moved since the last reading.
+    /// Records what has changed since the last reading.
     fn follow(&mut self, present: &Present<'_>, moment: &Moment<'_>) {
         if self.last.is_none() {
             self.begin_at(moment.at);
         }
-        // Where a reading does not say what was lost, the last one that did still holds.
+        // If a reading has no losses, those of the last reading that had them still hold.
         let lost = present.report.lost.or(self.last.and_then(|last| last.lost));
         let now = Counts { lost, rewinds: present.report.rewinds };
         let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
@@ -165,14 +164,14 @@ impl GroupTracker {
         self.lately = (!is_quiet).then(|| Box::new(lately));
     }
 
-    /// The first rule that holds.
+    /// The first rule that applies.
     fn rule(
         &mut self,
         present: &Present<'_>,
         added: &Series,
         moment: &Moment<'_>,
     ) -> (GroupStatus, GroupCause) {
-        // Each is brought up to date, also where an earlier one is what is said.
+        // All conditions must be updated, even if an earlier one applies.
         let no_consumers = self.no_consumers(present, moment);
         let stopped = self.stopped(present, moment);
         let stalled = self.stalled(present, moment);
@@ -201,13 +200,13 @@ impl GroupTracker {
         is_so.then(|| GroupCause::NoConsumer { backlog: present.backlog() })
     }
 
-    /// Only while entries could be read: a consumer that blocks without a limit is silent too, until there are some.
+    /// Only while entries could be read: a consumer that blocks without a timeout is idle too, until there are some.
     fn stopped(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let status = &moment.config.status;
         let silent =
             present.state.least_idle.map(Millis::duration).filter(|idle| *idle > status.stopped_after);
         let holds = silent.is_some() && present.has_lag() == Some(true);
-        // They have been silent for long enough: two polls show that it is no chance.
+        // They have been idle for long enough. Two polls exclude a coincidence.
         let enter = status.settle.min(2 * moment.config.poll.interval);
         let is_so = self.stopped.update(holds, moment.at, enter, Duration::ZERO);
         let (silent, consumers) = (silent.filter(|_| is_so)?, present.state.consumer_count);
@@ -232,7 +231,7 @@ impl GroupTracker {
         let over = present.over(moment);
         let is_over = self.over.update(over.is_some(), moment.at, status.settle, status.settle);
         let growth = self.growth(added, moment);
-        // What has drained is over; what has only stopped to grow is looked at for another window.
+        // If the backlog is empty, growth is over. If it has only stopped growing, it is observed for another window.
         let leave = if present.waits() == Some(false) { status.settle } else { status.window };
         let is_growing = self.growing.update(growth.is_some(), moment.at, 2 * status.settle, leave);
         let backlog = present.backlog();
@@ -265,7 +264,7 @@ impl GroupTracker {
         growth(&values, came_in)
     }
 
-    /// Nothing is known to be wrong; but is it known to be right?
+    /// No problem is known. Decides whether that is enough for `ok`.
     fn otherwise(&self, present: &Present<'_>, moment: &Moment<'_>) -> (GroupStatus, GroupCause) {
         let (backlog, status) = (present.backlog(), &moment.config.status);
         let watched = moment.since(self.since);
@@ -287,7 +286,7 @@ impl GroupTracker {
     }
 }
 
-/// Adds what was lost since the last reading to what was lost before, within the window.
+/// Adds the losses since the last reading to those within the window.
 fn note_lost(noted: &mut Option<Removed>, before: u64, now: u64, at: Millis) {
     if now > before {
         let earlier = noted.map_or(0, |noted| noted.entries);

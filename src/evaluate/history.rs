@@ -1,4 +1,4 @@
-//! What is kept from one poll to the next: bounded, and forgotten wherever it might not hold any more.
+//! What is kept between polls. It is bounded, and dropped when it may no longer hold.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,29 +22,30 @@ use crate::{
     model::{Answers, InOrder, Name, NameMap, Origin, Question, Removal, Snapshot, StreamState},
 };
 
-/// So many streams that went away are remembered, the last ones.
+/// Number of removed streams that are remembered, the latest ones.
 const MOST_GONE: usize = 1_000;
 
-/// What earlier polls know of the streams.
+/// The streams as of earlier polls.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// Where the last reading came from.
+    /// The source of the last reading.
     origin: Origin,
-    // In boxes, since a map that grows has room for nearly twice as many.
+    // Boxed, since a growing map reserves nearly twice as much room.
     streams: BTreeMap<Name, Box<StreamHistory>>,
-    /// The last reading that was judged, and what it means. They take no room: they are shown until the next ones are there.
+    /// The last judged reading and its report. They take no extra memory, since they are shown until the next ones
+    /// exist.
     last: Option<(Arc<Snapshot>, Arc<Report>)>,
-    /// Streams that went away and that no configuration names: one that comes back may be another one.
+    /// Removed streams that the configuration does not name. If such a name appears again, it may be another stream.
     gone: VecDeque<(Name, Gone)>,
     polls: usize,
     ticks: Ticks,
     rereads: Rereads,
 }
 
-/// A reading with what it leaves open: only the answers turn it into a report.
+/// A reading and its open questions. Only the answers turn it into a report.
 ///
-/// One that is dropped, since the questions could not be asked, has been compared with the earlier ones and is not judged: the
-/// next reading is judged by the last one that was finished.
+/// A reading that is dropped, because the questions could not be asked, was compared with earlier ones but not
+/// judged. The next reading is judged against the last one that was finished.
 pub struct OpenReading<'a> {
     history: &'a mut History,
     snapshot: Snapshot,
@@ -54,23 +55,23 @@ pub struct OpenReading<'a> {
 }
 
 impl OpenReading<'_> {
-    /// What is to be asked, each one command.
+    /// The questions. Each takes one command.
     #[must_use]
     pub fn asked(&self) -> &[Question] {
         &self.questions.asked
     }
 
-    /// About how many more questions there would be.
+    /// The approximate number of questions beyond the limit.
     #[must_use]
     pub const fn skipped(&self) -> usize {
         self.questions.skipped
     }
 
-    /// The whole reading and what it means. `at` is when it was read, on a clock that only goes forward.
+    /// The complete reading and its report. `at` is its time on a monotonic clock.
     #[must_use]
     pub fn finish(self, answers: &Answers, at: Duration) -> (Arc<Snapshot>, Arc<Report>) {
         let Self { history, mut snapshot, config, watchlist, questions } = self;
-        // Nothing that is made from here on needs its room beside it.
+        // Frees memory before more is allocated.
         drop(questions);
         snapshot.add_pending_heads(answers);
         let snapshot = Arc::new(snapshot);
@@ -80,19 +81,18 @@ impl OpenReading<'_> {
 }
 
 impl History {
-    /// The streams that it is worth to reread until the next poll: those of which others may soon remove entries that a group
-    /// was not given.
+    /// The streams to read again before the next poll: those from which others may soon remove undelivered entries.
     #[must_use]
     pub fn to_reread(&self) -> Vec<Name> {
         self.rereads.streams().cloned().collect()
     }
 
-    /// Takes over what was read of them between two polls, from where the last poll was read.
+    /// Applies readings of these streams between two polls. They must be from the same server as the last poll.
     pub fn reread(&mut self, streams: &NameMap<StreamState>) {
         self.rereads.take(streams);
     }
 
-    /// The sidecar itself removed this.
+    /// Records removals by the sidecar itself.
     pub fn hear(&mut self, removals: impl IntoIterator<Item = (Name, Removal)>) {
         for (stream, removal) in removals {
             if let Some(history) = self.streams.get_mut(&stream) {
@@ -101,7 +101,7 @@ impl History {
         }
     }
 
-    /// Begins the evaluation of a reading: finds out what it leaves open, bounded by the configuration and by `most` questions.
+    /// Begins to evaluate a reading. Determines the open questions, limited by the configuration and by `most`.
     pub fn begin<'a>(
         &'a mut self,
         snapshot: Snapshot,
@@ -114,7 +114,7 @@ impl History {
         OpenReading { history: self, snapshot, config, watchlist: watchlist.clone(), questions }
     }
 
-    /// Forgets what the reading contradicts.
+    /// Drops what the reading contradicts.
     fn compare(&mut self, snapshot: &Snapshot) {
         let is_same_server = snapshot.origin.is_same(&self.origin);
         self.origin.clone_from(&snapshot.origin);
@@ -141,14 +141,14 @@ impl History {
             let history = back.map(|(_, gone)| Box::new(StreamHistory::back(gone))).unwrap_or_default();
             self.streams.insert(name, history);
         }
-        // Now both have the same streams in the same order.
+        // From here on both have the same streams in the same order.
         for (state, history) in snapshot.streams.values().zip(self.streams.values_mut()) {
             history.begin(state, time, connection, trims_the_middle);
         }
         self.polls = self.polls.wrapping_add(1);
     }
 
-    /// Draws from a reading and the answers what it means, and keeps what the next poll needs.
+    /// Computes the report from a reading and the answers, and keeps what the next poll needs.
     fn judge(
         &mut self,
         snapshot: &Arc<Snapshot>,
@@ -206,12 +206,12 @@ struct Read<'a> {
     name: &'a Name,
     stream: &'a StreamState,
     last_state: Option<&'a StreamState>,
-    /// What was seen since the last poll.
+    /// Observations since the last poll.
     trail: Option<Trail>,
     poison_from: u64,
 }
 
-/// What every stream of a reading is judged by.
+/// The input for all streams of a reading.
 struct Evidence<'a> {
     snapshot: &'a Snapshot,
     answers: &'a Answers,
@@ -220,7 +220,7 @@ struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// What the state of a stream means, and that of its groups, in their order.
+    /// The report of a stream, and those of its groups, in their order.
     fn report(&self, read: Read<'_>, history: &mut StreamHistory) -> (StreamReport, Vec<GroupReport>) {
         let Read { name, stream, last_state, trail, poison_from } = read;
         let answers = |group: &Name| self.answers.group(name, group);

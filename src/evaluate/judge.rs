@@ -1,4 +1,4 @@
-//! One stream's reading, judged: by what it says itself, by what was asked, and by what earlier polls know.
+//! Judges one stream by its reading, the answers to questions, and earlier polls.
 
 use std::time::Duration;
 
@@ -20,46 +20,46 @@ use crate::model::{
     GroupAnswers, GroupState, Name, Now, OldestPending, Pending, PendingSample, StreamId, StreamState,
 };
 
-/// The largest first entry, in bytes, of a stream that is reread between two polls.
+/// Maximum size of the first entry, in bytes, for a stream to be read between two polls.
 const MOST_ENTRY_BYTES: u64 = 4_096;
 
-/// One stream's reading, with what it is judged by.
+/// One stream's reading, and the input for judging it.
 pub(super) struct Judge<'a> {
     pub(super) stream: &'a StreamState,
-    /// The last reading of the same stream from the same server, where there was one.
+    /// The last reading of the same stream from the same server, if any.
     pub(super) before: Option<&'a StreamState>,
-    /// What happened since the last reading; `None` where the server does not count additions.
+    /// What happened since the last reading; `None` if the server does not count additions.
     pub(super) between: Option<Between<'a>>,
-    /// Whether what a group lost can be known.
+    /// Whether losses can be counted.
     pub(super) counts_losses: bool,
     pub(super) now: Option<Now>,
-    /// Of polls.
+    /// The poll interval.
     pub(super) interval: Duration,
     pub(super) poison_from: u64,
-    /// Which poll it was.
+    /// The number of the poll.
     pub(super) poll: usize,
 }
 
-/// One group's reading, with what was answered about it and what earlier polls prove of it.
+/// One group's reading, the answers about it, and what earlier polls prove.
 struct Group<'a> {
     name: &'a Name,
     state: &'a GroupState,
-    /// `None` where nothing was asked.
+    /// `None` if nothing was asked.
     answers: Option<GroupAnswers>,
     known: Option<Known>,
     lag: Lag,
-    /// `None` where nothing is known to count losses from.
+    /// `None` if there is no baseline for losses.
     step: Option<Step<'a>>,
-    /// What the first pending entries tell.
+    /// The sample of the first pending entries.
     sample: Option<PendingSample>,
-    /// The first pending entry that is still there, as in a sample.
+    /// The first pending entry that still exists, as in a sample.
     alive: Option<Option<OldestPending>>,
-    /// Pending entries that vanished with their consumers since the last reading.
+    /// Pending entries that were dropped with their consumers since the last reading.
     dropped: Option<u64>,
 }
 
 impl Judge<'_> {
-    /// What the stream's state means, and that of its groups, in their order.
+    /// The report of the stream, and those of its groups, in their order.
     pub(super) fn judge(
         &self,
         history: &mut StreamHistory,
@@ -89,7 +89,7 @@ impl Judge<'_> {
         }
         let report = StreamReport {
             oldest_entry_age: self.stream.first_entry_id.and_then(|id| self.age(id)),
-            // A stream that never had an entry says 0-0, which is no time.
+            // A stream that never had an entry reports 0-0, which is not a time.
             last_write_age: self.stream.last_generated_id.and_then(|id| self.age(id)),
             clock_behind: self.stream.last_generated_id.and_then(|id| clock_behind(id, self.now?.time)),
             recreations: history.recreations,
@@ -117,7 +117,7 @@ impl Judge<'_> {
         Group { name, state, answers: answered, known, lag, step, sample, alive, dropped }
     }
 
-    /// Whether the stream is too large to read it more often than each interval.
+    /// Whether the stream is too large to be read between polls.
     fn is_large(&self) -> bool {
         self.stream.first_entry_bytes > MOST_ENTRY_BYTES
             || self.stream.groups.values().any(|group| group.consumers_age.is_some())
@@ -153,7 +153,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What the next reading's losses are counted from. A reading in part is compared with nothing, and nothing with it.
+    /// The baseline for the next reading's losses. A partial reading is not compared with anything.
     fn basis(&self, lag: Lag, baseline: Option<Baseline>) -> Basis {
         match (&self.between, baseline) {
             (Some(_), _) => Basis::Last(lag),
@@ -162,8 +162,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Entries removed since the last poll that the group was not given: those that are missing behind an ID that
-    /// the group had not passed by now. Exact where that is the group's own position, else no more than there were.
+    /// Entries that were removed since the last poll before they were delivered to the group: those missing after an
+    /// ID that the group has not passed yet. Exact if that ID is the group's own position, else a lower bound.
     fn lost(&self, group: &Group<'_>, checkpoints: &Checkpoints) -> Option<u64> {
         let delivered = group.state.last_delivered_id;
         let checkpoint = checkpoints.first_from(delivered)?;
@@ -171,11 +171,11 @@ impl Judge<'_> {
         checkpoint.entries_missing(self.stream, there)
     }
 
-    /// Pending entries that vanished with their consumers since the last reading; `None` where not all consumers were read at
-    /// this poll and the last.
+    /// Pending entries that were dropped with their consumers since the last reading; `None` unless this poll and the
+    /// last read all consumers.
     fn dropped(&self, name: &Name, group: &GroupState, step: Option<&Step<'_>>) -> Option<u64> {
         let Some(before) = self.before.and_then(|before| before.groups.get(name)) else {
-            // Where the last reading may be of another server, nothing is compared and nothing is counted.
+            // If the last reading may be from another server, nothing is compared or counted.
             return can_be_compared(group).then_some(0);
         };
         let delivered = step.zip(self.between.as_ref());
@@ -183,7 +183,7 @@ impl Judge<'_> {
         dropped(before, group, delivered, self.interval)
     }
 
-    /// The first entry that the group was not given, where it is known.
+    /// The first undelivered entry, if it is known.
     fn first_after(&self, group: &Group<'_>, cached: Option<StreamId>) -> Option<StreamId> {
         if group.lag == Lag::Exactly(0) {
             return None;
@@ -219,7 +219,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The oldest pending entry that is still there, where the head is gone: its age would grow for ever.
+    /// The oldest pending entry that still exists, if the head of the list does not: its age would grow forever.
     fn first_alive(&self, group: &GroupState, alive: Option<Option<OldestPending>>) -> Option<Pending> {
         let head = group.oldest_pending.oldest()?;
         match alive {
@@ -242,7 +242,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The sample with what will show whether it still holds.
+    /// The sample, with what shows whether it still holds.
     fn to_keep(&self, group: &Group<'_>) -> Option<Sampled> {
         let stillness = Stillness::of(self.stream, group.state, self.now)?;
         let at = self.now?.time;
@@ -251,7 +251,7 @@ impl Judge<'_> {
 }
 
 impl Group<'_> {
-    /// The lowest ID of a count that could not go all the way: another poll goes on from there.
+    /// The lowest ID of an incomplete count. The next poll continues from there.
     fn part_way(&self) -> Option<(StreamId, u64)> {
         let (known, counted) = (self.known?, self.answers?.counted?);
         let lowest = counted.lowest.filter(|_| counted.up_to == known.id)?;

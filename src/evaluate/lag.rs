@@ -1,21 +1,21 @@
-//! How many entries a group has not been given yet: proven, or bounded.
+//! The number of entries not yet delivered to a group: proven, or bounded.
 //!
-//! Redis's own `lag` is not used. It is nil in ordinary cases (a deleted entry, a group made in mid-stream), counts
-//! trimmed entries before 8.0 and on Valkey, does not exist before 7.0, and is whatever somebody gave as
-//! `ENTRIESREAD` on any version; a wrong one can't be told from a right one.
+//! Redis's own `lag` is not used. It is nil in ordinary cases (a deleted entry, a group created in mid-stream),
+//! includes trimmed entries before 8.0 and on Valkey, does not exist before 7.0, and on any version is whatever
+//! someone passed as `ENTRIESREAD`. A wrong value can't be recognised.
 
 use crate::model::{Counted, GroupState, StreamId, StreamState};
 
-/// The entries that a group has not been given.
+/// The entries not yet delivered to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lag {
-    /// Exactly so many.
+    /// Exactly this many.
     Exactly(u64),
-    /// Not known, but no more than this.
+    /// Unknown, but at most this many.
     AtMost(u64),
 }
 
-/// An ID of the stream with a known number of entries behind it.
+/// An ID of the stream with a known number of entries after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) id: StreamId,
@@ -23,7 +23,7 @@ pub(super) struct Known {
 }
 
 impl Lag {
-    /// What the ends of the stream prove, whatever lies between.
+    /// What the stream's first and last ID prove.
     pub(super) fn by_position(stream: &StreamState, group: &GroupState) -> Self {
         let delivered = group.last_delivered_id;
         if stream.length == 0 || stream.last_generated_id.is_some_and(|last| delivered >= last) {
@@ -32,13 +32,13 @@ impl Lag {
         match stream.first_entry_id {
             Some(first) if delivered < first => Self::Exactly(stream.length),
             Some(first) if delivered == first => Self::Exactly(stream.length - 1),
-            // The group has been given the first entry at least.
+            // At least the first entry was delivered.
             Some(_) => Self::AtMost(stream.length - 1),
             None => Self::AtMost(stream.length),
         }
     }
 
-    /// What is proven by an ID at or behind the group's position, and by the entries that were counted up to it.
+    /// What is proven by an ID at or after the group's position, and by a count of the entries up to it.
     pub(super) fn by_counting(
         self,
         group: &GroupState,
@@ -54,7 +54,7 @@ impl Lag {
         Self::Exactly(known.entries_behind + between)
     }
 
-    /// The lag, where it is known.
+    /// The lag, if it is known.
     #[must_use]
     pub const fn known(self) -> Option<u64> {
         match self {
@@ -63,7 +63,7 @@ impl Lag {
         }
     }
 
-    /// A number that the lag does not exceed.
+    /// An upper bound of the lag.
     #[must_use]
     pub const fn upper_bound(self) -> u64 {
         match self {
@@ -76,7 +76,7 @@ impl Lag {
 mod tests {
     use super::*;
 
-    /// A stream of ten entries, `11-0` to `20-0`, and a group that was given those up to `delivered`.
+    /// A stream of ten entries, `11-0` to `20-0`, and a group with the entries up to `delivered` delivered.
     fn states(delivered: u64) -> (StreamState, GroupState) {
         let stream = StreamState {
             length: 10,

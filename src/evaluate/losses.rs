@@ -1,19 +1,20 @@
-//! How many entries a group lost: removed before they were delivered to it.
+//! The entries that a group lost: those removed before they were delivered to it.
 //!
-//! What the sidecar itself removes it counts where it is removed, exactly. What others remove is bounded by two readings:
-//! the entries that went, the group's positions, and its lags. Where its position moved on, entries that went may have
-//! been delivered before; then both bounds differ, unless the server's own `entries-read` tells them apart. That depends
-//! on the server, as measured:
+//! Removals by the sidecar are counted exactly, when they happen. Removals by others are bounded by two readings: the
+//! removed entries, the group's positions, and its lags. If the position moved, removed entries may have been
+//! delivered before. Then the bounds differ, unless the server's own `entries-read` decides. That depends on the
+//! server, as measured:
 //!
-//! - Redis 7.0 (7.0.15): a delivery adds one, with `NOACK` too, and a trim nothing, so it grows by exactly what was
-//!   delivered. It becomes nil where an entry that `XDEL` removed lies ahead, after `XGROUP SETID` without `ENTRIESREAD`,
-//!   and on a replica. Only a number that somebody sets by hand (`ENTRIESREAD`) can't be recognised.
+//! - Redis 7.0 (7.0.15): a delivery adds one, also with `NOACK`, and a trim adds nothing, so it grows by exactly the
+//!   number of delivered entries. It becomes nil if an entry that `XDEL` removed lies ahead, after `XGROUP SETID`
+//!   without `ENTRIESREAD`, and on a replica. Only a number that someone sets by hand (`ENTRIESREAD`) can't be
+//!   recognised.
 //! - Redis 8.0 and 8.6 (8.0.2, 8.6.3), Valkey 8.1 and 9.1 (8.1.1, 9.1.2): the first delivery after a trim past the
-//!   position makes it the number of entries ever added until there. So it counts what was lost as delivered, and is
+//!   position sets it to the number of entries ever added up to there. So it counts lost entries as delivered, and is
 //!   not used. Redis 7.2 and 7.4 were not measured and are treated the same.
 //!
-//! Between two readings a position is taken to go forward only. Entries that are removed between a reading and the counts that
-//! complete it may be missing from the upper bound.
+//! Between two readings a position is assumed to move forward only. Entries that are removed between a reading and
+//! its counts may be missing from the upper bound.
 
 use std::time::Duration;
 
@@ -23,28 +24,28 @@ use super::{
 };
 use crate::model::{Flavour, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
 
-/// More steps of retention than a reading that is late has missed; what is beyond is bounded by readings.
+/// More steps of retention than a late reading has missed. Losses beyond this number are bounded by readings.
 const MOST_UNSEEN: usize = 4_096;
 
-/// Entries that a group lost since the sidecar watches it.
+/// Entries that a group lost since the sidecar started to watch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Losses {
-    /// Certainly so many.
+    /// Lower bound.
     pub at_least: u64,
-    /// No more than this.
+    /// Upper bound.
     pub at_most: u64,
-    /// Of those that are not certain, the ones that were removed while the group was behind by more than an interval.
+    /// The part of the difference that was removed while the group was behind by more than an interval.
     pub suspected: u64,
 }
 
-/// What was known of a stream at the last reading, and what the sidecar removed since.
+/// A stream as of the last reading, and the sidecar's removals since.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Removals {
     then: Option<Then>,
     own: Vec<Removal>,
-    /// Heard of before the last reading, and behind it by the stream's own count.
+    /// Received before the last reading, but later by the stream's own count of removals.
     ahead: Vec<Removal>,
-    /// Whether a reading since the last one that was judged may have been of another stream.
+    /// Whether a reading since the last judged one may have been of another stream.
     is_doubted: bool,
 }
 
@@ -54,21 +55,21 @@ struct Then {
     added: u64,
     removed: u64,
     time: Option<ServerTime>,
-    /// Whether its IDs prove something of another reading.
+    /// Whether its IDs prove anything about another reading.
     ids_prove: bool,
 }
 
-/// A reading, up to which losses are counted.
+/// The reading up to which losses are counted.
 pub(super) struct Until<'a> {
     pub(super) stream: &'a StreamState,
     pub(super) time: Option<ServerTime>,
     pub(super) server: &'a Server,
-    /// Whether its IDs prove something of another reading. Where they don't, what others removed is only bounded from above: the
-    /// bound then holds also once IDs prove something again.
+    /// Whether its IDs prove anything about another reading. If not, removals by others have only an upper bound,
+    /// which still holds when IDs prove something again.
     pub(super) ids_prove: bool,
-    /// What was seen since the reading before, where the stream was reread.
+    /// Observations since the reading before, if the stream was read in between.
     pub(super) trail: Option<Trail>,
-    /// Of polls.
+    /// The poll interval.
     pub(super) interval: Duration,
 }
 
@@ -77,14 +78,14 @@ pub(super) struct Between<'a> {
     now: &'a StreamState,
     then: Option<Then>,
     own: Vec<Removal>,
-    /// What was seen in between, where the stream was reread.
+    /// Observations in between, if the stream was read then.
     trail: Option<Trail>,
     is_same_stream: bool,
-    /// Whether the IDs of both readings prove something of each other.
+    /// Whether the IDs of both readings prove anything about each other.
     ids_prove: bool,
-    /// Whether `entries-read` grows by what is delivered.
+    /// Whether `entries-read` grows by the number of delivered entries.
     counts_deliveries: bool,
-    /// Whether it shows where entries went that a group was not given.
+    /// Whether the server reveals removals of undelivered entries.
     shows_deletions: bool,
     interval: Duration,
 }
@@ -103,16 +104,17 @@ impl Losses {
     }
 }
 
-/// Whether a group's `entries-read` grows by what is delivered, and by nothing else.
+/// Whether a group's `entries-read` grows by the number of delivered entries, and by nothing else.
 fn counts_deliveries(server: &Server) -> bool {
     let is_measured = matches!(server.version, Some((7, 0, _))) && server.flavour == Flavour::Redis;
     is_measured && !server.role.is_some_and(Role::is_replica)
 }
 
-/// Whether the first entry or the greatest deleted ID shows that an entry went which some group was not given.
+/// Whether the first entry or the greatest deleted ID reveals that an undelivered entry was removed.
 ///
-/// Redis 8.2 can trim from the middle without a trace (`ACKED`), but only what every group was given. What else goes from the middle
-/// there (`XDELEX`, `XACKDEL`) moves the greatest deleted ID: as measured on Redis 8.2.3 and 8.6.3, and not assumed of others.
+/// Redis 8.2 can trim from the middle without a trace (`ACKED`), but only entries that were delivered to every group.
+/// Other removals from the middle there (`XDELEX`, `XACKDEL`) move the greatest deleted ID. This was measured on
+/// Redis 8.2.3 and 8.6.3, and is not assumed of others.
 fn shows_deletions(server: &Server) -> bool {
     let is_measured = server.flavour == Flavour::Redis
         && server.version.is_some_and(|version| ((8, 2, 0)..(8, 8, 0)).contains(&version));
@@ -120,14 +122,14 @@ fn shows_deletions(server: &Server) -> bool {
 }
 
 impl Removals {
-    /// The sidecar removed this.
+    /// Records a removal by the sidecar.
     pub(super) fn hear(&mut self, removal: Removal) {
         if self.own.len() < MOST_UNSEEN {
             self.own.push(removal);
         }
     }
 
-    /// A reading begins, of the same server or maybe of another one, whose counters can be those of the same stream.
+    /// Begins a reading from the same server, or perhaps another one, whose counters can be those of the same stream.
     pub(super) fn begin(&mut self, is_same_stream: bool) {
         if !is_same_stream {
             self.is_doubted = true;
@@ -135,19 +137,21 @@ impl Removals {
         }
     }
 
-    /// The stream may be another one: nothing that it says is compared with the last reading, but for what went at most.
+    /// Records that the stream may be another one. Nothing is compared with the last reading, except for upper
+    /// bounds.
     pub(super) const fn doubt(&mut self) {
         self.is_doubted = true;
     }
 
-    /// The stream is another one from now on. What groups lost by the sidecar until then is lost all the same.
+    /// Records that the stream is another one from now on. The losses by the sidecar's own removals remain.
     pub(super) fn restart(&mut self) -> impl Iterator<Item = (Name, Losses)> + use<> {
         let Self { own, ahead, .. } = std::mem::take(self);
         let lost = own.into_iter().chain(ahead).flat_map(|removal| removal.lost);
         lost.map(|(group, entries)| (group, Losses::exactly(entries)))
     }
 
-    /// What happened between the last reading and this one, which becomes the last; `None` where the server does not count additions.
+    /// What happened between the last reading and this one, which becomes the last one; `None` if the server does not
+    /// count additions.
     pub(super) fn until<'a>(&mut self, reading: Until<'a>) -> Option<Between<'a>> {
         let Until { stream: now, time, server, ids_prove, trail, interval } = reading;
         let (added, removed) = (now.entries_added?, now.entries_removed()?);
@@ -156,7 +160,7 @@ impl Removals {
         let is_over = |own: &Removal| own.ever_before + own.entries <= removed;
         let (mut own, ahead): (Vec<_>, _) = std::mem::take(&mut self.own).into_iter().partition(is_over);
         own.extend(std::mem::replace(&mut self.ahead, ahead).into_iter().filter(is_over));
-        // What was heard too late is within the bounds of the reading before.
+        // Removals that were received too late are within the bounds of the reading before.
         own.retain(|own| then.is_none_or(|then| own.ever_before >= then.removed));
         Some(Between {
             now,
@@ -177,7 +181,7 @@ fn lost(own: &[Removal], name: &Name) -> u64 {
 }
 
 impl Between<'_> {
-    /// What a group lost in between. `proven` is what checkpoints prove of it.
+    /// The losses of a group in between. `proven` is the lower bound from checkpoints.
     pub(super) fn lost(&self, name: &Name, step: Option<&Step<'_>>, proven: u64) -> Losses {
         let own = lost(&self.own, name);
         let (Some(then), Some(step)) = (self.then, step) else { return Losses::exactly(own) };
@@ -201,15 +205,16 @@ impl Between<'_> {
         Losses { at_least, at_most, suspected: if is_suspect { at_most - at_least } else { 0 } }
     }
 
-    /// The entries that went, from wherever, and those of them that others removed.
+    /// The number of removed entries, and the part that others removed.
     fn gone(&self, then: &Then) -> (u64, u64) {
         let gone = self.now.entries_removed().unwrap_or_default().saturating_sub(then.removed);
         (gone, gone.saturating_sub(self.own.iter().map(|own| own.entries).sum()))
     }
 
-    /// Whether it is worth rereading the stream until the next reading: others may soon remove what a group that reads on was
-    /// not given, and the readings alone would not tell that from what it was given. Their trims come near its position where
-    /// they remove what is before it within two intervals, or where it is in the older half of the stream.
+    /// Whether to read the stream again before the next reading: others may soon remove undelivered entries of a
+    /// group that reads, and the readings alone would not distinguish them from delivered ones. Trims by others are
+    /// close to its position if they remove all entries before it within two intervals, or if it is in the older half
+    /// of the stream.
     pub(super) fn is_near_loss(&self, step: &Step<'_>) -> bool {
         let Some(then) = self.then else { return false };
         let is_told_anyway = self.counts_deliveries && step.now.entries_read.is_some();
@@ -221,7 +226,7 @@ impl Between<'_> {
         delivered <= step.lag.upper_bound() || (by_others > 0 && delivered <= 2 * by_others)
     }
 
-    /// No more entries than this went from behind the group's position.
+    /// Upper bound of the entries that were removed after the group's position.
     fn gone_behind(&self, step: &Step<'_>, then: &Then, seen: Seen, gone: u64) -> u64 {
         let Step { before, now: group, lag } = step;
         if seen.is_intact {
@@ -240,34 +245,34 @@ impl Between<'_> {
         let added = self.now.entries_added.unwrap_or_default().saturating_sub(then.added);
         let there = lag.known().unwrap_or_default().saturating_add(seen.delivered);
         let no_more_there = (lag_then + added).saturating_sub(there);
-        // Where all until the position is gone, the rest of what went is from behind it.
+        // If everything up to the position is gone, the remaining removed entries came after it.
         let is_passed = self.now.length == 0 || first.is_some_and(|first| first > before.delivered);
         let given = then.length.saturating_sub(lag_then) + seen.delivered_and_gone;
         let rest = gone.saturating_sub(given);
         gone.min(no_more_there).min(if is_passed { rest } else { gone })
     }
 
-    /// The entries that were not delivered at the last reading, or added since, and that are not undelivered now: some
-    /// were delivered, the others lost.
+    /// The entries that were undelivered at the last reading or added since, and are not undelivered now. They were
+    /// either delivered or lost.
     pub(super) fn no_more_undelivered(&self, step: &Step<'_>) -> Option<u64> {
         let lag_then = step.before.lag.known().filter(|_| self.is_same_stream)?;
         let added = self.now.entries_added?.checked_sub(self.then?.added)?;
         (lag_then + added).checked_sub(step.lag.known()?)
     }
 
-    /// The entries that were delivered in between, where the server counts them.
+    /// The entries that were delivered in between, if the server counts them.
     fn delivered(&self, step: &Step<'_>) -> Option<u64> {
         let Step { before, now: group, .. } = step;
         let is_forward = group.last_delivered_id >= before.delivered;
-        // What was deleted ahead of a position makes the server guess.
+        // If an entry ahead of a position was deleted, the server guesses.
         let none_deleted = self.now.max_deleted_entry_id.is_some_and(|deleted| deleted <= before.delivered);
         let is_counted = self.counts_deliveries && self.is_same_stream && is_forward && none_deleted;
         let delivered = group.entries_read.filter(|_| is_counted)?.checked_sub(before.entries_read?)?;
         u64::try_from(delivered).ok()
     }
 
-    /// Whether the oldest entry that was not delivered was older than an interval and has gone: a group that keeps up
-    /// reads what comes within one, and only who is further behind loses what was there at a reading.
+    /// Whether the oldest undelivered entry was older than an interval and was removed. A group that keeps up reads
+    /// new entries within one interval. Only a group that is further behind loses entries that existed at a reading.
     fn was_due(&self, before: &Baseline, then: &Then) -> bool {
         let due = |oldest: StreamId| {
             then.time.is_some_and(|time| time.since(oldest.ms).duration() > self.interval)

@@ -1,4 +1,4 @@
-//! A group that is there, in one reading.
+//! A group that exists, in one reading.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::{
     model::{GroupState, Pending},
 };
 
-/// A group that is there.
+/// A group that exists.
 pub(super) struct Present<'a> {
     pub(super) state: &'a GroupState,
-    /// The last reading of it, if it was there then.
+    /// Its last reading, if it existed then.
     pub(super) last_state: Option<&'a GroupState>,
     pub(super) report: GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
 
 impl Present<'_> {
-    /// Whether entries were delivered or acknowledged. More pending entries alone are no movement.
+    /// Whether entries were delivered or acknowledged. More pending entries alone are not progress.
     pub(super) fn has_moved_since(&self, before: &GroupState) -> bool {
         let now = self.state;
         now.last_delivered_id != before.last_delivered_id
@@ -36,7 +36,7 @@ impl Present<'_> {
                 .is_some_and(|(then, now)| now.id > then.id)
     }
 
-    /// What there is to do. Pending entries that are gone from the stream are not.
+    /// The entries that the group has not finished. Pending entries that are gone from the stream do not count.
     pub(super) fn backlog(&self) -> Backlog {
         let pending = match self.report.oldest_pending(self.state) {
             Pending::None => 0,
@@ -47,7 +47,7 @@ impl Present<'_> {
         Backlog { lag: self.report.lag, pending }
     }
 
-    /// Whether entries wait to be delivered; `None` where that is not known.
+    /// Whether entries wait to be delivered; `None` if that is unknown.
     pub(super) fn has_lag(&self) -> Option<bool> {
         match self.report.lag {
             Lag::Exactly(lag) => Some(lag > 0),
@@ -55,17 +55,17 @@ impl Present<'_> {
         }
     }
 
-    /// Whether there is anything to do; `None` where that is not known.
+    /// Whether the group has anything to do; `None` if that is unknown.
     pub(super) fn waits(&self) -> Option<bool> {
         if self.backlog().pending > 0 { Some(true) } else { self.has_lag() }
     }
 
-    /// A consumer to which the server will soon give nothing more.
+    /// A consumer that is close to the server's limit on pending entries.
     pub(super) fn near_limit(&self, moment: &Moment<'_>) -> Option<NearLimit> {
         NearLimit::of(self.state.most_pending.map(u64::from), moment.consumer_pending_limit)
     }
 
-    /// The first number that is over its threshold; before all others the one that is the server's.
+    /// The first number that exceeds its threshold. The server's own limit comes first.
     pub(super) fn over(&self, moment: &Moment<'_>) -> Option<Over> {
         let none = Thresholds::default();
         let (report, set) = (&self.report, self.thresholds.unwrap_or(&none));

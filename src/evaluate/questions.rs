@@ -1,4 +1,4 @@
-//! What one reading leaves open, as questions: few, bounded, and only about groups that need them.
+//! The open questions of a reading: few, bounded, and only about groups that need them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,29 +11,29 @@ use crate::{
     model::{GroupState, InOrder, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
 };
 
-/// So far apart are those who are first at two polls that follow each other; a prime, so that all come round.
+/// Distance between the groups that come first at two consecutive polls. A prime, so that all have their turn.
 const LEAPS: usize = 101;
-/// Questions a poll; what is beyond stays unknown.
+/// Maximum number of questions per poll. Beyond it, answers stay unknown.
 pub const MOST_QUESTIONS: usize = 10_000;
-/// Pending entries a sample: entries that are stuck gather at the head of the list, since others are acknowledged.
+/// Pending entries in a sample. Stuck entries gather at the head of the list, since others are acknowledged.
 pub const PENDING_SAMPLE: u64 = 100;
-/// Entries one question counts: two to three milliseconds of the server's time.
+/// Maximum number of entries that one question counts: two to three milliseconds of the server's time.
 const MOST_PER_COUNT: u64 = 10_000;
-/// A large count is made in parts of no less.
+/// Minimum size of a part of a large count.
 const LEAST_PART: u64 = 100;
-/// Beside its fields, an entry's reply has an ID and the protocol's own bytes.
+/// An entry's reply has an ID and protocol bytes in addition to its fields.
 const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
-/// What is to be asked.
+/// The questions of a reading.
 pub(super) struct Questions {
-    /// The questions, each one command.
+    /// The questions. Each takes one command.
     pub(super) asked: Vec<Question>,
-    /// About how many more there would be.
+    /// The approximate number of questions beyond the limit.
     pub(super) skipped: usize,
 }
 
-/// Everything that is to be asked about a reading, but no more than `most` questions. Where there are more, those groups
-/// come first about which nothing was asked for longest, each with all of its questions, so that none starves.
+/// All questions about a reading, but at most `most`. If there are more, the groups that have waited longest come
+/// first, each with all of its questions, so that none starves.
 pub(super) fn questions(
     histories: &BTreeMap<Name, Box<StreamHistory>>,
     snapshot: &Snapshot,
@@ -56,7 +56,7 @@ pub(super) fn questions(
             open.extend(Some(Open { about, pending, count, first }).filter(|open| open.most() > 0));
         }
     }
-    // The sort is stable. Of those that have waited equally long, others are first at each poll.
+    // The sort is stable. Among groups that have waited equally long, others come first at each poll.
     let first = poll.wrapping_mul(LEAPS) % open.len().max(1);
     open.rotate_left(first);
     open.sort_by_cached_key(|open| open.about.asked_at());
@@ -86,9 +86,10 @@ pub(super) fn questions(
     Questions { asked, skipped }
 }
 
-/// A count for which no entries are left is none of this poll's questions, and takes no other's place.
+/// Drops counts for which no entries are left in the budget, so that they take no other question's place.
 ///
-/// The first group at a place comes before all others there: what is counted for it is a checkpoint for them at the next poll.
+/// The first group at a position comes before all others at that position: for them, its count is a checkpoint at the
+/// next poll.
 fn keep_affordable_counts(open: &mut [Open<'_>], budget: &LagCount) {
     let mut places = BTreeSet::new();
     let place = |open: &Open<'_>| (open.about.stream_name.clone(), open.about.group.last_delivered_id);
@@ -102,23 +103,23 @@ fn keep_affordable_counts(open: &mut [Open<'_>], budget: &LagCount) {
     }
 }
 
-/// A group with what is open about it.
+/// A group and its open questions.
 struct Open<'a> {
     about: About<'a>,
     pending: Vec<Question>,
-    /// A count that is whole finds the first entry too.
+    /// A complete count finds the first entry too.
     count: Option<Count>,
     first: Option<Question>,
 }
 
 impl Open<'_> {
-    /// It comes to no more questions than this.
+    /// Upper bound of the number of questions.
     fn most(&self) -> usize {
         self.pending.len() + usize::from(self.count.is_some()) + usize::from(self.first.is_some())
     }
 }
 
-/// A group that questions are about.
+/// The group that questions are about.
 struct About<'a> {
     stream_name: &'a Name,
     stream: &'a StreamState,
@@ -130,12 +131,12 @@ struct About<'a> {
 /// A count that would prove a group's lag.
 struct Count {
     up_to: StreamId,
-    /// No more entries than this can be there.
+    /// Upper bound of the number of entries.
     at_most: u64,
 }
 
 impl Count {
-    /// One more entry than there can be shows that there are no more.
+    /// One more entry than there can be: only then is it certain that there are no more.
     const fn wanted(&self) -> u64 {
         self.at_most.saturating_add(1)
     }
@@ -150,14 +151,14 @@ impl About<'_> {
         self.history.known_from(self.stream, self.group)
     }
 
-    /// The count that is needed where neither the group's position nor an earlier poll proves the lag.
+    /// The count that is needed if neither the group's position nor an earlier poll proves the lag.
     fn count(&self) -> Option<Count> {
         let Lag::AtMost(bound) = self.history.lag(self.stream, self.group) else { return None };
         let known = self.known().filter(|known| known.id > self.group.last_delivered_id)?;
         Some(Count { up_to: known.id, at_most: bound.saturating_sub(known.entries_behind) })
     }
 
-    /// The first entry that the group was not given, where no reading has said it yet.
+    /// The question for the first undelivered entry, if no reading has had it yet.
     fn first_after(&self) -> Option<Question> {
         let after = self.group.last_delivered_id;
         let lag = self.history.lag(self.stream, self.group).by_counting(self.group, self.known(), None);
@@ -166,12 +167,13 @@ impl About<'_> {
         (lag != Lag::Exactly(0) && !is_first && !is_known).then(|| self.ask(Lookup::FirstAfter(after)))
     }
 
-    /// A head that is gone hides the oldest pending entry; a head that stays, or comes again, is worth a look.
+    /// The questions about pending entries. A head that is gone hides the oldest existing entry. A head that stays,
+    /// or was delivered again, needs a sample.
     fn pending(&self, now: Option<Now>, poison_from: u64) -> Vec<Question> {
         let before = self.history.groups.get(self.name).and_then(|before| before.pending);
         let (is_gone, is_worth_a_look) = match self.group.oldest_pending {
             Pending::None => return Vec::new(),
-            // Its head is in the sample.
+            // The head is part of the sample.
             Pending::Unknown => (before.is_some_and(|before| self.stream.is_gone(before)), true),
             Pending::Oldest(_) if self.stream.first_entry_id.is_none() => return Vec::new(),
             Pending::Oldest(head) => {
@@ -183,25 +185,25 @@ impl About<'_> {
         let gone_before = self.stream.gone_before();
         let sample = Lookup::PendingSample { limit: PENDING_SAMPLE, gone_before, poison_from };
         let sample = (is_worth_a_look && known.is_none()).then_some(sample);
-        // A sample of few is one of all.
+        // A sample of few entries has all of them.
         let is_deep = is_gone && self.group.pending > PENDING_SAMPLE;
         let is_known = known.is_some_and(|known| known.alive.is_some());
         let from = self.stream.first_entry_id.filter(|_| is_deep && !is_known).map(Lookup::PendingFrom);
         from.into_iter().chain(sample).map(|lookup| self.ask(lookup)).collect()
     }
 
-    /// Bytes that an entry of the stream takes in a reply, by its first one.
+    /// Bytes that an entry of the stream takes in a reply, judging by its first one.
     const fn entry_bytes(&self) -> u64 {
         self.stream.first_entry_bytes.saturating_add(ENTRY_OVERHEAD_BYTES)
     }
 
-    /// The poll in which something was last asked about the group.
+    /// The poll that last asked a question about the group.
     fn asked_at(&self) -> usize {
         self.history.groups.get(self.name).map_or(0, |group| group.asked_at)
     }
 }
 
-/// What is left of the entries and bytes that may be counted in a poll.
+/// The entries and bytes that may still be counted in this poll.
 struct CountBudget {
     entries: u64,
     bytes: u64,
@@ -212,7 +214,7 @@ impl CountBudget {
         Self { entries: whole.entries, bytes: whole.bytes }
     }
 
-    /// Takes the room for so many entries of a group's stream, or for as many as there is room for.
+    /// Reserves this many entries of a group's stream, or as many as are left. Returns their number.
     fn take(&mut self, entries: u64, about: &About<'_>) -> u64 {
         let entries = entries.min(self.entries).min(self.bytes / about.entry_bytes());
         self.entries -= entries;
@@ -221,8 +223,8 @@ impl CountBudget {
     }
 }
 
-/// Shares the entries and bytes that may be counted in a poll: small counts whole, then large ones in equal parts, and
-/// another one first at each poll.
+/// Distributes the entries and bytes that may be counted in a poll: small counts completely, then large ones in equal
+/// parts, starting with another one at each poll.
 fn within_budget(
     mut counts: Vec<(About<'_>, Count, Option<Question>)>,
     budget: &LagCount,
@@ -242,7 +244,7 @@ fn within_budget(
             let (after, up_to) = (about.group.last_delivered_id, count.up_to);
             questions.push(about.ask(Lookup::Count { after, up_to, limit }));
         }
-        // A whole count finds the first entry too.
+        // A complete count finds the first entry too.
         if limit < count.wanted() {
             questions.extend(first);
         }

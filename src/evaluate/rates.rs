@@ -1,29 +1,29 @@
-//! How fast entries are added, and delivered to a group.
+//! The rates at which entries are added, and delivered to a group.
 
 use std::time::Duration;
 
 use super::{moment::Moment, series::Series};
 
-/// Entries over a time.
+/// Entries per time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// The entries.
+    /// Number of entries.
     pub entries: u64,
-    /// The time, which is not zero.
+    /// The time, never zero.
     pub over: Duration,
 }
 
 impl Rate {
-    /// Entries a second.
+    /// Entries per second.
     #[must_use]
     pub fn per_second(self) -> f64 {
-        // Entries of one window: nowhere near where a float gets coarse.
+        // The entries of one window are far below the precision limit of a float.
         let entries = u32::try_from(self.entries).unwrap_or(u32::MAX);
         f64::from(entries) / self.over.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
 
-/// How fast a counter went, by the low parts of the first and the last of these values.
+/// The rate of a counter, from the low parts of the first and the last of these values.
 pub(super) fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<Rate> {
     rate_between(values.next()?, values.next_back()?)
 }
@@ -33,8 +33,8 @@ fn rate_between((first_age, first): (Duration, u32), (last_age, last): (Duration
     Some(Rate { entries: last.wrapping_sub(first).into(), over })
 }
 
-/// How fast a group that has been there for so long was given entries: those ever added, less those that it lags behind and
-/// those that it lost.
+/// The rate at which entries were delivered to a group that has existed for this long: those ever added, minus its lag and
+/// its losses.
 pub(super) fn passed_rate(
     added: &Series,
     lags: &Series,
@@ -43,8 +43,8 @@ pub(super) fn passed_rate(
     moment: &Moment<'_>,
 ) -> Option<Rate> {
     let (mut lags, mut lost) = (lags.iter().rev(), lost.into_iter().flat_map(|lost| lost.iter().rev()));
-    // As far back as the lag is known throughout. Before that it may have been another group of this name; so it may where
-    // the group was away between two ticks.
+    // As far back as the lag is known without a gap. Before that it may have been another group of this name, also if the
+    // group did not exist between two ticks.
     let longest = there_for.min(moment.rate_window());
     let young = moment.ticks.ages().rev().take_while(|age| *age <= longest);
     let mut passed = (young.zip(added.iter().rev()))
@@ -53,6 +53,6 @@ pub(super) fn passed_rate(
         .map_while(|(age, added, lag, lost)| Some((age, added.wrapping_sub(lag?).wrapping_sub(lost))));
     let newest = passed.next()?;
     let oldest = passed.last()?;
-    // A group that was set back was given no negative number of entries.
+    // The difference wraps for a group that was set back, and means nothing.
     rate_between(oldest, newest).filter(|rate| rate.entries < u64::from(u32::MAX / 2))
 }

@@ -1,4 +1,4 @@
-//! What a reading means and how it is judged: a value a stream, with a value a group.
+//! The meaning of a reading and its verdicts: a value per stream, with a value per group.
 
 use nonmax::{NonMaxU32, NonMaxU64};
 
@@ -12,85 +12,88 @@ use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason};
 /// The meaning of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// By the name of each stream that was asked for.
+    /// By name, for each stream that the poll covered.
     pub streams: NameMap<StreamVerdict>,
-    /// When the samples of the series were taken.
+    /// The times of the series' samples.
     pub ticks: Ticks,
 }
 
-/// Of a stream, whether it could be read or not.
+/// The verdict on a stream, whether it could be read or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamVerdict {
-    /// The worst of its groups' and its own.
+    /// The worst of its own health and that of its groups.
     pub health: Health,
-    /// Why.
+    /// The cause.
     pub cause: StreamCause,
-    /// What its state means; `None` where it could not be read.
+    /// The meaning of its state; `None` if it could not be read.
     pub read: Option<StreamReport>,
-    /// Entries added; `None` where the server does not count them, and before there are two readings.
+    /// Rate of entries added; `None` if the server does not count them, and before there are two readings.
     pub rate_in: Option<Rate>,
-    /// Its length at the ticks.
+    /// Its length at each tick.
     pub lengths: Series,
-    /// Entries added between the ticks; the first is not known.
+    /// Entries added between ticks; the first value is unknown.
     pub added: Series,
-    /// By their names: the groups that are there, and those that are expected.
+    /// Existing and expected groups, by name.
     pub groups: NameMap<GroupVerdict>,
 }
 
 /// The meaning of a stream's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamReport {
-    /// Age of the oldest entry; `None` in an empty stream, and where the ID is not a time.
+    /// Age of the oldest entry; `None` for an empty stream, and if the ID is not a time.
     pub oldest_entry_age: Option<Age>,
-    /// Since the stream last gave out an ID.
+    /// Time since the last entry was added.
     pub last_write_age: Option<Age>,
-    /// How far that ID is ahead of the server's clock, where it is a time that is not over: then there are no ages.
+    /// How far the last ID is ahead of the server's clock, if it is a time in the future; ages are unknown then.
     pub clock_behind: Option<Millis>,
-    /// How often the stream was seen to be another one under the same name, or to have gone back.
+    /// Number of times that the stream was noticed to be another one under the same name, or to have been rolled
+    /// back.
     pub recreations: u64,
 }
 
-/// Of a group that is there, or expected.
+/// The verdict on a group that exists or is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupVerdict {
-    /// How it fares.
+    /// The status.
     pub status: GroupStatus,
-    /// Why.
+    /// The cause.
     pub cause: GroupCause,
-    /// What its state means; `None` where it is not there, or its stream could not be read.
+    /// The meaning of its state; `None` if it does not exist, or its stream could not be read.
     pub read: Option<GroupReport>,
-    /// Entries delivered to it; `None` where its lag is not known, and before there are two readings.
+    /// Rate of entries delivered to it; `None` if its lag is unknown, and before there are two readings.
     pub rate_out: Option<Rate>,
-    /// Its lag at the ticks, where it was known.
+    /// Its lag at each tick, where it was known.
     pub lags: Series,
 }
 
 /// The meaning of a group's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupReport {
-    /// Entries not delivered to the group.
+    /// Entries not yet delivered to the group.
     pub lag: Lag,
-    /// Age of the oldest of them; zero where there is none.
+    /// Age of the oldest of them; zero if nothing waits.
     pub lag_age: Option<Age>,
-    /// What stands in place of the pending list's head, where that is gone from the stream; in a box, since mostly it is there.
+    /// The pending entry that replaces the head of the list, if the head is gone from the stream. Boxed, since that
+    /// is rare.
     pub first_alive: Option<Box<Pending>>,
-    /// The age of the [oldest pending entry](Self::oldest_pending); zero where there is none.
+    /// Age of the [oldest pending entry](Self::oldest_pending); zero if nothing is pending.
     pub oldest_pending_age: Option<Age>,
-    /// Pending entries that are not in the stream any more, of those sampled.
+    /// Pending entries in the sample that are no longer in the stream.
     pub dangling: Option<NonMaxU64>,
-    /// Pending entries that were delivered too often, of those sampled.
+    /// Pending entries in the sample that were delivered too often.
     pub poison: Option<NonMaxU32>,
-    /// Entries that were removed before the group was given them, since the sidecar watches it.
+    /// Entries that were removed before they were delivered to the group, since the sidecar started to watch it.
     pub lost: Option<Losses>,
-    /// Pending entries that vanished with a consumer that had done nothing for an interval, at most; `None` where this poll and the
-    /// last can't be compared.
+    /// Upper bound of the pending entries that were dropped with an idle consumer; `None` if this poll and the last
+    /// can't be compared.
     pub dropped: Option<NonMaxU64>,
-    /// How often the group's position went back.
+    /// Number of times that the group's position went back.
     pub rewinds: u32,
 }
 
 impl GroupReport {
-    /// The oldest entry that was delivered and not acknowledged and is still in the stream. `group` is what was read.
+    /// The oldest entry that was delivered but not acknowledged and is still in the stream. `group` is its state in
+    /// the snapshot.
     #[must_use]
     pub fn oldest_pending(&self, group: &GroupState) -> Pending {
         self.first_alive.as_deref().copied().unwrap_or(group.oldest_pending)
@@ -98,7 +101,7 @@ impl GroupReport {
 }
 
 impl StreamVerdict {
-    /// What a group's state means; `None` where it was not read.
+    /// The meaning of a group's state; `None` if it was not read.
     #[must_use]
     pub fn group(&self, name: &Name) -> Option<&GroupReport> {
         self.groups.get(name)?.read.as_ref()
@@ -106,7 +109,7 @@ impl StreamVerdict {
 }
 
 impl GroupVerdict {
-    /// Of a group whose stream could not be read.
+    /// The verdict on a group whose stream could not be read.
     pub(super) fn unread(reason: Reason) -> Self {
         Self {
             status: GroupStatus::Unknown,

@@ -1,34 +1,35 @@
-//! What is seen of streams that are read again between two polls: what was delivered before it went.
+//! Observations of streams that are read again between two polls: which entries were delivered before they were
+//! removed.
 //!
-//! Where a group was given entries and others removed them within one interval, two polls can't tell them from lost ones. A
-//! reread can: while the stream's first entry has not gone past the position that a group had a moment ago, all that it
-//! passed since was delivered. This is evidence for the judgement of the next poll and for nothing else: a reread changes no
-//! history.
+//! If entries were delivered to a group and then removed by others within one interval, two polls can't distinguish
+//! them from lost ones. A reread can: while the stream's first entry is not past the position that a group had a
+//! moment ago, all entries that the group has passed since were delivered. This is evidence for the next poll only. A
+//! reread changes no history.
 
 use std::collections::BTreeMap;
 
 use super::{baseline::Step, counters::Counters};
 use crate::model::{GroupState, Name, NameMap, Snapshot, StreamId, StreamState};
 
-/// As many streams are reread at most.
+/// Maximum number of streams that are reread.
 const MOST: usize = 20;
 
 /// The streams that are reread until the next poll.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rereads {
     trails: BTreeMap<Name, Trail>,
-    /// The last one that was chosen: where there are too many, the next ones have their turn.
+    /// The last stream that was chosen. If there are too many, the next ones have their turn.
     last: Option<Name>,
 }
 
-/// What was seen of a stream since the last poll.
+/// Observations of a stream since the last poll.
 #[derive(Debug, Clone)]
 pub(super) struct Trail {
     counters: Counters,
     groups: Vec<(Name, Steps)>,
 }
 
-/// How a group went forward.
+/// How a group moved forward.
 #[derive(Debug, Clone, Copy)]
 struct Steps {
     /// At the last poll.
@@ -43,14 +44,14 @@ struct Position {
     entries_read: Option<i64>,
 }
 
-/// What is certain of a group between two polls.
+/// What is certain about a group between two polls.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
-    /// So many entries were delivered at least.
+    /// Lower bound of the delivered entries.
     pub(super) delivered: u64,
-    /// So many of them at least have gone since.
+    /// Lower bound of those of them that were removed since.
     pub(super) delivered_and_gone: u64,
-    /// Whether nothing was removed behind its position at any time.
+    /// Whether nothing was ever removed after its position.
     pub(super) is_intact: bool,
 }
 
@@ -70,12 +71,12 @@ impl Rereads {
         self.trails.keys()
     }
 
-    /// Takes over what was read of the streams. One that was not read is left alone until the next poll.
+    /// Applies readings of the streams. A stream that was not read is left out until the next poll.
     pub(super) fn take(&mut self, streams: &NameMap<StreamState>) {
         self.trails.retain(|name, trail| streams.get(name).is_some_and(|stream| trail.goes_on(stream)));
     }
 
-    /// Hands over what was seen of a stream.
+    /// Takes the observations of a stream.
     pub(super) fn remove(&mut self, stream: &Name) -> Option<Trail> {
         self.trails.remove(stream)
     }
@@ -91,7 +92,7 @@ impl Trail {
         Self { counters: Counters::of(stream, None), groups }
     }
 
-    /// Takes over a later reading. Whether it can be of the same stream.
+    /// Applies a later reading. Returns whether it can be of the same stream.
     fn goes_on(&mut self, stream: &StreamState) -> bool {
         let now = Counters::of(stream, None);
         let before = std::mem::replace(&mut self.counters, now);
@@ -102,7 +103,7 @@ impl Trail {
         before.can_become(&now)
     }
 
-    /// What is certain of a group until a poll's reading.
+    /// What is certain about a group up to a poll's reading.
     pub(super) fn until(&self, stream: &StreamState, name: &Name, step: &Step<'_>) -> Option<Seen> {
         let Step { before, now: group, .. } = step;
         let now = Counters::of(stream, None);
@@ -122,17 +123,18 @@ impl Position {
 }
 
 impl Steps {
-    /// Takes over a later reading. Whether the group went forward only.
+    /// Applies a later reading. Returns whether the group only moved forward.
     fn go_on(&mut self, stream: &StreamState, group: &GroupState, none_removed: bool) -> bool {
         let before = std::mem::replace(&mut self.at, Position::of(group));
-        // Until then nothing behind the position was removed: neither by a trim nor one by one.
+        // Until then nothing after the position was removed, neither by a trim nor by a deletion.
         let is_there = stream.first_entry_id.is_some_and(|first| first <= before.delivered)
             && stream.max_deleted_entry_id.is_some_and(|deleted| deleted <= before.delivered);
         self.seen.is_intact &= none_removed || is_there;
         if stream.first_entry_id.is_none_or(|first| first > before.delivered) {
             self.seen.delivered_and_gone = self.seen.delivered;
         }
-        // The server counts a delivery as one there. After a trim past the position it would count what went too.
+        // The server counts exactly one per delivery then. After a trim past the position it would include removed
+        // entries.
         let counts = before.entries_read.zip(self.at.entries_read).filter(|_| is_there);
         let delivered = counts.and_then(|(then, now)| u64::try_from(now.checked_sub(then)?).ok());
         self.seen.delivered += delivered.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The sentences that tell why a group or a stream fares as it does, with their numbers.
+//! Sentences that give the cause of a group's status or a stream's health, with numbers.
 
 use std::{
     fmt::{self, Display},
@@ -13,7 +13,7 @@ use super::{
 use crate::{config::Thresholds, model::Reason};
 
 impl StreamVerdict {
-    /// Why, in a sentence.
+    /// The cause, as a sentence.
     #[must_use]
     pub fn reason(&self) -> String {
         match &self.cause {
@@ -207,7 +207,7 @@ fn entries(count: u64) -> String {
     if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
 }
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -221,7 +221,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A duration as people say it: its two greatest units, and below a minute one.
+/// A duration in its two greatest units; below a minute in one.
 #[must_use]
 pub fn short(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {

@@ -1,30 +1,30 @@
-//! The last few values of a number, at times that all series of a sidecar share: compact, since there may be a hundred
+//! The last values of a number, at times that all series of a sidecar share. Compact, since there may be a hundred
 //! thousand of them.
 
 use std::time::Duration;
 
-/// Samples a series holds. [`Ticks`] spreads them over a little more than the window of judgement.
+/// Number of samples in a series. [`Ticks`] spreads them over a little more than the status window.
 pub const SLOTS: usize = 24;
-/// A window is covered by so many steps; the rest of the slots is for those that come a little early.
+/// The number of steps that cover a window. The remaining slots are for readings that come a little early.
 const STEPS: u32 = 17;
 
-/// When the samples were taken, on a clock that only goes forward; the last one is the latest reading.
+/// The times of the samples on a monotonic clock. The last one is the latest reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ticks(Vec<Duration>);
 
-/// Where the latest reading goes in each series.
+/// The place of the latest reading in each series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// A new one.
+    /// A new place.
     Next,
-    /// That of the reading before, which came too soon after its predecessor to be kept.
+    /// The place of the previous reading, which came too soon after its predecessor to be kept.
     Last,
 }
 
 impl Ticks {
-    /// Takes over the time of a reading.
+    /// Applies the time of a reading.
     pub(super) fn advance(&mut self, at: Duration, window: Duration) -> Slot {
-        // Readings a little early are kept, so that jitter does not halve the samples.
+        // Readings that come a little early are kept, so that jitter does not halve the samples.
         let least = window / STEPS * 3 / 4;
         if let [.., before, last] = self.0.as_mut_slice()
             && last.saturating_sub(*before) < least
@@ -39,13 +39,13 @@ impl Ticks {
         Slot::Next
     }
 
-    /// How long before the last one each sample was taken, the oldest first.
+    /// The ages of the samples relative to the last one, oldest first.
     pub fn ages(&self) -> impl DoubleEndedIterator<Item = Duration> + ExactSizeIterator + Clone {
         let last = self.0.last().copied().unwrap_or_default();
         self.0.iter().map(move |at| last.saturating_sub(*at))
     }
 
-    /// A series' known values that are no older than `window`, the oldest first, with their ages.
+    /// A series' known values that are at most `window` old, oldest first, with their ages.
     pub(super) fn within(
         &self,
         series: &Series,
@@ -59,7 +59,7 @@ impl Ticks {
     }
 }
 
-/// The values of a number at the last ticks; `None` where it was not known. Counts beyond 32 bits are cut there.
+/// The values of a number at the last ticks; `None` if it was unknown. Counts beyond 32 bits are saturated.
 #[derive(Debug, Clone, Default)]
 pub struct Series {
     values: Values,
@@ -67,12 +67,12 @@ pub struct Series {
     len: u8,
 }
 
-/// The values that are known; what stands elsewhere means nothing.
+/// The known values. Other places are undefined.
 #[derive(Debug, Clone)]
 enum Values {
-    /// What each is beyond the least of them, or the first of a counter that went round.
+    /// The difference of each value from the smallest one, or from the first one of a counter that wrapped around.
     Near(u32, [u16; SLOTS]),
-    /// Too far apart for that.
+    /// Values that are too far apart for that.
     Far(Box<[u32; SLOTS]>),
 }
 
@@ -97,7 +97,7 @@ impl Series {
         self.len = u8::try_from(len + 1).unwrap_or(u8::MAX);
     }
 
-    /// The values, the oldest first. A series may be younger than the ticks: its last value is that of the last tick.
+    /// The values, oldest first. A series may be younger than the ticks; its last value is that of the last tick.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Option<u32>> + ExactSizeIterator + '_ {
         (0..usize::from(self.len))
             .map(|index| if self.known & (1 << index) == 0 { None } else { self.values.get(index) })
@@ -126,7 +126,7 @@ impl Values {
         }
     }
 
-    /// Makes room for one more at the end.
+    /// Makes room for one more value at the end.
     fn shift(&mut self) {
         match self {
             Self::Near(_, beyond) => beyond.rotate_left(1),
@@ -134,7 +134,7 @@ impl Values {
         }
     }
 
-    /// `known` has a bit for each value that counts, this one too.
+    /// `known` has a bit for each known value, including this one.
     fn set(&mut self, index: usize, value: u32, known: u32) {
         if let Self::Near(least, beyond) = self
             && let Ok(near) = u16::try_from(value.wrapping_sub(*least))
@@ -159,12 +159,12 @@ impl Values {
     }
 }
 
-/// A count as a series holds it.
+/// A count, as series store it.
 pub(super) fn saturated(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The low part of a counter: differences of it, made wrapping, are right as long as they fit.
+/// The low part of a counter. Wrapping differences are correct as long as they fit.
 pub(super) fn low_part(counter: u64) -> u32 {
     u32::try_from(counter & u64::from(u32::MAX)).unwrap_or_default()
 }
@@ -208,7 +208,7 @@ mod tests {
             values in prop::collection::vec(prop::option::of(any::<u32>()), 0..100),
             wide in any::<bool>(),
         ) {
-            // Mostly they are near each other, also where a counter goes round.
+            // Values are usually close to each other, also when a counter wraps around.
             let value = |value: u32| if wide { value } else { near.wrapping_add(value % 70_000) };
             let values: Vec<Option<u32>> = values.into_iter().map(|it| it.map(value)).collect();
             let mut series = Series::default();

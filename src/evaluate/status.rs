@@ -1,30 +1,30 @@
-//! How a group and a stream fare, in a word of a closed set and a sentence with the numbers behind it.
+//! The status of a group and the health of a stream: closed sets of words.
 
-/// How a group fares. Declared in the order in which the rules are tried: the first that holds is the status.
+/// Status of a group. Declared in the order of the rules: the first that applies is the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupStatus {
-    /// The configuration expects it, and it is not there.
+    /// The configuration expects the group, but it does not exist.
     Missing,
-    /// Entries were removed before it was given them.
+    /// Entries were removed before they were delivered to it.
     TrimmedPast,
     /// Its position went back.
     Rewound,
-    /// Entries wait, and it has no consumer.
+    /// Entries wait, but it has no consumer.
     NoConsumers,
-    /// Entries wait, and all of its consumers are silent.
+    /// Entries wait, but all of its consumers are inactive.
     Stopped,
-    /// Entries wait, and nothing moves.
+    /// Entries wait, but it makes no progress.
     Stalled,
-    /// It moves, but not fast enough.
+    /// It makes progress, but not fast enough.
     Lagging,
-    /// Nothing waits, or what waits moves.
+    /// No entries wait, or it makes progress.
     Ok,
-    /// Not known, or not yet.
+    /// Unknown, or not known yet.
     Unknown,
 }
 
 impl GroupStatus {
-    /// Every status, in the order of the rules.
+    /// All statuses, in the order of the rules.
     pub const ALL: &[Self] = &[
         Self::Missing,
         Self::TrimmedPast,
@@ -53,7 +53,7 @@ impl GroupStatus {
         }
     }
 
-    /// What it means for the stream.
+    /// Its contribution to the stream's health.
     #[must_use]
     pub const fn health(self) -> Health {
         match self {
@@ -67,21 +67,21 @@ impl GroupStatus {
     }
 }
 
-/// How a stream fares, from the best to the worst: of several the greatest counts.
+/// Health of a stream, from best to worst: of several the greatest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// All is well.
+    /// No problem.
     Healthy,
-    /// Not known, or not yet.
+    /// Unknown, or not known yet.
     Unknown,
-    /// Someone should look at it.
+    /// Look soon.
     Warning,
-    /// Someone should look at it now.
+    /// Look now.
     Critical,
 }
 
 impl Health {
-    /// Every health, from the best to the worst.
+    /// All values, from best to worst.
     pub const ALL: &[Self] = &[Self::Healthy, Self::Unknown, Self::Warning, Self::Critical];
 
     /// The value of the `status` label.

@@ -1,15 +1,16 @@
-//! Whether a group's pending entries can be other ones than at an earlier poll, told by what each poll reads anyway.
+//! Whether a group's pending entries can have changed since an earlier poll, judging by data that each poll reads
+//! anyway.
 //!
-//! Entries that are stuck stay so for long, and asking for them anew at each poll would cost a command a group.
+//! Stuck entries stay for a long time, and reading them again at each poll would cost a command per group.
 
 use crate::model::{
     GroupState, Millis, Now, OldestPending, PendingSample, ServerTime, StreamId, StreamState,
 };
 
-/// What stays the same only while nobody touches a group's pending entries.
+/// Values that stay the same only while nobody touches a group's pending entries.
 ///
-/// Whoever delivers an entry, again or for the first time, is a consumer, and Redis notes when it was seen doing so.
-/// Acknowledging notes nothing, but leaves fewer pending entries.
+/// Only consumers receive deliveries, and Redis records when each was last seen. An acknowledgement is not recorded,
+/// but reduces the pending entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stillness {
     last_seen_ms: u64,
@@ -19,8 +20,9 @@ pub(super) struct Stillness {
 }
 
 impl Stillness {
-    /// `None` where it can't be told: unless the first entry is known, every consumer was read, was last seen before the
-    /// poll began, whatever the clock may be off, and together they hold every pending entry.
+    /// `None` if it can't be determined. The first entry must be known, and every consumer must have been read and
+    /// last seen before the poll began, even with the maximum clock error. Together they must own all pending
+    /// entries.
     pub(super) fn of(stream: &StreamState, group: &GroupState, now: Option<Now>) -> Option<Self> {
         let now = now?;
         let held: u64 = group.consumers.iter().map(|consumer| consumer.pending).sum();
@@ -33,19 +35,19 @@ impl Stillness {
     }
 }
 
-/// A sample with what shows that it still holds.
+/// A sample, with what shows whether it still holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sampled {
     pub(super) stillness: Stillness,
-    /// From how many deliveries on entries were counted as poison.
+    /// The number of deliveries from which entries counted as poison.
     pub(super) poison_from: u64,
     pub(super) sample: PendingSample,
-    /// When the sample was taken.
+    /// The time of the sample.
     pub(super) at: ServerTime,
 }
 
 impl Sampled {
-    /// What it tells at this moment: what was idle then is so for longer.
+    /// The sample as of now: entries have been idle for longer.
     pub(super) fn now(&self, now: Now) -> PendingSample {
         let passed = now.time.since(self.at.0).get();
         let longer = |idle: Millis| Millis::new(idle.get().saturating_add(passed));
@@ -62,7 +64,7 @@ mod tests {
     use crate::model::ConsumerState;
 
     #[test]
-    fn who_may_have_been_seen_after_the_reading_is_not_still() {
+    fn a_consumer_that_may_have_been_seen_after_the_reading_proves_nothing() {
         let consumer = |idle| ConsumerState {
             name: "c".into(),
             pending: 1,

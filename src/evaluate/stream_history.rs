@@ -1,4 +1,4 @@
-//! What is kept of a stream from one poll to the next, and forgotten wherever it might not hold any more.
+//! What is kept of a stream between polls. It is dropped when it may no longer hold.
 
 use super::{
     checkpoints::Checkpoints,
@@ -13,41 +13,41 @@ use crate::model::{
     Failure, GroupAnswers, GroupState, Name, NameMap, Now, PendingSample, ServerTime, StreamId, StreamState,
 };
 
-/// What earlier polls know of a stream.
+/// A stream as of earlier polls.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StreamHistory {
-    /// The last reading, without its groups; `None` while the stream is away.
+    /// The last reading, without its groups; `None` while the stream does not exist.
     last: Option<Counters>,
-    /// Whether the application was seen to make its own IDs.
+    /// Whether the application was noticed to make its own IDs.
     makes_own_ids: bool,
-    /// Whether what is known of an ID now may be relied upon at a later poll, and losses counted by it.
+    /// Whether what is known about an ID now will still hold at a later poll, so that losses can be counted by it.
     ///
-    /// Where the server makes the IDs, a stream that was deleted and created again never repeats an old one. Where the
-    /// application does, it may, and then an ID proves nothing about an earlier poll.
+    /// If the server makes the IDs, a recreated stream never repeats an old one. If the application makes them, it
+    /// may, and then an ID proves nothing about an earlier poll.
     pub(super) remembers: bool,
     pub(super) checkpoints: Checkpoints,
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
     pub(super) removals: Removals,
-    /// Whether nothing was removed between the last reading and the last one before it that was judged, as far as the server
-    /// counts that.
+    /// Whether nothing was removed between the last judged reading and the reading after it, as far as the server
+    /// counts removals.
     none_removed: bool,
-    /// Whether the last reading was judged: a lookup may fail between its beginning and that.
+    /// Whether the last reading was judged. A failed lookup prevents that.
     pub(super) is_judged: bool,
-    /// The last reading of a stream that could not be read since.
+    /// The last reading of a stream that has been unreadable since.
     pub(super) unread: Option<Box<StreamState>>,
-    /// What became of the connection while it could not be read.
+    /// What happened to the connection while the stream could not be read.
     connection: Connection,
-    /// Whether consumers are not to be compared with those of the last reading: it may be of another stream, or server.
+    /// Whether consumers must not be compared with the last reading, which may be of another stream or server.
     pub(super) is_new: bool,
-    /// Whether the last reading may be older than the one before it, so that nothing that went back is claimed.
+    /// Whether the last reading may be older than the one before it, so that nothing counts as having gone back.
     pub(super) may_be_behind: bool,
-    /// Whether it is worth rereading it until the next poll.
+    /// Whether to read it again before the next poll.
     pub(super) is_near_loss: bool,
     pub(super) tracker: StreamTracker,
 }
 
-/// What is kept of a stream that went away.
+/// What is kept of a stream that was removed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gone {
     last: Option<Counters>,
@@ -55,20 +55,20 @@ pub(super) struct Gone {
     recreations: u64,
 }
 
-/// How the connection of a reading relates to that of the reading before.
+/// How a reading's connection relates to that of the reading before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Connection {
-    /// It is the same.
+    /// The same connection.
     #[default]
     Same,
-    /// It is another one.
+    /// A new connection.
     New,
-    /// It is another one, of a service where a new connection may be answered by a replica that is behind.
+    /// A new connection to a service where it may reach a replica that is behind.
     NewAndBehind,
 }
 
 impl StreamHistory {
-    /// A reading begins, which may be of another server: forgets what it contradicts.
+    /// Begins a reading, perhaps from another server: drops what it contradicts.
     pub(super) fn begin(
         &mut self,
         state: &Result<StreamState, Failure>,
@@ -78,7 +78,7 @@ impl StreamHistory {
     ) {
         match state {
             Ok(stream) => self.compare(stream, time, connection, trims_the_middle),
-            // It was there and will be another one when it comes back.
+            // The stream existed, and will be another one when it exists again.
             Err(failure) if failure.is_absence() && self.last.is_some() => {
                 let connection = self.connection.max(connection);
                 self.restart();
@@ -129,31 +129,32 @@ impl StreamHistory {
         }
     }
 
-    /// What is kept of it once it went away.
+    /// What is kept of a stream that was removed.
     pub(super) fn gone(&self) -> Gone {
         Gone { last: self.last, makes_own_ids: self.makes_own_ids, recreations: self.recreations }
     }
 
-    /// It, or another one under its name, is there again: the reading shows which, if it can't be the same.
+    /// A stream of this name exists again. The reading may show that it is another one.
     pub(super) fn back(Gone { last, makes_own_ids, recreations }: Gone) -> Self {
         Self { last, makes_own_ids, recreations, ..Self::default() }
     }
 
-    /// The nearest position of a group that has been before everything behind it since the last reading.
+    /// The smallest position of the groups that have only moved forward since the last reading: such a group has needed
+    /// everything after it.
     fn held_from(&self, stream: &StreamState) -> Option<StreamId> {
         let stayed = |name, group: &GroupState| self.groups.get(name).is_some_and(|it| it.went_on_to(group));
         let groups = stream.groups.iter().filter(|(name, group)| stayed(name, group));
         groups.map(|(_, group)| group.last_delivered_id).min()
     }
 
-    /// Forgets all but what is counted: it is another stream.
+    /// Drops everything but counters: it is another stream.
     fn recreate(&mut self) {
         self.restart();
         self.recreations += u64::from(!self.may_be_behind);
     }
 
-    /// Forgets what the counts of a reading refute: where more entries are behind a group than may be, it is not the
-    /// stream that earlier polls saw.
+    /// Drops what the counts of a reading contradict: if more entries follow a group's position than possible, it is
+    /// another stream than earlier polls saw.
     pub(super) fn refute(&mut self, stream: &StreamState, answers: impl Fn(&Name) -> Option<GroupAnswers>) {
         let is_refuted = stream.groups.iter().any(|(name, group)| {
             let counted = answers(name).and_then(|answers| answers.counted);
@@ -191,7 +192,7 @@ impl StreamHistory {
         }
     }
 
-    /// The nearest ID at or behind the group's position with a known number of entries behind it.
+    /// The nearest ID at or after the group's position with a known number of entries after it.
     pub(super) fn known_from(&self, stream: &StreamState, group: &GroupState) -> Option<Known> {
         let kept = self.checkpoints.first_holding(group.last_delivered_id, stream).and_then(|checkpoint| {
             Some(Known { id: checkpoint.id, entries_behind: checkpoint.entries_behind(stream)? })
@@ -199,7 +200,7 @@ impl StreamHistory {
         kept.or(Some(Known { id: stream.last_generated_id?, entries_behind: 0 }))
     }
 
-    /// What the group's position and earlier polls prove of its lag.
+    /// What the group's position and earlier polls prove about its lag.
     pub(super) fn lag(&self, stream: &StreamState, group: &GroupState) -> Lag {
         match Lag::by_position(stream, group) {
             Lag::AtMost(bound) => {
@@ -210,7 +211,7 @@ impl StreamHistory {
         }
     }
 
-    /// What the last sample of the group's pending entries told, where they are the same ones still.
+    /// The last sample of the group's pending entries, if they are still the same.
     pub(super) fn sampled(
         &self,
         stream: &StreamState,
@@ -225,7 +226,7 @@ impl StreamHistory {
         Some(sampled.now(now?)).filter(|_| is_same)
     }
 
-    /// The first entry behind the group's position, where it is the one of the last poll and was not removed since.
+    /// The first entry after the group's position, if it is the same as in the last poll and was not removed since.
     pub(super) fn first_after(
         &self,
         name: &Name,
@@ -234,7 +235,8 @@ impl StreamHistory {
     ) -> Option<StreamId> {
         let delivered = group.last_delivered_id;
         let before = self.groups.get(name).filter(|before| before.delivered == delivered)?;
-        // Nothing behind the position was removed if the number of entries behind it is still known, or if nothing was removed.
+        // Nothing after the position was removed if the number of entries after it is still known, or if nothing was
+        // removed at all.
         let is_counted = known.is_some_and(|known| known.id == delivered);
         before.first_after.filter(|_| is_counted || (self.remembers && self.none_removed))
     }

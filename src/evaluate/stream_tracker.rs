@@ -1,5 +1,4 @@
-//! What is remembered of a stream and its groups over a window of polls, and what it says of them together with the
-//! latest reading.
+//! What is kept of a stream and its groups over a window of polls, and their verdicts on the latest reading.
 
 use std::time::Duration;
 
@@ -22,23 +21,23 @@ use crate::{
 /// One stream in a reading.
 pub(super) struct Subject<'a> {
     pub(super) state: &'a Result<StreamState, Failure>,
-    /// What that means, where it could be read.
+    /// The meaning of its state, if it could be read.
     pub(super) report: Option<StreamReport>,
     pub(super) rule: Option<&'a StreamRule>,
     /// Whether it could not be read although the configuration names it.
     pub(super) is_expected: bool,
-    /// The last reading of it, if it could be read then.
+    /// Its last reading, if it could be read then.
     pub(super) last_state: Option<&'a StreamState>,
-    /// What was said of that reading. It has the series, which go on from there.
+    /// The verdict on that reading. It has the series, which continue from there.
     pub(super) last_verdict: Option<&'a StreamVerdict>,
 }
 
-/// Of a stream, beyond what its last verdict has.
+/// State of a stream, beyond its last verdict.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StreamTracker {
-    /// Whether it has become another one since the last verdict.
+    /// Whether it has become another stream since the last verdict.
     is_new: bool,
-    /// Not a map, whose nodes have room for many more than the few groups of a stream.
+    /// A list, since the nodes of a map have room for many more than the few groups of a stream.
     groups: Vec<(Name, GroupTracker)>,
     /// When the stream was last read.
     read_at: Option<Millis>,
@@ -48,12 +47,12 @@ pub(super) struct StreamTracker {
 }
 
 impl StreamTracker {
-    /// Forgets the past of a stream that has become another one.
+    /// Drops the past of a stream that has become another one.
     pub(super) fn restart(&mut self) {
         *self = Self { is_new: true, absent: self.absent, ..Self::default() };
     }
 
-    /// Takes over a reading of the stream, and judges it. `reports` are of its groups, in their order.
+    /// Applies a reading of the stream and judges it. `reports` are those of its groups, in their order.
     pub(super) fn judge(
         &mut self,
         subject: &Subject<'_>,
@@ -69,7 +68,7 @@ impl StreamTracker {
         added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
         let groups = match subject.unreadable() {
             Some(failure) => {
-                // As in a poll that failed: what was known of them holds until they are read again.
+                // As in a failed poll: what is known about the groups holds until they are read again.
                 self.groups.iter_mut().for_each(|(_, tracker)| tracker.pass_over(moment));
                 let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
                 subject.expected().iter().map(unread).collect()
@@ -98,7 +97,7 @@ impl StreamTracker {
     ) -> NameMap<GroupVerdict> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
         let groups = subject.groups(reports);
-        // So long that nothing is known of the time between.
+        // A gap after which nothing is known about the time in between.
         let longest = moment.config.status.window / 2;
         let is_after_gap = self.read_at.replace(moment.at).is_some_and(|last| moment.since(last) > longest);
         let mut before = std::mem::replace(&mut self.groups, Vec::with_capacity(groups.len()));
@@ -121,7 +120,7 @@ impl StreamTracker {
         verdicts.into_iter().collect()
     }
 
-    /// The worst of the stream's own state and its groups'.
+    /// The worst of the stream's own health and that of its groups.
     fn health(
         &mut self,
         subject: &Subject<'_>,
@@ -157,7 +156,7 @@ impl StreamTracker {
         })
     }
 
-    /// Whether the stream has been beyond its limit for longer than retention takes to come round.
+    /// Whether the stream has exceeded its limit for longer than retention needs to trim it.
     fn over_limit(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamCause> {
         let retention = subject.rule.and_then(|rule| rule.retention.as_ref());
         let general = &moment.config.retention;
@@ -177,7 +176,7 @@ impl StreamTracker {
     }
 }
 
-/// Trims remove whole nodes: a stream at its limit may have this many more.
+/// Trims remove whole nodes, so a stream at its limit may have this many more entries.
 const NODE_ENTRIES: u64 = 100;
 
 fn too_old(subject: &Subject<'_>, retention: &StreamRetention) -> (Option<Duration>, bool) {
@@ -191,7 +190,7 @@ fn silence(subject: &Subject<'_>) -> Option<StreamCause> {
     (silent > threshold).then_some(StreamCause::Silent { silent, threshold })
 }
 
-/// Without ages nothing tells of what waits or is silent for too long.
+/// Without ages, nothing shows that entries wait or a stream is silent for too long.
 fn clock_behind(subject: &Subject<'_>) -> Option<StreamCause> {
     Some(StreamCause::ClockBehind { behind: subject.report?.clock_behind?.duration() })
 }
@@ -201,12 +200,12 @@ impl<'a> Subject<'a> {
         self.rule.map_or(&[], |rule| &rule.groups)
     }
 
-    /// Why the stream could not be read, unless it is that it is not there.
+    /// Why the stream could not be read, unless it does not exist.
     fn unreadable(&self) -> Option<&'a Failure> {
         self.state.as_ref().err().filter(|failure| !failure.is_absence())
     }
 
-    /// The groups that are there, and those that the configuration expects.
+    /// Existing and expected groups.
     fn groups(&self, reports: Vec<GroupReport>) -> Vec<(&'a Name, Option<(&'a GroupState, GroupReport)>)> {
         let state = self.state;
         let present = state.iter().flat_map(|stream| &stream.groups).zip(reports);

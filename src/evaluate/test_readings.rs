@@ -1,4 +1,4 @@
-//! Readings that tests of more than one file stand on.
+//! Readings for the tests of several files.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ pub(super) fn id(number: u64) -> Option<StreamId> {
     Some(StreamId::new(number, 0))
 }
 
-/// The defaults, and this YAML.
+/// The default configuration with this YAML.
 pub(super) fn config(more: &str) -> Config {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{more}")).unwrap();
     Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
 }
 
-/// A reading of these streams, of a server of which nothing is known.
+/// A reading of these streams from an unknown server.
 pub(super) fn snapshot(streams: impl IntoIterator<Item = (Name, Result<StreamState, Failure>)>) -> Snapshot {
     Snapshot {
         server: Server::UNKNOWN,

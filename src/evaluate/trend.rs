@@ -1,9 +1,10 @@
-//! Whether a number grows: over a whole window, whatever its dips, and by more than its noise.
+//! Whether a number grows: over a whole window, in spite of dips, and by more than its noise.
 //!
-//! "It grew at every sample" is hidden by a single dip, and "more at the end than at the beginning" is said of every
-//! burst. So all of this must hold: the medians of the window's thirds rise, which a few dips can't change; most pairs
-//! of samples are in rising order (the test of Mann and Kendall), which a burst within the window is not; the peak is
-//! not over; and the growth is more than chance makes of the usual steps, and worth a word beside what came in.
+//! "It grew at every sample" fails with a single dip, and "more at the end than at the beginning" holds for every
+//! burst. So all of this must hold: The medians of the window's thirds rise, which a few dips can't change. Most
+//! pairs of samples are in rising order (the test of Mann and Kendall), which is not the case for a burst within the
+//! window. The peak is at the end. The growth is more than random steps of the usual size produce, and significant
+//! relative to the number of entries added.
 //!
 //! Source: <https://doi.org/10.2307/1907187>.
 
@@ -11,27 +12,27 @@ use super::series::saturated;
 
 /// Fewer samples have no trend.
 const LEAST_SAMPLES: usize = 5;
-/// Standard deviations of the test's statistic beyond which order is no chance; of five samples all must rise.
+/// Standard deviations of the test's statistic beyond which the order is not random. With five samples all must rise.
 const SIGNIFICANT: f64 = 2.2;
-/// Growth of fewer entries is a batch that has not been taken yet.
+/// Smaller growth is just a batch that has not been read yet.
 const LEAST_GROWTH: u32 = 5;
-/// In medians of deviations (two thirds of a standard one) times the root of the number of steps; growth is measured
-/// over two thirds of them.
+/// In medians of deviations (two thirds of a standard deviation) times the square root of the number of steps. Growth
+/// is measured over two thirds of the steps.
 const RARELY: u32 = 3;
-/// Steps up and down, as unsigned numbers.
+/// Represents steps up and down as unsigned numbers.
 const HALF: u32 = u32::MAX / 2;
-/// Growth of a smaller share of what came in is within what a steady group varies by.
+/// Growth below this share of the added entries is within the variation of a steady group.
 const LEAST_SHARE: u64 = 100;
 
-/// A growth: the medians of the first and the last third of the window.
+/// Growth: the medians of the first and the last third of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Growth {
     pub(super) from: u32,
     pub(super) to: u32,
 }
 
-/// The growth of these values, the oldest first, while so many entries came in (or, where that is not known, beside
-/// the values themselves).
+/// The growth of these values, oldest first, while this many entries were added; if that is unknown, relative to the
+/// values themselves.
 pub(super) fn growth(values: &[u32], came_in: Option<u64>) -> Option<Growth> {
     if values.len() < LEAST_SAMPLES {
         return None;
@@ -46,13 +47,13 @@ pub(super) fn growth(values: &[u32], came_in: Option<u64>) -> Option<Growth> {
     is_growth.then_some(Growth { from, to })
 }
 
-/// Whether the greatest value is among the last quarter.
+/// Whether the greatest value is in the last quarter.
 fn is_at_its_peak(values: &[u32]) -> bool {
     let last = values.len().div_ceil(4);
     values.iter().rev().take(last).max() == values.iter().max()
 }
 
-/// Whether more pairs of values are in rising order than chance would have it.
+/// Whether more pairs of values are in rising order than in a random sequence.
 fn is_ordered(values: &[u32]) -> bool {
     let mut order = 0_i32;
     for (index, later) in values.iter().enumerate() {
@@ -63,8 +64,8 @@ fn is_ordered(values: &[u32]) -> bool {
     f64::from(order - 1) >= SIGNIFICANT * deviation
 }
 
-/// How far a number that goes up and down by chance, in steps like these, rarely gets in as many. By the median of
-/// the steps' deviations, which a few dips do not change.
+/// How far a random walk with steps like these rarely gets. Uses the median of the steps' deviations, which a few
+/// dips do not change.
 fn chance(values: &[u32]) -> u32 {
     let steps: Vec<u32> = values
         .windows(2)
@@ -76,12 +77,12 @@ fn chance(values: &[u32]) -> u32 {
     let Some(usual) = median(&steps) else { return 0 };
     let deviations: Vec<u32> = steps.iter().map(|step| step.abs_diff(usual)).collect();
     let typical = median(&deviations).unwrap_or_default();
-    // Of a number that mostly stands still the median says nothing.
+    // The median is useless for a number that mostly stays the same.
     let deviation = if typical == 0 && usual == HALF { mean(&deviations) } else { typical };
     deviation.saturating_mul(RARELY).saturating_mul(cut_size(steps.len()).isqrt())
 }
 
-/// Rounded up.
+/// Rounds up.
 fn mean(values: &[u32]) -> u32 {
     let sum: u64 = values.iter().copied().map(u64::from).sum();
     saturated(sum.div_ceil(u64::from(cut_size(values.len())).max(1)))
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_is_seen_through_dips_and_not_in_bursts() {
+    fn growth_is_recognised_in_spite_of_dips_but_not_in_bursts() {
         let grows = |values: &[u32]| growth(values, Some(100)).is_some();
         assert!(grows(&[10, 20, 30, 40, 50, 60, 70, 80, 90, 100]));
         assert!(grows(&[10, 20, 30, 0, 50, 60, 70, 5, 90, 100]), "two dips");
