@@ -1,5 +1,5 @@
 //! Each alert that wakes somebody, brought about for real: Redis, the example application, two sidecars, Prometheus with the
-//! shipped rules, Alertmanager with the shipped routes, and a webhook that is told it fires, and that it is over.
+//! shipped rules, Alertmanager with the shipped routes, and a webhook that receives both the firing and the resolved notification.
 //!
 //! The rules are the shipped ones with their durations divided: what they compare is as it is.
 

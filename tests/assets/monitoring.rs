@@ -175,7 +175,7 @@ impl Prometheus {
         command.arg(format!("--rules.alert.resend-delay={}ms", (4 * interval).as_millis()));
         let program = Program::start(command, directory, port);
         let prometheus = Self { program, jobs: Mutex::new(jobs) };
-        // It looks for Alertmanagers every few seconds; what fires before is told late.
+        // It looks for Alertmanagers every few seconds; what fires before arrives late.
         eventually("Prometheus to find Alertmanager", || {
             let found = prometheus.program.get("/api/v1/alertmanagers");
             (!found["data"]["activeAlertmanagers"].as_array().unwrap().is_empty()).then_some(())

@@ -111,7 +111,7 @@ fn the_documents_and_the_metrics_agree() {
 }
 
 #[test]
-fn of_the_last_entries_ids_and_types_are_told_and_never_contents() {
+fn of_the_last_entries_ids_and_types_are_shown_but_never_contents() {
     let redis = Redis::start();
     for id in 1..=9 {
         redis.run::<()>(&format!("XADD a {id}-0 payload a-secret event_type Created{id} more x"));
@@ -232,7 +232,7 @@ fn a_stream_with_an_empty_name_is_reached_too() {
 }
 
 #[test]
-fn the_configuration_is_told_without_secrets() {
+fn the_configuration_is_shown_without_secrets() {
     let redis = Redis::with_settings("requirepass s3cret-word");
     redis.add("s", 1);
     let sidecar = Sidecar::start(&redis);

@@ -80,7 +80,7 @@ fn cost_table(uri: &str, config: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_told_to_be_the_cost_is_what_is_sent() {
+fn the_estimated_cost_is_what_is_sent() {
     let redis = Redis::start();
     seed(&redis, 30);
     redis.run::<u64>("XTRIM stream-00000 MAXLEN 19");
@@ -114,7 +114,7 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
             if is_billed { clock <= 0.4 } else { clock == 2.0 },
             "{clock} times the clock and the role a poll"
         );
-        // The other way is told too.
+        // The opposite direction is reported too.
         assert!(
             table.contains(&format!("With redis.billed_by_command: {}, at 300ms, it would be", !is_billed)),
             "{table}"
@@ -123,7 +123,7 @@ fn what_is_told_to_be_the_cost_is_what_is_sent() {
 }
 
 #[test]
-fn the_cost_is_told_in_money_too_and_for_other_intervals() {
+fn the_cost_is_shown_in_money_too_and_for_other_intervals() {
     let redis = Redis::start();
     seed(&redis, 3);
     let named = "{match: stream-00000}, {match: stream-00001}, {match: stream-00002}";

@@ -18,7 +18,7 @@ use support::{Act, Direction, Need, Page, Proxy, Redis, Sidecar, wait_for};
 use crate::{retention::trimming, tls::certificates};
 use crowds::crowd;
 
-/// An interval above the timeout of whoever is in between.
+/// An interval longer than the timeout of the proxy in between.
 const SLOW: &str = "poll: {interval: 1s, discovery_interval: 1s, stale_after: 20s}\n";
 
 pub(crate) fn up(page: &Page) -> bool {

@@ -54,8 +54,8 @@ fn a_poll_is_one_pipeline_for_the_first_24_streams_and_then_for_each_12_or_for_a
     for streams in [10_u16, 24, 100, 1_000] {
         let redis = Redis::start();
         seed(&redis, streams.into());
-        // Each stream is one command; its groups, whose pending entries nobody touches, are none. Before Redis 7.0 a
-        // deletion does not show, so the lag of each of the three groups is counted anew.
+        // Each stream takes one command. Its groups take none, since nobody touches their pending entries. Before Redis 7.0 a
+        // deletion does not show, so the lag of each of the three groups is counted again.
         let lookups = if redis.supports(Need::COUNTED_ADDITIONS) { 0 } else { 3 * streams };
         let pipelines = 1 + streams.saturating_sub(24).div_ceil(12) + lookups.div_ceil(100);
         let commands = 1.0 + f64::from(streams);

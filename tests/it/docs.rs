@@ -97,7 +97,7 @@ fn the_list_for_large_installations_disables_the_alert_that_is_named() {
 }
 
 #[test]
-fn every_variable_and_flag_is_told() {
+fn every_variable_and_flag_is_documented() {
     let help = Command::new(support::program()).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let table = between(CONFIGURATION, "| Variable | Key |", "## Addresses");

@@ -80,7 +80,7 @@ fn trace(redis: &Redis) -> (u64, String, redis::Value) {
 }
 
 #[test]
-fn a_server_where_all_is_well_has_neither_problems_nor_warnings_and_is_left_as_it_was() {
+fn a_healthy_server_has_neither_problems_nor_warnings_and_is_not_changed() {
     let Some(redis) = trimming(server("appendonly yes\nmaxmemory 100mb")) else { return };
     let before = trace(&redis);
     let found = doctor(&redis.uri(), RETAIN, &[]);
@@ -163,7 +163,7 @@ fn a_user_that_an_administrator_asks_for_may_not_be_there() {
 }
 
 #[test]
-fn commands_that_the_server_does_not_have_are_told_from_those_that_are_refused() {
+fn commands_that_the_server_lacks_are_distinguished_from_refused_ones() {
     let Some(redis) = trimming(server("rename-command EVAL \"\"\nrename-command CONFIG \"\"")) else {
         return;
     };
@@ -189,7 +189,7 @@ fn nodes_without_an_end_are_a_problem_unless_they_are_taken_apart() {
     found.has("retention", "problem", "nodes of streams have no maximum size");
     assert_eq!(found.code, 1);
     assert_eq!(doctor(&redis.uri(), RETAIN, &[]).code, 0);
-    // What is told of one stream is what it is made of, and needs no setting.
+    // The finding about a stream is read from the stream itself, and needs no setting.
     redis.add("s", 1_500);
     redis.run::<()>("CONFIG SET stream-node-max-entries 100");
     let small_steps = format!("retention: {{step: 1000}}\n{by_nodes}");
@@ -215,7 +215,7 @@ fn a_replica_can_be_watched_and_not_trimmed() {
 }
 
 #[test]
-fn a_connection_that_fails_says_at_which_step_and_the_configuration_is_told_all_the_same() {
+fn a_failed_connection_says_at_which_step_and_the_configuration_is_still_shown() {
     let redis = server("requirepass s3cret-right");
     let quick = "redis: {connect_timeout: 500ms}\n";
     let port = redis.port();
@@ -250,7 +250,7 @@ fn a_node_of_a_cluster_is_a_problem() {
 }
 
 #[test]
-fn a_sentinel_is_told_apart_from_the_server_that_it_watches() {
+fn a_sentinel_is_distinguished_from_the_server_that_it_watches() {
     let sentinel = Redis::with_settings("sentinel monitor primary 127.0.0.1 1 1");
     let found = doctor(&sentinel.uri(), WATCH, &[]);
     found.has("server", "problem", "the server is a Sentinel, which holds no streams");

@@ -1,4 +1,4 @@
-//! What a search finds under patterns, and what is told where that is gone or may not be read.
+//! What a search finds under patterns, and what is reported when that is gone or may not be read.
 
 use support::{Need, Redis, Sidecar, wait_for};
 
@@ -7,7 +7,7 @@ const FORBIDDEN: &str = "streamwarden_forbidden_streams";
 const UNREADABLE: &str = "streamwarden_stream_unreadable";
 
 #[test]
-fn a_server_that_is_flushed_or_restarts_empty_under_a_pattern_is_told() {
+fn a_server_that_is_flushed_or_restarts_empty_under_a_pattern_is_reported() {
     let mut redis = Redis::start();
     (0..10).for_each(|stream| redis.add(&format!("s{stream}"), 1));
     let sidecar = Sidecar::with_config(&redis.uri(), "streams: [{match: named}, {match: 's*'}]");

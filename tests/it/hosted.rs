@@ -82,7 +82,7 @@ fn server() -> (Redis, Proxy) {
 }
 
 #[test]
-fn a_quota_is_told_in_the_servers_words_and_asked_again_after_minutes() {
+fn a_quota_is_reported_in_the_servers_words_and_the_next_poll_waits_minutes() {
     let (_redis, proxy) = server();
     let sidecar = Sidecar::with_config(&proxy.uri(), ONE);
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(3.0));
@@ -149,7 +149,7 @@ fn a_server_without_a_free_connection_is_not_knocked_at_again_and_again() {
 }
 
 #[test]
-fn a_full_database_takes_no_lease_and_is_trimmed_all_the_same() {
+fn a_full_database_takes_no_lease_and_is_trimmed_anyway() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 300);
     let proxy = Proxy::to(redis.port());
@@ -233,7 +233,7 @@ fn what_an_operator_can_bring_a_real_server_to_say_is_shown() {
 }
 
 #[test]
-fn a_limit_of_pending_entries_is_told_before_it_is_reached_where_there_is_one() {
+fn a_limit_of_pending_entries_is_reported_before_it_is_reached() {
     let (redis, proxy) = server();
     proxy.rule(say_upstash);
     redis.add("s", 900);

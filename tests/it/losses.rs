@@ -1,4 +1,4 @@
-//! What is told of entries that went before their group had them, while a consumer reads on: exact where the sidecar trims,
+//! What is reported about entries that were removed before delivery while a consumer reads: exact where the sidecar trims,
 //! within bounds and with a warning where others do.
 
 use std::{
@@ -58,7 +58,7 @@ fn lost_truly(redis: &Redis, added: u64, read: u64) -> f64 {
 }
 
 #[test]
-fn what_the_sidecar_takes_from_a_group_that_reads_on_is_told_exactly() {
+fn what_the_sidecar_takes_from_a_reading_group_is_reported_exactly() {
     let Some(redis) = counting() else { return };
     redis.run::<()>("XGROUP CREATE s g 0 MKSTREAM");
     let limits = "retention: {interval: 1s, lease_ttl: 2s}\nstreams: [{match: s, retention: {max_length: 300, mode: strict}}]";
@@ -115,7 +115,7 @@ fn what_others_take_from_a_group_that_reads_on_is_bounded_and_warned_of() {
 }
 
 #[test]
-fn entries_that_vanish_with_their_consumer_are_told() {
+fn entries_that_vanish_with_their_consumer_are_reported() {
     let redis = Redis::start();
     redis.add("s", 200);
     redis.run::<()>("XGROUP CREATE s g 0");

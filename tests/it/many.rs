@@ -86,7 +86,7 @@ fn a_group_beyond_the_limit_is_counted_and_one_that_must_be_there_is_watched() {
     assert_eq!(page.get("streamwarden_stream_health", &[("stream", "s"), ("status", "healthy")]), Some(1.0));
 }
 
-/// What the sidecar leaves out of its page may need entries all the same.
+/// Entries may be needed by what the sidecar leaves out of its page.
 #[test]
 fn retention_looks_at_all_groups_or_removes_nothing() {
     let Some(redis) = crate::retention::trimming(Redis::start()) else { return };

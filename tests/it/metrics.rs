@@ -183,7 +183,7 @@ fn a_stream_is_found_however_long_its_name() {
 #[test]
 fn nobody_can_add_a_stream_that_has_the_label_of_another() {
     let redis = Redis::start();
-    // The labels of these two are known to whoever may read a page, and so is how labels are made.
+    // The labels of these two are known to everyone who can read a page, and so is the form of labels.
     let plain = "x".repeat(200);
     let escaped = [&b"x"[..], &[b'\\'; 200][..]].concat();
     redis.add(&plain, 3);
@@ -374,7 +374,7 @@ fn entries_trimmed_before_a_group_had_them_are_lost_and_counted_once() {
     let page = sidecar.next_poll();
     assert_eq!((lost(&page, "slow"), page.group("lag", "s", "slow")), (Some(7.0), Some(11.0)));
 
-    // Deleted and made anew, nothing more is lost.
+    // Deleted and recreated, it loses nothing more.
     redis.run::<u64>("DEL s");
     redis.add("s", 2);
     redis.run::<()>("XGROUP CREATE s slow 0");
@@ -384,7 +384,7 @@ fn entries_trimmed_before_a_group_had_them_are_lost_and_counted_once() {
 }
 
 #[test]
-fn pending_entries_that_are_gone_are_told_apart_from_those_that_wait() {
+fn pending_entries_that_are_gone_are_distinguished_from_those_that_wait() {
     let redis = Redis::start();
     redis.add("s", 10);
     redis.run::<()>("XGROUP CREATE s g 0");

@@ -27,7 +27,7 @@ pub(crate) fn config_file(config: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn every_problem_of_a_configuration_is_told_at_once_with_exit_code_2() {
+fn every_problem_of_a_configuration_is_reported_at_once_with_exit_code_2() {
     let file = config_file(
         "redis: {uri: 'redis://:s3cret@h:port'}\npoll: {intervall: 15s, interval: 15}\nhttp: {listen: here}\n\
          streams: [{match: 'a['}, {match: b, retention: {}}]\n",
@@ -231,7 +231,7 @@ fn a_changed_configuration_is_taken_up_and_a_bad_one_refused() {
 
     // Without a signal the file is looked at now and then.
     sidecar.configure("streams: [{match: a}]");
-    let page = sidecar.wait("the mended file", |page| page.stream("length", "a") == Some(1.0));
+    let page = sidecar.wait("the fixed file", |page| page.stream("length", "a") == Some(1.0));
     assert_eq!(page.own("streamwarden_config_last_reload_successful"), 1.0);
 }
 

@@ -43,7 +43,7 @@ fn every_block_is_run_here() {
     }
 }
 
-/// What servers and programs say when they refuse; redis-cli succeeds all the same.
+/// What servers and programs say when they refuse; redis-cli still succeeds.
 pub(crate) const REFUSALS: [&str; 8] =
     ["ERR ", "NOGROUP", "BUSYGROUP", "WRONGTYPE", "NOPERM", "NOAUTH", "error:", "Usage:"];
 

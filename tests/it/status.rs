@@ -192,7 +192,7 @@ fn a_group_with_an_entry_that_fails_again_and_again_is_lagging() {
 }
 
 #[test]
-fn a_consumer_that_blocks_with_nothing_to_read_is_well() {
+fn a_consumer_that_blocks_with_nothing_to_read_is_ok() {
     let redis = Redis::start();
     redis.add("s", 1);
     redis.run::<()>("XGROUP CREATE s g 0");

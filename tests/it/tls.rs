@@ -232,7 +232,7 @@ fn a_certificate_signed_by_itself_is_trusted_where_it_is_given() {
 }
 
 #[test]
-fn plain_to_a_tls_port_and_tls_to_a_plain_port_are_told_apart() {
+fn plain_to_a_tls_port_and_tls_to_a_plain_port_are_distinguished() {
     let directory = tempfile::tempdir().unwrap();
     certificates(directory.path(), "localhost");
     let encrypted = tls_server(directory.path(), "no");

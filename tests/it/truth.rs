@@ -59,7 +59,7 @@ pub(crate) struct Tally {
     /// Streams that were reread.
     rereads: u64,
     stories: u64,
-    /// Stories that ended where what happened can't be told from ordinary life.
+    /// Stories that ended because what happened can't be distinguished from ordinary life.
     untold: u64,
 }
 

@@ -9,7 +9,7 @@ use support::{Redis, Sidecar};
 
 use crate::{seed, tool::program};
 
-/// What promtool says about a page; nothing where it is well.
+/// What promtool says about a page; nothing if it is valid.
 fn complaints(page: &str) -> String {
     let mut child = Command::new(program("promtool"))
         .args(["check", "metrics"])

@@ -80,7 +80,7 @@ fn ask_both(redis: &Redis, streams: usize) -> Said {
     Said { ours, theirs, ours_later: sidecar.next_poll() }
 }
 
-/// The groups whose lag Redis does not tell, with the entries that they were not given, counted one by one.
+/// The groups whose lag Redis does not report, with their undelivered entries, counted one by one.
 fn lags_counted(redis: &Redis, names: &[String]) -> BTreeMap<(String, String), f64> {
     let mut connection = redis.connect();
     let mut counted = BTreeMap::new();

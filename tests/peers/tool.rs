@@ -23,7 +23,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts a program that is told its address by a flag.
+    /// Starts a program that takes its address by a flag.
     pub(crate) fn start(name: &str, listen_flag: &str, arguments: &[&str]) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let child = Command::new(program(name))

@@ -46,7 +46,7 @@ pub fn send(address: SocketAddr, request: &[u8]) -> Answer {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(request).unwrap();
     let mut answer = Vec::new();
-    // A server that closes while the request is still being sent resets the connection: what was read counts.
+    // A server that closes while the request is still being sent resets the connection: the bytes received until then count.
     drop(stream.read_to_end(&mut answer));
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
     let head = String::from_utf8_lossy(&answer[..end]).replace("\r\n", "\n");
@@ -140,7 +140,7 @@ impl Sidecar {
         self.directory.path().join("config.yaml")
     }
 
-    /// Writes its configuration anew.
+    /// Replaces its configuration.
     pub fn configure(&self, config: &str) {
         write(&self.configuration(), &with_poll(config));
     }

@@ -37,7 +37,7 @@ fn a_reload_keeps_connections_and_knowledge_unless_redis_is_another_one() {
     reload(&sidecar);
     let page = sidecar.wait("the other server", |page| page.stream("length", "s") == Some(7.0));
     assert_eq!(page.group("lag", "proven", "g"), None);
-    // Its stream is another one, and nothing was made anew.
+    // Its stream is another one, so nothing was recreated.
     assert_eq!(page.stream("recreations_total", "s"), Some(0.0));
     // What it said is not what a third one says.
     sidecar.configure(&format!("{CONFIG}redis: {{uri: 'redis://127.0.0.1:{}'}}", support::free_port()));

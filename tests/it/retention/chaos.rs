@@ -79,7 +79,7 @@ impl World {
         work(&mut client.0.insert((changes, connection)).1)
     }
 
-    /// The other server takes over, with all that the application was told is done.
+    /// The other server takes over, with everything that was acknowledged to the application.
     fn promote(&self) {
         let mut primary = self.primary.write().unwrap();
         let (old, new) = (&self.servers[primary.0], &self.servers[1 - primary.0]);
@@ -208,7 +208,7 @@ fn read(redis: &mut Connection, stream: usize, group: usize, consumer: u64) -> E
     streams.into_iter().flatten().flat_map(|(_, found)| entries(found)).collect()
 }
 
-/// All pending entries, whoever had them.
+/// All pending entries of all consumers.
 fn claim_all(redis: &mut Connection, stream: usize, group: usize, consumer: u64) -> Entries {
     let (mut all, mut cursor) = (Entries::new(), "0-0".to_owned());
     loop {

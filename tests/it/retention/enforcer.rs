@@ -183,7 +183,7 @@ fn a_server_whose_trim_by_id_is_wrong_is_trimmed_by_length_alone() {
 }
 
 #[test]
-fn a_step_is_not_sent_to_whoever_answers_after_the_server_that_was_checked() {
+fn a_step_is_not_sent_to_another_server_than_the_one_that_was_checked() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 3_000);
     let slow = config(&redis.uri(), "retention: {step: 1000, pause: 50ms}");
@@ -196,7 +196,7 @@ fn a_step_is_not_sent_to_whoever_answers_after_the_server_that_was_checked() {
     let failure = run.failure.unwrap();
     assert!(failure.detail.contains("since the server was asked"), "{failure}");
     assert_eq!((run.removed, redis.run::<u64>("XLEN s"), redis.calls("eval")), (1_000, 2_000, 1));
-    // The next run checks it anew.
+    // The next run checks it again.
     let run = trimmer.run(&policy, || ());
     assert_eq!((run.outcome(), redis.run::<u64>("XLEN s")), (Outcome::Reached, 100));
 }

@@ -24,7 +24,7 @@ fn user(redis: &Redis, more: &str) -> String {
 }
 
 #[test]
-fn a_user_without_permission_to_trim_is_told_and_everything_else_works() {
+fn missing_permission_to_trim_is_reported_and_everything_else_works() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
     let sidecar = Sidecar::with_config(&user(&redis, "+get +set +pexpire +eval"), CONFIG);
@@ -58,7 +58,7 @@ fn without_scripts_one_command_trims_and_the_log_says_so() {
 }
 
 #[test]
-fn a_server_out_of_memory_is_trimmed_all_the_same() {
+fn a_server_out_of_memory_is_still_trimmed() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 20_000);
     redis.run::<()>("CONFIG SET maxmemory 1mb");

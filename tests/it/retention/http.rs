@@ -68,7 +68,7 @@ fn without_a_configured_token_there_is_no_such_path() {
 }
 
 #[test]
-fn who_may_not_or_asks_wrongly_is_told_so() {
+fn forbidden_and_invalid_requests_are_answered_with_the_reason() {
     let redis = Redis::start();
     redis.add("s", 10);
     let directory = tempfile::tempdir().unwrap();

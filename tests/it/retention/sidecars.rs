@@ -110,7 +110,7 @@ fn a_group_that_has_read_nothing_blocks_and_is_named() {
     redis.run::<u64>(&format!("XACK s idle {}", ids.join(" ")));
     let page = sidecar.wait("the stream to be trimmed", |page| trimmed(page) >= 500.0);
     assert_eq!(length(&redis), 500);
-    sidecar.wait("it to be blocked no more", |page| page.count("streamwarden_retention_blocked") == 0);
+    sidecar.wait("it to be unblocked", |page| page.count("streamwarden_retention_blocked") == 0);
     assert!(page.group("entries_lost_total", "s", "idle").is_none_or(|lost| lost == 0.0));
     wait_for("the log to say so", || sidecar.log().contains("no longer blocked").then_some(()));
 }
@@ -326,7 +326,7 @@ fn several_sidecars_share_one_lease_and_lose_nothing_when_they_are_killed() {
         (producer.join().unwrap(), consumers.map(|consumer| consumer.join().unwrap()), removed)
     });
     for (group, given) in groups.into_iter().zip(given) {
-        assert_eq!(added.difference(&given).count(), 0, "{group} was not given everything");
+        assert_eq!(added.difference(&given).count(), 0, "{group} did not receive everything");
     }
     wait_for("the limit to be reached", || (length(&redis) < 200).then_some(()));
     assert!(removed > 100.0, "next to nothing was trimmed: {removed}");

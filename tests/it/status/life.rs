@@ -1,4 +1,4 @@
-//! A stream that is written to, and one consumer of its group, who goes wrong as it is told to.
+//! A stream that is written to, and one consumer of its group, which fails in the way that a test sets.
 
 use std::{
     sync::{

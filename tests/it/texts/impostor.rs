@@ -30,7 +30,7 @@ impl Impostor {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (rule, commands) = (Arc::clone(&serving), Arc::clone(&commands));
-                // Whoever hangs up in the middle ends it.
+                // A client that disconnects in the middle ends it.
                 thread::spawn(move || drop(serve(&client, real, &rule, &commands)));
             }
         });

@@ -66,7 +66,7 @@ fn redis_and_the_collector_down_at_once_are_lived_through() {
 }
 
 #[test]
-fn a_collector_that_is_refused_is_told_with_the_reason() {
+fn a_failing_collector_is_reported_with_the_reason() {
     for protocol in PROTOCOLS {
         let redis = Redis::start();
         redis.add("s", 1);

@@ -43,7 +43,7 @@ pub(super) struct Past {
     pub(super) length: Option<u64>,
     pub(super) added: Option<u64>,
     pub(super) lags: BTreeMap<String, u64>,
-    /// What each group was told to have lost, for certain and maybe.
+    /// What each group lost, as reported: for certain and maybe.
     pub(super) lost: BTreeMap<String, u64>,
 }
 

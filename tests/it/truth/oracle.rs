@@ -48,7 +48,7 @@ pub(super) struct Oracle<'a> {
     is_restored: bool,
     recreations: u64,
     pub(super) has_copy: bool,
-    /// Whether something happened that can't be told from ordinary life.
+    /// Whether something happened that can't be distinguished from ordinary life.
     pub(super) is_over: bool,
 }
 

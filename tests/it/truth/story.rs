@@ -112,7 +112,7 @@ pub(super) enum Rare {
 }
 
 impl Op {
-    /// Whether a poll could not tell this from other things that happen between two polls: losses are told as polls
+    /// Whether a poll could not tell this from other things that happen between two polls: losses are reported as polls
     /// see them, so there is one on either side.
     fn is_by_an_operator(&self) -> bool {
         matches!(
@@ -202,7 +202,7 @@ pub(super) fn rare() -> [(Story, Polls); 6] {
         Op::Rare(Rare::Recreate(40, 39)),
         create(2, Place::Entry(7)),
     ];
-    // The first entry has an ID of the application's own, and goes with others that the group was not given.
+    // The first entry has an ID of the application's own, and goes with others that were not yet delivered to the group.
     let own = vec![Op::AddOwn(1), Op::Add(3), create(0, Place::Beginning), Op::AddMaxLen(2), read(0, 1)];
     let dropped = vec![
         Op::Add(6),

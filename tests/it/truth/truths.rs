@@ -60,7 +60,7 @@ impl Truths {
         self.put(subject, names, right, false);
     }
 
-    /// A value that is known where there is one; nothing may stand there where there is none.
+    /// A value that is known if there is one, and must be absent if there is not.
     pub(super) fn known_if(
         &mut self,
         subject: &Subject,
