@@ -129,7 +129,7 @@ fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
         };
         StreamState { groups: NameMap::from([("g".into(), group)]), ..stream() }
     };
-    let near = "a consumer has 812 pending entries; at 1,000 this server gives it nothing more";
+    let near = "a consumer has 812 pending entries; at 1,000 this server delivers nothing more to it";
     for (flavour, most_pending, says_so) in
         [(Flavour::Upstash, 812, true), (Flavour::Upstash, 799, false), (Flavour::Redis, 812, false)]
     {

@@ -20,7 +20,7 @@ impl StreamVerdict {
             StreamCause::Unwatched { groups } => {
                 format!("{groups} of its groups are not watched: it has more than limits.groups_per_stream")
             }
-            StreamCause::Fine { groups: 0 } => "it has no group".to_owned(),
+            StreamCause::Fine { groups: 0 } => "it has no groups".to_owned(),
             StreamCause::Fine { groups: 1 } => "its group is ok".to_owned(),
             StreamCause::Fine { groups } => format!("its {groups} groups are ok"),
             StreamCause::Group { name, others } => match (self.groups.get(name), others) {
@@ -32,25 +32,27 @@ impl StreamVerdict {
                 (None, _) => name.to_string(),
             },
             StreamCause::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
-            StreamCause::Absent(_) => "the configuration names it, and it is not there".to_owned(),
+            StreamCause::Absent(_) => "the configuration names it, but it does not exist".to_owned(),
             StreamCause::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
             StreamCause::TooLong { length, limit, after } => {
-                let (length, limit) = (grouped(*length), grouped(*limit));
-                format!("its length is {length}, over its limit of {limit} for more than {}", short(*after))
+                let length = grouped(*length);
+                let limit = grouped(*limit);
+                format!(
+                    "its length is {length}; it has exceeded its limit of {limit} for more than {}",
+                    short(*after)
+                )
             }
             StreamCause::TooOld { age, limit, after } => format!(
-                "its oldest entry is {} old, over its limit of {} for more than {}",
+                "its oldest entry is {} old; it has exceeded its limit of {} for more than {}",
                 short(*age),
                 short(*limit),
                 short(*after)
             ),
-            StreamCause::Silent { silent, threshold } => format!(
-                "nothing was added for {}, where something is expected every {}",
-                short(*silent),
-                short(*threshold)
-            ),
+            StreamCause::Silent { silent, threshold } => {
+                format!("no entry was added for {}; the threshold is {}", short(*silent), short(*threshold))
+            }
             StreamCause::ClockBehind { behind } => format!(
-                "its last ID is {} ahead of the server's clock: ages, and what they alert of, are unknown until then",
+                "its last ID is {} ahead of the server's clock: until the clock catches up, ages are unknown and alerts on them can't fire",
                 short(*behind)
             ),
         }
@@ -79,32 +81,32 @@ impl Display for GroupCause {
         match self {
             Self::Unread(reason) => write!(f, "the stream could not be read: {}", reason.as_str()),
             Self::NotThere { since } => {
-                write!(f, "the configuration expects it, and it has not been there for {}", short(*since))
+                write!(f, "the configuration expects it, but it has been missing for {}", short(*since))
             }
             Self::TooEarly { backlog, watched, window } => {
                 write!(f, "{backlog}; watched for only {} of {}", short(*watched), short(*window))
             }
-            Self::LagUnknown { backlog } => write!(f, "{backlog}, or nothing: the lag is not known"),
+            Self::LagUnknown { backlog } => write!(f, "{backlog}; the exact lag is unknown"),
             Self::Trimmed { entries, ago } => trimmed(f, *entries, *ago),
             Self::Suspected { entries, ago } => suspected(f, *entries, *ago),
             Self::WentBack { from, to, ago } => {
                 write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
             }
-            Self::NoConsumer { backlog } => write!(f, "{backlog}, and the group has no consumer"),
+            Self::NoConsumer { backlog } => write!(f, "{backlog}, but the group has no consumer"),
             Self::Silent { backlog, consumers: 1, silent } => {
-                write!(f, "{backlog}, and its 1 consumer has not asked for {}", short(*silent))
+                write!(f, "{backlog}; its only consumer has been idle for {}", short(*silent))
             }
             Self::Silent { backlog, consumers, silent } => {
                 write!(
                     f,
-                    "{backlog}, and none of its {} consumers has asked for {}",
+                    "{backlog}; all of its {} consumers have been idle for at least {}",
                     grouped(*consumers),
                     short(*silent)
                 )
             }
             Self::Still { backlog, consumers, least_idle, still, near } => {
                 let alive =
-                    least_idle.map(|idle| last_asked(*consumers, idle.duration())).unwrap_or_default();
+                    least_idle.map(|idle| last_request(*consumers, idle.duration())).unwrap_or_default();
                 write!(f, "{backlog}; {alive}nothing was delivered or acknowledged for {}", short(*still))?;
                 near.as_ref().map_or(Ok(()), |near| write!(f, "; {near}"))
             }
@@ -112,7 +114,7 @@ impl Display for GroupCause {
             Self::Growing { backlog, from, to, within } => {
                 write!(
                     f,
-                    "{backlog}, grown from {} to {} within {}",
+                    "{backlog}; the backlog grew from {} to {} within {}",
                     grouped((*from).into()),
                     grouped((*to).into()),
                     short(*within)
@@ -121,29 +123,34 @@ impl Display for GroupCause {
             Self::Recovering { backlog, since, until } => {
                 write!(
                     f,
-                    "{backlog}; better for {}, said until that has lasted {}",
+                    "{backlog}; recovering for {}; reported until it has held for {}",
                     short(*since),
                     short(*until)
                 )
             }
             Self::Idle => f.write_str("nothing waits"),
-            Self::Moving { backlog } => write!(f, "{backlog}, and it moves"),
+            Self::Moving { backlog } => write!(f, "{backlog}; consumers are making progress"),
         }
     }
 }
 
 fn trimmed(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Result {
-    let (many, ago) = (grouped(entries), short(ago));
+    let ago = short(ago);
     match entries {
-        1 => write!(f, "1 entry was removed before the group was given it, {ago} ago"),
-        _ => write!(f, "{many} entries were removed before the group was given them, the last {ago} ago"),
+        1 => write!(f, "1 entry was removed before it was delivered to the group, {ago} ago"),
+        _ => {
+            let entries = grouped(entries);
+            write!(
+                f,
+                "{entries} entries were removed before they were delivered to the group, the last {ago} ago"
+            )
+        }
     }
 }
 
-fn suspected(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Result {
-    let (many, ago) = (grouped(entries), short(ago));
-    let noun = if entries == 1 { "entry" } else { "entries" };
-    write!(f, "up to {many} {noun} may have been removed before delivery to the group, the last {ago} ago")
+fn suspected(f: &mut fmt::Formatter<'_>, count: u64, ago: Duration) -> fmt::Result {
+    let (entries, ago) = (entries(count), short(ago));
+    write!(f, "up to {entries} may have been removed before delivery to the group, the last {ago} ago")
 }
 
 impl Display for Over {
@@ -155,7 +162,7 @@ impl Display for Over {
             Self::LagAge(age, most) => write!(f, "{}, over the threshold of {}", waits(*age), short(*most)),
             Self::LagAgeByDefault(age) => {
                 let most = short(Thresholds::LAG_AGE);
-                write!(f, "{}, over {most}, the default of thresholds.lag_age", waits(*age))
+                write!(f, "{}, over the default threshold of {most} (thresholds.lag_age)", waits(*age))
             }
             Self::Pending(pending, most) => {
                 write!(f, "{} pending, over the threshold of {}", are(*pending), grouped(*most))
@@ -165,11 +172,15 @@ impl Display for Over {
             }
             Self::PendingAgeByDefault(age) => {
                 let most = short(Thresholds::PENDING_AGE);
-                write!(f, "{}, over {most}, the default of thresholds.pending_age", is_pending(*age))
+                write!(
+                    f,
+                    "{}, over the default threshold of {most} (thresholds.pending_age)",
+                    is_pending(*age)
+                )
             }
-            Self::Poison(1, times) => write!(f, "1 pending entry was delivered {times} times or oftener"),
+            Self::Poison(1, times) => write!(f, "1 pending entry was delivered {times} times or more"),
             Self::Poison(count, times) => {
-                write!(f, "{} pending entries were delivered {times} times or oftener", grouped(*count))
+                write!(f, "{} pending entries were delivered {times} times or more", grouped(*count))
             }
             Self::Limit(near) => near.fmt(f),
         }
@@ -178,24 +189,28 @@ impl Display for Over {
 
 impl Display for NearLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (pending, limit) = (grouped(self.pending), grouped(self.limit));
-        write!(f, "a consumer has {pending} pending entries; at {limit} this server gives it nothing more")
+        let pending = grouped(self.pending);
+        let limit = grouped(self.limit);
+        write!(
+            f,
+            "a consumer has {pending} pending entries; at {limit} this server delivers nothing more to it"
+        )
     }
 }
 
 fn waits(age: Duration) -> String {
-    format!("the oldest entry that waits is {} old", short(age))
+    format!("the oldest waiting entry is {} old", short(age))
 }
 
 fn is_pending(age: Duration) -> String {
     format!("the oldest pending entry is {} old", short(age))
 }
 
-fn last_asked(consumers: u64, idle: Duration) -> String {
+fn last_request(consumers: u64, idle: Duration) -> String {
     let idle = short(idle);
     match consumers {
-        1 => format!("its consumer asked {idle} ago and "),
-        consumers => format!("one of its {} consumers asked {idle} ago and ", grouped(consumers)),
+        1 => format!("its consumer sent a request {idle} ago, but "),
+        consumers => format!("one of its {} consumers sent a request {idle} ago, but ", grouped(consumers)),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct StreamHistory {
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
     pub(super) removals: Removals,
-    /// Whether nothing was removed between the last judged reading and the reading after it, as far as the server
+    /// Whether nothing was removed between the last reading and the judged reading before it, as far as the server
     /// counts removals.
     none_removed: bool,
     /// Whether the last reading was judged. A failed lookup prevents that.

@@ -247,7 +247,7 @@ fn a_limit_of_pending_entries_is_reported_before_it_is_reached() {
         limit(page) == Some(1_000.0) && page.get("streamwarden_redis_info", &flavour) == Some(1.0)
     });
     redis.read("s", "g", "c", 13);
-    let reason = "a consumer has 812 pending entries; at 1,000 this server gives it nothing more";
+    let reason = "a consumer has 812 pending entries; at 1,000 this server delivers nothing more to it";
     wait_for("the reason", || sidecar.get("/api/v1/streams").text().contains(reason).then_some(()));
 
     let run = |uri: &str, command: &str| {

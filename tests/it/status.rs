@@ -78,7 +78,7 @@ fn a_group_is_unknown_until_it_was_watched_then_stalled_and_ok_once_it_works() {
     let config = "status: {window: 4s, stopped_after: 1h}\nstreams: [{match: s, groups: [g]}]";
     let sidecar = Sidecar::with_config(&redis.uri(), config);
     wait_until(&sidecar, "unknown", "watched for only");
-    wait_until(&sidecar, "stalled", "3 entries wait and 1 is pending; its consumer asked");
+    wait_until(&sidecar, "stalled", "3 entries wait and 1 is pending; its consumer sent a request");
     let _life = Life::start(&redis);
     wait_until(&sidecar, "ok", "");
 }
@@ -88,7 +88,7 @@ fn a_deleted_group_is_missing() {
     let (redis, life, sidecar) = working("");
     life.set(Mode::Hangs);
     redis.run::<u64>("XGROUP DESTROY s g");
-    wait_until(&sidecar, "missing", "has not been there for");
+    wait_until(&sidecar, "missing", "has been missing for");
     redis.run::<()>("XGROUP CREATE s g $");
     life.set(Mode::Works);
     wait_until(&sidecar, "ok", "");
@@ -103,7 +103,7 @@ fn a_group_that_was_trimmed_past_has_lost_entries() {
         return;
     }
     redis.run::<u64>("XTRIM s MAXLEN 5");
-    let reason = wait_until(&sidecar, "trimmed_past", "were removed before the group was given them");
+    let reason = wait_until(&sidecar, "trimmed_past", "were removed before they were delivered to the group");
     let group = &json(&sidecar, "/api/v1/streams/s")["stream"]["groups"][0];
     assert_eq!(group["rate_out_per_second"], 0.0, "what was removed was not delivered");
     let lost = group["entries_lost"].as_u64().unwrap();
@@ -137,7 +137,7 @@ fn a_group_whose_consumers_were_deleted_has_none() {
 fn a_group_whose_consumers_hang_is_stopped() {
     let (_redis, life, sidecar) = working("");
     life.set(Mode::Hangs);
-    wait_until(&sidecar, "stopped", "its 1 consumer has not asked for");
+    wait_until(&sidecar, "stopped", "its only consumer has been idle for");
     life.set(Mode::Works);
     wait_until(&sidecar, "ok", "");
 }
@@ -183,7 +183,7 @@ type Value4 = (String, String, u64, u64);
 fn a_group_with_an_entry_that_fails_again_and_again_is_lagging() {
     let (redis, life, sidecar) = working("");
     life.set(Mode::Fails);
-    wait_until(&sidecar, "lagging", "delivered 5 times or oftener");
+    wait_until(&sidecar, "lagging", "delivered 5 times or more");
     life.set(Mode::Works);
     let pending: Vec<Value4> = redis.run("XPENDING s g - + 1000");
     assert!(!pending.is_empty());
@@ -226,7 +226,7 @@ fn a_stream_that_is_missed_silent_or_too_long_is_not_healthy() {
         "streams:\n  - {match: absent}\n  - {match: wrong}\n  - {match: silent, thresholds: {silence: 1s}}\n";
     let sidecar = Sidecar::with_config(&redis.uri(), &format!("{WINDOW}{rules}"));
     for (stream, health, reason) in [
-        ("absent", "critical", "it is not there"),
+        ("absent", "critical", "it does not exist"),
         ("wrong", "critical", "another type"),
         ("silent", "warning", "nothing was added for"),
     ] {
