@@ -25,6 +25,14 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
 }
 
 #[test]
+fn the_readme_is_read_to_its_end() {
+    for page in ["README.md", "README.zh-CN.md"] {
+        let lines = read(page).lines().count();
+        assert!((150..=200).contains(&lines), "{page} has {lines} lines: what is longer belongs into docs/src");
+    }
+}
+
+#[test]
 fn the_metric_table_is_the_one_in_the_code() {
     let mut table = "\n| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n".to_owned();
     for family in FAMILIES {

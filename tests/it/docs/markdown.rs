@@ -66,13 +66,13 @@ pub(super) fn tidy(path: &Path) -> String {
     parts.join("/")
 }
 
-/// A page's lines, without those in fences.
+/// A page's lines; those in fences are empty.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
-    text.lines().filter(move |line| {
+    text.lines().map(move |line| {
         let is_fence = line.trim_start().starts_with("```");
         is_code ^= is_fence;
-        !is_code && !is_fence
+        if is_code || is_fence { "" } else { line }
     })
 }
 
