@@ -28,7 +28,10 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
 fn the_readme_is_read_to_its_end() {
     for page in ["README.md", "README.zh-CN.md"] {
         let lines = read(page).lines().count();
-        assert!((150..=200).contains(&lines), "{page} has {lines} lines: what is longer belongs into docs/src");
+        assert!(
+            (150..=200).contains(&lines),
+            "{page} has {lines} lines: what is longer belongs into docs/src"
+        );
     }
 }
 
