@@ -35,7 +35,8 @@ fn the_documentation_is_in_plain_english() {
             let phrase: Vec<&str> = phrase.split(' ').collect();
             for at in words.windows(phrase.len()) {
                 if at.iter().map(|(_, word)| word).eq(phrase.iter()) {
-                    found.push(format!("{page}: \"{}\" in place of \"{plain}\"", phrase.join(" ")));
+                    let line = at[0].0;
+                    found.push(format!("{page}:{line}: \"{}\" in place of \"{plain}\"", phrase.join(" ")));
                 }
             }
         }
