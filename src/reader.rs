@@ -104,7 +104,7 @@ impl Reader {
             self.history = History::default();
         }
         if let Some((removals, _)) = &mut self.retention {
-            self.history.hear(removals.receive().await);
+            self.history.record_removals(removals.receive().await);
         }
         let most = self.most_lookups(config);
         let open = self.history.begin(snapshot, config, watchlist, most);

@@ -27,8 +27,9 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     /// A checkpoint with this many entries after it, as of this reading.
     fn new(id: StreamId, behind: u64, stream: &StreamState) -> Option<Self> {
-        let (added, removed) = (stream.entries_added?, stream.entries_removed()?);
-        Some(Self { id, base: added.checked_sub(behind)?, removed, is_held: true, is_bound: false })
+        let base = stream.entries_added?.checked_sub(behind)?;
+        let removed = stream.entries_removed()?;
+        Some(Self { id, base, removed, is_held: true, is_bound: false })
     }
 
     /// The number of entries after the ID, if the checkpoint holds in this reading; otherwise an upper bound.
@@ -60,7 +61,8 @@ impl Checkpoint {
         let is_trimmed_past = stream.first_entry_id.is_none_or(|first| first > self.id);
         self.is_bound |= is_trimmed_past || !(is_untouched || (none_deleted_behind && self.is_held));
         if !self.is_bound {
-            (self.removed, self.is_held) = (removed, true);
+            self.removed = removed;
+            self.is_held = true;
         }
     }
 

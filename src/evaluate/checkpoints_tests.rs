@@ -1,4 +1,4 @@
-//! What checkpoints claim beside the truth, for lives of a stream whose every entry is known.
+//! Compares checkpoints with the truth, for simulated streams whose entries are all known.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +16,18 @@ enum Op {
     Add(u64),
     /// Removes the first entries.
     Trim(usize),
-    /// `XDEL` of an entry, by its place.
+    /// `XDEL` of an entry, by its index.
     Delete(usize),
-    /// A trim of acknowledged entries: it removes from the middle, as far as the group is, and no field tells.
+    /// A trim of acknowledged entries: it removes from the middle, up to the group's position, and no field reports
+    /// it.
     TrimAcked(usize),
-    /// The same of any entry; the group was not there for all of the time.
+    /// The same for any entry; the group did not exist for the whole time.
     TrimAny(usize),
     Read(u64),
     Poll,
-    /// A poll that does not learn where the stream begins and ends.
+    /// A poll that does not read the stream's first and last ID.
     PollInPart,
-    /// A poll that counts behind an entry, by its place.
+    /// A poll that counts the entries after one, by its index.
     Count(usize),
 }
 
@@ -52,7 +53,7 @@ struct World {
     deleted: u64,
     position: u64,
     checkpoints: Checkpoints,
-    /// Whether the group needed all that is behind its position since the last poll.
+    /// Whether the group needed everything after its position since the last poll.
     was_held: bool,
 }
 
@@ -116,7 +117,7 @@ impl World {
         std::mem::replace(&mut self.was_held, true).then_some(id(self.position))
     }
 
-    /// A whole reading, of which everything that is claimed is true.
+    /// A complete reading. Everything that checkpoints claim must be true.
     fn poll(&mut self, found: impl IntoIterator<Item = (StreamId, u64)>) {
         let state = self.state();
         assert!(!self.checkpoints.are_refuted_by(&state), "{:?}: {:?}", self.entries, self.checkpoints);
@@ -144,13 +145,13 @@ impl World {
 
 proptest! {
     #[test]
-    fn what_a_checkpoint_claims_is_true(ops in ops()) {
+    fn claims_of_checkpoints_are_true(ops in ops()) {
         let mut world = World::default();
         ops.iter().for_each(|op| world.act(op));
     }
 }
 
-/// Ten entries, `1-0` to `10-0`, and a checkpoint at the fifth; then the stream is as the change makes it.
+/// Ten entries, `1-0` to `10-0`, and a checkpoint at the fifth. The change is applied to the stream afterwards.
 fn after(change: impl Fn(&mut World)) -> (Checkpoints, StreamState) {
     let mut world = World { was_held: true, ..World::default() };
     world.act(&Op::Add(5));
@@ -164,7 +165,7 @@ fn after(change: impl Fn(&mut World)) -> (Checkpoints, StreamState) {
 }
 
 #[test]
-fn a_checkpoint_holds_as_long_as_nothing_can_have_gone_behind_it() {
+fn a_checkpoint_holds_while_nothing_after_it_can_have_been_removed() {
     let delete = |number: u64| {
         move |world: &mut World| {
             world.entries.remove(&number);
@@ -212,7 +213,7 @@ fn a_checkpoint_holds_as_long_as_nothing_can_have_gone_behind_it() {
         let (checkpoints, state) = after(change);
         let first = checkpoints.first_holding(id(5), &state).unwrap();
         assert_eq!(first.id == id(5), holds, "{what}");
-        // A bound it is all the same.
+        // It is still a bound.
         let most = checkpoints.most_behind(id(5), &state);
         assert_eq!(most, Some(5), "{what}");
         assert_eq!(checkpoints.first_from(id(5)).map(|it| it.id), Some(id(5)), "{what}");
@@ -222,7 +223,7 @@ fn a_checkpoint_holds_as_long_as_nothing_can_have_gone_behind_it() {
 }
 
 #[test]
-fn what_no_longer_holds_is_forgotten_and_never_holds_again() {
+fn a_checkpoint_that_no_longer_holds_is_dropped_and_never_holds_again() {
     let (mut checkpoints, state) = after(|world| world.act(&Op::Trim(5)));
     checkpoints.check(&state, Some(StreamId::ZERO));
     assert_eq!(checkpoints.first_holding(id(5), &state).map(|it| it.id), Some(id(10)));
@@ -232,8 +233,8 @@ fn what_no_longer_holds_is_forgotten_and_never_holds_again() {
 }
 
 #[test]
-fn what_more_entries_refute_is_of_another_stream() {
-    // At the last ID before more were added: 5 are behind it.
+fn more_entries_than_possible_are_of_another_stream() {
+    // The last ID before others were added: 5 entries follow it.
     let (checkpoints, state) = after(|_| ());
     for (first, length, is_refuted) in [(1, 10, false), (5, 6, false), (6, 5, false), (6, 6, true)] {
         let state = StreamState { first_entry_id: Some(id(first)), length, ..state.clone() };
@@ -242,12 +243,12 @@ fn what_more_entries_refute_is_of_another_stream() {
 }
 
 #[test]
-fn what_was_not_read_refutes_nothing_and_proves_nothing() {
+fn a_value_that_was_not_read_neither_contradicts_nor_proves_anything() {
     let (checkpoints, state) = after(|_| ());
     let more = StreamState { first_entry_id: Some(id(6)), length: 6, ..state };
     assert!(!checkpoints.are_refuted_by(&StreamState { first_entry_id: None, ..more.clone() }));
     assert!(!checkpoints.are_refuted_by(&StreamState { entries_added: None, ..more }));
-    // Whether one was deleted behind it is not known, and something was removed.
+    // It is unknown whether an entry after it was deleted, and something was removed.
     let (mut checkpoints, state) = after(|_| ());
     let trimmed = StreamState { first_entry_id: Some(id(2)), length: 9, max_deleted_entry_id: None, ..state };
     checkpoints.check(&trimmed, Some(StreamId::ZERO));
@@ -266,10 +267,10 @@ fn the_slowest_group_keeps_its_checkpoints() {
 }
 
 #[test]
-fn of_many_checkpoints_the_closest_make_room() {
+fn beyond_the_maximum_the_closest_checkpoints_are_dropped() {
     let mut world = World { was_held: true, ..World::default() };
     for round in 0..MOST as u64 + 10 {
-        // Two that are close, each time.
+        // Two that are close to each other, each time.
         world.act(&Op::Add(if round % 2 == 0 { 1 } else { 100 }));
         world.act(&Op::Poll);
     }
@@ -281,7 +282,7 @@ fn of_many_checkpoints_the_closest_make_room() {
 }
 
 #[test]
-fn of_those_that_all_groups_have_passed_the_last_one_is_kept_as_a_bound() {
+fn the_last_checkpoint_that_all_groups_have_passed_is_kept_as_a_bound() {
     for (position, kept) in [(4, 5), (5, 5), (7, 5), (10, 10)] {
         let (mut checkpoints, state) = after(move |world| world.position = position);
         checkpoints.renew(&state, []);

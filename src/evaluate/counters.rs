@@ -46,8 +46,10 @@ impl Counters {
     /// contradicts nothing.
     pub(super) fn can_become(&self, now: &Self) -> bool {
         let firsts = order(self.first_id, now.first_id);
-        let (added, removed) = (order(self.added, now.added), order(self.removed, now.removed));
-        let (last_ids, deleted) = (order(self.last_id, now.last_id), order(self.deleted_id, now.deleted_id));
+        let added = order(self.added, now.added);
+        let removed = order(self.removed, now.removed);
+        let last_ids = order(self.last_id, now.last_id);
+        let deleted = order(self.deleted_id, now.deleted_id);
         let went_back = [added, removed, last_ids, firsts, deleted].contains(&Some(Ordering::Greater));
         let adds_without_ids = added.zip(last_ids).is_some_and(|(added, ids)| added != ids);
         let goes_without_removal = firsts == Some(Ordering::Less) && removed == Some(Ordering::Equal);

@@ -1,4 +1,4 @@
-//! Which reading can come after which.
+//! Which reading can follow which.
 
 use super::*;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     model::NameMap,
 };
 
-/// Nothing was read but this.
+/// A reading with nothing but this.
 fn read(change: impl FnOnce(&mut Counters)) -> Counters {
     let mut counters = Counters {
         length: 5,
@@ -36,7 +36,7 @@ fn each_counter_only_goes_forward() {
             let (then, now) = (read(|it| set(it, then)), read(|it| set(it, now)));
             assert_eq!(then.can_become(&now), can, "{name}: {then:?} {now:?}");
         }
-        // What was not read contradicts nothing.
+        // A value that was not read contradicts nothing.
         let (some, none) = (read(|it| set(it, 7)), read(|_| ()));
         assert!(some.can_become(&none) && none.can_become(&some), "{name}");
     }
@@ -52,7 +52,7 @@ fn counters_go_forward_together() {
         ("nothing", |_| (), true),
         ("one was added", |it| (it.added, it.last_id) = (Some(11), id(11)), true),
         ("one was added without an ID", |it| it.added = Some(11), false),
-        ("an ID was given out and nothing added", |it| it.last_id = id(11), false),
+        ("an ID without an added entry", |it| it.last_id = id(11), false),
         ("the first one went", |it| (it.removed, it.first_id) = (Some(6), id(7)), true),
         ("the first one went and nothing was removed", |it| it.first_id = id(7), false),
         ("another one went", |it| it.removed = Some(6), true),
@@ -63,7 +63,7 @@ fn counters_go_forward_together() {
         change(&mut now);
         assert_eq!(then.can_become(&now), can, "{what}");
     }
-    // What was empty holds only what was added since, and that is behind the last ID of then.
+    // A stream that was empty has only entries that were added since, which come after the last ID of then.
     for (length, first, can) in [(0, 9, false), (0, 10, false), (0, 11, true), (1, 9, true), (1, 10, true)] {
         let then = read(|it| (it.length, it.last_id) = (length, id(10)));
         assert_eq!(then.can_become(&read(|it| it.first_id = id(first))), can, "{length} {first}");
@@ -72,7 +72,7 @@ fn counters_go_forward_together() {
 }
 
 #[test]
-fn a_reading_is_whole_where_it_says_where_the_stream_begins_and_ends() {
+fn a_reading_with_first_and_last_id_is_whole() {
     for (length, first, last, is_whole) in [
         (5, id(1), id(9), true),
         (5, None, id(9), false),
@@ -86,7 +86,7 @@ fn a_reading_is_whole_where_it_says_where_the_stream_begins_and_ends() {
 }
 
 #[test]
-fn a_stream_is_surely_the_same_where_something_of_then_is_there_still() {
+fn a_stream_is_certainly_the_same_if_something_of_it_still_exists() {
     let then = |last| read(|it| it.last_id = last);
     let stream = |change: fn(&mut StreamState)| {
         let mut stream =
@@ -104,7 +104,7 @@ fn a_stream_is_surely_the_same_where_something_of_then_is_there_still() {
         ("all is later", then(id(10)), stream(|_| ()), none(), false),
         ("nothing was known", then(None), stream(|it| it.first_entry_id = id(5)), none(), false),
         ("the last ID", then(id(20)), stream(|it| it.first_entry_id = None), none(), true),
-        ("no ID was ever given out", then(id(0)), stream(|it| it.last_generated_id = id(0)), none(), false),
+        ("no ID was ever added", then(id(0)), stream(|it| it.last_generated_id = id(0)), none(), false),
         ("the first entry", then(id(11)), stream(|_| ()), none(), true),
         ("the first entry is the next", then(id(10)), stream(|it| it.first_entry_id = id(11)), none(), false),
         ("a deleted entry", then(id(10)), stream(|it| it.max_deleted_entry_id = id(10)), none(), true),
@@ -125,7 +125,7 @@ fn a_stream_is_surely_the_same_where_something_of_then_is_there_still() {
 }
 
 #[test]
-fn ids_are_of_the_server_where_both_ends_are_times_or_nothing_was_given_out() {
+fn ids_are_of_the_server_if_both_ends_are_times_or_missing() {
     let now = Some(ServerTime(NOW_MS));
     for (first, last, time, are) in [
         (id(NOW_MS - 10), id(NOW_MS), now, true),
@@ -133,11 +133,11 @@ fn ids_are_of_the_server_where_both_ends_are_times_or_nothing_was_given_out() {
         (None, id(NOW_MS), now, true),
         // A clock that is behind.
         (id(NOW_MS - 10), id(NOW_MS + 60_000), now, true),
-        // Numbers that are no times.
+        // Numbers that are not times.
         (id(1), id(NOW_MS), now, false),
         (id(1), id(7), now, false),
         (id(NOW_MS - 10), id(u64::MAX), now, false),
-        // Where one of them is not known.
+        // One of them is unknown.
         (id(NOW_MS - 10), None, now, false),
         (id(NOW_MS - 10), id(NOW_MS), None, false),
         (None, id(0), None, true),
@@ -148,7 +148,7 @@ fn ids_are_of_the_server_where_both_ends_are_times_or_nothing_was_given_out() {
 }
 
 #[test]
-fn an_id_that_was_over_when_it_was_given_out_is_the_applications() {
+fn an_id_that_was_in_the_past_when_it_was_added_is_the_applications() {
     let then = |last| read(|it| (it.last_id, it.time) = (id(last), Some(ServerTime(NOW_MS))));
     for (last_then, last_now, is_old) in [
         (5, 6, true),

@@ -23,20 +23,24 @@ pub(super) fn dropped(
     if !(can_be_compared(before) && can_be_compared(now)) {
         return None;
     }
-    let was_idle = |it: &ConsumerState| it.idle.is_some_and(|idle| idle.duration() > interval);
-    let is_there = |it: &ConsumerState| now.consumers.iter().any(|other| other.name == it.name);
+    let was_idle = |consumer: &ConsumerState| consumer.idle.is_some_and(|idle| idle.duration() > interval);
+    let exists = |consumer: &ConsumerState| now.consumers.iter().any(|other| other.name == consumer.name);
     // Checked in this order because comparing names is slow, and few consumers are idle and have pending entries.
-    let gone = before.consumers.iter().filter(|it| it.pending > 0 && was_idle(it) && !is_there(it));
-    let with_them: u64 = gone.map(|it| it.pending).sum();
+    let is_deleted =
+        |consumer: &&ConsumerState| consumer.pending > 0 && was_idle(consumer) && !exists(consumer);
+    let of_deleted: u64 = before.consumers.iter().filter(is_deleted).map(|consumer| consumer.pending).sum();
     // Entries that another consumer claimed before are still pending.
-    let fell = delivered
-        .map_or(u64::MAX, |delivered| before.pending.saturating_add(delivered).saturating_sub(now.pending));
-    Some(with_them.min(fell))
+    let decrease = match delivered {
+        Some(delivered) => before.pending.saturating_add(delivered).saturating_sub(now.pending),
+        None => u64::MAX,
+    };
+    Some(of_deleted.min(decrease))
 }
 
 /// Whether all consumers of a group were read, with the idle time of each that has pending entries.
 pub(super) fn can_be_compared(group: &GroupState) -> bool {
-    group.has_all_consumers() && group.consumers.iter().all(|it| it.pending == 0 || it.idle.is_some())
+    group.has_all_consumers()
+        && group.consumers.iter().all(|consumer| consumer.pending == 0 || consumer.idle.is_some())
 }
 
 #[cfg(test)]
@@ -72,7 +76,7 @@ mod tests {
     fn entries_of_an_idle_consumer_are_dropped_with_it() {
         let then = group(&[("a", 100, 60), ("b", 7, 0)]);
         assert_eq!(actual(&then, &group(&[("b", 7, 0)]), Some(0)), 100);
-        assert_eq!(actual(&then, &group(&[("b", 12, 0)]), Some(5)), 100, "another consumer goes on");
+        assert_eq!(actual(&then, &group(&[("b", 12, 0)]), Some(5)), 100, "another consumer continues");
         assert_eq!(actual(&then, &group(&[("b", 12, 0)]), None), 100);
         assert_eq!(actual(&then, &then, Some(0)), 0);
         assert_eq!(actual(&then, &group(&[("a", 0, 0), ("b", 7, 0)]), Some(0)), 0, "it acknowledged them");

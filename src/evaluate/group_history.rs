@@ -45,7 +45,7 @@ impl GroupHistory {
 
     /// Whether the group has only moved forward since then, as far as is known. A group whose position was set in
     /// between, or that was recreated, usually has no count of entries read, or a different one.
-    pub(super) fn went_on_to(&self, group: &GroupState) -> bool {
+    pub(super) fn moved_forward_to(&self, group: &GroupState) -> bool {
         let positions = self.delivered.cmp(&group.last_delivered_id);
         let counts = match (self.entries_read, group.entries_read) {
             (Some(then), Some(now)) => then.cmp(&now),

@@ -27,7 +27,7 @@ pub(super) struct GroupTracker {
     last: Option<Counts>,
     /// When the group last made progress, or last had nothing to do.
     moved_at: Millis,
-    /// Events within the window. Boxed, since usually there are none.
+    /// Events within the window. Boxed, since events are rare.
     lately: Option<Box<Lately>>,
     missing: Debounce,
     no_consumers: Debounce,
@@ -129,7 +129,8 @@ impl GroupTracker {
 
     /// Starts again: what the group did before is unknown.
     pub(super) fn begin_at(&mut self, at: Millis) {
-        (self.since, self.moved_at) = (at, at);
+        self.since = at;
+        self.moved_at = at;
         self.missing = Debounce::default();
     }
 
@@ -148,8 +149,11 @@ impl GroupTracker {
                 note_lost(&mut lately.suspected, before.suspected, now.suspected, moment.at);
             }
             if now.rewinds > last.rewinds {
-                let (from, to) = (before.last_delivered_id, present.state.last_delivered_id);
-                lately.rewound = Some(Rewound { from, to, at: moment.at });
+                lately.rewound = Some(Rewound {
+                    from: before.last_delivered_id,
+                    to: present.state.last_delivered_id,
+                    at: moment.at,
+                });
             }
             if present.has_moved_since(before) || present.waits() == Some(false) {
                 self.moved_at = moment.at;
@@ -161,7 +165,7 @@ impl GroupTracker {
         lately.rewound.take_if(|rewound| is_over(rewound.at));
         let Lately { trimmed, suspected, rewound } = lately;
         let is_quiet = trimmed.is_none() && suspected.is_none() && rewound.is_none();
-        self.lately = (!is_quiet).then(|| Box::new(lately));
+        self.lately = if is_quiet { None } else { Some(Box::new(lately)) };
     }
 
     /// The first rule that applies.
@@ -178,9 +182,10 @@ impl GroupTracker {
         let lagging = self.lagging(present, added, moment);
         let ago = |at: Millis| moment.since(at);
         let Lately { trimmed, suspected, rewound } = self.lately.as_deref().copied().unwrap_or_default();
-        let trimmed = trimmed.map(|it| GroupCause::Trimmed { entries: it.entries, ago: ago(it.at) });
-        let suspected = suspected.map(|it| GroupCause::Suspected { entries: it.entries, ago: ago(it.at) });
-        let rewound = rewound.map(|it| GroupCause::WentBack { from: it.from, to: it.to, ago: ago(it.at) });
+        let trimmed = trimmed.map(|Removed { entries, at }| GroupCause::Trimmed { entries, ago: ago(at) });
+        let suspected =
+            suspected.map(|Removed { entries, at }| GroupCause::Suspected { entries, ago: ago(at) });
+        let rewound = rewound.map(|Rewound { from, to, at }| GroupCause::WentBack { from, to, ago: ago(at) });
         let rules = [
             (GroupStatus::TrimmedPast, trimmed),
             (GroupStatus::Rewound, rewound),
@@ -197,7 +202,7 @@ impl GroupTracker {
     fn no_consumers(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let holds = present.waits() == Some(true) && present.state.consumer_count == 0;
         let is_so = self.no_consumers.update(holds, moment.at, moment.config.status.settle, Duration::ZERO);
-        is_so.then(|| GroupCause::NoConsumer { backlog: present.backlog() })
+        if is_so { Some(GroupCause::NoConsumer { backlog: present.backlog() }) } else { None }
     }
 
     /// Only while entries could be read: a consumer that blocks without a timeout is idle too, until there are some.
@@ -209,18 +214,23 @@ impl GroupTracker {
         // They have been idle for long enough. Two polls exclude a coincidence.
         let enter = status.settle.min(2 * moment.config.poll.interval);
         let is_so = self.stopped.update(holds, moment.at, enter, Duration::ZERO);
-        let (silent, consumers) = (silent.filter(|_| is_so)?, present.state.consumer_count);
-        Some(GroupCause::Silent { backlog: present.backlog(), consumers, silent })
+        let silent = silent.filter(|_| is_so)?;
+        Some(GroupCause::Silent {
+            backlog: present.backlog(),
+            consumers: present.state.consumer_count,
+            silent,
+        })
     }
 
     fn stalled(&self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let still = moment.since(self.moved_at);
-        let holds = present.waits() == Some(true) && still >= moment.config.status.window;
-        let state = present.state;
-        holds.then(|| GroupCause::Still {
+        if present.waits() != Some(true) || still < moment.config.status.window {
+            return None;
+        }
+        Some(GroupCause::Still {
             backlog: present.backlog(),
-            consumers: state.consumer_count,
-            least_idle: state.least_idle,
+            consumers: present.state.consumer_count,
+            least_idle: present.state.least_idle,
             still,
             near: present.near_limit(moment).map(Box::new),
         })
@@ -266,7 +276,8 @@ impl GroupTracker {
 
     /// No problem is known. Decides whether that is enough for `ok`.
     fn otherwise(&self, present: &Present<'_>, moment: &Moment<'_>) -> (GroupStatus, GroupCause) {
-        let (backlog, status) = (present.backlog(), &moment.config.status);
+        let backlog = present.backlog();
+        let status = &moment.config.status;
         let watched = moment.since(self.since);
         let has_moved = self.moved_at > self.since;
         let is_suspect = watched < status.settle && present.over(moment).is_some();

@@ -93,10 +93,10 @@ impl History {
     }
 
     /// Records removals by the sidecar itself.
-    pub fn hear(&mut self, removals: impl IntoIterator<Item = (Name, Removal)>) {
+    pub fn record_removals(&mut self, removals: impl IntoIterator<Item = (Name, Removal)>) {
         for (stream, removal) in removals {
             if let Some(history) = self.streams.get_mut(&stream) {
-                history.removals.hear(removal);
+                history.removals.record(removal);
             }
         }
     }
@@ -136,9 +136,11 @@ impl History {
         let new: Vec<Name> =
             snapshot.streams.keys().filter(|name| known.get(name).is_none()).cloned().collect();
         for name in new {
-            let back = self.gone.iter().position(|(gone, _)| *gone == name);
-            let back = back.and_then(|index| self.gone.remove(index));
-            let history = back.map(|(_, gone)| Box::new(StreamHistory::back(gone))).unwrap_or_default();
+            let index = self.gone.iter().position(|(gone, _)| *gone == name);
+            let history = match index.and_then(|index| self.gone.remove(index)) {
+                Some((_, gone)) => Box::new(StreamHistory::back(gone)),
+                None => Box::default(),
+            };
             self.streams.insert(name, history);
         }
         // From here on both have the same streams in the same order.
@@ -226,10 +228,17 @@ impl Evidence<'_> {
         let answers = |group: &Name| self.answers.group(name, group);
         history.refute(stream, answers);
         let is_new = std::mem::take(&mut history.is_new);
-        let (now, ids_prove) = (self.snapshot.time.as_ref().ok().copied(), history.remembers);
+        let now = self.snapshot.time.as_ref().ok().copied();
+        let ids_prove = history.remembers;
         let interval = self.config.poll.interval;
-        let (server, time) = (&self.snapshot.server, now.map(|now| now.time));
-        let between = history.removals.until(Until { stream, time, server, ids_prove, trail, interval });
+        let between = history.removals.until(Until {
+            stream,
+            time: now.map(|now| now.time),
+            server: &self.snapshot.server,
+            ids_prove,
+            trail,
+            interval,
+        });
         let judge = Judge {
             stream,
             before: last_state.filter(|_| !is_new),

@@ -1,4 +1,4 @@
-//! What becomes of streams that go away and come back, and of what two readings are compared by.
+//! Streams that are removed and recreated, and the basis on which two readings are compared.
 
 use super::*;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     model::{ConsumerState, Failure, Flavour, GroupState, Millis, Reason, Server, StreamId},
 };
 
-/// A reading of the stream `s`, if it is there.
+/// A reading of the stream `s`, if it exists.
 fn snapshot(
     connection: u64,
     flavour: Flavour,
@@ -20,20 +20,20 @@ fn snapshot(
 }
 
 #[test]
-fn a_stream_that_is_away_comes_back_as_another_one() {
+fn a_stream_that_was_missing_comes_back_as_another_one() {
     let (mut history, config) = (History::default(), config(""));
     let failed = |reason| Err(Failure::new(reason, ""));
     for (connection, flavour, state, recreations) in [
         (1, Flavour::Redis, Ok(stream_at(15)), 0),
-        // What can't be read is not away.
+        // A stream that can't be read still exists.
         (1, Flavour::Redis, failed(Reason::NoPermission), 0),
         (1, Flavour::Redis, failed(Reason::NoKey), 1),
-        // It is away still.
+        // It is still missing.
         (1, Flavour::Redis, failed(Reason::NoKey), 1),
         (1, Flavour::Redis, Ok(stream_at(15)), 1),
         (2, Flavour::Redis, failed(Reason::NoKey), 2),
         (2, Flavour::Upstash, Ok(stream_at(15)), 2),
-        // It may be away only where a replica that is behind answers.
+        // It may only seem to be missing if a replica that is behind answers.
         (3, Flavour::Upstash, failed(Reason::NoKey), 2),
         (3, Flavour::Upstash, Ok(stream_at(15)), 2),
         (3, Flavour::Upstash, failed(Reason::NoKey), 3),
@@ -87,7 +87,7 @@ fn consumers_are_compared_with_the_last_reading_of_the_same_stream() {
 }
 
 #[test]
-fn a_stream_that_no_configuration_names_was_recreated_if_what_comes_back_can_t_be_it() {
+fn an_unnamed_stream_was_recreated_if_the_one_that_comes_back_can_t_be_the_same() {
     let config = config("");
     let fewer = StreamState { entries_added: Some(3), length: 3, ..stream_at(15) };
     for (connection, flavour, back, recreations) in [

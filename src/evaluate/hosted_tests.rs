@@ -1,4 +1,4 @@
-//! What is judged otherwise on a hosted service: readings across a reconnect, and consumers near a limit.
+//! Special rules for hosted services: readings across a reconnect, and consumers close to a limit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A stream of ten entries of which the group was given all, before and after what each test does to it.
+/// A stream of ten entries that were all delivered to the group, before and after what each test changes.
 pub(super) fn stream() -> StreamState {
     StreamState {
         length: 10,
@@ -29,7 +29,7 @@ pub(super) fn stream() -> StreamState {
     }
 }
 
-/// What an older reading of it says: two entries fewer, and the group further back.
+/// An older reading of it: two entries fewer, and an earlier position of the group.
 fn older() -> StreamState {
     let last = StreamId::new(NOW_MS + 8, 0);
     StreamState {
@@ -84,14 +84,14 @@ pub(super) fn claimed(report: &Report) -> (u64, u64, u64) {
 }
 
 #[test]
-fn a_replica_that_is_behind_after_a_reconnect_is_no_recreation_and_no_rewind() {
+fn a_replica_that_is_behind_after_a_reconnect_counts_neither_as_recreation_nor_as_rewind() {
     for (flavour, connection, expected) in
         [(Flavour::Redis, 2, (1, 0, 0)), (Flavour::Upstash, 2, (0, 0, 0)), (Flavour::Upstash, 1, (1, 0, 0))]
     {
         let mut watched = Watched::on(flavour);
         watched.read(1, stream());
         assert_eq!(claimed(&watched.read(connection, older())), expected, "{flavour:?} {connection}");
-        // It catches up, which is no news either.
+        // It catches up, which is not reported either.
         assert_eq!(claimed(&watched.read(connection, stream())), expected, "{flavour:?} {connection}");
     }
 }
@@ -109,14 +109,14 @@ fn a_group_that_is_behind_after_a_reconnect_was_not_set_back() {
         let verdict = report.streams.get(&Name::from("s")).unwrap();
         let status = verdict.groups.get(&Name::from("g")).unwrap().status;
         assert_eq!(status == GroupStatus::Rewound, rewinds == 1, "{flavour:?} {connection}");
-        // Seen again on the same connection it is believed, and counted from there on.
+        // A second reading on the same connection is trusted, and counted from there on.
         watched.read(connection, stream());
         assert_eq!(claimed(&watched.read(connection, behind())), (0, rewinds + 1, 0));
     }
 }
 
 #[test]
-fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
+fn a_consumer_close_to_the_servers_limit_is_a_warning_before_any_threshold() {
     let pending = |most_pending| {
         let oldest = OldestPending { id: StreamId::new(NOW_MS + 1, 0), idle: None, deliveries: 1 };
         let group = stream().groups.get(&Name::from("g")).unwrap().clone();
@@ -134,7 +134,7 @@ fn a_consumer_near_the_servers_limit_is_a_warning_before_any_threshold() {
         [(Flavour::Upstash, 812, true), (Flavour::Upstash, 799, false), (Flavour::Redis, 812, false)]
     {
         let mut watched = Watched::on(flavour);
-        // Long enough to be said, and then long enough for the group to count as stalled: it is said there too.
+        // Long enough to be reported, and then long enough for the group to count as stalled: both report it.
         for (polls, status) in [(7, GroupStatus::Lagging), (40, GroupStatus::Stalled)] {
             let reports = (0..polls).map(|_| watched.read(1, pending(most_pending)));
             let report = reports.last().unwrap();

@@ -1,4 +1,5 @@
-//! Which readings are of one stream, and what was removed between them: what two readings prove, and what they leave open.
+//! Which readings are of one stream, and what was removed between them: what two readings prove, and what stays
+//! unknown.
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ fn read_with(watched: &mut Watched, stream: StreamState, answers: &Answers) -> A
     watched.read_now(1, stream, answers)
 }
 
-/// A stream of entries from one number to another, of which as many were ever added, with groups at these.
+/// A stream of entries from one number to another, with as many entries ever added, and groups at these positions.
 fn entries(first: u64, last: u64, added: u64, length: u64, groups: &[(&str, u64)]) -> StreamState {
     let groups = groups.iter().map(|(name, at)| {
         let position = if *at == 0 { StreamId::ZERO } else { id(*at) };
@@ -57,7 +58,7 @@ fn expecting(group: &str) -> Config {
     config(&format!("streams: [{{match: s, groups: [{group}]}}]"))
 }
 
-/// A stream read without its entries, as one with a first entry of 64 KiB.
+/// A stream that was read without its entries, like one with a first entry of 64 KiB.
 fn in_part(stream: StreamState) -> StreamState {
     StreamState {
         last_generated_id: None,
@@ -69,7 +70,7 @@ fn in_part(stream: StreamState) -> StreamState {
 }
 
 #[test]
-fn what_was_not_read_contradicts_nothing_and_nothing_is_forgotten_for_it() {
+fn a_value_that_was_not_read_contradicts_nothing_and_drops_nothing() {
     let mut watched = watched();
     read(&mut watched, entries(1, 10, 10, 10, &[("g", 4)]));
     let at_ten = entries(1, 20, 20, 20, &[("g", 10)]);
@@ -82,12 +83,12 @@ fn what_was_not_read_contradicts_nothing_and_nothing_is_forgotten_for_it() {
 }
 
 #[test]
-fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
+fn old_losses_are_not_reported_again_after_a_partial_reading() {
     let mut watched = watched();
     read(&mut watched, entries(1, 20, 20, 20, &[("g", 1)]));
     let trimmed = entries(15, 20, 20, 6, &[("g", 1)]);
     assert_eq!(claimed(&read(&mut watched, trimmed.clone())), (0, 0, 13));
-    // The window is over, and nothing is said of them any more.
+    // After the window, no loss is reported any longer.
     let status = |report: Arc<Report>| {
         let verdict = report.streams.get(&Name::from("s")).unwrap();
         verdict.groups.get(&Name::from("g")).unwrap().status
@@ -100,7 +101,7 @@ fn losses_of_long_ago_are_not_told_anew_after_a_reading_in_part() {
 }
 
 #[test]
-fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
+fn losses_across_a_partial_reading_are_bounded_by_the_readings_around_it() {
     let lost = |report: &Report, group: &str| {
         let stream = report.streams.get(&Name::from("s")).unwrap();
         let lost = stream.group(&Name::from(group)).unwrap().lost.unwrap();
@@ -124,7 +125,7 @@ fn losses_across_a_reading_in_part_are_bounded_by_the_readings_around_it() {
 }
 
 #[test]
-fn a_group_that_was_away_between_two_ticks_was_not_given_what_another_one_of_its_name_lacked() {
+fn a_group_that_was_recreated_between_two_ticks_has_no_rate_from_the_earlier_one() {
     let rate = |report: &Report| {
         let verdict = report.streams.get(&Name::from("s")).unwrap();
         verdict.groups.get(&Name::from("g")).and_then(|group| group.rate_out).map(|rate| rate.entries)
@@ -139,11 +140,11 @@ fn a_group_that_was_away_between_two_ticks_was_not_given_what_another_one_of_its
 }
 
 #[test]
-fn losses_while_ids_prove_nothing_are_within_the_bound_once_they_prove_something() {
+fn losses_while_ids_prove_nothing_are_within_the_bound_when_they_prove_something_again() {
     let lost =
         |report: &Report| report.streams.get(&Name::from("s")).unwrap().group(&Name::from("g")).unwrap().lost;
     let mut watched = watched();
-    // The application gave the first entry its ID. Then three entries are added and four removed.
+    // The application chose the ID of the first entry. Then three entries are added and four removed.
     let with_marker =
         StreamState { first_entry_id: Some(StreamId::new(1, 0)), ..entries(1, 10, 10, 10, &[("g", 0)]) };
     assert_eq!(lost(&read(&mut watched, with_marker)), None);
@@ -159,7 +160,7 @@ fn losses_while_ids_prove_nothing_are_within_the_bound_once_they_prove_something
 fn a_stream_with_more_entries_than_were_added_is_another_one() {
     let mut watched = watched();
     read(&mut watched, entries(1, 10, 10, 10, &[("g", 0)]));
-    // 30 were added at most, and 39 are there though the ten of before are gone.
+    // At most 30 were added, and 39 exist although the earlier ten are gone.
     let report = read(&mut watched, entries(101, 140, 40, 39, &[("g", 105)]));
     assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::AtMost(38)));
 }
@@ -175,7 +176,7 @@ fn an_empty_stream_with_an_older_entry_is_another_one() {
 }
 
 #[test]
-fn what_may_be_another_stream_has_lost_nothing() {
+fn a_stream_that_may_be_another_one_has_lost_nothing() {
     let mut watched = watched();
     read(&mut watched, entries(1, 3, 3, 3, &[("g", 0)]));
     let report = read(&mut watched, entries(61, 100, 100, 40, &[("g", 0)]));
@@ -183,7 +184,7 @@ fn what_may_be_another_stream_has_lost_nothing() {
 }
 
 #[test]
-fn what_is_surely_the_same_stream_has_lost_what_is_gone() {
+fn a_stream_that_is_certainly_the_same_has_lost_what_is_gone() {
     let another_group = [("g", 0), ("h", 2)];
     let pending = |stream: StreamState| {
         let head = crate::model::OldestPending { id: id(2), idle: None, deliveries: 1 };
@@ -221,19 +222,19 @@ fn what_is_surely_the_same_stream_has_lost_what_is_gone() {
 fn a_count_that_exceeds_the_bound_refutes_it() {
     let mut watched = watched();
     read(&mut watched, entries(1, 40, 40, 40, &[("g", 40)]));
-    // One was deleted, so ten are behind the group at most; and twelve are counted.
+    // One was deleted, so at most ten follow the group's position, but twelve are counted.
     let now = || StreamState { max_deleted_entry_id: Some(id(45)), ..entries(1, 50, 50, 49, &[("g", 40)]) };
     let counted = Counted { up_to: id(50), entries: 12, lowest: Some(id(41)), is_complete: true };
     let answers = Answers::from_iter([("s".into(), "g".into(), Finding::Counted(counted))]);
     let report = read_with(&mut watched, now(), &answers);
     assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::Exactly(12)));
     let report = read(&mut watched, now());
-    assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::Exactly(12)), "told once");
+    assert_eq!((claimed(&report), lag(&report, "g")), ((1, 0, 0), Lag::Exactly(12)), "reported once");
 }
 
-/// A group that was at the fifth of ten entries, and another one; then entries went.
+/// A group at the fifth of ten entries, and another one; then entries were removed.
 #[test]
-fn a_number_is_believed_where_a_group_has_held_the_entries_or_the_server_takes_none_from_the_middle() {
+fn a_checkpoint_holds_if_a_group_needed_the_entries_or_the_server_never_trims_the_middle() {
     let before = || entries(1, 10, 10, 10, &[("g", 5), ("h", 10)]);
     let cases = [
         ("it stays", &[("g", 5), ("h", 20)][..], true, true),
@@ -265,7 +266,7 @@ fn a_number_is_believed_where_a_group_has_held_the_entries_or_the_server_takes_n
 }
 
 #[test]
-fn a_group_that_was_moved_in_between_has_held_nothing() {
+fn a_group_that_was_moved_in_between_has_protected_nothing() {
     let cases = [
         ((5, Some(5)), (5, Some(5)), true),
         ((4, Some(4)), (5, Some(5)), true),
@@ -295,7 +296,7 @@ fn a_group_that_was_moved_in_between_has_held_nothing() {
 }
 
 #[test]
-fn a_clock_that_is_behind_the_ids_is_told_and_gives_no_age() {
+fn a_clock_that_is_behind_the_ids_is_reported_and_leaves_ages_unknown() {
     let mut watched = watched();
     let report = watched.read(1, entries(3_600, 3_609, 10, 10, &[("g", 0)]));
     let stream = report.streams.get(&Name::from("s")).unwrap();

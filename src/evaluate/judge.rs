@@ -129,8 +129,9 @@ impl Judge<'_> {
 
     /// What is kept of the group for the next reading.
     fn after(&self, history: &StreamHistory, group: &Group<'_>) -> GroupHistory {
-        let (state, lag) = (group.state, group.lag);
-        let (delivered, unknown) = (state.last_delivered_id, GroupHistory::default());
+        let state = group.state;
+        let delivered = state.last_delivered_id;
+        let unknown = GroupHistory::default();
         let known = history.groups.get(group.name);
         let before = known.unwrap_or(&unknown);
         let went_back = delivered < before.delivered;
@@ -144,7 +145,7 @@ impl Judge<'_> {
             entries_read: state.entries_read,
             first_after: self.first_after(group, history.first_after(group.name, state, group.known)),
             pending: state.oldest_pending.oldest().map(|head| head.id),
-            basis: self.basis(lag, group.step.map(|step| step.before)),
+            basis: self.basis(group.lag, group.step.map(|step| step.before)),
             lost,
             dropped: before.dropped + group.dropped.unwrap_or_default(),
             rewinds: before.rewinds + u32::from(went_back && !history.may_be_behind),
@@ -253,7 +254,8 @@ impl Judge<'_> {
 impl Group<'_> {
     /// The lowest ID of an incomplete count. The next poll continues from there.
     fn part_way(&self) -> Option<(StreamId, u64)> {
-        let (known, counted) = (self.known?, self.answers?.counted?);
+        let known = self.known?;
+        let counted = self.answers?.counted?;
         let lowest = counted.lowest.filter(|_| counted.up_to == known.id)?;
         Some((lowest, known.entries_behind + counted.entries.checked_sub(1)?))
     }

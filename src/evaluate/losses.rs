@@ -25,7 +25,7 @@ use super::{
 use crate::model::{Flavour, Name, Removal, Role, Server, ServerTime, StreamId, StreamState};
 
 /// More steps of retention than a late reading has missed. Losses beyond this number are bounded by readings.
-const MOST_UNSEEN: usize = 4_096;
+const MAX_UNREAD: usize = 4_096;
 
 /// Entries that a group lost since the sidecar started to watch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,8 +123,8 @@ fn shows_deletions(server: &Server) -> bool {
 
 impl Removals {
     /// Records a removal by the sidecar.
-    pub(super) fn hear(&mut self, removal: Removal) {
-        if self.own.len() < MOST_UNSEEN {
+    pub(super) fn record(&mut self, removal: Removal) {
+        if self.own.len() < MAX_UNREAD {
             self.own.push(removal);
         }
     }
@@ -133,7 +133,8 @@ impl Removals {
     pub(super) fn begin(&mut self, is_same_stream: bool) {
         if !is_same_stream {
             self.is_doubted = true;
-            (self.own, self.ahead) = (Vec::new(), Vec::new());
+            self.own.clear();
+            self.ahead.clear();
         }
     }
 
@@ -154,7 +155,8 @@ impl Removals {
     /// count additions.
     pub(super) fn until<'a>(&mut self, reading: Until<'a>) -> Option<Between<'a>> {
         let Until { stream: now, time, server, ids_prove, trail, interval } = reading;
-        let (added, removed) = (now.entries_added?, now.entries_removed()?);
+        let added = now.entries_added?;
+        let removed = now.entries_removed()?;
         let then = self.then.replace(Then { length: now.length, added, removed, time, ids_prove });
         let ids_prove = ids_prove && then.is_none_or(|then| then.ids_prove);
         let is_over = |own: &Removal| own.ever_before + own.entries <= removed;
@@ -217,8 +219,8 @@ impl Between<'_> {
     /// of the stream.
     pub(super) fn is_near_loss(&self, step: &Step<'_>) -> bool {
         let Some(then) = self.then else { return false };
-        let is_told_anyway = self.counts_deliveries && step.now.entries_read.is_some();
-        if is_told_anyway || !self.shows_deletions || step.now.last_delivered_id <= step.before.delivered {
+        let is_known_anyway = self.counts_deliveries && step.now.entries_read.is_some();
+        if is_known_anyway || !self.shows_deletions || step.now.last_delivered_id <= step.before.delivered {
             return false;
         }
         let (_, by_others) = self.gone(&then);
@@ -247,8 +249,8 @@ impl Between<'_> {
         let no_more_there = (lag_then + added).saturating_sub(there);
         // If everything up to the position is gone, the remaining removed entries came after it.
         let is_passed = self.now.length == 0 || first.is_some_and(|first| first > before.delivered);
-        let given = then.length.saturating_sub(lag_then) + seen.delivered_and_gone;
-        let rest = gone.saturating_sub(given);
+        let delivered = then.length.saturating_sub(lag_then) + seen.delivered_and_gone;
+        let rest = gone.saturating_sub(delivered);
         gone.min(no_more_there).min(if is_passed { rest } else { gone })
     }
 

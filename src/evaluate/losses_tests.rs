@@ -1,5 +1,5 @@
-//! Lives of a stream whose every loss is known, and what is told of them: bounds that hold at each poll, and no suspicion
-//! where a stream is only short.
+//! Simulated streams whose losses are all known, and what is reported of them: bounds that hold at each poll, and no
+//! suspicion if a stream is only short.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
 const START_MS: u64 = 1_700_000_000_000;
 const INTERVAL_MS: u64 = 5_000;
 
-/// A stream with a group, and what has happened to both.
+/// A stream with a group, and the history of both.
 struct World {
     history: History,
     config: Config,
@@ -33,18 +33,18 @@ struct World {
     position: u64,
     /// The server's own count.
     entries_read: u64,
-    /// Whether it knows that.
+    /// Whether the server knows that count.
     counts: bool,
-    /// The greatest ID that was deleted.
+    /// The greatest deleted ID.
     deleted: u64,
-    /// Of the sidecar.
+    /// Removals by the sidecar.
     connection: u64,
-    /// Entries that went before they were delivered.
+    /// Entries that were removed before they were delivered.
     lost: u64,
     polls: u64,
     /// The last ID at the last poll.
     last_then: u64,
-    /// Of the group, at the last poll.
+    /// The group's position at the last poll.
     status: Option<GroupStatus>,
 }
 
@@ -70,7 +70,7 @@ impl World {
         }
     }
 
-    /// Whether it is surely the stream of the last poll: something of then is there still.
+    /// Whether it is certainly the stream of the last poll: something of then still exists.
     fn lives_on(&self) -> bool {
         let is_of_then = |id: u64| id > 0 && id <= self.last_then;
         is_of_then(self.last)
@@ -109,11 +109,11 @@ impl World {
         if is_own && gone > 0 {
             let lost = [(Name::from("g"), lost)].into_iter().filter(|(_, lost)| *lost > 0).collect();
             let removal = Removal { ever_before, entries: gone as u64, lost };
-            self.history.hear([(Name::from("s"), removal)]);
+            self.history.record_removals([(Name::from("s"), removal)]);
         }
     }
 
-    /// Deletes one entry. The server does not know any more how many it has delivered where that was ahead of it.
+    /// Deletes one entry. If that was ahead of the group, the server no longer knows how many it has delivered.
     fn delete(&mut self, share: u8) {
         if self.entries.is_empty() {
             return;
@@ -154,7 +154,7 @@ impl World {
         self.history.reread(&read);
     }
 
-    /// One poll, in which the stream can't be read for this reason.
+    /// A poll that can't read the stream for this reason.
     fn poll_without(&mut self, reason: Reason) {
         let mut snapshot = self.snapshot();
         *snapshot.streams.iter_mut().next().unwrap().1 = Err(Failure::new(reason, ""));
@@ -163,7 +163,7 @@ impl World {
         drop(begin(&mut self.history, snapshot, &self.config, 1_000).finish(&Answers::default(), at));
     }
 
-    /// One poll, with as many lookups answered as there may be.
+    /// A poll with at most this many lookups answered.
     fn poll(&mut self, most: usize) -> Losses {
         let snapshot = self.snapshot();
         let answer = |lookup| {
@@ -200,7 +200,7 @@ enum Op {
     Read(usize),
     Trim(usize),
     TrimByUs(usize),
-    /// By a share of 256 of the way through the stream.
+    /// After a share of 256 of the stream.
     Delete(u8),
     Poll(bool),
     Reread,
@@ -221,7 +221,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 proptest! {
     #[test]
-    fn what_is_told_bounds_what_was_lost(
+    fn reported_bounds_include_the_losses(
         ops in ops(), only_ours: bool,
         version in prop_oneof![Just((7, 0, 15)), Just((8, 0, 2)), Just((8, 6, 3))],
         counts: bool,
@@ -246,7 +246,7 @@ proptest! {
                     let (truth, at_least) = (world.lost - lost, now.at_least - actual.at_least);
                     let at_most = now.at_most - actual.at_most;
                     prop_assert!(at_least <= truth && truth <= at_most, "{at_least} {truth} {at_most}");
-                    // Lags that are not known leave room between both.
+                    // Unknown lags leave a difference between the bounds.
                     is_exact &= at_least == at_most;
                     let has_to_be = only_ours || (version.0 == 7 && world.deleted == 0 && is_known && is_asked && lives_on);
                     prop_assert!(!has_to_be || at_least == at_most, "{at_least} to {at_most}");
@@ -259,7 +259,7 @@ proptest! {
 }
 
 #[test]
-fn an_hour_of_a_stream_that_holds_half_of_an_interval_raises_no_suspicion() {
+fn an_hour_of_a_stream_shorter_than_an_interval_raises_no_suspicion() {
     for version in [(7, 0, 15), (8, 6, 3)] {
         let mut world = World::on(version);
         for step in 0..36_000 {
@@ -278,7 +278,7 @@ fn an_hour_of_a_stream_that_holds_half_of_an_interval_raises_no_suspicion() {
 }
 
 #[test]
-fn a_trim_past_a_group_that_reads_on_is_told_or_suspected() {
+fn a_trim_past_a_group_that_reads_is_reported_or_suspected() {
     for (version, is_certain) in [((7, 0, 15), true), ((8, 6, 3), false)] {
         let mut world = World::on(version);
         world.add(5_000);
@@ -298,19 +298,19 @@ fn a_trim_past_a_group_that_reads_on_is_told_or_suspected() {
         if is_certain {
             assert_eq!(actual, Losses { at_least: 2_290, at_most: 2_290, suspected: 0 });
         } else {
-            // What was delivered from the last poll to the trim may be among it.
+            // It may include what was delivered between the last poll and the trim.
             assert_eq!(actual, Losses { at_least: 0, at_most: 2_490, suspected: 2_490 });
         }
     }
 }
 
 #[test]
-fn a_step_that_a_reading_does_not_show_yet_counts_at_the_next() {
+fn a_step_that_a_reading_does_not_include_yet_counts_at_the_next() {
     let mut world = World::on((8, 6, 3));
     world.add(100);
     world.poll(1_000);
     let lost = Box::new([(Name::from("g"), 40)]);
-    world.history.hear([(Name::from("s"), Removal { ever_before: 0, entries: 40, lost })]);
+    world.history.record_removals([(Name::from("s"), Removal { ever_before: 0, entries: 40, lost })]);
     assert_eq!(world.poll(1_000), Losses::default());
     world.trim(60, false);
     world.read(10);
@@ -323,7 +323,7 @@ fn a_doubt_outlives_a_reading_whose_lookups_fail() {
     let mut world = World::on((7, 0, 15));
     world.add(100);
     world.poll(1_000);
-    // It may be another stream, and that reading ends half-way.
+    // It may be another stream, and that reading is not completed.
     world.trim(0, false);
     world.add(50);
     let snapshot = world.snapshot();
@@ -333,8 +333,8 @@ fn a_doubt_outlives_a_reading_whose_lookups_fail() {
 }
 
 #[test]
-fn rereads_tell_what_was_delivered_before_it_went() {
-    // A hundred entries a second are added, read and trimmed, and the trim is 150 entries behind the group.
+fn rereads_show_what_was_delivered_before_it_was_removed() {
+    // A hundred entries a second are added, read and trimmed. The trim is 150 entries behind the group.
     let at_most = |rereads: bool, counts: bool| {
         let mut world = World { counts, ..World::on((8, 0, 2)) };
         world.add(4_000);
@@ -353,7 +353,7 @@ fn rereads_tell_what_was_delivered_before_it_went() {
         assert_eq!(world.lost, 0);
         world.poll(1_000).at_most
     };
-    // The first interval shows that the trims come near.
+    // The first interval shows that trims are close.
     let (with, without) = (at_most(true, true), at_most(false, true));
     assert!(with < 500 && without > 1_500, "{with} with, {without} without");
     assert_eq!(at_most(true, false), with, "nothing behind the position went");
@@ -383,7 +383,7 @@ fn a_loss_between_two_polls_is_bounded_by_what_was_seen_delivered_before() {
 }
 
 #[test]
-fn what_a_reread_saw_proves_nothing_where_the_poll_may_be_of_another_server() {
+fn a_reread_proves_nothing_if_the_poll_may_be_of_another_server() {
     for (connection, at_most) in [(0, 0), (1, 50)] {
         let mut world = World::on((8, 0, 2));
         world.add(1_000);
@@ -400,7 +400,7 @@ fn what_a_reread_saw_proves_nothing_where_the_poll_may_be_of_another_server() {
 }
 
 #[test]
-fn only_streams_are_reread_where_trims_of_others_come_near_a_group_that_reads_on() {
+fn only_streams_whose_trims_come_close_to_a_reading_group_are_reread() {
     let near_on = |version: (u16, u16, u16), keep: usize, is_own: bool, reads: [usize; 2]| {
         let mut world = World::on(version);
         world.add(1_000);
@@ -418,12 +418,16 @@ fn only_streams_are_reread_where_trims_of_others_come_near_a_group_that_reads_on
     assert_eq!(near(1_000, false, [100, 10]), 1, "it is in the older half");
     assert_eq!(near(950, false, [100, 0]), 0, "it stands still");
     assert_eq!(near_on((7, 0, 15), 950, false, [100, 10]), 0, "the server counts what is delivered");
-    assert_eq!(near_on((8, 6, 3), 950, false, [100, 10]), 1, "what may go from the middle was given to all");
+    assert_eq!(
+        near_on((8, 6, 3), 950, false, [100, 10]),
+        1,
+        "entries removed from the middle were delivered to all"
+    );
     assert_eq!(near_on((9, 9, 9), 950, false, [100, 10]), 0, "nobody knows what goes from the middle there");
 }
 
 #[test]
-fn streams_take_turns_where_too_many_are_worth_rereading() {
+fn streams_take_turns_if_too_many_should_be_reread() {
     let mut world = World::on((8, 0, 2));
     world.add(1_000);
     let mut chosen = std::collections::BTreeSet::new();
@@ -443,7 +447,7 @@ fn streams_take_turns_where_too_many_are_worth_rereading() {
 }
 
 #[test]
-fn a_loss_while_the_stream_can_t_be_read_is_told_as_after_polls_that_fail() {
+fn a_loss_while_the_stream_is_unreadable_is_reported_as_after_failed_polls() {
     for missed in [None, Some(Reason::Closed), Some(Reason::NoPermission), Some(Reason::TooLarge)] {
         let mut world = World::on((7, 0, 15));
         world.add(1_000);
@@ -459,7 +463,7 @@ fn a_loss_while_the_stream_can_t_be_read_is_told_as_after_polls_that_fail() {
 }
 
 #[test]
-fn a_key_of_another_type_is_no_stream_so_that_what_comes_back_is_another_one() {
+fn a_stream_that_comes_back_after_a_key_of_another_type_is_another_one() {
     let mut world = World::on((7, 0, 15));
     world.add(1_000);
     world.poll(1_000);

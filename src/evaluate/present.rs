@@ -29,11 +29,10 @@ impl Present<'_> {
         let now = self.state;
         now.last_delivered_id != before.last_delivered_id
             || now.pending < before.pending
-            || before
-                .oldest_pending
-                .oldest()
-                .zip(now.oldest_pending.oldest())
-                .is_some_and(|(then, now)| now.id > then.id)
+            || matches!(
+                (before.oldest_pending, now.oldest_pending),
+                (Pending::Oldest(then), Pending::Oldest(now)) if now.id > then.id
+            )
     }
 
     /// The entries that the group has not finished. Pending entries that are gone from the stream do not count.
@@ -68,12 +67,14 @@ impl Present<'_> {
     /// The first number that exceeds its threshold. The server's own limit comes first.
     pub(super) fn over(&self, moment: &Moment<'_>) -> Option<Over> {
         let none = Thresholds::default();
-        let (report, set) = (&self.report, self.thresholds.unwrap_or(&none));
+        let report = &self.report;
+        let set = self.thresholds.unwrap_or(&none);
         let over =
             |number: Option<u64>, most: Option<u64>| number.zip(most).filter(|(number, most)| number > most);
         let older = |age: Option<Duration>, most: Duration| age.filter(|age| *age > most);
         let age = |age: Option<Age>| age.map(|Age(age)| age.duration());
-        let (lag_age, pending_age) = (age(report.lag_age), age(report.oldest_pending_age));
+        let lag_age = age(report.lag_age);
+        let pending_age = age(report.oldest_pending_age);
         let times = set.deliveries.unwrap_or(Thresholds::DELIVERIES);
         (self.near_limit(moment).map(Over::Limit))
             .or_else(|| over(report.lag.known(), set.lag).map(|(lag, most)| Over::Lag(lag, most)))
@@ -81,7 +82,10 @@ impl Present<'_> {
                 Some(most) => older(lag_age, most).map(|age| Over::LagAge(age, most)),
                 None => older(lag_age, Thresholds::LAG_AGE).map(Over::LagAgeByDefault),
             })
-            .or_else(|| over(Some(self.state.pending), set.pending).map(|(it, most)| Over::Pending(it, most)))
+            .or_else(|| {
+                over(Some(self.state.pending), set.pending)
+                    .map(|(pending, most)| Over::Pending(pending, most))
+            })
             .or_else(|| match set.pending_age {
                 Some(most) => older(pending_age, most).map(|age| Over::PendingAge(age, most)),
                 None => older(pending_age, Thresholds::PENDING_AGE).map(Over::PendingAgeByDefault),

@@ -52,7 +52,8 @@ pub(super) fn questions(
         for (name, group) in &stream.groups {
             let about = About { stream_name, stream, history, name, group };
             let pending = about.pending(now, poison_from);
-            let (count, first) = (about.count(), about.first_after());
+            let count = about.count();
+            let first = about.first_after();
             open.extend(Some(Open { about, pending, count, first }).filter(|open| open.most() > 0));
         }
     }
@@ -63,17 +64,20 @@ pub(super) fn questions(
     keep_affordable_counts(&mut open, &config.lag_count);
     open.retain(|open| open.most() > 0);
     let all: usize = open.iter().map(Open::most).sum();
-    let (mut spent, mut chosen) = (0, 0);
+    let mut spent = 0;
+    let mut chosen = 0;
     for open in &open {
         if spent + open.most() > most.min(MOST_QUESTIONS) {
             break;
         }
-        (spent, chosen) = (spent + open.most(), chosen + 1);
+        spent += open.most();
+        chosen += 1;
     }
     open.truncate(chosen);
     let skipped = all - spent;
 
-    let (mut asked, mut counts) = (Vec::new(), Vec::new());
+    let mut asked = Vec::new();
+    let mut counts = Vec::new();
     for Open { about, pending, count, first } in open {
         asked.extend(pending);
         match count {
@@ -164,7 +168,10 @@ impl About<'_> {
         let lag = self.history.lag(self.stream, self.group).by_counting(self.group, self.known(), None);
         let is_first = self.stream.first_entry_id.is_none_or(|first| first > after);
         let is_known = self.history.first_after(self.name, self.group, self.known()).is_some();
-        (lag != Lag::Exactly(0) && !is_first && !is_known).then(|| self.ask(Lookup::FirstAfter(after)))
+        if lag == Lag::Exactly(0) || is_first || is_known {
+            return None;
+        }
+        Some(self.ask(Lookup::FirstAfter(after)))
     }
 
     /// The questions about pending entries. A head that is gone hides the oldest existing entry. A head that stays,
@@ -241,8 +248,8 @@ fn within_budget(
         let limit = budget.take(count.wanted().min(part), &about);
         left -= 1;
         if limit > 0 {
-            let (after, up_to) = (about.group.last_delivered_id, count.up_to);
-            questions.push(about.ask(Lookup::Count { after, up_to, limit }));
+            let after = about.group.last_delivered_id;
+            questions.push(about.ask(Lookup::Count { after, up_to: count.up_to, limit }));
         }
         // A complete count finds the first entry too.
         if limit < count.wanted() {

@@ -1,4 +1,4 @@
-//! Whose turn it is to be asked about, and what is left out.
+//! Which groups have their turn, and which questions are left out.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     model::{Finding, NameMap, OldestPending, ServerTime},
 };
 
-/// One stream each, in mid-stream, with a question or more about its group at each poll.
+/// One stream each, in mid-stream, with at least one question about its group at each poll.
 fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
     let stream = |name: usize| {
         let head = OldestPending { id: StreamId::new(12, 0), idle: None, deliveries: 2 };
@@ -32,7 +32,7 @@ fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
     Snapshot { time: Ok(Now::exactly(ServerTime(1_000))), ..test_readings::snapshot(streams) }
 }
 
-/// Polls once, and gives the streams that were asked about.
+/// Polls once, and returns the streams with questions.
 fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize) -> (Vec<Name>, usize) {
     let open = begin(history, snapshot.clone(), config, most);
     let (asked, skipped) = (open.asked().to_vec(), open.skipped());
@@ -47,7 +47,7 @@ fn poll(history: &mut History, snapshot: &Snapshot, config: &Config, most: usize
 }
 
 proptest! {
-    /// Also where some come and go, and where some have more to be asked than others.
+    /// Also if some are removed and recreated, and if some have more questions than others.
     #[test]
     fn no_group_waits_longer_than_it_takes_to_ask_about_the_others(
         groups in 1_usize..12, most in 4_usize..20, pending: u16, comings in prop::collection::vec(0_usize..12, 40),
@@ -55,7 +55,7 @@ proptest! {
         let (mut history, config) = (History::default(), config(""));
         let steady: Vec<usize> = (0..groups).collect();
         let mut last = VecDeque::new();
-        // Each has four questions at most: a count, a first entry, a sample and one behind it.
+        // Each has at most four questions: a count, a first entry, a sample and one after it.
         let longest = (groups + 1).div_ceil(most / 4);
         for coming in comings {
             let names: Vec<usize> = steady.iter().copied().chain((coming == 0).then_some(99)).collect();
@@ -74,13 +74,13 @@ proptest! {
 }
 
 #[test]
-fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_first() {
+fn a_count_without_entries_left_takes_no_place_and_other_positions_come_first() {
     let mut snapshot = snapshot(&[1, 2, 3], |_| false);
     for (_, state) in snapshot.streams.iter_mut() {
         let groups = ["g", "h"].map(|name| (name.into(), GroupState::at(StreamId::new(15, 0))));
         state.as_mut().unwrap().groups = groups.into();
     }
-    // Ten are to be counted for each group at most.
+    // At most ten entries are counted for each group.
     for (entries, counted, places) in [(25, 3, 3), (35, 4, 3), (0, 0, 0)] {
         let config = config(&format!("lag_count: {{entries: {entries}}}"));
         let mut history = History::default();
@@ -96,7 +96,7 @@ fn a_count_for_which_no_entries_are_left_takes_no_place_and_others_places_come_f
 }
 
 #[test]
-fn what_is_left_out_is_counted_and_nothing_is_asked_where_nothing_may_be() {
+fn questions_beyond_the_limit_are_counted_and_a_limit_of_zero_asks_nothing() {
     let (mut history, config) = (History::default(), config(""));
     let snapshot = snapshot(&[1, 2, 3], |_| false);
     assert_eq!(poll(&mut history, &snapshot, &config, MOST_QUESTIONS).1, 0);

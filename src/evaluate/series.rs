@@ -51,9 +51,11 @@ impl Ticks {
         series: &Series,
         window: Duration,
     ) -> impl DoubleEndedIterator<Item = (Duration, u32)> {
-        let (ages, values) = (self.ages(), series.iter());
+        let ages = self.ages();
+        let values = series.iter();
         let young = ages.clone().rev().take_while(|age| *age <= window).count().min(values.len());
-        let (older, earlier) = (ages.len() - young, values.len() - young);
+        let older = ages.len() - young;
+        let earlier = values.len() - young;
         let within = ages.skip(older).zip(values.skip(earlier));
         within.filter_map(|(age, value)| Some((age, value?)))
     }

@@ -1,4 +1,5 @@
-//! Hours of a group's life in milliseconds: what is said of it when nothing is wrong, and how soon when something is.
+//! Hours of a group's life in milliseconds: which statuses are reported when nothing is wrong, and how soon when
+//! something is.
 
 mod traces;
 
@@ -18,10 +19,10 @@ const EPOCH_MS: u64 = 1_800_000_000_000;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
 const STREAM: &str = "streams: [{match: s, groups: [g], thresholds: {lag: 50000, lag_age: 1h}}]";
-/// The window of judgement.
+/// The status window.
 const WINDOW: u64 = 5 * MINUTE;
 
-/// A stream with one group, whose entries each have the ID of their second.
+/// A stream with one group. Each entry has the ID of its second.
 struct World {
     second: u64,
     entries: Vec<StreamId>,
@@ -38,13 +39,13 @@ struct World {
 /// What happens in a second.
 #[derive(Clone, Copy)]
 struct Second {
-    /// Entries that come in.
+    /// Entries that are added.
     adds: f64,
-    /// Entries that the consumers can deal with.
+    /// Entries that the consumers can process.
     takes: f64,
-    /// Whether the consumers ask at all.
+    /// Whether the consumers read.
     asks: bool,
-    /// Whether they acknowledge what they took.
+    /// Whether they acknowledge the entries that they read.
     acknowledges: bool,
 }
 
@@ -79,7 +80,7 @@ impl World {
         for seq in 0..whole(&mut self.carry.0, now.adds) {
             self.entries.push(StreamId::new(ms, seq.try_into().unwrap()));
         }
-        // What was taken in the second before is done with now.
+        // Entries that were read in the second before are finished now.
         if now.acknowledges && self.consumers > 0 {
             self.acknowledged = self.delivered;
         }
@@ -87,7 +88,7 @@ impl World {
             self.asked_at = self.second;
             let takes = whole(&mut self.carry.1, now.takes);
             self.delivered = (self.delivered + takes).min(self.entries.len());
-            // Capacity that was not needed is lost.
+            // Unused capacity is lost.
             if self.delivered == self.entries.len() {
                 self.carry.1 = 0.0;
             }
@@ -157,18 +158,18 @@ impl World {
     }
 }
 
-/// A life: what happens in each second, and from when to when something is wrong.
+/// A simulated life: what happens in each second, and from when to when something is wrong.
 struct Trace {
     name: &'static str,
     hours: u64,
-    /// What is wrong, from this second to that.
+    /// The problem, from this second to that.
     wrong: Option<(GroupStatus, u64, u64)>,
     live: fn(&mut World) -> Second,
 }
 
 struct Outcome {
     polls: usize,
-    /// Statuses that were said although nothing was wrong.
+    /// Statuses that were reported although nothing was wrong.
     false_alarms: Vec<(u64, GroupStatus, String)>,
     said_after: Option<u64>,
     well_after: Option<u64>,
@@ -196,7 +197,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
         outcome.polls += 1;
         let open = begin(&mut history, world.snapshot(), &config, MOST_QUESTIONS);
         let answers = world.answer(open.asked());
-        // Polls are a little early or late.
+        // Polls come a little early or late.
         let jitter = Duration::from_millis(world.random.u64(0..400));
         let (_, report) = open.finish(&answers, Duration::from_secs(world.second) + jitter);
         let group = report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap();
@@ -210,7 +211,7 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
                 outcome.said_after.get_or_insert(now - from);
                 outcome.reason = if is_first { group.cause.to_string() } else { outcome.reason };
             }
-            // While it is wrong, and for two windows after, another word for it is no false alarm.
+            // During the problem, and for two windows after it, a different status is not a false alarm.
             Some((_, from, to)) if now >= from && now < to + 2 * WINDOW => {}
             _ if is_bad => outcome.false_alarms.push((now, status, group.cause.to_string())),
             _ => {}
@@ -225,9 +226,10 @@ fn run(trace: &Trace, seed: u64) -> Outcome {
 }
 
 #[test]
-fn nothing_is_said_without_cause_and_each_cause_is_said_within_two_windows() {
+fn no_status_is_reported_without_a_cause_and_each_cause_is_reported_within_two_windows() {
     let mut table =
-        "trace | hours | polls | changes | false alarms | said after | well after | reason\n".to_owned();
+        "trace | hours | polls | changes | false alarms | reported after | recovered after | reason\n"
+            .to_owned();
     let mut failures = Vec::new();
     for trace in traces::TRACES {
         let outcome = run(trace, 7);
@@ -254,7 +256,7 @@ fn nothing_is_said_without_cause_and_each_cause_is_said_within_two_windows() {
             let late_said = late(outcome.said_after) && wrong != GroupStatus::TrimmedPast;
             if outcome.said_after.is_none() || late_said || late(outcome.well_after) {
                 failures.push(format!(
-                    "{}: said after {:?}, well after {:?}",
+                    "{}: reported after {:?}, recovered after {:?}",
                     trace.name, outcome.said_after, outcome.well_after
                 ));
             }

@@ -27,11 +27,11 @@ impl Stillness {
         let now = now?;
         let held: u64 = group.consumers.iter().map(|consumer| consumer.pending).sum();
         let idle = group.consumers.iter().map(|consumer| consumer.idle).min()??;
-        let is_told = group.has_all_consumers() && held == group.pending && idle.duration() > now.error;
+        let is_certain = group.has_all_consumers() && held == group.pending && idle.duration() > now.error;
         let last_seen_ms = now.time.0.checked_sub(idle.get())?;
         let gone_before = stream.gone_before()?;
         let (pending, consumers) = (group.pending, group.consumer_count);
-        is_told.then_some(Self { last_seen_ms, pending, consumers, gone_before })
+        is_certain.then_some(Self { last_seen_ms, pending, consumers, gone_before })
     }
 }
 
@@ -79,12 +79,12 @@ mod tests {
         };
         let stream =
             StreamState { length: 1, first_entry_id: Some(StreamId::new(5, 0)), ..StreamState::of_length(0) };
-        for (idle, error, is_told) in [(0, 0, false), (1, 0, true), (40, 40, false), (41, 40, true)] {
+        for (idle, error, is_certain) in [(0, 0, false), (1, 0, true), (40, 40, false), (41, 40, true)] {
             let now = Now { time: ServerTime(1_000_000), error: Duration::from_millis(error) };
             let actual = Stillness::of(&stream, &group(idle), Some(now));
             assert_eq!(
                 actual.is_some(),
-                is_told,
+                is_certain,
                 "idle for {idle} ms, by a clock that may be off by {error}"
             );
             let kept = GroupState { consumers_age: Some(Millis::new(1)), ..group(idle) };

@@ -142,7 +142,9 @@ impl StreamHistory {
     /// The smallest position of the groups that have only moved forward since the last reading: such a group has needed
     /// everything after it.
     fn held_from(&self, stream: &StreamState) -> Option<StreamId> {
-        let stayed = |name, group: &GroupState| self.groups.get(name).is_some_and(|it| it.went_on_to(group));
+        let stayed = |name, group: &GroupState| {
+            self.groups.get(name).is_some_and(|before| before.moved_forward_to(group))
+        };
         let groups = stream.groups.iter().filter(|(name, group)| stayed(name, group));
         groups.map(|(_, group)| group.last_delivered_id).min()
     }

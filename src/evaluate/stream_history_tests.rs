@@ -1,4 +1,4 @@
-//! What is kept of a stream, and when a group has just gone on.
+//! What is kept of a stream, and when a group has only moved forward.
 
 use super::*;
 use crate::{
@@ -9,19 +9,19 @@ use crate::{
     model::Counted,
 };
 
-/// What was known of a group.
+/// A group as of an earlier poll.
 fn group_then(delivered: u64, entries_read: Option<i64>) -> GroupHistory {
     GroupHistory { delivered: StreamId::new(delivered, 0), entries_read, ..GroupHistory::default() }
 }
 
 #[test]
-fn a_group_has_gone_on_where_its_position_and_its_count_have() {
+fn a_group_has_moved_forward_if_its_position_and_its_count_have() {
     let now =
         |position, read| GroupState { entries_read: read, ..GroupState::at(StreamId::new(position, 0)) };
     for (read_then, position, read_now, went_on) in [
         (Some(5), 5, Some(5), true),
         (Some(5), 6, Some(6), true),
-        // It was set elsewhere, or created again.
+        // Its position was set, or it was recreated.
         (Some(5), 6, Some(5), false),
         (Some(5), 5, Some(6), false),
         (Some(5), 4, Some(4), false),
@@ -36,12 +36,12 @@ fn a_group_has_gone_on_where_its_position_and_its_count_have() {
         (None, 4, None, false),
     ] {
         let what = format!("{read_then:?} {position} {read_now:?}");
-        assert_eq!(group_then(5, read_then).went_on_to(&now(position, read_now)), went_on, "{what}");
+        assert_eq!(group_then(5, read_then).moved_forward_to(&now(position, read_now)), went_on, "{what}");
     }
 }
 
 #[test]
-fn the_first_entry_behind_a_group_stays_it_while_nothing_went() {
+fn the_first_entry_after_a_group_stays_the_same_while_nothing_is_removed() {
     let known = |number| Some(Known { id: StreamId::new(number, 0), entries_behind: 0 });
     for (position, known, remembers, none_removed, stays) in [
         (5, known(5), false, false, true),
@@ -62,7 +62,7 @@ fn the_first_entry_behind_a_group_stays_it_while_nothing_went() {
 }
 
 #[test]
-fn two_readings_say_whether_anything_was_removed_and_who_makes_the_ids() {
+fn two_readings_show_whether_anything_was_removed_and_who_makes_the_ids() {
     let with =
         |added, length| StreamState { entries_added: added, ..StreamState { length, ..stream_at(15) } };
     // The lookups of the second reading may fail, so that it is not judged.
@@ -86,7 +86,7 @@ fn two_readings_say_whether_anything_was_removed_and_who_makes_the_ids() {
         history.is_judged = true;
     }
     assert!(!history.none_removed, "the server does not count that");
-    // An old ID is never forgotten.
+    // An old ID is remembered forever.
     let mut history = StreamHistory::default();
     let at =
         |last| StreamState { last_generated_id: id(last), first_entry_id: None, ..StreamState::of_length(0) };
@@ -98,7 +98,7 @@ fn two_readings_say_whether_anything_was_removed_and_who_makes_the_ids() {
 }
 
 #[test]
-fn a_count_refutes_a_bound_that_it_exceeds() {
+fn a_count_contradicts_a_bound_that_it_exceeds() {
     for (entries, recreations) in [(9, 0), (10, 1)] {
         let mut history = StreamHistory::default();
         let stream = stream_at(15);
@@ -110,7 +110,7 @@ fn a_count_refutes_a_bound_that_it_exceeds() {
 }
 
 #[test]
-fn what_is_counted_of_a_group_outlives_a_recreation() {
+fn counters_of_a_group_survive_a_recreation() {
     let lost = Losses { at_least: 1, at_most: 2, suspected: 3 };
     let before =
         GroupHistory { lost, rewinds: 4, asked_at: 5, first_after: id(11), ..group_then(9, Some(9)) };

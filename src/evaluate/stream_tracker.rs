@@ -141,8 +141,11 @@ impl StreamTracker {
         let own =
             self.over_limit(subject, moment).or_else(|| silence(subject)).or_else(|| clock_behind(subject));
         let own = own.map(|cause| (Health::Warning, cause));
-        let worst =
-            groups.values().map(|group| group.status.health()).max().filter(|it| *it != Health::Healthy);
+        let worst = groups
+            .values()
+            .map(|group| group.status.health())
+            .max()
+            .filter(|health| *health != Health::Healthy);
         let of_group = worst.and_then(|worst| {
             let mut as_bad = groups.iter().filter(|(_, group)| group.status.health() == worst);
             let (name, _) = as_bad.next()?;
@@ -160,7 +163,7 @@ impl StreamTracker {
     fn over_limit(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamCause> {
         let retention = subject.rule.and_then(|rule| rule.retention.as_ref());
         let general = &moment.config.retention;
-        let retention = retention.filter(|it| general.enabled && it.mode != Mode::Observe)?;
+        let retention = retention.filter(|retention| general.enabled && retention.mode != Mode::Observe)?;
         let after = retention.interval.unwrap_or(general.interval) + moment.config.status.settle;
         let length = subject.state.as_ref().map_or(0, |stream| stream.length);
         let limit = retention.max_length.map(|limit| limit.saturating_add(limit / 100 + NODE_ENTRIES));

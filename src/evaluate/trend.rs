@@ -40,7 +40,8 @@ pub(super) fn growth(values: &[u32], came_in: Option<u64>) -> Option<Growth> {
     let third = values.len().div_ceil(3);
     let (first, rest) = values.split_at_checked(third)?;
     let (middle, last) = rest.split_at_checked(rest.len().saturating_sub(third))?;
-    let (from, to) = (median(first)?, median(last)?);
+    let from = median(first)?;
+    let to = median(last)?;
     let rises = from < to && median(middle).is_none_or(|middle| from < middle && middle < to);
     let least = LEAST_GROWTH.max(saturated(came_in.unwrap_or(to.into()) / LEAST_SHARE)).max(chance(values));
     let is_growth = rises && to - from >= least && is_ordered(values) && is_at_its_peak(values);

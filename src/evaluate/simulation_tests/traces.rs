@@ -1,4 +1,4 @@
-//! The lives that are lived through: those in which nothing is wrong, and those in which something is for half an hour.
+//! The simulated lives: those without a problem, and those with one for half an hour.
 
 use super::{HOUR, IDLE, MINUTE, Second, Trace, World};
 use crate::evaluate::GroupStatus;
@@ -9,7 +9,7 @@ fn wave(second: u64, period: u64) -> f64 {
     (angle * std::f64::consts::TAU).sin()
 }
 
-/// A number of events where so many are expected.
+/// A random number of events with this expectation.
 fn poisson(random: &mut fastrand::Rng, expected: f64) -> f64 {
     let (limit, mut product, mut events) = ((-expected).exp(), 1.0, -1.0);
     while product > limit {
