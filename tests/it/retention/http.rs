@@ -53,7 +53,7 @@ fn with_the_token_it_plans_and_trims() {
         (200, &"reached".into(), 100),
         "{done}"
     );
-    assert!(sidecar.log().contains("a trim was asked for over HTTP"));
+    assert!(sidecar.log().contains("trim requested over HTTP"));
     assert!(!sidecar.log().contains(TOKEN));
 }
 
