@@ -5,6 +5,7 @@ mod links;
 mod markdown;
 mod names;
 mod samples;
+mod terms;
 mod translations;
 mod words;
 
