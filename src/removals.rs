@@ -9,8 +9,8 @@ use tokio::{
 
 use crate::model::{Name, Removal};
 
-/// Maximum number of unread reports: more than the steps of a poll interval. Beyond it reports are dropped, and the
-/// losses are bounded by readings.
+/// Maximum number of removals that polls have not read yet. Retention removes less often within one poll interval. Beyond
+/// it a removal is dropped here, and losses of entries are known from readings only, as a lower and an upper bound.
 const MAX_UNREAD: usize = 4_096;
 /// Maximum wait for a step. It usually takes milliseconds, and a hanging one must not block polls.
 const LONGEST_STEP: Duration = Duration::from_secs(1);

@@ -76,8 +76,8 @@ pub struct Enforcer {
     link: Link,
     /// Reads the same data as the script, where scripts are forbidden.
     reader: Reader,
-    /// Number of the connection on which the state was read that writes depend on. They are sent on no other, which
-    /// may lead to another server. `None` before the first read.
+    /// The connection (by its number) on which this run read the state of the server. Writes depend on that state, so they
+    /// are sent on this connection only: another one may lead to another server. `None` before the first read.
     checked_connection: Option<u64>,
     is_without_scripts: bool,
     /// Reports each step to the polls.

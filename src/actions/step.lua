@@ -141,12 +141,12 @@ end
 -- nil: not counted.
 local delivered
 
--- Removes whole nodes below `target`, as one XTRIM would, but stops at the position of each group on the way. The
--- nodes removed until then held delivered entries only, and the entries of the next node are counted. So entries of
--- at most one node per position are read, and only of nodes that are removed.
+-- Removes whole nodes below `target`, as one XTRIM would, but in parts, to count what each group loses. Each part ends
+-- at the position of the next group. Nodes before that position hold only entries that were delivered to it. Of the
+-- node at the position, the entries are read and counted before the node is removed. So at most one node per group is
+-- read, and no node that stays.
 --
--- An error after the first removal ends it as if nothing more could be removed: what was removed is returned and
--- counted.
+-- An error after the first removal ends the step. The entries removed until then are returned and counted.
 local function trim(target, most, length)
   local removed = 0
   local is_counted = pcall(function()

@@ -44,10 +44,11 @@ impl Checkpoint {
 
     /// Applies a reading's information about removals; `held_from` as in [`Checkpoints::check`].
     ///
-    /// A trim removes the first entries, so it has not reached the checkpoint while an entry at or before its ID
-    /// exists. But a trim of acknowledged entries (`ACKED`) skips entries that are still needed, and no field reports
-    /// it. For deletions the server reports the greatest ID. If that is after the checkpoint, only an unchanged
-    /// number of removals proves anything.
+    /// The question is whether entries after the checkpoint were removed. A trim removes from the front, so it did not
+    /// reach them while the first entry is at or before the checkpoint's ID. There are two exceptions. A trim of
+    /// acknowledged entries (`ACKED`) leaves older entries that are still needed, and `XINFO` does not show that it ran.
+    /// And `XDEL` removes anywhere, but the server reports the greatest ID that it removed. If that ID is after the
+    /// checkpoint, the checkpoint holds only if the number of removed entries has not changed.
     fn check(&mut self, stream: &StreamState, held_from: Option<StreamId>) {
         self.is_held &= held_from.is_some_and(|held| held <= self.id);
         // A value that was not read proves nothing, neither now nor about the time since the last reading that had

@@ -213,10 +213,10 @@ impl Between<'_> {
         (gone, gone.saturating_sub(self.own.iter().map(|own| own.entries).sum()))
     }
 
-    /// Whether to read the stream again before the next reading: others may soon remove undelivered entries of a
-    /// group that reads, and the readings alone would not distinguish them from delivered ones. Trims by others are
-    /// close to its position if they remove all entries before it within two intervals, or if it is in the older half
-    /// of the stream.
+    /// Whether an extra reading between two polls is worth its cost: a trim by another client may soon remove entries
+    /// that this group has not read. While the group reads, two polls alone could not tell such entries from delivered
+    /// ones. A trim is close if the group's position is in the older half of the stream, or if the entries before that
+    /// position will be removed within two intervals at the present rate.
     pub(super) fn is_near_loss(&self, step: &Step<'_>) -> bool {
         let Some(then) = self.then else { return false };
         let is_known_anyway = self.counts_deliveries && step.now.entries_read.is_some();

@@ -90,10 +90,10 @@ pub(super) fn questions(
     Questions { asked, skipped }
 }
 
-/// Drops counts for which no entries are left in the budget, so that they take no other question's place.
+/// Removes the counts that the budget of entries no longer pays for, so that other questions are asked instead.
 ///
-/// The first group at a position comes before all others at that position: for them, its count is a checkpoint at the
-/// next poll.
+/// If several groups have the same position, one of them is counted first. At the next poll its count is a checkpoint,
+/// which answers for the others.
 fn keep_affordable_counts(open: &mut [Open<'_>], budget: &LagCount) {
     let mut places = BTreeSet::new();
     let place = |open: &Open<'_>| (open.about.stream_name.clone(), open.about.group.last_delivered_id);

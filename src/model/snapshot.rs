@@ -274,7 +274,7 @@ pub struct GroupState {
     /// Age of the data about consumers, where it is not read at each poll. `None` where it is, or where it was
     /// never read.
     ///
-    /// Everything about consumers except their number is of that age. What later activity contradicts is unknown.
+    /// Everything about consumers except their number is that old. A value that later activity contradicts is `None`.
     pub consumers_age: Option<Millis>,
     /// Time since any consumer last tried to read, claim or acknowledge; also `None` without consumers.
     pub least_idle: Option<Millis>,
