@@ -61,7 +61,7 @@ smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/pat
 
 check: typos shellcheck check-page unused-dependencies docs ## spelling, shell scripts, the page's types, the book, formatting, lints, documentation, dependencies
 	cargo fmt --check
-	cargo clippy --locked --workspace --all-targets --test peers --test assets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features xtask/openapi --test peers --test assets -- -D warnings
 	cargo check --locked --no-default-features --bin streamwarden
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	cargo xtask features

@@ -107,37 +107,47 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
             "example": "events%3Asession",
         }));
     }
-    let found = json!({"description": summary, "content": json_body(answer(answers))});
-    let mut operation = json!({"operationId": id, "summary": summary, "responses": {"200": found}});
+    let mut operation = Map::from_iter([
+        ("operationId".to_owned(), Value::from(*id)),
+        ("summary".to_owned(), Value::from(*summary)),
+    ]);
+    let mut found = json_body(summary, answer(answers));
+    let mut responses = Map::new();
     let mut problems = Vec::new();
     let method = match route.methods {
         Methods::Get => {
             let tag =
                 json!({"ETag": {"description": "Changes with each poll.", "schema": {"type": "string"}}});
-            operation["responses"]["200"]["headers"] = tag.clone();
-            operation["responses"]["304"] = json!({"description": "Nothing has changed since the ETag in If-None-Match.", "headers": tag});
+            let known = "Nothing has changed since the ETag in If-None-Match.";
+            found.insert("headers".to_owned(), tag.clone());
+            responses.insert("304".to_owned(), json!({"description": known, "headers": tag}));
             parameters.push(json!({"$ref": "#/components/parameters/IfNoneMatch"}));
             problems.extend_from_slice(GET_PROBLEMS);
             problems.extend(route.path.contains(KEY).then_some(("404", "No such stream is watched.")));
             "get"
         }
         Methods::Post => {
-            operation["description"] = "Only where http.trim_token_file is configured.".into();
-            operation["security"] = json!([{"trimToken": []}]);
-            let body = json_body(schema::<TrimRequest>(requests));
-            operation["requestBody"] = json!({"required": true, "content": body});
+            let description = "Only where http.trim_token_file is configured.";
+            operation.insert("description".to_owned(), description.into());
+            operation.insert("security".to_owned(), json!([{"trimToken": []}]));
+            let content = json!({"application/json": {"schema": schema::<TrimRequest>(requests)}});
+            operation.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
             problems.extend_from_slice(TRIM_PROBLEMS);
             "post"
         }
     };
+    responses.insert("200".to_owned(), found.into());
     for (status, description) in problems {
-        let body = json!({"application/problem+json": {"schema": schema::<Problem>(answers)}});
-        operation["responses"][status] = json!({"description": description, "content": body});
+        let content = json!({"application/problem+json": {"schema": schema::<Problem>(answers)}});
+        responses.insert(status.to_owned(), json!({"description": description, "content": content}));
     }
-    operation["parameters"] = parameters.into();
+    operation.insert("parameters".to_owned(), parameters.into());
+    operation.insert("responses".to_owned(), responses.into());
     json!({method: operation})
 }
 
-fn json_body(schema: Value) -> Value {
-    json!({"application/json": {"schema": schema}})
+/// A response with a JSON document.
+fn json_body(description: &str, schema: Value) -> Map<String, Value> {
+    let content = json!({"application/json": {"schema": schema}});
+    Map::from_iter([("description".to_owned(), description.into()), ("content".to_owned(), content)])
 }

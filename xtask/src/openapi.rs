@@ -11,7 +11,6 @@ const FILE: &str = "src/views/api/openapi.json";
 ///
 /// # Errors
 /// Where the file can't be written.
-#[expect(clippy::disallowed_methods, reason = "it is a file of the project")]
 pub fn write(project: &Path) -> anyhow::Result<String> {
     fs::write(project.join(FILE), openapi()).with_context(|| format!("cannot write {FILE}"))?;
     Ok(String::new())
