@@ -32,7 +32,7 @@ pub struct OldestPending {
     /// Time since it was last delivered; `None` where the server's time is unknown, or where a consumer has
     /// released it (`XNACK`).
     pub idle: Option<Millis>,
-    /// Number of deliveries, or [`Self::FATAL`].
+    /// Number of deliveries, or a marker: see [`Self::counted_deliveries`].
     pub deliveries: u64,
 }
 
