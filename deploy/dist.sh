@@ -19,8 +19,11 @@ rm -rf "$dist"
 mkdir -p "$dist/$name/deploy"
 cp target/release-build/release/streamwarden LICENSE README.md README.zh-CN.md CHANGELOG.md SECURITY.md "$dist/$name/"
 # Not Compose and the image: they build from the sources.
-cp -r deploy/README.md deploy/kubernetes "$dist/$name/deploy/"
+cp -r deploy/README.md deploy/kubernetes deploy/streamwarden.schema.json "$dist/$name/deploy/"
 cp -r alerts dashboards docs "$dist/$name/"
+rm -rf target/manual
+env -u RUSTFLAGS cargo xtask manual
+cp -r target/manual/man1 target/manual/completions "$dist/$name/"
 sums=$(cd "$dist/$name" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)
 echo "$sums" >"$dist/$name/SHA256SUMS"
 tar --create --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" \

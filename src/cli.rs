@@ -12,39 +12,35 @@ mod serve;
 mod status;
 mod trim;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    config::{Config, Environment, Log, LogFormat, Overrides, Sources, keys},
+    config::{Environment, Log, LogFormat, Sources, json_schema, keys},
     evaluate::Health,
     views::family_names,
 };
-use command::{Error, Exit, complain};
+use command::{Error, Exit, complain, load, print};
 use flags::Given;
 
-/// With the revision, where the build was told it: `make dist` does.
+/// With the revision, if the build sets it, as `make dist` does.
 const VERSION: &str = match option_env!("STREAMWARDEN_VERSION") {
     Some(version) => version,
     None => env!("CARGO_PKG_VERSION"),
 };
 
-/// Watches Redis Streams, keeps them within their retention and tells people when something is wrong.
+/// Watches Redis Streams, keeps them within their retention and alerts people when something is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "streamwarden", version = VERSION)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-
-    /// The configuration file, in YAML.
-    #[arg(long, short, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the sidecar; this is what no command does.
+    /// Run the sidecar (the default).
     Serve,
     CheckConfig(check_config::CheckConfig),
     Acl(acl::Acl),
@@ -52,11 +48,13 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     Status(status::Status),
     Trim(trim::Trim),
+    /// Print a JSON Schema of the configuration file, for editors.
+    ConfigSchema,
 }
 
 const ADDRESS_IS_NO_ARGUMENT: &str = "\
-error: something is wrong with the arguments, which are not shown since one of them is an address. Do not pass the address of Redis as
-an argument: every user of this machine can see it. Set REDIS_URI or REDIS_URI_FILE, or redis.uri in the configuration file.
+error: wrong arguments. They are not shown, since one of them is an address. Do not pass the address of Redis as an argument:
+every user of this machine can see it. Set REDIS_URI or REDIS_URI_FILE, or redis.uri in the configuration file.
 For more, try --help.
 ";
 
@@ -78,7 +76,7 @@ impl Cli {
         match parsed {
             Ok((cli, given)) => cli.run(&given).into(),
             Err(error) if error.use_stderr() => {
-                // The library would repeat it.
+                // The error of the library would repeat it.
                 let is_secret = std::env::args_os().any(|word| is_address(&word.to_string_lossy()));
                 let text =
                     if is_secret { ADDRESS_IS_NO_ARGUMENT.to_owned() } else { error.render().to_string() };
@@ -90,33 +88,32 @@ impl Cli {
     }
 
     fn run(self, given: &Given) -> Exit {
-        let failed = match &self.command {
-            Some(Command::Status(_)) => |_: &Error| Exit::Health(Health::Unknown),
-            _ => Error::exit,
-        };
+        let is_status = matches!(self.command, Some(Command::Status(_)));
         self.end(given).unwrap_or_else(|error| {
             complain(format_args!("{error}\n"));
-            failed(&error)
+            if is_status { Exit::Health(Health::Unknown) } else { error.exit() }
         })
     }
 
     fn end(self, given: &Given) -> Result<Exit, Error> {
-        let is_configured = self.config.is_some() || !given.is_empty();
-        let mut overrides = Overrides::default();
-        given.set(&mut overrides);
-        let environment = Environment::read();
-        let sources =
-            Sources { file: self.config, environment, overrides, families: family_names().collect() };
+        let sources = Sources {
+            file: given.file.clone(),
+            environment: Environment::read(),
+            overrides: given.overrides(),
+            families: family_names().collect(),
+            is_address_optional: false,
+        };
         let log = |level| log(given, level);
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(sources.load()?, sources),
-            Command::CheckConfig(check) => check.run(&loaded(&sources)?, sources, &log("warn")),
-            Command::Acl(acl) => acl.run(&loaded(&sources)?, &log("off")),
-            Command::Trim(trim) => trim.run(&loaded(&sources)?, &log("warn")),
+            Command::CheckConfig(check) => check.run(&load(&sources)?, sources, &log("warn")),
+            Command::Acl(acl) => acl.run(sources, &log("off")),
+            Command::Trim(trim) => trim.run(&load(&sources)?, &log("warn")),
             Command::Doctor(doctor) => doctor.run(&sources.load()?, &log("off")),
-            // These need no configuration where they ask a sidecar.
-            Command::Status(status) => status.run(&sources, is_configured, &log("off")),
+            // These need no configuration if they ask a sidecar.
+            Command::Status(status) => status.run(&sources, !given.is_empty(), &log("off")),
             Command::Healthcheck(check) => check.run(&sources),
+            Command::ConfigSchema => print(format_args!("{:#}\n", json_schema())).map(|()| Exit::Success),
         }
     }
 }
@@ -129,7 +126,7 @@ fn help_on_environment() -> String {
     for about in keys().iter().map(|key| key.about) {
         match (about.variable, about.flag) {
             (Some(variable), Some(flag)) => add(variable, &format!("Same as {}", flag.name)),
-            (Some(variable), None) => add(variable, about.text.trim()),
+            (Some(variable), None) => add(variable, about.text.trim().trim_end_matches('.')),
             (None, _) => {}
         }
     }
@@ -144,29 +141,22 @@ fn help_on_environment() -> String {
     help + "\nExit codes: 0 stopped by a signal, 1 failure, 2 wrong usage or configuration. `status` has its own."
 }
 
-/// The configuration, with a warning of each setting that has no effect. The sidecar logs those, and `doctor` finds them.
-fn loaded(sources: &Sources) -> Result<Config, Error> {
-    let config = sources.load()?;
-    config.ignored().iter().for_each(|ignored| complain(format_args!("warning: {ignored}\n")));
-    Ok(config)
-}
-
-/// The log of a command that ends by itself: text at this level, where no flag says otherwise.
+/// The log of a command that ends by itself: text at this level, unless flags say otherwise.
 fn log(given: &Given, level: &str) -> Log {
-    // Loading the configuration refuses other words.
+    // Other words are refused when the configuration is loaded.
     let named = |word: &str| LogFormat::CHOICES.iter().find(|(name, _)| *name == word);
     let format = given.get("log.format").and_then(named).map_or(LogFormat::Text, |(_, format)| *format);
     Log { level: given.get("log.level").unwrap_or(level).to_owned(), format }
 }
 
-/// The exit of wrong usage.
+/// The exit code of wrong usage.
 fn wrong_usage(program: &clap::Command) -> Exit {
     let mut commands = std::env::args_os().skip(1).filter(|word| program.find_subcommand(word).is_some());
     let is_status = commands.next().is_some_and(|first| first == "status");
     if is_status { Exit::Health(Health::Unknown) } else { Exit::Usage }
 }
 
-/// Whether a word may be an address of Redis; `--url` takes one of the sidecar.
+/// Whether a word may be an address of Redis. `--url` takes that of a sidecar.
 fn is_address(word: &str) -> bool {
     let scheme = word.split_once("://").and_then(|(before, _)| before.rsplit('=').next());
     scheme.is_some_and(|scheme| !matches!(scheme, "http" | "https"))

@@ -1,8 +1,7 @@
-//! The configuration in its checked form: what the rest of the program may rely on.
+//! The checked configuration, on which the rest of the program relies.
 //!
-//! It is built once from a file, the environment and flags ([`Sources::load`]), all problems told together, and never
-//! half-built: a value of [`Config`] holds. Secrets are
-//! [`SecretString`](secrecy::SecretString)s and print as nothing.
+//! [`Sources::load`] builds it from a file, the environment and flags, and reports all problems together. A [`Config`] is always
+//! complete and valid. Secrets are [`SecretString`](secrecy::SecretString)s and print as nothing.
 
 mod access;
 mod address;
@@ -41,8 +40,8 @@ pub use environment::{Environment, wants_no_colour};
 pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
-    Consumers, Entries, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode, Otlp, Poll, ReadFrom,
-    Retention, States, Status, StreamRetention, StreamRule, Thresholds, Tls,
+    CONFIGURED, Consumers, Entries, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode, Otlp, Poll,
+    ReadFrom, Retention, States, Status, StreamRetention, StreamRule, Thresholds, Tls,
 };
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
@@ -94,7 +93,7 @@ section! {
         http: Http;
         /// What to log.
         log: Log;
-        /// Where telemetry goes.
+        /// Where telemetry is sent.
         telemetry: Telemetry;
     }
     check |it, section| {
@@ -107,40 +106,40 @@ section! {
 }
 
 impl Config {
-    /// The rule for this stream: the first whose pattern matches. For a stream that a user names; those that are watched have
-    /// theirs with them ([`Watched`]).
+    /// The rule for a stream that a user names: the first whose pattern matches. A stream that is watched has its rule with it
+    /// ([`Watched`]).
     #[must_use]
     pub fn rule(&self, stream: &Name) -> Option<&StreamRule> {
         self.streams.rule(stream).map(AsRef::as_ref)
     }
 
-    /// The streams that the configuration names outright: they are expected to be there.
+    /// The streams that the configuration names, and so expects to exist.
     pub fn named_streams(&self) -> impl Iterator<Item = &Name> {
         self.streams.patterns().iter().filter_map(Pattern::exact).filter(|name| !self.exclude.matches(name))
     }
 
-    /// Whether the configuration names this stream outright.
+    /// Whether the configuration names this stream.
     #[must_use]
     pub fn expects(&self, stream: &Name) -> bool {
         self.streams.patterns().name_position(stream).is_some() && !self.exclude.matches(stream)
     }
 
-    /// Whether this stream, found in Redis, is to be watched.
+    /// Whether to watch this stream if it is found in Redis.
     #[must_use]
     pub fn watches(&self, stream: &Name) -> bool {
         let listed = self.streams.is_empty() || self.streams.position(stream).is_some();
         listed && !self.exclude.matches(stream)
     }
 
-    /// What people call this Redis: its name, else the place that was last read, else where the address led when the configuration
-    /// was loaded.
+    /// The name of this Redis for people: `name`, else the place that was last read, else the place of the address when the
+    /// configuration was loaded.
     #[must_use]
     pub fn redis_name(&self, read: Option<&Snapshot>) -> Option<String> {
         let place = |read: &Snapshot| format!("{}/{}", read.place, read.database);
         self.name.clone().or_else(|| read.map(place)).or_else(|| self.redis.place.clone())
     }
 
-    /// Whether streams have to be looked for, or all are named.
+    /// Whether to search for streams. It is not needed if the configuration names them all.
     #[must_use]
     pub fn needs_discovery(&self) -> bool {
         self.streams.is_empty() || self.streams.patterns().has_globs()

@@ -1,8 +1,8 @@
-//! The configuration while the process runs: loaded anew at SIGHUP and when its file changes.
+//! Loads the configuration again at SIGHUP and when its file changes.
 //!
-//! A bad one is refused whole and the running one stays. The file is compared by its content: a mounted
-//! ConfigMap is swapped by a symbolic link, which no watch on the file itself would see. Where the system can't read it now,
-//! nothing is known of it, and the next look may be luckier.
+//! A bad configuration is refused as a whole, and the running one stays. The file is compared by its content: a mounted ConfigMap
+//! is replaced through a symbolic link, which a watch on the file would not notice. If the system cannot read the file now, its
+//! content is unknown, and it is read again later.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -19,21 +19,21 @@ use crate::{
     signals,
 };
 
-/// How often the file is looked at.
+/// How often the file is read.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What reloading needs.
 pub struct Reloader {
     /// Where the configuration comes from.
     pub sources: Sources,
-    /// Where a new one goes.
+    /// The running configuration.
     pub config: watch::Sender<Arc<Config>>,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
 
 impl Reloader {
-    /// Reloads until told to stop.
+    /// Reloads until it is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         let mut hangup = match signals::hangup() {
             Ok(hangup) => hangup,
@@ -64,7 +64,7 @@ impl Reloader {
                     () = stop.cancelled() => return,
                     loaded = spawn_blocking(move || load(&sources)) => loaded,
                 };
-                // It panics or is cancelled never.
+                // It never panics and is never cancelled.
                 let Ok(loaded) = loaded else { continue };
                 if matches!(&loaded, Err(LoadError::Read(error)) if error.may_pass()) {
                     is_asked = true;
@@ -82,7 +82,7 @@ impl Reloader {
                 self.stats.config_reload_successful.set(1);
                 keep_running(&self.config.borrow(), &mut config);
                 self.config.send_replace(Arc::new(config));
-                info!("the configuration was loaded anew");
+                info!("the configuration was reloaded");
             }
             Err(error) => {
                 self.stats.config_reload_successful.set(0);
@@ -92,7 +92,7 @@ impl Reloader {
     }
 }
 
-/// Some keys take effect at a start only: what runs stays, so that pages, probes and the API tell of what runs.
+/// Some keys take effect only at a start. The running values stay, so that pages, probes and the API show them.
 fn keep_running(running: &Config, new: &mut Config) {
     let is_changed = [
         ("enabled", running.enabled != new.enabled),
@@ -102,35 +102,35 @@ fn keep_running(running: &Config, new: &mut Config) {
         ("telemetry.otlp", running.telemetry.otlp != new.telemetry.otlp),
     ];
     for (key, _) in is_changed.iter().filter(|(_, is_changed)| *is_changed) {
-        warn!(key, "the change takes effect at the next start only");
+        warn!(key, "the change takes effect only at the next start");
     }
     (new.enabled, new.http.listen) = (running.enabled, running.http.listen);
     new.log.clone_from(&running.log);
     new.telemetry.clone_from(&running.telemetry);
 }
 
-/// Loads and checks everything. With thousands of rules that takes its time, so it is for a thread that may be busy.
+/// Loads and checks everything. It may take long with thousands of rules, so it runs on a thread for blocking work.
 fn load(sources: &Sources) -> Result<Config, LoadError> {
     let config = sources.load()?;
     warn_of_ignored(&config);
     Ok(config)
 }
 
-/// Of settings without effect so many are named: one glob may take the place of thousands of rules.
+/// The most settings without effect that are logged: one glob may replace thousands of rules.
 const NAMED_AT_ONCE: usize = 20;
 
-/// Logs which settings have no effect, since another one takes their place.
+/// Logs the settings without effect, since another one replaces them.
 pub(crate) fn warn_of_ignored(config: &Config) {
     let ignored = config.ignored();
     for Ignored { at, reason } in ignored.iter().take(NAMED_AT_ONCE) {
         warn!(setting = %at, reason, "a setting is ignored");
     }
     if let Some(more) = ignored.len().checked_sub(NAMED_AT_ONCE).filter(|more| *more > 0) {
-        warn!(more, "more settings are ignored; check-config names them");
+        warn!(more, "more settings are ignored; check-config lists them");
     }
 }
 
-/// Looks at the file.
+/// Whether the file can be read: logs when that changes.
 #[derive(Default)]
 struct Looks(Outage);
 
@@ -141,7 +141,7 @@ impl Looks {
             Some(News::Failed) => {
                 warn!(
                     error = error.as_deref(),
-                    "cannot look at the configuration file now; the running configuration stays"
+                    "cannot read the configuration file now; the running configuration stays"
                 );
             }
             Some(News::Recovered { failures, .. }) => {
@@ -153,14 +153,13 @@ impl Looks {
     }
 }
 
-/// The file's content; `None` where there is none to be had until somebody does something about it, and that is what loading
-/// it will say.
+/// Returns the content of the file. `None` if it cannot be read until somebody repairs it: loading it reports why.
 async fn read(path: Option<&Path>) -> Result<Option<Vec<u8>>, ReadError> {
     let Some(path) = path.map(Path::to_owned) else { return Ok(None) };
     let reading = spawn_blocking(move || files::read(&path, Kind::Config));
     match reading.await {
         Ok(Err(error)) if error.may_pass() => Err(error),
-        // It panics or is cancelled never.
+        // It never panics and is never cancelled.
         content => Ok(content.ok().and_then(Result::ok)),
     }
 }

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::command::{Error, Exit, block_on, cannot, complain, print};
+use super::command::{Error, Exit, block_on, cannot, complain, load, print};
 use crate::{
     acl,
     app::self_stats,
-    config::{Config, Log},
+    config::{Address, Config, Log, Sources},
     model::{Flavour, Server},
     source::Link,
     telemetry,
@@ -15,60 +15,66 @@ use crate::{
 /// Print the ACL rule of the Redis user that this configuration needs, as a line for redis-cli.
 #[derive(Debug, Args)]
 pub(super) struct Acl {
-    /// The user's name.
+    /// Name of the user.
     #[arg(long, value_name = "NAME", default_value = "streamwarden", value_parser = parse_user)]
     user: String,
 
-    /// The version of Redis, as in 7.0; without it the server is asked.
+    /// Version of Redis, as in 7.0. Then no server is asked, and no address is needed.
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     redis_version: Option<(u16, u16, u16)>,
 }
 
 impl Acl {
-    pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
+    pub(super) fn run(self, mut sources: Sources, log: &Log) -> Result<Exit, Error> {
+        sources.is_address_optional = self.redis_version.is_some();
+        let config = load(&sources)?;
         telemetry::start_logging(log);
-        let (rule, note) = self.rule(config)?;
-        print(format_args!("{rule}\n"))?;
-        if let Some(note) = note {
+        let address = match &config.redis.place {
+            None if sources.is_address_optional => None,
+            _ => Some(config.redis.access.address().map_err(|problems| Error::Other(problems.to_string()))?),
+        };
+        let server = match (self.redis_version, &address) {
+            (Some(version), _) => {
+                Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN }
+            }
+            // The host is enough.
+            (None, Some(address)) if address.is_upstash() => {
+                Server { flavour: Flavour::Upstash, ..Server::UNKNOWN }
+            }
+            _ => ask(&config)?,
+        };
+        let database = address.as_ref().map_or(0, Address::database);
+        print(format_args!("{}\n", acl::rule(&config, &self.user, database, &server)))?;
+        if address.is_none() {
+            complain("no address is configured: this is the rule for Redis of that version, database 0\n");
+        }
+        if let Some(note) = acl::note(&server, &self.user) {
             complain(format_args!("{note}\n"));
         }
         Ok(Exit::Success)
     }
-
-    /// The rule, and what there is to know about it.
-    fn rule(self, config: &Config) -> Result<(String, Option<String>), Error> {
-        let address = config.redis.access.address().map_err(|problems| Error::Other(problems.to_string()))?;
-        let server = match self.redis_version {
-            Some(version) => Server { flavour: Flavour::Redis, version: Some(version), ..Server::UNKNOWN },
-            // Its host says it all.
-            None if address.is_upstash() => Server { flavour: Flavour::Upstash, ..Server::UNKNOWN },
-            None => ask(config)?,
-        };
-        let rule = acl::rule(config, &self.user, address.database(), &server);
-        Ok((rule, acl::note(&server, &self.user)))
-    }
 }
 
-/// Who the server is. The user may not be there yet: then it is not known, and that is said.
+/// Asks which server it is. The user may not exist yet: then it is unknown, and a note says so.
 fn ask(config: &Config) -> Result<Server, Error> {
     let mut link = Link::new(self_stats());
     let server = block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) })?;
     Ok(server.unwrap_or_else(|failure| {
         let reason = cannot("ask for the version", &config.redis.access, &failure);
         complain(format_args!(
-            "{reason}: this is the rule for Redis 7.2 and later, and \
-             Valkey; for an earlier one give --redis-version\n"
+            "{reason}: this is the rule for Redis 7.2 and later, and Valkey; for an earlier version pass \
+             --redis-version\n"
         ));
         Server::UNKNOWN
     }))
 }
 
-/// Redis takes more names, but no line for redis-cli does without quotes.
+/// Redis allows more names, but redis-cli needs quotes for them.
 fn parse_user(text: &str) -> Result<String, String> {
     let is_plain = |character: char| character.is_ascii_graphic() && !matches!(character, '"' | '\'' | '\\');
     if text.is_empty() || !text.chars().all(is_plain) {
         return Err(
-            "a user's name has one character at least, and no blanks, quotes or backslashes".to_owned()
+            "a user's name has at least one character, and no blanks, quotes or backslashes".to_owned()
         );
     }
     Ok(text.to_owned())

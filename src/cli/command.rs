@@ -1,4 +1,4 @@
-//! How every command runs and ends: one runtime, one form of errors, and the exit codes.
+//! How every command runs and ends: its configuration, one runtime, one form of errors, and the exit codes.
 
 use std::{
     fmt,
@@ -7,27 +7,27 @@ use std::{
 };
 
 use crate::{
-    config::{Access, LoadError},
+    config::{Access, Config, LoadError, Sources},
     evaluate::Health,
     model::Failure,
     telemetry::TracesError,
 };
 
-/// How a command ended.
+/// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// It did what it was asked to.
+    /// It succeeds.
     Success,
-    /// It could not, or found a problem.
+    /// It fails, or finds a problem.
     Failure,
     /// Wrong usage or configuration.
     Usage,
-    /// Of `status`: what it found.
+    /// Of `status`: the health of the streams.
     Health(Health),
 }
 
 impl Exit {
-    /// Who monitors by `status` takes its 2 for a critical stream.
+    /// The exit code. Monitoring by `status` takes 2 for critical, so `status` never ends with [`Exit::Usage`].
     const fn code(self) -> u8 {
         match self {
             Self::Success | Self::Health(Health::Healthy) => 0,
@@ -37,9 +37,9 @@ impl Exit {
         }
     }
 
-    /// Success if something is so.
-    pub(super) const fn success_if(is_so: bool) -> Self {
-        if is_so { Self::Success } else { Self::Failure }
+    /// Success if the condition holds.
+    pub(super) const fn success_if(condition: bool) -> Self {
+        if condition { Self::Success } else { Self::Failure }
     }
 }
 
@@ -49,36 +49,36 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked to.
+/// Why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// There is no configuration.
     #[error(transparent)]
     Config(#[from] LoadError),
-    /// Traces can't be sent as the environment says.
+    /// The environment does not say how to send traces.
     #[error(transparent)]
     Traces(#[from] TracesError),
     /// Wrong usage.
     #[error("error: {0}")]
     Usage(String),
-    /// The system refuses a thread, or what a runtime needs.
+    /// The system refuses a thread, or something else that a runtime needs.
     #[error("error: cannot start: {0}")]
     Start(io::Error),
-    /// What was to be printed can't be.
+    /// The output cannot be written.
     #[error("error: cannot write the output: {0}")]
     Output(io::Error),
-    /// Everything else, with what it is about.
+    /// Everything else, with its context.
     #[error("error: {0}")]
     Other(String),
 }
 
 impl Error {
-    /// Something that could not be done with Redis.
+    /// Something that failed with Redis.
     pub(super) fn of_redis(what: &str, access: &Access, failure: &Failure) -> Self {
         Self::Other(cannot(what, access, failure))
     }
 
-    /// How a command ends with it.
+    /// The exit code of a command that ends with it.
     pub(super) const fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Traces(_) | Self::Usage(_) => Exit::Usage,
@@ -87,26 +87,33 @@ impl Error {
     }
 }
 
-/// What could not be done with Redis, where it was tried, and why.
+/// What failed with Redis, at which address, and why.
 pub(super) fn cannot(what: &str, access: &Access, failure: &Failure) -> String {
     let place = access.address().map(|address| address.to_string());
     match place {
         Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
-        // The failure of a connection tells it, and so does an address that can't be read.
+        // The failure of a connection has the address, and there is none if it cannot be read.
         _ => format!("cannot {what}: {failure}"),
     }
 }
 
-/// Runs to its end what a command waits for.
+/// Loads the configuration, and warns of each setting that has no effect. The sidecar logs those, and `doctor` reports them.
+pub(super) fn load(sources: &Sources) -> Result<Config, Error> {
+    let config = sources.load()?;
+    config.ignored().iter().for_each(|ignored| complain(format_args!("warning: {ignored}\n")));
+    Ok(config)
+}
+
+/// Runs asynchronous work to its end.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Start)?;
     let result = runtime.block_on(work);
-    // A name that is still being resolved is not waited for.
+    // Without waiting for a name that is still being resolved.
     runtime.shutdown_background();
     Ok(result)
 }
 
-/// Prints a command's output. Who reads it may stop reading, as `head` does: then the rest is for nobody.
+/// Prints a command's output. A reader that stops reading, as `head` does, is no error.
 pub(super) fn print(output: impl fmt::Display) -> Result<(), Error> {
     let mut out = io::stdout();
     match write!(out, "{output}").and_then(|()| out.flush()) {
@@ -115,8 +122,8 @@ pub(super) fn print(output: impl fmt::Display) -> Result<(), Error> {
     }
 }
 
-/// Prints what is wrong, or what is good to know beside the output.
+/// Prints a problem or a note to standard error.
 pub(super) fn complain(problem: impl fmt::Display) {
-    // Where this can't be written, nothing can be said about it either.
+    // If this fails, there is no place left to report it.
     drop(write!(io::stderr(), "{problem}"));
 }

@@ -143,13 +143,9 @@ macro_rules! choice {
                 $crate::config::setting::Shown::Word(self.as_str().to_owned())
             }
 
-            fn values((): &()) -> String {
-                format!("one of: {}", [$($word),+].join(", "))
-            }
-
-            fn schema((): &()) -> serde_json::Value {
-                let words = Self::CHOICES.iter().map(|(_, word)| $crate::config::setting::Setting::show(word).into());
-                serde_json::json!({"enum": words.collect::<Vec<serde_json::Value>>()})
+            fn describe((): &()) -> (String, serde_json::Value) {
+                let words = [$($word),+].map(|word| serde_json::Value::from($crate::config::setting::Shown::Word(word.to_owned())));
+                (format!("one of: {}", [$($word),+].join(", ")), serde_json::json!({"enum": words}))
             }
         }
     };

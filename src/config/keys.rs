@@ -1,7 +1,7 @@
 //! Every key of the configuration's sections, each declared once. [`Config`](super::Config) has the sections.
 //!
-//! Types, defaults, ranges, variables, flags and texts stand here and nowhere else: what reads a file, `check-config`, `--help`,
-//! the reference and the JSON Schema are made of these rows.
+//! Types, defaults, ranges, variables, flags and texts are here and nowhere else. What reads a file, `check-config`, `--help`, the
+//! reference and the JSON Schema are made of these rows.
 
 use std::{
     collections::BTreeSet,
@@ -32,7 +32,7 @@ const LISTENING: &[&str] = &["serve", "check-config", "healthcheck"];
 /// The commands that log.
 const LOGGING: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "trim"];
 /// The commands that load the configuration.
-const CONFIGURED: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "trim", "healthcheck"];
+pub const CONFIGURED: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "trim", "healthcheck"];
 
 section! {
     /// How to reach Redis, as the user writes it. [`Redis`](super::Redis) is what it leads to.
@@ -64,9 +64,9 @@ section! {
 }
 
 choice! {
-    /// Who may be read.
+    /// Servers to read from.
     pub enum ReadFrom {
-        /// Who answers, a primary or a replica; which it is, is shown.
+        /// A primary or a replica. Its role is shown.
         Any = "any",
         /// A primary only.
         Primary = "primary",
@@ -74,7 +74,7 @@ choice! {
 }
 
 choice! {
-    /// Whether each command costs money.
+    /// Whether each command is billed.
     pub(super) enum Billed {
         /// By the host's name.
         Auto = "auto",
@@ -86,7 +86,7 @@ choice! {
 }
 
 section! {
-    /// How TLS is spoken. Its files are in PEM form, and each is read again for each connection.
+    /// Certificates for TLS, as files in PEM form. They are read again for each connection.
     #[derive(Debug, Clone, Default, PartialEq)]
     pub struct Tls {
         /// Certificates to trust instead of the system's authorities: authorities, or the server's own certificate.
@@ -141,7 +141,7 @@ section! {
     /// A rule for the streams that a pattern matches.
     #[derive(Debug, Clone)]
     pub struct StreamRule {
-        /// Name of a stream, which is expected to exist, or a glob: *, ?, [a-z], {one,two}, and \ before a character that is meant as it is.
+        /// Name of a stream, which is expected to exist, or a glob: *, ?, [a-z], {one,two}, and \ before a character that stands for itself.
         pattern as "match": Pattern, required "give a stream's name or a glob";
         /// Groups that are expected to exist.
         groups: Vec<Name> = Vec::new();
@@ -219,14 +219,14 @@ section! {
 }
 
 impl Thresholds {
-    /// The age of the oldest entry that waits where nothing else is set. Longer than the pause of a deployment.
+    /// The default for the oldest undelivered entry. It is longer than the pause of a deployment.
     pub const LAG_AGE: Duration = Duration::from_secs(300);
-    /// The same for the oldest pending entry: handlers may take minutes, and retries a few of them.
+    /// The default for the oldest pending entry: handlers may take minutes, and retries several times that.
     pub const PENDING_AGE: Duration = Duration::from_secs(900);
-    /// Deliveries from which on an entry counts as poison where nothing else is set.
+    /// The default for deliveries, from which on an entry is poison.
     pub const DELIVERIES: u64 = 5;
 
-    /// Deliveries from which on an entry counts as poison.
+    /// Deliveries from which on an entry is poison.
     #[must_use]
     pub fn poison_from(&self) -> u64 {
         self.deliveries.unwrap_or(Self::DELIVERIES)
@@ -239,7 +239,7 @@ section! {
     pub struct Consumers {
         /// Whether consumers have series of their own.
         metrics: bool = true;
-        /// Consumers of a group that have; those with the most pending entries come first, the rest is added up.
+        /// Consumers of a group with series of their own: those with the most pending entries. The others are added up.
         max_per_group: usize [0..=100_000] = 20;
         /// Idle time with pending entries after which a consumer is stuck.
         stuck_after: Duration [AGES] = 5 * MINUTE;
@@ -303,9 +303,9 @@ section! {
 choice! {
     /// Which series of a state set are served, as of a group's status.
     pub enum States {
-        /// One a state: 1 for the current one, 0 for the others.
+        /// One for each state: 1 for the current one, 0 for the others.
         All = "all",
-        /// That of the current one.
+        /// Only that of the current state.
         Current = "current",
     }
 }
@@ -359,7 +359,7 @@ section! {
 }
 
 impl Http {
-    /// Where to serve if nothing else is set.
+    /// The default.
     pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 19121);
 }
 

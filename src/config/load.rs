@@ -1,4 +1,4 @@
-//! From file, environment and flags to a checked configuration: flags win over the environment, that over the file.
+//! Loads the configuration from file, environment and flags. Flags win over the environment, and the environment over the file.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -17,7 +17,7 @@ use crate::{
     model::Text,
 };
 
-/// What flags set, by key.
+/// The keys that flags set.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides(Vec<(&'static str, &'static str, String)>);
 
@@ -28,7 +28,7 @@ impl Overrides {
     }
 }
 
-/// Where the configuration comes from; it can be loaded again when the file has changed.
+/// Where the configuration comes from. It can be loaded again when the file has changed.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// The file that a flag names.
@@ -39,12 +39,14 @@ pub struct Sources {
     pub overrides: Overrides,
     /// The names that `exposition.exclude` may have: those of the metrics' families.
     pub families: Vec<&'static str>,
+    /// Whether the address of Redis may be missing.
+    pub is_address_optional: bool,
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file can't be read, or is too large to be a configuration.
+    /// The file cannot be read, or is too large.
     #[error("cannot use the configuration file: {0}")]
     Read(#[from] ReadError),
     /// The file is not YAML.
@@ -82,8 +84,8 @@ impl Sources {
         })
     }
 
-    /// Where the sidecar listens, whatever else is wrong: a sidecar that runs goes on with its last configuration if the file
-    /// has become bad.
+    /// The address that the sidecar listens on, even if other keys are wrong: a running sidecar keeps its last configuration if the
+    /// file has become bad.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
         let tree = self.path().and_then(|path| {
@@ -99,7 +101,12 @@ impl Sources {
     fn check(&self, mut tree: Value) -> Result<Config, Problems> {
         let mut found = Found::default();
         let set = self.overlay(&mut tree, &mut found.problems);
-        let context = Context { set, environment: &self.environment, families: &self.families };
+        let context = Context {
+            set,
+            environment: &self.environment,
+            families: &self.families,
+            is_address_optional: self.is_address_optional,
+        };
         let mut root = Section::new(String::new(), tree, &mut found, &context);
         let config = Config::read_keys(&mut root, &());
         root.end();

@@ -5,21 +5,21 @@ use std::{fmt, path::Path};
 use super::yaml::Lines;
 use crate::model::Text;
 
-/// Of more problems nobody reads: a file of another kind has one a line.
+/// A file of another kind has a problem in each line. Nobody reads them all.
 const SHOWN: usize = 20;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The key, `streams[0].match`, and where its value came from if not from the file.
+    /// The key, as in `streams[0].match`, and the origin of its value if that is not the file.
     pub at: Text,
     /// What is wrong, and how to fix it. It never repeats a value that may be secret.
     pub what: Text,
     /// The file and the line of the key, if it is there.
-    pub line: Option<Text>,
+    pub line: Option<(Text, u64)>,
 }
 
-/// Everything that is wrong, in the order of reading. Printed one a line, and with `#` in one line.
+/// All problems, in the order of reading. Prints one a line, and with `#` all in one line, without the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -32,15 +32,17 @@ impl Problems {
     pub(super) fn locate(&mut self, path: &Path, text: &str) {
         let lines = Lines::of(text);
         for problem in &mut self.0 {
-            problem.line = lines.of_key(&problem.at).map(|line| format!("{}:{line}", path.display()).into());
+            problem.line = lines.of_key(&problem.at).map(|line| (path.into(), line));
         }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = &self.line {
-            write!(f, "{line}: ")?;
+        match &self.line {
+            Some((_, line)) if f.alternate() => write!(f, "line {line}: ")?,
+            Some((file, line)) => write!(f, "{file}:{line}: ")?,
+            None => {}
         }
         write!(f, "{}: {}", self.at, self.what)
     }
@@ -51,7 +53,8 @@ impl fmt::Display for Problems {
         let separator = if f.alternate() { "; " } else { "\n" };
         for (index, problem) in self.0.iter().take(SHOWN).enumerate() {
             let before = if index == 0 { "" } else { separator };
-            write!(f, "{before}{problem}")?;
+            f.write_str(before)?;
+            problem.fmt(f)?;
         }
         match self.0.len().saturating_sub(SHOWN) {
             0 => Ok(()),

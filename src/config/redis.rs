@@ -1,4 +1,4 @@
-//! How to reach Redis: what its keys and variables lead to. [`Access`] puts address, user and password together.
+//! How to reach Redis, from the keys and variables for it. [`Access`] combines address, user and password.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,16 +13,16 @@ use super::{
     setting::{Group, Shown},
 };
 
-/// Where each command is billed. With polls and retention of five streams it stays below 500,000 commands a month, which
-/// is what a free tier has.
+/// Where each command is billed. With polls and retention of five streams this stays below the 500,000 commands a month of a
+/// free tier.
 const LOOKUPS_A_MONTH: u64 = 100_000;
 
 /// How to reach Redis. Two are equal if a connection by one is a connection by the other, secrets included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Redis {
-    /// The address, the user and the password, or where they are kept.
+    /// The address, the user and the password, or the files that hold them.
     pub access: Access,
-    /// Where that led when the configuration was loaded, for people.
+    /// The server and database of the address when the configuration was loaded, for people.
     pub place: Option<String>,
     /// Certificates, for `rediss://`.
     pub tls: Tls,
@@ -30,18 +30,18 @@ pub struct Redis {
     pub connect_timeout: Duration,
     /// How long one pipeline of commands may take.
     pub command_timeout: Duration,
-    /// Who may be read.
+    /// The servers to read from.
     pub read_from: ReadFrom,
-    /// Whether each command costs money: then few are sent.
+    /// Whether each command is billed: then few are sent.
     pub billed_by_command: bool,
-    /// Lookups beyond the one command a stream and poll; `None` for as many as polls leave open.
+    /// Lookups in 30 days, beyond one command a stream and poll; `None`: no bound.
     pub lookups_a_month: Option<u64>,
 }
 
 impl Tls {
     pub(crate) const WITHOUT_EFFECT: &'static str = "is set, and the address is not rediss://, so nothing would be encrypted; write rediss://, or remove redis.tls";
 
-    /// Whether something is set that this address has no use for.
+    /// Whether something is set that has no effect with this address.
     pub(crate) fn is_without_effect(&self, address: &Address) -> bool {
         !address.is_tls() && *self != Self::default()
     }
@@ -53,7 +53,7 @@ impl Group for Redis {
 
     fn read_keys(section: &mut Section<'_>, is_needed: &bool) -> Self {
         let keys = RedisKeys::read_keys(section, &());
-        let environment = section.context().environment;
+        let context = section.context();
         let mut access = Access {
             is_address_in_file: section.origin("uri").or(section.origin("uri_file")).is_none(),
             address: secret(section, ("uri", keys.uri), ("uri_file", keys.uri_file)),
@@ -61,10 +61,10 @@ impl Group for Redis {
                 user: keys.username.map(|user| Given::new(section.place("username"), user)),
                 password: secret(section, ("password", keys.password), ("password_file", keys.password_file)),
             },
-            variables: variables(environment),
-            ignored: unusable(environment),
+            variables: variables(context.environment),
+            ignored: unusable(context.environment),
         };
-        let address = resolve(section, &mut access, *is_needed);
+        let address = resolve(section, &mut access, *is_needed && !context.is_address_optional);
         if address.as_ref().is_some_and(|address| keys.tls.is_without_effect(address)) {
             section.problem("tls", Tls::WITHOUT_EFFECT);
         }
@@ -116,7 +116,7 @@ fn shown(secret: Option<&Given<Secret>>) -> (Option<String>, Option<String>) {
     }
 }
 
-/// The address that all of it makes. Notes what is wrong with it, or that it is missing.
+/// The address with its login. Notes what is wrong with it, or that it is missing.
 fn resolve(section: &mut Section<'_>, access: &mut Access, is_needed: bool) -> Option<Address> {
     if access.address.is_none() {
         if is_needed && !section.has("uri") && !section.has("uri_file") {
@@ -157,7 +157,7 @@ fn secret(
     file.or(inline)
 }
 
-/// A file is more likely meant for this program than a password, so it counts first.
+/// A file is more likely meant for this program than a password, so it applies first.
 fn variables(environment: &Environment) -> Vec<Login> {
     let text = |name| environment.get(name)?.to_str().map(str::to_owned);
     let file = text(PASSWORD_FILE).map(|path| Given::new(PASSWORD_FILE, Secret::File(PathBuf::from(path))));
@@ -166,12 +166,12 @@ fn variables(environment: &Environment) -> Vec<Login> {
     [file, password].map(|password| Login { user: user(), password }).into()
 }
 
-/// Variables that nothing can be made of, or that another one replaces.
+/// Variables that are not valid, or that another one replaces.
 fn unusable(environment: &Environment) -> Vec<Ignored> {
     let ignored = |at: &str, reason: &str| Ignored { at: at.to_owned(), reason: reason.to_owned() };
     let replaced = environment.get(URI).and(environment.get(URI_FILE));
     let mut unusable: Vec<Ignored> =
-        replaced.iter().map(|_| ignored(URI, "REDIS_URI_FILE gives another address")).collect();
+        replaced.iter().map(|_| ignored(URI, "REDIS_URI_FILE has another address")).collect();
     for name in [USERNAME, PASSWORD, PASSWORD_FILE] {
         if environment.get(name).is_some_and(|value| value.to_str().is_none()) {
             unusable.push(ignored(name, "it is not UTF-8"));

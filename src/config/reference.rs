@@ -15,7 +15,12 @@ use super::{
 static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     // A key is known when it is asked for, so reading nothing finds them all.
     let mut found = Found { keys: Some(Vec::new()), ..Found::default() };
-    let context = Context { set: Vec::new(), environment: &Environment::default(), families: &[] };
+    let context = Context {
+        set: Vec::new(),
+        environment: &Environment::default(),
+        families: &[],
+        is_address_optional: true,
+    };
     Config::read_keys(&mut Section::new(String::new(), Value::Null, &mut found, &context), &());
     found.keys.unwrap_or_default()
 });
@@ -99,7 +104,7 @@ fn insert(section: &mut Map<String, Value>, path: &str, key: &Key) {
     }
 }
 
-/// The map of this name, which is made where there is none.
+/// The map of this name. It is created if there is none.
 fn map_in<'a>(map: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
     map.entry(name).or_insert_with(|| json!({})).as_object_mut()
 }
@@ -164,8 +169,7 @@ mod tests {
 
     /// The blocks of YAML that the pages show as configurations.
     fn samples() -> Vec<String> {
-        let pages: String =
-            ["README.md", "docs/src/configuration.md"].iter().filter_map(|page| file(page)).collect();
+        let pages: String = ["docs/src/configuration.md"].iter().filter_map(|page| file(page)).collect();
         let blocks = pages.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let is_sample =
             |block: &&str| ["\nredis:", "\nexposition:", "exposition:"].iter().any(|it| block.contains(it));
@@ -180,6 +184,15 @@ mod tests {
             "deploy/compose/streamwarden/config.yaml",
             "examples/demo.yaml",
         ];
+        for path in shipped {
+            let yaml = file(path).unwrap();
+            let schema =
+                yaml.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
+            assert!(
+                file(&format!("{}/{schema}", path.rsplit_once('/').unwrap().0)).is_some(),
+                "{path}: {schema}"
+            );
+        }
         let shipped = shipped.map(|path| file(path).unwrap());
         let samples = samples();
         assert!(samples.len() >= 2, "{samples:?}");
@@ -216,7 +229,8 @@ mod tests {
             else {
                 return format!("{line}\n");
             };
-            let is_key = key.trim_start().split_once(": ").is_some_and(|(word, _)| !word.contains(' '));
+            let is_key =
+                key.trim_start().split_once(": ").is_some_and(|(word, _)| !word.contains([' ', '-']));
             if is_key || key.ends_with(':') { format!("{space}{key}\n") } else { format!("{line}\n") }
         });
         uncommented.collect()

@@ -1,4 +1,4 @@
-//! The rules of streams in their order, of which the first match counts.
+//! The rules of streams in their order. The first match applies.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::Name;
 
-/// Rules in their order. Each is shared by the streams that it is for.
+/// Rules in their order. A rule is shared by its streams.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     rules: Vec<Arc<StreamRule>>,
@@ -31,7 +31,7 @@ impl Rules {
         self.patterns.position(stream)
     }
 
-    /// The rules' patterns, each at its rule's place.
+    /// The patterns of the rules, in the same order.
     #[must_use]
     pub const fn patterns(&self) -> &Patterns {
         &self.patterns
@@ -76,11 +76,7 @@ impl Setting for Rules {
         Shown::List(self.iter().map(Group::show_keys).collect())
     }
 
-    fn values((): &()) -> String {
-        "a list of rules".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        json!({"type": ["array", "null"]})
+    fn describe((): &()) -> (String, Value) {
+        ("a list of rules".to_owned(), json!({"type": ["array", "null"]}))
     }
 }

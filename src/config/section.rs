@@ -1,7 +1,6 @@
-//! A map of the configuration while it is read. It notes every problem and goes on.
+//! A map of the configuration while it is read. Every problem is noted, whereas serde would stop at the first one.
 //!
-//! serde would stop at the first problem. The known keys are those that were asked for, so any other key is unknown, and the
-//! nearest known one is the likely intention.
+//! The known keys are those that were asked for. Any other key is unknown, and the nearest known one is suggested.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -23,7 +22,7 @@ pub(super) struct Section<'a> {
     context: &'a Context<'a>,
 }
 
-/// What the sections of a tree find.
+/// The results of reading a tree, beside its values.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) problems: Problems,
@@ -31,13 +30,15 @@ pub(super) struct Found {
     pub(super) keys: Option<Vec<Key>>,
 }
 
-/// What is known beside the tree.
+/// The origins of values beside the tree.
 pub(super) struct Context<'a> {
     /// The keys that the file did not set, each with the variable or flag that did.
     pub(super) set: Vec<(&'static str, &'static str)>,
     pub(super) environment: &'a Environment,
     /// The metrics' names.
     pub(super) families: &'a [&'static str],
+    /// Whether the address of Redis may be missing.
+    pub(super) is_address_optional: bool,
 }
 
 impl<'a> Section<'a> {
@@ -177,7 +178,7 @@ impl<'a> Section<'a> {
         result
     }
 
-    /// Notes that a required key is missing, and stands in for its value.
+    /// Notes that a required key is missing, and returns a placeholder.
     pub(super) fn missing<T: Default>(&mut self, key: &'static str, hint: &str) -> T {
         if !self.has(key) {
             self.problem(key, format!("is missing; {hint}"));
@@ -201,7 +202,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes every key that nobody asked for.
+    /// Notes every unknown key.
     pub(super) fn end(mut self) {
         let known: Vec<&str> = self.asked.iter().map(|(key, _)| *key).collect();
         for key in std::mem::take(&mut self.fields).keys() {
@@ -224,14 +225,14 @@ fn place_of(path: &str) -> &str {
     if path.is_empty() { "the configuration" } else { path }
 }
 
-/// What somebody may have meant.
+/// The known word that is likely meant.
 pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a str>, word: &str) -> Option<&'a str> {
     let likeness = |known: &str| strsim::jaro_winkler(known, word);
     let nearest = known.max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     nearest.filter(|known| likeness(known) > 0.75)
 }
 
-/// Whether it can be a key. What cannot may be a key and its value, or an address.
+/// Whether a text can be a key. Any other may be a key and its value, or an address.
 pub(super) fn is_word(key: &str) -> bool {
     key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.'))
 }

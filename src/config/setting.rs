@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -34,11 +35,8 @@ pub(super) trait Setting: Sized {
     /// The value as YAML has it.
     fn show(&self) -> Shown;
 
-    /// What a value must be, in words: a sentence that begins with "must be" goes on with them.
-    fn values(bounds: &Self::Bounds) -> String;
-
-    /// The same as a JSON Schema.
-    fn schema(bounds: &Self::Bounds) -> Value;
+    /// What a value must be: the words that follow "must be", and the same as a JSON Schema.
+    fn describe(bounds: &Self::Bounds) -> (String, Value);
 }
 
 /// A map of keys, each with a type of its own. [`section!`](super::declare) declares one.
@@ -70,6 +68,11 @@ pub(super) enum Shown {
 }
 
 impl Shown {
+    /// A text in quotes.
+    fn text(text: impl fmt::Display) -> Self {
+        Self::Value(text.to_string().into())
+    }
+
     /// What is not set, and so not shown.
     pub(super) const NOTHING: Self = Self::Value(Value::Null);
 
@@ -107,12 +110,8 @@ impl<T: Group> Setting for T {
         self.show_keys()
     }
 
-    fn values(_: &Self::Bounds) -> String {
-        "a map of keys and values".to_owned()
-    }
-
-    fn schema(_: &Self::Bounds) -> Value {
-        json!({"type": ["object", "null"]})
+    fn describe(_: &Self::Bounds) -> (String, Value) {
+        ("a map of keys and values".to_owned(), json!({"type": ["object", "null"]}))
     }
 }
 
@@ -127,12 +126,8 @@ impl<T: Setting> Setting for Option<T> {
         self.as_ref().map_or(Shown::NOTHING, T::show)
     }
 
-    fn values(bounds: &Self::Bounds) -> String {
-        T::values(bounds)
-    }
-
-    fn schema(bounds: &Self::Bounds) -> Value {
-        T::schema(bounds)
+    fn describe(bounds: &Self::Bounds) -> (String, Value) {
+        T::describe(bounds)
     }
 }
 
@@ -152,12 +147,8 @@ impl Setting for bool {
         Shown::Value((*self).into())
     }
 
-    fn values((): &()) -> String {
-        "true or false".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        json!({"type": "boolean"})
+    fn describe((): &()) -> (String, Value) {
+        ("true or false".to_owned(), json!({"type": "boolean"}))
     }
 }
 
@@ -174,12 +165,10 @@ impl Setting for u64 {
         Shown::Value((*self).into())
     }
 
-    fn values(range: &Self::Bounds) -> String {
-        format!("a whole number from {} to {}", range.start(), range.end())
-    }
-
-    fn schema(range: &Self::Bounds) -> Value {
-        json!({"type": "integer", "minimum": range.start(), "maximum": range.end()})
+    fn describe(range: &Self::Bounds) -> (String, Value) {
+        let (least, most) = (range.start(), range.end());
+        let schema = json!({"type": "integer", "minimum": least, "maximum": most});
+        (format!("a whole number from {least} to {most}"), schema)
     }
 }
 
@@ -194,12 +183,8 @@ impl Setting for usize {
         Shown::Value((*self).into())
     }
 
-    fn values(range: &Self::Bounds) -> String {
-        u64::values(range)
-    }
-
-    fn schema(range: &Self::Bounds) -> Value {
-        u64::schema(range)
+    fn describe(range: &Self::Bounds) -> (String, Value) {
+        u64::describe(range)
     }
 }
 
@@ -218,12 +203,10 @@ impl Setting for Duration {
         Shown::Word(format_duration(*self).to_string())
     }
 
-    fn values(range: &Self::Bounds) -> String {
-        format!("a duration from {} to {}", format_duration(*range.start()), format_duration(*range.end()))
-    }
-
-    fn schema(_: &Self::Bounds) -> Value {
-        json!({"type": "string", "pattern": "^\\s*([0-9]+\\s*[A-Za-zµ]+\\s*)+$"})
+    fn describe(range: &Self::Bounds) -> (String, Value) {
+        let (least, most) = (format_duration(*range.start()), format_duration(*range.end()));
+        let schema = json!({"type": "string", "pattern": "^\\s*([0-9]+\\s*[A-Za-zµ]+\\s*)+$"});
+        (format!("a duration from {least} to {most}"), schema)
     }
 }
 
@@ -235,15 +218,11 @@ impl Setting for String {
     }
 
     fn show(&self) -> Shown {
-        Shown::Value(self.as_str().into())
+        Shown::text(self)
     }
 
-    fn values(_: &Self::Bounds) -> String {
-        "text".to_owned()
-    }
-
-    fn schema(_: &Self::Bounds) -> Value {
-        json!({"type": "string", "minLength": 1})
+    fn describe(_: &Self::Bounds) -> (String, Value) {
+        ("text".to_owned(), schema_of_text())
     }
 }
 
@@ -258,38 +237,30 @@ impl Setting for PathBuf {
     }
 
     fn show(&self) -> Shown {
-        Shown::Value(self.display().to_string().into())
+        Shown::text(self.display())
     }
 
-    fn values(_: &Self::Bounds) -> String {
-        "the path of a file".to_owned()
-    }
-
-    fn schema(_: &Self::Bounds) -> Value {
-        json!({"type": "string", "minLength": 1})
+    fn describe(_: &Self::Bounds) -> (String, Value) {
+        ("the path of a file".to_owned(), schema_of_text())
     }
 }
 
 impl Setting for SocketAddr {
     type Bounds = ();
 
-    fn read(section: &mut Section<'_>, key: &'static str, bounds: &()) -> Option<Self> {
-        let example = "as in 0.0.0.0:19121 or [::1]:19121";
+    fn read(section: &mut Section<'_>, key: &'static str, (): &()) -> Option<Self> {
         section.parse(key, |value| {
-            text(value)?.parse().map_err(|_not_one| format!("{}, {example}", must_be::<Self>(bounds)))
+            let must = "must be an IP address and a port, as in 0.0.0.0:19121 or [::1]:19121";
+            text(value)?.parse().map_err(|_not_one| must.to_owned())
         })
     }
 
     fn show(&self) -> Shown {
-        Shown::Value(self.to_string().into())
+        Shown::text(self)
     }
 
-    fn values((): &()) -> String {
-        "an IP address and a port".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        json!({"type": "string", "pattern": ":[0-9]+$"})
+    fn describe((): &()) -> (String, Value) {
+        ("an IP address and a port".to_owned(), json!({"type": "string", "pattern": ":[0-9]+$"}))
     }
 }
 
@@ -297,19 +268,15 @@ impl Setting for Pattern {
     type Bounds = ();
 
     fn read(section: &mut Section<'_>, key: &'static str, (): &()) -> Option<Self> {
-        section.parse(key, |value| Self::parse(&text(value)?).map_err(|error| error.to_string()))
+        section.parse(key, |value| pattern(text(value)?))
     }
 
     fn show(&self) -> Shown {
-        Shown::Value(self.to_string().into())
+        Shown::text(self)
     }
 
-    fn values((): &()) -> String {
-        "a stream's name, or a glob".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        json!({"type": "string", "minLength": 1})
+    fn describe((): &()) -> (String, Value) {
+        ("a stream's name, or a glob".to_owned(), schema_of_text())
     }
 }
 
@@ -317,20 +284,15 @@ impl Setting for Patterns {
     type Bounds = ();
 
     fn read(section: &mut Section<'_>, key: &'static str, (): &()) -> Option<Self> {
-        let parse = |text: String| Pattern::parse(&text).map_err(|error| error.to_string());
-        Some(section.list(key, parse)?.into_iter().collect())
+        Some(section.list(key, pattern)?.into_iter().collect())
     }
 
     fn show(&self) -> Shown {
-        Shown::List(self.iter().map(Setting::show).collect())
+        Shown::List(self.iter().map(Shown::text).collect())
     }
 
-    fn values((): &()) -> String {
-        "a list of names and globs".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        list_of_texts()
+    fn describe((): &()) -> (String, Value) {
+        ("a list of names and globs".to_owned(), schema_of_texts())
     }
 }
 
@@ -342,16 +304,11 @@ impl Setting for Vec<Name> {
     }
 
     fn show(&self) -> Shown {
-        let show = |name: &Name| Shown::Value(name.as_str().unwrap_or_default().into());
-        Shown::List(self.iter().map(show).collect())
+        Shown::List(self.iter().map(|name| Shown::text(name.as_str().unwrap_or_default())).collect())
     }
 
-    fn values((): &()) -> String {
-        "a list of names".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        list_of_texts()
+    fn describe((): &()) -> (String, Value) {
+        ("a list of names".to_owned(), schema_of_texts())
     }
 }
 
@@ -377,12 +334,8 @@ impl Setting for BTreeSet<&'static str> {
         Shown::List(self.iter().map(|name| Shown::Word((*name).to_owned())).collect())
     }
 
-    fn values((): &()) -> String {
-        "a list of metrics' names".to_owned()
-    }
-
-    fn schema((): &()) -> Value {
-        list_of_texts()
+    fn describe((): &()) -> (String, Value) {
+        ("a list of metrics' names".to_owned(), schema_of_texts())
     }
 }
 
@@ -397,16 +350,24 @@ pub(super) fn record<T: Setting>(
     section.record(key, |path| {
         let default = Value::from(default.show());
         let is_one = !default.is_null() && !default.is_object() && about.required.is_none();
-        let default = is_one.then_some(default);
-        Key { path, about, values: T::values(bounds), schema: T::schema(bounds), default }
+        let (values, schema) = T::describe(bounds);
+        Key { path, about, values, schema, default: is_one.then_some(default) }
     });
 }
 
 /// The start of a problem.
-pub(super) fn must_be<T: Setting>(bounds: &T::Bounds) -> String {
-    format!("must be {}", T::values(bounds))
+fn must_be<T: Setting>(bounds: &T::Bounds) -> String {
+    format!("must be {}", T::describe(bounds).0)
 }
 
-fn list_of_texts() -> Value {
-    json!({"type": "array", "items": {"type": "string", "minLength": 1}})
+fn pattern(text: String) -> Result<Pattern, String> {
+    Pattern::parse(&text).map_err(|error| error.to_string())
+}
+
+fn schema_of_text() -> Value {
+    json!({"type": "string", "minLength": 1})
+}
+
+fn schema_of_texts() -> Value {
+    json!({"type": "array", "items": schema_of_text()})
 }

@@ -89,6 +89,14 @@ impl<'de> Deserialize<'de> for Node {
 
 struct AnyNode;
 
+macro_rules! scalar {
+    ($($visit:ident: $type:ty),+) => {
+        $(fn $visit<E>(self, _: $type) -> Result<Node, E> {
+            Ok(Node::Value)
+        })+
+    };
+}
+
 impl<'de> Visitor<'de> for AnyNode {
     type Value = Node;
 
@@ -96,25 +104,7 @@ impl<'de> Visitor<'de> for AnyNode {
         f.write_str("any value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
-        Ok(Node::Value)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Value)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Value)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Value)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Node, E> {
-        Ok(Node::Value)
-    }
+    scalar! { visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
         Ok(Node::Value)

@@ -213,3 +213,17 @@ fn without_a_server_to_ask_the_rule_is_one_for_new_servers_and_says_so() {
     assert!(text(&output.stdout).contains("%R~* ") && text(&output.stdout).contains("no-touch"));
     assert!(text(&output.stderr).contains("--redis-version"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn with_a_version_no_address_is_needed_and_the_assumption_is_printed() {
+    let output = streamwarden(&["acl", "--redis-version", "7.0"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("ACL SETUSER streamwarden "));
+    assert!(
+        text(&output.stderr).contains("no address is configured")
+            && text(&output.stderr).contains("database 0")
+    );
+    let wrong = streamwarden(&["acl", "--redis-version", "7.0"], &[("REDIS_URI", "http://h")]);
+    assert_eq!(wrong.status.code(), Some(2), "an address that is configured must be one");
+    assert_eq!(streamwarden(&["acl"], &[]).status.code(), Some(2));
+}

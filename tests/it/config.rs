@@ -19,3 +19,28 @@ fn a_problem_of_a_file_is_shown_with_its_line() {
     let expected = format!("{path}:3: poll.stale_afterr: unknown key; did you mean stale_after?");
     assert_eq!((output.status.code(), text(&output.stderr).trim()), (Some(2), expected.as_str()));
 }
+
+#[test]
+fn the_schema_of_the_program_is_the_one_beside_it() {
+    let output = streamwarden(&["config-schema"], &[]);
+    let there = support::read(support::project("deploy/streamwarden.schema.json")).unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), there));
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_every_flag_is_completed() {
+    xtask::manual::write(&support::project("")).unwrap();
+    let help = text(&streamwarden(&["--help"], &[]).stdout);
+    let (commands, flags) = help.split_once("Options:").unwrap();
+    let script = support::read(support::project("target/manual/completions/streamwarden.bash")).unwrap();
+    let commands = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        let page = support::read(support::project(&format!("target/manual/man1/streamwarden-{command}.1")));
+        assert!(page.unwrap().contains(".SH SYNOPSIS") && script.contains(command), "{command}");
+    }
+    for flag in flags.split_whitespace().filter(|word| word.starts_with("--")) {
+        assert!(script.contains(flag), "{flag}");
+    }
+}

@@ -35,16 +35,17 @@ fn every_problem_of_a_configuration_is_reported_at_once_with_exit_code_2() {
     let output = streamwarden(&["--config", file.path().to_str().unwrap()], &[("STREAMS_ENABLED", "maybe")]);
     assert_eq!(output.status.code(), Some(2));
     let problems = text(&output.stderr);
+    let place = |line: u64, key: &str| format!("{}:{line}: {key}: ", file.path().display());
     for (key, hint) in [
-        ("enabled (from STREAMS_ENABLED): ", "true or false"),
-        ("redis.uri: ", "redis://"),
-        ("poll.intervall: ", "did you mean interval?"),
-        ("poll.interval: ", "15s"),
-        ("http.listen: ", "0.0.0.0:19121"),
-        ("streams[0].match: ", "not a glob"),
-        ("streams[1].retention.max_length: ", "at least one limit"),
+        ("enabled (from STREAMS_ENABLED): ".to_owned(), "true or false"),
+        (place(1, "redis.uri"), "redis://"),
+        (place(2, "poll.intervall"), "did you mean interval?"),
+        (place(2, "poll.interval"), "15s"),
+        (place(3, "http.listen"), "0.0.0.0:19121"),
+        (place(4, "streams[0].match"), "not a glob"),
+        (place(4, "streams[1].retention.max_length"), "at least one limit"),
     ] {
-        let line = problems.lines().find(|line| line.starts_with(key));
+        let line = problems.lines().find(|line| line.starts_with(&key));
         assert!(line.is_some_and(|line| line.contains(hint)), "{key}{hint} in:\n{problems}");
     }
     assert!(!problems.contains("s3cret"));
@@ -271,7 +272,11 @@ fn what_needs_a_restart_is_shown_as_it_runs() {
     sidecar.configure("streams: [{match: a}]");
     sidecar.signal("HUP");
     sidecar.wait("the first stream again", |page| page.stream("length", "a") == Some(1.0));
-    assert_eq!(sidecar.log().matches("at the next start only").count(), 2, "nothing is said on the way back");
+    assert_eq!(
+        sidecar.log().matches("only at the next start").count(),
+        2,
+        "nothing is logged on the way back"
+    );
 }
 
 #[test]

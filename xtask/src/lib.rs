@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub mod features;
 pub mod layers;
+pub mod manual;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod reference;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 #[cfg(feature = "openapi")]
 use xtask::openapi;
-use xtask::{features, layers, project, reference, shipped, words};
+use xtask::{features, layers, manual, project, reference, shipped, words};
 
 /// A name, what it does, and how.
 type Chore = (&'static str, &'static str, fn(&Path) -> anyhow::Result<String>);
@@ -22,6 +22,7 @@ const CHORES: &[Chore] = &[
     ),
     ("features", "Check that what is shipped is built as what is tested.", features::compare),
     ("layers", "Check that modules and files use each other in one direction.", layers::check),
+    ("manual", "Write manual pages and completions for shells to target/manual.", manual::write),
     #[cfg(feature = "openapi")]
     ("openapi", "Write the description of the API.", openapi::write),
     #[cfg(feature = "openapi")]

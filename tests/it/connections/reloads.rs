@@ -9,7 +9,7 @@ use super::{connections, failures, proven_lag, up};
 const CONFIG: &str = "lag_count: {entries: 0}\n";
 
 fn reloads(sidecar: &Sidecar) -> usize {
-    sidecar.log().matches("the configuration was loaded anew").count()
+    sidecar.log().matches("the configuration was reloaded").count()
 }
 
 #[track_caller]
@@ -61,7 +61,7 @@ fn a_configuration_that_cannot_be_looked_at_now_is_not_refused() {
     sidecar.signal("HUP");
     let refused = |log: &str| log.contains("refused; the running one stays");
     support::wait_for("the look", || {
-        sidecar.log().contains("cannot look at the configuration file").then_some(())
+        sidecar.log().contains("cannot read the configuration file now").then_some(())
     });
     limit("1024");
     sidecar.wait("the reload that was asked for", |_| reloads(&sidecar) == 1);

@@ -168,9 +168,7 @@ fn a_changed_configuration_ends_the_run_that_it_forbids() {
     wait_for("the first step", || (length(&redis) < 60_000).then_some(()));
     sidecar.configure(&slow(false));
     sidecar.signal("HUP");
-    wait_for("the configuration", || {
-        sidecar.log().contains("the configuration was loaded anew").then_some(())
-    });
+    wait_for("the configuration", || sidecar.log().contains("the configuration was reloaded").then_some(()));
     // The step under way may still end.
     sidecar.next_poll();
     let left = length(&redis);
