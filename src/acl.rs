@@ -1,4 +1,4 @@
-//! The Redis user that a configuration needs: the commands that it may lead to, each on the keys that it is sent for,
+//! The permissions of the Redis user that a configuration needs: the commands that it may send, on the keys that it sends them for,
 //! and nothing else.
 
 mod key_pattern;
@@ -13,15 +13,14 @@ use crate::{
     model::{Flavour, Permission, Server},
 };
 
-/// Permissions that only read, and selectors, which keep permissions apart.
+/// Selectors, and permissions that only read.
 const SELECTORS_SINCE: (u16, u16, u16) = (7, 0, 0);
 const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
-/// The command that makes this user, or changes it to this, as a line for `redis-cli`; `PASSWORD` stands for its
-/// password, and `TOKEN` for one that the server must make. Of a server whose version is not known it is taken to be 7.2 or
-/// later.
+/// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
+/// one that the server must create. An unknown version is taken for 7.2 or later.
 #[must_use]
 pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> String {
     let has_selectors = has_selectors(server);
@@ -50,12 +49,11 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
     words.join(" ")
 }
 
-/// What there is to know about the rule of such a server before it is used.
+/// What to know before using the rule on such a server.
 #[must_use]
 pub fn note(server: &Server, user: &str) -> Option<String> {
     let note = format!(
-        "TOKEN stands for what `ACL GENTOKEN {user}` answers there: {} takes no other password. The rule follows its \
-         documentation",
+        "replace TOKEN with the reply to `ACL GENTOKEN {user}`: {} accepts no other password. The rule follows its documentation",
         server.flavour.as_str()
     );
     (!server.terms().has_fine_rules).then_some(note)
@@ -70,12 +68,12 @@ fn permissions(
     let keys = keys.iter().map(|key| format!("{prefix}{key}"));
     let mut words: Vec<String> =
         keys.chain(commands.iter().map(|command| format!("+{}", command.word(server)))).collect();
-    // Where subcommands have no rules of their own.
+    // If subcommands have no rules of their own.
     words.dedup();
     words
 }
 
-/// Whether rules may keep permissions apart, and tell reading from writing.
+/// Whether rules can have selectors, and tell reading from writing.
 fn has_selectors(server: &Server) -> bool {
     server.terms().has_fine_rules && is_since(server, SELECTORS_SINCE)
 }
@@ -90,13 +88,13 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         Xrange, Xrevrange,
     };
     let has_selectors = has_selectors(server);
-    // Without subcommands this would be every CLIENT command, and the sidecar works without it.
+    // Without rules for subcommands this would permit every CLIENT command. The sidecar works without it.
     let has_client = server.terms().has_fine_rules;
     let always = [Time, XinfoStream, XinfoGroups, Xlen, Xpending, Xrange];
     let sometimes = [
-        // 7.0 refuses to permit subcommands that it doesn't know. Earlier ones want them permitted to say so.
+        // 7.0 refuses rules for subcommands that it does not know. Earlier versions report an unknown one only to permitted users.
         (has_client && (is_since(server, NO_TOUCH_SINCE) || !has_selectors), ClientNoTouch),
-        // Later ones permit it to everybody.
+        // Later versions permit it to everybody.
         (!has_selectors, Hello),
         (database != 0, Select),
         (config.needs_discovery(), Scan),
@@ -107,7 +105,7 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
 }
 
 fn trimming(config: &Config) -> Vec<Permission> {
-    // Who trims over HTTP may ask for it.
+    // A trim over HTTP may be exact.
     let needs_delete = config.http.trim_token_file.is_some()
         || config.streams.iter().any(|rule| enforces(config, rule) && is_exact(rule));
     [Permission::Eval, Permission::Xtrim]

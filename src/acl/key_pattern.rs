@@ -1,8 +1,8 @@
-//! From the configuration's globs to those of Redis: braces written out, and what Redis can't say made wider.
+//! Converts globs of the configuration to those of Redis. Braces are written out, and what Redis cannot express becomes wider.
 
 /// The patterns that together match every key that the glob matches, and few others.
 ///
-/// `**` is `*` in Redis, which also crosses `/`. Redis's rules take no blanks, and read quotes in their own way: a `?` stands for them.
+/// `**` is `*` in Redis, which also crosses `/`. Rules allow no blanks, and quotes have another meaning: a `?` stands for them.
 pub(super) fn from_glob(glob: &str) -> Vec<String> {
     alternatives(&glob.chars().collect::<Vec<_>>()).iter().map(|glob| convert(glob)).collect()
 }
@@ -14,14 +14,14 @@ pub(super) fn literal(key: &str) -> String {
     pattern
 }
 
-/// The globs that are meant, without braces; a glob is its characters.
+/// The globs without braces that a glob stands for. A glob is a list of characters.
 fn alternatives(glob: &[char]) -> Vec<Vec<char>> {
     let Some((before, choices, after)) = first_braces(glob) else { return vec![glob.to_vec()] };
     let whole = |choice: &[char]| alternatives(&[before, choice, after].concat());
     choices.into_iter().flat_map(whole).collect()
 }
 
-/// What is before the first braces, their choices, and what is behind them.
+/// The text before the first braces, their choices, and the text behind them.
 type Braces<'a> = (&'a [char], Vec<&'a [char]>, &'a [char]);
 
 fn first_braces(glob: &[char]) -> Option<Braces<'_>> {

@@ -1,4 +1,4 @@
-//! The same as single needs, each with the keys to try it on: what `doctor` checks.
+//! The permissions one by one, each with keys to try it on. `doctor` checks them.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -8,13 +8,12 @@ use crate::{
     model::{Feature, Name, Need, Permission, Server},
 };
 
-/// Streams that reading is tried on: one a rule. What is refused on others shows where they are read.
+/// Streams to try reading on, one a rule. Refusals on other streams show when they are read.
 const MAX_SAMPLES: usize = 20;
-/// Streams that trimming is tried on.
+/// Streams to try trimming on.
 const MAX_TRIMMED: usize = 100;
 
-/// What the user needs for these streams: the commands of the rule, but for `HELLO`, which every connection begins
-/// with.
+/// The permissions that the user needs for these streams: those of the rule, without `HELLO`, with which every connection begins.
 #[must_use]
 pub fn needs(config: &Config, database: i64, server: &Server, watchlist: &Watchlist) -> Vec<Need> {
     let is_token = config.http.trim_token_file.is_some();

@@ -1,4 +1,4 @@
-//! `streamwarden check-config`: the configuration as it takes effect, or what is wrong with it; with `--cost` what it costs.
+//! `streamwarden check-config`: prints the configuration in force, or what is wrong with it; with `--cost` what it costs.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::{
     telemetry,
 };
 
-/// Check the configuration and print it as it takes effect, without secrets.
+/// Check the configuration and print what is in force, without secrets.
 #[derive(Debug, Args)]
 pub(super) struct CheckConfig {
-    /// Print instead what it costs on this Redis, in commands and money, and what other clients send.
+    /// Print the cost on this Redis, in commands and money, and what other clients send.
     #[arg(long)]
     cost: bool,
 
-    /// How long to count what other clients send; 0s does not ask.
+    /// How long to count the commands of other clients; 0s does not count.
     #[arg(long, value_name = "DURATION", requires = "cost", default_value = "5s", value_parser = humantime::parse_duration)]
     count_for: Duration,
 }
@@ -33,24 +33,28 @@ impl CheckConfig {
     }
 }
 
-/// Prints what takes effect; or what is wrong with the files that only a connection reads.
+/// Prints what is in force, or what is wrong with the files that only a connection reads.
 fn show(config: &Config) -> Result<Exit, Error> {
-    let address = config.redis.access.address().ok();
-    address
-        .map_or(Ok(()), |address| check_files(address.route(), &config.redis.tls))
-        .map_err(|failure| Error::Usage(failure.detail.to_string()))?;
+    if let Ok(address) = config.redis.access.address() {
+        check_files(address.route(), &config.redis.tls)
+            .map_err(|failure| Error::Usage(failure.detail.to_string()))?;
+    }
     print(config)?;
     print(silent_alerts(config))?;
     print(exclusions(config))?;
     Ok(Exit::Success)
 }
 
-/// Comments, since what is printed can be used as a file.
+/// As comments, since the output can be used as a file.
 fn silent_alerts(config: &Config) -> String {
     let silent = config.silent_alerts();
     let line = |it: &SilentAlerts| format!("#   {}: {}\n", it.names.join(", "), it.reason);
     let lines: String = silent.iter().map(line).collect();
-    if lines.is_empty() { lines } else { format!("# Shipped alerts that can't fire with this:\n{lines}") }
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("# Shipped alerts that cannot fire with this configuration:\n{lines}")
+    }
 }
 
 fn exclusions(config: &Config) -> String {
@@ -62,7 +66,8 @@ fn exclusions(config: &Config) -> String {
         if lines.is_empty() { lines } else { format!("# {head}:\n{lines}") }
     };
     lines("Shipped alerts that do not work without what exposition.exclude leaves out", |it| &it.disabled)
-        + &lines("And that fire also where another alert says why, since they are not muted by it", |it| {
-            &it.unmuted
-        })
+        + &lines(
+            "Shipped alerts that fire beside the alert that is their cause, since it does not mute them",
+            |it| &it.unmuted,
+        )
 }

@@ -1,5 +1,5 @@
-//! `streamwarden check-config --cost`: how many commands a configuration sends to Redis and what they cost, for who is billed by
-//! them. What can be measured is: it searches for streams and polls as the sidecar does, and counts what others send.
+//! `streamwarden check-config --cost`: the commands that a configuration sends to Redis, and what they cost on a server that bills
+//! them. It searches for streams and polls as the sidecar does, and counts the commands of other clients.
 
 mod others;
 mod prices;
@@ -20,7 +20,7 @@ use others::{Others, arithmetic};
 use prices::PRICES;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Intervals to choose from.
+/// The intervals that are compared.
 const INTERVALS: [Duration; 5] = [
     Duration::from_secs(15),
     Duration::from_secs(30),
@@ -28,24 +28,24 @@ const INTERVALS: [Duration; 5] = [
     Duration::from_secs(120),
     Duration::from_secs(300),
 ];
-/// The first polls ask what later ones need not ask again; after these one is measured.
+/// The first polls ask more than later ones. The poll after them is measured.
 const FIRST_POLLS: usize = 2;
-/// Between them: what moves has moved by then.
+/// The pause between them, so that streams move.
 const BETWEEN: Duration = Duration::from_secs(1);
-/// The clock and the role. A run of retention asks for them, and then once more than it removes something, which here it
-/// does once.
+/// Asking for the clock and the role. A run of retention does it too.
 const CHECK: u64 = 2;
+/// A run removes something once, and then once finds nothing to remove.
 const STEPS: u64 = 2;
-/// A search asks for the role beside the first keys.
+/// A search asks for the role too.
 const ROLE: u64 = 1;
-/// What a step sends, with the commands in its script, ...
+/// The commands of a step, with those in its script, ...
 const STEP: u64 = 8;
 /// ... and for each group.
 const STEP_OF_A_GROUP: u64 = 2;
-/// Looking after the lease: whose it is, and that it goes on.
+/// Reading and extending the lease.
 const LEASE: u64 = 2;
 
-/// Prints what this configuration costs, what another interval would, and what other clients send within so long.
+/// Prints the cost of this configuration and of other intervals, and the commands of other clients in this time.
 pub(super) fn run(config: &Config, mut sources: Sources, others: Duration) -> Result<Exit, Error> {
     let other = !config.redis.billed_by_command;
     sources.overrides.set("--cost", "redis.billed_by_command", other.to_string());
@@ -73,7 +73,7 @@ async fn describe(config: &Config, other: &Config, others: Duration) -> Result<S
     write!(
         text,
         "\nWith redis.billed_by_command: {}, at {}, it would be {} to {} ({} to {}).\n\
-         Not counted: a few commands for each connection that is made.\n\n{}\n",
+         Not counted: a few commands for each new connection.\n\n{}\n",
         other.redis.billed_by_command,
         humantime::format_duration(other_cost.interval),
         grouped(total),
@@ -98,12 +98,12 @@ async fn describe(config: &Config, other: &Config, others: Duration) -> Result<S
 
 /// How often something is done.
 enum Pace {
-    /// At every so many polls.
+    /// Once in this many polls.
     Polls(u32),
     Every(Duration),
 }
 
-/// Something that is done again and again.
+/// A repeated activity.
 struct Row {
     what: String,
     commands: u64,
@@ -128,10 +128,10 @@ impl Row {
 
 struct Cost {
     interval: Duration,
-    /// All but the lookups: what a reading leaves open, and is asked then.
+    /// All but the lookups, which ask what a reading leaves open.
     rows: Vec<Row>,
     lookups: Row,
-    /// Lookups in a month, if there is a bound.
+    /// The most lookups in a month, if there is a bound.
     budget: Option<u64>,
     groups: u64,
     consumers: u64,
@@ -169,7 +169,7 @@ impl Cost {
         let allowed = budget.map(|budget| format!("; redis.lookups_a_month allows {}", grouped(budget)));
         let rows = [
             row("reading the streams", read - before, Pace::Polls(1), "measured"),
-            row("the server's clock and role", CHECK, check, "as it is done"),
+            row("the server's clock and role", CHECK, check, "by design"),
         ];
         Ok(Self {
             interval: config.poll.interval,
@@ -190,7 +190,7 @@ impl Cost {
         })
     }
 
-    /// Lookups, if each poll sends so many.
+    /// Lookups, if each poll sends this many.
     fn lookups_in(&self, span: Duration, interval: Duration, a_poll: u64) -> u64 {
         let wanted = self.lookups.times_in(span, interval).saturating_mul(a_poll);
         let allowed = |budget| u128::from(budget) * span.as_nanos() / MONTH.as_nanos();
@@ -208,7 +208,7 @@ impl Cost {
         self.total_with(span, interval, self.lookups.commands)
     }
 
-    /// In a month, if each poll leaves something open about each group.
+    /// In a month, if each poll leaves something open on each group.
     fn most(&self, interval: Duration) -> u64 {
         self.total_with(MONTH, interval, self.lookups.commands.max(self.groups))
     }
@@ -234,7 +234,7 @@ impl Cost {
         text + &format!("{:55} {:>10} {:>11}\n", "total", total(DAY), total(MONTH))
     }
 
-    /// What a step of the interval changes, in commands and in money.
+    /// What other intervals cost, in commands and in money.
     fn intervals(&self) -> String {
         let mut text = format!(
             "{:16} {:>12} {:>12} {:>22}  {}\n",
@@ -258,11 +258,11 @@ impl Cost {
             writeln!(text, "{name:16} {total:>12} {most:>12} {money:>22}  {is_free}")
                 .expect("a String takes any text");
         }
-        text + "\"At most\" is if each poll leaves something open about each group.\n"
+        text + "\"At most\": if each poll leaves something open on each group.\n"
     }
 }
 
-/// What retention sends depends on what there is to trim.
+/// The commands of retention, which depend on what is to be trimmed.
 fn retention(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec<Row> {
     let mut streams_by_run = BTreeMap::<Duration, (u64, u64)>::new();
     for (name, stream) in &snapshot.streams {

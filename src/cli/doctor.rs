@@ -1,5 +1,5 @@
-//! `streamwarden doctor`: asks the configured Redis whatever tells whether the sidecar can be trusted with it, and prints
-//! what it found and what that means.
+//! `streamwarden doctor`: checks whether the sidecar works with the configured Redis, and prints its findings and what they
+//! mean.
 
 use std::{
     io::{self, IsTerminal},
@@ -27,19 +27,21 @@ use crate::{
     views::terminal::{Style, diagnosis},
 };
 
-/// A search of more keys than this allows is not waited for.
+/// A search that takes longer is given up.
 const SEARCH: Duration = Duration::from_secs(60);
-/// Goes up when a field is taken away or changes its meaning.
+/// Goes up when a field is removed or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Say what the configured Redis is like and what that means; nothing is written. Exits with 1 at a problem.
+/// Check the configured Redis and report problems. Read-only.
+///
+/// Exit code: 0 without problems, 1 with problems or without a connection, 2 on wrong usage or configuration.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     /// Print the findings as JSON.
     #[arg(long)]
     json: bool,
 
-    /// Check this user's permissions and not those of the one that is logged in, who must be allowed ACL DRYRUN.
+    /// Check the permissions of this user. The user that is logged in needs +acl|dryrun.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
 }
@@ -52,7 +54,7 @@ struct Document<'a> {
     address: Option<String>,
     #[serde(flatten)]
     diagnosis: &'a Diagnosis,
-    /// How to learn what is not known.
+    /// How to find out what is unknown.
     advice: Option<String>,
 }
 
@@ -131,14 +133,14 @@ impl Doctor {
         print(format_args!("{text}\n"))
     }
 
-    /// Who can be asked what this user may not ask.
+    /// How an administrator finds out what this user may not ask.
     fn advice(&self, diagnosis: &Diagnosis, address: Option<&Address>) -> Option<String> {
         let is_open = diagnosis.findings.iter().any(|finding| finding.permission.is_some());
         let address = address.filter(|_| is_open && self.user.is_none())?;
         let uri = address.written_for("ADMIN", "PASSWORD");
         let user = address.user().unwrap_or(DEFAULT_USER);
         Some(format!(
-            "What is not known, an administrator may ask, once; the sidecar's own user needs none of it:\n\
+            "An administrator can find out what is unknown, once. The user of the sidecar needs no more permissions:\n\
              REDIS_URI='{uri}' streamwarden doctor --user {user}"
         ))
     }

@@ -1,4 +1,4 @@
-//! `streamwarden healthcheck`: the liveness probe for images that have nothing else to ask with.
+//! `streamwarden healthcheck`: the liveness probe, for images without another HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,11 +11,10 @@ use super::{
 };
 use crate::config::Sources;
 
-/// Ask the sidecar on this machine whether its loop turns; exits with 0 if so, else with 1.
+/// Check that the sidecar on this machine is alive. Exit code: 0 if it is, else 1.
 #[derive(Debug, Args)]
 pub(super) struct Healthcheck {
-    /// Ask here instead, as in http://localhost:19121/readyz; without it, where the configuration says
-    /// that it listens.
+    /// Address to ask, as in http://localhost:19121/readyz. Without it, /livez at http.listen.
     #[arg(long, value_name = "URL")]
     url: Option<Url>,
 }
@@ -23,7 +22,7 @@ pub(super) struct Healthcheck {
 impl Healthcheck {
     pub(super) fn run(self, sources: &Sources) -> Result<Exit, Error> {
         if self.url.as_ref().is_some_and(http::has_login) {
-            let reason = "--url must be without a user or a password: a sidecar asks for none";
+            let reason = "--url must have no user and no password: a sidecar needs no login";
             return Err(Error::Other(reason.to_owned()));
         }
         let url = self.url.map_or_else(|| local(sources.listen()), Ok).map_err(Error::Other)?;
@@ -32,7 +31,7 @@ impl Healthcheck {
     }
 }
 
-/// The probe of a sidecar that listens there; one that listens everywhere is asked on the loopback interface.
+/// The liveness probe of a sidecar with this address. If it listens on all interfaces, the loopback interface is used.
 fn local(listen: SocketAddr) -> Result<Url, String> {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -40,5 +39,5 @@ fn local(listen: SocketAddr) -> Result<Url, String> {
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     let url = format!("http://{}/livez", SocketAddr::new(ip, listen.port()));
-    Url::parse(&url).map_err(|error| format!("{url} is no address: {error}"))
+    Url::parse(&url).map_err(|error| format!("{url} is not an address: {error}"))
 }

@@ -1,4 +1,4 @@
-//! A question to a running sidecar, which speaks plain HTTP.
+//! A request to a running sidecar, over plain HTTP.
 
 use std::{fmt, time::Duration};
 
@@ -11,20 +11,20 @@ use url::Url;
 
 use crate::{model::Text, views::api::Problem};
 
-/// For a sidecar's whole answer.
+/// For the whole response.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Far more than any sidecar has to say.
+/// Far more than any response of a sidecar.
 const MAX_ANSWER_BYTES: usize = 512 * 1024 * 1024;
 
-/// Whether an address has a user or a password, which a sidecar does not ask for and which must not be printed.
+/// Whether an address has a user or a password. A sidecar needs no login, and a password must not be printed.
 pub(super) fn has_login(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-/// The body of a good answer.
+/// Returns the body of a successful response.
 ///
 /// # Errors
-/// Why there is none, in the sidecar's words where it has some.
+/// Why there is none, by the sidecar's own explanation if it sent one.
 pub(super) async fn get(url: &Url) -> Result<Vec<u8>, String> {
     timeout(ANSWER_TIMEOUT, exchange(url))
         .await
@@ -51,7 +51,7 @@ async fn exchange(url: &Url) -> Result<Vec<u8>, String> {
     };
     let (status, body) = tokio::select! {
         exchanged = exchange => exchanged?,
-        ended = connection => return Err(failed(&ended.err().map_or("it hung up".to_owned(), |error| error.to_string()))),
+        ended = connection => return Err(failed(&ended.err().map_or("it closed the connection".to_owned(), |error| error.to_string()))),
     };
     if status == StatusCode::OK {
         return Ok(body);

@@ -16,7 +16,7 @@ pub(super) fn run(config: Config, sources: Sources) -> Result<Exit, Error> {
     match ended {
         Ok(()) => Ok(Exit::Success),
         Err(error) => {
-            tracing::error!(%error, "the sidecar cannot go on");
+            tracing::error!(%error, "the sidecar cannot continue");
             Ok(Exit::Failure)
         }
     }

@@ -1,4 +1,4 @@
-//! `streamwarden status`: how streams and groups fare, as a table, in depth, live, or as JSON; asked of Redis, or of a
+//! `streamwarden status`: the health of streams and groups as a table, in detail, live, or as JSON; read from Redis, or from a
 //! sidecar that watches it.
 
 mod feed;
@@ -25,13 +25,15 @@ use feed::Feed;
 pub(super) use live::columns;
 use view::View;
 
-/// How the streams fare; exits with 0 if healthy, 1 at a warning, 2 if critical, 3 if that is not known.
+/// Show the health of all streams.
+///
+/// Exit code: 0 healthy, 1 warning, 2 critical, 3 unknown or wrong usage.
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// One stream, in depth.
+    /// Show one stream in detail.
     stream: Option<OsString>,
 
-    /// Show it live, in place; q quits.
+    /// Update in place; q quits.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
 
@@ -39,22 +41,22 @@ pub(super) struct Status {
     #[arg(long)]
     json: bool,
 
-    /// Ask a running sidecar, as in http://localhost:19121, and not Redis.
+    /// Ask a running sidecar, as in http://localhost:19121, instead of Redis.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Without --url: how long to look before judging; with --watch: how often to look.
+    /// Time between two readings. Without --url and --watch, the second one is shown.
     #[arg(long = "every", value_name = "DURATION", default_value = "2s", value_parser = humantime::parse_duration)]
     every: Duration,
 }
 
 impl Status {
-    /// A sidecar has its own configuration; `is_configured` says whether flags give one.
+    /// A sidecar has its own configuration. `is_configured`: flags name another one.
     pub(super) fn run(self, sources: &Sources, is_configured: bool, log: &Log) -> Result<Exit, Error> {
         let stream = self.stream.map(|stream| Name::from(stream.into_vec()));
         let feed = match &self.url {
             Some(_) if is_configured => {
-                let reason = "a sidecar has its own configuration: with --url, only flags of status itself have an effect";
+                let reason = "a sidecar has its own configuration: with --url, only the flags of status have an effect";
                 return Err(Error::Usage(reason.to_owned()));
             }
             Some(url) => Feed::of_sidecar(url, stream.as_ref()).map_err(Error::Other)?,
@@ -81,10 +83,10 @@ impl Status {
     }
 }
 
-/// Of Redis two looks are taken: rates and movement lie between them.
+/// Redis is read twice: rates and progress are differences.
 async fn once(mut feed: Feed, between: Duration) -> Result<Vec<u8>, String> {
     let first = feed.fetch().await?;
-    if !feed.needs_two_looks() {
+    if !feed.needs_two_readings() {
         return Ok(first);
     }
     tokio::time::sleep(between).await;

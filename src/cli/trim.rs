@@ -1,4 +1,4 @@
-//! `streamwarden trim`: shows what would go and who holds the rest, asks, trims, and says what went.
+//! `streamwarden trim`: shows what would be removed and what keeps the rest, asks, trims, and prints the result.
 
 use std::{
     ffi::OsString,
@@ -24,34 +24,34 @@ use crate::{
     telemetry,
 };
 
-/// A trim by hand goes on until it is done.
+/// A manual trim runs until it is done.
 const BUDGET: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Trim a stream now.
 ///
-/// Exit codes: 0 if the limit is reached, or would be; 1 if it is not, or on a failure; 2 on wrong usage or configuration.
+/// Exit code: 0 if the limit is reached, or would be, 1 if it is not, or on a failure, 2 on wrong usage or configuration.
 #[derive(Debug, Args)]
 pub(super) struct Trim {
-    /// The stream's key.
+    /// Key of the stream.
     stream: OsString,
 
-    /// The most entries that it should hold afterwards.
+    /// Entries that the stream may hold afterwards.
     #[arg(long, value_name = "N")]
     max_length: u64,
 
-    /// safe: nothing that a group has not read and acknowledged; strict: everything beyond the limit.
+    /// safe removes nothing that a group has not read and acknowledged; strict removes everything beyond the limit.
     #[arg(long, value_enum, default_value = "safe")]
     mode: TrimMode,
 
-    /// Reach the limit to the entry; else up to a node of entries more stays (100 by default).
+    /// Reach the limit to the entry. Without it, up to a node of entries more stays (100 by default).
     #[arg(long)]
     exact: bool,
 
-    /// A group that holds nothing back; can be given several times.
+    /// Group that holds nothing back; repeat it for more groups.
     #[arg(long, value_name = "GROUP")]
     ignore_group: Vec<String>,
 
-    /// Only show what would go.
+    /// Only show what would be removed.
     #[arg(long)]
     dry_run: bool,
 
@@ -69,7 +69,7 @@ enum TrimMode {
 impl Trim {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
         if !self.dry_run && !self.yes && !io::stdin().is_terminal() {
-            let reason = "nobody can be asked, since this is no terminal: give --yes, or --dry-run";
+            let reason = "not a terminal: pass --yes or --dry-run";
             return Err(Error::Usage(reason.to_owned()));
         }
         telemetry::start_logging(log);
@@ -82,7 +82,7 @@ impl Trim {
         let stats = self_stats();
         let mut reader = Reader::new(Link::new(Arc::clone(&stats)));
         let mut agreed = None;
-        // What is agreed to is what goes: a stream that has grown while the question stood is asked about once more.
+        // No more is removed than was confirmed: if the stream grows meanwhile, the question is repeated.
         loop {
             let plan = match self.planned(&mut reader, config, &stream, &policy, agreed).await? {
                 Ok(plan) => plan,
@@ -104,7 +104,8 @@ impl Trim {
         Ok(Exit::success_if(run.outcome() == Outcome::Reached))
     }
 
-    /// Reads the stream, and shows what would go, the second time only where that is more than `agreed`. An exit where that is all.
+    /// Reads the stream and shows the plan, the second time only if it removes more than `agreed`. Returns an exit if nothing is to
+    /// be done.
     async fn planned(
         &self,
         reader: &mut Reader,
@@ -117,7 +118,7 @@ impl Trim {
         let reading =
             reading.map_err(|failure| Error::of_redis("read the stream", &config.redis.access, &failure))?;
         if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
-            let reason = "this is a replica, which takes no writes; trim on its primary";
+            let reason = "this server is a replica, which accepts no writes; trim on its primary";
             return Err(Error::Other(reason.to_owned()));
         }
         let (state, verdict) = read(&reading, stream).map_err(|failure| Error::Other(failure.to_string()))?;
@@ -132,7 +133,7 @@ impl Trim {
         plan.losing(policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(
-                "would lose    maybe {} more groups, which were not looked at (limits.groups_per_stream)\n",
+                "would lose    perhaps {} more groups, which are not watched (limits.groups_per_stream)\n",
                 state.unwatched_groups
             ))?;
         }
@@ -147,8 +148,8 @@ impl Trim {
         Ok(Ok(plan))
     }
 
-    /// A group to be ignored that neither the stream has nor the configuration expects, in words. Of a stream with more groups than
-    /// are watched that is not known.
+    /// A problem with an ignored group that neither the stream nor the configuration has. It is unknown if not all groups of the
+    /// stream are watched.
     fn unknown_group(&self, config: &Config, stream: &Name, state: &StreamState) -> Option<String> {
         let expected = config.rule(stream).map(|rule| rule.groups.as_slice()).unwrap_or_default();
         let is_known = |group: &Name| state.groups.contains_key(group) || expected.contains(group);
@@ -177,7 +178,7 @@ fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a
 }
 
 fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {
-    let parts = [(undelivered, "that it was not given"), (pending, "that it has not acknowledged")];
+    let parts = [(undelivered, "not yet delivered to it"), (pending, "that it has not acknowledged")];
     let parts: Vec<String> = parts
         .iter()
         .filter(|(count, _)| **count > 0)
@@ -212,7 +213,7 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String 
     text
 }
 
-/// If the question can't be shown, nobody answers it with yes.
+/// Asks for confirmation. A question that cannot be shown is not confirmed.
 fn ask(plan: &Plan) -> bool {
     let mut out = io::stdout();
     let is_asked = write!(out, "Remove up to {} entries? [y/N] ", plan.at_most).and_then(|()| out.flush());
@@ -221,7 +222,7 @@ fn ask(plan: &Plan) -> bool {
     is_asked.is_ok() && is_read && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// Tells how far a trim is, on a terminal, once a second.
+/// Prints the progress of a trim, on a terminal, once a second.
 fn progress(policy: &Policy) -> impl FnMut(&Run) {
     let limit = policy.max_length.unwrap_or_default();
     let mut last_reported = crate::clock::now();
@@ -237,7 +238,7 @@ fn progress(policy: &Policy) -> impl FnMut(&Run) {
 fn summary(run: &Run) -> String {
     let mut text = format!("removed {} entries", run.removed);
     if let Some(length) = run.length {
-        text += &format!("; {length} are left");
+        text += &format!("; {length} left");
     }
     if let Some(failure) = &run.failure {
         text += &format!("\nfailed: {failure}");

@@ -1,9 +1,9 @@
-//! Who logs in where: the address, and the user and the password that may be given beside it.
+//! The address of Redis, and the user and the password to log in with.
 //!
-//! Three places may name a user and a password: the address, the keys `redis.username`, `redis.password` and
-//! `redis.password_file`, and the variables `REDIS_USERNAME`, `REDIS_PASSWORD` and `REDIS_PASSWORD_FILE`. Each gives what
-//! the ones before it leave open. A contradiction is an error between an address and keys of the same file. Elsewhere it is
-//! a warning, and what comes later is ignored: a variable in a Pod may be meant for another program.
+//! Three places may have a user and a password, in this order: the address; the keys `redis.username`, `redis.password` and
+//! `redis.password_file`; the variables `REDIS_USERNAME`, `REDIS_PASSWORD` and `REDIS_PASSWORD_FILE`. A later place applies only to
+//! what the earlier ones do not set. A contradiction between an address and keys of the same file is an error. Any other
+//! contradiction is a warning, and the later value is ignored: a variable in a Pod may be meant for another program.
 //!
 //! Files are read again for each connection, so that a rotated secret needs no restart.
 
@@ -27,15 +27,15 @@ use crate::{
 /// How to reach Redis, and as whom.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
-    /// The address, or where it is kept; `None`: the sidecar is switched off and needs none.
+    /// The address, or the file that holds it. `None`: the sidecar is switched off and needs none.
     pub(super) address: Option<Given<Secret>>,
     /// Whether the address is in the configuration file, as the keys are.
     pub(super) is_address_in_file: bool,
     /// The user and the password of the configuration file.
     pub(super) keys: Login,
-    /// Those of the environment, in the order in which they count.
+    /// Those of the environment, the first to apply first.
     pub(super) variables: Vec<Login>,
-    /// What had no effect when the configuration was loaded.
+    /// The settings without effect when the configuration was loaded.
     pub(super) ignored: Vec<Ignored>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Login {
     pub(super) password: Option<Given<Secret>>,
 }
 
-/// A setting, and the name of the key or variable that gives it.
+/// A setting, and the name of its key or variable.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Given<T> {
     pub(super) at: String,
@@ -76,15 +76,15 @@ impl PartialEq for Secret {
     }
 }
 
-/// What is shown in place of a secret.
+/// Shown in place of a secret.
 pub(super) const REDACTED: &str = "<redacted>";
 
-/// A setting without effect, since another one takes its place.
+/// A setting without effect, since another one replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignored {
     /// The name of its key or variable.
     pub at: String,
-    /// What takes its place.
+    /// What replaces it.
     pub reason: String,
 }
 
@@ -95,26 +95,26 @@ impl fmt::Display for Ignored {
 }
 
 impl Access {
-    /// The address, with the user and the password that are in force. Reads the files that hold them.
+    /// Returns the address, with the user and the password in force. Reads the files that hold them.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its key.
+    /// All problems, each with its key.
     pub fn address(&self) -> Result<Address, Problems> {
         self.resolve().map(|(address, _ignored)| address)
     }
 
-    /// Whether both have one address, or one file that holds it.
+    /// Whether both have the same address, or the same file that holds it.
     pub(crate) fn is_same_place(&self, other: &Self) -> bool {
         self.address == other.address
     }
 
-    /// What had no effect when the configuration was loaded.
+    /// The settings without effect when the configuration was loaded.
     #[must_use]
     pub fn ignored(&self) -> &[Ignored] {
         &self.ignored
     }
 
-    /// The files that are read again for each connection, each with what it holds.
+    /// The files that are read again for each connection, each with its content's name.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let password = self.in_force(|login| login.password.as_ref());
         let secrets = [("address", self.address.as_ref()), ("password", password)];
@@ -124,13 +124,13 @@ impl Access {
         })
     }
 
-    /// The first key or variable that gives this, of those that are not ignored.
+    /// The first key or variable with this part that is not ignored.
     pub(super) fn in_force<T>(&self, part: impl Fn(&Login) -> Option<&Given<T>>) -> Option<&Given<T>> {
         let is_ignored = |given: &Given<T>| self.ignored.iter().any(|ignored| ignored.at == given.at);
         [&self.keys].into_iter().chain(&self.variables).filter_map(part).find(|given| !is_ignored(given))
     }
 
-    /// The address, and what has no effect.
+    /// The address, and the settings without effect.
     pub(super) fn resolve(&self) -> Result<(Address, Vec<Ignored>), Problems> {
         let not_set =
             || Problems(vec![Problem { at: "redis.uri".into(), what: "is not set".into(), line: None }]);
@@ -149,14 +149,14 @@ impl Access {
     }
 }
 
-/// Whether a login counts as much as what was chosen before it.
+/// The rank of a login beside what was chosen before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rank {
     Same,
     Lower,
 }
 
-/// What is in force of the logins that were looked at.
+/// What is in force of the logins so far.
 #[derive(Default)]
 struct Chosen {
     user: Option<Given<String>>,
@@ -184,13 +184,13 @@ impl Chosen {
         (Some(address), chosen)
     }
 
-    /// Takes what is still open from this login.
+    /// Takes from this login what is not set yet.
     fn combine(&mut self, login: &Login, rank: Rank) {
         let other = login.user.as_ref().and_then(|user| Some((user, self.other_user(user, rank)?)));
         if let Some((user, at)) = other {
             self.contradict(&user.at, "user", &at, rank);
             if rank == Rank::Lower {
-                // Its password is the other user's.
+                // The password belongs to that other user.
                 login.password.iter().for_each(|password| self.contradict(&password.at, "user", &at, rank));
                 return;
             }
@@ -200,9 +200,9 @@ impl Chosen {
         login.password.iter().for_each(|password| self.take_password(password, rank));
     }
 
-    /// What gives another user than this one.
+    /// The name of the setting that has another user than this one.
     fn other_user(&self, user: &Given<String>, rank: Rank) -> Option<String> {
-        // A password without a user is the default user's, unless a key of the same rank names one.
+        // A password without a user belongs to the default user, unless a key of the same rank names one.
         let default = self.password.as_ref().filter(|_| rank == Rank::Lower);
         let default = default.map(|password| (&password.at, DEFAULT_USER));
         let chosen = self.user.as_ref().map(|chosen| (&chosen.at, chosen.value.as_str())).or(default);
@@ -213,7 +213,7 @@ impl Chosen {
         match (&self.password, password.value.read()) {
             (None, Ok(value)) => self.password = Some(Given::new(&password.at, value)),
             (Some(chosen), Ok(value)) if chosen.value.expose_secret() == value.expose_secret() => {}
-            // What cannot be read is not needed here.
+            // A file that cannot be read is not needed here.
             (Some(chosen), read) if read.is_ok() || rank == Rank::Lower => {
                 let at = chosen.at.clone();
                 self.contradict(&password.at, "password", &at, rank);
@@ -226,16 +226,16 @@ impl Chosen {
 
     fn contradict(&mut self, at: &str, what: &str, chosen_at: &str, rank: Rank) {
         if rank == Rank::Same {
-            self.problems.add(at, format!("gives another {what} than {chosen_at}; set only one of them"));
+            self.problems.add(at, format!("has another {what} than {chosen_at}; set only one"));
         } else if !self.ignored.iter().any(|ignored| ignored.at == at) {
-            let reason = format!("{chosen_at} gives another {what}");
+            let reason = format!("{chosen_at} has another {what}");
             self.ignored.push(Ignored { at: at.to_owned(), reason });
         }
     }
 }
 
 impl Secret {
-    /// The text, without the line break that files have at their ends, and texts that were made from files.
+    /// The text, without a line break at its end.
     fn read(&self) -> Result<SecretString, Text> {
         let text = match self {
             Self::Inline(text) => text.expose_secret().to_owned(),

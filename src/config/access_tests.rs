@@ -112,7 +112,7 @@ fn what_is_read_again_may_have_come_to_contradict() {
     assert_eq!(access.address().unwrap().login(), Some((DEFAULT_USER, "one")));
     std::fs::write(&path, "redis://:two@h").unwrap();
     let problems = access.address().unwrap_err().to_string();
-    assert_eq!(problems, "redis.password: gives another password than redis.uri_file; set only one of them");
+    assert_eq!(problems, "redis.password: has another password than redis.uri_file; set only one");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn variables_that_are_not_used_need_not_be_of_use() {
     let config = check_in("redis: {uri: 'redis://:one@h'}", &variables).unwrap();
     assert_eq!(config.redis.access.address().unwrap().login(), Some((DEFAULT_USER, "one")));
     let ignored = config.redis.access.ignored()[0].to_string();
-    assert_eq!(ignored, "REDIS_PASSWORD_FILE is ignored: redis.uri gives another password");
+    assert_eq!(ignored, "REDIS_PASSWORD_FILE is ignored: redis.uri has another password");
     let problems = check_in("redis: {uri: 'redis://h'}", &variables).unwrap_err().to_string();
     assert!(problems.starts_with("REDIS_PASSWORD_FILE: cannot read /no/such/file"), "{problems}");
 }

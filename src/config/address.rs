@@ -1,8 +1,8 @@
-//! Redis's address: what it says, once [`parse`](mod@parse) has checked it.
+//! The address of Redis, checked by [`parse`](mod@parse).
 //!
-//! The parser is our own, and takes the text apart by hand. The client library leaves out what it does not know, and knows
-//! `rediss://` only where its own TLS is built in. The crate `url` misreads addresses: it drops an empty password (`watcher:@host` would log in as nobody), takes a lone `%` as it is, removes
-//! line breaks, and its errors cannot say which part is wrong.
+//! The parser is our own. The client library ignores what it does not know, and supports `rediss://` only with its own TLS. The
+//! crate `url` misreads addresses: it drops an empty password (`watcher:@host` would not log in), accepts a lone `%`, and removes
+//! line breaks. Its errors do not name the wrong part.
 
 mod foreign;
 mod parse;
@@ -56,7 +56,7 @@ pub enum Resp {
     V3,
 }
 
-/// Where a server listens, as traces tell it.
+/// Where a server listens, for traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its host, or the path of its socket.
@@ -68,14 +68,14 @@ pub struct Endpoint {
 /// Redis's own port.
 const DEFAULT_PORT: u16 = 6379;
 
-/// The user that everybody is who does not log in as another.
+/// The user of a connection that does not log in as another.
 pub(crate) const DEFAULT_USER: &str = "default";
 
-/// What would end the path of a socket, or is not printable.
+/// Characters that would end the path of a socket, or are not printable.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'?');
 
 impl Address {
-    /// The same place, with this login.
+    /// The same server and database, with this login.
     pub(super) fn with_login(self, user: Option<String>, password: Option<SecretString>) -> Self {
         Self { user, password, ..self }
     }
@@ -86,7 +86,7 @@ impl Address {
         &self.route
     }
 
-    /// The protocol to speak; `None` for RESP3 where the server knows it.
+    /// The protocol to use; `None` for RESP3 if the server supports it.
     #[must_use]
     pub const fn protocol(&self) -> Option<Resp> {
         self.protocol
@@ -120,8 +120,8 @@ impl Address {
         self.password.is_some()
     }
 
-    /// The user and the password to log in with; `None`: no login. A user without a password has an empty one: who is
-    /// named is never taken for the default user.
+    /// The user and the password to log in with; `None`: no login. A user without a password has an empty one, so that a named user
+    /// is never taken for the default user.
     #[must_use]
     pub fn login(&self) -> Option<(&str, &str)> {
         let password = self.password().map(ExposeSecret::expose_secret);
@@ -163,7 +163,7 @@ impl Address {
         }
     }
 
-    /// The same server and database as somebody else would write it, with words in place of the user and the password.
+    /// The address for people, with placeholders for the user and the password.
     #[must_use]
     pub fn written_for(&self, user: &str, password: &str) -> String {
         let database = self.database;

@@ -1,42 +1,42 @@
-//! Which pattern matches all that another one matches, as far as their texts tell.
+//! Which pattern matches everything that another one matches, as far as their texts show.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Pattern, Patterns, pattern::literal};
 
-/// Patterns, to be asked what they cover.
+/// Patterns, with an index of what they cover.
 pub(super) struct Cover<'a> {
     patterns: &'a Patterns,
     /// The place of each glob by its text.
     globs: HashMap<&'a str, usize>,
-    /// The place of each glob that is a beginning and a `*`, by that beginning.
-    beginnings: HashMap<&'a str, usize>,
-    /// The lengths of those beginnings.
+    /// The place of each glob that is a prefix and a `*`, by that prefix.
+    prefixes: HashMap<&'a str, usize>,
+    /// The lengths of those prefixes.
     lengths: BTreeSet<usize>,
 }
 
 impl<'a> Cover<'a> {
     pub(super) fn new(patterns: &'a Patterns) -> Self {
-        let (mut globs, mut beginnings, mut lengths) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+        let (mut globs, mut prefixes, mut lengths) = (HashMap::new(), HashMap::new(), BTreeSet::new());
         for (place, pattern) in patterns.iter().enumerate() {
             if let Some(glob) = pattern.glob() {
                 globs.entry(glob).or_insert(place);
             }
-            if let Some(beginning) = pattern.beginning() {
-                beginnings.entry(beginning).or_insert(place);
-                lengths.insert(beginning.len());
+            if let Some(prefix) = pattern.prefix() {
+                prefixes.entry(prefix).or_insert(place);
+                lengths.insert(prefix.len());
             }
         }
-        Self { patterns, globs, beginnings, lengths }
+        Self { patterns, globs, prefixes, lengths }
     }
 
-    /// The place of the first pattern that surely matches every stream that `other` matches: `other` is a name that it matches,
-    /// or it is the same, or it is a beginning and a `*`, and all that `other` matches begins so.
+    /// The place of the first pattern that surely matches every stream that `other` matches. Either `other` is a name that it matches,
+    /// or both are equal, or it is a prefix and a `*`, and all that `other` matches has that prefix.
     pub(super) fn first(&self, other: &Pattern) -> Option<usize> {
         let Some(glob) = other.glob() else { return self.patterns.position(other.exact()?) };
         let literal = literal(glob);
         let lengths = self.lengths.range(..=literal.len());
-        let shorter = lengths.filter_map(|length| self.beginnings.get(literal.get(..*length)?));
+        let shorter = lengths.filter_map(|length| self.prefixes.get(literal.get(..*length)?));
         shorter.chain(self.globs.get(glob)).min().copied()
     }
 }

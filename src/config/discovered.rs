@@ -1,30 +1,30 @@
-//! What there is to watch: what the configuration names, and what a search found beside it.
+//! The streams to watch: those that the configuration names, and those that a search found.
 
 use std::collections::BTreeSet;
 
 use super::{Config, Watchlist};
 use crate::model::Name;
 
-/// What there is to watch.
+/// The streams to watch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Discovered {
     /// The streams to watch, each once: those that the configuration names, then those found, in order.
     pub streams: Vec<Name>,
-    /// How many more were found than the limit allows. `SCAN` may show a key twice, so about so many.
+    /// How many more were found than the limit allows. It is approximate, since `SCAN` may return a key twice.
     pub dropped: usize,
-    /// How many were found, without those that the configuration names; about so many, where some are dropped.
+    /// How many were found, without those that the configuration names. It is approximate if some are dropped.
     pub found: usize,
 }
 
 impl Discovered {
-    /// The streams that are known without looking: those that the configuration names.
+    /// The streams that are known without a search: those that the configuration names.
     #[must_use]
     pub fn named(config: &Config) -> Self {
         Self::bounded(config, BTreeSet::new(), 0)
     }
 
-    /// The streams to read, each with its rule, under a configuration that may be newer than the search: those that it names, and
-    /// those found that it watches too.
+    /// The streams to read, each with its rule. The configuration may be newer than the search: it decides which of the streams found
+    /// are watched.
     #[must_use]
     pub fn watchlist(&self, config: &Config) -> Watchlist {
         let is_found = |stream: &&Name| config.watches(stream) && !config.expects(stream);

@@ -1,8 +1,8 @@
-//! What of a configuration can have no effect: rules that no stream reaches, and alerts that nothing can raise.
+//! The parts of a configuration without effect: rules that no stream reaches, and alerts that cannot fire.
 
 use super::{Config, Ignored, Mode, StreamRetention, StreamRule, Thresholds, cover::Cover};
 
-/// Shipped alerts that can't fire with a configuration.
+/// Shipped alerts that cannot fire with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SilentAlerts {
     /// Their names.
@@ -11,7 +11,7 @@ pub struct SilentAlerts {
     pub reason: &'static str,
 }
 
-/// Alerts, what they need of a configuration, and what is said where it does not have that.
+/// Alerts, what they need of a configuration, and the reason that is shown if it is missing.
 type Need = (&'static [&'static str], fn(&Config) -> bool, &'static str);
 
 const NEEDS: &[Need] = &[
@@ -45,7 +45,7 @@ const NEEDS: &[Need] = &[
         |it| it.has_threshold(|set| set.silence.is_some()),
         "no rule sets thresholds.silence",
     ),
-    (&["RedisStreamMissing"], |it| it.named_streams().next().is_some(), "no rule names a stream outright"),
+    (&["RedisStreamMissing"], |it| it.named_streams().next().is_some(), "no rule names a stream"),
     (
         &["RedisStreamGroupMissing"],
         |it| it.reached().any(|rule| !rule.groups.is_empty()),
@@ -86,7 +86,7 @@ const OFF: SilentAlerts = SilentAlerts {
 };
 
 impl Config {
-    /// The shipped alerts that can't fire with this configuration, and why.
+    /// The shipped alerts that cannot fire with this configuration, and why.
     #[must_use]
     pub fn silent_alerts(&self) -> Vec<SilentAlerts> {
         if !self.enabled {
@@ -96,13 +96,13 @@ impl Config {
         silent.map(|(names, _, reason)| SilentAlerts { names, reason }).collect()
     }
 
-    /// What is written and has no effect: settings whose place another one takes, and rules that no stream reaches.
+    /// Settings that another one replaces, and rules that no stream reaches.
     #[must_use]
     pub fn ignored(&self) -> Vec<Ignored> {
         self.redis.access.ignored().iter().cloned().chain(self.unreached()).collect()
     }
 
-    /// Rules that no stream reaches, as far as their patterns tell.
+    /// Rules that no stream reaches, as far as their patterns show.
     pub fn unreached(&self) -> impl Iterator<Item = Ignored> {
         self.reach().filter_map(|(index, rule, reason)| {
             let at = format!("streams[{index}] ({})", rule.pattern);
@@ -110,7 +110,7 @@ impl Config {
         })
     }
 
-    /// Each rule with its place, and what keeps streams from it, in words.
+    /// Each rule with its place, and the reason why no stream reaches it.
     fn reach(&self) -> impl Iterator<Item = (usize, &StreamRule, Option<String>)> {
         let (excluding, earlier) = (Cover::new(&self.exclude), Cover::new(self.streams.patterns()));
         self.streams.iter().enumerate().map(move |(index, rule)| {
@@ -119,14 +119,14 @@ impl Config {
                 let first = earlier.first(&rule.pattern).filter(|first| *first < index)?;
                 let pattern = self.streams.patterns().get(first)?;
                 Some(format!(
-                    "the first match counts, and streams[{first}] matches the same ({pattern}): move that one below"
+                    "the first match applies, and streams[{first}] ({pattern}) matches the same streams; move that one below"
                 ))
             });
             (index, rule, reason)
         })
     }
 
-    /// The rules that streams reach, as far as their patterns tell.
+    /// The rules that streams reach, as far as their patterns show.
     fn reached(&self) -> impl Iterator<Item = &StreamRule> {
         self.reach().filter(|(.., reason)| reason.is_none()).map(|(_, rule, _)| rule)
     }
@@ -155,7 +155,7 @@ mod tests {
             (
                 "streams: [{match: '*'}, {match: a}]",
                 &[
-                    "streams[1] (a) is ignored: the first match counts, and streams[0] matches the same (*): move that one below",
+                    "streams[1] (a) is ignored: the first match applies, and streams[0] (*) matches the same streams; move that one below",
                 ][..],
             ),
             ("streams: [{match: a}, {match: '*'}]", &[]),

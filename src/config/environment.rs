@@ -11,7 +11,7 @@ pub(super) const PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
 /// The variable that names the configuration file.
 pub(super) const CONFIG_FILE: &str = "STREAMWARDEN_CONFIG";
 
-/// What the names of this program's variables begin with, and of OpenTelemetry's.
+/// The prefixes of the variables of this program and of OpenTelemetry.
 const PREFIXES: [&str; 3] = ["REDIS_", "STREAM", "OTEL_"];
 
 /// The environment's variables, read once. Empty ones count as not set.
@@ -32,7 +32,7 @@ impl Environment {
     }
 }
 
-/// Whether the user wants terminals without colours: <https://no-color.org>.
+/// Whether the user wants no colours on a terminal: <https://no-color.org>.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 pub fn wants_no_colour() -> bool {

@@ -1,4 +1,4 @@
-//! What `exposition.exclude` takes from the shipped alerts.
+//! Shipped alerts that need what `exposition.exclude` leaves out.
 
 use super::{ALERT_FAMILIES, AlertFamilies, Config};
 
@@ -9,7 +9,7 @@ pub struct Exclusion {
     pub family: &'static str,
     /// Alerts that do not work without it.
     pub disabled: Vec<&'static str>,
-    /// Alerts that it would mute where another one says why. They fire too.
+    /// Alerts that it would mute if another alert is the cause. They fire too.
     pub unmuted: Vec<&'static str>,
 }
 

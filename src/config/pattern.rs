@@ -1,4 +1,4 @@
-//! What a configuration calls streams by: a name, or a glob.
+//! A stream's name in the configuration, or a glob.
 
 use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, sync::Arc};
 
@@ -6,10 +6,10 @@ use globset::{Glob, GlobMatcher};
 
 use crate::model::Name;
 
-/// Longer globs would not compile; 64 KiB is far from there, and from any name that people give.
+/// Much longer globs would not compile. Nobody has names of this length.
 const MAX_GLOB_BYTES: usize = 64 * 1024;
 
-/// A name, or a glob in the syntax of shells: `*`, `?`, `[a-z]`, `{one,two}`, and `\` before what is meant as it is.
+/// A name, or a glob in the syntax of shells: `*`, `?`, `[a-z]`, `{one,two}`, and `\` before a character that stands for itself.
 #[derive(Debug, Clone)]
 pub enum Pattern {
     /// Exactly this stream; it is expected to exist.
@@ -18,16 +18,16 @@ pub enum Pattern {
     Glob(Arc<GlobMatcher>),
 }
 
-/// A glob that is none.
+/// An invalid glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a glob: {0}")]
 pub struct PatternError(String);
 
 impl Pattern {
-    /// A glob if it has a character that means something in one, else a name.
+    /// Returns a glob if the text has a special character, else a name.
     ///
     /// # Errors
-    /// Where the glob's brackets or braces do not close, or it is longer than 64 KiB.
+    /// If the glob's brackets or braces do not close, or it is longer than 64 KiB.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if literal(text).len() == text.len() {
             return Ok(Self::Name(text.into()));
@@ -41,7 +41,7 @@ impl Pattern {
         }
     }
 
-    /// Whether this stream is meant.
+    /// Whether this stream matches.
     #[must_use]
     pub fn matches(&self, stream: &Name) -> bool {
         match self {
@@ -50,10 +50,10 @@ impl Pattern {
         }
     }
 
-    /// What all streams that a glob matches begin with, where that is all that it asks of them: it ends in its only `*`.
-    pub(super) fn beginning(&self) -> Option<&str> {
-        let beginning = self.glob()?.strip_suffix('*')?;
-        (literal(beginning).len() == beginning.len()).then_some(beginning)
+    /// The prefix of a glob that is a prefix and a `*`.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        let prefix = self.glob()?.strip_suffix('*')?;
+        (literal(prefix).len() == prefix.len()).then_some(prefix)
     }
 
     /// The glob, as it was written.
@@ -74,14 +74,14 @@ impl Pattern {
     }
 }
 
-/// The empty name, which no stream has that is watched. It stands in for a pattern that is missing.
+/// The empty name, in place of a pattern that is missing.
 impl Default for Pattern {
     fn default() -> Self {
         Self::Name(Name::from(""))
     }
 }
 
-/// What a pattern begins with before the first character that means something in a glob.
+/// The part of a pattern before the first special character.
 pub(super) fn literal(pattern: &str) -> &str {
     pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default()
 }

@@ -1,6 +1,5 @@
-//! Patterns in their order, searched at once: a name is looked up, and all globs are tried in one pass.
-//!
-//! A lookup costs about the same with hundreds of globs as with none.
+//! Patterns in their order. A name is looked up in a map, and all globs are matched in one pass, so that a lookup costs about the
+//! same with hundreds of globs as with none.
 
 use std::{collections::HashMap, ffi::OsStr, os::unix::ffi::OsStrExt};
 
@@ -13,11 +12,11 @@ use crate::model::Name;
 #[derive(Debug, Clone, Default)]
 pub struct Patterns {
     all: Vec<Pattern>,
-    /// The place of each name, of equal ones the first.
+    /// The place of each name; the first of equal ones.
     names: HashMap<Name, usize>,
     /// The places of the globs.
     globs: Vec<usize>,
-    /// The globs, in the same order; `None` where together they are too large for one search.
+    /// The globs, in the same order; `None` if they are too large for one search together.
     set: Option<GlobSet>,
 }
 
@@ -58,8 +57,8 @@ impl Patterns {
     }
 
     fn glob_position(&self, stream: &Name) -> Option<usize> {
-        // To the set a name that ends in a component `..` is a path without a file, which `*.` does not match. To a glob by itself
-        // it is a text.
+        // The set takes a name that ends in a component `..` for a path without a file, which `*.` does not match. A single glob
+        // takes it for a text.
         let Some(set) = self.set.as_ref().filter(|_| !stream.as_bytes().ends_with(b"..")) else {
             let mut globs = self.globs.iter().copied();
             return globs.find(|place| self.get(*place).is_some_and(|glob| glob.matches(stream)));

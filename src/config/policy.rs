@@ -1,4 +1,4 @@
-//! What is wanted of one stream: the limits of its rule, with what protects its readers.
+//! The limits of one stream, and what protects its readers.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ pub struct Policy {
     pub max_age: Option<Duration>,
     /// What may be removed.
     pub mode: Mode,
-    /// The length past which entries go even where a group needs them; in safe mode.
+    /// The length past which safe mode removes entries even if a group needs them.
     pub ceiling: Option<u64>,
-    /// Whether the last node is taken apart to reach the limit to the entry.
+    /// Whether to reach the limit to the entry, within a node.
     pub exact: bool,
     /// Groups that hold nothing back.
     pub ignore_groups: Vec<Name>,
-    /// Groups that must be there: while one is missing, safe mode removes nothing.
+    /// Groups that must exist: while one is missing, safe mode removes nothing.
     pub groups: Vec<Name>,
     /// Between two runs.
     pub interval: Duration,
 }
 
 impl Policy {
-    /// The policy of a stream with this rule; `None` for one without limits. Where retention is switched off it only observes.
+    /// The policy of a stream with this rule; `None` without limits. If retention is switched off, it only observes.
     #[must_use]
     pub fn of(config: &Config, rule: &StreamRule) -> Option<Self> {
         let retention = rule.retention.as_ref()?;
@@ -43,7 +43,7 @@ impl Policy {
         })
     }
 
-    /// A trim that somebody asks for. Groups that the configuration expects or ignores count here too.
+    /// The policy of a manual trim. The groups that the configuration expects or ignores apply too.
     #[must_use]
     pub fn by_hand(config: &Config, stream: &Name, max_length: u64, mode: Mode, exact: bool) -> Self {
         let rule = config.rule(stream);
@@ -60,7 +60,7 @@ impl Policy {
         }
     }
 
-    /// Whether anything may ever be removed.
+    /// Whether anything may be removed.
     #[must_use]
     pub fn enforces(&self) -> bool {
         self.mode != Mode::Observe

@@ -1,8 +1,8 @@
 //! Whether and where traces go: one key of the file, and the variables that OpenTelemetry defines for every program
 //! (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
 //!
-//! The exporter reads most of them itself and passes over what it does not understand, so here they are checked. They
-//! may be meant for other programs of the Pod too: without an endpoint nobody looks at the rest.
+//! The exporter reads most of them itself and ignores what it does not understand, so they are checked here. They may be meant for
+//! other programs of the Pod too: without an endpoint, the others are not read.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -31,10 +31,10 @@ const SAMPLERS: &[(&str, bool)] = &[
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An hour: more is a mistake.
 const MOST_MILLISECONDS: u64 = 3_600_000;
-/// Bounds what the queue and its numbers may be set to; a span is about a kilobyte.
+/// The greatest queue and batch; a span is about a kilobyte.
 const MOST_QUEUED: u64 = 1_000_000;
 
-/// Where telemetry goes.
+/// Where telemetry is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telemetry {
     /// Whether anything may be sent.
@@ -43,14 +43,14 @@ pub struct Telemetry {
     pub traces: Option<Traces>,
 }
 
-/// How traces are sent. What is not here the exporter reads from the environment itself.
+/// How traces are sent. The exporter reads everything else from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traces {
-    /// How the collector is spoken to.
+    /// The protocol of the collector.
     pub protocol: Protocol,
     /// The collector, for people: scheme, host and port.
     pub collector: String,
-    /// Whether TLS is spoken to it.
+    /// Whether the connection uses TLS.
     pub is_tls: bool,
     /// Certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -61,7 +61,7 @@ pub struct Traces {
 }
 
 choice! {
-    /// How a collector is spoken to.
+    /// How to talk to a collector.
     pub enum Protocol {
         /// gRPC.
         Grpc = "grpc",
@@ -73,9 +73,9 @@ choice! {
 /// Which traces are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
-    /// Those in which something happened, and few of the others.
+    /// Those in which something happened, and a few of the others.
     Noteworthy,
-    /// Those that the sampler takes which the environment names.
+    /// Those that the sampler named in the environment takes.
     AsTold,
 }
 
@@ -157,12 +157,12 @@ impl Variables<'_, '_> {
     }
 
     fn text(&self, variable: &str) -> Option<String> {
-        // What is not UTF-8 becomes something that no converter takes.
+        // A value that is not UTF-8 becomes a text that no converter accepts.
         self.environment.get(variable).map(|value| value.to_string_lossy().into_owned())
     }
 }
 
-/// The collector without path and query, which may hold a secret, and whether TLS is spoken to it.
+/// The collector without path and query, which may hold a secret, and whether it uses TLS.
 fn endpoint(text: &str) -> Result<(String, bool), String> {
     let must = || "must be an address as in http://collector:4317, or https://...".to_owned();
     let url = Url::parse(text).map_err(|_url_error| must())?;
@@ -177,7 +177,7 @@ fn endpoint(text: &str) -> Result<(String, bool), String> {
     }
 }
 
-/// One of these, in any case.
+/// One of these words, upper or lower case.
 fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let chosen = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));

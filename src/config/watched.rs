@@ -1,31 +1,31 @@
-//! The streams that are watched, each with its rule: looked up once, when the streams or the configuration change.
+//! The watched streams, each with its rule. Rules are looked up only when the streams or the configuration change.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Config, Policy, StreamRule, Thresholds};
 use crate::model::{InOrder, Name};
 
-/// A stream that is watched.
+/// A watched stream.
 #[derive(Debug, Clone)]
 pub struct Watched {
     /// Its name.
     pub name: Name,
-    /// What the configuration says of it; `None` where no rule matches.
+    /// Its rule in the configuration; `None` if no rule matches.
     pub rule: Option<Arc<StreamRule>>,
-    /// Its limits; `None` for a stream without limits. Streams of one rule share them.
+    /// Its limits; `None` without limits. Streams of one rule share them.
     pub policy: Option<Arc<Policy>>,
-    /// Whether the configuration names it outright, so that it is expected to be there.
+    /// Whether the configuration names it, and so expects it to exist.
     pub is_expected: bool,
 }
 
 impl Watched {
-    /// A stream of which the configuration says nothing.
+    /// A stream without a rule.
     #[must_use]
     pub const fn unknown(name: Name) -> Self {
         Self { name, rule: None, policy: None, is_expected: false }
     }
 
-    /// Groups that must be there.
+    /// Groups that must exist.
     #[must_use]
     pub fn groups(&self) -> &[Name] {
         self.rule.as_ref().map_or(&[], |rule| &rule.groups)
@@ -38,7 +38,7 @@ impl Watched {
     }
 }
 
-/// Streams that are watched, in the order of their names, each once. A copy costs nothing.
+/// Watched streams, sorted by name, each once. A copy is cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Watchlist(Arc<[Watched]>);
 
@@ -61,7 +61,7 @@ impl Watchlist {
         Self(names.into_iter().map(watched).collect())
     }
 
-    /// Whether this is the other one, and not only equal to it.
+    /// Whether both share their content, and are not only equal.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -79,7 +79,7 @@ impl Watchlist {
         self.0.iter()
     }
 
-    /// The streams, to be asked for by their names in order.
+    /// The streams, to be looked up by names that are in order.
     #[must_use]
     pub fn in_order(&self) -> InOrder<impl Iterator<Item = (&Name, &Watched)>> {
         InOrder::new(self.iter().map(|watched| (&watched.name, watched)))

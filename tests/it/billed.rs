@@ -155,7 +155,7 @@ fn the_cost_is_shown_in_money_too_and_for_other_intervals() {
         assert!(table.contains(words), "{words}: {table}");
     }
     assert!(!table.contains("other clients"), "they were not to be counted: {table}");
-    assert!(table.contains("45 consumers are there: 116,640,000 or $233.28"), "{table}");
+    assert!(table.contains("There are 45 consumers: 116,640,000 or $233.28"), "{table}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn beside_it_stands_what_the_applications_consumers_send() {
     let uri = redis.uri().replace("redis://", "redis://narrow:p@");
     let table = cost_table(&uri, config, &["--count-for", "1s"]);
     assert!(table.contains("What other clients send is unknown: noperm: "), "{table}");
-    assert!(table.contains("15 consumers are there: 38,880,000 or $77.76"), "{table}");
+    assert!(table.contains("There are 15 consumers: 38,880,000 or $77.76"), "{table}");
 }
 
 #[test]

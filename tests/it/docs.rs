@@ -100,7 +100,7 @@ fn the_list_for_large_installations_disables_the_alert_that_is_named() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
     let (_, disabled) = said.split_once("# Shipped alerts that do not work without").unwrap();
-    let (disabled, unmuted) = disabled.split_once("# And that fire also").unwrap();
+    let (disabled, unmuted) = disabled.split_once("# Shipped alerts that fire beside").unwrap();
     let alerts = |lines: &str| -> Vec<String> {
         lines.lines().skip(1).map(|line| line.split(": ").last().unwrap().to_owned()).collect()
     };

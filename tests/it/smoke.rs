@@ -94,7 +94,7 @@ fn smoke_trims_over_tls_remove_what_no_group_needs_and_nothing_else() {
     assert!(text(&planned.stdout).contains("would remove  at most 300 entries"), "{planned:?}");
     assert_eq!(server.cli(&format!("XLEN {STREAM}")), "1000");
     let trimmed = server.run(&[&trim[..], &["--yes"]].concat());
-    assert!(text(&trimmed.stdout).contains("removed 300 entries; 700 are left"), "{trimmed:?}");
+    assert!(text(&trimmed.stdout).contains("removed 300 entries; 700 left"), "{trimmed:?}");
 
     // The sidecar's own retention stops before what the group has not been given.
     let limit = format!("streams: [{{match: {STREAM}, retention: {{max_length: 100, interval: 1s}}}}]");

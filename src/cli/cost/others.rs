@@ -1,4 +1,4 @@
-//! What other clients send, to set beside what the sidecar costs: by the server's count over a while, if it may be asked.
+//! The commands of other clients, to compare with those of the sidecar. The server counts them, if the user may ask.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
@@ -13,26 +13,26 @@ use crate::{
     source::{Examiner, Link},
 };
 
-/// Commands that are shown by name; the rest is one row.
+/// Commands with a row of their own. The rest is one row.
 const MOST_ROWS: usize = 8;
-/// A consumer that blocks for a second sends a command a second while nothing comes.
+/// A consumer that blocks for a second sends a command a second while nothing arrives.
 const BLOCKING_LOOP: Duration = Duration::from_secs(1);
-/// Fewer than so many that were counted tell no second digit.
+/// A smaller count is good for one digit only.
 const COUNTED_FOR_TWO_DIGITS: u64 = 100;
 
-/// What was counted.
+/// The counts.
 pub(super) struct Others {
     section: Section,
     over: Duration,
-    /// By command, those of scripts among them; `INFO stats` only has them all together.
+    /// By command, with those of scripts. `INFO stats` has only the total.
     calls: BTreeMap<String, u64>,
 }
 
 impl Others {
-    /// Counts for so long.
+    /// Counts for this long.
     ///
     /// # Errors
-    /// Why nothing can be said.
+    /// Why nothing can be counted.
     pub(super) async fn count(config: &Config, over: Duration) -> Result<Self, Failure> {
         let mut examiner = Examiner::new(Link::new(self_stats()));
         let mut calls = async |section| examiner.calls(&config.redis, section).await;
@@ -82,14 +82,14 @@ impl Others {
     }
 }
 
-/// What a consumer's loop comes to, whether or not it can be counted.
+/// What the loop of a consumer sends, by calculation.
 pub(super) fn arithmetic(consumers: u64) -> String {
     let one = u64::try_from(MONTH.as_nanos() / BLOCKING_LOOP.as_nanos()).unwrap_or(u64::MAX);
     let (all, costs) = (one.saturating_mul(consumers), |commands| PRICES.money(commands));
     let there = match consumers {
-        0 => "No consumer is there yet.".to_owned(),
-        1 => "One consumer is there.".to_owned(),
-        _ => format!("{consumers} consumers are there: {} or {}.", grouped(all), costs(all)),
+        0 => "There are no consumers yet.".to_owned(),
+        1 => "There is one consumer.".to_owned(),
+        _ => format!("There are {consumers} consumers: {} or {}.", grouped(all), costs(all)),
     };
     format!(
         "A consumer that loops on XREADGROUP BLOCK 1000 sends at least a command a second: {} in 30 days, {}.\n{there}\n",
@@ -98,7 +98,7 @@ pub(super) fn arithmetic(consumers: u64) -> String {
     )
 }
 
-/// What was called in between, without the one `INFO` that was sent meanwhile: the first, which the second counts.
+/// The calls between two counts, without the first `INFO`, which the second one counts.
 fn between(before: &BTreeMap<String, u64>, after: BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     let own = |name: &str| u64::from(matches!(name, "info" | "total"));
     let calls = after.into_iter().map(|(name, calls)| {
@@ -109,7 +109,7 @@ fn between(before: &BTreeMap<String, u64>, after: BTreeMap<String, u64>) -> BTre
     calls.filter(|(_, calls)| *calls > 0).collect()
 }
 
-/// How many that is in a month, to as many digits as the count can tell.
+/// The calls in a month, to as many digits as the count is good for.
 fn about(counted: u64, over: Duration) -> u64 {
     let month = u128::from(counted) * MONTH.as_nanos() / over.as_nanos().max(1);
     let digits = if counted < COUNTED_FOR_TWO_DIGITS { 1 } else { 2 };
@@ -164,8 +164,8 @@ mod tests {
     fn consumers_are_counted_without_asking() {
         assert!(
             arithmetic(5)
-                .contains("2,592,000 in 30 days, $5.18.\n5 consumers are there: 12,960,000 or $25.92.")
+                .contains("2,592,000 in 30 days, $5.18.\nThere are 5 consumers: 12,960,000 or $25.92.")
         );
-        assert!(arithmetic(0).contains("No consumer"));
+        assert!(arithmetic(0).contains("no consumers"));
     }
 }

@@ -1,11 +1,11 @@
-//! What commands cost: the one table of prices, with its date, and how money is written.
+//! The prices of commands, with their date, and how money is written.
 
-/// What a provider asks for commands.
+/// The prices of a provider.
 pub(super) struct Prices {
     provider: &'static str,
     /// When and where they were read.
     read: &'static str,
-    /// A month, for nothing.
+    /// Free commands a month.
     pub(super) free_commands: u64,
     cents_per_100_000: u64,
     /// The smallest plan whose commands cost nothing, in dollars a month.
@@ -22,7 +22,7 @@ pub(super) const PRICES: Prices = Prices {
 };
 
 impl Prices {
-    /// What so many commands cost where each is paid for.
+    /// The price of commands where each is billed.
     pub(super) fn money(&self, commands: u64) -> String {
         let cents = (u128::from(commands) * u128::from(self.cents_per_100_000) + 50_000) / 100_000;
         let dollars = u64::try_from(cents / 100).unwrap_or(u64::MAX);

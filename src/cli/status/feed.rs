@@ -1,4 +1,4 @@
-//! Where documents come from: from a running sidecar, or from Redis itself.
+//! The source of documents: a running sidecar, or Redis itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ pub(super) enum Feed {
     Redis(Box<Direct>),
 }
 
-/// What reads Redis.
+/// Reads Redis.
 pub(super) struct Direct {
     config: Config,
     only: Option<Name>,
@@ -37,10 +37,10 @@ impl Feed {
         let form = "--url must be the address of a sidecar, as in http://localhost:19121";
         let mut url = Url::parse(url).map_err(|error| format!("{form}: {error}"))?;
         if http::has_login(&url) {
-            return Err(format!("{form}, without a user or a password: a sidecar asks for none"));
+            return Err(format!("{form}, with no user and no password: a sidecar needs no login"));
         }
         if url.scheme() != "http" || url.host_str().is_none() {
-            return Err(format!("{form}; a sidecar speaks plain http"));
+            return Err(format!("{form}; a sidecar only supports plain http"));
         }
         let key = stream.map(|name| format!("/{}", percent_encode(name.as_bytes(), NON_ALPHANUMERIC)));
         let path = format!("{}/api/v1/streams{}", url.path().trim_end_matches('/'), key.unwrap_or_default());
@@ -49,7 +49,7 @@ impl Feed {
         Ok(Self::Sidecar(Box::new(url)))
     }
 
-    /// The Redis of this configuration. What a single look proves is said at once, unless it is looked at for longer.
+    /// The Redis of this configuration. Conditions are reported at once, unless it is watched for longer.
     pub(super) fn of_redis(mut config: Config, only: Option<Name>, is_long: bool) -> Self {
         if !is_long {
             config.status.settle = Duration::ZERO;
@@ -61,12 +61,12 @@ impl Feed {
         Self::Redis(Box::new(Direct { config, only, discovery, reader }))
     }
 
-    /// Whether it takes two looks to judge.
-    pub(super) const fn needs_two_looks(&self) -> bool {
+    /// Whether a judgement needs two readings.
+    pub(super) const fn needs_two_readings(&self) -> bool {
         matches!(self, Self::Redis(_))
     }
 
-    /// The document, as it stands now.
+    /// The current document.
     pub(super) async fn fetch(&mut self) -> Result<Vec<u8>, String> {
         match self {
             Self::Sidecar(url) => http::get(url).await,
@@ -78,7 +78,7 @@ impl Feed {
 impl Direct {
     async fn read(&mut self) -> Result<Vec<u8>, String> {
         if !self.config.enabled {
-            return Err("it is switched off (enabled: false)".to_owned());
+            return Err("the sidecar is switched off (enabled: false)".to_owned());
         }
         let access = &self.config.redis.access;
         let streams = match &self.only {

@@ -1,4 +1,4 @@
-//! The live view: the document drawn in place, again and again, on the terminal's other screen.
+//! The live view: draws the document in place, on the alternate screen of the terminal.
 
 use std::{
     io::{self, Write},
@@ -27,19 +27,19 @@ use crate::{
     worker::Worker,
 };
 
-/// How soon a key is noticed, and a new document drawn.
+/// How soon a key is noticed, and a new document is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The terminal's columns, where it says: some without a window say 0.
+/// The columns of the terminal, if it knows them: some without a window report 0.
 pub(crate) fn columns() -> Option<usize> {
     size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// Shows the feed until q is pressed; then exits as the last document says.
+/// Shows the feed until q is pressed. Returns the health of the last document.
 pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<Exit, Error> {
-    // What is still being read when somebody quits may take its timeouts: its thread is not waited for.
+    // A reading in progress may take until its timeouts. Quitting does not wait for its thread.
     let worker = Worker::start("feed").map_err(Error::Start)?;
-    // One in waiting: who draws slowly gets the next one, not all that were missed.
+    // Holds one document: a slow terminal gets the next one, not all that it missed.
     let (documents_in, mut documents) = channel(1);
     worker.handle().spawn(async move {
         let mut feed = feed;
@@ -60,7 +60,7 @@ pub(super) fn watch(feed: Feed, view: View, every: Duration) -> Result<Exit, Err
 
 struct Live {
     view: View,
-    /// The last document, and when it came.
+    /// The last document, and when it arrived.
     last: Option<(Vec<u8>, Instant)>,
     /// Why there is no newer one.
     failure: Option<String>,
@@ -78,7 +78,7 @@ impl Live {
                 }
             }
             self.draw()?;
-            // A resize only ends the wait: what is drawn next has the new size.
+            // A resize ends the wait, and the next drawing has the new size.
             if poll(TICK)?
                 && let Event::Key(key) = read()?
                 && key.kind == KeyEventKind::Press
@@ -89,7 +89,7 @@ impl Live {
         }
     }
 
-    /// Whether to go on.
+    /// Whether to continue.
     fn press(&mut self, key: KeyEvent) -> bool {
         match (key.code, key.modifiers) {
             (KeyCode::Char('q') | KeyCode::Esc, _) | (KeyCode::Char('c'), KeyModifiers::CONTROL) => {
@@ -133,11 +133,11 @@ impl Live {
         match self.last.as_ref().map(|(document, at)| self.view.lines(document, clock::now() - *at, style)) {
             Some(Ok(lines)) => lines,
             Some(Err(error)) => vec![Line::plain(&error.to_string())],
-            None => vec![Line::plain("nothing was read yet")],
+            None => vec![Line::plain("nothing has been read yet")],
         }
     }
 
-    /// What is wrong with what is shown, or what there is to do.
+    /// Why the document is old, or the keys to press.
     fn footer(&self, lines: usize, height: usize) -> Line {
         let mut footer = Line::default();
         if let Some(failure) = &self.failure {
@@ -152,7 +152,7 @@ impl Live {
     }
 }
 
-/// The terminal's other screen, left again whatever happens.
+/// The alternate screen of the terminal. It is left on drop.
 struct Screen;
 
 impl Screen {
@@ -166,7 +166,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // There is nobody to tell if the terminal is gone.
+        // If the terminal is gone, there is nobody to report to.
         drop(execute!(io::stdout(), Show, LeaveAlternateScreen));
         drop(disable_raw_mode());
     }

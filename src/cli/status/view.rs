@@ -1,4 +1,4 @@
-//! What a document of the API says, as lines for the terminal and as the exit code's health.
+//! A document of the API as lines for the terminal, and its health for the exit code.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// Which of the documents is shown.
+/// Which document is shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
-    /// Whether it is that of one stream.
+    /// Whether it is the one of a single stream.
     pub(super) is_one: bool,
 }
 
 impl View {
-    /// A document that came so long ago, as lines.
+    /// A document that arrived this long ago, as lines.
     pub(super) fn lines(self, document: &[u8], held: Duration, style: Style) -> Result<Vec<Line>, Error> {
         if self.is_one {
             Ok(terminal::one_stream(&parse::<OneStreamDocument>(document)?.held_for(held), style))
@@ -31,7 +31,7 @@ impl View {
         }
     }
 
-    /// The health that a document tells.
+    /// The health in a document.
     pub(super) fn health(self, document: &[u8]) -> Result<Health, Error> {
         let health = if self.is_one {
             parse::<OneStreamDocument>(document)?.stream.health
@@ -45,6 +45,6 @@ impl View {
 fn parse<T: DeserializeOwned>(document: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(document).map_err(|error| {
         let error = Text::from(error.to_string());
-        Error::Other(format!("the answer is not what this version of streamwarden knows: {error}"))
+        Error::Other(format!("this version of streamwarden does not understand the response: {error}"))
     })
 }

@@ -1,8 +1,8 @@
-//! What other clients take in an address and this one does not, with what to write instead.
+//! Schemes and parameters of other clients that this one refuses, with what to write instead.
 //!
-//! Only names that stand here are ever repeated to the user: any other text may be a piece of a password.
+//! Only names in these lists are repeated to the user: any other text may be a piece of a password.
 
-/// Names, as their clients write them, with spaces between them; and what to write instead.
+/// Names, separated by spaces, and what to write instead.
 type Table = &'static [(&'static str, &'static str)];
 
 const SCHEMES: Table = &[
@@ -77,15 +77,15 @@ const PARAMETERS: Table = &[
     ),
 ];
 
-/// A name that is known and not taken, and what to write instead.
+/// A known name that is refused, and what to write instead.
 pub(super) type Advice = (&'static str, &'static str);
 
-/// What to write instead of this scheme, where it is one of another client's.
+/// What to write instead of this scheme, if it is that of another client.
 pub(super) fn scheme(text: &str) -> Option<Advice> {
     find(SCHEMES, text)
 }
 
-/// What to write instead of this parameter, where it is one of another client's.
+/// What to write instead of this parameter, if it is that of another client.
 pub(super) fn parameter(text: &str) -> Option<Advice> {
     find(PARAMETERS, text)
 }

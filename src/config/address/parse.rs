@@ -1,7 +1,7 @@
-//! From text to an address: each part is honoured, or refused by its name.
+//! Parses an address. Each part has an effect, or is refused by its name.
 //!
-//! An unencoded `/`, `?`, `#` or `@` makes a piece of a password look like any other part. So no error repeats the text:
-//! [`AddressError`] can hold nothing but names from fixed lists and positions.
+//! An unencoded `/`, `?`, `#` or `@` makes a piece of a password look like another part. So no error repeats the text: an
+//! [`AddressError`] holds only names from fixed lists, and positions.
 
 use std::{net::Ipv6Addr, path::PathBuf};
 
@@ -13,7 +13,7 @@ use super::{
     foreign::{self, Advice},
 };
 
-/// One thing that is wrong with an address. It reads behind the key's name.
+/// A problem with an address. The text follows the key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what is wrong")]
 pub enum AddressError {
@@ -93,13 +93,13 @@ impl Address {
     /// Parses an address.
     ///
     /// # Errors
-    /// Everything that is wrong with it, without a piece of its text.
+    /// All problems, without a piece of the text.
     pub fn parse(uri: &SecretString) -> Result<Self, Vec<AddressError>> {
         address(uri.expose_secret())
     }
 }
 
-/// What is gathered while the text is taken apart.
+/// The parts of an address so far.
 #[derive(Default)]
 struct Parts {
     errors: Vec<AddressError>,
@@ -109,7 +109,7 @@ struct Parts {
     protocol: Option<Resp>,
 }
 
-/// Takes the text apart. The errors are never empty.
+/// Splits the text into its parts. The errors are never empty.
 fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     let alone = |error| Err(vec![error]);
     if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
@@ -128,7 +128,7 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let route = match scheme.as_str() {
-        // Here an @ that is not in its place hides where the password ends: nothing else can be said.
+        // An @ in the wrong place hides where the password ends, so nothing else is reported.
         "redis" | "rediss" | "valkey" | "valkeys" if path.contains('@') || query.contains('@') => {
             return alone(AddressError::Unencoded);
         }
@@ -142,7 +142,7 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     };
     parts.parameters(query);
     let Parts { errors, user, password, database, protocol } = parts;
-    // Where both are empty, as in redis://:@host, there is no login.
+    // If both are empty, as in redis://:@host, there is no login.
     let user = user.filter(|user| !user.is_empty());
     let password = password.filter(|password| user.is_some() || !password.expose_secret().is_empty());
     match route {
@@ -155,7 +155,7 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
 
 impl Parts {
     fn tcp(&mut self, authority: &str, path: &str) -> Option<(String, u16)> {
-        // As browsers do, and Python: the last one ends the password.
+        // The last one ends the password, as in browsers and Python.
         let place = match authority.rsplit_once('@') {
             Some((login, place)) => {
                 self.login(login);
@@ -302,7 +302,7 @@ fn host_and_port(text: &str) -> Result<(String, u16), AddressError> {
     if port == 0 { Err(AddressError::Port) } else { Ok((host, port)) }
 }
 
-/// The number of a database; no server has more than nine digits' worth of them.
+/// The number of a database. No server has more than nine digits of them.
 fn database(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| is_digits(text) && text.len() < 10)
 }
