@@ -48,12 +48,16 @@ test("the page uses every word of its tables, and no other", () => {
 });
 
 test("the tables have a word for every value that the API describes", async () => {
-  const openapi = JSON.parse(readFileSync(new URL("../../src/views/api/openapi.json", import.meta.url), "utf8"));
-  const enums = (schema, field) => openapi.components.schemas[schema].properties[field].enum ?? [];
-  const statuses = enums("Group", "status");
-  assert.ok(statuses.length > 5, "statuses are listed");
-  for (const status of statuses) assert.ok(`status_${status}` in en, status);
-  for (const outcome of enums("Trim", "outcome").filter(Boolean)) assert.ok(`outcome_${outcome}` in en, outcome);
+  const { schemas } = JSON.parse(readFileSync(new URL("../../src/views/api/openapi.json", import.meta.url), "utf8")).components;
+  const enumerated = (schema) => {
+    const parts = [schema.anyOf ?? schema.oneOf ?? schema].flat();
+    return parts.flatMap((part) => (part.$ref ? enumerated(schemas[part.$ref.split("/").at(-1)]) : part.enum ?? []));
+  };
+  for (const [schema, field, family] of [["Group", "status", "status"], ["Retention", "outcome", "outcome"], ["BlockedBy", "reason", "blocked"], ["Poll", "last_failure", "failure"]]) {
+    const values = enumerated(schemas[schema].properties[field]).filter((value) => value !== null);
+    assert.ok(values.length > 3, `${schema}.${field} is enumerated`);
+    assert.deepEqual(values.filter((value) => !(`${family}_${value}` in en)), [], `${schema}.${field}`);
+  }
 });
 
 // A group that stopped, one without a consumer, and one that blocks retention.

@@ -330,6 +330,7 @@ test("1,000 streams are drawn and updated within a bound of processor time", asy
   await until("a poll of all", async () => (await (await fetch(`${sidecar.origin}/api/v1/streams`)).json()).streams.length === 1000);
   const page = await browser.open(sidecar);
   const used = await processorTime(page);
+  await page.reload();
   await page.waitForFunction(() => document.querySelectorAll("#streams tbody tr").length === 1000);
   const drawn = await used();
   await page.mouse.wheel(0, 5000);
