@@ -1,9 +1,9 @@
-//! TLS to Redis: which certificates are trusted, and which one the client shows.
+//! TLS to Redis: which certificates are trusted, and which one the client presents.
 //!
-//! A server's certificate is trusted if an authority of `redis.tls.ca_file`, or else of the system, signed it, if it is in
-//! date, and if it is for the host or for `redis.tls.server_name`. That is the TLS library's own check. One rule is added:
-//! a certificate that is itself in `redis.tls.ca_file` is trusted as it is, with any issuer and any names, as long as it
-//! is in date. The server still proves in the handshake that it has the certificate's key.
+//! A server's certificate is trusted if an authority in `redis.tls.ca_file`, or without that one of the system, has signed
+//! it, if it is within its validity period, and if it is for the host or `redis.tls.server_name`. The TLS library checks
+//! that. One rule is added: a certificate that is itself in `redis.tls.ca_file` is trusted with any issuer and any names
+//! within its validity period. In the handshake the server still proves that it has the certificate's key.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -32,7 +32,7 @@ use crate::{
     model::{Failure, Reason, Text},
 };
 
-/// Reads the files as each connection does, and makes no connection.
+/// Reads the files as a new connection does, without making one.
 ///
 /// # Errors
 /// What is wrong with them, or with the server's name.
@@ -43,11 +43,11 @@ pub(crate) fn check_files(route: &Route, tls: &Tls) -> Result<(), Failure> {
     }
 }
 
-/// What is needed for one handshake.
+/// A client for one handshake.
 pub(super) struct Client {
     connector: TlsConnector,
     name: ServerName<'static>,
-    /// Certificates of `redis.tls.ca_file` that are not in date.
+    /// Certificates in `redis.tls.ca_file` that are expired or not yet valid.
     left_out: usize,
 }
 
@@ -69,7 +69,7 @@ impl Client {
         let left_out = trust.left_out;
         let verifier = Arc::new(trust.verifier(&provider)?);
         let builder = builder(provider).map_err(|error| failed(words(&error)))?;
-        // `dangerous` is the library's name for any verifier but its own; ours asks that one.
+        // The library calls any verifier `dangerous` that is not its own. Ours calls that one.
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let config = match tls.client() {
             None => builder.with_no_client_auth(),
@@ -100,14 +100,15 @@ fn refusal(error: &io::Error, left_out: usize) -> Failure {
     if failure.reason == Reason::Closed {
         failed("the server closed the connection during the TLS handshake; it may not speak TLS")
     } else if failure.reason == Reason::Tls && left_out > 0 {
-        let what = "certificates in redis.tls.ca_file that are not trusted, since they are not in date";
+        let what =
+            "certificates in redis.tls.ca_file that are ignored, since they are expired or not yet valid";
         failed(format!("{} ({what}: {left_out})", failure.detail))
     } else {
         failure
     }
 }
 
-/// The first message of a handshake, for a connection that ends there.
+/// The first message of a handshake, for a connection that sends nothing else.
 pub(super) fn hello(host: &str) -> Option<Vec<u8>> {
     let config = builder(Arc::new(ring::default_provider())).ok()?;
     let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
@@ -117,7 +118,7 @@ pub(super) fn hello(host: &str) -> Option<Vec<u8>> {
     Some(hello)
 }
 
-/// Whether an answer begins as TLS does: with an alert or a handshake, of any version.
+/// Whether a reply starts with a TLS record: an alert or a handshake, of any version.
 pub(super) fn is_record(answer: [u8; 2]) -> bool {
     matches!(answer, [0x15 | 0x16, 0x03])
 }
@@ -126,12 +127,12 @@ fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, 
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
 }
 
-/// What is trusted.
+/// The trusted certificates.
 struct Trust {
     authorities: RootCertStore,
-    /// Certificates that are trusted as they are.
+    /// Certificates that are trusted with any issuer and any names.
     pinned: Vec<CertificateDer<'static>>,
-    /// How many are not in date, and so not among these.
+    /// How many certificates are ignored, since they are expired or not yet valid.
     left_out: usize,
 }
 
@@ -167,7 +168,7 @@ impl Trust {
     }
 
     fn verifier(self, provider: &Arc<CryptoProvider>) -> Result<Verifier, Failure> {
-        let none = "this system has no certificate authorities to trust; give one in redis.tls.ca_file";
+        let none = "this system has no trusted certificate authorities; set redis.tls.ca_file";
         let library = library(self.authorities, provider).ok_or_else(|| failed(none))?;
         Ok(Verifier { library, pinned: self.pinned })
     }
@@ -179,8 +180,8 @@ fn library(authorities: RootCertStore, provider: &Arc<CryptoProvider>) -> Option
     builder.build().ok()
 }
 
-/// Why a certificate is not to be trusted now. For the library an authority has no dates, but it looks at those of a server
-/// before anything else: so it is asked as if this were one.
+/// Why a certificate is expired or not yet valid. The library ignores the dates of authorities, and checks those of a server's
+/// certificate first. So this passes the certificate as a server's.
 fn not_in_date(
     certificate: &CertificateDer<'_>,
     alone: &RootCertStore,
@@ -194,7 +195,7 @@ fn not_in_date(
     }
 }
 
-/// The library's verifier, which knows of no trust in a single certificate, and certificates that are trusted as they are.
+/// The library's verifier, and certificates that are trusted by themselves, which that one does not support.
 #[derive(Debug)]
 struct Verifier {
     library: Arc<WebPkiServerVerifier>,
@@ -219,7 +220,7 @@ impl ServerCertVerifier for Verifier {
                 now,
             );
         }
-        // Without the others, so that it is this one's dates that are looked at.
+        // Without intermediates, so that the dates of this certificate are checked.
         match self.library.verify_server_cert(end_entity, &[], server_name, ocsp_response, now) {
             Err(Error::InvalidCertificate(error)) if is_of_issuer_or_name(&error) => {
                 Ok(ServerCertVerified::assertion())
@@ -251,7 +252,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A file in PEM form, and the key that names it.
+/// A file in PEM format, and the configuration key that names it.
 struct PemFile<'a> {
     key: &'static str,
     path: &'a Path,
@@ -262,15 +263,15 @@ impl PemFile<'_> {
         let certificates = CertificateDer::pem_slice_iter(&self.read()?).collect::<Result<Vec<_>, _>>();
         match certificates {
             Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-            Ok(_) => Err(self.unusable("it holds no certificate in PEM form")),
-            Err(_) => Err(self.unusable("it is not in PEM form")),
+            Ok(_) => Err(self.unusable("it has no certificate in PEM format")),
+            Err(_) => Err(self.unusable("it is not in PEM format")),
         }
     }
 
     fn private_key(&self) -> Result<PrivateKeyDer<'static>, Failure> {
-        // The library's own words may repeat a line of the file.
+        // The library's error may contain a line of the file.
         let key = PrivateKeyDer::from_pem_slice(&self.read()?);
-        key.map_err(|_no_key| self.unusable("it holds no private key in PEM form, or an encrypted one"))
+        key.map_err(|_no_key| self.unusable("it has no private key in PEM format, or an encrypted one"))
     }
 
     fn read(&self) -> Result<Vec<u8>, Failure> {
@@ -282,7 +283,7 @@ impl PemFile<'_> {
     }
 }
 
-/// What is wrong with a certificate of a file.
+/// What is wrong with a certificate in a file.
 fn of_file(error: &Error) -> String {
     if let Error::InvalidCertificate(error) = error {
         format!("its certificate {}", predicate(error))

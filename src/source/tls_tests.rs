@@ -1,4 +1,4 @@
-//! A certificate that is trusted as it is must still be its holder's. Real servers are in `tests/it`.
+//! A server with a pinned certificate must prove that it has the key. Tests with real servers are in `tests/it`.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::{
@@ -21,7 +21,7 @@ impl ResolvesServerCert for Shows {
     }
 }
 
-/// Shakes hands with a server that shows a certificate and signs with a key.
+/// Makes a handshake with a server that presents a certificate and signs with a key.
 async fn handshake(
     version: &'static SupportedProtocolVersion,
     certificate: &rcgen::Certificate,
@@ -50,7 +50,7 @@ async fn handshake(
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_given_is_trusted_with_its_own_key_only() {
+async fn a_pinned_certificate_is_trusted_with_its_own_key_only() {
     for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa] {
         let mut params = CertificateParams::new(["elsewhere.example".to_owned()]).unwrap();
         params.is_ca = is_ca;
@@ -65,7 +65,7 @@ async fn a_certificate_that_is_given_is_trusted_with_its_own_key_only() {
 }
 
 #[test]
-fn a_hello_is_told_from_an_answer_in_plain_text() {
+fn a_hello_is_distinguished_from_a_reply_in_plain_text() {
     let hello = hello("redis.example").unwrap();
     assert!(is_record([hello[0], hello[1]]));
     assert!(!is_record(*b"-E") && !is_record(*b"+P"));

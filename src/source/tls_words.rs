@@ -1,8 +1,8 @@
-//! What a failure of TLS means, in words for those who have to repair it. Pure.
+//! Explains failures of TLS and how to fix them. Pure.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the library's errors are many and may grow; some need other words"
+    reason = "the library has many errors and may add more; only some need another text"
 )]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,18 +11,19 @@ use rustls::{
     AlertDescription, CertificateError, Error, InconsistentKeys, InvalidMessage, pki_types::UnixTime,
 };
 
-/// Where a server answers a handshake with something else.
-pub(super) const NOT_TLS: &str = "the server does not speak TLS, so it may be a plain Redis; redis:// in place of rediss:// reads it without encryption";
+/// A server replies to a handshake with something else.
+pub(super) const NOT_TLS: &str =
+    "the server does not speak TLS; for a Redis without TLS use redis://, which is not encrypted";
 
-/// Where a server takes a command for a broken handshake.
-pub(super) const IS_TLS: &str = "the server speaks TLS; write rediss:// in place of redis://";
+/// A server takes a command for an invalid handshake.
+pub(super) const IS_TLS: &str = "the server speaks TLS; use rediss:// instead of redis://";
 
-/// The last second that has a name in four digits.
+/// The last second of the year 9999.
 const LATEST: u64 = 253_402_300_799;
-/// So many of a certificate's names are shown.
+/// How many of a certificate's names are shown.
 const NAMES: usize = 3;
 
-/// Says what an error of the TLS library means.
+/// Explains an error of the TLS library.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => format!("the server's certificate {}", predicate(error)),
@@ -40,35 +41,35 @@ pub(super) fn words(error: &Error) -> String {
     }
 }
 
-/// What is to be said of a certificate that is not accepted.
+/// Explains why a certificate is rejected, in a clause whose subject is the certificate.
 pub(super) fn predicate(error: &CertificateError) -> String {
     let text = match error {
         CertificateError::ExpiredContext { not_after, .. } => {
             return format!("expired on {}", date(*not_after));
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            return format!("is valid only from {} on; check this machine's clock", date(*not_before));
+            return format!("is not valid before {}; check this machine's clock", date(*not_before));
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             return format!(
-                "is for {}, not for {}; write its name in the address, or in redis.tls.server_name",
+                "is for {}, not for {}; use its name in the address, or set redis.tls.server_name to it",
                 names(presented),
                 expected.to_str()
             );
         }
         CertificateError::UnknownIssuer => {
-            "is signed by an authority that is not trusted; give that authority, or the server's own certificate, in \
+            "is signed by an authority that is not trusted; put that authority, or the server's own certificate, into \
              redis.tls.ca_file"
         }
         other if is_of_authority(other) => {
-            "is an authority's own, or signed by itself; to trust it as it is, give it in redis.tls.ca_file"
+            "is an authority's or self-signed; to trust it, put it into redis.tls.ca_file"
         }
         CertificateError::BadSignature => {
-            "is not signed by the authority in redis.tls.ca_file, but by another one of the same name"
+            "is not signed by the authority in redis.tls.ca_file, but by another one with the same name"
         }
-        CertificateError::BadEncoding => "is broken",
+        CertificateError::BadEncoding => "is malformed",
         other if is_of_old_version(other) => {
-            "is of X.509 version 1 or 2, which is not accepted; make one of version 3, as `openssl req -x509` does"
+            "has X.509 version 1 or 2, which is not supported; create one with version 3, as `openssl req -x509` does"
         }
         CertificateError::Revoked => "was revoked",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
@@ -76,14 +77,14 @@ pub(super) fn predicate(error: &CertificateError) -> String {
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "is signed in a way that is not accepted, as with SHA-1 or a key of less than 2,048 bits"
+            "has a signature that is not supported, such as one with SHA-1 or a key of less than 2,048 bits"
         }
         other => return format!("is not accepted: {other}"),
     };
     text.to_owned()
 }
 
-/// Whether it is the dates that are wrong.
+/// Whether the certificate is expired or not yet valid.
 pub(super) fn is_of_the_dates(error: &CertificateError) -> bool {
     matches!(
         error,
@@ -94,14 +95,13 @@ pub(super) fn is_of_the_dates(error: &CertificateError) -> bool {
     )
 }
 
-/// Whether it is who signed the certificate, or whom it is for, that is wrong, and nothing else: the library finds these
-/// after it has looked at the dates.
+/// Whether only the issuer or the names of the certificate are wrong. The library checks those after the dates.
 pub(super) fn is_of_issuer_or_name(error: &CertificateError) -> bool {
     matches!(error, CertificateError::UnknownIssuer | CertificateError::NotValidForNameContext { .. })
         || is_of_authority(error)
 }
 
-/// Whether a server shows an authority's certificate, as one that `openssl req -x509` makes is.
+/// Whether a server presents an authority's certificate, as `openssl req -x509` makes by default.
 fn is_of_authority(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
 }
@@ -110,7 +110,7 @@ fn is_of_old_version(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion"))
 }
 
-/// What the server says about the client.
+/// Explains an alert from the server.
 fn of_alert(alert: AlertDescription) -> String {
     let refusal = match alert {
         AlertDescription::CertificateRequired => {
@@ -122,14 +122,13 @@ fn of_alert(alert: AlertDescription) -> String {
                 .to_owned();
         }
         AlertDescription::ProtocolVersion => {
-            return "the server takes neither TLS 1.2 nor TLS 1.3".to_owned();
+            return "the server supports neither TLS 1.2 nor TLS 1.3".to_owned();
         }
         AlertDescription::UnrecognisedName => {
-            return "the server does not know the name that it is called by; set redis.tls.server_name"
-                .to_owned();
+            return "the server does not know the name in the address; set redis.tls.server_name".to_owned();
         }
-        AlertDescription::CertificateExpired => "it is not in date".to_owned(),
-        AlertDescription::UnknownCA => "its authority is not one that the server trusts".to_owned(),
+        AlertDescription::CertificateExpired => "it is expired or not yet valid".to_owned(),
+        AlertDescription::UnknownCA => "the server does not trust its authority".to_owned(),
         AlertDescription::CertificateRevoked => "it was revoked".to_owned(),
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
@@ -168,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_of_the_calendar() {
+    fn dates_are_written_in_utc() {
         let at = |seconds| date(UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
         assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(at(1_793_534_399), "2026-11-01 11:59:59 UTC");

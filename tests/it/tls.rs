@@ -119,11 +119,11 @@ fn a_server_that_asks_for_a_client_certificate_gets_it() {
     let stranger = authority(params("stranger", &[]));
     issue(directory, "stranger", &params("client", &[]), &stranger);
     let stranger = [CA, ("cert_file", "stranger.pem"), ("key_file", "stranger.key")];
-    refuses(&uri, &tls(directory, &stranger, ""), "its authority is not one that the server trusts");
+    refuses(&uri, &tls(directory, &stranger, ""), "the server does not trust its authority");
     let mixed = [CA, ("cert_file", "client.pem"), ("key_file", "stranger.key")];
     refuses(&uri, &tls(directory, &mixed, ""), "it is not the key of the certificate in redis.tls.cert_file");
     let swapped = [CA, ("cert_file", "client.pem"), ("key_file", "client.pem")];
-    refuses(&uri, &tls(directory, &swapped, ""), "holds no private key in PEM form");
+    refuses(&uri, &tls(directory, &swapped, ""), "has no private key in PEM format");
 }
 
 #[test]
@@ -136,7 +136,8 @@ fn an_expired_client_certificate_is_reported() {
     issue(directory, "client", &expired(params("client", &[])), &authority);
     let redis = tls_server(directory, "yes");
     let own = [CA, ("cert_file", "client.pem"), ("key_file", "client.key")];
-    let words = "the server refuses the client certificate of redis.tls.cert_file: it is not in date";
+    let words =
+        "the server refuses the client certificate of redis.tls.cert_file: it is expired or not yet valid";
     refuses(&format!("rediss://localhost:{}", redis.port()), &tls(directory, &own, ""), words);
 }
 
@@ -150,12 +151,12 @@ fn a_certificate_of_an_unknown_authority_or_another_name_is_refused() {
     refuses(
         &uri,
         "",
-        "is signed by an authority that is not trusted; give that authority, or the server's own",
+        "is signed by an authority that is not trusted; put that authority, or the server's own",
     );
     refuses(
         &uri,
         &tls(directory, &[CA], ""),
-        "is for db.example, not for localhost; write its name in the address",
+        "is for db.example, not for localhost; use its name in the address",
     );
     reads(&uri, &tls(directory, &[CA], ", server_name: db.example"));
     refuses(
@@ -199,10 +200,11 @@ fn an_expired_authority_is_not_trusted() {
     refuses(&uri, &tls(directory, &[CA], ""), "(redis.tls.ca_file): its certificate expired on 2021-11-01");
     let other = authority(params("other authority", &[]));
     write(&directory.join("both.pem"), &format!("{}{}", old.pem(), other.pem()));
-    let words = "certificates in redis.tls.ca_file that are not trusted, since they are not in date: 1";
+    let words =
+        "certificates in redis.tls.ca_file that are ignored, since they are expired or not yet valid: 1";
     refuses(&uri, &tls(directory, &[("ca_file", "both.pem")], ""), words);
     write(&directory.join("none.pem"), "a certificate\n");
-    refuses(&uri, &tls(directory, &[("ca_file", "none.pem")], ""), "it holds no certificate in PEM form");
+    refuses(&uri, &tls(directory, &[("ca_file", "none.pem")], ""), "it has no certificate in PEM format");
 }
 
 #[test]
@@ -221,8 +223,7 @@ fn a_certificate_signed_by_itself_is_trusted_where_it_is_given() {
         let redis = tls_server(directory, "no");
         let uri = format!("rediss://localhost:{}", redis.port());
         reads(&uri, &tls(directory, &[CA], ""));
-        let words =
-            if is_marked { "signed by itself; to trust it as it is, give it" } else { "not trusted; give" };
+        let words = if is_marked { "self-signed; to trust it, put it" } else { "not trusted; put" };
         refuses(&uri, "", words);
         // Another one with the same names is not this one.
         let other = authority(params("redis", &[]));
@@ -239,6 +240,6 @@ fn plain_to_a_tls_port_and_tls_to_a_plain_port_are_distinguished() {
     let plain = Redis::start();
     let config = "redis: {connect_timeout: 1s, command_timeout: 500ms}";
     let to_tls = format!("redis://localhost:{}", encrypted.port());
-    refuses(&to_tls, config, "the server speaks TLS; write rediss:// in place of redis://");
+    refuses(&to_tls, config, "the server speaks TLS; use rediss:// instead of redis://");
     refuses(&format!("rediss://localhost:{}", plain.port()), config, "the server does not speak TLS");
 }
