@@ -4,7 +4,7 @@ use redis::Cmd;
 
 use crate::model::{Name, StreamId};
 
-/// How many keys one `SCAN` looks at: about a millisecond of the server's time.
+/// The `COUNT` of a `SCAN`, the keys that it visits: about a millisecond of the server's time.
 const SCAN_COUNT: usize = 1_000;
 
 macro_rules! labels {
@@ -20,16 +20,16 @@ macro_rules! labels {
     };
 }
 
-/// What can be sent: a command that reads, from here, or one that writes, from `retention`.
+/// A command that can be sent: one of these, which read, or one of `retention`, which may write.
 pub trait Request {
-    /// The command's name, as the `command` label has it.
+    /// The value of the `command` label.
     fn label(&self) -> &'static str;
-    /// The command as it is sent.
+    /// The command with its arguments, ready to be sent.
     fn encode(&self) -> Cmd;
-    /// Whether the command may be sent again where it is not known whether the server has carried it out: one that changes
-    /// nothing.
+    /// Whether the command may be sent again if it is unknown whether the server has executed it. False for commands that
+    /// change something.
     fn may_repeat(&self) -> bool;
-    /// Whether a text beyond 64 KiB in its reply is a name, which is needed whole.
+    /// Whether strings over 64 KiB in its reply are names, which are needed whole.
     fn has_long_names(&self) -> bool {
         false
     }
@@ -40,39 +40,39 @@ pub trait Request {
 pub enum Command<'a> {
     /// `HELLO 3`: the server, its version and its role.
     Hello,
-    /// `INFO server`, where there is no `HELLO`. One section: old servers refuse several.
+    /// `INFO server`, for servers without `HELLO`. It has one section, since old servers refuse several.
     InfoServer,
-    /// `INFO replication`: the role, and of a replica since when it follows no primary.
+    /// `INFO replication`: the role, and how long a replica's link to its primary has been down.
     InfoReplication,
-    /// `ROLE`: the role, and of a replica whether it follows its primary.
+    /// `ROLE`: the role, and whether a replica's link to its primary is up.
     Role,
-    /// `CLIENT SETNAME streamwarden`, for whoever reads the server's client list.
+    /// `CLIENT SETNAME streamwarden`, so that `CLIENT LIST` shows the sidecar's name.
     SetName,
-    /// `CLIENT NO-TOUCH ON`: reading must not make a key look used to eviction. Redis 7.2 and later.
+    /// `CLIENT NO-TOUCH ON`, so that reads do not keep a key from eviction. Redis 7.2 and later.
     NoTouch,
     /// `TIME`, the clock that entry IDs come from.
     Time,
     /// `SCAN cursor COUNT 1000 TYPE stream`.
     Scan(u64),
-    /// `XINFO STREAM key FULL COUNT 1`: all but the last entry and the pending entries behind the first.
+    /// `XINFO STREAM key FULL COUNT 1`: everything except the last entry and the pending entries after the first.
     ///
     /// `COUNT 0` would mean no limit.
     StreamFull(&'a Name),
-    /// `XINFO STREAM key`, with the fields of its first and last entry.
+    /// `XINFO STREAM key`, which includes the first and the last entry with their fields.
     StreamSummary(&'a Name),
     /// `XLEN key`.
     Length(&'a Name),
     /// `XINFO GROUPS key`.
     Groups(&'a Name),
-    /// `XPENDING key group start + count`. Its `IDLE` would read the whole list.
+    /// `XPENDING key group start + count`. The option `IDLE` would make the server read the whole list.
     Pending(&'a Name, &'a Name, StreamId, u64),
     /// `XRANGE key start + COUNT 1`.
     First(&'a Name, StreamId),
-    /// `XREVRANGE key end start COUNT n`, both ends included: older servers know no others.
+    /// `XREVRANGE key end start COUNT n`, both ends included, since old servers have no exclusive ranges.
     Newest(&'a Name, StreamId, StreamId, u64),
     /// `XRANGE key - (end COUNT n`. Redis 6.2 and later.
     Before(&'a Name, StreamId, u64),
-    /// `GET key`: who holds the lease.
+    /// `GET key`: the holder of the lease.
     Get(&'a str),
 }
 
@@ -104,7 +104,7 @@ impl Request for Command<'_> {
     }
 
     fn has_long_names(&self) -> bool {
-        // Those that ask for the role are in one pipeline with a search, which must not lose names by that.
+        // The last three are sent in one pipeline with `SCAN`, whose names must stay whole.
         matches!(
             self,
             Self::Scan(_)

@@ -1,6 +1,6 @@
-//! What `doctor` asks of a server, once: its settings and state, its clock, and what the user may do.
+//! Asks a server once, for `doctor`: its settings and state, its clock, and what the user may do.
 //!
-//! Each answer stands alone. A refusal is an answer too: what it leaves open is not known, with the reason.
+//! A refused command fails alone. What it would have reported is unknown, with the reason.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// Questions a pipeline.
+/// Questions in a pipeline.
 const BATCH: usize = 100;
-/// A single round trip says little.
+/// Round trips that are measured, since a single one may be slow by chance.
 const ROUND_TRIPS: usize = 5;
-/// Streams that are asked whether they expire.
+/// How many streams are checked for a time to live.
 const MAX_EXPIRING: usize = 1_000;
 
-/// Asks a server, on a connection of its own.
+/// Asks a server on its own connection.
 pub struct Examiner {
     link: Link,
 }
@@ -42,7 +42,7 @@ impl Examiner {
     /// Asks the server about itself.
     ///
     /// # Errors
-    /// Where there is no connection. What is refused, or can't be answered now, is in the facts.
+    /// Why there is no connection. Failures of single commands are in the facts.
     pub async fn facts(&mut self, redis: &config::Redis) -> Result<Facts, Failure> {
         let session = self.link.session(redis).await?;
         let (round_trips, clock) = time(session).await?;
@@ -60,11 +60,11 @@ impl Examiner {
         Ok(Facts { server, is_resp3, round_trips, clock, no_touch, info, settings })
     }
 
-    /// Asks how many commands were called since the server started, by all clients: of [`Section::CommandStats`] by name,
-    /// of [`Section::Stats`] in `total`.
+    /// Asks how many calls all clients have made since the server started: by command with [`Section::CommandStats`], or of
+    /// all commands, as `total`, with [`Section::Stats`].
     ///
     /// # Errors
-    /// Where there is no connection, or the server does not say.
+    /// Why there is no connection, or why the server does not report it.
     pub async fn calls(
         &mut self,
         redis: &config::Redis,
@@ -73,15 +73,16 @@ impl Examiner {
         let session = self.link.session(redis).await?;
         let info = reply::info_fields(&one(session, Inspect::Info(section)).await??)?;
         let calls = reply::calls(&info);
-        let silent =
-            || Failure::new(Reason::Unsupported, format!("INFO {} counts nothing", section.as_str()));
+        let silent = || {
+            Failure::new(Reason::Unsupported, format!("INFO {} has no counters of calls", section.as_str()))
+        };
         if calls.is_empty() { Err(silent()) } else { Ok(calls) }
     }
 
-    /// Asks what a user may do: the one that is logged in, or the one that is named.
+    /// Asks what a user may do. `is_own` says whether it is the user that is logged in.
     ///
     /// # Errors
-    /// Where there is no connection.
+    /// Why there is no connection. Failures of the checks are in the rights.
     pub async fn rights(
         &mut self,
         redis: &config::Redis,
@@ -106,7 +107,7 @@ impl Examiner {
 /// Sends one command.
 ///
 /// # Errors
-/// Where the connection is lost. A server that can't answer now has refused this command only.
+/// Why the connection can no longer be used. Other failures, also those of the whole server, are of this command only.
 async fn one(session: &mut Session, command: impl Request) -> Result<Result<Reply, Failure>, Failure> {
     match session.send(&[command]).await {
         Ok(mut replies) => Ok(replies.pop().unwrap_or_else(|| Err(no_reply()))),
@@ -115,7 +116,7 @@ async fn one(session: &mut Session, command: impl Request) -> Result<Result<Repl
     }
 }
 
-/// Asks for the time, several times; the quickest answer tells best how far the clocks are apart.
+/// Asks for the time several times. The fastest reply gives the best estimate of the difference between the clocks.
 async fn time(session: &mut Session) -> Result<(Vec<Duration>, Result<ClockSkew, Failure>), Failure> {
     let mut round_trips = Vec::new();
     let mut skew: Result<ClockSkew, Failure> = Err(Failure::new(Reason::Other, "nothing was measured"));
@@ -149,15 +150,15 @@ async fn expiring(session: &mut Session, streams: &[Name]) -> Result<BTreeMap<Na
     Ok(expiring)
 }
 
-/// Whether the server, or the user's rule, has no such question.
+/// Whether the server does not know the command, or the user may not run it.
 const fn is_refusal(failure: &Failure) -> bool {
     matches!(failure.reason, Reason::NoPermission | Reason::Unsupported)
 }
 
-/// What the needs are answered, in this way of asking.
+/// Checks the needs with the commands that `ask` makes.
 ///
 /// # Errors
-/// Where this way of asking is not open.
+/// Why the needs cannot be checked with these commands.
 async fn permissions<'a>(
     session: &mut Session,
     needs: &'a [Need],
@@ -183,16 +184,17 @@ async fn permissions<'a>(
     Ok(tried)
 }
 
-/// What a reply means.
+/// What a reply says about the permission.
 ///
 /// # Errors
-/// Where it means that nobody may ask in this way.
+/// The server cannot or may not check permissions with this command.
 fn answer(question: Inspect<'_>, reply: Result<Reply, Failure>) -> Result<Answer, Failure> {
-    let is_own_word = |failure: &Failure| failure.detail.to_ascii_lowercase().contains("unknown command");
+    let is_unknown_command =
+        |failure: &Failure| failure.detail.to_ascii_lowercase().contains("unknown command");
     Ok(match (question, reply) {
         (Inspect::DryRun(..), Ok(reply)) => reply::dry_run(&reply),
         (Inspect::DryRun(..), Err(failure)) => {
-            // A command that the server does not have can't be tried there either.
+            // The dry run of a command that the server does not have.
             if failure.detail.contains("not found") && failure.detail.contains("Command") {
                 Answer::Absent
             } else {
@@ -205,8 +207,8 @@ fn answer(question: Inspect<'_>, reply: Result<Reply, Failure>) -> Result<Answer
             Err(failure) => Answer::Unknown(failure),
         },
         (_, Err(failure)) if failure.reason == Reason::NoPermission => Answer::Refused,
-        (_, Err(failure)) if is_own_word(&failure) => Answer::Absent,
-        // It got past the permissions: what it then says of its arguments is beside the point.
+        (_, Err(failure)) if is_unknown_command(&failure) => Answer::Absent,
+        // The command passed the check of permissions. An error about its arguments does not matter.
         (_, Ok(_) | Err(_)) => Answer::Permitted,
     })
 }

@@ -1,4 +1,4 @@
-//! What `doctor` asks beside the commands of a poll. None of it writes.
+//! Commands that only `doctor` sends. None of them writes.
 //!
 //! `doctor` finds out whether a user may write without a write. The server checks permissions before arguments, so a
 //! permitted command with invalid arguments fails with another error than a forbidden one.
@@ -13,7 +13,7 @@ const NONSENSE: &str = "none";
 /// Checks a permission without using it. Redis 7.0 and later.
 const MAY_DELETE: &str = "return redis.acl_check_cmd('del', ARGV[1])";
 
-/// A question, with its arguments.
+/// A command with its arguments.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Inspect<'a> {
     /// `INFO section`.

@@ -1,4 +1,4 @@
-//! From Redis's replies about the server, its keys and entries to the model: pure.
+//! Converts Redis's replies about the server, its keys and entries to the model. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -40,7 +40,7 @@ pub(super) fn hello(reply: &Reply) -> Parsed<Server> {
     })
 }
 
-/// The role of this name; a replica's link is as given. A sentinel has none.
+/// The role with this name. A replica gets this link; a sentinel has no role.
 pub(super) fn role_named(name: &str, link: PrimaryLink) -> Option<Role> {
     match name {
         "master" => Some(Role::Primary),
@@ -49,7 +49,7 @@ pub(super) fn role_named(name: &str, link: PrimaryLink) -> Option<Role> {
     }
 }
 
-/// The reply to `ROLE`: the role, and of a replica its primary's host and port and the state of the link.
+/// The reply to `ROLE`: the role. A replica's reply continues with its primary's host and port and the state of the link.
 pub(super) fn role(reply: &Reply) -> Parsed<Option<Role>> {
     let parts = list(reply.value()?, "role")?;
     let link = match parts.get(3).and_then(text) {
@@ -60,7 +60,7 @@ pub(super) fn role(reply: &Reply) -> Parsed<Option<Role>> {
     Ok(parts.first().and_then(text).and_then(|name| role_named(name, link)))
 }
 
-/// The reply to `INFO server`, for servers without `HELLO`. Others hide behind a version of Redis in it.
+/// The reply to `INFO server`, for servers without `HELLO`. Other servers also report the version of Redis that they imitate.
 pub(super) fn info(reply: &Reply) -> Parsed<Server> {
     let info = info_fields(reply)?;
     let field = |name: &str| info.get(name).map(Text::from);
@@ -77,12 +77,12 @@ pub(super) fn info(reply: &Reply) -> Parsed<Server> {
     })
 }
 
-/// What the server calls its process, in the reply to `INFO server`. It takes another name at each start.
+/// The run ID of the server's process in the reply to `INFO server`. It changes at each start.
 pub(super) fn run_id(reply: &Reply) -> Option<String> {
     info_fields(reply).ok()?.get("run_id").filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
-/// The reply to `INFO section`: a field a line.
+/// The reply to `INFO section`: one field per line.
 pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
     let value = reply.value()?;
     let text = String::from_utf8_lossy(bytes(&value).ok_or_else(|| unexpected("text"))?);
@@ -90,7 +90,7 @@ pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
     Ok(Info(fields.map(|(name, value)| (name.to_owned(), value.trim().into())).collect()))
 }
 
-/// The calls that parts of `INFO` count: by command, and all as `total`.
+/// The number of calls: by command in `INFO commandstats`, and of all commands, as `total`, in `INFO stats`.
 pub(super) fn calls(info: &Info) -> BTreeMap<String, u64> {
     let call = |(field, value): (&String, &Text)| match field.strip_prefix("cmdstat_") {
         Some(command) => {
@@ -102,28 +102,28 @@ pub(super) fn calls(info: &Info) -> BTreeMap<String, u64> {
     info.0.iter().filter_map(call).collect()
 }
 
-/// The reply to `CONFIG GET setting`; the server may not know the setting.
+/// The reply to `CONFIG GET name`. It is an error if the server does not know the setting.
 pub(super) fn setting(reply: &Reply, name: &str) -> Parsed<Text> {
     let value = Fields::new(reply.value()?)?.take(name).ok_or_else(|| unexpected(name))?;
     bytes(&value).map(Text::from).ok_or_else(|| unexpected(name))
 }
 
-/// The reply to `TTL key`, where the key is there and expires.
+/// The reply to `TTL key`; `None` if the key does not exist or does not expire.
 pub(super) fn time_to_live(reply: &Reply) -> Option<Duration> {
     Some(Duration::from_secs(count(reply).ok()?))
 }
 
-/// What `ACL DRYRUN` says.
+/// The reply to `ACL DRYRUN`.
 pub(super) fn dry_run(reply: &Reply) -> Answer {
     if reply.value() == Ok(Value::Text(b"OK")) { Answer::Permitted } else { Answer::Refused }
 }
 
-/// A number that is not negative.
+/// A non-negative number.
 pub(crate) fn count(reply: &Reply) -> Parsed<u64> {
     integer(&reply.value()?).and_then(|number| u64::try_from(number).ok()).ok_or_else(|| unexpected("number"))
 }
 
-/// A text, or nothing. One that was too long to be held is a number, its size.
+/// A string or nil. A string that was too long to keep is a number in the reply, its size in bytes.
 pub(crate) fn optional_text(reply: &Reply) -> Parsed<Option<Text>> {
     match reply.value()? {
         Value::Nil => Ok(None),
@@ -147,8 +147,8 @@ pub(super) fn scan_page(reply: &Reply) -> Parsed<(u64, Vec<Name>)> {
     Ok((cursor.ok_or_else(|| unexpected("cursor"))?, keys))
 }
 
-/// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`. An entry that was given back
-/// has an idle of -1.
+/// The reply to `XPENDING key group start end count`: `[[id, consumer, idle, delivery count], ...]`. An entry that a consumer
+/// gave back (`XNACK`) has an idle time of -1.
 pub(super) fn pending_entries(reply: &Reply) -> Parsed<Vec<OldestPending>> {
     let entry = |row| {
         let parts = list(row, "pending entry")?;
@@ -167,7 +167,7 @@ pub(crate) fn range_ids(reply: &Reply) -> Parsed<Vec<StreamId>> {
     list(reply.value()?, "entries")?.iter().map(entry_id).collect()
 }
 
-/// The entries of a reply to `XRANGE` or `XREVRANGE`: their IDs, and of their fields this one.
+/// The entries of a reply to `XRANGE` or `XREVRANGE`: their IDs and the value of the field `type_field`.
 pub(super) fn entry_heads(reply: &Reply, type_field: &str) -> Parsed<Vec<EntryHead>> {
     let head = |entry: Value<'_>| {
         let id = entry_id(&entry)?;

@@ -1,4 +1,4 @@
-//! Replies in both shapes, whole and broken.
+//! Tests with replies in both shapes, valid and invalid.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::*;
 
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
 
-/// A whole stream, read with these settings changed.
+/// The state in a reply to `XINFO STREAM FULL`, read with these settings changed.
 fn full_state(reply: &Reply, change: impl FnOnce(&mut ReadWith<'_>)) -> Parsed<StreamState> {
     let names = Names::default();
     let mut reading = reading(&names);
@@ -94,7 +94,7 @@ fn full_fields(resp3: bool) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn both_shapes_say_the_same() {
+fn both_shapes_give_the_same_state() {
     let (maps, arrays) =
         (full_state(&reply(full(true)), |_| {}).unwrap(), full_state(&reply(full(false)), |_| {}).unwrap());
     assert_eq!(maps, arrays);
@@ -109,12 +109,12 @@ fn both_shapes_say_the_same() {
     assert_eq!(group.oldest_pending, Pending::Oldest(oldest));
     assert_eq!(group.consumers[0].name, Name::from("alice"));
     assert_eq!(group.consumers[0].inactive, Some(Millis::new(1_000_000)));
-    assert_eq!(group.consumers[1].inactive, None, "-1 is never");
+    assert_eq!(group.consumers[1].inactive, None, "-1 means never");
     assert_eq!(group.consumers[1].idle, Some(Millis::new(2_000)));
     assert_eq!(
         group.stuck_consumers,
         NonMaxU64::new(1),
-        "alice holds entries and was given none for 1,000 s"
+        "alice has pending entries and has received none for 1,000 s"
     );
 }
 
@@ -149,7 +149,7 @@ fn a_missing_or_impossible_field_fails_this_stream_with_its_name() {
 }
 
 #[test]
-fn a_count_below_zero_or_a_group_that_comes_twice_fails_this_stream() {
+fn a_negative_count_or_a_duplicate_group_fails_this_stream() {
     let group = |name, pending: &str| {
         let pending = format!(":{pending}\r\n").into_bytes();
         let id = ("last-delivered-id", text("0-0"));
@@ -166,7 +166,7 @@ fn a_count_below_zero_or_a_group_that_comes_twice_fails_this_stream() {
 }
 
 #[test]
-fn groups_beyond_the_cap_are_counted_but_for_those_that_must_be_there() {
+fn groups_beyond_the_cap_are_only_counted_except_expected_ones() {
     let group = |name: &str| {
         let id = ("last-delivered-id", text("0-0"));
         fields(true, &[("consumers", int(0)), ("name", text(name)), ("pending", int(0)), id])
@@ -192,7 +192,7 @@ fn fields_are_found_in_any_order_and_once() {
 }
 
 #[test]
-fn servers_say_who_they_are_in_several_ways() {
+fn servers_report_their_flavour_and_version_in_several_ways() {
     let hello = |server, version| {
         let pairs = [("server", text(server)), ("version", text(version)), ("role", text("master"))];
         hello(&reply(fields(true, &pairs))).unwrap()
@@ -231,9 +231,10 @@ fn pending_entries_and_ranges_are_read() {
     assert_eq!(ids, [StreamId::new(2, 0), StreamId::new(1, 0)]);
 }
 
-/// As the documentation of Redis 8.8 has it: no consumer, no time, and in place of a count the greatest number.
+/// According to the documentation of Redis 8.8, such an entry has no consumer and no time. A fatal one has the greatest number
+/// as its count.
 #[test]
-fn an_entry_that_was_given_back_has_no_idle_time_and_one_that_is_fatal_no_count() {
+fn an_entry_that_was_given_back_has_no_idle_time_and_a_fatal_one_has_no_count() {
     let row = |time, count| list(&[text("3-0"), text(""), int(time), int(count)]);
     let group = |row| {
         let pairs = [
@@ -250,20 +251,20 @@ fn an_entry_that_was_given_back_has_no_idle_time_and_one_that_is_fatal_no_count(
         let stream = full_state(&reply(fields(true, &stream)), |_| {}).unwrap();
         stream.groups.values().next().unwrap().clone()
     };
-    let is_told = |entry: OldestPending, deliveries| {
+    let assert_entry = |entry: OldestPending, deliveries| {
         assert_eq!((entry.idle, entry.counted_deliveries()), (None, deliveries));
         assert!(
             entry.deliveries >= deliveries.unwrap_or(1_000_000),
-            "what is fatal is poison by any threshold"
+            "a fatal entry is poison with any threshold"
         );
     };
     for (count, deliveries) in [(2, Some(2)), (0, Some(0)), (i64::MAX, None)] {
         let group = group(row(0, count));
         assert_eq!(group.nacked, Some(1));
         let Pending::Oldest(head) = group.oldest_pending else { panic!("{:?}", group.oldest_pending) };
-        is_told(head, deliveries);
+        assert_entry(head, deliveries);
         let sample = pending_entries(&reply(list(&[row(-1, count)]))).unwrap();
-        is_told(sample[0], deliveries);
+        assert_entry(sample[0], deliveries);
     }
     let summary = list(&[fields(
         false,
@@ -281,7 +282,7 @@ fn an_entry_that_was_given_back_has_no_idle_time_and_one_that_is_fatal_no_count(
 }
 
 #[test]
-fn calls_are_told_by_command_or_all_together() {
+fn calls_are_counted_by_command_or_all_together() {
     let calls = |text: &str| {
         let text = format!("${}\r\n{text}\r\n", text.len());
         calls(&info_fields(&reply(text.into_bytes())).unwrap()).into_iter().collect::<Vec<_>>()
@@ -317,7 +318,7 @@ fn any_value() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_reply_makes_it_panic(value in any_value()) {
+    fn no_reply_causes_a_panic(value in any_value()) {
         let value = &reply(value);
         drop((full_state(value, |_| {}), stream_summary(value), stream_length(value)));
         drop((groups(value, reading(&Names::default())), pending_entries(value), range_ids(value), entry_heads(value, "a")));

@@ -1,12 +1,12 @@
-//! Redis's protocol, RESP2 and RESP3 (<https://redis.io/docs/latest/develop/reference/protocol-spec/>): where a reply
-//! ends, and what it says.
+//! Redis's protocol, RESP2 and RESP3 (<https://redis.io/docs/latest/develop/reference/protocol-spec/>): finds where a
+//! reply ends, and reads its values.
 //!
-//! The client library's parser builds every value anew on the heap, which took more than half of the sidecar's
-//! processor time. Here a reply stays the bytes that came, and values borrow from it. Both versions of the protocol
-//! become the same few kinds: named values are a list of names and values in turn, and attributes are passed over.
+//! The client library's parser allocates each value on the heap, which took more than half of the sidecar's CPU time. Here
+//! a reply stays the bytes that arrived, and values borrow from it. Both versions of the protocol have the same few kinds of
+//! values here: a map is a list of names and values in turn, and attributes are skipped.
 //!
-//! An entry may be hundreds of megabytes, of which nothing but its size matters: the number of its bytes takes the place
-//! of a text beyond 64 KiB while it comes in, but for names, which are needed whole. Of a longer error the start is held.
+//! An entry may have hundreds of megabytes, and only its size matters. A string over 64 KiB is replaced by its size while it
+//! arrives, except for names, which are needed whole. A longer error is cut to its start.
 
 use bytes::{Bytes, BytesMut};
 
@@ -16,88 +16,88 @@ use super::{
 };
 use crate::model::Failure;
 
-/// Of a line.
+/// CRLF, which ends a line.
 const END_BYTES: usize = 2;
-/// Lists in lists; Redis's own replies have a handful.
+/// The most levels of nested lists. Redis's replies have a handful.
 const DEEPEST: usize = 64;
-/// No value takes fewer bytes, whatever a list announces.
+/// The bytes of the shortest value. A list cannot have more values than the received bytes can hold.
 const LEAST_VALUE_BYTES: usize = 3;
-/// Held of an error that is too long: more than anybody is shown.
+/// Bytes that are kept of an error that is too long: more than is ever shown.
 const ERROR_START: usize = 1024;
 
-/// A whole reply, as it came.
+/// The bytes of a whole reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply(Bytes);
 
-/// What a reply says.
+/// The value of a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Value<'a> {
-    /// Nothing.
+    /// A null.
     #[default]
     Nil,
-    /// A number, or whether something is so.
+    /// An integer, or a boolean as 0 or 1.
     Int(i64),
-    /// Any bytes.
+    /// A string of any bytes. Floating point and big numbers are strings too.
     Text(&'a [u8]),
-    /// Values; where they are named, each behind its name.
+    /// An array or a set. A map is a list of names and values in turn.
     List(Vec<Self>),
 }
 
 impl Reply {
-    /// The one that begins these bytes.
+    /// The first reply in these bytes.
     ///
     /// # Errors
-    /// The server's, and [`Reason::Protocol`](crate::model::Reason::Protocol) where the bytes are none or not all of it.
+    /// The server's error, or [`Reason::Protocol`](crate::model::Reason::Protocol) if the bytes are invalid or incomplete.
     pub(super) fn whole(bytes: &Bytes) -> Result<Self, Failure> {
         Framer::default().next(&mut BytesMut::from(&**bytes), Texts::Whole)?.ok_or_else(cut_short)?
     }
 
-    /// What it says.
+    /// The value of the reply.
     ///
     /// # Errors
-    /// The server's, and [`Reason::Protocol`](crate::model::Reason::Protocol) where it is none of the protocol's values.
+    /// The server's error, or [`Reason::Protocol`](crate::model::Reason::Protocol) if it is not a value of the protocol.
     pub(crate) fn value(&self) -> Result<Value<'_>, Failure> {
         let mut rest = &*self.0;
         value(&mut rest, DEEPEST)
     }
 }
 
-/// What becomes of texts beyond 64 KiB.
+/// What to do with strings over 64 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Texts {
-    /// They are held where they are in a list.
+    /// Keep those in lists.
     Whole,
-    /// A number takes their place: how many bytes they have.
+    /// Replace them by a number, their size in bytes.
     Sizes,
 }
 
-/// Finds replies in what is received, looking at each byte once.
+/// Finds replies in the received bytes. Looks at each byte once.
 #[derive(Debug, Default)]
 pub(super) struct Framer {
     end: End,
-    /// Bytes of the reply that were looked at.
+    /// Bytes of the reply that were parsed already.
     seen: usize,
     passing: Option<Passing>,
-    /// Bytes of errors that were left out.
+    /// Bytes of errors that were dropped.
     left_out: usize,
 }
 
-/// A text or an error that is too long to be held.
+/// A string or an error that is too long to keep.
 #[derive(Debug)]
 struct Passing {
-    /// Where what is not held would stand.
+    /// The position of the dropped bytes.
     at: usize,
-    /// How many of its bytes are still to come; `None` where a line's end will tell.
+    /// How many of its bytes are still to come; `None` if it continues to the end of its line.
     missing: Option<usize>,
     /// Whether it is an error.
     is_error: bool,
 }
 
 impl Framer {
-    /// Takes the next reply out of `received`, or its error; `None` until all of it is there.
+    /// Takes the next reply or error out of `received`; `None` until all of it has arrived.
     ///
     /// # Errors
-    /// [`Reason::Protocol`](crate::model::Reason::Protocol): nothing that comes after it can be understood.
+    /// [`Reason::Protocol`](crate::model::Reason::Protocol): no later bytes can be parsed.
     pub(super) fn next(
         &mut self,
         received: &mut BytesMut,
@@ -120,7 +120,7 @@ impl Framer {
             let reply = Reply(received.split_to(seen).freeze());
             let mut bytes = &*reply.0;
             match whole(&mut bytes)? {
-                // The server's own word, and no reply to anything.
+                // Sent unasked, so not a reply.
                 Token::Open(Kind::Push, _) => {}
                 Token::Error(start) => return Ok(Some(Err(from_error(start, start.len() + left_out)))),
                 Token::Nil | Token::Int(_) | Token::Text(_) | Token::Open(..) => return Ok(Some(Ok(reply))),
@@ -128,14 +128,14 @@ impl Framer {
         }
     }
 
-    /// If a value that is too long comes next: makes `$70000\r\n` a `:70000` and `!70000\r\n` a `-`, which the value's
-    /// own end will end.
+    /// If a value that is too long comes next: changes `$70000\r\n` to `:70000` and `!70000\r\n` to `-`. The end of the value
+    /// then ends that line.
     fn begin_to_pass_over(&mut self, received: &mut BytesMut, texts: Texts) -> bool {
         let rest = received.get_mut(self.seen..).unwrap_or_default();
         let (Some(long), Some(kind)) = (long(rest), rest.first_mut()) else { return false };
         let start = self.seen + 1;
         self.passing = Some(match long {
-            // A name is in a list.
+            // Names are in lists only.
             Long::Text(..) if texts == Texts::Whole && self.seen > 0 => return false,
             Long::Text(before, length) => {
                 *kind = b':';
@@ -153,7 +153,7 @@ impl Framer {
         true
     }
 
-    /// Takes out what has come of a value that is too long; whether it is over.
+    /// Removes the bytes that have arrived of a value that is too long. Returns whether the value has ended.
     fn pass_over(&mut self, received: &mut BytesMut) -> Result<bool, Failure> {
         let Some(Passing { at, missing, is_error }) = &mut self.passing else { return Ok(true) };
         let come = received.get(*at..).unwrap_or_default();
@@ -167,7 +167,7 @@ impl Framer {
         match received.get(*at..) {
             Some([b'\r', b'\n', ..]) if missing.is_none_or(|missing| missing == 0) => {
                 if *is_error {
-                    // Line ends in an error would end the line that it has become.
+                    // A line end inside the error would end the line that replaces it.
                     let start = received.get_mut(self.seen..*at).unwrap_or_default();
                     start
                         .iter_mut()
@@ -176,7 +176,7 @@ impl Framer {
                 }
                 self.passing = None;
             }
-            Some([_, _, ..]) => return Err(malformed("a text does not end where it should")),
+            Some([_, _, ..]) => return Err(malformed("a string does not end with CRLF")),
             _ => {}
         }
         Ok(self.passing.is_none())
@@ -188,7 +188,7 @@ fn remove(bytes: &mut BytesMut, at: usize, count: usize) {
     bytes.truncate(bytes.len() - count);
 }
 
-/// Where a value ends.
+/// Finds where a value ends.
 #[derive(Debug)]
 struct End {
     /// Values that are still to come.
@@ -202,18 +202,18 @@ impl Default for End {
 }
 
 impl End {
-    /// Goes on to the value's end; false where there are not all of its bytes.
+    /// Continues to the value's end; false if some of its bytes have not arrived yet.
     fn find(&mut self, rest: &mut &[u8]) -> Result<bool, Failure> {
         while self.missing > 0 {
             let Some(token) = token(rest)? else { return Ok(false) };
             let more = match token {
-                // What they belong to is still to come.
+                // The value that has these attributes comes after them.
                 Token::Open(Kind::Attributes, count) => count.checked_add(1),
                 Token::Open(Kind::List | Kind::Push, count) => Some(count),
                 Token::Nil | Token::Int(_) | Token::Text(_) | Token::Error(_) => Some(0),
             };
             let missing = more.and_then(|more| (self.missing - 1).checked_add(more));
-            self.missing = missing.ok_or_else(|| malformed("a list is too long"))?;
+            self.missing = missing.ok_or_else(|| malformed("an array is too long"))?;
         }
         Ok(true)
     }
@@ -223,7 +223,7 @@ fn whole<'a>(rest: &mut &'a [u8]) -> Result<Token<'a>, Failure> {
     token(rest)?.ok_or_else(cut_short)
 }
 
-/// A value, with no more than so many lists in lists.
+/// A value with at most `depth` levels of nested lists.
 fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
     loop {
         let (kind, count) = match whole(rest)? {
@@ -233,7 +233,7 @@ fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
             Token::Error(text) => return Err(from_error(text, text.len())),
             Token::Open(kind, count) => (kind, count),
         };
-        let depth = depth.checked_sub(1).ok_or_else(|| malformed("too many lists are in each other"))?;
+        let depth = depth.checked_sub(1).ok_or_else(|| malformed("arrays are nested too deeply"))?;
         let mut values = Vec::with_capacity(count.min(rest.len() / LEAST_VALUE_BYTES));
         for _ in 0..count {
             values.push(value(rest, depth)?);
@@ -245,7 +245,7 @@ fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
 }
 
 fn cut_short() -> Failure {
-    malformed("it is cut short")
+    malformed("it is incomplete")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Replies whole, in pieces and broken.
+//! Tests with replies that are whole, in pieces and invalid.
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::Reason;
 
-/// All replies in these bytes, which come in pieces of this size.
+/// All replies in these bytes, which arrive in pieces of this size.
 fn replies(bytes: &[u8], piece: usize) -> Result<Vec<Result<Reply, Failure>>, Failure> {
     let (mut framer, mut received, mut replies) = (Framer::default(), BytesMut::new(), Vec::new());
     for piece in bytes.chunks(piece) {
@@ -53,7 +53,7 @@ fn every_kind_of_value_is_one_of_four() {
         ("*2\r\n:1\r\n*1\r\n+a\r\n", Value::List(vec![Value::Int(1), Value::List(vec![text("a")])])),
         ("%1\r\n+a\r\n:1\r\n", Value::List(vec![text("a"), Value::Int(1)])),
         ("~1\r\n:1\r\n", Value::List(vec![Value::Int(1)])),
-        // A counter that went below zero: that value is no number, and those around it are.
+        // A negative counter that is written as unsigned. The values around it stay numbers.
         (
             "*2\r\n:18446744073709551615\r\n:2\r\n",
             Value::List(vec![text("18446744073709551615"), Value::Int(2)]),
@@ -71,7 +71,7 @@ fn every_kind_of_value_is_one_of_four() {
 }
 
 #[test]
-fn errors_are_failures_wherever_they_stand() {
+fn errors_are_failures_at_any_place_in_a_reply() {
     let actual =
         replies(b"-WRONGTYPE Operation against\r\n!7\r\nBUSY no\r\n*1\r\n-NOPERM no\r\n", 1).unwrap();
     let reasons: Vec<Reason> = actual
@@ -82,7 +82,7 @@ fn errors_are_failures_wherever_they_stand() {
 }
 
 #[test]
-fn what_is_not_the_protocol_is_told_and_never_waited_for() {
+fn invalid_bytes_are_an_error_at_once() {
     let deep = "*1\r\n".repeat(DEEPEST + 1) + ":1\r\n";
     assert_eq!(reply(deep).value().unwrap_err().reason, Reason::Protocol);
     let endless = "+".to_owned() + &"a".repeat(LONGEST_LINE + 1);
@@ -102,13 +102,13 @@ fn what_is_not_the_protocol_is_told_and_never_waited_for() {
     ] {
         assert_eq!(replies(bytes.as_bytes(), 7).unwrap_err().reason, Reason::Protocol, "{bytes:.40}");
     }
-    // What only announces much takes no room and is waited for, as long as the caller likes.
+    // A large length takes no memory before its bytes arrive. The caller decides how long to wait for them.
     assert_eq!(replies(b"$2147483647\r\nx", 1).unwrap(), []);
     assert_eq!(replies(b"*9223372036854775807\r\n:1\r\n", 1).unwrap(), []);
 }
 
 #[test]
-fn of_a_text_that_is_too_long_only_its_size_is_kept() {
+fn only_the_size_of_a_string_that_is_too_long_is_kept() {
     let long = |length: usize| [format!("${length}\r\n").as_bytes(), &vec![b'x'; length], b"\r\n"].concat();
     let entry =
         [b"*2\r\n$3\r\n1-1\r\n*4\r\n+a\r\n", &long(5_000_000)[..], b"+b\r\n", &long(LONGEST_TEXT)].concat();
@@ -124,7 +124,7 @@ fn of_a_text_that_is_too_long_only_its_size_is_kept() {
     let whole = Reply::whole(&long(5_000_000).into()).unwrap();
     assert!(matches!(whole.value().unwrap(), Value::Text(text) if text.len() == 5_000_000));
     let (mut framer, mut received) = (Framer::default(), BytesMut::new());
-    // A name is in a list: a text by itself is never held.
+    // Names are in lists, so a string outside of a list is never kept.
     for texts in [Texts::Sizes, Texts::Whole] {
         for piece in long(5_000_000).chunks(10_000) {
             received.extend_from_slice(piece);
@@ -137,7 +137,7 @@ fn of_a_text_that_is_too_long_only_its_size_is_kept() {
 }
 
 #[test]
-fn of_an_error_that_is_too_long_the_start_and_the_size_are_kept() {
+fn the_start_and_the_size_of_an_error_that_is_too_long_are_kept() {
     let words = "NOPERM no\r\n".to_owned() + &"x".repeat(9_999_989);
     let line = "NOPERM no  ".to_owned() + &"x".repeat(9_999_989);
     for error in [format!("!{}\r\n{words}\r\n:7\r\n", words.len()), format!("-{line}\r\n:7\r\n")] {
@@ -166,7 +166,7 @@ fn of_an_error_that_is_too_long_the_start_and_the_size_are_kept() {
     assert_eq!(replies(broken.as_bytes(), 1_000).unwrap_err().reason, Reason::Protocol);
 }
 
-/// A value as bytes, with its meaning's own picture of it.
+/// The bytes of a value, and how `Debug` prints the value.
 fn any_value() -> impl Strategy<Value = (Vec<u8>, String)> {
     let leaf = prop_oneof![
         Just((b"_\r\n".to_vec(), format!("{:?}", Value::Nil))),
@@ -188,7 +188,7 @@ fn any_value() -> impl Strategy<Value = (Vec<u8>, String)> {
 
 proptest! {
     #[test]
-    fn what_was_sent_is_read_whatever_pieces_it_comes_in(
+    fn replies_are_read_from_pieces_of_any_size(
         values in prop::collection::vec(any_value(), 1..4),
         piece in 1_usize..64,
     ) {
@@ -202,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>, start in prop::sample::select(&b"$*%~>|:+-!=#,(_"[..]), piece in 1_usize..16) {
+    fn no_bytes_cause_a_panic(bytes: Vec<u8>, start in prop::sample::select(&b"$*%~>|:+-!=#,(_"[..]), piece in 1_usize..16) {
         let bytes = [&[start], &bytes[..]].concat();
         for reply in replies(&bytes, piece).into_iter().flatten().flatten() {
             drop(reply.value());

@@ -1,7 +1,7 @@
-//! Which role the server has: a question beside the clock's, and what follows from a replica or a role that changed.
+//! The server's role: which command asks for it, and the search for a primary that was replaced by a replica.
 //!
-//! A primary is asked by `HELLO 3`, which a connection with RESP3 may always send. Only `INFO replication` and `ROLE`
-//! say whether a replica's link to its primary works, so a replica is asked by those where the user may run them.
+//! A primary gets `HELLO 3`, which a connection with RESP3 may always send. Only `INFO replication` and `ROLE` report
+//! whether a replica's link to its primary is up, so a replica gets those if the user may run them.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::{
     model::{PrimaryLink, Role},
 };
 
-/// A link that is down since before this is one of which the server does not know since when: Redis 6 answers with the
-/// seconds since the Unix epoch, later ones with -1.
+/// If a link was never up, Redis 6 reports the seconds since the Unix epoch as its time down, and later versions -1. A time
+/// longer than this is taken as unknown.
 const LONGEST_DOWN: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-/// Where a primary has become a replica, another one answers behind the same name within minutes. So long a new
-/// connection is tried at each reading, ...
+/// After a failover the new primary answers under the same name within minutes. For this long each poll tries a new
+/// connection, ...
 const SEARCH: Duration = Duration::from_secs(5 * 60);
-/// ... and then so often.
+/// ... and later this is the time between attempts.
 const SELDOM: Duration = Duration::from_secs(60);
 
-/// How the role is asked.
+/// The command that asks for the role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Question {
     Hello,
@@ -28,27 +28,27 @@ pub(super) enum Question {
     Info,
 }
 
-/// What a connection's server and user have answered so far.
+/// Which of these commands work on a connection.
 #[derive(Debug, Default)]
 pub(super) struct RoleQuestions {
-    /// These told nothing.
+    /// Commands whose replies had no role.
     pub(super) useless: Vec<Question>,
-    /// Sent, and not yet answered.
+    /// The command that awaits its reply.
     pub(super) sent: Option<Question>,
 }
 
 impl RoleQuestions {
-    /// Without RESP3 there may be no `HELLO`, and what does not know it may close the connection.
+    /// Without RESP3 the server may not know `HELLO`, and may close the connection on it.
     pub(super) fn new(is_resp3: bool) -> Self {
         Self { useless: if is_resp3 { Vec::new() } else { vec![Question::Hello] }, sent: None }
     }
 
-    /// What was sent on this connection is sent again on another one, of which these are the questions.
+    /// The commands of the connection `before` are sent again on this one, with the question among them.
     pub(super) const fn take_over(&mut self, before: &Self) {
         self.sent = before.sent;
     }
 
-    /// The one that tells most of those that are answered; `None` where nothing tells.
+    /// The most informative command that works; `None` if none works.
     pub(super) fn best(&self, known: Option<Role>) -> Option<Question> {
         let order = if known.is_some_and(Role::is_replica) {
             [Question::Info, Question::Role, Question::Hello]
@@ -90,16 +90,16 @@ impl Question {
     }
 }
 
-/// Whether a primary that answered before is to be looked for: behind its name a replica answers now.
+/// Whether to search for the primary: one answered before, and a replica answers under the same name now.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct LostPrimary {
     was_there: bool,
-    /// Since when a replica answers, and when a new connection was last tried.
+    /// Since when a replica answers, and the last attempt to connect to a primary.
     lost: Option<(Instant, Instant)>,
 }
 
 impl LostPrimary {
-    /// Who answered.
+    /// Takes the role of the server that answered.
     pub(super) fn note(&mut self, role: Option<Role>, now: Instant) {
         match role {
             Some(Role::Primary) => *self = Self { was_there: true, lost: None },
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn each_question_tells_the_role_and_two_of_them_the_link() {
+    fn each_command_reports_the_role_and_two_of_them_the_link() {
         let (replica, down) = (Role::Replica, PrimaryLink::Down { since: None });
         let of_role = |state: &str| {
             let state = format!("${}\r\n{state}", state.len());
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(of_role("sync"), Some(replica(down)));
         assert_eq!(info("role:master\r\n"), Some(Role::Primary));
         assert_eq!(info("role:slave\r\nmaster_link_status:up\r\n"), Some(replica(PrimaryLink::Up)));
-        // A link that never was up: in the words of Redis 7, and of Redis 6.
+        // A link that was never up, as Redis 7 and Redis 6 report it.
         for never in ["-1", "1795689268"] {
             let lines = format!(
                 "role:slave\r\nmaster_link_status:down\r\nmaster_link_down_since_seconds:{never}\r\n"
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_nothing_is_not_asked_again_and_a_replica_is_asked_for_its_link() {
+    fn a_command_without_a_useful_reply_is_not_sent_again_and_a_replica_is_asked_for_its_link() {
         let replica = Some(Role::Replica(PrimaryLink::Unknown));
         let mut questions = RoleQuestions::new(true);
         assert_eq!(questions.best(None), Some(Question::Hello));
@@ -181,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_that_is_lost_is_looked_for_at_each_poll_and_later_once_a_minute() {
+    fn a_lost_primary_is_searched_for_at_each_poll_and_later_once_a_minute() {
         let start = clock::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let replica = Some(Role::Replica(PrimaryLink::Up));
         let mut lost = LostPrimary::default();
         lost.note(replica, start);
-        assert!(!lost.is_due(at(1)), "a replica from the start is what was asked for");
+        assert!(!lost.is_due(at(1)), "a replica from the start is what the configuration asks for");
         lost.note(Some(Role::Primary), start);
         assert!(!lost.is_due(at(1)));
         let polls = |lost: &mut LostPrimary, from: u64| -> Vec<u64> {
@@ -202,6 +202,6 @@ mod tests {
         assert_eq!(polls(&mut lost, 0).len(), 20, "each poll of the first five minutes");
         assert_eq!(polls(&mut lost, 300), [345, 405, 465, 525, 585]);
         lost.note(Some(Role::Primary), at(600));
-        assert_eq!(polls(&mut lost, 615).len(), 20, "it is looked for again when it is lost again");
+        assert_eq!(polls(&mut lost, 615).len(), 20, "the search starts again when the primary is lost again");
     }
 }

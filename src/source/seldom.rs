@@ -1,5 +1,5 @@
-//! What is not read at each poll: consumers of streams that have many, or large entries. Until they are read again those of the last
-//! reading stand in their place, with their age.
+//! Consumers that are not read at each poll, in streams with many consumers or large entries. Until they are read again,
+//! those of the last reading are used, with their age.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::{
 /// The last readings of consumers.
 #[derive(Default)]
 pub(super) struct Seldom {
-    /// Where they come from: another server's consumers are others.
+    /// The server that they come from. Another server has other consumers.
     origin: Origin,
     streams: BTreeMap<Name, Kept>,
 }
 
-/// A stream's groups with their consumers, as they were read.
+/// The last reading of a stream's groups with their consumers.
 struct Kept {
     at: Instant,
     groups: NameMap<GroupState>,
 }
 
 impl Seldom {
-    /// Puts what was last read in the places of what was not asked for, and keeps what was read of those streams that
-    /// `is_seldom` names: at the next poll they may be asked for less.
+    /// Fills in the last reading of consumers where this snapshot has none. Keeps the consumers of the streams for which
+    /// `is_seldom` is true, since the next polls may not read them.
     pub(super) fn complete(
         &mut self,
         snapshot: &mut Snapshot,
@@ -54,12 +54,13 @@ impl Seldom {
     }
 }
 
+/// Copies what is known of the consumers from the reading `before`, which has this age.
 fn stand_in(group: &mut GroupState, before: &GroupState, age: Millis) {
-    // Another group has taken the name, or it was set back.
+    // The group was recreated, or its position was set back.
     if group.last_delivered_id < before.last_delivered_id {
         return;
     }
-    // Whoever was given entries, or acknowledged some, was not idle.
+    // A consumer that received or acknowledged entries was not idle.
     let is_untouched = group.last_delivered_id == before.last_delivered_id && group.pending == before.pending;
     group.least_idle = before.least_idle.filter(|_| is_untouched);
     group.consumers.clone_from(&before.consumers);
@@ -85,7 +86,7 @@ mod tests {
         GroupState { pending, consumer_count: 600, ..GroupState::at(StreamId::new(position, 0)) }
     }
 
-    /// As a whole reading has it.
+    /// The group in a reading with consumers.
     fn with_consumers(group: GroupState) -> GroupState {
         let consumer = ConsumerState {
             name: "c".into(),
@@ -119,7 +120,7 @@ mod tests {
         }
     }
 
-    /// Reads these one after the other, a second apart, and gives the group as it was last seen.
+    /// Takes these readings, a second apart, and returns the group in the last one.
     fn last(readings: &[(u64, Option<GroupState>)]) -> GroupState {
         let (mut seldom, mut now, mut last) = (Seldom::default(), clock::now(), None);
         for (connection, group) in readings {
@@ -133,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_last_read_stands_in_with_its_age_until_it_is_read_again() {
+    fn consumers_of_the_last_reading_are_used_with_their_age_until_they_are_read_again() {
         let whole = with_consumers(group(5, 4));
         let read = GroupState { consumers_age: Some(Millis::ZERO), ..whole.clone() };
         assert_eq!(last(&[(1, Some(whole.clone()))]), read);
         let aged = GroupState { consumers_age: Some(Millis::new(2_000)), ..whole.clone() };
         assert_eq!(last(&[(1, Some(whole.clone())), (1, Some(group(5, 4))), (1, Some(group(5, 4)))]), aged);
-        // Somebody was active since, so nobody knows how idle they are.
+        // A consumer was active since then, so idle times are unknown.
         for touched in [group(6, 4), group(5, 3), group(6, 5)] {
             let after = last(&[(1, Some(whole.clone())), (1, Some(touched.clone()))]);
             assert_eq!(
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stands_in_for_another_group_another_stream_or_another_server() {
+    fn consumers_are_not_used_for_another_group_another_stream_or_another_server() {
         let whole = Some(with_consumers(group(5, 4)));
         for others in [
             [(1, whole.clone()), (1, Some(group(4, 4)))],

@@ -1,8 +1,8 @@
-//! What a connection asks its server for beside the streams: its clock and its [role](super::role).
+//! The server's clock, as far as it is known on a connection.
 //!
-//! They are asked at every poll, or at every tenth where each command is billed, and before each run of retention. In
-//! between this machine's monotonic clock goes on from the last answer. A new connection knows nothing: another server may
-//! answer.
+//! `TIME` is sent, together with the question for the [role](super::role), at each poll, or at each tenth if commands are
+//! billed, and before each run of retention. In between, this machine's monotonic clock continues from the last reply. A
+//! new connection starts without a time, since another server may answer.
 
 use std::time::Duration;
 
@@ -12,29 +12,29 @@ use crate::{
     model::{Failure, Millis, Now, ServerTime},
 };
 
-/// It is asked at every so many polls where each command is billed.
+/// Polls per check if commands are billed.
 const BILLED_POLLS: u32 = 10;
-/// Two clocks drift apart by no more than one part of so many: 500 ppm, the most by which Linux slews a clock under NTP
-/// (`adjtimex(2)`). A clock that is set, or a machine that is suspended, shows when the clock is asked again.
+/// Two clocks drift apart by at most one part in this many: 500 ppm, the most by which Linux slews a clock under NTP
+/// (`adjtimex(2)`). The next check notices a clock that was set or a machine that was suspended.
 const DRIFT: u32 = 2_000;
-/// What may be off by more is asked again. Ages are judged by seconds.
+/// If the time may be off by more, it is asked again. Ages are compared in seconds.
 const MOST_ERROR: Duration = Duration::from_secs(1);
 
-/// It is asked at every so many polls.
+/// How many polls there are per check of the clock and the role.
 pub(crate) const fn polls_between_checks(is_billed: bool) -> u32 {
     if is_billed { BILLED_POLLS } else { 1 }
 }
 
 /// A server's clock, as far as it is known.
 pub(super) struct ServerClock {
-    /// It is asked at every so many polls.
+    /// Polls per check.
     every: u32,
-    /// Polls that go without.
+    /// Polls until the next check.
     left: u32,
     last: Result<Read, Failure>,
 }
 
-/// An answer.
+/// A reply.
 #[derive(Debug, Clone, Copy)]
 struct Read {
     time: ServerTime,
@@ -49,7 +49,7 @@ impl ServerClock {
         Self { every: polls_between_checks(is_billed), left: 0, last: Err(no_reply()) }
     }
 
-    /// What the clock says now, for a poll that need not ask it; `None` where it must. Each call counts as a poll.
+    /// The server's time now; `None` if the poll must ask for it. Each call counts as a poll.
     pub(super) fn without_asking(&mut self, now: Instant) -> Option<Result<Now, Failure>> {
         self.left = self.left.checked_sub(1)?;
         match &self.last {
@@ -58,7 +58,7 @@ impl ServerClock {
         }
     }
 
-    /// Takes the answer to [`Command::Time`], which was sent and received at these moments.
+    /// Takes the reply to `TIME`, with the moments of sending and receiving.
     pub(super) fn note(
         &mut self,
         replies: &mut impl Iterator<Item = Result<Reply, Failure>>,
@@ -75,12 +75,12 @@ impl ServerClock {
 }
 
 impl Read {
-    /// What the clock says at this moment, unless that may be off by too much.
+    /// The server's time at this moment; `None` if it may be off by too much.
     fn at(&self, now: Instant) -> Option<Now> {
         let passed = now.saturating_duration_since(self.at);
         let error = self.error + passed / DRIFT;
         let time = ServerTime(self.time.0.saturating_add(Millis::from(passed).get()));
-        // Both ends are cut to milliseconds.
+        // Both times are rounded down to milliseconds.
         (error <= MOST_ERROR).then(|| Now { time, error: error + Duration::from_millis(1) })
     }
 }
@@ -110,7 +110,7 @@ mod tests {
         clock.note(&mut std::iter::once(reply), sent, sent + trip)
     }
 
-    /// The polls at which it is asked, of so many at this interval.
+    /// The polls that ask, of `polls` at this interval.
     fn polls_that_ask(clock: &mut ServerClock, polls: u32, interval: Duration) -> Vec<u32> {
         let start = clock::now();
         let ask = |poll: &u32| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_asked_at_each_poll_or_at_each_tenth_and_sooner_where_it_may_be_off_by_too_much() {
+    fn it_is_asked_at_each_poll_or_each_tenth_and_earlier_if_it_may_be_off_by_too_much() {
         let minute = Duration::from_secs(60);
         assert_eq!(polls_that_ask(&mut ServerClock::new(false), 4, minute), [0, 1, 2, 3]);
         assert_eq!(polls_that_ask(&mut ServerClock::new(true), 31, minute), [0, 10, 20, 30]);
@@ -144,9 +144,9 @@ mod tests {
     }
 
     proptest! {
-        /// A server's clock that runs a little slower or faster, read on a way there and back that may be long.
+        /// A server's clock that runs a little slower or faster, with round trips that may be long.
         #[test]
-        fn it_is_never_off_by_more_than_it_says(
+        fn it_is_never_off_by_more_than_its_error(
             there in 0_u64..1_200, back in 0_u64..1_200, passed in 0_u64..2_000_000, drift in -500_i64..=500,
         ) {
             let (mut clock, sent) = (ServerClock::new(true), clock::now());

@@ -1,21 +1,21 @@
-//! The tokens of Redis's protocol: how each kind of value begins.
+//! The tokens of Redis's protocol: a simple value, or the header of a list.
 
 use crate::model::{Failure, Reason};
 
-/// A line is a number, a status or an error.
+/// The most bytes of a line, which is a number, a simple string or an error.
 pub(super) const LONGEST_LINE: usize = 64 * 1024;
-/// Longer ones are names or parts of entries, unless somebody wants to fill our memory.
+/// The most bytes of a string. Only names and parts of entries are longer, and those could fill the memory.
 pub(super) const LONGEST_TEXT: usize = 64 * 1024;
-/// No number of so few digits is too large.
+/// Numbers with this many digits always fit.
 const SAFE_DIGITS: usize = 18;
 
-/// What stands at the beginning of a value.
+/// The beginning of a value.
 pub(super) enum Token<'a> {
     Nil,
     Int(i64),
     Text(&'a [u8]),
     Error(&'a [u8]),
-    /// So many values belong to it.
+    /// The header of a list, with the number of its values.
     Open(Kind, usize),
 }
 
@@ -26,17 +26,17 @@ pub(super) enum Kind {
     Attributes,
 }
 
-/// Takes a token; `None` where not all of it is there.
+/// Takes a token; `None` if some of its bytes have not arrived yet.
 #[inline]
 pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
-    // Most are: names of fields, and IDs.
+    // Most tokens are short strings: names of fields, and IDs.
     if let Some(text) = short_text(rest) {
         return Ok(Some(Token::Text(text)));
     }
     any(rest)
 }
 
-/// Takes a text whose length has one or two digits; `None` where something else stands there, or not all of it.
+/// Takes a string whose length has one or two digits; `None` for any other token, and if some bytes have not arrived yet.
 #[inline]
 fn short_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, behind) = match rest {
@@ -57,13 +57,13 @@ fn any<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
         b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => {
             let Some(length) = number(&mut after)? else { return Ok(None) };
             match (length, usize::try_from(length)) {
-                // No text, or no list.
+                // A null string or array of RESP2.
                 (-1, _) => Token::Nil,
                 (_, Ok(length)) if matches!(kind, b'$' | b'=' | b'!') => {
                     let Some(text) = text(&mut after, length)? else { return Ok(None) };
                     match kind {
                         b'!' => Token::Error(text),
-                        // Its first four bytes say what kind of text it is.
+                        // The first four bytes are the format, such as `txt:`.
                         b'=' => Token::Text(text.get(4..).unwrap_or_default()),
                         _ => Token::Text(text),
                     }
@@ -77,7 +77,7 @@ fn any<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
             integer
         }
         b'-' => {
-            // A long one is cut while it comes in.
+            // The framer cuts a long error while it arrives.
             let Some(line) = line_of_any_length(&mut after)? else { return Ok(None) };
             Token::Error(line)
         }
@@ -89,23 +89,23 @@ fn any<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
                 _ => Token::Text(line),
             }
         }
-        _ => return Err(malformed("a value is of no known kind")),
+        _ => return Err(malformed("unknown type of value")),
     };
     *rest = after;
     Ok(Some(token))
 }
 
-/// A value that is too long to be held, and how it begins.
+/// The beginning of a value that is too long to keep.
 pub(super) enum Long {
-    /// A text of so many bytes, which begins behind so many.
+    /// A string: where its bytes start, and how many they are.
     Text(usize, usize),
-    /// An error of so many bytes, which begins behind so many.
+    /// An error: where its bytes start, and how many they are.
     Error(usize, usize),
-    /// An error that is a line, whose end is not there yet.
+    /// An error that is a line, whose end has not arrived yet.
     ErrorLine,
 }
 
-/// Whether a value that is too long begins here.
+/// The value that begins here, if it is too long.
 pub(super) fn long(rest: &[u8]) -> Option<Long> {
     let (kind, mut behind) = rest.split_first()?;
     if *kind == b'-' {
@@ -126,11 +126,11 @@ fn open<'a>(kind: u8, length: usize) -> Result<Token<'a>, Failure> {
         b'>' => (Kind::Push, 1),
         _ => (Kind::List, 1),
     };
-    let count = length.checked_mul(of_each).ok_or_else(|| malformed("a list is too long"))?;
+    let count = length.checked_mul(of_each).ok_or_else(|| malformed("an array is too long"))?;
     Ok(Token::Open(kind, count))
 }
 
-/// Takes a text of this length, and its end.
+/// Takes a string of this length, and the CRLF after it.
 fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Failure> {
     let Some((text, end)) = rest.split_at_checked(length) else { return Ok(None) };
     match end {
@@ -138,16 +138,16 @@ fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Fail
             *rest = behind;
             Ok(Some(text))
         }
-        [_, _, ..] => Err(malformed("a text does not end where it should")),
+        [_, _, ..] => Err(malformed("a string does not end with CRLF")),
         _ => Ok(None),
     }
 }
 
-/// Takes a line without its end; `None` where the end is not there.
+/// Takes a line without its end; `None` if the end has not arrived yet.
 fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
     let line = line_of_any_length(rest)?;
     let is_endless = line.is_none() && rest.len() > LONGEST_LINE;
-    if is_endless { Err(malformed("a line does not end")) } else { Ok(line) }
+    if is_endless { Err(malformed("a line is too long")) } else { Ok(line) }
 }
 
 fn line_of_any_length<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
@@ -159,12 +159,12 @@ fn line_of_any_length<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failu
             Ok(Some(line))
         }
         [_] => Ok(None),
-        _ => Err(malformed("a line does not end as it should")),
+        _ => Err(malformed("a line does not end with CRLF")),
     }
 }
 
-/// Takes a line that is an integer. One that does not fit, as a counter that went below zero and is written without its
-/// sign, is handed on as its digits: that value is of no use, and the reply around it is.
+/// Takes a line that is an integer. One that does not fit, such as a negative counter that is written as unsigned, becomes a
+/// string of its digits. Then only this value cannot be used, not the whole reply.
 fn integer<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
     let mut whole = *rest;
     let malformed = match number(rest) {
@@ -179,7 +179,7 @@ fn integer<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
     Ok(Some(Token::Text(digits)))
 }
 
-/// Takes a line that is a number, in one pass: most of a reply's lines are.
+/// Takes a line that is a number, in one pass, since most lines of a reply are numbers.
 fn number(rest: &mut &[u8]) -> Result<Option<i64>, Failure> {
     let (mut behind, is_negative) = rest.strip_prefix(b"-").map_or((*rest, false), |digits| (digits, true));
     let (mut number, mut digits) = (0_i64, 0_usize);
@@ -195,16 +195,16 @@ fn number(rest: &mut &[u8]) -> Result<Option<i64>, Failure> {
                 return Ok(Some(if is_negative { -number } else { number }));
             }
             [] | [b'\r'] => return Ok(None),
-            // The largest numbers, and what is none.
+            // The largest numbers, and anything that is not a number.
             _ => {
                 let Some(line) = line(rest)? else { return Ok(None) };
                 let number = std::str::from_utf8(line).ok().and_then(|text| text.parse().ok());
-                return number.map(Some).ok_or_else(|| malformed("a number is none"));
+                return number.map(Some).ok_or_else(|| malformed("a number is not an integer"));
             }
         }
     }
 }
 
 pub(super) fn malformed(what: &str) -> Failure {
-    Failure::new(Reason::Protocol, format!("the reply is not Redis's protocol: {what}"))
+    Failure::new(Reason::Protocol, format!("the reply is not valid RESP: {what}"))
 }
