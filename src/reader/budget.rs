@@ -4,25 +4,24 @@ use std::time::Duration;
 
 /// A month of the budget: thirty days.
 pub const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// What accrues between so many polls may be sent at once, ...
+/// Lookups that accrue during this many polls may be sent at once, ...
 const BURST_POLLS: u32 = 10;
-/// ... or so many, if that is more: enough for all questions about one group.
+/// ... or this many, if that is more: enough for all questions about one group.
 const LEAST_BURST: u64 = 10;
 
 /// The lookups that may be sent. Kept in memory: each sidecar has its own and starts with a full budget.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Budget {
-    /// In parts of a lookup: a lookup is as many as a month has nanoseconds, so that none is lost by rounding.
+    /// In fractions of a lookup: one lookup is as many units as a month has nanoseconds, so that rounding loses nothing.
     credit: u128,
-    /// When it was last counted; `None` before the first time.
+    /// When the credit was last updated; `None` before the first time.
     counted: Option<Duration>,
 }
 
 impl Budget {
-    /// Lookups that may be sent now, of so many a month, in a poll of this interval. `at` is on a clock that only goes
-    /// forward.
+    /// Lookups that may be sent now, with `a_month` lookups a month and polls at this interval. `at` is on a monotonic clock.
     ///
-    /// However it is called, any span of time gets no more than what accrues in it, plus one burst.
+    /// Any span of time gets at most what accrues in it, plus one burst.
     pub(super) fn left(&mut self, a_month: u64, interval: Duration, at: Duration) -> u64 {
         let month = MONTH.as_nanos();
         let burst = u128::from(a_month).saturating_mul((interval * BURST_POLLS).as_nanos()) / month;
@@ -36,7 +35,7 @@ impl Budget {
         u64::try_from(self.credit / month).unwrap_or(u64::MAX)
     }
 
-    /// Notes that so many were sent.
+    /// Takes lookups that were sent from the credit.
     pub(super) fn spend(&mut self, lookups: u64) {
         self.credit = self.credit.saturating_sub(u128::from(lookups) * MONTH.as_nanos());
     }
@@ -55,14 +54,14 @@ mod tests {
         assert_eq!(budget.left(43_200, MINUTE, Duration::ZERO), 10);
         budget.spend(10);
         assert_eq!(budget.left(43_200, MINUTE, MINUTE / 2), 0);
-        // One a minute, whether it was looked at in between or not.
+        // One a minute, with or without calls in between.
         assert_eq!(budget.left(43_200, MINUTE, MINUTE), 1);
         assert_eq!(budget.left(43_200, MINUTE, 7 * MINUTE), 7);
-        assert_eq!(budget.left(43_200, MINUTE, MONTH), 10, "what is not used does not add up");
+        assert_eq!(budget.left(43_200, MINUTE, MONTH), 10, "unused lookups do not add up");
     }
 
     #[test]
-    fn a_budget_of_none_sends_none_and_a_changed_one_holds_at_once() {
+    fn a_budget_of_zero_permits_nothing_and_a_changed_budget_applies_at_once() {
         let mut budget = Budget::default();
         assert_eq!(budget.left(0, MINUTE, Duration::ZERO), 0);
         assert_eq!(budget.left(4_320_000, MINUTE, MINUTE), 100);
@@ -72,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_span_of_time_sees_more_than_accrues_in_it_and_a_burst(
+        fn any_span_of_time_gets_at_most_what_accrues_and_one_burst(
             a_month in 0_u64..10_000_000,
             steps in prop::collection::vec((0_u64..100_000_000, 0_u64..1_000), 1..200),
         ) {
@@ -97,7 +96,7 @@ mod tests {
         }
 
         #[test]
-        fn whoever_waits_long_enough_gets_one(a_month in 1_u64..10_000_000, wait in 0_u64..100_000) {
+        fn one_lookup_accrues_after_enough_time(a_month in 1_u64..10_000_000, wait in 0_u64..100_000) {
             let mut budget = Budget::default();
             let at = Duration::from_millis(wait);
             let all = budget.left(a_month, MINUTE, at);

@@ -65,7 +65,7 @@ impl Session {
                 let (before, now) = (before.as_str(), now.as_str());
                 Err(Failure::new(
                     Reason::RoleChanged,
-                    format!("the server was a {before} and is a {now} now"),
+                    format!("the server was a {before} and is now a {now}"),
                 ))
             }
             _ => Ok(()),

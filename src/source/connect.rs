@@ -49,7 +49,7 @@ pub(super) async fn connect(
         match open(&address, redis, Resp::V2).await {
             Ok(connected) => Ok(connected),
             Err(Failed::Said(failure)) => Err(failure),
-            // Nor does it speak that: the first failure says more.
+            // RESP2 does not work either, so the first failure is the better explanation.
             Err(Failed::Lost(_)) => Err(first.into_failure()),
         }
     };

@@ -1,4 +1,4 @@
-//! Bytes to and from Redis: commands out in one piece, replies in one by one.
+//! Sends commands to Redis in one piece, and receives replies one by one.
 
 use std::{
     pin::pin,
@@ -25,7 +25,7 @@ pub(super) struct Connection {
     framer: Framer,
     /// Replies that are still to come.
     awaited: usize,
-    /// Whether a byte came since commands were last sent.
+    /// Whether a byte has arrived since commands were last sent.
     has_heard: bool,
 }
 
@@ -50,7 +50,7 @@ impl Connection {
     pub(super) async fn send(&mut self, commands: &[u8], count: usize, behind: usize) -> Result<(), Failure> {
         if self.awaited != behind {
             // A caller gave up. The replies to its commands would be taken for replies to these.
-            return Err(Failure::new(Reason::Closed, "replies to earlier commands are still to come"));
+            return Err(Failure::new(Reason::Closed, "replies to earlier commands have not arrived yet"));
         }
         (self.awaited, self.has_heard) = (behind + count, false);
         // Otherwise a reply of megabytes would keep its memory.
@@ -87,7 +87,7 @@ impl Connection {
         self.awaited
     }
 
-    /// Whether anything came since commands were last sent.
+    /// Whether a byte has arrived since commands were last sent.
     pub(super) const fn has_heard(&self) -> bool {
         self.has_heard
     }
@@ -114,6 +114,9 @@ impl Connection {
         if reply.is_none() && self.received.first().is_none_or(|kind| *kind == b'>') {
             return Ok(());
         }
-        Err(Failure::new(Reason::Protocol, "a reply came that answers nothing, as if one was sent twice"))
+        Err(Failure::new(
+            Reason::Protocol,
+            "unexpected reply: no command awaits one; the server may have sent one twice",
+        ))
     }
 }

@@ -56,13 +56,13 @@ fn from_code(code: &str) -> Reason {
 /// Errors of commands that a script may not run.
 const REFUSALS: &[&str] =
     &["can't run this command", "can't access at least one of the keys", "acl failure in script"];
-/// Upstash, by its documentation: the reply to every command.
+/// Errors that Upstash, according to its documentation, sends for every command.
 const QUOTAS: &[&str] = &[
     "max requests limit exceeded",
     "max daily request limit exceeded",
     "max concurrent connections exceeded",
 ];
-/// Upstash, by its documentation: only writes that add are refused.
+/// Errors that Upstash, according to its documentation, sends for writes that add data.
 const CAPACITIES: &[&str] = &["db capacity quota exceeded", "max single record size exceeded"];
 const UNKNOWN: &[&str] = &["unknown command", "unknown redis command", "unknown subcommand", "syntax"];
 
@@ -112,7 +112,7 @@ pub(super) fn from_io(error: &io::Error) -> Failure {
         | io::ErrorKind::UnexpectedEof => Reason::Closed,
         _ => Reason::Io,
     };
-    // The TLS library reports this where the other side closes without a TLS close message, as most do.
+    // The TLS library reports this if the other side closes without a TLS close message, as most do.
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return closed();
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn quotas_are_told_by_their_words_also_through_a_script() {
+    fn quotas_are_recognised_by_their_text_also_from_a_script() {
         for (text, reason) in [
             ("ERR max requests limit exceeded. Limit: 500000, Usage: 500000. See https://h/", Reason::Quota),
             ("ERR max daily request limit exceeded. Limit: 10000, Usage: 10001.", Reason::Quota),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_recognised_whoever_hands_it_on() {
+    fn a_code_is_recognised_also_from_a_script() {
         let cases = [
             ("READONLY You can't write against a read only replica.", Reason::ReadOnly),
             ("ERR READONLY You can't write against a read only replica.", Reason::ReadOnly),

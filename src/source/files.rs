@@ -20,11 +20,11 @@ pub(super) async fn read<T: Send + 'static>(
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let late = || {
-        let what = format!("its files were not read within {:?}: does a mount hang?", time / 2);
+        let what = format!("cannot read its files within {:?}; a mount may hang", time / 2);
         Failure::new(Reason::Address, what)
     };
     let on_a_thread = async {
-        // Never closed. The thread holds it, and may go on after the timeout.
+        // The semaphore is never closed. The thread holds the permit, and may continue after the timeout.
         let place = PLACES.acquire().await.ok();
         let reading = spawn_blocking(move || {
             let _held = place;

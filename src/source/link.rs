@@ -37,7 +37,7 @@ impl Link {
         Self { recorder, session: None, past: Past::default(), lost: LostPrimary::default() }
     }
 
-    /// The connection. Makes a new one if there is none, if it was closed, or if the address or the login has changed.
+    /// The connection. Makes a new one at the first use, after it was closed, and when the address or the login has changed.
     ///
     /// # Errors
     /// Why there is no connection.
@@ -116,7 +116,7 @@ impl Link {
         }
     }
 
-    /// The number of the current connection; 0 if there is none.
+    /// The number of the current connection; 0 without a connection.
     pub(crate) fn number(&self) -> u64 {
         self.session.as_ref().map_or(0, Session::number)
     }

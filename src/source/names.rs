@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_held_once_and_forgotten_when_it_is_not_used() {
+    fn a_name_is_stored_once_and_dropped_when_it_is_not_used() {
         let mut names = Names::default();
         let first = names.get(b"alice").as_bytes().as_ptr();
         assert_eq!(names.get(b"alice").as_bytes().as_ptr(), first);

@@ -343,7 +343,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What was read so far. Lists, since a map that is built at once is half the size of one that grows.
+/// The reading so far. Lists, since a map that is built at once is half the size of one that grows.
 struct Taken<'a> {
     config: &'a Config,
     names: &'a mut Names,

@@ -17,12 +17,12 @@ pub(super) fn plausible(state: StreamState) -> Result<StreamState, Failure> {
     let StreamState { length, entries_added, first_entry_id, last_generated_id, .. } = &state;
     few("length", *length)?;
     if let Some(added) = entries_added.filter(|added| added < length) {
-        return Err(impossible(format!("a length of {length}, and {added} entries were ever added")));
+        return Err(impossible(format!("a length of {length}, but only {added} entries ever added")));
     }
     if let (Some(first), Some(last)) = (first_entry_id, last_generated_id)
         && first > last
     {
-        return Err(impossible(format!("an entry {first} behind the last ID {last}")));
+        return Err(impossible(format!("an entry {first} after the last ID {last}")));
     }
     for (name, group) in &state.groups {
         check(&state, group).map_err(|what| impossible(format!("group {name} with {what}")))?;
@@ -30,7 +30,7 @@ pub(super) fn plausible(state: StreamState) -> Result<StreamState, Failure> {
     Ok(state)
 }
 
-/// What is impossible about a group, if anything is.
+/// Checks a group. The error describes what is impossible about it.
 fn check(stream: &StreamState, group: &GroupState) -> Result<(), String> {
     let pending = group.pending;
     if pending >= TOO_MANY || group.consumer_count >= TOO_MANY {
@@ -40,11 +40,11 @@ fn check(stream: &StreamState, group: &GroupState) -> Result<(), String> {
     let listed: u64 = group.consumers.iter().map(|consumer| consumer.pending).fold(0, u64::saturating_add);
     let of_consumers = listed.saturating_add(group.unlisted_pending.map_or(0, u64::from));
     if of_consumers > pending {
-        return Err(format!("{pending} pending entries, of which its consumers have {of_consumers}"));
+        return Err(format!("{pending} pending entries, but its consumers have {of_consumers}"));
     }
     match stream.entries_added {
         Some(added) if pending > added && !may_be_gone(stream, group) => {
-            Err(format!("{pending} pending entries, and {added} were ever added"))
+            Err(format!("{pending} pending entries, but only {added} entries ever added"))
         }
         _ => Ok(()),
     }
@@ -64,7 +64,7 @@ fn few(what: &str, number: u64) -> Result<(), Failure> {
 }
 
 fn impossible(what: String) -> Failure {
-    Failure::new(Reason::UnexpectedReply, format!("the reply can't be true: {what}"))
+    Failure::new(Reason::UnexpectedReply, format!("the reply has impossible numbers: {what}"))
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::model::{ConsumerState, Name, NameMap, OldestPending, StreamId};
 
-    /// Ten entries, `1-0` to `10-0`, and a group that holds the first four.
+    /// Ten entries, `1-0` to `10-0`, and a group for which the first four are pending.
     fn state(change: impl FnOnce(&mut StreamState, &mut GroupState)) -> StreamState {
         let oldest = OldestPending { id: StreamId::new(1, 0), idle: None, deliveries: 1 };
         let consumer = ConsumerState { name: "c".into(), pending: 4, idle: None, inactive: None };
@@ -101,18 +101,18 @@ mod tests {
     type Change = fn(&mut StreamState, &mut GroupState);
 
     #[test]
-    fn what_can_not_be_is_refused_with_its_numbers() {
+    fn impossible_numbers_are_rejected_and_reported() {
         let cases: [(Change, &str); 7] = [
             (|stream, _| stream.length = u64::MAX - 1, "a length of 18446744073709551614"),
-            (|stream, _| stream.entries_added = Some(9), "a length of 10, and 9 entries were ever added"),
+            (|stream, _| stream.entries_added = Some(9), "a length of 10, but only 9 entries ever added"),
             (
                 |stream, _| stream.first_entry_id = Some(StreamId::new(11, 0)),
-                "an entry 11-0 behind the last ID 10-0",
+                "an entry 11-0 after the last ID 10-0",
             ),
             (|_, group| group.pending = u64::MAX >> 1, "group g with 9223372036854775807 pending entries"),
             (|_, group| group.consumer_count = u64::MAX >> 1, "and 9223372036854775807 consumers"),
-            (|_, group| group.pending = 3, "3 pending entries, of which its consumers have 4"),
-            (|_, group| group.pending = 11, "11 pending entries, and 10 were ever added"),
+            (|_, group| group.pending = 3, "3 pending entries, but its consumers have 4"),
+            (|_, group| group.pending = 11, "11 pending entries, but only 10 entries ever added"),
         ];
         for (change, words) in cases {
             let failure = plausible(state(change)).unwrap_err();
@@ -121,20 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn what_a_real_server_can_be_brought_to_say_is_believed() {
+    fn numbers_that_a_real_server_can_report_are_accepted() {
         let cases: [Change; 10] = [
             |_, _| {},
-            // XGROUP SETID ahead of the stream, and lies about what was read.
+            // XGROUP SETID with a position ahead of the stream, and with any count of entries read.
             |_, group| group.last_delivered_id = StreamId::new(u64::MAX, 0),
             |_, group| group.entries_read = Some(i64::MAX),
-            // XSETID, up and down to the length.
+            // XSETID with a higher count of entries added, and with a later last ID.
             |stream, _| stream.entries_added = Some(u64::MAX >> 1),
             |stream, _| stream.last_generated_id = Some(StreamId::new(u64::MAX, u64::MAX)),
-            // More pending than were ever counted: trimmed, deleted, or not known which.
+            // More pending entries than were counted as added: some trimmed, some deleted, or the oldest is unknown.
             |stream, group| (stream.first_entry_id, group.pending) = (Some(StreamId::new(5, 0)), 11),
             |stream, group| (stream.max_deleted_entry_id, group.pending) = (Some(StreamId::new(7, 0)), 11),
             |_, group| (group.oldest_pending, group.pending) = (Pending::Unknown, 11),
-            // A server before 7.0 counts nothing, and nobody counts the consumers of a group asked for less.
+            // A server before 7.0 has no count of entries added. A smaller request has no consumers.
             |stream, group| (stream.entries_added, group.pending) = (None, 11),
             |_, group| (group.consumers, group.unlisted_pending, group.pending) = (Box::default(), None, 0),
         ];

@@ -1,7 +1,8 @@
 //! How much to ask at once of a server that closes connections with large replies. Pure.
 //!
 //! `client-output-buffer-limit` and `maxmemory-clients` close the connection of a client with too much output. The server does not
-//! say which command of a pipeline it was. So smaller pipelines are tried until one command is left, which then asks for less.
+//! report which command of a pipeline it was. So smaller pipelines are tried until one command is left, which then asks for
+//! less.
 
 /// Polls with smaller portions before a larger one is tried: the server may have changed.
 pub(super) const POLLS_UNTIL_LARGER: u32 = 100;
@@ -10,7 +11,7 @@ const RECENT: u32 = POLLS_UNTIL_LARGER;
 /// Closed connections after which a poll gives up: each costs a new connection and time of the server.
 const MOST_CLOSED: u32 = 16;
 
-/// What to do after a connection was closed in the middle of an answer.
+/// What to do after a connection was closed while replies were awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Ask for the same again: any connection may break once.
@@ -46,7 +47,7 @@ impl Portions {
         Self { whole, size: whole, before: whole, grows: false, closed: 0, left: 0, quiet: RECENT }
     }
 
-    /// A poll begins.
+    /// Starts a poll.
     pub(super) fn begin(&mut self) {
         self.quiet = self.quiet.saturating_add(1);
         if self.closed > 0 {
@@ -93,8 +94,8 @@ impl Portions {
 mod tests {
     use super::*;
 
-    /// Asks for all of these weights in portions of a server that closes above a limit. Whoever is too heavy alone weighs
-    /// nothing from then on. Returns how often the server closed, and whether all were answered.
+    /// Asks for all of these weights, in portions, on a server that closes connections above a limit. A weight that is too
+    /// large by itself becomes 0. Returns how often the server closed a connection, and whether all weights were read.
     fn poll(portions: &mut Portions, weights: &mut [u32], limit: u32) -> (u32, bool) {
         portions.begin();
         let (mut next, mut closed) = (0, 0);
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_too_much_is_found_and_the_others_are_asked_as_before() {
+    fn a_single_one_that_is_too_large_is_found_and_the_others_are_asked_as_before() {
         for guilty in [0, 7, 23, 24, 199] {
             let (mut portions, mut weights) = (Portions::new(24), vec![1; 200]);
             weights[guilty] = 1_000;
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_together_are_too_much_portions_stay_small_and_grow_once_the_server_allows_it() {
+    fn portions_stay_small_while_all_together_are_too_large_and_grow_once_the_server_allows_it() {
         let (mut portions, mut weights) = (Portions::new(24), vec![10; 200]);
         assert_eq!(poll(&mut portions, &mut weights, 70), (3, true));
         assert_eq!(portions.size(), 6);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn many_that_are_too_much_are_found_over_some_polls_and_a_poll_has_an_end() {
+    fn several_that_are_too_large_are_found_over_some_polls_and_each_poll_ends() {
         let (mut portions, mut weights) = (Portions::new(24), vec![1; 200]);
         weights.iter_mut().step_by(20).for_each(|weight| *weight = 1_000);
         let polls: Vec<_> = (0..8).map(|_| poll(&mut portions, &mut weights, 100)).collect();
@@ -157,11 +158,11 @@ mod tests {
         let mut portions = Portions::new(24);
         portions.begin();
         assert_eq!(portions.closed(1), Next::Again);
-        assert_eq!(portions.closed(1), Next::Less, "twice in a row is no accident");
+        assert_eq!(portions.closed(1), Next::Less, "two in a row are no coincidence");
         let mut portions = Portions::new(24);
         portions.begin();
         assert_eq!((portions.closed(24), portions.size()), (Next::Again, 24));
         portions.begin();
-        assert_eq!((portions.closed(24), portions.size()), (Next::Smaller, 12), "nor is it in two polls");
+        assert_eq!((portions.closed(24), portions.size()), (Next::Smaller, 12), "nor are two in two polls");
     }
 }

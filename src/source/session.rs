@@ -115,12 +115,11 @@ impl Session {
         let hello = self.is_resp3().then_some(Command::Hello);
         let wants_run_id = !is_upstash && self.wants_run_id();
         let info = (!self.is_resp3() || wants_run_id).then_some(Command::InfoServer);
-        // By its documentation Upstash does not know the last one.
+        // According to its documentation, Upstash does not support `CLIENT NO-TOUCH`.
         let no_touch = (!is_upstash).then_some(Command::NoTouch);
         let commands: Vec<_> =
             hello.into_iter().chain(info).chain([Command::SetName]).chain(no_touch).collect();
         let mut replies = self.send_once(&commands).await?.into_iter();
-        // A refusal only costs what the reply would have said.
         let hello = hello.and_then(|_| replies.next()?.ok());
         let info_reply = info.and_then(|_| replies.next()?.ok());
         let server = match (&hello, &info_reply) {
@@ -164,7 +163,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether it was made with this configuration.
+    /// Whether the connection was made with this configuration.
     pub(super) fn is_by(&self, redis: &config::Redis) -> bool {
         self.redis == *redis
     }
@@ -174,7 +173,7 @@ impl Session {
         self.past
     }
 
-    /// Looks at it before it is used again, without waiting.
+    /// Looks at the connection before it is used again, without waiting.
     ///
     /// # Errors
     /// As [`look`](Connection::look).
@@ -193,7 +192,7 @@ impl Session {
         let of_process = |(run_id, role): (&String, Role)| {
             format!("{run_id}, {}, database {}, {}", role.as_str(), self.database, self.past.disturbed)
         };
-        // Some services may answer with a replica that lags behind.
+        // Some services may reply from a replica that lags behind.
         let is_telling = !self.server.terms().reads_may_lag;
         let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
         let Endpoint { address, port } = &self.endpoint;
@@ -289,7 +288,7 @@ impl Session {
             for _ in commands {
                 replies.push(connection.receive(texts).await?);
             }
-            // With a reply too many, each of these may belong to the command before its own.
+            // If one more reply arrived, each of these may belong to an earlier command.
             if connection.awaited() == 0 {
                 connection.look()?;
             }

@@ -22,7 +22,7 @@ use crate::{
     model::{Failure, Reason},
 };
 
-/// Opens it. Resolves names and reads files each time.
+/// Opens the transport. Resolves names and reads files each time.
 pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transport, Failure> {
     match route {
         Route::Tcp { host, port } => Ok(Box::new(tcp(host, *port, redis.command_timeout).await?)),
@@ -45,8 +45,8 @@ pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transpo
     }
 }
 
-/// The failure of a login, or that the server speaks TLS and the address says otherwise: such a server takes any command
-/// for an error, and closes the connection without an answer.
+/// The failure of a login, or a better one if the server speaks TLS and the address does not. Such a server closes the
+/// connection at the first command, without a reply.
 pub(super) async fn explained(failure: Failure, route: &Route, connect_timeout: Duration) -> Failure {
     let Route::Tcp { host, port } = route else { return failure };
     if !matches!(failure.reason, Reason::Closed | Reason::Protocol) {
@@ -57,14 +57,14 @@ pub(super) async fn explained(failure: Failure, route: &Route, connect_timeout: 
     if is_tls { Failure::new(Reason::Tls, IS_TLS) } else { failure }
 }
 
-/// Whether a server answers without TLS, as Redis does.
+/// Whether the server replies in plain text, as Redis without TLS does.
 async fn is_plain(host: &str, port: u16, connect_timeout: Duration) -> bool {
     let answer = probe(host, port, b"PING\r\n", connect_timeout).await;
     answer.is_some_and(|[first, _]| matches!(first, b'+' | b'-'))
 }
 
-/// The first bytes of the reply to this, on a connection of its own. It takes a part of the remaining time, so that the
-/// failure that is known already is still reported.
+/// The first bytes of the reply to `question`, on its own connection. It takes only a part of the time, so that the known
+/// failure is still reported.
 async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration) -> Option<[u8; 2]> {
     let patience = connect_timeout / 4;
     let ask = async {
@@ -76,7 +76,7 @@ async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration
     timeout(patience, ask).await.ok().flatten()
 }
 
-/// Connects to the first of the host's addresses that answers. A dead one must not use up the time.
+/// Connects to all of the host's addresses at once and takes the first that answers, so that a dead one costs no time.
 async fn tcp(host: &str, port: u16, user_timeout: Duration) -> Result<TcpStream, Failure> {
     let addresses = lookup_host((host, port)).await;
     let addresses = addresses.map_err(|error| Failure::new(Reason::Dns, error.to_string()))?;
@@ -91,7 +91,7 @@ async fn tcp(host: &str, port: u16, user_timeout: Duration) -> Result<TcpStream,
     Err(failure)
 }
 
-/// Lets the system notice a peer that vanished, should our own timeout not come first.
+/// Lets the system notice a peer that has disappeared, in case our own timeout does not.
 fn tuned(stream: TcpStream, user_timeout: Duration) -> io::Result<TcpStream> {
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(10))

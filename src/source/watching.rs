@@ -67,16 +67,24 @@ mod tests {
         let before = config("streams: [{match: b}, {match: '*'}]");
         let (found_in, found) = watch::channel(None);
         let mut watching = Watching::new(found);
-        assert_eq!(names(&watching.under(&before)), ["b".into()], "what is named, before a search has ended");
+        assert_eq!(
+            names(&watching.under(&before)),
+            ["b".into()],
+            "named streams only, before a search has ended"
+        );
         let streams = ["b", "a", "c"].map(Name::from).to_vec();
         found_in.send_replace(Some(Discovered { streams, ..Discovered::default() }));
         assert_eq!(names(&watching.under(&before)), ["a", "b", "c"].map(Name::from));
         let after = config("streams: [{match: d}, {match: '*', groups: [g]}], exclude: [c]");
         let list = watching.under(&after);
-        assert_eq!(names(&list), ["a", "b", "d"].map(Name::from), "what is excluded now goes at once");
+        assert_eq!(
+            names(&list),
+            ["a", "b", "d"].map(Name::from),
+            "streams that are now excluded are dropped at once"
+        );
         assert_eq!(list.get(&"a".into()).unwrap().groups(), ["g".into()]);
         found_in.send_replace(Some(Discovered::default()));
         assert!(watching.changed().await);
-        assert_eq!(names(&watching.under(&after)), ["d".into()], "also where it was waited for");
+        assert_eq!(names(&watching.under(&after)), ["d".into()], "also after waiting for the search");
     }
 }
