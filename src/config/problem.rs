@@ -7,6 +7,8 @@ use crate::model::Text;
 
 /// A file of another kind has a problem in each line. Nobody reads them all.
 const SHOWN: usize = 20;
+/// Fewer in a log message, which is one line.
+const SHOWN_IN_LOG: usize = 10;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +52,13 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separator = if f.alternate() { "; " } else { "\n" };
-        for (index, problem) in self.0.iter().take(SHOWN).enumerate() {
+        let (separator, shown) = if f.alternate() { ("; ", SHOWN_IN_LOG) } else { ("\n", SHOWN) };
+        for (index, problem) in self.0.iter().take(shown).enumerate() {
             let before = if index == 0 { "" } else { separator };
             f.write_str(before)?;
             problem.fmt(f)?;
         }
-        match self.0.len().saturating_sub(SHOWN) {
+        match self.0.len().saturating_sub(shown) {
             0 => Ok(()),
             more => write!(f, "{separator}and {more} more problems"),
         }

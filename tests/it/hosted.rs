@@ -142,7 +142,7 @@ fn a_server_without_a_free_connection_is_not_knocked_at_again_and_again() {
     let doctor = streamwarden(&arguments("doctor"), &environment);
     assert_eq!(doctor.status.code(), Some(1));
     let told = text(&doctor.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("the plan's quota is used up") && told.contains(CONNECTIONS), "{told}");
+    assert!(told.contains("the plan's quota is exhausted") && told.contains(CONNECTIONS), "{told}");
     let status = streamwarden(&arguments("status"), &environment);
     assert_eq!(status.status.code(), Some(3));
     assert!(text(&status.stderr).contains(&format!("quota: {CONNECTIONS}")), "{}", text(&status.stderr));
@@ -258,7 +258,7 @@ fn a_limit_of_pending_entries_is_reported_before_it_is_reached() {
     };
     assert!(run(&proxy.uri(), "status").contains(reason));
     let told = run(&proxy.uri(), "doctor");
-    for words in ["warning a consumer is near 1,000 pending entries: s", "a stream may hold 100 MB"] {
+    for words in ["warning a consumer is close to 1,000 pending entries: s", "a stream may hold 100 MB"] {
         assert!(told.contains(words), "{words}: {told}");
     }
     // The same data on a server of one's own.

@@ -128,7 +128,7 @@ fn a_group_whose_consumers_were_deleted_has_none() {
     let (redis, life, sidecar) = working("");
     life.set(Mode::Hangs);
     redis.run::<u64>("XGROUP DELCONSUMER s g c");
-    wait_until(&sidecar, "no_consumers", "and the group has no consumer");
+    wait_until(&sidecar, "no_consumers", "but the group has no consumer");
     life.set(Mode::Works);
     wait_until(&sidecar, "ok", "");
 }
@@ -155,7 +155,7 @@ fn a_group_whose_consumers_ask_and_get_on_with_nothing_is_stalled() {
 fn a_group_that_falls_behind_slowly_is_lagging_whatever_its_dips() {
     let (_redis, life, sidecar) = working("");
     life.set(Mode::FallsBehind);
-    wait_until(&sidecar, "lagging", "grown from");
+    wait_until(&sidecar, "lagging", "the backlog grew from");
     life.set(Mode::Works);
     wait_until(&sidecar, "ok", "");
 }
@@ -228,7 +228,7 @@ fn a_stream_that_is_missed_silent_or_too_long_is_not_healthy() {
     for (stream, health, reason) in [
         ("absent", "critical", "it does not exist"),
         ("wrong", "critical", "another type"),
-        ("silent", "warning", "nothing was added for"),
+        ("silent", "warning", "no entry was added for"),
     ] {
         wait_for(&format!("{stream} to be {health}"), || {
             let document = json(&sidecar, &format!("/api/v1/streams/{stream}"));

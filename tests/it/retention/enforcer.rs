@@ -194,7 +194,7 @@ fn a_step_is_not_sent_to_another_server_than_the_one_that_was_checked() {
         wait_for("the connection to be closed", || (clients() == 1).then_some(()));
     });
     let failure = run.failure.unwrap();
-    assert!(failure.detail.contains("since the server was asked"), "{failure}");
+    assert!(failure.detail.contains("after the state that this write depends on was read"), "{failure}");
     assert_eq!((run.removed, redis.run::<u64>("XLEN s"), redis.calls("eval")), (1_000, 2_000, 1));
     // The next run checks it again.
     let run = trimmer.run(&policy, || ());
