@@ -166,7 +166,7 @@ fn a_certificate_of_an_unknown_authority_or_another_name_is_refused() {
     );
     let other = authority(params("test authority", &[]));
     write(&directory.join("other.pem"), &other.pem());
-    refuses(&uri, &tls(directory, &[("ca_file", "other.pem")], ""), "by another one of the same name");
+    refuses(&uri, &tls(directory, &[("ca_file", "other.pem")], ""), "by another one with the same name");
 }
 
 #[test]
