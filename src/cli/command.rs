@@ -92,7 +92,7 @@ pub(super) fn cannot(what: &str, access: &Access, failure: &Failure) -> String {
     let place = access.address().map(|address| address.to_string());
     match place {
         Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
-        // The failure of a connection has the address, and there is none if it cannot be read.
+        // The failure of a connection includes the address. It has no address if that cannot be read.
         _ => format!("cannot {what}: {failure}"),
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn has_login(url: &Url) -> bool {
 /// Returns the body of a successful response.
 ///
 /// # Errors
-/// Why there is none, by the sidecar's own explanation if it sent one.
+/// Why the document is missing, in the sidecar's own words if it sent any.
 pub(super) async fn get(url: &Url) -> Result<Vec<u8>, String> {
     timeout(ANSWER_TIMEOUT, exchange(url))
         .await

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_no_stream_reaches_are_told_with_what_is_before_them() {
+    fn rules_that_no_stream_reaches_are_reported_with_the_rule_before_them() {
         for (text, unreached) in [
             (
                 "streams: [{match: '*'}, {match: a}]",

@@ -93,7 +93,7 @@ fn a_problem_says_which_source_the_value_came_from() {
 }
 
 #[test]
-fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
+fn each_wrong_value_is_reported_with_its_place_and_a_fix() {
     for (yaml, problem) in [
         ("pol: {}", "pol: unknown key; did you mean poll?"),
         ("poll: {zzz: 1}", "poll.zzz: unknown key; known here: interval, discovery_interval, stale_after"),
@@ -151,7 +151,7 @@ fn each_wrong_value_is_told_with_its_place_and_a_way_out() {
 }
 
 #[test]
-fn all_problems_are_told_together() {
+fn all_problems_are_reported_together() {
     let actual = problems("poll: {interval: 5, x: 1}\nlog: {format: xml}\nnothing: 1");
     assert_eq!(actual.lines().count(), 4, "{actual}");
 }

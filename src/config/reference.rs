@@ -104,7 +104,7 @@ fn insert(section: &mut Map<String, Value>, path: &str, key: &Key) {
     }
 }
 
-/// The map of this name. It is created if there is none.
+/// The map of this name. It is created if it is missing.
 fn map_in<'a>(map: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
     map.entry(name).or_insert_with(|| json!({})).as_object_mut()
 }

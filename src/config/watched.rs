@@ -91,7 +91,7 @@ impl Watchlist {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether no stream is watched.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

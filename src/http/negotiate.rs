@@ -37,7 +37,7 @@ pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     header(headers, &IF_NONE_MATCH).split(',').any(|known| known.trim() == "*" || opaque(known) == tag)
 }
 
-/// A header's text, empty where there is none.
+/// A header's text; empty if the request lacks it.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

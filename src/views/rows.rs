@@ -38,7 +38,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The rows of what was read, if anything was.
+    /// The rows of the reading, if there is one.
     #[must_use]
     pub(super) fn new(config: &'a Config, name: Option<&'a str>, reading: Option<&'a Reading>) -> Self {
         let snapshot = reading.map(|reading| &*reading.snapshot);

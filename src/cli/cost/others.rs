@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_is_told_to_no_more_digits_than_it_has() {
+    fn counted_commands_are_shown_with_no_more_digits_than_are_known() {
         let second = Duration::from_secs(1);
         assert_eq!(about(0, second), 0);
         assert_eq!(about(1, 10 * second), 300_000);

@@ -38,7 +38,7 @@ pub struct GroupDocument<'a> {
     pub lag_known: Option<bool>,
     /// The lag is at most this.
     pub lag_upper_bound: Option<u64>,
-    /// Age of the oldest entry not yet delivered; 0 where there is none.
+    /// Age of the oldest entry not yet delivered; 0 if all are delivered.
     pub lag_seconds: Option<f64>,
     /// Entries delivered per second.
     pub rate_out_per_second: Option<f64>,
@@ -48,7 +48,7 @@ pub struct GroupDocument<'a> {
     pub nacked_entries: Option<u64>,
     /// The oldest pending entry that is still in the stream.
     pub oldest_pending_id: Option<StreamId>,
-    /// Age of the oldest pending entry; 0 where there is none.
+    /// Age of the oldest pending entry; 0 if nothing is pending.
     pub oldest_pending_age_seconds: Option<f64>,
     /// Time since the oldest pending entry was last delivered; also `null` where it was released since.
     pub oldest_pending_idle_seconds: Option<f64>,
