@@ -85,7 +85,7 @@ section! {
         entries: Entries;
         /// What the metrics page serves.
         exposition: Exposition;
-        /// Bounds on the sidecar's own size. What is beyond them is left out, counted and alerted on.
+        /// Bounds on the sidecar's own size. Whatever exceeds them is left out, counted and alerted on.
         limits: Limits;
         /// Whether and how often retention is enforced.
         retention: Retention [redis.billed_by_command];

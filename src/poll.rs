@@ -30,8 +30,8 @@ use turns::Turns;
 /// The pause after a search that the server refuses: long, since each attempt may be billed, and short enough for the alert.
 const REFUSED: Duration = Duration::from_secs(180);
 
-/// Before the first stream, searches follow each other as polls do, so that it shows up at once. The pause is at least so many
-/// times as long as the search, which bounds its load on Redis to a hundredth.
+/// Before the first stream, searches follow each other as polls do, so that it shows up soon. The pause is at least so many
+/// times as long as the search, which bounds its load on Redis to a hundredth, but never longer than `discovery_interval`.
 const PAUSE_PER_SEARCH: u32 = 100;
 
 /// A poll that takes longer is slow, and its trace is kept: Redis answers from memory.

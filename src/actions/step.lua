@@ -144,7 +144,7 @@ local delivered
 -- Removes whole nodes below `target`, as one XTRIM would, but in parts, to count what each group loses. Each part ends
 -- at the position of the next group. Nodes before that position hold only entries that were delivered to it. Of the
 -- node at the position, the entries are read and counted before the node is removed. So at most one node per group is
--- read, and no node that stays.
+-- read.
 --
 -- An error after the first removal ends the step. The entries removed until then are returned and counted.
 local function trim(target, most, length)

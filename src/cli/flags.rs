@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, error::ErrorKind, value_parser};
-use serde_json::Value;
 
 use crate::config::{CONFIGURED, Flag, Key, Overrides, keys};
 
@@ -27,7 +26,8 @@ pub(super) fn with_flags(program: clap::Command) -> clap::Command {
         Arg::new(CONFIG).long("config").short('c').value_name("FILE").value_parser(value_parser!(PathBuf));
     let file = file.help("The configuration file, in YAML");
     flags().fold(offer(program, &file, CONFIGURED), |program, (key, flag)| {
-        let default = key.default.as_ref().and_then(Value::as_str);
+        let default = key.default.as_ref();
+        let default = default.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
         let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
         let arg = Arg::new(flag.name).long(flag.name.trim_start_matches('-')).value_name(flag.value);
         offer(

@@ -151,6 +151,16 @@ fn each_wrong_value_is_reported_with_its_place_and_a_fix() {
 }
 
 #[test]
+fn the_default_of_each_key_with_a_variable_can_be_given_by_it() {
+    for key in keys() {
+        let (Some(variable), Some(default)) = (key.about.variable, &key.default) else { continue };
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        let variables = [("REDIS_URI", "redis://h"), (variable, default.as_str())];
+        assert!(check_in("", &variables).is_ok(), "{variable}={default}");
+    }
+}
+
+#[test]
 fn all_problems_are_reported_together() {
     let actual = problems("poll: {interval: 5, x: 1}\nlog: {format: xml}\nnothing: 1");
     assert_eq!(actual.lines().count(), 4, "{actual}");

@@ -30,11 +30,13 @@ impl Problems {
         self.0.push(Problem { at: at.into(), what: what.into(), line: None });
     }
 
-    /// Adds the line to each problem with a key of the file.
+    /// Adds the line to each problem with a key of the file. A value that a variable or a flag set has no line.
     pub(super) fn locate(&mut self, path: &Path, text: &str) {
         let lines = Lines::of(text);
         for problem in &mut self.0 {
-            problem.line = lines.of_key(&problem.at).map(|line| (path.into(), line));
+            if !problem.at.contains(" (from ") {
+                problem.line = lines.of_key(&problem.at).map(|line| (path.into(), line));
+            }
         }
     }
 }

@@ -64,7 +64,9 @@ impl Setting for Rules {
         let rules = section.items(key, |item| StreamRule::read_keys(item, &()))?;
         let mut seen = BTreeSet::new();
         for (index, rule) in rules.iter().enumerate() {
-            if !seen.insert(rule.pattern.to_string()) {
+            // A rule whose pattern is missing or wrong has its own problem.
+            let is_placeholder = rule.pattern.to_string().is_empty();
+            if !is_placeholder && !seen.insert(rule.pattern.to_string()) {
                 section
                     .problem(&format!("{key}[{index}].match"), "duplicate `match`; only the first applies");
             }

@@ -111,7 +111,10 @@ impl<T: Group> Setting for T {
     }
 
     fn describe(_: &Self::Bounds) -> (String, Value) {
-        ("a map of keys and values".to_owned(), json!({"type": ["object", "null"]}))
+        (
+            "a map of keys and values".to_owned(),
+            json!({"type": ["object", "null"], "additionalProperties": false}),
+        )
     }
 }
 
@@ -156,8 +159,12 @@ impl Setting for u64 {
     type Bounds = RangeInclusive<Self>;
 
     fn read(section: &mut Section<'_>, key: &'static str, range: &Self::Bounds) -> Option<Self> {
+        // A variable or a flag is a text; in the file a number is one.
+        let is_text = section.origin(key).is_some();
         section.parse(key, |value| {
-            value.as_u64().filter(|number| range.contains(number)).ok_or_else(|| must_be::<Self>(range))
+            let number =
+                if is_text { value.as_str().and_then(|text| text.parse().ok()) } else { value.as_u64() };
+            number.filter(|number| range.contains(number)).ok_or_else(|| must_be::<Self>(range))
         })
     }
 

@@ -21,6 +21,17 @@ fn a_problem_of_a_file_is_shown_with_its_line() {
 }
 
 #[test]
+fn a_problem_of_a_variable_is_not_shown_at_a_line_of_the_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "redis: {connect_timeout: 5s}\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let output = streamwarden(&["check-config", "--config", path], &[("REDIS_URI", "redis://h:port")]);
+    assert_eq!(output.status.code(), Some(2));
+    let problem = text(&output.stderr);
+    assert!(problem.starts_with("redis.uri (from REDIS_URI): "), "{problem}");
+}
+
+#[test]
 fn the_schema_of_the_program_is_the_one_beside_it() {
     let output = streamwarden(&["config-schema"], &[]);
     let there = support::read(support::project("deploy/streamwarden.schema.json")).unwrap();
