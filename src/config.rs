@@ -27,6 +27,8 @@ mod section;
 mod setting;
 mod show;
 mod telemetry;
+#[cfg(test)]
+pub(crate) mod test_config;
 mod watched;
 mod yaml;
 

@@ -17,6 +17,8 @@ mod role;
 mod snapshot;
 mod stream_id;
 mod terms;
+#[cfg(test)]
+pub(crate) mod test_snapshot;
 mod text;
 
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};

@@ -69,7 +69,7 @@ fn samples(watchlist: &Watchlist) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{acl::rule, config::Sources};
+    use crate::{acl::rule, config::test_config::config};
 
     #[test]
     fn what_is_needed_is_what_the_rule_permits() {
@@ -78,9 +78,7 @@ mod tests {
         let http = format!("http: {{trim_token_file: {}}}", token.path().display());
         let retain = "streams: [{match: 'a*', retention: {max_length: 5, exact: true}}, {match: b}]";
         for yaml in ["", "streams: [{match: b}]", retain, &http] {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), format!("redis: {{uri: 'redis://h'}}\n{yaml}")).unwrap();
-            let config = Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap();
+            let config = config(yaml);
             let streams = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
             let needs = needs(&config, 2, &Server::UNKNOWN, &streams);
             let needed: BTreeSet<&str> = needs.iter().map(|need| need.permission.as_str()).collect();

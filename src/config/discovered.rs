@@ -46,11 +46,7 @@ impl Discovered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::check_in;
-
-    fn config(yaml: &str) -> Config {
-        check_in(yaml, &[]).unwrap()
-    }
+    use crate::config::test_config::config;
 
     /// The streams to read, and whether each is expected.
     fn read(discovered: &Discovered, config: &Config) -> Vec<(Name, bool)> {
@@ -60,9 +56,7 @@ mod tests {
 
     #[test]
     fn named_streams_come_first_and_the_limit_holds() {
-        let config = config(
-            "{redis: {uri: 'redis://h'}, limits: {streams: 3}, streams: [{match: z}, {match: '*'}], exclude: [b]}",
-        );
+        let config = config("limits: {streams: 3}\nstreams: [{match: z}, {match: '*'}]\nexclude: [b]");
         let found = ["a", "c", "d"].into_iter().map(Name::from).collect();
         let discovered = Discovered::bounded(&config, found, 0);
         assert_eq!(discovered.streams, ["z", "a", "c"].map(Name::from));
@@ -74,9 +68,9 @@ mod tests {
     #[test]
     fn a_configuration_that_is_newer_than_the_search_has_its_own_streams_read() {
         let found = ["a", "c"].into_iter().map(Name::from).collect();
-        let before = config("{redis: {uri: 'redis://h'}, streams: [{match: z}, {match: '*'}]}");
+        let before = config("streams: [{match: z}, {match: '*'}]");
         let discovered = Discovered::bounded(&before, found, 0);
-        let after = config("{redis: {uri: 'redis://h'}, streams: [{match: y}, {match: 'c*'}]}");
+        let after = config("streams: [{match: y}, {match: 'c*'}]");
         assert_eq!(read(&discovered, &after), [("c".into(), false), ("y".into(), true)]);
     }
 }

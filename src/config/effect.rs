@@ -142,12 +142,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::load::tests::check_in;
-
-    fn config(text: &str) -> Config {
-        check_in(&format!("redis: {{uri: 'redis://h'}}\n{text}"), &[]).unwrap()
-    }
+    use crate::config::test_config::config;
 
     #[test]
     fn rules_that_no_stream_reaches_are_reported_with_the_rule_before_them() {

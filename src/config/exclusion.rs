@@ -31,14 +31,13 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::load::tests::check_in;
+    use crate::config::test_config::config;
 
     #[test]
     fn alerts_that_read_what_is_left_out_are_named() {
         let families =
             ["streamwarden_group_lag_known", "streamwarden_stream_health", "streamwarden_retention_blocked"];
-        let of = |yaml: &str| check_in(&format!("redis: {{uri: 'redis://h'}}\n{yaml}"), &[]).unwrap();
-        let mut config = of("");
+        let mut config = config("");
         assert_eq!(config.exclusions(), []);
         config.exposition.exclude.extend(families);
         config.exposition.exclude.insert("streamwarden_group_last_delivered_id");

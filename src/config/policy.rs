@@ -83,18 +83,13 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::check_in;
+    use crate::config::test_config::config;
 
-    const YAML: &str = "redis: {uri: 'redis://h'}
-retention: {interval: 5m}
+    const YAML: &str = "retention: {interval: 5m}
 streams:
   - {match: all, groups: [a], retention: {max_length: 10, max_age: 1m, ceiling: 20, exact: true, ignore_groups: [b], interval: 7m}}
   - {match: strict, retention: {max_length: 10, mode: strict}}
   - {match: none}";
-
-    fn config(yaml: &str) -> Config {
-        check_in(yaml, &[]).unwrap()
-    }
 
     fn of(config: &Config, stream: &str) -> Option<Policy> {
         Policy::of(config, config.rule(&stream.into())?)

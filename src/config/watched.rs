@@ -110,12 +110,13 @@ impl<'a> IntoIterator for &'a Watchlist {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::load::tests::check_in;
+    use crate::config::test_config::config;
 
     #[test]
     fn each_stream_is_there_once_with_its_rule() {
-        let yaml = "{redis: {uri: 'redis://h'}, streams: [{match: b, groups: [g], thresholds: {deliveries: 9}}, {match: '*'}], exclude: [c]}";
-        let config = check_in(yaml, &[]).unwrap();
+        let yaml =
+            "exclude: [c]\nstreams: [{match: b, groups: [g], thresholds: {deliveries: 9}}, {match: '*'}]";
+        let config = config(yaml);
         let watchlist = Watchlist::new(&config, ["b", "a", "b"].map(Name::from));
         assert_eq!(watchlist.len(), 2);
         let names: Vec<_> = watchlist.iter().map(|watched| watched.name.to_string()).collect();
@@ -130,8 +131,8 @@ mod tests {
 
     #[test]
     fn streams_of_one_rule_share_their_limits() {
-        let yaml = "{redis: {uri: 'redis://h'}, streams: [{match: 'a*', retention: {max_length: 5}}]}";
-        let config = check_in(yaml, &[]).unwrap();
+        let yaml = "streams: [{match: 'a*', retention: {max_length: 5}}]";
+        let config = config(yaml);
         let watchlist = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
         let policy = |name: &str| watchlist.get(&name.into()).unwrap().policy.clone();
         assert!(Arc::ptr_eq(&policy("a1").unwrap(), &policy("a2").unwrap()));

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use super::Evidence;
 use crate::{
     clock,
-    config::{Address, Config, Discovered, Sources, Watchlist},
+    config::{Address, Config, Discovered, Watchlist, check_in},
     evaluate::{History, MOST_QUESTIONS},
     model::{
         ClockSkew, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method, Name,
-        NameMap, Now, Origin, Question, Reason, Rights, Role, Section, Server, ServerTime, Setting, Snapshot,
-        StreamId, StreamState,
+        NameMap, Question, Reason, Rights, Role, Section, Server, Setting, Snapshot, StreamId, StreamState,
+        test_snapshot,
     },
     reading::Reading,
 };
@@ -28,29 +28,17 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub(super) const NOW_MS: u64 = 1_800_000_000_000;
+    pub(super) const NOW_MS: u64 = test_snapshot::NOW_MS;
 
     pub(super) fn new(uri: &str, yaml: &str) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), format!("redis: {{uri: '{uri}'}}\n{yaml}")).unwrap();
-        let config = Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap();
+        let config = check_in(&format!("redis: {{uri: '{uri}'}}\n{yaml}"), &[]).unwrap();
         let server = Server {
             flavour: Flavour::Redis,
             version: Some((8, 0, 0)),
             role: Some(Role::Primary),
             mode: Some("standalone".into()),
         };
-        let snapshot = Snapshot {
-            server: server.clone(),
-            origin: Origin::default(),
-            place: "h:6379".into(),
-            database: 0,
-            time: Ok(Now::exactly(ServerTime(Self::NOW_MS))),
-            streams: NameMap::default(),
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
-        };
+        let snapshot = Snapshot { server: server.clone(), ..test_snapshot::snapshot([]) };
         let facts = Facts {
             server,
             is_resp3: true,

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::{
         clock,
-        model::{ConsumerState, Now, Server, ServerTime, StreamId, StreamState},
+        model::{ConsumerState, StreamId, StreamState, test_snapshot},
     };
 
     fn group(position: u64, pending: u64) -> GroupState {
@@ -108,15 +108,8 @@ mod tests {
         let stream =
             |group| StreamState { groups: NameMap::from([("g".into(), group)]), ..StreamState::of_length(9) };
         Snapshot {
-            server: Server::UNKNOWN,
             origin: Origin { connection, ..Origin::default() },
-            place: "h:6379".into(),
-            database: 0,
-            time: Ok(Now::exactly(ServerTime(1_000))),
-            streams: group.map(|group| ("s".into(), Ok(stream(group)))).into_iter().collect(),
-            forbidden: 0,
-            lengths: BTreeMap::new(),
-            last_entries: BTreeMap::new(),
+            ..test_snapshot::snapshot(group.map(|group| ("s".into(), Ok(stream(group)))))
         }
     }
 

@@ -53,7 +53,7 @@ impl Watching {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::check_in, model::Name};
+    use crate::{config::test_config, model::Name};
 
     fn names(list: &Watchlist) -> Vec<Name> {
         list.iter().map(|watched| watched.name.clone()).collect()
@@ -61,9 +61,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_list_follows_the_search_and_the_configuration() {
-        let config = |yaml: &str| {
-            Arc::new(check_in(&format!("{{redis: {{uri: 'redis://h'}}, {yaml}}}"), &[]).unwrap())
-        };
+        let config = |yaml: &str| Arc::new(test_config::config(yaml));
         let before = config("streams: [{match: b}, {match: '*'}]");
         let (found_in, found) = watch::channel(None);
         let mut watching = Watching::new(found);
@@ -75,7 +73,7 @@ mod tests {
         let streams = ["b", "a", "c"].map(Name::from).to_vec();
         found_in.send_replace(Some(Discovered { streams, ..Discovered::default() }));
         assert_eq!(names(&watching.under(&before)), ["a", "b", "c"].map(Name::from));
-        let after = config("streams: [{match: d}, {match: '*', groups: [g]}], exclude: [c]");
+        let after = config("exclude: [c]\nstreams: [{match: d}, {match: '*', groups: [g]}]");
         let list = watching.under(&after);
         assert_eq!(
             names(&list),

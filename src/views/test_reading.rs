@@ -6,25 +6,23 @@ use nonmax::NonMaxU64;
 
 use crate::{
     clock,
-    config::{Config, Sources, Watchlist},
+    config::{Config, Watchlist, test_config},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap, Now,
-        OldestPending, Origin, Pending, Reason, Role, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap,
+        OldestPending, Pending, Reason, Role, Server, Snapshot, StreamId, StreamState, test_snapshot,
     },
     reading::Reading,
     retention::{BlockReason, RetentionStatus, Run, TrimBlocker},
 };
 
-pub(super) const NOW: u64 = 1_800_000_000_000;
+pub(super) use crate::model::test_snapshot::NOW_MS as NOW;
 
 pub(super) fn config() -> Config {
-    let yaml = "redis: {uri: 'redis://h'}\nstreams:\n  - match: events:session\n    groups: [readers, missing]\n    \
+    let yaml = "streams:\n  - match: events:session\n    groups: [readers, missing]\n    \
                 retention: {max_length: 100000, max_age: 30d}\n    thresholds: {lag: 10000, lag_age: 1m, pending: 10000, \
                 pending_age: 5m, deliveries: 5, silence: 1h}\n  - match: events:absent\n  - match: '*'\n";
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), yaml).unwrap();
-    Sources { file: Some(file.path().to_owned()), ..Sources::default() }.load().unwrap()
+    test_config::config(yaml)
 }
 
 fn group() -> GroupState {
@@ -87,25 +85,19 @@ pub(super) fn snapshot() -> Snapshot {
     };
     let failed = |reason| Err(Failure::new(reason, "words"));
     Snapshot {
-        forbidden: 0,
-        lengths: BTreeMap::new(),
-        last_entries: BTreeMap::new(),
         server: Server {
             flavour: Flavour::Redis,
             version: Some((8, 0, 6)),
             role: Some(Role::Primary),
             mode: Some("standalone".into()),
         },
-        origin: Origin::default(),
         place: "redis.example:6379".into(),
-        database: 0,
-        time: Ok(Now::exactly(ServerTime(NOW))),
-        streams: NameMap::from([
+        ..test_snapshot::snapshot([
             ("events:session".into(), Ok(session)),
             ("events:absent".into(), failed(Reason::NoKey)),
             ("forbidden".into(), failed(Reason::NoPermission)),
             (Name::from(&b"quote\"\\ \xff"[..]), Ok(counter)),
-        ]),
+        ])
     }
 }
 
