@@ -81,7 +81,9 @@ fn room(info: &Info) -> Option<Finding> {
     let what =
         format!("{} MiB of {} MiB are used, {percent} %", grouped(used / MIB), grouped(limit.div_ceil(MIB)));
     Some(if percent >= NEARLY_FULL_PERCENT {
-        let meaning = "soon writes are refused or keys are evicted: add memory, or limit streams that grow";
+        let when = if used >= limit { "now" } else { "soon" };
+        let meaning =
+            format!("writes are refused or keys are evicted {when}: add memory, or limit streams that grow");
         Finding::new(Memory, Warning, what, meaning)
     } else {
         Finding::new(Memory, Ok, what, "")
@@ -100,6 +102,7 @@ mod tests {
             ("noeviction", 0, 1, vec![Ok, Notice]),
             ("noeviction", 100, 10, vec![Ok, Ok]),
             ("noeviction", 100, 95, vec![Ok, Warning]),
+            ("noeviction", 100, 163, vec![Ok, Warning]),
             ("volatile-ttl", 100, 10, vec![Ok, Ok]),
             ("allkeys-random", 0, 10, vec![Notice, Notice]),
             ("allkeys-random", 100, 10, vec![Warning, Ok]),
@@ -111,6 +114,8 @@ mod tests {
             case.info(Section::Memory, &text);
             let found: Vec<Level> = findings(case.evidence()).iter().map(|it| it.level).collect();
             assert_eq!(found, levels, "{policy} {limit} {used}");
+            let is_now = findings(case.evidence()).iter().any(|it| it.meaning.contains("evicted now"));
+            assert_eq!(is_now, limit > 0 && used >= limit, "{policy} {limit} {used}");
         }
     }
 
