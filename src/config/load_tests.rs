@@ -161,6 +161,17 @@ fn the_default_of_each_key_with_a_variable_can_be_given_by_it() {
 }
 
 #[test]
+fn what_is_not_yaml_is_refused_in_words_for_users() {
+    for (text, words) in [("a: 1\na: 2", "duplicate mapping key"), ("a: 1\n---\nb: 2", "multiple found")] {
+        let error = parse(text).unwrap_err();
+        assert!(
+            error.contains(words) && !error.contains("Options") && !error.contains("from_str"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn all_problems_are_reported_together() {
     let actual = problems("poll: {interval: 5, x: 1}\nlog: {format: xml}\nnothing: 1");
     assert_eq!(actual.lines().count(), 4, "{actual}");

@@ -8,7 +8,7 @@ use serde::{
     de::{DeserializeOwned, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, UserMessageFormatter};
 
 /// Parses a text. An empty one is `Null`.
 ///
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 fn parse_as<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String> {
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     serde_saphyr::from_str_with_options(text.trim_start_matches('\u{FEFF}'), options)
-        .map_err(|error| error.without_snippet().to_string())
+        .map_err(|error| error.without_snippet().render_with_formatter(&UserMessageFormatter))
 }
 
 /// The line of each key, by its path.
