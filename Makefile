@@ -101,7 +101,7 @@ advisories: ## known vulnerabilities of dependencies; needs to reach the advisor
 
 test-page: redis node program nexus ## the page in a headless browser; installs chromium
 	tests/page/tools.sh target/page
-	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test tests/page/
+	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test --test-concurrency=2 tests/page/
 
 test-api: redis curl python program ## the JSON API against its own description, with schemathesis from PyPI
 	tests/api.sh $(PROGRAM)
