@@ -1,6 +1,6 @@
 //! What is made of the configuration's keys is what the program does, and what is checked in.
 
-use crate::process::{streamwarden, text};
+use crate::process::{config_file, streamwarden, text};
 
 #[test]
 fn what_is_made_of_the_keys_is_what_is_there() {
@@ -10,24 +10,24 @@ fn what_is_made_of_the_keys_is_what_is_there() {
     }
 }
 
+/// What `check-config` says about a file and an address, with the file's path left out.
+fn problem(yaml: &str, uri: &str) -> String {
+    let file = config_file(yaml);
+    let path = file.path().to_str().unwrap();
+    let output = streamwarden(&["check-config", "--config", path], &[("REDIS_URI", uri)]);
+    assert_eq!(output.status.code(), Some(2));
+    text(&output.stderr).trim().replace(path, "FILE")
+}
+
 #[test]
 fn a_problem_of_a_file_is_shown_with_its_line() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "poll:\n  interval: 15s\n  stale_afterr: 1m\n").unwrap();
-    let path = file.path().to_str().unwrap();
-    let output = streamwarden(&["check-config", "--config", path], &[("REDIS_URI", "redis://h")]);
-    let expected = format!("{path}:3: poll.stale_afterr: unknown key; did you mean stale_after?");
-    assert_eq!((output.status.code(), text(&output.stderr).trim()), (Some(2), expected.as_str()));
+    let problem = problem("poll:\n  interval: 15s\n  stale_afterr: 1m\n", "redis://h");
+    assert_eq!(problem, "FILE:3: poll.stale_afterr: unknown key; did you mean stale_after?");
 }
 
 #[test]
 fn a_problem_of_a_variable_is_not_shown_at_a_line_of_the_file() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "redis: {connect_timeout: 5s}\n").unwrap();
-    let path = file.path().to_str().unwrap();
-    let output = streamwarden(&["check-config", "--config", path], &[("REDIS_URI", "redis://h:port")]);
-    assert_eq!(output.status.code(), Some(2));
-    let problem = text(&output.stderr);
+    let problem = problem("redis: {connect_timeout: 5s}\n", "redis://h:port");
     assert!(problem.starts_with("redis.uri (from REDIS_URI): "), "{problem}");
 }
 

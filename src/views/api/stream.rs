@@ -250,13 +250,13 @@ impl<'a> Stream<'a> {
 
 fn retention_document(retention: &RetentionReading) -> RetentionDocument<'_> {
     let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
-    let retention_status = retention.retention_status.as_ref();
-    let last_run = retention_status.and_then(|retention_status| retention_status.last_run);
-    let outcome = retention_status.and_then(|retention_status| retention_status.last);
+    let status = retention.retention_status.as_ref();
+    let last_run = status.and_then(|status| status.last_run);
+    let outcome = status.and_then(|status| status.last);
     RetentionDocument {
         last_run_unix_ms: last_run.map(milliseconds),
         outcome: outcome.map(Word::Known),
-        trimmed_entries: retention_status.map_or(0, |retention_status| retention_status.trimmed),
+        trimmed_entries: status.map_or(0, |status| status.trimmed),
         excess: retention
             .plan
             .as_ref()
