@@ -13,7 +13,7 @@ use streamwarden::{
     clock,
     config::{Config, Sources, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
-    model::{Answers, Flavour, Name, Now, Origin, Server, ServerTime, Snapshot},
+    model::{Answers, Flavour, Name, Node, Now, Origin, Server, ServerTime, Snapshot},
     reading::Reading,
     retention::RetentionStatuses,
     source::read_stream,
@@ -86,11 +86,19 @@ fn snapshot() -> Snapshot {
     let state = read_stream(&reply(), NOW).unwrap();
     let name = |number: usize| Name::from(format!("stream-{number:05}").as_str());
     Snapshot {
-        server: Server { flavour: Flavour::Redis, version: Some((7, 2, 0)), role: None, mode: None },
-        origin: Origin::default(),
+        nodes: vec![Node {
+            address: "h:6379".into(),
+            server: Server { flavour: Flavour::Redis, version: Some((7, 2, 0)), role: None, mode: None },
+            origin: Origin::default(),
+            time: Ok(Now::exactly(NOW)),
+            took: Duration::ZERO,
+            failure: None,
+        }],
+        placement: Box::default(),
+        cluster: None,
+        source: String::new(),
         place: "h:6379".into(),
         database: 0,
-        time: Ok(Now::exactly(NOW)),
         streams: (0..STREAMS).map(|number| (name(number), Ok(state.clone()))).collect(),
         forbidden: 0,
         lengths: [].into(),

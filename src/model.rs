@@ -33,8 +33,8 @@ pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
 pub use snapshot::{
-    ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Now, Origin, Server, ServerTime, Snapshot,
-    StreamState,
+    ClusterState, ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Node, NodeIndex, Now, Origin,
+    Server, ServerTime, Snapshot, StreamState,
 };
 pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;

@@ -24,8 +24,8 @@ use crate::{
 pub struct Reader {
     observer: Observer,
     history: History,
-    /// The place that the history is about.
-    place: String,
+    /// The data set that the history is about.
+    source: String,
     /// `None` asks without a limit, whatever the configuration allows a month.
     budget: Option<Budget>,
     /// What this sidecar itself removes, and the results of its retention.
@@ -50,7 +50,7 @@ impl Reader {
         Self {
             observer: Observer::new(link),
             history: History::default(),
-            place: String::new(),
+            source: String::new(),
             budget: None,
             retention: None,
             started: clock::now(),
@@ -99,8 +99,8 @@ impl Reader {
         watchlist: &Watchlist,
         snapshot: Snapshot,
     ) -> Result<Reading, Failure> {
-        if self.place != snapshot.origin.place {
-            self.place.clone_from(&snapshot.origin.place);
+        if self.source != snapshot.source {
+            self.source.clone_from(&snapshot.source);
             self.history = History::default();
         }
         if let Some((removals, _)) = &mut self.retention {

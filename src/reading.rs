@@ -6,7 +6,9 @@ use crate::{
     clock::Moment,
     config::{Policy, StreamRule, Watched, Watchlist},
     evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
-    model::{EntryHead, Failure, GroupState, Name, Reason, Snapshot, StreamId, StreamState},
+    model::{
+        EntryHead, Failure, GroupState, Name, Node, Reason, ServerTime, Snapshot, StreamId, StreamState,
+    },
     retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
 };
 
@@ -148,6 +150,18 @@ impl<'a> StreamReading<'a> {
         self.watched.rule.as_deref()
     }
 
+    /// The server that has it. In a cluster it is one of several.
+    #[must_use]
+    pub fn node(&self) -> Option<&'a Node> {
+        self.snapshot.node_of(self.name)
+    }
+
+    /// That server's clock at the start of the poll, if it is known.
+    #[must_use]
+    pub fn server_time(&self) -> Option<ServerTime> {
+        self.node()?.time.as_ref().ok().map(|now| now.time)
+    }
+
     /// Whether the stream exists; `None` where it could not be read for another reason.
     #[must_use]
     pub fn present(&self) -> Option<bool> {
@@ -192,8 +206,7 @@ impl<'a> StreamReading<'a> {
         }
         let last = stream.last_generated_id.filter(|_| stream.length > 0)?;
         let may_be_deleted = stream.max_deleted_entry_id.is_none_or(|deleted| deleted >= last);
-        let may_be_trimmed =
-            self.snapshot.server.may_trim_the_middle() && stream.entries_removed() != Some(0);
+        let may_be_trimmed = self.node()?.server.may_trim_the_middle() && stream.entries_removed() != Some(0);
         let is_certain = stream.first_entry_id == Some(last) || !(may_be_deleted || may_be_trimmed);
         is_certain.then_some(last)
     }

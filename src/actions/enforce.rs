@@ -217,7 +217,7 @@ impl Enforcer {
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
         let reading = self.reader.read(config, &Watchlist::new(config, [stream.clone()])).await?;
-        if reading.snapshot.server.role.is_some_and(Role::is_replica) {
+        if reading.snapshot.server().role.is_some_and(Role::is_replica) {
             // A replica may lack entries and positions that the primary has.
             self.reader.reconnect();
             return Err(Failure::new(Reason::ReadOnly, "the state of the stream was read from a replica"));

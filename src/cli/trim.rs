@@ -117,7 +117,7 @@ impl Trim {
         let reading = reader.read(config, &Watchlist::new(config, [stream.clone()])).await;
         let reading =
             reading.map_err(|failure| Error::of_redis("read the stream", &config.redis.access, &failure))?;
-        if matches!(reading.snapshot.server.role, Some(Role::Replica(_))) {
+        if matches!(reading.snapshot.server().role, Some(Role::Replica(_))) {
             let reason = "this server is a replica, which accepts no writes; trim on its primary";
             return Err(Error::Other(reason.to_owned()));
         }

@@ -122,13 +122,12 @@ fn missing_groups(reading: &Reading) -> Option<Finding> {
 
 /// Reports IDs that are not times, or are ahead of the server's clock.
 fn ids(reading: &Reading) -> Vec<Finding> {
-    let Result::Ok(now) = reading.snapshot.time else { return Vec::new() };
-    let now = now.time;
     let mut timed = Vec::new();
     let mut untimed = Vec::new();
     let mut ahead = Vec::new();
     for (stream, state) in readable(reading) {
         let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };
+        let Some(now) = stream.server_time() else { continue };
         if clock_behind(last, now).is_some() {
             ahead.push(stream.name);
         } else if Age::of(last, now).is_none() {

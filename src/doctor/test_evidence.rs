@@ -9,8 +9,8 @@ use crate::{
     evaluate::{History, MOST_QUESTIONS},
     model::{
         ClockSkew, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method, Name,
-        NameMap, Question, Reason, Rights, Role, Section, Server, Setting, Snapshot, StreamId, StreamState,
-        test_snapshot,
+        NameMap, Node, Question, Reason, Rights, Role, Section, Server, Setting, Snapshot, StreamId,
+        StreamState, test_snapshot,
     },
     reading::Reading,
 };
@@ -38,7 +38,10 @@ impl Case {
             role: Some(Role::Primary),
             mode: Some("standalone".into()),
         };
-        let snapshot = Snapshot { server: server.clone(), ..test_snapshot::snapshot([]) };
+        let snapshot = Snapshot {
+            nodes: vec![Node { server: server.clone(), ..test_snapshot::node() }],
+            ..test_snapshot::snapshot([])
+        };
         let facts = Facts {
             server,
             is_resp3: true,

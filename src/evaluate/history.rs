@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
-    model::{Answers, InOrder, Name, NameMap, Origin, Question, Removal, Snapshot, StreamState},
+    model::{
+        Answers, InOrder, Name, NameMap, Node, NodeIndex, Origin, Question, Removal, Snapshot, StreamState,
+    },
 };
 
 /// Number of removed streams that are remembered, the latest ones.
@@ -28,8 +30,8 @@ const MOST_GONE: usize = 1_000;
 /// The streams as of earlier polls.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The source of the last reading.
-    origin: Origin,
+    /// The sources of the last reading.
+    origins: Vec<Origin>,
     // Boxed, since a growing map reserves nearly twice as much room.
     streams: BTreeMap<Name, Box<StreamHistory>>,
     /// The last judged reading and its report. They take no extra memory, since they are shown until the next ones
@@ -116,20 +118,15 @@ impl History {
 
     /// Drops what the reading contradicts.
     fn compare(&mut self, snapshot: &Snapshot) {
-        let is_same_server = snapshot.origin.is_same(&self.origin);
-        self.origin.clone_from(&snapshot.origin);
-        let connection = match snapshot.server.terms().reads_may_lag {
-            _ if is_same_server => Connection::Same,
-            true => Connection::NewAndBehind,
-            false => Connection::New,
-        };
-        let time = snapshot.time.as_ref().ok().map(|now| now.time);
-        let trims_the_middle = snapshot.server.may_trim_the_middle();
+        let reads_may_lag = snapshot.server().terms().reads_may_lag;
+        let connection = if reads_may_lag { Connection::NewAndBehind } else { Connection::New };
+        let sources: Vec<Source<'_>> =
+            snapshot.nodes.iter().map(|node| Source::new(node, &self.origins)).collect();
         let mut read = InOrder::new(&snapshot.streams);
         let gone = self.streams.extract_if(.., |name, _| read.get(name).is_none());
         self.gone.extend(gone.map(|(name, history)| (name, history.gone())));
         self.gone.drain(..self.gone.len().saturating_sub(MOST_GONE));
-        if connection == Connection::NewAndBehind {
+        if reads_may_lag && sources.iter().any(|source| source.before.is_none()) {
             self.gone.clear();
         }
         let mut known = InOrder::new(&self.streams);
@@ -144,9 +141,16 @@ impl History {
             self.streams.insert(name, history);
         }
         // From here on both have the same streams in the same order.
-        for (state, history) in snapshot.streams.values().zip(self.streams.values_mut()) {
-            history.begin(state, time, connection, trims_the_middle);
+        let states = snapshot.streams.values().zip(snapshot.nodes_of_streams());
+        for ((state, index), history) in states.zip(self.streams.values_mut()) {
+            let Some(Source { node, before }) = sources.get(usize::from(index)) else { continue };
+            let was = history.node.replace(index);
+            let is_same = before.is_some_and(|before| was.is_none_or(|was| was == before));
+            let connection = if is_same { Connection::Same } else { connection };
+            let time = node.time.as_ref().ok().map(|now| now.time);
+            history.begin(state, time, connection, node.server.may_trim_the_middle());
         }
+        self.origins = snapshot.nodes.iter().map(|node| node.origin.clone()).collect();
         self.polls = self.polls.wrapping_add(1);
     }
 
@@ -160,9 +164,9 @@ impl History {
         at: Duration,
     ) -> Arc<Report> {
         let slot = self.ticks.advance(at, config.status.window);
-        let consumer_pending_limit = snapshot.server.terms().consumer_pending;
+        let consumer_pending_limit = snapshot.server().terms().consumer_pending;
         let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit };
-        let evidence = Evidence { snapshot, answers, config, poll: self.polls };
+        let evidence = Evidence { answers, config, poll: self.polls };
         let last = self.last.take();
         let (last_snapshot, last_report) =
             last.as_ref().map(|(snapshot, report)| (&**snapshot, &**report)).unzip();
@@ -170,21 +174,22 @@ impl History {
         let mut last_verdicts = InOrder::new(last_report.iter().flat_map(|last| &last.streams));
         let mut watchlist = watchlist.in_order();
         let mut streams = Vec::with_capacity(snapshot.streams.len());
-        for ((name, state), history) in snapshot.streams.iter().zip(self.streams.values_mut()) {
+        let states = snapshot.streams.iter().zip(snapshot.nodes_of_streams());
+        for (((name, state), index), history) in states.zip(self.streams.values_mut()) {
             let last_state = last_states.get(name).and_then(|state| state.as_ref().ok());
             let unread = if state.is_ok() { history.unread.take() } else { None };
             let last_state = last_state.or(unread.as_deref());
             let watched = watchlist.get(name);
             let last_verdict = last_verdicts.get(name);
-            let (report, reports) = match state {
-                Ok(stream) => {
+            let (report, reports) = match state.as_ref().ok().zip(snapshot.node(index)) {
+                Some((stream, node)) => {
                     let trail = self.rereads.remove(name);
                     let poison_from = watched.map_or(Thresholds::DELIVERIES, Watched::poison_from);
-                    let state = Read { name, stream, last_state, trail, poison_from };
+                    let state = Read { name, stream, node, last_state, trail, poison_from };
                     let (report, reports) = evidence.report(state, history);
                     (Some(report), reports)
                 }
-                Err(_unread) => {
+                None => {
                     history.unread = last_state.cloned().map(Box::new).or(history.unread.take());
                     (None, Vec::new())
                 }
@@ -203,10 +208,25 @@ impl History {
     }
 }
 
+/// A server of a reading, and which one of the last reading it certainly is.
+struct Source<'a> {
+    node: &'a Node,
+    before: Option<NodeIndex>,
+}
+
+impl<'a> Source<'a> {
+    fn new(node: &'a Node, origins: &[Origin]) -> Self {
+        let before = origins.iter().position(|before| node.origin.is_same(before));
+        Self { node, before: before.and_then(|index| NodeIndex::try_from(index).ok()) }
+    }
+}
+
 /// A stream that could be read.
 struct Read<'a> {
     name: &'a Name,
     stream: &'a StreamState,
+    /// The server that it was read from.
+    node: &'a Node,
     last_state: Option<&'a StreamState>,
     /// Observations since the last poll.
     trail: Option<Trail>,
@@ -215,7 +235,6 @@ struct Read<'a> {
 
 /// The input for all streams of a reading.
 struct Evidence<'a> {
-    snapshot: &'a Snapshot,
     answers: &'a Answers,
     config: &'a Config,
     poll: usize,
@@ -224,17 +243,17 @@ struct Evidence<'a> {
 impl Evidence<'_> {
     /// The report of a stream, and those of its groups, in their order.
     fn report(&self, read: Read<'_>, history: &mut StreamHistory) -> (StreamReport, Vec<GroupReport>) {
-        let Read { name, stream, last_state, trail, poison_from } = read;
+        let Read { name, stream, node, last_state, trail, poison_from } = read;
         let answers = |group: &Name| self.answers.group(name, group);
         history.refute(stream, answers);
         let is_new = std::mem::take(&mut history.is_new);
-        let now = self.snapshot.time.as_ref().ok().copied();
+        let now = node.time.as_ref().ok().copied();
         let ids_prove = history.remembers;
         let interval = self.config.poll.interval;
         let between = history.removals.until(Until {
             stream,
             time: now.map(|now| now.time),
-            server: &self.snapshot.server,
+            server: &node.server,
             ids_prove,
             trail,
             interval,

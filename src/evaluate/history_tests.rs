@@ -13,8 +13,11 @@ fn snapshot(
     state: impl Into<Option<Result<StreamState, Failure>>>,
 ) -> Snapshot {
     Snapshot {
-        server: Server { flavour, ..Server::UNKNOWN },
-        origin: Origin { connection, ..Origin::default() },
+        nodes: vec![Node {
+            server: Server { flavour, ..Server::UNKNOWN },
+            origin: Origin { connection, ..Origin::default() },
+            ..test_readings::node()
+        }],
         ..test_readings::snapshot(state.into().map(|state| ("s".into(), state)))
     }
 }

@@ -6,13 +6,13 @@ use nonmax::NonMaxU64;
 
 use super::{
     GroupStatus, History, MOST_QUESTIONS, Report,
-    test_readings::{NOW_MS, begin, config, snapshot},
+    test_readings::{NOW_MS, begin, config, node, snapshot},
 };
 use crate::{
     config::Config,
     model::{
-        Answers, Flavour, GroupState, Name, NameMap, Now, OldestPending, Origin, Pending, Server, ServerTime,
-        Snapshot, StreamId, StreamState,
+        Answers, Flavour, GroupState, Name, NameMap, Node, Now, OldestPending, Origin, Pending, Server,
+        ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 
@@ -66,9 +66,12 @@ impl Watched {
         answers: &Answers,
     ) -> Arc<Report> {
         let snapshot = Snapshot {
-            server: Server { flavour: self.flavour, version: self.version, ..Server::UNKNOWN },
-            origin: Origin { connection, ..Origin::default() },
-            time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
+            nodes: vec![Node {
+                server: Server { flavour: self.flavour, version: self.version, ..Server::UNKNOWN },
+                origin: Origin { connection, ..Origin::default() },
+                time: Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.seconds))),
+                ..node()
+            }],
             ..snapshot([("s".into(), Ok(stream))])
         };
         let at = Duration::from_secs(self.seconds);

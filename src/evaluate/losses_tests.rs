@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::{
     GroupStatus, History, Losses,
-    test_readings::{begin, config, snapshot},
+    test_readings::{begin, config, node, snapshot},
 };
 use crate::{
     config::Config,
     model::{
-        Answers, Counted, Failure, Finding, Flavour, GroupState, Lookup, Name, NameMap, Now, Origin, Reason,
-        Removal, Server, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, Counted, Failure, Finding, Flavour, GroupState, Lookup, Name, NameMap, Node, Now, Origin,
+        Reason, Removal, Server, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 
@@ -138,9 +138,12 @@ impl World {
             ..StreamState::of_length(self.entries.len() as u64)
         };
         Snapshot {
-            server: self.server.clone(),
-            origin: Origin { connection: self.connection, ..Origin::default() },
-            time: Ok(Now::exactly(ServerTime(self.now))),
+            nodes: vec![Node {
+                server: self.server.clone(),
+                origin: Origin { connection: self.connection, ..Origin::default() },
+                time: Ok(Now::exactly(ServerTime(self.now))),
+                ..node()
+            }],
             ..snapshot([("s".into(), Ok(stream))])
         }
     }

@@ -45,9 +45,9 @@ pub(super) fn questions(
     let mut open = Vec::new();
     let mut histories = InOrder::new(histories);
     let mut watchlist = watchlist.in_order();
-    for (stream_name, state) in &snapshot.streams {
+    for ((stream_name, state), index) in snapshot.streams.iter().zip(snapshot.nodes_of_streams()) {
         let (Ok(stream), Some(history)) = (state, histories.get(stream_name)) else { continue };
-        let now = snapshot.time.as_ref().ok().copied();
+        let now = snapshot.node(index).and_then(|node| node.time.as_ref().ok().copied());
         let poison_from = watchlist.get(stream_name).map_or(Thresholds::DELIVERIES, Watched::poison_from);
         for (name, group) in &stream.groups {
             let about = About { stream_name, stream, history, name, group };

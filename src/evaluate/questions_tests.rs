@@ -10,7 +10,7 @@ use crate::{
         History,
         test_readings::{self, config},
     },
-    model::{Finding, NameMap, OldestPending, ServerTime},
+    model::{Finding, NameMap, Node, OldestPending, ServerTime},
 };
 
 /// One stream each, in mid-stream, with at least one question about its group at each poll.
@@ -29,7 +29,10 @@ fn snapshot(names: &[usize], is_pending: impl Fn(usize) -> bool) -> Snapshot {
         }
     };
     let streams = names.iter().map(|name| (Name::from(format!("s{name:02}").as_str()), Ok(stream(*name))));
-    Snapshot { time: Ok(Now::exactly(ServerTime(1_000))), ..test_readings::snapshot(streams) }
+    Snapshot {
+        nodes: vec![Node { time: Ok(Now::exactly(ServerTime(1_000))), ..test_readings::node() }],
+        ..test_readings::snapshot(streams)
+    }
 }
 
 /// Polls once, and returns the streams with questions.

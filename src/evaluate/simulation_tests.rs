@@ -6,12 +6,12 @@ mod traces;
 use std::fmt::Write as _;
 
 use super::{
-    test_readings::{begin, config, snapshot},
+    test_readings::{begin, config, node, snapshot},
     *,
 };
 use crate::model::{
-    Answers, Counted, Finding, Flavour, GroupState, Lookup, Millis, NameMap, Now, OldestPending, Pending,
-    Question, Server, ServerTime, Snapshot, StreamId, StreamState,
+    Answers, Counted, Finding, GroupState, Lookup, Millis, NameMap, Node, Now, OldestPending, Pending,
+    Question, ServerTime, Snapshot, StreamId, StreamState,
 };
 use std::time::Duration;
 
@@ -129,8 +129,7 @@ impl World {
             ..StreamState::of_length(0)
         };
         Snapshot {
-            server: Server { flavour: Flavour::Redis, ..Server::UNKNOWN },
-            time: Ok(Now::exactly(now)),
+            nodes: vec![Node { time: Ok(Now::exactly(now)), ..node() }],
             ..snapshot([("s".into(), Ok(stream))])
         }
     }

@@ -10,7 +10,8 @@ use super::{
     stream_tracker::StreamTracker,
 };
 use crate::model::{
-    Failure, GroupAnswers, GroupState, Name, NameMap, Now, PendingSample, ServerTime, StreamId, StreamState,
+    Failure, GroupAnswers, GroupState, Name, NameMap, NodeIndex, Now, PendingSample, ServerTime, StreamId,
+    StreamState,
 };
 
 /// A stream as of earlier polls.
@@ -45,6 +46,8 @@ pub(super) struct StreamHistory {
     /// Whether to read it again before the next poll.
     pub(super) is_near_loss: bool,
     pub(super) tracker: StreamTracker,
+    /// Its node in the last reading; `None` before the first.
+    pub(super) node: Option<NodeIndex>,
 }
 
 /// What is kept of a stream that was removed.

@@ -3,7 +3,7 @@
 use super::{History, OpenReading};
 pub(super) use crate::{
     config::test_config::config,
-    model::test_snapshot::{NOW_MS, snapshot},
+    model::test_snapshot::{NOW_MS, node, snapshot},
 };
 use crate::{
     config::{Config, Watchlist},

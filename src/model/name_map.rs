@@ -25,19 +25,19 @@ impl<T> NameMap<T> {
     /// The value of the name.
     #[must_use]
     pub fn get(&self, name: &Name) -> Option<&T> {
-        self.0.get(self.index(name)?).map(|(_, value)| value)
+        self.0.get(self.position(name)?).map(|(_, value)| value)
     }
 
     /// The value of the name, mutably.
     pub fn get_mut(&mut self, name: &Name) -> Option<&mut T> {
-        let index = self.index(name)?;
+        let index = self.position(name)?;
         self.0.get_mut(index).map(|(_, value)| value)
     }
 
     /// Whether the map has the name.
     #[must_use]
     pub fn contains_key(&self, name: &Name) -> bool {
-        self.index(name).is_some()
+        self.position(name).is_some()
     }
 
     /// Removes the name. Copies all others.
@@ -71,7 +71,9 @@ impl<T> NameMap<T> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
-    fn index(&self, name: &Name) -> Option<usize> {
+    /// The place of the name among all names.
+    #[must_use]
+    pub fn position(&self, name: &Name) -> Option<usize> {
         self.0.binary_search_by(|(other, _)| other.cmp(name)).ok()
     }
 }

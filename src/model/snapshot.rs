@@ -9,16 +9,18 @@ use super::{Answers, Failure, Finding, Millis, Name, NameMap, Pending, Role, Str
 /// Everything that one poll read.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The server that answered.
-    pub server: Server,
-    /// The source of the reading, as far as it is known.
-    pub origin: Origin,
+    /// The servers that were read: one, or each primary of a cluster. Never empty.
+    pub nodes: Vec<Node>,
+    /// For each of [`Self::streams`], in their order, which of the nodes has it. Empty if there is only one node.
+    pub placement: Box<[NodeIndex]>,
+    /// The cluster, if the server is part of one that is read as a whole.
+    pub cluster: Option<Box<ClusterState>>,
     /// The address that was read, without credentials.
     pub place: Text,
+    /// The data set that was requested: its address or service, and database. Another one has other streams.
+    pub source: String,
     /// The number of the database.
     pub database: i64,
-    /// The server's clock at the start of the poll. Without permission for `TIME` no age is known.
-    pub time: Result<Now, Failure>,
     /// Each stream that exists, by name, or why it could not be read.
     ///
     /// A stream that does not exist is missing here. If the configuration names it, it is present with
@@ -32,15 +34,44 @@ pub struct Snapshot {
     pub last_entries: BTreeMap<Name, Vec<EntryHead>>,
 }
 
+/// A server that was read: the only one, or a primary of a cluster.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its address, without credentials.
+    pub address: Text,
+    /// What it says of itself; unknown if it has never answered.
+    pub server: Server,
+    /// The source of its part of the reading, as far as it is known. If it did not answer, that of its last answer.
+    pub origin: Origin,
+    /// Its clock at the start of the poll. Without permission for `TIME` no age is known.
+    pub time: Result<Now, Failure>,
+    /// How long its part of the poll took.
+    pub took: Duration,
+    /// Why it did not answer. Its streams are then [`Reason::Unreachable`](super::Reason::Unreachable).
+    pub failure: Option<Failure>,
+}
+
+/// The place of a node in [`Snapshot::nodes`].
+pub type NodeIndex = u16;
+
+/// A cluster, as one of its nodes describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterState {
+    /// Slots without a node that serves them.
+    pub unserved_slots: u32,
+    /// How long ago a node described it.
+    pub topology_age: Duration,
+    /// For each of [`Snapshot::nodes`], the number of slots that it owns.
+    pub slots: Box<[u32]>,
+}
+
 /// The source of a reading.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
-    /// Number of the sidecar's connection. A different number may mean a different server.
+    /// Number of the sidecar's connection, unique in the process. A different number may mean a different server.
     pub connection: u64,
     /// The server's process, its role and the database; `None` where the server does not report all of them.
     pub process: Option<String>,
-    /// The address and database that were requested. Another address or database has other streams.
-    pub place: String,
 }
 
 impl Origin {
@@ -229,6 +260,38 @@ impl StreamState {
 }
 
 impl Snapshot {
+    /// The server that was read. Of a cluster, the first node that answered: all have the same flavour, and usually the same version.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        let answered = self.nodes.iter().find(|node| node.failure.is_none());
+        answered.or(self.nodes.first()).map_or(&Server::UNKNOWN, |node| &node.server)
+    }
+
+    /// For each stream, in their order, the node that has it.
+    pub fn nodes_of_streams(&self) -> impl Iterator<Item = NodeIndex> {
+        let elsewhere = self.placement.iter().copied();
+        elsewhere.chain(std::iter::repeat(0)).take(self.streams.len())
+    }
+
+    /// The node that has the stream.
+    #[must_use]
+    pub fn node_of(&self, stream: &Name) -> Option<&Node> {
+        let index = self.streams.position(stream)?;
+        self.node(self.placement.get(index).copied().unwrap_or_default())
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self, index: NodeIndex) -> Option<&Node> {
+        self.nodes.get(usize::from(index))
+    }
+
+    /// The greatest error of the nodes' clocks; `None` if no clock is known.
+    #[must_use]
+    pub fn clock_error(&self) -> Option<Duration> {
+        self.nodes.iter().filter_map(|node| Some(node.time.as_ref().ok()?.error)).max()
+    }
+
     /// The length of a stream, if it is known.
     #[must_use]
     pub fn length(&self, stream: &Name) -> Option<u64> {

@@ -78,7 +78,7 @@ impl StreamFailures {
         self.note_forbidden(snapshot.forbidden, stats);
         self.note_groups(snapshot, stats);
         self.note_clock(snapshot);
-        self.note_role(snapshot.server.role);
+        self.note_role(snapshot.server().role);
     }
 
     /// Some keys may belong to others, so this logs only when there are more of them.
@@ -120,8 +120,9 @@ impl StreamFailures {
     }
 
     fn note_clock(&mut self, snapshot: &Snapshot) {
-        let reason = snapshot.time.as_ref().err().map(|failure| failure.reason);
-        if let Err(failure) = &snapshot.time
+        let refusal = snapshot.nodes.iter().find_map(|node| node.time.as_ref().err());
+        let reason = refusal.map(|failure| failure.reason);
+        if let Some(failure) = refusal
             && self.clock != reason
         {
             let (reason, detail) = (failure.reason.as_str(), &failure.detail);

@@ -14,7 +14,7 @@ use super::{
     Recorder,
     connection::Look,
     role::LostPrimary,
-    session::{Past, Session},
+    session::{Past, Session, next_connection},
 };
 use crate::{
     clock, config,
@@ -49,7 +49,7 @@ impl Link {
         let session = match self.rested() {
             Some(session) => session,
             None => {
-                self.past.connections += 1;
+                self.past.connection = next_connection();
                 Session::open(redis, Arc::clone(&self.recorder), self.past).await?
             }
         };

@@ -73,8 +73,8 @@ impl Observer {
                 return Err(failure);
             }
         };
+        self.origin = pass.origin();
         let mut snapshot = pass.end(session);
-        self.origin.clone_from(&snapshot.origin);
         match entries::read(session, &config.entries, &mut snapshot).await {
             // A poll without the last entries is better than no poll.
             Err(failure) if failure.reason == Reason::Closed => {

@@ -16,9 +16,9 @@ use super::{
     stream_reply::ReadWith,
 };
 use crate::{
-    clock,
+    clock::{self, Instant},
     config::{Config, Watched, Watchlist},
-    model::{Failure, InOrder, Name, NameMap, Now, Origin, Reason, Snapshot, StreamState},
+    model::{Failure, InOrder, Name, NameMap, Node, Now, Origin, Reason, Snapshot, StreamState},
 };
 
 /// Streams in flight. Bounds the size of the replies, what a timeout covers, and how long other clients wait: about 20
@@ -103,6 +103,7 @@ pub(super) struct Pass<'a> {
     is_repeated: bool,
     /// Streams that seem to be too large for the server to send.
     accused: Vec<Name>,
+    started: Instant,
 }
 
 impl<'a> Pass<'a> {
@@ -128,6 +129,7 @@ impl<'a> Pass<'a> {
             taken,
             is_repeated: false,
             accused: Vec::new(),
+            started: clock::now(),
         }
     }
 
@@ -317,18 +319,33 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Where it comes from.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.clone().unwrap_or_default()
+    }
+
     pub(super) fn end(self, session: &Session) -> Snapshot {
+        let origin = self.origin();
         let Taken { time, streams, forbidden, lengths, strategies, .. } = self.taken;
         for stream in &self.accused {
             warn!(%stream, "the server closes the connection instead of sending all of the stream; asking for less of it");
         }
         self.known.strategies = strategies.into_iter().collect();
-        let mut snapshot = Snapshot {
+        let node = Node {
+            address: session.place.as_str().into(),
             server: session.server.clone(),
-            origin: self.origin.unwrap_or_default(),
-            place: session.place.as_str().into(),
-            database: session.database,
+            origin: origin.clone(),
             time,
+            took: clock::now() - self.started,
+            failure: None,
+        };
+        let mut snapshot = Snapshot {
+            nodes: vec![node],
+            placement: Box::default(),
+            cluster: None,
+            place: session.place.as_str().into(),
+            source: session.source(),
+            database: session.database,
             streams: streams.into_iter().collect(),
             forbidden,
             lengths,
@@ -338,7 +355,7 @@ impl<'a> Pass<'a> {
         let mut strategies = InOrder::new(&*strategies);
         let is_seldom =
             |stream: &Name| strategies.get(stream).copied().is_some_and(ReadStrategy::is_for_less);
-        seldom.complete(&mut snapshot, is_seldom, clock::now());
+        seldom.complete(&mut snapshot, &origin, is_seldom, clock::now());
         snapshot
     }
 }

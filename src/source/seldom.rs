@@ -28,13 +28,14 @@ impl Seldom {
     pub(super) fn complete(
         &mut self,
         snapshot: &mut Snapshot,
+        origin: &Origin,
         mut is_seldom: impl FnMut(&Name) -> bool,
         now: Instant,
     ) {
-        if !snapshot.origin.is_same(&self.origin) {
+        if !origin.is_same(&self.origin) {
             self.streams.clear();
         }
-        self.origin.clone_from(&snapshot.origin);
+        self.origin.clone_from(origin);
         self.streams.retain(|stream, _| snapshot.streams.contains_key(stream));
         for (stream, state) in snapshot.streams.iter_mut() {
             let Ok(state) = state else { continue };
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
     use crate::{
         clock,
-        model::{ConsumerState, StreamId, StreamState, test_snapshot},
+        model::{ConsumerState, Node, StreamId, StreamState, test_snapshot},
     };
 
     fn group(position: u64, pending: u64) -> GroupState {
@@ -108,7 +109,7 @@ mod tests {
         let stream =
             |group| StreamState { groups: NameMap::from([("g".into(), group)]), ..StreamState::of_length(9) };
         Snapshot {
-            origin: Origin { connection, ..Origin::default() },
+            nodes: vec![Node { origin: Origin { connection, ..Origin::default() }, ..test_snapshot::node() }],
             ..test_snapshot::snapshot(group.map(|group| ("s".into(), Ok(stream(group)))))
         }
     }
@@ -119,7 +120,8 @@ mod tests {
         for (connection, group) in readings {
             let mut snapshot = snapshot(*connection, group.clone());
             now += Duration::from_secs(1);
-            seldom.complete(&mut snapshot, |_| true, now);
+            let origin = snapshot.nodes[0].origin.clone();
+            seldom.complete(&mut snapshot, &origin, |_| true, now);
             let stream = snapshot.streams.get(&"s".into()).and_then(|state| state.as_ref().ok());
             last = stream.and_then(|stream| stream.groups.get(&"g".into()).cloned());
         }

@@ -1,6 +1,9 @@
 //! A connection in use: the server on it, and how to send commands and collect replies.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tracing::{Instrument, Span, debug};
 
@@ -25,7 +28,8 @@ const SENTINEL: &str =
 /// What a connection needs to know of earlier ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Past {
-    pub(super) connections: u64,
+    /// The number of the last one, unique in the process; 0 before the first.
+    pub(super) connection: u64,
     /// The last protocol.
     pub(super) protocol: Option<Resp>,
     /// Whether one was closed by the other side, so that it matters whether the next one is to the same server.
@@ -34,6 +38,12 @@ pub(super) struct Past {
     pub(super) is_anonymous: bool,
     /// Connections with an unexpected reply. Earlier replies on them may belong to other commands.
     pub(super) disturbed: u64,
+}
+
+/// The number of the next connection. It is unique in the process, so that connections of several links are never confused.
+pub(super) fn next_connection() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Commands that were handed over.
@@ -155,7 +165,7 @@ impl Session {
     /// Makes the connection again, to send the same commands on it.
     async fn reopen(&mut self) -> Result<(), Failure> {
         debug!("the connection was closed before a reply; sending the commands again on a new one");
-        let past = Past { connections: self.past.connections + 1, was_cut: true, ..self.past };
+        let past = Past { connection: next_connection(), was_cut: true, ..self.past };
         let mut new = Self::open(&self.redis, Arc::clone(&self.recorder), past).await?;
         // The question about the role is among them, if there was one.
         new.role.take_over(&self.role);
@@ -182,9 +192,9 @@ impl Session {
         self.connection.look()
     }
 
-    /// The number of this connection in its link.
+    /// The number of this connection, unique in the process.
     pub(crate) const fn number(&self) -> u64 {
-        self.past.connections
+        self.past.connection
     }
 
     /// Which server this is. A server whose role has changed counts as another one.
@@ -195,9 +205,13 @@ impl Session {
         // Some services may reply from a replica that lags behind.
         let is_telling = !self.server.terms().reads_may_lag;
         let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
+        Origin { connection: self.number(), process }
+    }
+
+    /// The data set that was requested.
+    pub(super) fn source(&self) -> String {
         let Endpoint { address, port } = &self.endpoint;
-        let place = format!("{address} {port:?} {}", self.database);
-        Origin { connection: self.number(), process, place }
+        format!("{address} {port:?} {}", self.database)
     }
 
     pub(super) fn is_resp3(&self) -> bool {

@@ -51,7 +51,7 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         [(Flavour::Upstash, Some("streamwarden_consumer_pending_limit 1000")), (Flavour::Redis, None)]
     {
         let (config, mut snapshot) = (config(), snapshot());
-        snapshot.server.flavour = flavour;
+        snapshot.nodes[0].server.flavour = flavour;
         let reading = reading(snapshot, &config);
         let page = text(&config, &reading, &[], Format::Text);
         let actual = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
@@ -94,7 +94,7 @@ fn the_last_entry_is_named_where_it_is_surely_there() {
     let actual = |version, read: Option<StreamId>| {
         let (mut config, mut snapshot) = (config(), snapshot());
         config.exposition.redis_exporter_names = true;
-        snapshot.server.version = Some(version);
+        snapshot.nodes[0].server.version = Some(version);
         let newest = read.map(|id| ("events:session".into(), vec![EntryHead { id, kind: None }]));
         snapshot.last_entries.extend(newest);
         let reading = reading(snapshot, &config);

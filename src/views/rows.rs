@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     config::Config,
-    model::{ConsumerState, Name, Server},
+    model::{ConsumerState, Name, Server, Snapshot},
     reading::{GroupReading, Reading, StreamReading},
 };
 
@@ -45,7 +45,7 @@ impl<'a> Rows<'a> {
         let redis = RedisRow {
             name,
             external_url: config.http.external_url.as_deref(),
-            server: snapshot.map(|snapshot| &snapshot.server),
+            server: snapshot.map(Snapshot::server),
         };
         let mut rows =
             Self { redis: config.enabled.then_some(redis), shown_consumers: usize::MAX, ..Self::default() };

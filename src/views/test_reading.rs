@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Watchlist, test_config},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap,
+        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap, Node,
         OldestPending, Pending, Reason, Role, Server, Snapshot, StreamId, StreamState, test_snapshot,
     },
     reading::Reading,
@@ -85,12 +85,15 @@ pub(super) fn snapshot() -> Snapshot {
     };
     let failed = |reason| Err(Failure::new(reason, "words"));
     Snapshot {
-        server: Server {
-            flavour: Flavour::Redis,
-            version: Some((8, 0, 6)),
-            role: Some(Role::Primary),
-            mode: Some("standalone".into()),
-        },
+        nodes: vec![Node {
+            server: Server {
+                flavour: Flavour::Redis,
+                version: Some((8, 0, 6)),
+                role: Some(Role::Primary),
+                mode: Some("standalone".into()),
+            },
+            ..test_snapshot::node()
+        }],
         place: "redis.example:6379".into(),
         ..test_snapshot::snapshot([
             ("events:session".into(), Ok(session)),

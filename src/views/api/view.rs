@@ -69,7 +69,7 @@ impl<'a> View<'a> {
     /// The common part of all documents.
     #[must_use]
     pub fn head(&self) -> Head<'_> {
-        let server = self.reading.map(|reading| &reading.snapshot.server);
+        let server = self.reading.map(|reading| reading.snapshot.server());
         Head {
             schema_version: SCHEMA_VERSION,
             sidecar: SidecarDocument {
@@ -106,9 +106,7 @@ impl<'a> View<'a> {
                 .map(|read_at| milliseconds(read_at + poll.stale_after)),
             last_failure: self.failure.map(|failure| failure.reason.into()),
             last_failure_since_unix_ms: self.failure.and_then(|failure| failure.since).map(milliseconds),
-            clock_error_seconds: self
-                .reading
-                .and_then(|reading| Some(seconds(reading.snapshot.time.as_ref().ok()?.error))),
+            clock_error_seconds: self.reading.and_then(|reading| reading.snapshot.clock_error()).map(seconds),
             last_failure_words: self.failure.and_then(Failure::words).map(|words| (**words).into()),
         }
     }
