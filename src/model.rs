@@ -10,10 +10,12 @@ mod lookup;
 mod millis;
 mod name;
 mod name_map;
+mod node;
 mod pending;
 mod permission;
 mod removal;
 mod role;
+mod slot;
 mod snapshot;
 mod stream_id;
 mod terms;
@@ -28,10 +30,12 @@ pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, Question};
 pub use millis::Millis;
 pub use name::Name;
 pub use name_map::NameMap;
+pub use node::{NodeAddress, NodeAddressError};
 pub use pending::{OldestPending, Pending, PendingSample};
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
+pub use slot::{Slot, SlotRanges};
 pub use snapshot::{
     ClusterState, ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Node, NodeIndex, Now, Origin,
     Server, ServerTime, Snapshot, StreamState,
