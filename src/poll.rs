@@ -231,7 +231,7 @@ impl Searcher {
                         streams.get_or_insert_with(|| Discovered::named(&config));
                         is_first
                     });
-                    match failure.reason.class() {
+                    match failure.class() {
                         Class::Object => {
                             turns.schedule.retry_in(ended, REFUSED.min(config.poll.discovery_interval))
                         }

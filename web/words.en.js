@@ -118,6 +118,8 @@ export const en = {
   failure_sentinel: "it is a Sentinel, which holds no streams",
   failure_tryagain: "the cluster is moving this slot",
   failure_moved: "the key is on another node of the cluster",
+  failure_ask: "the cluster is moving this slot, and another node has the key already",
+  failure_unreachable: "the node of the cluster that owns the slot can't be reached",
   failure_crossslot: "the keys are in different slots of the cluster",
   failure_readonly: "it is a replica and accepts no writes",
   failure_wrongtype: "the key holds another type",

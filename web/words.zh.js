@@ -118,6 +118,8 @@ export const zh = {
   failure_sentinel: "这是 Sentinel，没有 Stream",
   failure_tryagain: "集群正在迁移该槽位",
   failure_moved: "键位于集群的另一个节点",
+  failure_ask: "集群正在迁移该槽位，键已在另一个节点",
+  failure_unreachable: "连不上负责该槽位的集群节点",
   failure_crossslot: "这些键位于集群的不同槽位",
   failure_readonly: "这是从节点，不接受写入",
   failure_wrongtype: "键是其他类型",

@@ -226,7 +226,7 @@ fn schedule_next(
 
 /// The failure of a run, if it is the server's and not only this stream's.
 fn unanswered(run: &Run) -> Option<&Failure> {
-    run.failure.as_ref().filter(|failure| failure.reason.class() != Class::Object)
+    run.failure.as_ref().filter(|failure| failure.class() != Class::Object)
 }
 
 /// Maximum number of groups that one run names in the log. The metrics cover all of them.

@@ -107,7 +107,7 @@ impl Lease {
         let (is_held, holder, result) = match self.take_or_renew(enforcer, config).await {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
             // A server out of memory refuses the lease, and a trim makes room.
-            Err(failure) if failure.reason.class() == Class::Object => (true, None, Err(failure)),
+            Err(failure) if failure.class() == Class::Object => (true, None, Err(failure)),
             Err(failure) => {
                 self.unanswered(&failure);
                 return Err(failure);

@@ -22,9 +22,7 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $text,)* }
             }
 
-            /// What to do about it.
-            #[must_use]
-            pub const fn class(self) -> Class {
+            const fn class(self) -> Class {
                 match self { $(Self::$variant => Class::$class,)* }
             }
         }
@@ -74,12 +72,16 @@ reasons! {
     Replica "replica" Reconnect,
     /// The server was a primary and is a replica now, or the reverse.
     RoleChanged "role_changed" Reconnect,
-    /// The cluster does not serve this slot.
+    /// The cluster is down, or no node serves the key's slot. [`Failure::class`] tells these apart.
     ClusterDown "clusterdown" Server,
-    /// The cluster is moving this slot.
-    TryAgain "tryagain" Server,
+    /// The cluster is moving the slot of these keys.
+    TryAgain "tryagain" Object,
     /// The key is on another node of the cluster.
     Moved "moved" Object,
+    /// The cluster is moving the key's slot, and another node has the key already.
+    Ask "ask" Object,
+    /// The node of the cluster that owns the key's slot can't be reached.
+    Unreachable "unreachable" Object,
     /// The command's keys are in different slots.
     CrossSlot "crossslot" Object,
     /// The server is a replica, which accepts no writes. The same address may lead to a primary later.
@@ -172,6 +174,14 @@ impl Failure {
         Some(first).filter(|_| is_code)
     }
 
+    /// How to react to it. A slot that no node serves is a failure of its keys, although its code is that of a cluster that is
+    /// down.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let is_of_slot = self.reason == Reason::ClusterDown && self.detail.contains("Hash slot not served");
+        if is_of_slot { Class::Object } else { self.reason.class() }
+    }
+
     /// Whether the user may run the command, but not on this key.
     #[must_use]
     pub fn is_of_key(&self) -> bool {
@@ -223,6 +233,14 @@ mod tests {
             assert_eq!(Failure::new(Reason::NoPermission, words).is_of_key(), is_of_key, "{words}");
             assert!(!Failure::new(Reason::Other, words).is_of_key());
         }
+    }
+
+    #[test]
+    fn a_slot_without_a_node_is_a_failure_of_its_keys_and_a_cluster_that_is_down_of_all() {
+        let class = |detail: &str| Failure::new(Reason::ClusterDown, detail).class();
+        assert_eq!(class("CLUSTERDOWN Hash slot not served"), Class::Object);
+        assert_eq!(class("CLUSTERDOWN The cluster is down"), Class::Server);
+        assert_eq!(class("CLUSTERDOWN The cluster is down and only accepts read commands"), Class::Server);
     }
 
     #[test]

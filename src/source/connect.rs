@@ -106,7 +106,7 @@ impl Failed {
             Self::Said(failure) => {
                 let is_final =
                     matches!(failure.reason, Reason::WrongPassword | Reason::MaxClients | Reason::Protected)
-                        || failure.reason.class() == Class::Server;
+                        || failure.class() == Class::Server;
                 !is_final && known != Some(Resp::V2)
             }
             Self::Lost(failure) => {

@@ -111,7 +111,7 @@ impl Examiner {
 async fn one(session: &mut Session, command: impl Request) -> Result<Result<Reply, Failure>, Failure> {
     match session.send(&[command]).await {
         Ok(mut replies) => Ok(replies.pop().unwrap_or_else(|| Err(no_reply()))),
-        Err(failure) if failure.reason.class() == Class::Reconnect => Err(failure),
+        Err(failure) if failure.class() == Class::Reconnect => Err(failure),
         Err(failure) => Ok(Err(failure)),
     }
 }

@@ -100,7 +100,7 @@ impl Link {
         // Errors of a replica that has no data yet. A primary may answer under the same name.
         let may_be_elsewhere =
             matches!(failure.reason, Reason::Loading | Reason::MasterDown | Reason::ReplicaLinkDown);
-        if may_be_elsewhere || failure.reason.class() == Class::Reconnect {
+        if may_be_elsewhere || failure.class() == Class::Reconnect {
             self.disconnect();
         }
         self.past.disturbed += u64::from(failure.reason == Reason::Protocol);

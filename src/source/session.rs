@@ -343,7 +343,7 @@ const fn is_refusal(failure: &Failure) -> bool {
 /// Separates failures of the whole server (outer) from those of a single command (inner).
 fn whole_or_single(reply: Result<Reply, Failure>) -> Result<Result<Reply, Failure>, Failure> {
     match reply {
-        Err(failure) if failure.reason.class() != Class::Object => Err(failure),
+        Err(failure) if failure.class() != Class::Object => Err(failure),
         reply => Ok(reply),
     }
 }

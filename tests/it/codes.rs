@@ -124,8 +124,8 @@ const CASES: &[Case] = &[
         settings: ON_CLUSTER,
         commands: &["FLUSHALL", "CLUSTER SETSLOT 3828 MIGRATING OTHER"],
         script: Some("ASK"),
-        read: Some("moved"),
-        write: &["moved"],
+        read: Some("ask"),
+        write: &["ask"],
     },
 ];
 
