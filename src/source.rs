@@ -8,6 +8,7 @@
 //! The link takes any address that the configuration knows. A cluster would need a link for each primary, and Sentinel another
 //! way to resolve the address; both would leave the rest of this module as it is.
 
+mod announced;
 mod checks;
 mod command;
 mod connect;
@@ -28,6 +29,8 @@ mod plausible;
 mod portions;
 mod read_strategy;
 mod recorder;
+#[cfg_attr(not(test), expect(dead_code, reason = "the links to a cluster's nodes use it"))]
+mod redirect;
 pub(crate) mod reply;
 #[cfg(test)]
 mod reply_tests;
@@ -41,6 +44,10 @@ mod stream_reply;
 mod tls;
 mod tls_words;
 mod token;
+#[cfg_attr(not(test), expect(dead_code, reason = "the links to a cluster's nodes use it"))]
+mod topology;
+#[cfg_attr(not(test), expect(dead_code, reason = "the links to a cluster's nodes use it"))]
+mod topology_reply;
 mod transport;
 mod watching;
 

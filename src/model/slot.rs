@@ -15,7 +15,7 @@ impl Slot {
     /// The number of slots of every cluster.
     pub const COUNT: u16 = 16_384;
 
-    /// The slot with this number; `None` if there is none.
+    /// The slot with this number; `None` from 16384 on.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         if number < Self::COUNT { Some(Self(number)) } else { None }

@@ -144,13 +144,17 @@ const PURE: &[&str] = &[
     "views",
     "acl",
     "reader::budget",
+    "source::announced",
     "source::fields",
     "source::portions",
+    "source::redirect",
     "source::reply",
     "source::resp",
     "source::stream_reply",
     "source::tls_words",
     "source::token",
+    "source::topology",
+    "source::topology_reply",
 ];
 
 /// Prefixes of paths that they must not use.
