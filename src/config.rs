@@ -33,8 +33,8 @@ mod watched;
 mod yaml;
 
 pub use access::{Access, Ignored};
-pub(crate) use address::DEFAULT_USER;
 pub use address::{Address, AddressError, Endpoint, Resp, Route};
+pub(crate) use address::{DEFAULT_PORT, DEFAULT_USER};
 pub use alert_families::{ALERT_FAMILIES, AlertFamilies};
 pub use discovered::Discovered;
 pub use effect::SilentAlerts;
@@ -52,7 +52,7 @@ pub use pattern::{Pattern, PatternError};
 pub use patterns::Patterns;
 pub use policy::Policy;
 pub use problem::{Problem, Problems};
-pub use redis::Redis;
+pub use redis::{Cluster, Redis};
 pub use reference::{json_schema, keys, table};
 pub use rules::Rules;
 pub use telemetry::{Protocol, Sampling, Telemetry, Traces};

@@ -38,6 +38,10 @@ impl Recorder for SelfStats {
         spans::record_failure(span, failure);
     }
 
+    fn redirected(&self, kind: &'static str) {
+        self.redirects.with_label_values(&[kind]).inc();
+    }
+
     /// Logs each command once. Whatever it would have returned is missing from then on.
     fn refused(&self, command: &'static str, Failure { reason, detail, .. }: &Failure) {
         if !self.is_first_refusal(command) {

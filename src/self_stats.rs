@@ -31,6 +31,8 @@ pub struct SelfStats {
     pub connections: IntCounter,
     /// Pipelines sent.
     pub round_trips: IntCounter,
+    /// Commands that a node of a cluster redirected, by kind.
+    pub redirects: IntCounterVec,
     /// Streams that each poll reads.
     pub watched_streams: IntGauge,
     /// Streams beyond the limit.
@@ -99,6 +101,7 @@ impl SelfStats {
         let stats = Self {
             connections: maker.counter("streamwarden_redis_connections_total"),
             round_trips: maker.counter("streamwarden_redis_round_trips_total"),
+            redirects: maker.counters("streamwarden_cluster_redirects_total", "kind", &["moved", "ask"]),
             watched_streams: maker.integer("streamwarden_watched_streams"),
             unwatched_streams: maker.integer("streamwarden_unwatched_streams"),
             unwatched_groups: maker.integer("streamwarden_unwatched_groups"),

@@ -1,12 +1,13 @@
 //! The only code that reads from Redis: connect, discover, observe.
 //!
-//! A [`Link`] keeps one connection. [`Observer`] and [`Discovery`] have one each, so that a long search never delays a poll. Each
+//! A [`Link`] keeps one connection. [`Observer`] and [`Discovery`] have one each to each server, so that a long search never delays a
+//! poll. Each
 //! [`Command`] is from a closed set, and none of them writes. `doctor` asks once, through the [`Examiner`], from a closed set
 //! of its own, so that the sidecar's metrics list no commands that it never sends. A [`Recorder`] is called for all traffic;
 //! this module knows no metrics and no spans.
 //!
-//! The link takes any address that the configuration knows. A cluster would need a link for each primary, and Sentinel another
-//! way to resolve the address; both would leave the rest of this module as it is.
+//! `Nodes` are the servers that hold the data: one, or each primary of a cluster. [`Router`] sends single commands to the one that
+//! has their key.
 
 mod announced;
 mod checks;
@@ -22,20 +23,24 @@ mod files;
 mod inspect;
 mod link;
 mod lookup;
+mod merge;
 mod names;
+mod node_observer;
+mod nodes;
 mod observe;
 mod pass;
 mod plausible;
 mod portions;
 mod read_strategy;
 mod recorder;
-#[cfg_attr(not(test), expect(dead_code, reason = "the links to a cluster's nodes use it"))]
 mod redirect;
+mod redirected;
 pub(crate) mod reply;
 #[cfg(test)]
 mod reply_tests;
 pub(crate) mod resp;
 mod role;
+mod router;
 mod seldom;
 mod server_clock;
 mod session;
@@ -44,9 +49,7 @@ mod stream_reply;
 mod tls;
 mod tls_words;
 mod token;
-#[cfg_attr(not(test), expect(dead_code, reason = "the links to a cluster's nodes use it"))]
 mod topology;
-#[cfg_attr(not(test), expect(dead_code, reason = "the links to a cluster's nodes use it"))]
 mod topology_reply;
 mod transport;
 mod watching;
@@ -58,6 +61,7 @@ pub(crate) use failure::no_reply;
 pub use link::Link;
 pub use observe::Observer;
 pub use recorder::Recorder;
+pub use router::{Next, Router};
 pub(crate) use server_clock::polls_between_checks;
 pub use stream_reply::read_stream;
 pub(crate) use tls::check_files;

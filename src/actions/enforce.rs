@@ -18,7 +18,7 @@ use crate::{
     retention::{BlockReason, Plan, Step, TrimBlocker},
     self_stats::SelfStats,
     source::{
-        Command, Link, Request, no_reply, reply,
+        Command, Link, Next, Request, Router, no_reply, reply,
         resp::{Reply, Value},
     },
 };
@@ -71,9 +71,51 @@ fn removal(entries: u64, ever: i64, lost: &[Value<'_>]) -> Option<Option<Removal
     }))
 }
 
+/// Redirections that are followed for one command.
+const MOST_REDIRECTIONS: usize = 3;
+
+/// A command, perhaps behind `ASKING`, without which a node of a cluster does not execute it while its slot is being moved there.
+enum Behind<'a, R> {
+    Asking,
+    Command(&'a R),
+}
+
+impl<R: Request> Request for Behind<'_, R> {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Asking => Command::Asking.label(),
+            Self::Command(command) => command.label(),
+        }
+    }
+
+    fn encode(&self) -> redis::Cmd {
+        match self {
+            Self::Asking => Command::Asking.encode(),
+            Self::Command(command) => command.encode(),
+        }
+    }
+
+    fn may_repeat(&self) -> bool {
+        // On another connection nothing is behind `ASKING`.
+        matches!(self, Self::Command(command) if command.may_repeat())
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn has_long_names(&self) -> bool {
+        match self {
+            // Its reply has no strings.
+            Self::Asking => true,
+            Self::Command(command) => command.has_long_names(),
+        }
+    }
+}
+
 /// Executes steps, on a connection of its own.
 pub struct Enforcer {
-    link: Link,
+    router: Router,
     /// Reads the same data as the script, where scripts are forbidden.
     reader: Reader,
     /// The connection (by its number) on which this run read the state of the server. Writes depend on that state, so they
@@ -88,9 +130,9 @@ impl Enforcer {
     /// An enforcer that connects at its first step.
     #[must_use]
     pub fn new(stats: Arc<SelfStats>) -> Self {
-        let link = Link::new(Arc::clone(&stats));
+        let router = Router::new(Link::new(Arc::clone(&stats)));
         Self {
-            link,
+            router,
             reader: Reader::new(Link::new(stats)),
             checked_connection: None,
             is_without_scripts: false,
@@ -106,25 +148,40 @@ impl Enforcer {
 
     /// Closes the connections.
     pub fn reconnect(&mut self) {
-        self.link.disconnect();
+        self.router.disconnect();
         self.reader.reconnect();
     }
 
-    /// Reads the server's clock and checks that it is a primary. The inner failure is the error of `TIME` alone.
-    pub(super) async fn check(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
-        let mut result = self.check_once(config).await;
-        if self.link.after(&result) {
-            result = self.check_once(config).await;
-            self.link.after(&result);
+    /// Whether there are several servers, so that one that does not answer says nothing about the others.
+    pub(super) fn is_of_cluster(&mut self) -> bool {
+        self.router.is_of_cluster()
+    }
+
+    /// Begins a run for this key: reads the clock of the server that has it, and checks that it is a primary. The inner failure is
+    /// the error of `TIME` alone.
+    pub(super) async fn check(
+        &mut self,
+        config: &Config,
+        key: &[u8],
+    ) -> Result<Result<ServerTime, Failure>, Failure> {
+        self.router.begin();
+        let mut result = self.check_once(config, key).await;
+        if self.router.after(config, key, &result) == Next::AskAgain {
+            result = self.check_once(config, key).await;
+            self.router.after(config, key, &result);
         }
         result
     }
 
-    async fn check_once(&mut self, config: &Config) -> Result<Result<ServerTime, Failure>, Failure> {
-        let session = self.link.session(&config.redis).await?;
+    async fn check_once(
+        &mut self,
+        config: &Config,
+        key: &[u8],
+    ) -> Result<Result<ServerTime, Failure>, Failure> {
+        let (session, _asking) = self.router.session(config, key).await?;
         let time = session.check().await?;
         self.checked_connection = Some(session.number());
-        session.may_be_written().map(|()| time)
+        session.may_be_written().map(|()| time.map(|now| now.time))
     }
 
     /// Reads from a primary the state that the next writes depend on. Not cancel-safe, like [`send`](Self::send).
@@ -134,19 +191,39 @@ impl Enforcer {
         command: Command<'_>,
     ) -> Result<Reply, Failure> {
         let reply = self.send(config, command).await;
-        self.checked_connection = Some(self.link.number());
+        self.checked_connection = Some(self.router.connection());
         reply
     }
 
-    /// Sends one command to a primary. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    /// Sends one command to the primary that has its key. Not cancel-safe: a caller that gives up must
+    /// [`reconnect`](Self::reconnect).
     pub(super) async fn send(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
-        let result = self.send_once(config, command).await;
-        self.link.after(&result);
+        let key = command.key().unwrap_or_default();
+        let mut result = self.send_once(config, &command, key).await;
+        for _ in 0..MOST_REDIRECTIONS {
+            let next = self.router.after(config, key, &result);
+            if next == Next::Keep || !self.router.is_of_cluster() || !command.checks_again() {
+                break;
+            }
+            // The command was not executed, and the node that is asked now must be a primary too.
+            if !command.may_repeat()
+                && let Err(failure) = self.check_once(config, key).await
+            {
+                result = Err(failure);
+                continue;
+            }
+            result = self.send_once(config, &command, key).await;
+        }
         result
     }
 
-    async fn send_once(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
-        let session = self.link.session(&config.redis).await?;
+    async fn send_once<R: Request>(
+        &mut self,
+        config: &Config,
+        command: &R,
+        key: &[u8],
+    ) -> Result<Reply, Failure> {
+        let (session, asking) = self.router.session(config, key).await?;
         session.may_be_written()?;
         if !command.may_repeat()
             && self
@@ -156,7 +233,9 @@ impl Enforcer {
             let what = "the connection was closed after the state that this write depends on was read";
             return Err(Failure::new(Reason::Closed, what));
         }
-        session.send(&[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
+        let asking = asking.then_some(Behind::Asking);
+        let commands: Vec<Behind<'_, R>> = asking.into_iter().chain([Behind::Command(command)]).collect();
+        session.send(&commands).await?.pop().unwrap_or_else(|| Err(no_reply()))
     }
 
     /// Removes at most `retention.step` entries of the stream that may be removed now.
@@ -170,7 +249,7 @@ impl Enforcer {
         policy: &Policy,
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
-        let has_min_id = self.link.session(&config.redis).await?.server.trims_by_id();
+        let has_min_id = self.router.session(config, stream.as_bytes()).await?.0.server.trims_by_id();
         if !has_min_id && (policy.mode == Mode::Safe || policy.max_length.is_none()) {
             return Ok(Step::blocked(BlockReason::Unsupported));
         }
@@ -217,14 +296,14 @@ impl Enforcer {
         cutoff: Option<StreamId>,
     ) -> Result<Step, Failure> {
         let reading = self.reader.read(config, &Watchlist::new(config, [stream.clone()])).await?;
-        if reading.snapshot.server().role.is_some_and(Role::is_replica) {
+        let Some(read) = reading.stream(stream) else {
+            return Ok(Step { length: Some(0), ..Step::default() });
+        };
+        if read.node().and_then(|node| node.server.role).is_some_and(Role::is_replica) {
             // A replica may lack entries and positions that the primary has.
             self.reader.reconnect();
             return Err(Failure::new(Reason::ReadOnly, "the state of the stream was read from a replica"));
         }
-        let Some(read) = reading.stream(stream) else {
-            return Ok(Step { length: Some(0), ..Step::default() });
-        };
         let state = read.state.as_ref().map_err(Clone::clone)?;
         let state = &self.with_first_id(config, stream, state, cutoff).await?;
         let plan = Plan::new(policy, state, read.verdict);

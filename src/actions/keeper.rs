@@ -123,7 +123,7 @@ impl Keeper {
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
             let run = self.trim(Trim { config, stream, policy, budget, is_over }).await;
             schedule_next(schedule, &run, began, clock::now(), policy, config);
-            if let Some(failure) = unanswered(&run) {
+            if let Some(failure) = unanswered(&run).filter(|_| !self.enforcer.is_of_cluster()) {
                 // The server would not answer for the other streams either. They stay due.
                 self.lease.unanswered(failure);
             } else if let Err(failure) = self.lease.check_if_due(&mut self.enforcer, config).await {

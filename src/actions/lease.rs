@@ -31,6 +31,8 @@ pub struct Lease {
     is_held: bool,
     /// Whether it counts as held because Redis refuses the lease.
     is_refused: bool,
+    /// Since when the node of a cluster that has the lease does not answer.
+    down_since: Option<Instant>,
     /// Whether a replica answered last. Replicas grant no lease.
     is_on_replica: bool,
     /// The last known holder.
@@ -47,7 +49,15 @@ impl Lease {
         let host = Text::from(host.trim_ascii());
         let holder = format!("{host}:{}:{:08x}", std::process::id(), fastrand::u32(..)).into();
         let schedule = Schedule::new(clock::now(), Self::pace(config), fastrand::f64());
-        Self { holder, is_held: false, is_refused: false, is_on_replica: false, known_holder: None, schedule }
+        Self {
+            holder,
+            is_held: false,
+            is_refused: false,
+            down_since: None,
+            is_on_replica: false,
+            known_holder: None,
+            schedule,
+        }
     }
 
     /// Time between two checks. Each takes two commands for the holder, one for the others.
@@ -108,11 +118,16 @@ impl Lease {
             Ok(holder) => (holder == self.holder, Some(holder), Ok(())),
             // A server out of memory refuses the lease, and a trim makes room.
             Err(failure) if failure.class() == Class::Object => (true, None, Err(failure)),
+            // The other nodes go on without it: two sidecars at once do no harm.
+            Err(failure) if enforcer.is_of_cluster() && self.is_down_for_long(began, config) => {
+                (true, None, Err(failure))
+            }
             Err(failure) => {
                 self.unanswered(&failure);
                 return Err(failure);
             }
         };
+        self.down_since = self.down_since.filter(|_| result.is_err());
         self.schedule.succeeded(began, clock::now());
         if std::mem::take(&mut self.is_on_replica) {
             info!("the server is a primary again: retention continues");
@@ -121,12 +136,17 @@ impl Lease {
             info!(holder = holder.as_deref(), held_here = is_held, "the retention lease has a new holder");
         }
         if let (Err(failure), false) = (&result, self.is_refused) {
-            warn!(%failure, "Redis refuses the retention lease: trimming without it");
+            warn!(%failure, "the retention lease can't be taken: trimming without it");
         }
         self.is_refused = result.is_err();
         self.is_held = is_held;
         self.known_holder = holder;
         result
+    }
+
+    /// Whether the lease would have expired since the node that has it stopped answering.
+    fn is_down_for_long(&mut self, now: Instant, config: &Config) -> bool {
+        now - *self.down_since.get_or_insert(now) >= config.retention.lease_ttl
     }
 
     /// Takes or renews the lease, and returns its holder.

@@ -35,7 +35,7 @@ impl<O: Fn() -> bool> Trim<'_, O> {
     pub async fn run(self, enforcer: &mut Enforcer, mut after_step: impl FnMut(&Run)) -> Run {
         let mut run = Run::default();
         let until = clock::now() + self.budget;
-        let now = match enforcer.check(self.config).await {
+        let now = match enforcer.check(self.config, self.stream.as_bytes()).await {
             // Without an age limit the run needs no clock, so `TIME` may be refused.
             Ok(Err(_refused)) if self.policy.max_age.is_none() => None,
             Ok(Ok(now)) => Some(now),

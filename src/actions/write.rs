@@ -48,6 +48,19 @@ impl Request for Write<'_> {
         false
     }
 
+    fn key(&self) -> Option<&[u8]> {
+        Some(match self {
+            Self::Step(stream, ..) | Self::TrimBelow(stream, ..) | Self::TrimTo(stream, _) => {
+                stream.as_bytes()
+            }
+            Self::Take(key, ..) | Self::Renew(key, _) | Self::Release(key) => key.as_bytes(),
+        })
+    }
+
+    fn checks_again(&self) -> bool {
+        matches!(self, Self::Step(..))
+    }
+
     fn has_long_names(&self) -> bool {
         matches!(self, Self::Step(..))
     }

@@ -16,6 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use parse::AddressError;
 
+use crate::model::NodeAddress;
+
 /// A checked address. It prints as host and port, without user and password.
 #[derive(Clone)]
 pub struct Address {
@@ -66,7 +68,7 @@ pub struct Endpoint {
 }
 
 /// Redis's own port.
-const DEFAULT_PORT: u16 = 6379;
+pub(crate) const DEFAULT_PORT: u16 = 6379;
 
 /// The user of a connection that does not log in as another.
 pub(crate) const DEFAULT_USER: &str = "default";
@@ -78,6 +80,14 @@ impl Address {
     /// The same server and database, with this login.
     pub(super) fn with_login(self, user: Option<String>, password: Option<SecretString>) -> Self {
         Self { user, password, ..self }
+    }
+
+    /// The same login, protocol and database at a node of the cluster.
+    #[must_use]
+    pub fn of_node(self, node: &NodeAddress) -> Self {
+        let (host, port) = (node.host().to_owned(), node.port());
+        let route = if self.is_tls() { Route::Tls { host, port } } else { Route::Tcp { host, port } };
+        Self { route, ..self }
     }
 
     /// How the server is reached.

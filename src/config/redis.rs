@@ -34,10 +34,25 @@ pub struct Redis {
     pub read_from: ReadFrom,
     /// Whether each command is billed: then few are sent.
     pub billed_by_command: bool,
+    /// Other nodes of the cluster.
+    pub nodes: Vec<NodeAddress>,
+    /// Whether to read all primaries of a cluster.
+    pub cluster: Cluster,
+    /// Announced addresses, and the ones to use.
+    pub cluster_address_map: std::collections::BTreeMap<NodeAddress, NodeAddress>,
     /// Lookups in 30 days, beyond one command a stream and poll; `None`: no bound.
     pub lookups_a_month: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether to read all primaries of a cluster.
+pub enum Cluster {
+    /// If the server is in cluster mode.
+    Auto,
+    /// Only the node at the address.
+    Off,
+}
+use crate::model::NodeAddress;
 impl Tls {
     pub(crate) const WITHOUT_EFFECT: &'static str = "is set, and the address is not rediss://, so nothing would be encrypted; write rediss://, or remove redis.tls";
 
@@ -80,6 +95,9 @@ impl Group for Redis {
             connect_timeout: keys.connect_timeout,
             command_timeout: keys.command_timeout,
             read_from: keys.read_from,
+            nodes: Vec::new(),
+            cluster: Cluster::Auto,
+            cluster_address_map: std::collections::BTreeMap::new(),
             billed_by_command: is_billed,
             lookups_a_month: keys.lookups_a_month.or(is_billed.then_some(LOOKUPS_A_MONTH)),
         }

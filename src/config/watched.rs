@@ -98,6 +98,13 @@ impl Watchlist {
     }
 }
 
+/// A part of another list, in its order.
+impl FromIterator<Watched> for Watchlist {
+    fn from_iter<I: IntoIterator<Item = Watched>>(watched: I) -> Self {
+        Self(watched.into_iter().collect())
+    }
+}
+
 impl<'a> IntoIterator for &'a Watchlist {
     type Item = &'a Watched;
     type IntoIter = std::slice::Iter<'a, Watched>;

@@ -113,6 +113,15 @@ impl<'a, T> IntoIterator for &'a NameMap<T> {
     }
 }
 
+impl<T> IntoIterator for NameMap<T> {
+    type Item = (Name, T);
+    type IntoIter = std::vec::IntoIter<(Name, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_vec().into_iter()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -45,6 +45,12 @@ impl NodeAddress {
         if port == 0 { Err(NodeAddressError::Port) } else { Ok(Self { host, port }) }
     }
 
+    /// This machine, where Redis listens by default.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { host: "localhost".to_owned(), port: 6379 }
+    }
+
     /// A name in lower case, or an IP address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {

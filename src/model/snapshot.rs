@@ -58,11 +58,11 @@ pub type NodeIndex = u16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterState {
     /// Slots without a node that serves them.
-    pub unserved_slots: u32,
+    pub unserved_slots: usize,
     /// How long ago a node described it.
     pub topology_age: Duration,
     /// For each of [`Snapshot::nodes`], the number of slots that it owns.
-    pub slots: Box<[u32]>,
+    pub slots: Box<[usize]>,
 }
 
 /// The source of a reading.
@@ -107,6 +107,12 @@ pub struct Server {
 impl Server {
     /// A server of which nothing is known.
     pub const UNKNOWN: Self = Self { flavour: Flavour::Redis, version: None, role: None, mode: None };
+
+    /// Whether it is a node of a cluster.
+    #[must_use]
+    pub fn is_of_cluster(&self) -> bool {
+        self.mode.as_deref() == Some("cluster")
+    }
 
     /// The version as text, if it is known.
     #[must_use]

@@ -65,6 +65,12 @@ impl Server {
         }
     }
 
+    /// Whether `CLUSTER SHARDS` exists. It was added in 7.0.
+    #[must_use]
+    pub fn has_shards(&self) -> bool {
+        self.flavour != Flavour::Redis || self.version.is_none_or(|version| version >= (7, 0, 0))
+    }
+
     /// Whether `XTRIM MINID` exists and is correct. It was added in 6.2.0, and removed entries above the ID until
     /// 6.2.7. A Redis of unknown version is assumed to lack it.
     #[must_use]

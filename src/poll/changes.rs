@@ -1,11 +1,11 @@
 //! Logs what has changed from poll to poll: who answers, which streams cannot be read, and outages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{info, warn};
 
 use crate::{
-    model::{Failure, Name, Reason, Role, Snapshot},
+    model::{Failure, Name, Reason, Role, Snapshot, Text},
     outage::{News, Outage},
     self_stats::SelfStats,
 };
@@ -37,10 +37,14 @@ impl OutageLog {
     }
 }
 
-/// The server's role and the unreadable streams at the last poll.
+/// The server's role and the unreadable nodes and streams at the last poll.
 #[derive(Default)]
 pub(super) struct StreamFailures {
     known: BTreeMap<Name, Reason>,
+    /// The nodes that did not answer.
+    nodes: BTreeSet<Text>,
+    /// The primaries of the cluster; 0 for a plain server.
+    primaries: usize,
     forbidden: usize,
     unwatched_groups: bool,
     clock: Option<Reason>,
@@ -59,18 +63,25 @@ impl StreamFailures {
                 stats.stream_failed(failure);
             }
             let reason = failure.reason;
+            failing.insert(stream.clone(), reason);
+            // One line about the node is enough.
+            if reason == Reason::Unreachable {
+                continue;
+            }
             if self.known.get(stream) != Some(&reason) {
                 new += 1;
                 if new <= NAMED_AT_ONCE {
                     warn!(%stream, reason = reason.as_str(), detail = %failure.detail, "cannot read the stream");
                 }
             }
-            failing.insert(stream.clone(), reason);
         }
         if new > NAMED_AT_ONCE {
             warn!(more = new - NAMED_AT_ONCE, "cannot read more streams");
         }
-        let over = self.known.keys().filter(|stream| snapshot.streams.get(stream).is_some_and(Result::is_ok));
+        self.note_nodes(snapshot);
+        let is_of_node = |reason: &Reason| *reason == Reason::Unreachable;
+        let over = self.known.iter().filter(|(_, reason)| !is_of_node(reason)).map(|(stream, _)| stream);
+        let over = over.filter(|stream| snapshot.streams.get(stream).is_some_and(Result::is_ok));
         for stream in over.take(NAMED_AT_ONCE) {
             info!(%stream, "the stream can be read again");
         }
@@ -79,6 +90,24 @@ impl StreamFailures {
         self.note_groups(snapshot, stats);
         self.note_clock(snapshot);
         self.note_role(snapshot.server().role);
+    }
+
+    /// Logs how many primaries a cluster has, and which of them do not answer.
+    fn note_nodes(&mut self, snapshot: &Snapshot) {
+        let primaries = snapshot.cluster.as_ref().map_or(0, |_| snapshot.nodes.len());
+        if std::mem::replace(&mut self.primaries, primaries) != primaries {
+            info!(primaries, "reading all primaries of a cluster");
+        }
+        let failing = snapshot.nodes.iter().filter_map(|node| Some((&node.address, node.failure.as_ref()?)));
+        for (node, failure) in failing.clone().filter(|(node, _)| !self.nodes.contains(*node)) {
+            let (reason, detail) = (failure.reason.as_str(), &failure.detail);
+            warn!(%node, reason, %detail, "a node of the cluster does not answer; its streams can't be read");
+        }
+        let answers = |node: &&Text| failing.clone().all(|(failing, _)| failing != *node);
+        for node in self.nodes.iter().filter(answers) {
+            info!(%node, "the node of the cluster answers again, or is no longer a primary");
+        }
+        self.nodes = failing.map(|(node, _)| node.clone()).collect();
     }
 
     /// Some keys may belong to others, so this logs only when there are more of them.

@@ -4,7 +4,7 @@ use super::{Command, failure::no_reply, resp::Reply, role::Question, session::Se
 use crate::{
     clock::{self, Instant},
     config::{self, ReadFrom},
-    model::{Failure, Now, PrimaryLink, Reason, Role, ServerTime},
+    model::{Failure, Now, PrimaryLink, Reason, Role},
 };
 
 impl Session {
@@ -30,10 +30,10 @@ impl Session {
     ///
     /// # Errors
     /// As [`send`](Self::send) and [`note`](Self::note). Not cancel-safe either.
-    pub(crate) async fn check(&mut self) -> Result<Result<ServerTime, Failure>, Failure> {
+    pub(crate) async fn check(&mut self) -> Result<Result<Now, Failure>, Failure> {
         let (sent, questions) = (clock::now(), self.questions());
         let mut replies = self.send(&questions).await?.into_iter();
-        Ok(self.note(&mut replies, sent)?.map(|now| now.time))
+        self.note(&mut replies, sent)
     }
 
     /// The command that asks for the role, if one is known to work. Pass its reply to [`note_role`](Self::note_role).

@@ -29,6 +29,12 @@ pub trait Request {
     /// Whether the command may be sent again if it is unknown whether the server has executed it. False for commands that
     /// change something.
     fn may_repeat(&self) -> bool;
+    /// Whether it checks by itself all that it depends on, so that it may be sent to a node that nothing was read from.
+    fn checks_again(&self) -> bool {
+        self.may_repeat()
+    }
+    /// The key that it is about, which decides which node of a cluster it is for; `None` for one that is about the server.
+    fn key(&self) -> Option<&[u8]>;
     /// Whether strings over 64 KiB in its reply are names, which are needed whole.
     fn has_long_names(&self) -> bool {
         false
@@ -72,6 +78,12 @@ pub enum Command<'a> {
     Newest(&'a Name, StreamId, StreamId, u64),
     /// `XRANGE key - (end COUNT n`. Redis 6.2 and later.
     Before(&'a Name, StreamId, u64),
+    /// `ASKING`: the next command is executed although its slot is only about to move here.
+    Asking,
+    /// `CLUSTER SHARDS`: the nodes of the cluster and their slots. Redis 7.0 and later.
+    ClusterShards,
+    /// `CLUSTER SLOTS`: the same, for older servers.
+    ClusterSlots,
     /// `GET key`: the holder of the lease.
     Get(&'a str),
 }
@@ -91,6 +103,9 @@ labels! {
     Self::Pending(..) => "xpending",
     Self::First(..) | Self::Before(..) => "xrange",
     Self::Newest(..) => "xrevrange",
+    Self::Asking => "asking",
+    Self::ClusterShards => "cluster_shards",
+    Self::ClusterSlots => "cluster_slots",
     Self::Get(_) => "get",
 }
 
@@ -103,6 +118,31 @@ impl Request for Command<'_> {
         true
     }
 
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Hello
+            | Self::InfoServer
+            | Self::InfoReplication
+            | Self::Role
+            | Self::SetName
+            | Self::NoTouch
+            | Self::Time
+            | Self::Scan(_)
+            | Self::Asking
+            | Self::ClusterShards
+            | Self::ClusterSlots => None,
+            Self::StreamFull(stream)
+            | Self::StreamSummary(stream)
+            | Self::Length(stream)
+            | Self::Groups(stream)
+            | Self::Pending(stream, ..)
+            | Self::First(stream, _)
+            | Self::Newest(stream, ..)
+            | Self::Before(stream, ..) => Some(stream.as_bytes()),
+            Self::Get(key) => Some(key.as_bytes()),
+        }
+    }
+
     fn has_long_names(&self) -> bool {
         // The last three are sent in one pipeline with `SCAN`, whose names must stay whole.
         matches!(
@@ -113,6 +153,8 @@ impl Request for Command<'_> {
                 | Self::Hello
                 | Self::Role
                 | Self::InfoReplication
+                | Self::ClusterShards
+                | Self::ClusterSlots
         )
     }
 
@@ -151,6 +193,9 @@ impl Request for Command<'_> {
                 let key = cmd.arg("XRANGE").arg(stream.as_bytes());
                 key.arg("-").arg(format!("({end}")).arg("COUNT").arg(*count)
             }
+            Self::Asking => cmd.arg("ASKING"),
+            Self::ClusterShards => cmd.arg("CLUSTER").arg("SHARDS"),
+            Self::ClusterSlots => cmd.arg("CLUSTER").arg("SLOTS"),
             Self::Get(key) => cmd.arg("GET").arg(*key),
         };
         cmd

@@ -5,7 +5,7 @@ use redis::Pipeline;
 use super::{Recorder, connection::Connection, files, resp::Texts, transport};
 use crate::{
     config::{self, Address, DEFAULT_USER, Endpoint, Resp, Tls},
-    model::{Class, Failure, Reason},
+    model::{Class, Failure, NodeAddress, Reason},
 };
 
 /// A connection that is logged in, with the database that it selected.
@@ -14,6 +14,7 @@ pub(super) struct Connected {
     pub(super) protocol: Resp,
     pub(super) database: i64,
     pub(super) endpoint: Endpoint,
+    pub(super) is_tls: bool,
     /// The server's address, without a login.
     pub(super) place: String,
     pub(super) is_upstash: bool,
@@ -21,19 +22,23 @@ pub(super) struct Connected {
 }
 
 /// Connects within the configured time. Reads secrets and certificates and resolves names each time, so that rotated ones
-/// are used. `known` is the protocol of the connection before.
+/// are used. `node` is the node of a cluster to connect to, in place of the server of the address. `known` is the protocol of the connection before.
 ///
 /// # Errors
 /// Why there is no connection.
 pub(super) async fn connect(
     redis: &config::Redis,
+    node: Option<&NodeAddress>,
     known: Option<Resp>,
     recorder: &dyn Recorder,
 ) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let mut place = None;
     let attempt = async {
-        let address = address(redis).await?;
+        let address = match (address(redis).await?, node) {
+            (address, Some(node)) => address.of_node(node),
+            (address, None) => address,
+        };
         place = Some(address.to_string());
         if redis.tls.is_without_effect(&address) {
             return Err(Failure::new(Reason::Address, format!("redis.tls {}", Tls::WITHOUT_EFFECT)));
@@ -125,6 +130,7 @@ async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Resul
         protocol,
         database: address.database(),
         endpoint: address.endpoint(),
+        is_tls: address.is_tls(),
         place: address.to_string(),
         is_upstash: address.is_upstash(),
         is_default_user: address.login().is_none_or(|(user, _)| user == DEFAULT_USER),

@@ -2,11 +2,19 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Command, Link, failure::no_reply, reply, session::Session};
+use futures_util::future::join_all;
+
+use super::{
+    Command, Link,
+    failure::no_reply,
+    nodes::{Arranged, Cluster, Member, Nodes, PerNode},
+    reply,
+    session::Session,
+};
 use crate::{
     clock,
     config::{Config, Discovered},
-    model::Failure,
+    model::{Failure, Name},
 };
 
 /// The search pauses this many times as long as a step took, so that it never takes more than a fifth of the server's
@@ -15,26 +23,111 @@ const REST_PER_STEP: u32 = 4;
 /// The longest pause. A step that took longer waited for other clients.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
-/// The search, with its connection.
+/// The search, with its connections.
 pub struct Discovery {
+    nodes: Nodes<Search>,
+}
+
+/// The search on one server.
+struct Search {
     link: Link,
+    /// What was found last. In a cluster it stands in for a node that fails, since its streams still exist.
+    found: Found,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    streams: BTreeSet<Name>,
+    /// How many more there were than the limit allows.
+    dropped: usize,
+}
+
+impl Found {
+    /// Adds a stream. Keeps the first names, so that each search watches the same streams.
+    fn add(&mut self, stream: Name, limit: usize) {
+        self.streams.insert(stream);
+        if self.streams.len() > limit {
+            self.streams.pop_last();
+            self.dropped += 1;
+        }
+    }
+}
+
+impl PerNode for Search {
+    fn new(link: Link) -> Self {
+        Self { link, found: Found::default() }
+    }
+
+    fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
 }
 
 impl Discovery {
     /// A search that connects at its first step.
     #[must_use]
-    pub const fn new(link: Link) -> Self {
-        Self { link }
+    pub fn new(link: Link) -> Self {
+        Self { nodes: Nodes::new(link) }
     }
 
-    /// Searches all keys once. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
+    /// Searches all keys once, those of a cluster on all primaries at the same time. Not cancel-safe: a caller that gives up must
+    /// [`reconnect`](Self::reconnect).
     ///
     /// # Errors
-    /// The first failure. What was found before it is dropped, since it may be any part of the whole.
+    /// The first failure, in a cluster if no node answers. What was found before it is dropped, since it may be any part of the
+    /// whole.
     pub async fn search(&mut self, config: &Config) -> Result<Discovered, Failure> {
         if !config.needs_discovery() {
             return Ok(Discovered::named(config));
         }
+        let found = match self.nodes.arrange(config).await? {
+            Arranged::Plain(search) => search.search(config).await?,
+            Arranged::Cluster(cluster) => of_cluster(cluster, config).await?,
+        };
+        Ok(Discovered::bounded(config, found.streams, found.dropped))
+    }
+
+    /// Drops the connection, so that the next search makes a new one.
+    pub fn reconnect(&mut self) {
+        self.nodes.disconnect();
+    }
+}
+
+/// Searches all primaries.
+async fn of_cluster(cluster: &mut Cluster<Search>, config: &Config) -> Result<Found, Failure> {
+    let searched = join_all(cluster.members.iter_mut().map(|member| member.search(config))).await;
+    if searched.iter().any(Result::is_err) {
+        cluster.doubt();
+    }
+    if !searched.iter().any(Result::is_ok)
+        && let Some(Err(failure)) = searched.into_iter().next()
+    {
+        return Err(failure);
+    }
+    let mut all = Found::default();
+    for Search { found, .. } in cluster.members.iter().map(|member| &member.node) {
+        all.dropped += found.dropped;
+        // During a migration a key may be on two nodes.
+        found.streams.iter().for_each(|stream| all.add(stream.clone(), config.limits.streams));
+    }
+    Ok(all)
+}
+
+impl Member<Search> {
+    async fn search(&mut self, config: &Config) -> Result<(), Failure> {
+        let searched = match self.knock(config).await {
+            Ok(()) => self.node.search(config).await,
+            Err(failure) => Err(failure),
+        };
+        self.note(&searched);
+        self.node.found = searched?;
+        Ok(())
+    }
+}
+
+impl Search {
+    async fn search(&mut self, config: &Config) -> Result<Found, Failure> {
         self.link.look_for_primary();
         let mut result = self.scan(config).await;
         if self.link.after(&result) {
@@ -44,19 +137,14 @@ impl Discovery {
         result
     }
 
-    /// Drops the connection, so that the next search makes a new one.
-    pub fn reconnect(&mut self) {
-        self.link.disconnect();
-    }
-
-    async fn scan(&mut self, config: &Config) -> Result<Discovered, Failure> {
+    async fn scan(&mut self, config: &Config) -> Result<Found, Failure> {
         scan(self.link.session(&config.redis).await?, config).await
     }
 }
 
-async fn scan(session: &mut Session, config: &Config) -> Result<Discovered, Failure> {
+async fn scan(session: &mut Session, config: &Config) -> Result<Found, Failure> {
     session.has_streams()?;
-    let (mut found, mut dropped, mut cursor) = (BTreeSet::new(), 0, 0);
+    let (mut found, mut cursor) = (Found::default(), 0);
     let mut role = session.role_question();
     loop {
         let started = clock::now();
@@ -69,16 +157,11 @@ async fn scan(session: &mut Session, config: &Config) -> Result<Discovered, Fail
         let page = replies.next().unwrap_or_else(|| Err(no_reply()))?;
         let (next, keys) = reply::scan_page(&page)?;
         for key in keys.into_iter().filter(|key| config.watches(key) && !config.expects(key)) {
-            found.insert(key);
-            // Keeps the first names, so that each search watches the same streams.
-            if found.len() > config.limits.streams {
-                found.pop_last();
-                dropped += 1;
-            }
+            found.add(key, config.limits.streams);
         }
         cursor = next;
         if cursor == 0 {
-            return Ok(Discovered::bounded(config, found, dropped));
+            return Ok(found);
         }
         let rest = (clock::now() - started).saturating_mul(REST_PER_STEP);
         tokio::time::sleep(rest.min(LONGEST_REST)).await;

@@ -39,6 +39,10 @@ impl Request for Inspect<'_> {
         }
     }
 
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
     fn may_repeat(&self) -> bool {
         true
     }

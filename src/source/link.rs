@@ -18,12 +18,14 @@ use super::{
 };
 use crate::{
     clock, config,
-    model::{Class, Failure, Reason},
+    model::{Class, Failure, NodeAddress, Reason},
 };
 
 /// A connection, or what the next one needs to know.
 pub struct Link {
     recorder: Arc<dyn Recorder>,
+    /// The node of a cluster to connect to; `None`: the address of the configuration.
+    node: Option<NodeAddress>,
     session: Option<Session>,
     /// What the next connection needs to know of earlier ones.
     past: Past,
@@ -34,7 +36,25 @@ impl Link {
     /// A link that connects at its first use.
     #[must_use]
     pub fn new(recorder: Arc<impl Recorder + 'static>) -> Self {
-        Self { recorder, session: None, past: Past::default(), lost: LostPrimary::default() }
+        Self::of(recorder, None)
+    }
+
+    /// The same to a node of a cluster, with the login and the certificates of the configuration.
+    pub(super) fn to_node(&self, node: NodeAddress) -> Self {
+        Self::of(Arc::clone(&self.recorder), Some(node))
+    }
+
+    /// Another link to the same place.
+    pub(super) fn another(&self) -> Self {
+        Self::of(Arc::clone(&self.recorder), self.node.clone())
+    }
+
+    fn of(recorder: Arc<dyn Recorder>, node: Option<NodeAddress>) -> Self {
+        Self { recorder, node, session: None, past: Past::default(), lost: LostPrimary::default() }
+    }
+
+    pub(super) fn recorder(&self) -> &dyn Recorder {
+        &*self.recorder
     }
 
     /// The connection. Makes a new one at the first use, after it was closed, and when the address or the login has changed.
@@ -50,7 +70,7 @@ impl Link {
             Some(session) => session,
             None => {
                 self.past.connection = next_connection();
-                Session::open(redis, Arc::clone(&self.recorder), self.past).await?
+                Session::open(redis, self.node.clone(), Arc::clone(&self.recorder), self.past).await?
             }
         };
         Ok(self.session.insert(session))
@@ -114,6 +134,11 @@ impl Link {
         if self.lost.is_due(clock::now()) {
             self.disconnect();
         }
+    }
+
+    /// Whether the current connection is encrypted.
+    pub(super) fn is_tls(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_tls)
     }
 
     /// The number of the current connection; 0 without a connection.

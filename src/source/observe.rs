@@ -1,127 +1,91 @@
-//! Reads all streams, in pipelines.
+//! Reads all streams: of the only server, or of each primary of a cluster at the same time.
 //!
-//! First come the clock and the role, if they are due, and one or two commands for each stream. Then come the questions that the
-//! replies left open. No stream costs a round trip of its own.
-//!
-//! If the connection is closed in between, the reading goes on over a new one if the server is surely the same. Otherwise it
-//! restarts: a snapshot is from one server.
+//! Each primary has its own connection, its own time and its own failures. A node that does not answer costs its own streams
+//! only. If a node says that a stream is on another one, that one is asked in the same poll, and the topology is read again
+//! before the next.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use super::{
-    Command, Link, entries, lookup,
-    names::Names,
-    pass::{Known, Pass},
-    plausible::plausible,
-    portions::{Next, Portions},
-    stream_reply::{ReadWith, stream_full},
+    Link,
+    merge::Merge,
+    node_observer::NodeObserver,
+    nodes::{Arranged, Cluster, Member, Nodes, PerNode},
+    redirect::RedirectKind,
+    redirected::{Found, Redirected},
 };
 use crate::{
-    config::{Config, Watchlist},
-    model::{Answers, Failure, NameMap, Origin, Question, Reason, Snapshot, StreamState},
+    clock,
+    config::{self, Config, Watched, Watchlist},
+    model::{
+        Answers, ClusterState, Failure, Name, NameMap, Question, Reason, Slot, SlotRanges, Snapshot,
+        StreamState,
+    },
 };
 
-/// Reads all streams, with a connection of its own.
+/// Redirections that are followed for one stream in one poll.
+const MOST_REDIRECTIONS: usize = 3;
+
+/// Reads all streams, with connections of its own.
 pub struct Observer {
-    link: Link,
-    known: Known,
-    names: Names,
-    /// Where the last reading came from.
-    origin: Origin,
-    lookups: Portions,
+    nodes: Nodes<NodeObserver>,
+    /// The streams that were last read from another node than their slot's owner.
+    elsewhere: BTreeMap<Name, usize>,
 }
 
 impl Observer {
     /// An observer that connects at its first reading.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        let lookups = Portions::new(lookup::BATCH);
-        Self { link, known: Known::default(), names: Names::default(), origin: Origin::default(), lookups }
+        Self { nodes: Nodes::new(link), elsewhere: BTreeMap::new() }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     ///
     /// # Errors
-    /// Where the connection failed or the server as a whole can't answer. What failed for one stream only is in
-    /// the snapshot.
+    /// Where no server answered. What failed for one stream or one node only is in the snapshot.
     pub async fn observe(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Snapshot, Failure> {
-        self.names.turn();
-        self.link.look_for_primary();
-        self.known.begin();
-        let result = self.read(config, watchlist).await;
-        self.link.after(&result);
-        result
-    }
-
-    async fn read(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Snapshot, Failure> {
-        let mut pass = Pass::new(config, &mut self.names, &mut self.known, watchlist);
-        let session = loop {
-            let (failure, goes_on) = match self.link.session(&config.redis).await {
-                Ok(session) => match pass.go_on(session).await {
-                    Ok(()) => break session,
-                    Err(failure) => {
-                        let goes_on = pass.recovers_from(&failure);
-                        (failure, goes_on)
-                    }
-                },
-                Err(failure) => {
-                    let goes_on = pass.begins_again_after(&failure);
-                    (failure, goes_on)
-                }
-            };
-            self.link.after_failure(&failure);
-            if !goes_on {
-                pass.fail();
-                return Err(failure);
+        self.elsewhere.clear();
+        if let Arranged::Plain(node) = self.nodes.arrange(config).await? {
+            let snapshot = node.observe(config, watchlist).await?;
+            if config.redis.cluster == config::Cluster::Off || !snapshot.server().is_of_cluster() {
+                return Ok(snapshot);
             }
-        };
-        self.origin = pass.origin();
-        let mut snapshot = pass.end(session);
-        match entries::read(session, &config.entries, &mut snapshot).await {
-            // A poll without the last entries is better than no poll.
-            Err(failure) if failure.reason == Reason::Closed => {
-                self.link.after_failure(&failure);
-                Ok(snapshot)
+            // The address leads to a cluster now.
+            self.nodes.forget();
+        }
+        match self.nodes.arrange(config).await? {
+            Arranged::Plain(node) => node.observe(config, watchlist).await,
+            Arranged::Cluster(cluster) => {
+                let reading = ClusterReading { config, watchlist, elsewhere: &mut self.elsewhere };
+                reading.read(cluster).await
             }
-            result => result.map(|()| snapshot),
         }
     }
 
     /// Asks the questions that the reading left open. Not cancel-safe, like [`observe`](Self::observe).
     ///
     /// # Errors
-    /// As [`observe`](Self::observe). Answers are missing for a group whose command fails, and for all
-    /// groups once another server answers than the one of the reading.
+    /// As [`observe`](Self::observe). Answers are missing for a group whose command or whose node fails, and for all groups of a
+    /// node once another server answers than the one of the reading.
     pub async fn ask(&mut self, config: &Config, questions: &[Question]) -> Result<Answers, Failure> {
-        let mut answers = Vec::with_capacity(questions.len());
-        self.lookups.begin();
-        let mut left = questions;
-        while let Some(batch) = left.get(..self.lookups.size().min(left.len())).filter(|it| !it.is_empty()) {
-            let session = self.link.session(&config.redis).await?;
-            let replies = lookup::ask(session, batch).await;
-            if !session.origin().is_same(&self.origin) {
-                break;
-            }
-            let done = match replies {
-                Ok(replies) => {
-                    lookup::take(batch, replies, &mut answers)?;
-                    self.lookups.answered();
-                    batch.len()
-                }
-                Err(failure) if failure.reason == Reason::Closed => {
-                    self.link.after_failure(&failure);
-                    match self.lookups.closed(batch.len()) {
-                        Next::Again | Next::Smaller => 0,
-                        Next::Less => 1,
-                        Next::Stop => break,
+        match self.nodes.arranged() {
+            Arranged::Plain(node) => Ok(node.ask(config, questions).await?.into_iter().collect()),
+            Arranged::Cluster(cluster) => {
+                let parts = parts(cluster, &self.elsewhere, questions, |question| &question.stream);
+                let asked = cluster.members.iter_mut().zip(&parts).map(async |(member, part)| {
+                    if part.is_empty() {
+                        Vec::new()
+                    } else {
+                        member.node.ask(config, part).await.unwrap_or_default()
                     }
-                }
-                Err(failure) => {
-                    self.link.after_failure(&failure);
-                    return Err(failure);
-                }
-            };
-            left = left.get(done..).unwrap_or_default();
+                });
+                Ok(join_all(asked).await.into_iter().flatten().collect())
+            }
         }
-        Ok(answers.into_iter().collect())
     }
 
     /// Reads some streams between two polls. `None` if the server may be another one than that of the last reading. A stream
@@ -134,38 +98,187 @@ impl Observer {
         config: &Config,
         watchlist: &Watchlist,
     ) -> Result<Option<NameMap<StreamState>>, Failure> {
-        let result = self.reread_now(config, watchlist).await;
-        self.link.after(&result);
-        result
-    }
-
-    async fn reread_now(
-        &mut self,
-        config: &Config,
-        watchlist: &Watchlist,
-    ) -> Result<Option<NameMap<StreamState>>, Failure> {
-        let session = self.link.session(&config.redis).await?;
-        let mut states = Vec::with_capacity(watchlist.len());
-        let whole: Vec<_> = watchlist.iter().filter(|it| !self.known.is_for_less(&it.name)).collect();
-        for batch in whole.chunks(self.known.portion()) {
-            let commands: Vec<_> = batch.iter().map(|watched| Command::StreamFull(&watched.name)).collect();
-            let is_same = session.origin().is_same(&self.origin);
-            let replies = if is_same { session.send(&commands).await? } else { Vec::new() };
-            if !is_same || !session.origin().is_same(&self.origin) {
-                return Ok(None);
-            }
-            for (watched, reply) in batch.iter().zip(replies) {
-                let reading =
-                    ReadWith { max_consumers: 0, ..ReadWith::of(watched, config, &self.names, None) };
-                let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
-                states.extend(state.ok().map(|state| (watched.name.clone(), state)));
+        match self.nodes.arranged() {
+            Arranged::Plain(node) => node.reread(config, watchlist).await,
+            Arranged::Cluster(cluster) => {
+                let all: Vec<Watched> = watchlist.iter().cloned().collect();
+                let parts = parts(cluster, &self.elsewhere, &all, |watched| &watched.name);
+                let read = cluster.members.iter_mut().zip(parts).map(async |(member, part)| {
+                    if part.is_empty() {
+                        return None;
+                    }
+                    member.node.reread(config, &part.into_iter().collect()).await.ok().flatten()
+                });
+                let read = join_all(read).await.into_iter().flatten();
+                Ok(Some(read.flat_map(NameMap::into_iter).collect()))
             }
         }
-        Ok(Some(states.into_iter().collect()))
     }
 
-    /// Drops the connection, so that the next reading makes a new one.
+    /// Drops the connections, so that the next reading makes new ones.
     pub fn reconnect(&mut self) {
-        self.link.disconnect();
+        self.nodes.disconnect();
+    }
+}
+
+/// The part of each member of the cluster.
+fn parts<T: Clone>(
+    cluster: &Cluster<NodeObserver>,
+    elsewhere: &BTreeMap<Name, usize>,
+    all: &[T],
+    stream: impl Fn(&T) -> &Name,
+) -> Vec<Vec<T>> {
+    let mut parts = vec![Vec::new(); cluster.members.len()];
+    for one in all {
+        let name = stream(one);
+        let owner = elsewhere.get(name).copied().or_else(|| cluster.owner(name.as_bytes()));
+        if let Some(part) = owner.and_then(|owner| parts.get_mut(owner)) {
+            part.push(one.clone());
+        }
+    }
+    parts
+}
+
+/// One reading of a cluster.
+struct ClusterReading<'a> {
+    config: &'a Config,
+    watchlist: &'a Watchlist,
+    elsewhere: &'a mut BTreeMap<Name, usize>,
+}
+
+impl ClusterReading<'_> {
+    async fn read(mut self, cluster: &mut Cluster<NodeObserver>) -> Result<Snapshot, Failure> {
+        let mut merge = self.read_members(cluster).await;
+        for _ in 0..MOST_REDIRECTIONS {
+            if !self.follow(cluster, &mut merge).await {
+                break;
+            }
+        }
+        match merge.failure() {
+            Some(failure) => Err(whole(cluster, failure)),
+            None => Ok(merge.end(self.watchlist, state(cluster), self.config.redis.place.as_deref())),
+        }
+    }
+
+    /// Asks each member for the streams of its slots, all at the same time.
+    async fn read_members(&self, cluster: &mut Cluster<NodeObserver>) -> Merge {
+        let all: Vec<Watched> = self.watchlist.iter().cloned().collect();
+        let (served, unserved): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|watched| cluster.owner(watched.name.as_bytes()).is_some());
+        let parts = parts(cluster, self.elsewhere, &served, |watched| &watched.name);
+        let parts: Vec<Watchlist> = parts.into_iter().map(|part| part.into_iter().collect()).collect();
+        let members = cluster.members.iter_mut().zip(&parts);
+        let read = join_all(members.map(|(member, part)| member.observe(self.config, part))).await;
+        let mut merge = Merge::default();
+        for ((member, part), read) in cluster.members.iter().zip(&parts).zip(read) {
+            merge.add(&member.address, &member.node.origin, part, read);
+        }
+        merge.add_unserved(&unserved.into_iter().collect());
+        // Some other node may have taken over its slots.
+        if !cluster.topology.unserved().is_empty()
+            || cluster.members.iter().any(|member| member.failing.is_some())
+        {
+            cluster.doubt();
+        }
+        merge
+    }
+
+    /// Asks for streams that are elsewhere where they are said to be. Returns whether there were any.
+    async fn follow(&mut self, cluster: &mut Cluster<NodeObserver>, merge: &mut Merge) -> bool {
+        let mut redirections = Vec::new();
+        for elsewhere in merge.elsewhere() {
+            let Some(member) = cluster.members.get_mut(elsewhere.node) else { continue };
+            let redirect = member.redirect(elsewhere.failure, self.config);
+            redirections
+                .extend(redirect.zip(self.watchlist.get(elsewhere.name)).map(|to| (elsewhere.place, to)));
+        }
+        if redirections.is_empty() {
+            return false;
+        }
+        cluster.doubt();
+        let mut parts: Vec<(Vec<usize>, Vec<Redirected<'_>>)> = Vec::new();
+        for (place, (redirect, watched)) in redirections {
+            let member = cluster.member_at(&redirect.to);
+            parts.resize_with(parts.len().max(member + 1), Default::default);
+            if let Some((places, streams)) = parts.get_mut(member) {
+                places.push(place);
+                streams.push(Redirected { watched, asking: redirect.kind == RedirectKind::Ask });
+            }
+            self.elsewhere.insert(watched.name.clone(), member);
+        }
+        let asked = cluster.members.iter_mut().zip(&parts).map(async |(member, (_, streams))| {
+            if streams.is_empty() { None } else { Some(member.read_redirected(self.config, streams).await) }
+        });
+        let found = join_all(asked).await;
+        for (index, ((member, (places, _)), found)) in
+            cluster.members.iter().zip(&parts).zip(found).enumerate()
+        {
+            if let Some(found) = found {
+                merge.redirected((index, &member.address), places, found);
+            }
+        }
+        true
+    }
+}
+
+impl Member<NodeObserver> {
+    /// Reads these streams, within the time of one node.
+    async fn observe(&mut self, config: &Config, streams: &Watchlist) -> Result<Snapshot, Failure> {
+        let read = match self.knock(config).await {
+            // A node that takes longer makes the whole reading late.
+            Ok(()) => timeout(config.poll.stale_after / 2, self.node.observe(config, streams)).await,
+            Err(failure) => Ok(Err(failure)),
+        };
+        let read = read.unwrap_or_else(|_elapsed| {
+            self.node.link().disconnect();
+            Err(Failure::new(Reason::Timeout, "the node took longer than half of poll.stale_after"))
+        });
+        self.note(&read);
+        read.map_err(|failure| self.failing.clone().unwrap_or(failure))
+    }
+
+    async fn read_redirected(
+        &mut self,
+        config: &Config,
+        streams: &[Redirected<'_>],
+    ) -> Result<Found, Failure> {
+        let found = match self.knock(config).await {
+            Ok(()) => self.node.read_redirected(config, streams).await,
+            Err(failure) => Err(failure),
+        };
+        self.note(&found);
+        found.map_err(|failure| self.failing.clone().unwrap_or(failure))
+    }
+}
+
+/// Why no node of the cluster could be read. If all refuse, the cause is not a node that refuses, but slots that no node serves.
+fn whole(cluster: &Cluster<NodeObserver>, failure: &Failure) -> Failure {
+    if failure.reason != Reason::ClusterDown {
+        return failure.clone();
+    }
+    let does_not_answer = |member: &Member<NodeObserver>| {
+        member.failing.as_ref().is_some_and(|failure| failure.reason != Reason::ClusterDown)
+    };
+    let serves = |owner: usize| {
+        let is_failing = cluster.topology.primaries().get(owner).is_none_or(|primary| primary.is_failing);
+        !is_failing && cluster.members.get(owner).is_some_and(|member| !does_not_answer(member))
+    };
+    let is_unserved = |slot: &Slot| !cluster.topology.owner(*slot).is_some_and(serves);
+    let unserved: SlotRanges = Slot::all().filter(is_unserved).collect();
+    let which = if unserved.is_empty() {
+        String::new()
+    } else {
+        format!(", since no node serves the slots {unserved}")
+    };
+    let what = format!("CLUSTERDOWN every node refuses{which}");
+    Failure { since: failure.since, ..Failure::new(Reason::ClusterDown, what) }
+}
+
+fn state(cluster: &Cluster<NodeObserver>) -> ClusterState {
+    let slots = |index: usize| cluster.topology.primaries().get(index).map_or(0, |primary| primary.slots);
+    ClusterState {
+        unserved_slots: cluster.topology.unserved().count() + cluster.topology.failing().count(),
+        topology_age: clock::now() - cluster.read_at,
+        slots: (0..cluster.members.len()).map(slots).collect(),
     }
 }

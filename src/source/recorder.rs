@@ -21,6 +21,9 @@ pub trait Recorder: Send + Sync {
     /// The work of the span has failed, or a command in it.
     fn failed(&self, span: &Span, failure: &Failure);
 
+    /// A node of a cluster redirected a command: `moved` or `ask`.
+    fn redirected(&self, kind: &'static str);
+
     /// The server does not support the command with this label, or refuses it to the user. Called each time.
     fn refused(&self, command: &'static str, failure: &Failure);
 }

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     clock::{self, Instant},
-    config::{self, Endpoint, Resp},
-    model::{Class, Failure, Flavour, Origin, Reason, Role, Server},
+    config::{self, DEFAULT_PORT, Endpoint, Resp},
+    model::{Class, Failure, Flavour, NodeAddress, Origin, Reason, Role, Server},
 };
 
 const SENTINEL: &str =
@@ -62,6 +62,8 @@ pub(crate) struct Session {
     connection: Connection,
     /// The configuration that it was made with.
     redis: config::Redis,
+    /// The node of a cluster that it leads to; `None`: the address of the configuration.
+    node: Option<NodeAddress>,
     past: Past,
     /// Whether nothing was sent since the last pause.
     is_rested: bool,
@@ -75,6 +77,7 @@ pub(crate) struct Session {
     pub(super) database: i64,
     pub(super) protocol: Resp,
     endpoint: Endpoint,
+    is_tls: bool,
     pub(super) place: String,
 }
 
@@ -85,24 +88,27 @@ impl Session {
     /// Why there is no connection.
     pub(super) async fn open(
         redis: &config::Redis,
+        node: Option<NodeAddress>,
         recorder: Arc<dyn Recorder>,
         past: Past,
     ) -> Result<Self, Failure> {
         let span = recorder.connecting();
-        let opened = Self::open_now(redis, Arc::clone(&recorder), past).instrument(span.clone()).await;
+        let opened = Self::open_now(redis, node, Arc::clone(&recorder), past).instrument(span.clone()).await;
         opened.inspect_err(|failure| recorder.failed(&span, failure))
     }
 
     async fn open_now(
         redis: &config::Redis,
+        node: Option<NodeAddress>,
         recorder: Arc<dyn Recorder>,
         past: Past,
     ) -> Result<Self, Failure> {
-        let connected = connect(redis, past.protocol, &*recorder).await?;
+        let connected = connect(redis, node.as_ref(), past.protocol, &*recorder).await?;
         recorder.connected();
         let mut session = Self {
             connection: connected.connection,
             redis: redis.clone(),
+            node,
             past: Past { protocol: Some(connected.protocol), ..past },
             is_rested: false,
             is_default_user: connected.is_default_user,
@@ -114,6 +120,7 @@ impl Session {
             database: connected.database,
             protocol: connected.protocol,
             endpoint: connected.endpoint,
+            is_tls: connected.is_tls,
             place: connected.place,
         };
         session.introduce(connected.is_upstash).await?;
@@ -166,7 +173,7 @@ impl Session {
     async fn reopen(&mut self) -> Result<(), Failure> {
         debug!("the connection was closed before a reply; sending the commands again on a new one");
         let past = Past { connection: next_connection(), was_cut: true, ..self.past };
-        let mut new = Self::open(&self.redis, Arc::clone(&self.recorder), past).await?;
+        let mut new = Self::open(&self.redis, self.node.clone(), Arc::clone(&self.recorder), past).await?;
         // The question about the role is among them, if there was one.
         new.role.take_over(&self.role);
         *self = new;
@@ -206,6 +213,22 @@ impl Session {
         let is_telling = !self.server.terms().reads_may_lag;
         let process = self.run_id.as_ref().zip(self.server.role).filter(|_| is_telling).map(of_process);
         Origin { connection: self.number(), process }
+    }
+
+    /// Whether the server is in cluster mode.
+    pub(super) fn is_of_cluster(&self) -> bool {
+        self.server.is_of_cluster()
+    }
+
+    /// Its address; that of this machine for a socket.
+    pub(super) fn node_address(&self) -> NodeAddress {
+        let Endpoint { address, port } = &self.endpoint;
+        NodeAddress::new(address, port.unwrap_or(DEFAULT_PORT)).unwrap_or_else(|_socket| NodeAddress::local())
+    }
+
+    /// Whether the connection is encrypted.
+    pub(super) const fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// The data set that was requested.

@@ -247,6 +247,8 @@ pub const FAMILIES: &[Family] = &[
         "Commands sent to Redis, except those of the login. A script counts as one command."),
     family("streamwarden_redis_round_trips_total", Counter, Own(&[]),
         "Pipelines of commands sent to Redis. Two of a poll may be under way at once."),
+    family("streamwarden_cluster_redirects_total", Counter, Own(&["kind"]),
+        "Commands that a node of a cluster redirected to another node: `moved`, or `ask` while a slot is being moved."),
     family("streamwarden_polls_total", Counter, Own(&[]),
         "Polls started."),
     family("streamwarden_poll_failures_total", Counter, Own(&["reason"]),

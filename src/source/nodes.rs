@@ -1,0 +1,334 @@
+//! The servers that hold the data: the one at the configured address, or each primary of the cluster that it is part of.
+//!
+//! A plain server needs no more than before: whether it is part of a cluster is in the reply to `HELLO`. The primaries of a
+//! cluster are read from one of its nodes, again at each `poll.discovery_interval`, and whenever an answer contradicts what is
+//! known. Each primary has a link of its own, to the address that it announces.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{
+    Command, Link, announced::Seen, failure::no_reply, redirect::Redirect, resp::Reply, session::Session,
+    topology::Topology,
+};
+use crate::{
+    clock::{self, Instant},
+    config::{self, Config},
+    model::{Failure, NodeAddress, Reason, Slot},
+};
+
+/// How long a node that failed before may take to answer again, so that it delays no other.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is kept for each node, with its link.
+pub(super) trait PerNode {
+    fn new(link: Link) -> Self;
+    fn link(&mut self) -> &mut Link;
+}
+
+impl PerNode for Link {
+    fn new(link: Link) -> Self {
+        link
+    }
+
+    fn link(&mut self) -> &mut Link {
+        self
+    }
+}
+
+/// The servers that hold the data.
+pub(super) struct Nodes<T> {
+    /// At the configured address.
+    first: T,
+    /// The configuration that the rest is about.
+    redis: Option<config::Redis>,
+    known: Known<T>,
+}
+
+enum Known<T> {
+    Nothing,
+    Plain,
+    Cluster(Box<Cluster<T>>),
+}
+
+/// The servers, as they are known now.
+pub(super) enum Arranged<'a, T> {
+    /// The only server.
+    Plain(&'a mut T),
+    /// All primaries.
+    Cluster(&'a mut Cluster<T>),
+}
+
+impl<T: PerNode> Nodes<T> {
+    pub(super) fn new(link: Link) -> Self {
+        Self { first: T::new(link), redis: None, known: Known::Nothing }
+    }
+
+    /// The servers. Connects to one of them if it is not known which there are, or if what is known of a cluster is old or in
+    /// doubt. Not cancel-safe: a caller that gives up must [`disconnect`](Self::disconnect).
+    ///
+    /// # Errors
+    /// No node answered, and nothing is known from before.
+    pub(super) async fn arrange(&mut self, config: &Config) -> Result<Arranged<'_, T>, Failure> {
+        if self.redis.as_ref() != Some(&config.redis) {
+            self.redis = Some(config.redis.clone());
+            self.known = Known::Nothing;
+        }
+        match &mut self.known {
+            Known::Plain => {}
+            Known::Cluster(cluster) if cluster.is_due(config) => {
+                cluster.read_again(&mut self.first, config).await
+            }
+            Known::Cluster(_) => {}
+            Known::Nothing if config.redis.cluster == config::Cluster::Off => self.known = Known::Plain,
+            Known::Nothing => self.known = find(&mut self.first, config).await?,
+        }
+        Ok(match &mut self.known {
+            Known::Cluster(cluster) => Arranged::Cluster(cluster),
+            Known::Plain | Known::Nothing => Arranged::Plain(&mut self.first),
+        })
+    }
+
+    /// Forgets which servers there are.
+    pub(super) fn forget(&mut self) {
+        self.known = Known::Nothing;
+    }
+
+    /// The servers as of the last [`arrange`](Self::arrange).
+    pub(super) fn arranged(&mut self) -> Arranged<'_, T> {
+        match &mut self.known {
+            Known::Cluster(cluster) => Arranged::Cluster(cluster),
+            Known::Plain | Known::Nothing => Arranged::Plain(&mut self.first),
+        }
+    }
+
+    /// Drops all connections.
+    pub(super) fn disconnect(&mut self) {
+        self.first.link().disconnect();
+        if let Known::Cluster(cluster) = &mut self.known {
+            cluster.members.iter_mut().for_each(|member| member.node.link().disconnect());
+        }
+    }
+}
+
+/// Finds out which servers there are: from the server at the configured address, else from the first of `redis.nodes` that answers.
+async fn find<T: PerNode>(first: &mut T, config: &Config) -> Result<Known<T>, Failure> {
+    let failure = match describe(first.link(), config).await {
+        Ok(None) => return Ok(Known::Plain),
+        Ok(Some(topology)) => {
+            // Each primary has a link of its own.
+            first.link().disconnect();
+            return Ok(Known::Cluster(Box::new(Cluster::new(first.link().another(), topology))));
+        }
+        Err(failure) => failure,
+    };
+    for node in &config.redis.nodes {
+        let mut link = first.link().to_node(node.clone());
+        match describe(&mut link, config).await {
+            Ok(Some(topology)) => return Ok(Known::Cluster(Box::new(Cluster::new(link, topology)))),
+            Ok(None) => debug!(%node, "a node of redis.nodes is not in cluster mode"),
+            Err(failure) => debug!(%node, %failure, "a node of redis.nodes did not answer"),
+        }
+    }
+    Err(failure)
+}
+
+/// The cluster, as the server on this link describes it; `None` for a server that is not in cluster mode.
+async fn describe(link: &mut Link, config: &Config) -> Result<Option<Topology>, Failure> {
+    let result = match link.session(&config.redis).await {
+        Ok(session) if session.is_of_cluster() => topology(session, config).await.map(Some),
+        Ok(session) => session.has_streams().map(|()| None),
+        Err(failure) => Err(failure),
+    };
+    link.after(&result);
+    result
+}
+
+/// The cluster, as the first of `redis.nodes` that answers describes it.
+async fn from_seeds(link: Link, config: &Config) -> Option<Topology> {
+    for node in &config.redis.nodes {
+        let mut link = link.to_node(node.clone());
+        if let Ok(Ok(Some(topology))) = timeout(PATIENCE, describe(&mut link, config)).await {
+            return Some(topology);
+        }
+    }
+    None
+}
+
+/// Asks a node which node has which slot.
+async fn topology(session: &mut Session, config: &Config) -> Result<Topology, Failure> {
+    let asked = session.node_address();
+    let seen =
+        Seen { asked: &asked, is_tls: session.is_tls(), address_map: &config.redis.cluster_address_map };
+    let shards = match session.server.has_shards() {
+        true => {
+            one(session, Command::ClusterShards).await?.and_then(|reply| Topology::from_shards(&reply, &seen))
+        }
+        false => Err(no_reply()),
+    };
+    if let Ok(topology) = &shards
+        && topology.unserved().is_empty()
+    {
+        return shards;
+    }
+    let slots =
+        one(session, Command::ClusterSlots).await?.and_then(|reply| Topology::from_slots(&reply, &seen));
+    match (shards, slots) {
+        (Ok(shards), Ok(slots)) => shards.completed_by(&slots),
+        (Ok(topology), Err(_)) | (Err(_), Ok(topology)) => Ok(topology),
+        (Err(_), Err(failure)) => Err(failure),
+    }
+}
+
+async fn one(session: &mut Session, command: Command<'_>) -> Result<Result<Reply, Failure>, Failure> {
+    Ok(session.send(&[command]).await?.pop().unwrap_or_else(|| Err(no_reply())))
+}
+
+/// The primaries of a cluster.
+pub(super) struct Cluster<T> {
+    pub(super) topology: Topology,
+    pub(super) read_at: Instant,
+    is_in_doubt: bool,
+    /// Makes the links to its nodes.
+    link: Link,
+    /// One for each primary of the topology, in its order, then those that other nodes named since.
+    pub(super) members: Vec<Member<T>>,
+}
+
+/// A node of a cluster.
+pub(super) struct Member<T> {
+    pub(super) address: NodeAddress,
+    pub(super) node: T,
+    /// Why it did not answer last time, with the time when that began.
+    pub(super) failing: Option<Failure>,
+    /// When it last did not answer.
+    tried: Instant,
+}
+
+impl<T: PerNode> Cluster<T> {
+    fn new(link: Link, topology: Topology) -> Self {
+        let member = |address: &NodeAddress| Member::new(&link, address.clone());
+        let members = topology.primaries().iter().map(|primary| member(&primary.address)).collect();
+        Self { topology, read_at: clock::now(), is_in_doubt: false, link, members }
+    }
+
+    /// Takes over a newer topology. Links to nodes that are still primaries are kept.
+    fn adopt(&mut self, topology: Topology) {
+        let mut before = std::mem::take(&mut self.members);
+        let mut member =
+            |address: &NodeAddress| match before.iter().position(|member| member.address == *address) {
+                Some(index) => before.swap_remove(index),
+                None => Member::new(&self.link, address.clone()),
+            };
+        self.members = topology.primaries().iter().map(|primary| member(&primary.address)).collect();
+        (self.topology, self.read_at, self.is_in_doubt) = (topology, clock::now(), false);
+    }
+
+    fn is_due(&self, config: &Config) -> bool {
+        self.is_in_doubt || self.read_at.elapsed() >= config.poll.discovery_interval
+    }
+
+    /// An answer contradicts the topology, or a node does not answer.
+    pub(super) const fn doubt(&mut self) {
+        self.is_in_doubt = true;
+    }
+
+    /// Reads the topology again, from the first node that answers. Otherwise keeps what is known.
+    async fn read_again(&mut self, first: &mut T, config: &Config) {
+        let answering = self.members.iter_mut().filter(|member| member.failing.is_none());
+        let mut links: Vec<&mut Link> = answering.map(|member| member.node.link()).collect();
+        links.push(first.link());
+        let mut new = None;
+        for link in links {
+            match timeout(PATIENCE, describe(link, config)).await {
+                Ok(Ok(Some(topology))) => {
+                    new = Some(topology);
+                    break;
+                }
+                Ok(Ok(None)) => {}
+                Ok(Err(failure)) => debug!(%failure, "a node did not describe the cluster"),
+                Err(_elapsed) => link.disconnect(),
+            }
+        }
+        first.link().disconnect();
+        if new.is_none() {
+            new = from_seeds(self.link.another(), config).await;
+        }
+        if let Some(topology) = new {
+            self.adopt(topology);
+        }
+    }
+
+    /// The member that owns the key's slot; `None` if no node serves it.
+    pub(super) fn owner(&self, key: &[u8]) -> Option<usize> {
+        self.topology.owner(Slot::of(key))
+    }
+
+    /// The member at this address, which another node named.
+    pub(super) fn member_at(&mut self, address: &NodeAddress) -> usize {
+        let known = self.members.iter().position(|member| member.address == *address);
+        known.unwrap_or_else(|| {
+            self.members.push(Member::new(&self.link, address.clone()));
+            self.members.len() - 1
+        })
+    }
+}
+
+impl<T: PerNode> Member<T> {
+    fn new(link: &Link, address: NodeAddress) -> Self {
+        Self { node: T::new(link.to_node(address.clone())), address, failing: None, tried: clock::now() }
+    }
+
+    /// Where this node redirects a command to, if its error says so.
+    pub(super) fn redirect(&mut self, failure: &Failure, config: &Config) -> Option<Redirect> {
+        let is_tls = self.node.link().is_tls();
+        let map = &config.redis.cluster_address_map;
+        let redirect = Redirect::of(failure, &Seen { asked: &self.address, is_tls, address_map: map })?;
+        self.node.link().recorder().redirected(failure.reason.as_str());
+        Some(redirect)
+    }
+
+    /// Connects to a node that failed before, within a time that delays no other node.
+    ///
+    /// # Errors
+    /// It still does not answer.
+    pub(super) async fn knock(&mut self, config: &Config) -> Result<(), Failure> {
+        if self.failing.is_none() {
+            return Ok(());
+        }
+        let link = self.node.link();
+        match timeout(PATIENCE, link.session(&config.redis)).await {
+            Ok(Ok(_session)) => Ok(()),
+            Ok(Err(failure)) => Err(failure),
+            Err(_elapsed) => {
+                link.disconnect();
+                Err(Failure::new(Reason::Timeout, format!("no connection within {PATIENCE:?}")))
+            }
+        }
+    }
+
+    /// Refuses a node that did not answer this recently.
+    ///
+    /// # Errors
+    /// Why it did not answer.
+    pub(super) fn rest(&self, rest: Duration) -> Result<(), Failure> {
+        match &self.failing {
+            Some(failure) if self.tried.elapsed() < rest => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes whether the node answered, and since when it does not.
+    pub(super) fn note<R>(&mut self, result: &Result<R, Failure>) {
+        if result.is_err() {
+            self.tried = clock::now();
+        }
+        let before = self.failing.take().and_then(|failure| failure.since);
+        self.failing = result.as_ref().err().map(|failure| {
+            let since = failure.since.or(before).unwrap_or_else(clock::unix_time);
+            Failure { since: Some(since), ..failure.clone() }
+        });
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads streams that another node named this one for.
+
+use super::{
+    Command,
+    failure::no_reply,
+    node_observer::NodeObserver,
+    plausible::plausible,
+    stream_reply::{ReadWith, stream_full},
+};
+use crate::{
+    clock,
+    config::{Config, Watched},
+    model::{Failure, Node, Reason, StreamState},
+};
+
+/// Streams in a pipeline.
+const BATCH: usize = 12;
+
+/// A stream that was redirected here.
+#[derive(Clone, Copy)]
+pub(super) struct Redirected<'a> {
+    pub(super) watched: &'a Watched,
+    /// Whether the slot is about to move here, so that only a command behind `ASKING` is executed.
+    pub(super) asking: bool,
+}
+
+/// What a node replied about the streams that were redirected to it.
+pub(super) struct Found {
+    pub(super) node: Node,
+    /// In the order of the streams.
+    pub(super) states: Vec<Result<StreamState, Failure>>,
+}
+
+impl NodeObserver {
+    /// Reads these streams. Not cancel-safe, like [`observe`](Self::observe).
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub(super) async fn read_redirected(
+        &mut self,
+        config: &Config,
+        streams: &[Redirected<'_>],
+    ) -> Result<Found, Failure> {
+        let result = self.read_redirected_now(config, streams).await;
+        self.link.after(&result);
+        result
+    }
+
+    async fn read_redirected_now(
+        &mut self,
+        config: &Config,
+        streams: &[Redirected<'_>],
+    ) -> Result<Found, Failure> {
+        let started = clock::now();
+        let session = self.link.session(&config.redis).await?;
+        let time = session.check().await?;
+        session.may_be_read(&config.redis)?;
+        self.origin = session.origin();
+        let mut states = Vec::with_capacity(streams.len());
+        for batch in streams.chunks(BATCH) {
+            let commands: Vec<Command<'_>> = batch.iter().flat_map(commands).collect();
+            let mut replies = session.send(&commands).await?.into_iter();
+            for stream in batch {
+                if stream.asking {
+                    replies.next();
+                }
+                let reading =
+                    ReadWith::of(stream.watched, config, &self.names, time.as_ref().ok().map(|now| now.time));
+                let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
+                let state = reply.and_then(|reply| stream_full(&reply, reading)).and_then(plausible);
+                states.push(state.map_err(|failure| on_the_way(failure, stream.asking)));
+            }
+        }
+        if !session.origin().is_same(&self.origin) {
+            return Err(Failure::new(Reason::Closed, "the connection was closed while streams were read"));
+        }
+        let node = Node {
+            address: session.place.as_str().into(),
+            server: session.server.clone(),
+            origin: self.origin.clone(),
+            time,
+            took: clock::now() - started,
+            failure: None,
+        };
+        Ok(Found { node, states })
+    }
+}
+
+fn commands<'a>(stream: &Redirected<'a>) -> impl Iterator<Item = Command<'a>> {
+    let asking = stream.asking.then_some(Command::Asking);
+    asking.into_iter().chain([Command::StreamFull(&stream.watched.name)])
+}
+
+/// A key that is missing where its slot is about to move may be on its way.
+fn on_the_way(failure: Failure, asking: bool) -> Failure {
+    if asking && failure.reason == Reason::NoKey {
+        return Failure::new(
+            Reason::TryAgain,
+            "the slot is being moved to another node, and the key was on neither",
+        );
+    }
+    failure
+}

@@ -1,0 +1,141 @@
+//! Single commands to the server that has their key, for everything that writes.
+
+use std::time::Duration;
+
+use super::{
+    Link,
+    nodes::{Arranged, Nodes},
+    redirect::RedirectKind,
+    session::Session,
+};
+use crate::{
+    config::Config,
+    model::{Class, Failure, NodeAddress, Reason},
+};
+
+/// How long a node that did not answer is left alone, so that each of its streams does not wait for it.
+const REST: Duration = Duration::from_secs(5);
+
+/// Finds the server that has a key.
+pub struct Router {
+    nodes: Nodes<Link>,
+    /// Where the last redirection led.
+    redirected: Option<Redirected>,
+    /// The member that was used last.
+    current: Option<usize>,
+}
+
+struct Redirected {
+    key: Vec<u8>,
+    to: NodeAddress,
+    /// Whether each command must be behind `ASKING`.
+    asking: bool,
+}
+
+/// What follows from the result of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The result stands.
+    Keep,
+    /// Another server has the key, or the same one in another role. The command was not executed.
+    AskAgain,
+}
+
+impl Router {
+    /// A router that connects at its first command.
+    #[must_use]
+    pub fn new(link: Link) -> Self {
+        Self { nodes: Nodes::new(link), redirected: None, current: None }
+    }
+
+    /// The connection to the server that has the key, and whether a command for the key must be behind `ASKING`.
+    ///
+    /// # Errors
+    /// There is no connection, or no node serves the key's slot.
+    pub(crate) async fn session(
+        &mut self,
+        config: &Config,
+        key: &[u8],
+    ) -> Result<(&mut Session, bool), Failure> {
+        self.current = None;
+        match self.nodes.arrange(config).await? {
+            Arranged::Plain(link) => Ok((link.session(&config.redis).await?, false)),
+            Arranged::Cluster(cluster) => {
+                let redirected = self.redirected.as_ref().filter(|redirected| redirected.key == key);
+                let owner = match redirected {
+                    Some(redirected) => Some(cluster.member_at(&redirected.to)),
+                    None => cluster.owner(key),
+                };
+                let unserved =
+                    || Failure::new(Reason::ClusterDown, "no node of the cluster serves the key's slot");
+                let member = owner.and_then(|owner| cluster.members.get_mut(owner)).ok_or_else(unserved)?;
+                member.rest(REST)?;
+                self.current = owner;
+                let connected = member.knock(config).await;
+                member.note(&connected);
+                connected?;
+                let session = member.node.session(&config.redis).await?;
+                Ok((session, redirected.is_some_and(|redirected| redirected.asking)))
+            }
+        }
+    }
+}
+
+impl Router {
+    /// Takes the result of a command for the key, and drops the connection if it can no longer be used.
+    pub(crate) fn after<T>(&mut self, config: &Config, key: &[u8], result: &Result<T, Failure>) -> Next {
+        let cluster = match self.nodes.arranged() {
+            Arranged::Plain(link) => {
+                return if link.after(result) { Next::AskAgain } else { Next::Keep };
+            }
+            Arranged::Cluster(cluster) => cluster,
+        };
+        let Some(member) = self.current.and_then(|current| cluster.members.get_mut(current)) else {
+            return Next::Keep;
+        };
+        member.node.after(result);
+        let Err(failure) = result else { return Next::Keep };
+        let redirect = member.redirect(failure, config);
+        if failure.class() != Class::Object && failure.reason != Reason::RoleChanged {
+            member.note(result);
+        }
+        if failure.reason != Reason::Ask {
+            cluster.doubt();
+        }
+        if !matches!(failure.reason, Reason::Moved | Reason::Ask | Reason::RoleChanged | Reason::ReadOnly) {
+            return Next::Keep;
+        }
+        self.redirected = redirect.map(|redirect| Redirected {
+            key: key.to_vec(),
+            to: redirect.to,
+            asking: redirect.kind == RedirectKind::Ask,
+        });
+        Next::AskAgain
+    }
+
+    /// The number of the connection that was used last; 0 without one.
+    pub(crate) fn connection(&mut self) -> u64 {
+        match (self.nodes.arranged(), self.current) {
+            (Arranged::Plain(link), _) => link.number(),
+            (Arranged::Cluster(cluster), Some(current)) => {
+                cluster.members.get(current).map_or(0, |member| member.node.number())
+            }
+            (Arranged::Cluster(_), None) => 0,
+        }
+    }
+
+    /// Begins work of its own: earlier redirections are over.
+    pub(crate) fn begin(&mut self) {
+        self.redirected = None;
+    }
+
+    /// Whether there are several servers, so that one that does not answer says nothing about the others.
+    pub(crate) fn is_of_cluster(&mut self) -> bool {
+        matches!(self.nodes.arranged(), Arranged::Cluster(_))
+    }
+
+    /// Drops the connections, so that the next command makes new ones.
+    pub fn disconnect(&mut self) {
+        self.nodes.disconnect();
+    }
+}
