@@ -16,6 +16,7 @@ mod exclusion;
 mod key;
 mod keys;
 mod load;
+mod nodes;
 mod pattern;
 mod patterns;
 mod policy;
@@ -42,8 +43,8 @@ pub use environment::{Environment, wants_no_colour};
 pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
-    CONFIGURED, Consumers, Entries, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode, Otlp, Poll,
-    ReadFrom, Retention, States, Status, StreamRetention, StreamRule, Thresholds, Tls,
+    CONFIGURED, Cluster, Consumers, Entries, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode, Otlp,
+    Poll, ReadFrom, Retention, States, Status, StreamRetention, StreamRule, Thresholds, Tls,
 };
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
@@ -52,7 +53,7 @@ pub use pattern::{Pattern, PatternError};
 pub use patterns::Patterns;
 pub use policy::Policy;
 pub use problem::{Problem, Problems};
-pub use redis::{Cluster, Redis};
+pub use redis::Redis;
 pub use reference::{json_schema, keys, table};
 pub use rules::Rules;
 pub use telemetry::{Protocol, Sampling, Telemetry, Traces};

@@ -4,7 +4,7 @@
 //! reference and the JSON Schema are made of these rows.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use super::{
     Pattern, check,
     declare::{choice, section},
 };
-use crate::model::Name;
+use crate::model::{Name, NodeAddress};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -56,6 +56,12 @@ section! {
         command_timeout: Duration [SECOND / 20..=MINUTE] = 5 * SECOND;
         /// Servers to read from. `primary` refuses a replica and waits for a primary.
         read_from: ReadFrom = ReadFrom::Any;
+        /// Whether to read all primaries of a cluster. `auto`: if the server is in cluster mode.
+        cluster: Cluster = Cluster::Auto;
+        /// Other nodes of the cluster, which are asked if the address does not answer.
+        nodes: Vec<NodeAddress> = Vec::new();
+        /// Addresses that the cluster announces, and the ones to use in their place, as behind NAT.
+        cluster_address_map: BTreeMap<NodeAddress, NodeAddress> = BTreeMap::new();
         /// Whether each command is billed: then few are sent. `auto`: if the host's name ends with .upstash.io.
         billed_by_command: Billed = Billed::Auto;
         /// Commands in 30 days beyond one a stream and poll. Without it 100000 where each command is billed, else any number.
@@ -70,6 +76,16 @@ choice! {
         Any = "any",
         /// A primary only.
         Primary = "primary",
+    }
+}
+
+choice! {
+    /// Whether to read all primaries of a cluster.
+    pub enum Cluster {
+        /// If the server is in cluster mode.
+        Auto = "auto",
+        /// Only the node at the address, with the streams of its slots.
+        Off = "off",
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Cluster;
 
 fn check(yaml: &str) -> Result<Config, Problems> {
     check_in(yaml, &[])
@@ -148,6 +149,70 @@ fn each_wrong_value_is_reported_with_its_place_and_a_fix() {
         assert!(actual.starts_with(problem), "{yaml}: {actual}");
         assert_eq!(actual.lines().count().max(1), if actual.contains('\n') { 2 } else { 1 }, "{actual}");
     }
+}
+
+#[test]
+fn nodes_of_a_cluster_are_addresses_and_have_an_effect_or_are_refused() {
+    let check = |address: &str, keys: &str| check(&format!("redis: {{uri: '{address}', {keys}}}"));
+    let keys = "nodes: [a:1, '[::1]:2', 10.0.0.5:3], cluster_address_map: {10.0.0.5:3: B:7001, c:1: b:7001}";
+    let redis = check("redis://a", keys).unwrap().redis;
+    assert_eq!((redis.cluster, redis.nodes.len()), (Cluster::Auto, 3));
+    let used = redis.cluster_address_map.get(&"10.0.0.5:3".parse().unwrap()).unwrap();
+    assert_eq!(used.to_string(), "b:7001");
+    assert_eq!(check("redis://a", "cluster: off").unwrap().redis.cluster, Cluster::Off);
+    for (address, keys, problem) in [
+        ("redis://a", "nodes: a:1", "redis.nodes: must be a list of addresses, as in [redis-1"),
+        (
+            "redis://a",
+            "nodes: [a:1, b]",
+            "redis.nodes: number 2 has no port from 1 to 65535; write host:port",
+        ),
+        ("redis://a", "nodes: [6379]", "redis.nodes: number 1 must be text; put it in quotes"),
+        ("redis://a", "nodes: [a:1, A:1]", "redis.nodes: number 2 repeats an address; remove it"),
+        ("redis://a", "nodes: ['redis://u:s3cret@b:1']", "redis.nodes: number 1 is not host:port"),
+        ("redis://a", "nodes: [::1:6379]", "redis.nodes: number 1 is not an IPv6 address in brackets"),
+        ("redis://a", "nodes: [b:1], cluster: off", "redis.nodes: has no effect with redis.cluster: off"),
+        ("unix:///s", "nodes: [b:1]", "redis.nodes: is set, and the address is a Unix socket"),
+        ("redis://a", "cluster: on", "redis.cluster: must be one of: auto, off"),
+        ("redis://a", "cluster_address_map: [a:1]", "redis.cluster_address_map: must be a map of addresses"),
+        (
+            "redis://a",
+            "cluster_address_map: {a: b:1}",
+            "redis.cluster_address_map: an address on the left has no port",
+        ),
+        (
+            "redis://a",
+            "cluster_address_map: {a:1: 'u:s3cret@b'}",
+            "redis.cluster_address_map: the address for a:1 ",
+        ),
+        (
+            "redis://a",
+            "cluster_address_map: {a:1: b:1, A:1: c:1}",
+            "redis.cluster_address_map: a:1 stands on the left twice",
+        ),
+        (
+            "redis://a",
+            "cluster_address_map: {a:1: b:1}, cluster: off",
+            "redis.cluster_address_map: has no effect with redis.cluster: off",
+        ),
+    ] {
+        let actual = check(address, keys).unwrap_err().to_string();
+        assert!(actual.starts_with(problem), "{keys}: {actual}");
+        assert!(!actual.contains("s3cret") && actual.lines().count() == 1, "{actual}");
+    }
+}
+
+#[test]
+fn what_is_shown_of_a_clusters_nodes_is_read_again() {
+    let text =
+        "redis:\n  uri: redis://a\n  nodes: [b:1]\n  cluster_address_map: {\"10.0.0.5:3\": \"b:7001\"}\n";
+    let config = check(text).unwrap();
+    let shown = config.to_string().replace(&format!("\"{}\"", crate::config::access::REDACTED), "redis://a");
+    let again = check(&shown).unwrap().redis;
+    assert_eq!(
+        (&again.nodes, &again.cluster_address_map),
+        (&config.redis.nodes, &config.redis.cluster_address_map)
+    );
 }
 
 #[test]

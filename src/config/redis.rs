@@ -1,17 +1,18 @@
 //! How to reach Redis, from the keys and variables for it. [`Access`] combines address, user and password.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
 use super::{
-    Access, Address, Environment, ReadFrom, Tls,
+    Access, Address, Cluster, Environment, ReadFrom, Route, Tls,
     access::{Given, Ignored, Login, REDACTED, Secret},
     environment::{PASSWORD, PASSWORD_FILE, URI, URI_FILE, USERNAME},
     keys::{Billed, RedisKeys},
     section::Section,
     setting::{Group, Shown},
 };
+use crate::model::NodeAddress;
 
 /// Where each command is billed. With polls and retention of five streams this stays below the 500,000 commands a month of a
 /// free tier.
@@ -32,27 +33,18 @@ pub struct Redis {
     pub command_timeout: Duration,
     /// The servers to read from.
     pub read_from: ReadFrom,
-    /// Whether each command is billed: then few are sent.
-    pub billed_by_command: bool,
-    /// Other nodes of the cluster.
-    pub nodes: Vec<NodeAddress>,
     /// Whether to read all primaries of a cluster.
     pub cluster: Cluster,
-    /// Announced addresses, and the ones to use.
-    pub cluster_address_map: std::collections::BTreeMap<NodeAddress, NodeAddress>,
+    /// Other nodes of the cluster, which are asked if the address does not answer.
+    pub nodes: Vec<NodeAddress>,
+    /// Addresses that the cluster announces, and the ones to use in their place.
+    pub cluster_address_map: BTreeMap<NodeAddress, NodeAddress>,
+    /// Whether each command is billed: then few are sent.
+    pub billed_by_command: bool,
     /// Lookups in 30 days, beyond one command a stream and poll; `None`: no bound.
     pub lookups_a_month: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-/// Whether to read all primaries of a cluster.
-pub enum Cluster {
-    /// If the server is in cluster mode.
-    Auto,
-    /// Only the node at the address.
-    Off,
-}
-use crate::model::NodeAddress;
 impl Tls {
     pub(crate) const WITHOUT_EFFECT: &'static str = "is set, and the address is not rediss://, so nothing would be encrypted; write rediss://, or remove redis.tls";
 
@@ -88,19 +80,22 @@ impl Group for Redis {
             Billed::No => false,
             Billed::Auto => address.as_ref().is_some_and(Address::is_upstash),
         };
-        Self {
+        let is_socket = address.as_ref().is_some_and(|address| matches!(address.route(), Route::Unix(_)));
+        let redis = Self {
             place: address.map(|address| format!("{address}/{}", address.database())),
             access,
             tls: keys.tls,
             connect_timeout: keys.connect_timeout,
             command_timeout: keys.command_timeout,
             read_from: keys.read_from,
-            nodes: Vec::new(),
-            cluster: Cluster::Auto,
-            cluster_address_map: std::collections::BTreeMap::new(),
+            cluster: keys.cluster,
+            nodes: keys.nodes,
+            cluster_address_map: keys.cluster_address_map,
             billed_by_command: is_billed,
             lookups_a_month: keys.lookups_a_month.or(is_billed.then_some(LOOKUPS_A_MONTH)),
-        }
+        };
+        redis.check_cluster(section, is_socket);
+        redis
     }
 
     /// The keys that have an effect, without secrets.
@@ -118,10 +113,32 @@ impl Group for Redis {
             connect_timeout: self.connect_timeout,
             command_timeout: self.command_timeout,
             read_from: self.read_from,
+            cluster: self.cluster,
+            nodes: self.nodes.clone(),
+            cluster_address_map: self.cluster_address_map.clone(),
             billed_by_command: if self.billed_by_command { Billed::Yes } else { Billed::No },
             lookups_a_month: self.lookups_a_month,
         };
         keys.show_keys()
+    }
+}
+
+impl Redis {
+    /// Notes keys for clusters that have no effect.
+    fn check_cluster(&self, section: &mut Section<'_>, is_socket: bool) {
+        let has_nodes = !self.nodes.is_empty();
+        for (key, is_set) in
+            [("nodes", has_nodes), ("cluster_address_map", !self.cluster_address_map.is_empty())]
+        {
+            if is_set && self.cluster == Cluster::Off {
+                let what = "has no effect with redis.cluster: off, which reads only the node at the address; remove one of them";
+                section.problem(key, what);
+            }
+        }
+        if has_nodes && is_socket {
+            let what = "is set, and the address is a Unix socket, so the other nodes can't be reached the same way; give the address as redis:// or rediss://, or remove redis.nodes";
+            section.problem("nodes", what);
+        }
     }
 }
 
