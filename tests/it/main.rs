@@ -15,6 +15,7 @@ mod addresses;
 mod api;
 mod billed;
 mod blind;
+mod cluster;
 mod codes;
 mod config;
 mod connections;

@@ -8,6 +8,8 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
+mod cluster;
+mod cluster_client;
 mod needs;
 mod page;
 mod programs;
@@ -22,11 +24,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use cluster::{Cluster, NODE_TIMEOUT, SLOTS, Seen};
+pub use cluster_client::ClusterClient;
 pub use needs::{Need, skip};
 pub use page::{Labels, Page};
 pub use programs::{nexus, program, project};
 pub use proxy::{Act, Direction, Proxy};
-pub use redis_server::Redis;
+pub use redis_server::{Redis, command};
 pub use sidecar::{Sidecar, send};
 
 /// Long enough for a busy machine; a test that waits so long has failed.

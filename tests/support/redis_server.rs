@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Connection, FromRedisValue, Value};
+use redis::{Cmd, Connection, FromRedisValue, RedisResult, Value};
 use tempfile::TempDir;
 
 use super::{free_port, signal, wait_for, write};
@@ -94,11 +94,12 @@ impl Redis {
     /// Runs one command, given as words.
     #[track_caller]
     pub fn run<T: FromRedisValue>(&self, words: &str) -> T {
-        let mut cmd = redis::Cmd::new();
-        words.split_whitespace().for_each(|word| {
-            cmd.arg(word);
-        });
-        cmd.query(&mut self.connect()).unwrap_or_else(|error| panic!("{words}: {error}"))
+        self.try_run(words).unwrap_or_else(|error| panic!("{words}: {error}"))
+    }
+
+    /// The same for one that may be refused.
+    pub fn try_run<T: FromRedisValue>(&self, words: &str) -> RedisResult<T> {
+        command(words).query(&mut self.connect())
     }
 
     /// Adds `count` entries to a stream.
@@ -158,6 +159,15 @@ impl Redis {
         self.child = launch(&self.directory, &self.settings, self.port);
         wait_for("the server to answer again", || self.try_ping());
     }
+}
+
+/// A command, given as words.
+pub fn command(words: &str) -> Cmd {
+    let mut command = Cmd::new();
+    words.split_whitespace().for_each(|word| {
+        command.arg(word);
+    });
+    command
 }
 
 fn launch(directory: &TempDir, settings: &str, port: u16) -> Child {

@@ -1,0 +1,344 @@
+//! A real cluster of the test's own: primaries with their slots, replicas, and what operators and accidents do to them.
+
+use std::{ops::RangeInclusive, sync::Mutex, thread::scope, time::Duration};
+
+use redis::{FromRedisValue, cmd};
+
+use super::{ClusterClient, Redis, command, wait_at_most, wait_for};
+
+pub const SLOTS: u16 = 16_384;
+/// A node that answers nobody for so long has failed, in milliseconds.
+pub const NODE_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// Forming takes seconds of gossip.
+const FORMS_WITHIN: Duration = Duration::from_secs(90);
+
+/// A running cluster on free ports; it ends with the test.
+pub struct Cluster {
+    nodes: Vec<Redis>,
+    /// Those that run and are not frozen.
+    is_awake: Mutex<Vec<bool>>,
+}
+
+/// A node as another one sees it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its place in the cluster's list.
+    pub node: usize,
+    pub id: String,
+    pub is_primary: bool,
+    /// The primary that it copies.
+    pub primary: Option<usize>,
+    pub has_failed: bool,
+    /// Of two that claim a slot, the one with the greater epoch has it.
+    pub epoch: u64,
+    pub slots: Vec<RangeInclusive<u16>>,
+}
+
+impl Seen {
+    pub fn serves(&self, slot: u16) -> bool {
+        self.slots.iter().any(|range| range.contains(&slot))
+    }
+}
+
+impl Cluster {
+    /// Three primaries, each with a replica.
+    pub fn start() -> Self {
+        Self::with_settings(3, 3, "")
+    }
+
+    /// Primaries with equal shares of the slots, and replicas: the first copies the first, and so on. More lines of
+    /// `redis.conf` are for all of them.
+    pub fn with_settings(primaries: usize, replicas: usize, settings: &str) -> Self {
+        let settings = format!(
+            "cluster-enabled yes\ncluster-node-timeout {}\nrepl-diskless-sync-delay 0\n{settings}",
+            NODE_TIMEOUT.as_millis()
+        );
+        let nodes = scope(|scope| {
+            let start = || scope.spawn(|| Redis::with_settings(&settings));
+            let starting: Vec<_> = (0..primaries + replicas).map(|_| start()).collect();
+            starting.into_iter().map(|node| node.join().unwrap()).collect::<Vec<_>>()
+        });
+        let cluster = Self { is_awake: Mutex::new(vec![true; nodes.len()]), nodes };
+        cluster.form(primaries);
+        cluster
+    }
+
+    fn form(&self, primaries: usize) {
+        let share = |index: usize| u16::try_from(index * usize::from(SLOTS) / primaries).unwrap();
+        for (index, node) in self.nodes.iter().enumerate() {
+            if index < primaries {
+                let slots: Vec<u16> = (share(index)..share(index + 1)).collect();
+                cmd("CLUSTER").arg("ADDSLOTS").arg(slots).query::<()>(&mut node.connect()).unwrap();
+            }
+            node.run::<()>(&format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1));
+        }
+        self.nodes[1..].iter().for_each(|node| {
+            self.nodes[0].run::<()>(&format!("CLUSTER MEET 127.0.0.1 {}", node.port()));
+        });
+        wait_at_most(FORMS_WITHIN, "the nodes to know each other", || {
+            let knows_all = |node: &Redis| self.seen_by(node).len() == self.nodes.len();
+            self.nodes.iter().all(knows_all).then_some(())
+        });
+        for (index, replica) in self.nodes[primaries..].iter().enumerate() {
+            let primary: String = self.nodes[index % primaries].run("CLUSTER MYID");
+            replica.run::<()>(&format!("CLUSTER REPLICATE {primary}"));
+        }
+        self.wait_until_served();
+        let replicas = &self.nodes[primaries..];
+        wait_for("the replicas to follow", || replicas.iter().all(is_linked).then_some(()));
+    }
+
+    pub fn node(&self, index: usize) -> &Redis {
+        &self.nodes[index]
+    }
+
+    /// All nodes' ports.
+    pub fn ports(&self) -> Vec<u16> {
+        self.nodes.iter().map(Redis::port).collect()
+    }
+
+    /// A client that goes where a key is.
+    pub fn client(&self) -> ClusterClient {
+        ClusterClient::new(self.ports())
+    }
+
+    /// Runs one command, given as words, where this key is: one that may be run twice.
+    #[track_caller]
+    pub fn run<T: FromRedisValue>(&self, key: &str, words: &str) -> T {
+        self.client().query_again(key, &command(words)).unwrap_or_else(|error| panic!("{words}: {error}"))
+    }
+
+    /// Adds `count` entries to a stream, wherever it is.
+    #[track_caller]
+    pub fn add(&self, stream: &str, count: usize) {
+        let mut client = self.client();
+        (0..count).for_each(|_| {
+            let mut add = cmd("XADD");
+            client.query::<()>(stream, add.arg(stream).arg("*").arg("field").arg("value")).unwrap();
+        });
+    }
+
+    /// The slot of a key.
+    pub fn slot(&self, key: &str) -> u16 {
+        self.awake().run(&format!("CLUSTER KEYSLOT {key}"))
+    }
+
+    /// The primary that serves a key.
+    #[track_caller]
+    pub fn owner(&self, key: &str) -> usize {
+        let slot = self.slot(key);
+        wait_for("an owner", || self.owner_of_slot(slot))
+    }
+
+    /// The primary that serves a slot by its own word. Of two that claim it, the older one has not heard yet.
+    pub fn owner_of_slot(&self, slot: u16) -> Option<usize> {
+        let claims = self.primaries().into_iter().filter(|primary| primary.serves(slot));
+        claims.max_by_key(|primary| primary.epoch).map(|primary| primary.node)
+    }
+
+    /// The primaries that run, each as it sees itself.
+    pub fn primaries(&self) -> Vec<Seen> {
+        let own = |index: usize| self.see_from(index).into_iter().find(|seen| seen.node == index);
+        let awake = (0..self.nodes.len()).filter(|index| self.is_awake(*index));
+        awake.filter_map(own).filter(|seen| seen.is_primary).collect()
+    }
+
+    /// A replica of this primary that runs.
+    pub fn replica_of(&self, primary: usize) -> Option<usize> {
+        let is_one = |seen: &Seen| seen.primary == Some(primary) && self.is_awake(seen.node);
+        self.see_from(primary).into_iter().find(is_one).map(|seen| seen.node)
+    }
+
+    /// All nodes as one of them sees them.
+    pub fn see_from(&self, index: usize) -> Vec<Seen> {
+        self.seen_by(&self.nodes[index])
+    }
+
+    fn seen_by(&self, node: &Redis) -> Vec<Seen> {
+        let list: String = node.run("CLUSTER NODES");
+        let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split(' ').collect()).collect();
+        let place = |fields: &[&str]| {
+            // As in `127.0.0.1:7000@17000,name`, where the host may be empty.
+            let port = fields[1].split('@').next()?.rsplit(':').next()?.parse().ok()?;
+            self.nodes.iter().position(|node| node.port() == port)
+        };
+        let primary = |id: &str| lines.iter().find(|fields| fields[0] == id).and_then(|fields| place(fields));
+        let seen = |fields: &Vec<&str>| {
+            let flags: Vec<&str> = fields[2].split(',').collect();
+            // Of a node that is still being greeted nothing is known yet.
+            let node = place(fields).filter(|_| !flags.contains(&"handshake"))?;
+            Some(Seen {
+                node,
+                id: fields[0].to_owned(),
+                is_primary: flags.contains(&"master"),
+                primary: primary(fields[3]),
+                has_failed: flags.contains(&"fail"),
+                epoch: fields[6].parse().ok()?,
+                slots: fields[8..].iter().filter_map(|words| range(words)).collect(),
+            })
+        };
+        lines.iter().filter_map(seen).collect()
+    }
+
+    fn is_awake(&self, index: usize) -> bool {
+        self.is_awake.lock().unwrap()[index]
+    }
+
+    fn set_awake(&self, index: usize, is_awake: bool) {
+        self.is_awake.lock().unwrap()[index] = is_awake;
+    }
+
+    fn awake(&self) -> &Redis {
+        let index = (0..self.nodes.len()).find(|index| self.is_awake(*index)).expect("one node runs");
+        &self.nodes[index]
+    }
+
+    /// What `CLUSTER INFO` says under this name.
+    pub fn info(&self, index: usize, name: &str) -> String {
+        let info: String = self.nodes[index].run("CLUSTER INFO");
+        let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("no {name} in {info}")).to_owned()
+    }
+
+    /// Waits until all nodes that run say that all slots are served.
+    #[track_caller]
+    pub fn wait_until_served(&self) {
+        let awake: Vec<usize> = (0..self.nodes.len()).filter(|index| self.is_awake(*index)).collect();
+        wait_at_most(FORMS_WITHIN, "the cluster to serve all slots", || {
+            awake.iter().all(|index| self.info(*index, "cluster_state") == "ok").then_some(())
+        });
+    }
+
+    /// Waits until every replica that runs has what its primary has.
+    #[track_caller]
+    pub fn wait_until_copied(&self) {
+        wait_for("the replicas to have everything", || {
+            self.primaries().iter().all(|primary| is_copied(&self.nodes[primary.node])).then_some(())
+        });
+    }
+
+    /// A slot begins to move: keys stay where they are, and those that are absent are asked of the new owner.
+    pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        let id = |index: usize| self.nodes[index].run::<String>("CLUSTER MYID");
+        self.nodes[to].run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
+        self.nodes[from].run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)));
+    }
+
+    /// Moves at most so many of the slot's keys, and returns how many there were.
+    pub fn move_keys(&self, slot: u16, from: usize, to: usize, count: usize) -> usize {
+        let keys: Vec<String> = self.nodes[from].run(&format!("CLUSTER GETKEYSINSLOT {slot} {count}"));
+        if !keys.is_empty() {
+            let mut migrate = cmd("MIGRATE");
+            migrate
+                .arg("127.0.0.1")
+                .arg(self.nodes[to].port())
+                .arg("")
+                .arg(0)
+                .arg(5_000)
+                .arg("KEYS")
+                .arg(&keys);
+            migrate.query::<()>(&mut self.nodes[from].connect()).unwrap();
+        }
+        keys.len()
+    }
+
+    /// The slot, which has no keys any more where it was, belongs to its new owner.
+    pub fn end_move(&self, slot: u16, from: usize, to: usize) {
+        let id: String = self.nodes[to].run("CLUSTER MYID");
+        // The new owner first, so that nobody is sent where it is not known yet.
+        let others =
+            self.primaries().into_iter().map(|seen| seen.node).filter(|node| ![from, to].contains(node));
+        for node in [to, from].into_iter().chain(others) {
+            self.nodes[node].run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
+        }
+    }
+
+    /// Moves a slot as all versions can: key after key.
+    pub fn move_slot(&self, slot: u16, from: usize, to: usize) {
+        self.begin_move(slot, from, to);
+        while self.move_keys(slot, from, to, 10) > 0 {}
+        self.end_move(slot, from, to);
+    }
+
+    /// Whether the servers move slots at once: Redis 8.4, Valkey 9.
+    pub fn can_move_atomically(&self) -> bool {
+        let help: Vec<String> = self.awake().run("CLUSTER HELP");
+        help.iter().any(|line| line.starts_with("MIGRATION ") || line.starts_with("MIGRATESLOTS "))
+    }
+
+    /// Moves slots at once, and waits until their new owner has them.
+    pub fn move_atomically(&self, slots: RangeInclusive<u16>, from: usize, to: usize) {
+        let (first, last) = (slots.start(), slots.end());
+        let import = format!("CLUSTER MIGRATION IMPORT {first} {last}");
+        if self.nodes[to].try_run::<String>(&import).is_err() {
+            let id: String = self.nodes[to].run("CLUSTER MYID");
+            self.nodes[from].run::<()>(&format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}"));
+        }
+        wait_for("the slots to have moved", || {
+            let own = self.see_from(to).into_iter().find(|seen| seen.node == to)?;
+            slots.clone().all(|slot| own.serves(slot)).then_some(())
+        });
+    }
+
+    /// An operator has a replica take its primary's place.
+    pub fn failover(&self, replica: usize) {
+        let is_primary = || self.see_from(replica).iter().any(|seen| seen.node == replica && seen.is_primary);
+        wait_for("the failover", || {
+            // It gives up where its primary does not answer in time.
+            drop(self.nodes[replica].try_run::<()>("CLUSTER FAILOVER"));
+            wait_a_little(is_primary).then_some(())
+        });
+    }
+
+    /// A node dies at once.
+    pub fn kill(&mut self, index: usize) {
+        self.set_awake(index, false);
+        self.nodes[index].kill();
+    }
+
+    /// A dead node comes back, empty: wait until its replica has taken over, or its data are lost.
+    pub fn restart(&mut self, index: usize) {
+        self.nodes[index].restart();
+        self.set_awake(index, true);
+    }
+
+    /// A node stands still: its connections stay open, and nothing is answered.
+    pub fn freeze(&self, index: usize) {
+        self.set_awake(index, false);
+        self.nodes[index].pause();
+    }
+
+    pub fn thaw(&self, index: usize) {
+        self.nodes[index].resume();
+        self.set_awake(index, true);
+    }
+}
+
+/// Waits for a second, and returns whether it became so.
+fn wait_a_little(is_so: impl Fn() -> bool) -> bool {
+    (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        is_so()
+    })
+}
+
+/// Slots as in `5461-10922` or `7`; none for one that moves, as in `[93-<-id]`.
+fn range(words: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = words.split_once('-').unwrap_or((words, words));
+    Some(first.parse().ok()?..=last.parse().ok()?)
+}
+
+fn is_linked(replica: &Redis) -> bool {
+    replica.run::<String>("INFO replication").contains("master_link_status:up")
+}
+
+/// Whether the replicas of a primary have all that it was given until now.
+fn is_copied(primary: &Redis) -> bool {
+    let info: String = primary.run("INFO replication");
+    let numbers = |name: &str| -> Vec<u64> {
+        let values = info.lines().filter_map(|line| line.split_once(name)?.1.split(',').next()?.parse().ok());
+        values.collect()
+    };
+    let sent = numbers("master_repl_offset:");
+    numbers(",offset=").iter().all(|copied| *copied >= sent[0])
+}
