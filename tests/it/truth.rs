@@ -37,9 +37,12 @@ use tempfile::NamedTempFile;
 use expected::{Listed, SETTINGS};
 use oracle::{Oracle, Read};
 use story::{Polls, Story, play, rare, stories};
-use support::Redis;
+use support::{Page, Redis};
 use told::{Subject, Told};
 use truths::Compared;
+
+/// The stream of a story.
+const STREAM: &str = "s";
 
 /// How much was compared, and how often what was known.
 #[derive(Debug, Default)]
@@ -125,7 +128,8 @@ impl Run {
         let file = NamedTempFile::new().unwrap();
         let (uri, settings) =
             (redis.uri(), SETTINGS.replace("CONSUMERS", &self.listed.consumers.to_string()));
-        let settings = settings.replace("ENTRIES", &self.listed.entries.to_string());
+        let settings =
+            settings.replace("ENTRIES", &self.listed.entries.to_string()).replace("STREAMS", STREAM);
         let redis = format!("redis: {{uri: '{uri}'{}}}\nlag_count: {{entries: {}}}", self.more, self.entries);
         std::fs::write(file.path(), redis + &settings).unwrap();
         let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
@@ -142,7 +146,7 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ((config, file), tally) = (self.config(&redis), Mutex::new(Tally::default()));
         let connection = Mutex::new(redis.connect());
-        let watchlist = Watchlist::new(&config, ["s".into()]);
+        let watchlist = Watchlist::new(&config, [STREAM.into()]);
         let run = |story: Story| -> Result<(), TestCaseError> {
             let mut connection = connection.lock().unwrap();
             redis::cmd("FLUSHALL").query::<()>(&mut connection).unwrap();
@@ -150,7 +154,7 @@ impl Run {
             let reader = RefCell::new(Reader::new(Link::new(self_stats())).within_budget());
             let poll = || {
                 let reading = runtime.block_on(reader.borrow_mut().read(&config, &watchlist));
-                published(&config, reading.unwrap())
+                published(&config, reading.unwrap()).told(STREAM)
             };
             let rereads = Cell::new(0);
             let reread = || {
@@ -161,7 +165,7 @@ impl Run {
             };
             let mut tally = tally.lock().unwrap();
             tally.stories += 1;
-            let mut oracle = Oracle::new(&mut connection, &mut tally, self.listed);
+            let mut oracle = Oracle::new(&mut *connection, STREAM, &mut tally, self.listed);
             play(&story, self.polls, &mut oracle, poll, reread)?;
             oracle.compare_first(|| status(&file))?;
             tally.rereads += rereads.get();
@@ -186,8 +190,25 @@ impl Run {
     }
 }
 
-/// A reading, and what its pages tell.
-fn published(config: &Arc<Config>, reading: Reading) -> Read {
+/// A reading, and its pages.
+struct Published {
+    reading: Arc<Reading>,
+    metrics: Page,
+    document: serde_json::Value,
+}
+
+impl Published {
+    /// What the pages tell of a stream.
+    fn told(&self, stream: &str) -> Read {
+        Read {
+            metrics: told::metrics(&self.metrics, stream),
+            document: told::document(&self.document, stream),
+            reading: Arc::clone(&self.reading),
+        }
+    }
+}
+
+fn published(config: &Arc<Config>, reading: Reading) -> Published {
     let reading = Arc::new(reading);
     let pages = MetricsPages::publish(
         1,
@@ -201,8 +222,11 @@ fn published(config: &Arc<Config>, reading: Reading) -> Read {
     let mut document = Vec::new();
     let view = View::new(config, Some((&reading, Duration::ZERO)), None, true);
     view.write_streams(&mut |piece| document.extend(piece));
-    let metrics = told::metrics(str::from_utf8(&metrics).unwrap());
-    Read { metrics, document: told::document(&document), reading }
+    Published {
+        metrics: Page::parse(str::from_utf8(&metrics).unwrap()),
+        document: serde_json::from_slice(&document).expect("a document"),
+        reading,
+    }
 }
 
 /// What the program says that has just begun to watch.
@@ -211,7 +235,7 @@ fn status(config: &NamedTempFile) -> Told {
     command.args(["status", "--json", "--every", "1ms", "--config"]).arg(config.path()).env_clear();
     let output = command.output().unwrap();
     assert!(!output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    told::document(&output.stdout)
+    told::document(&serde_json::from_slice(&output.stdout).expect("a document"), STREAM)
 }
 
 #[test]

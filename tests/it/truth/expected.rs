@@ -22,7 +22,7 @@ consumers: {max_per_group: CONSUMERS, stuck_after: 3ms}
 entries: {last: ENTRIES}
 exposition: {redis_exporter_names: true}
 streams:
-- match: s
+- match: STREAMS
   groups: [g0]
   retention: {max_length: 10, max_age: 1h, mode: observe}
   thresholds: {lag: 4, lag_age: 1h, pending: 3, pending_age: 2h, deliveries: 2, silence: 3h}
@@ -94,6 +94,8 @@ pub(super) struct Listed {
 
 /// One reading.
 pub(super) struct Expected<'a> {
+    /// The stream's name, which is its key.
+    pub(super) stream: &'a str,
     pub(super) facts: Option<&'a Facts>,
     pub(super) when: When,
     pub(super) happened: &'a Happened<'a>,
@@ -186,8 +188,8 @@ impl Expected<'_> {
     fn settings(&self, truths: &mut Truths) {
         let stream = Subject::Stream;
         for (names, right) in [
-            (("", "name"), json!("s")),
-            (("", "key"), json!("s")),
+            (("", "name"), json!(self.stream)),
+            (("", "key"), json!(self.stream)),
             (("", "stale"), json!(0)),
             (("retention_info", "mode"), json!("observe")),
             (("", "retention.trimmed_entries"), json!(0)),

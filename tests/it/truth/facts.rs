@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis::{Connection, FromRedisValue, Value, cmd};
+use redis::{ConnectionLike, FromRedisValue, Value, cmd};
 use streamwarden::model::StreamId;
 
 type Fields = BTreeMap<String, Value>;
@@ -49,26 +49,26 @@ fn field<T: FromRedisValue>(fields: &Fields, name: &str) -> Option<T> {
 }
 
 /// The server's clock, in milliseconds.
-pub(super) fn time(connection: &mut Connection) -> u64 {
+pub(super) fn time(connection: &mut dyn ConnectionLike) -> u64 {
     let (seconds, micros): (u64, u64) = cmd("TIME").query(connection).expect("TIME is allowed");
     seconds * 1_000 + micros / 1_000
 }
 
 /// Every entry's ID.
-pub(super) fn ids(connection: &mut Connection) -> Vec<StreamId> {
-    let entries: Entries = cmd("XRANGE").arg("s").arg("-").arg("+").query(connection).unwrap_or_default();
+pub(super) fn ids(connection: &mut dyn ConnectionLike, stream: &str) -> Vec<StreamId> {
+    let entries: Entries = cmd("XRANGE").arg(stream).arg("-").arg("+").query(connection).unwrap_or_default();
     entries.iter().map(|(entry, _)| id(entry)).collect()
 }
 
 impl Facts {
-    /// All of the stream `s`; `None` where it is not there.
-    pub(super) fn ask(connection: &mut Connection) -> Option<Self> {
+    /// All of a stream; `None` where it is not there.
+    pub(super) fn ask(connection: &mut dyn ConnectionLike, stream: &str) -> Option<Self> {
         // A count of 0 is no limit.
-        let words = ["STREAM", "s", "FULL", "COUNT", "0"];
-        let stream: Fields = cmd("XINFO").arg(&words).query(connection).ok()?;
-        let groups: Vec<Fields> = field(&stream, "groups").expect("FULL has the groups");
+        let words = ["STREAM", stream, "FULL", "COUNT", "0"];
+        let fields: Fields = cmd("XINFO").arg(&words).query(connection).ok()?;
+        let groups: Vec<Fields> = field(&fields, "groups").expect("FULL has the groups");
         let groups = groups.iter().map(|group| (field(group, "name").expect("a name"), Group::of(group)));
-        Some(Self { groups: groups.collect(), ids: ids(connection), stream })
+        Some(Self { groups: groups.collect(), ids: ids(connection, stream), stream: fields })
     }
 
     /// A number of the stream's own; `None` where this server has none.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proptest::{prop_assert, test_runner::TestCaseError};
-use redis::{Cmd, Connection, Value, cmd};
+use redis::{Cmd, ConnectionLike, Value, cmd};
 use streamwarden::{clock::Instant, model::StreamId, reading::Reading};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     truths::Kind,
 };
 
-/// A reading, and what the pages made of it tell.
+/// A reading, and what the pages made of it tell of one stream.
 pub(super) struct Read {
     pub(super) reading: std::sync::Arc<Reading>,
     pub(super) metrics: Told,
@@ -27,7 +27,8 @@ pub(super) struct Read {
 }
 
 pub(super) struct Oracle<'a> {
-    connection: &'a mut Connection,
+    connection: &'a mut dyn ConnectionLike,
+    stream: String,
     tally: &'a mut Tally,
     listed: Listed,
     memory: Memory,
@@ -53,9 +54,15 @@ pub(super) struct Oracle<'a> {
 }
 
 impl<'a> Oracle<'a> {
-    pub(super) fn new(connection: &'a mut Connection, tally: &'a mut Tally, listed: Listed) -> Self {
+    pub(super) fn new(
+        connection: &'a mut dyn ConnectionLike,
+        stream: &str,
+        tally: &'a mut Tally,
+        listed: Listed,
+    ) -> Self {
         Self {
             connection,
+            stream: stream.to_owned(),
             tally,
             listed,
             memory: Memory::default(),
@@ -73,20 +80,35 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Runs a command that may well be refused: a group that is not there, an option that the server lacks.
-    pub(super) fn run(&mut self, command: &Cmd) {
+    /// Runs a command that may well be refused: a group that is not there, an option that the server lacks. It is given as
+    /// words, of which `s` is the stream.
+    pub(super) fn run(&mut self, words: &str) {
+        let command = self.command(words);
+        self.send(&command);
+    }
+
+    fn command(&self, words: &str) -> Cmd {
+        let mut command = Cmd::new();
+        for word in words.split(' ') {
+            command.arg(if word == "s" { &self.stream } else { word });
+        }
+        command
+    }
+
+    fn send(&mut self, command: &Cmd) {
         drop(command.query::<Value>(self.connection));
     }
 
     /// Runs a command that may remove entries, and notes who lost them.
-    pub(super) fn run_removing(&mut self, command: &Cmd) {
-        self.removed_by(command);
+    pub(super) fn run_removing(&mut self, words: &str) {
+        let command = self.command(words);
+        self.removed_by(&command);
     }
 
     /// The entries that a command removes.
     fn removed_by(&mut self, command: &Cmd) -> Vec<StreamId> {
         let (before, positions) = (self.ids(), self.positions());
-        self.run(command);
+        self.send(command);
         let after: BTreeSet<StreamId> = self.ids().into_iter().collect();
         let removed: Vec<StreamId> = before.into_iter().filter(|entry| !after.contains(entry)).collect();
         removed.iter().for_each(|entry| self.memory.removed(*entry, &positions, &self.positions));
@@ -94,15 +116,21 @@ impl<'a> Oracle<'a> {
     }
 
     /// Runs a command that may remove entries in the middle without a trace.
-    pub(super) fn run_making_holes(&mut self, command: &Cmd) {
-        let removed = self.removed_by(command);
+    pub(super) fn run_making_holes(&mut self, words: &str) {
+        let command = self.command(words);
+        let removed = self.removed_by(&command);
         let first = self.ids().first().copied();
         self.holes.extend(removed.into_iter().filter(|entry| first.is_some_and(|first| *entry > first)));
     }
 
     /// Runs a command that makes another stream of it, or none.
-    pub(super) fn remake(&mut self, command: &Cmd) {
-        self.run_removing(command);
+    pub(super) fn remake(&mut self, words: &str) {
+        let command = self.command(words);
+        self.remake_by(&command);
+    }
+
+    fn remake_by(&mut self, command: &Cmd) {
+        self.removed_by(command);
         self.is_remade = true;
     }
 
@@ -110,10 +138,10 @@ impl<'a> Oracle<'a> {
     pub(super) fn restore(&mut self, by_copy: bool) {
         let before = (self.ids(), self.positions());
         if by_copy {
-            self.remake(cmd("COPY").arg("copy").arg("s").arg("REPLACE"));
+            self.remake("COPY copy s REPLACE");
         } else {
             let dump: Vec<u8> = cmd("DUMP").arg("copy").query(self.connection).unwrap_or_default();
-            self.remake(cmd("RESTORE").arg("s").arg(0).arg(dump).arg("REPLACE"));
+            self.remake_by(cmd("RESTORE").arg(&self.stream).arg(0).arg(dump).arg("REPLACE"));
         }
         self.is_restored |= before != (self.ids(), self.positions());
     }
@@ -138,27 +166,31 @@ impl<'a> Oracle<'a> {
     }
 
     fn ids(&mut self) -> Vec<StreamId> {
-        facts::ids(self.connection)
+        facts::ids(self.connection, &self.stream)
+    }
+
+    fn facts(&mut self) -> Option<Facts> {
+        Facts::ask(self.connection, &self.stream)
     }
 
     fn positions(&mut self) -> Positions {
-        Facts::ask(self.connection).map(|facts| positions(&facts)).unwrap_or_default()
+        self.facts().map(|facts| positions(&facts)).unwrap_or_default()
     }
 
     pub(super) fn pending(&mut self, group: &str) -> Vec<StreamId> {
-        let facts = Facts::ask(self.connection);
+        let facts = self.facts();
         let group = facts.as_ref().and_then(|facts| facts.groups.get(group));
         group.into_iter().flat_map(|group| &group.pending).map(|pending| pending.id).collect()
     }
 
     /// Deletes a consumer, with what it has pending.
     pub(super) fn delete_consumer(&mut self, group: &str, consumer: &str) {
-        let (facts, now) = (Facts::ask(self.connection), facts::time(self.connection));
+        let (facts, now) = (self.facts(), facts::time(self.connection));
         let it = facts.as_ref().and_then(|facts| facts.groups.get(group)?.consumers.get(consumer));
         if let Some(it) = it {
             self.memory.deleted(group, consumer, it, now);
         }
-        self.run(cmd("XGROUP").arg("DELCONSUMER").arg("s").arg(group).arg(consumer));
+        self.run(&format!("XGROUP DELCONSUMER s {group} {consumer}"));
     }
 
     /// The ID at a place of the stream, as commands take it.
@@ -192,7 +224,7 @@ impl<'a> Oracle<'a> {
 
     /// Compares all that a reading's pages tell with the truth. Nothing happens meanwhile.
     pub(super) fn compare(&mut self, began: u64, read: &Read, polls: Polls) -> Result<(), TestCaseError> {
-        let facts = Facts::ask(self.connection);
+        let facts = self.facts();
         let positions = facts.as_ref().map(positions).unwrap_or_default();
         let recreations =
             number(&read.metrics, Subject::Stream, "stream_recreations").unwrap_or(self.recreations);
@@ -241,7 +273,13 @@ impl<'a> Oracle<'a> {
         happened.ticks = Some(ticks(ages, read.reading.read_at.at, &self.polls));
         self.slowest = self.slowest.max(over.saturating_sub(time));
         let when = When { began, from: time, to: time, over, slowest: self.slowest };
-        let expected = Expected { facts: facts.as_ref(), when, happened: &happened, listed: self.listed };
+        let expected = Expected {
+            stream: &self.stream,
+            facts: facts.as_ref(),
+            when,
+            happened: &happened,
+            listed: self.listed,
+        };
         let truths = expected.truths();
         for (kind, told) in [(Kind::Metrics, &read.metrics), (Kind::Document, &read.document)] {
             self.tally.compared(&truths.hold(kind, told)?);
@@ -254,7 +292,7 @@ impl<'a> Oracle<'a> {
     pub(super) fn compare_first(&mut self, look: impl FnOnce() -> Told) -> Result<(), TestCaseError> {
         let from = self.time();
         let told = look();
-        let (to, facts) = (self.time(), Facts::ask(self.connection));
+        let (to, facts) = (self.time(), self.facts());
         // Where the clock is not asked at each look it is estimated, and the document says how well.
         let error = told.get(&(Subject::Page, "poll.clock_error_seconds".to_owned()));
         let error = Duration::from_secs_f64(error.and_then(serde_json::Value::as_f64).unwrap_or_default());
@@ -262,6 +300,7 @@ impl<'a> Oracle<'a> {
         let (from, to) = (from - error, to + error);
         let happened = Happened::default();
         let expected = Expected {
+            stream: &self.stream,
             facts: facts.as_ref(),
             when: When { began: from, from, to, over: to, slowest: to - from },
             happened: &happened,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use support::Page;
+use support::{Labels, Page};
 
 /// What a value is of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +19,12 @@ pub(super) enum Subject {
 /// Every value of a page by its name there, but for those that are unknown.
 pub(super) type Told = BTreeMap<(Subject, String), Value>;
 
-/// The samples of a page of metrics. Where one of several states is 1, that state is the value.
-pub(super) fn metrics(text: &str) -> Told {
+/// The samples of a page of metrics that are of one stream or of the page itself. Where one of several states is 1, that state
+/// is the value.
+pub(super) fn metrics(page: &Page, stream: &str) -> Told {
     let mut told = Told::new();
-    for ((family, labels), value) in Page::parse(text).samples() {
+    let is_of_another = |labels: &Labels| labels.get("stream").is_some_and(|it| it != stream);
+    for ((family, labels), value) in page.samples().iter().filter(|((_, labels), _)| !is_of_another(labels)) {
         let label = |name: &str| labels.get(name).cloned();
         let name = family.strip_prefix("streamwarden_").unwrap_or(family);
         let name = name.strip_suffix("_total").unwrap_or(name);
@@ -54,15 +56,13 @@ pub(super) fn metrics(text: &str) -> Told {
     told
 }
 
-/// The values of a document of the API.
-pub(super) fn document(text: &[u8]) -> Told {
+/// The values of a document of the API that are of one stream or of the document itself.
+pub(super) fn document(document: &Value, stream: &str) -> Told {
     let mut told = Told::new();
-    let Value::Object(mut page) = serde_json::from_slice(text).expect("a document") else {
-        panic!("an object")
-    };
+    let mut page = document.as_object().expect("an object").clone();
     let streams = page.remove("streams");
     object(&mut told, &Subject::Page, "", page);
-    for stream in objects(streams) {
+    for stream in objects(streams).into_iter().filter(|it| it["key"] == stream) {
         stream_of(&mut told, stream);
     }
     told
