@@ -1,10 +1,10 @@
 //! A real cluster of the test's own: primaries with their slots, replicas, and what operators and accidents do to them.
 
-use std::{ops::RangeInclusive, sync::Mutex, thread::scope, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, thread::scope, time::Duration};
 
 use redis::{FromRedisValue, cmd};
 
-use super::{ClusterClient, Redis, command, wait_at_most, wait_for};
+use super::{ClusterClient, Redis, cluster_client::Asleep, command, wait_at_most, wait_for};
 
 pub const SLOTS: u16 = 16_384;
 /// A node that answers nobody for so long has failed, in milliseconds.
@@ -15,8 +15,7 @@ const FORMS_WITHIN: Duration = Duration::from_secs(90);
 /// A running cluster on free ports; it ends with the test.
 pub struct Cluster {
     nodes: Vec<Redis>,
-    /// Those that run and are not frozen.
-    is_awake: Mutex<Vec<bool>>,
+    asleep: Asleep,
 }
 
 /// A node as another one sees it.
@@ -58,7 +57,7 @@ impl Cluster {
             let starting: Vec<_> = (0..primaries + replicas).map(|_| start()).collect();
             starting.into_iter().map(|node| node.join().unwrap()).collect::<Vec<_>>()
         });
-        let cluster = Self { is_awake: Mutex::new(vec![true; nodes.len()]), nodes };
+        let cluster = Self { nodes, asleep: Asleep::default() };
         cluster.form(primaries);
         cluster
     }
@@ -99,7 +98,7 @@ impl Cluster {
 
     /// A client that goes where a key is.
     pub fn client(&self) -> ClusterClient {
-        ClusterClient::new(self.ports())
+        ClusterClient::new(self.ports(), Arc::clone(&self.asleep))
     }
 
     /// Runs one command, given as words, where this key is: one that may be run twice.
@@ -180,12 +179,17 @@ impl Cluster {
         lines.iter().filter_map(seen).collect()
     }
 
+    /// Whether it runs and is not frozen.
     fn is_awake(&self, index: usize) -> bool {
-        self.is_awake.lock().unwrap()[index]
+        !self.asleep.lock().unwrap().contains(&self.nodes[index].port())
     }
 
     fn set_awake(&self, index: usize, is_awake: bool) {
-        self.is_awake.lock().unwrap()[index] = is_awake;
+        let (port, mut asleep) = (self.nodes[index].port(), self.asleep.lock().unwrap());
+        asleep.retain(|it| *it != port);
+        if !is_awake {
+            asleep.push(port);
+        }
     }
 
     fn awake(&self) -> &Redis {

@@ -2,52 +2,82 @@
 
 use std::{
     collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use redis::{Cmd, Connection, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind};
+use redis::{
+    Cmd, Connection, ConnectionLike, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
+    Value, cmd,
+};
 
 /// A node that does not answer for so long is not waited for.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// A cluster that does not serve a key for so long fails the command.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
 
+/// Nodes that are dead or frozen: a client does not talk to them, as what it sent would be run when they thaw.
+pub(super) type Asleep = Arc<Mutex<Vec<u16>>>;
+
 /// Connections to the nodes that were needed so far.
 pub struct ClusterClient {
     ports: Vec<u16>,
+    asleep: Asleep,
     connections: BTreeMap<u16, Connection>,
     /// Where each key was found.
     places: BTreeMap<String, u16>,
 }
 
+/// What is done with a command that was not answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Patience {
+    /// It fails.
+    Never,
+    /// It is sent again where it was not run.
+    WhileRefused,
+    /// It is sent again.
+    Always,
+}
+
 impl ClusterClient {
-    pub(super) const fn new(ports: Vec<u16>) -> Self {
-        Self { ports, connections: BTreeMap::new(), places: BTreeMap::new() }
+    pub(super) const fn new(ports: Vec<u16>, asleep: Asleep) -> Self {
+        Self { ports, asleep, connections: BTreeMap::new(), places: BTreeMap::new() }
     }
 
     /// Runs a command at the node that has the key. It is sent again where it was not run; where that is unknown, as after a
     /// broken connection, the error is returned.
     pub fn query<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> RedisResult<T> {
-        self.query_until(key, command, |_| true)
+        self.ask(key, command, Patience::WhileRefused)
     }
 
     /// The same for what may be run twice, such as what only reads: it is sent until it is answered.
     pub fn query_again<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> RedisResult<T> {
-        self.query_until(key, command, |_| false)
+        self.ask(key, command, Patience::Always)
+    }
+
+    /// Whether the key's slot is served now.
+    pub fn is_served(&mut self, key: &str) -> bool {
+        self.ask::<Value>(key, cmd("EXISTS").arg(key), Patience::Never).is_ok()
+    }
+
+    /// A connection to wherever this key is.
+    pub fn to_key(self, key: &str) -> KeyConnection {
+        KeyConnection { client: self, key: key.to_owned() }
+    }
+
+    fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd, patience: Patience) -> RedisResult<T> {
+        Ok(redis::from_redis_value(self.send_until(key, &command.get_packed_command(), patience)?)?)
     }
 
     #[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
-    fn query_until<T: FromRedisValue>(
-        &mut self,
-        key: &str,
-        command: &Cmd,
-        ends: impl Fn(&RedisError) -> bool,
-    ) -> RedisResult<T> {
+    fn send_until(&mut self, key: &str, packed: &[u8], patience: Patience) -> RedisResult<Value> {
         let started = Instant::now();
         let (mut port, mut is_asking) = (self.places.get(key).copied().unwrap_or(self.ports[0]), false);
+        let mut others = self.ports.clone();
         loop {
-            let error = match self.send(port, command, is_asking) {
+            let error = match self.send(port, packed, is_asking) {
                 Ok(value) => {
                     if !is_asking {
                         self.places.insert(key.to_owned(), port);
@@ -57,40 +87,47 @@ impl ClusterClient {
                 Err(error) => error,
             };
             is_asking = error.kind() == ErrorKind::Server(ServerErrorKind::Ask);
-            let told =
-                error.redirect_node().and_then(|(address, _)| address.rsplit(':').next()?.parse().ok());
-            if let Some(told) = told {
+            if let Some(told) = redirected(&error) {
                 port = told;
                 continue;
             }
-            let is_refused = error.is_connection_refusal() || is_not_served(&error);
-            if (!is_refused && ends(&error)) || started.elapsed() > SERVED_WITHIN {
+            let may_send_again = patience == Patience::Always || is_refused(&error);
+            if !may_send_again || started.elapsed() > SERVED_WITHIN {
                 return Err(error);
             }
             // Another one may know who has it.
-            port = self.after(port);
-            sleep(Duration::from_millis(20));
+            port = match others.pop() {
+                Some(other) => other,
+                None if patience == Patience::Never => return Err(error),
+                None => {
+                    others.clone_from(&self.ports);
+                    self.ports[0]
+                }
+            };
+            sleep(Duration::from_millis(10));
         }
     }
 
-    fn send<T: FromRedisValue>(&mut self, port: u16, command: &Cmd, is_asking: bool) -> RedisResult<T> {
+    fn send(&mut self, port: u16, packed: &[u8], is_asking: bool) -> RedisResult<Value> {
+        if self.asleep.lock().unwrap().contains(&port) {
+            return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+        }
         let mut connection = match self.connections.remove(&port) {
             Some(connection) => connection,
             None => connect(port)?,
         };
-        let sent = match is_asking {
-            true => redis::pipe().cmd("ASKING").ignore().add_command(command.clone()).query(&mut connection),
-            false => command.query::<T>(&mut connection).map(|value| (value,)),
+        let mut send = || {
+            if is_asking {
+                cmd("ASKING").query::<()>(&mut connection)?;
+            }
+            connection.req_packed_command(packed)?.extract_error()
         };
-        if !sent.as_ref().is_err_and(is_broken) {
+        let sent = send();
+        // Of a broken one an answer may still come.
+        if !sent.as_ref().is_err_and(RedisError::is_io_error) {
             self.connections.insert(port, connection);
         }
-        sent.map(|(value,)| value)
-    }
-
-    fn after(&self, port: u16) -> u16 {
-        let index = self.ports.iter().position(|it| *it == port).unwrap_or_default();
-        self.ports[(index + 1) % self.ports.len()]
+        sent
     }
 }
 
@@ -102,14 +139,48 @@ fn connect(port: u16) -> RedisResult<Connection> {
     Ok(connection)
 }
 
-/// Whether the connection can't be used again: an answer may still come.
-fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_timeout() || error.is_connection_dropped()
+/// The port that `MOVED` or `ASK` names. Its host may be empty.
+fn redirected(error: &RedisError) -> Option<u16> {
+    error.redirect_node()?.0.rsplit(':').next()?.parse().ok()
 }
 
-/// Whether a node refuses now what it, or another one, may do later.
-fn is_not_served(error: &RedisError) -> bool {
-    ["CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "READONLY"]
-        .iter()
-        .any(|code| error.code() == Some(code))
+/// Whether nothing was run, and may be later or elsewhere.
+fn is_refused(error: &RedisError) -> bool {
+    let codes = ["CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "READONLY"];
+    error.is_connection_refusal() || codes.iter().any(|code| error.code() == Some(code))
+}
+
+/// A connection to wherever a key is.
+pub struct KeyConnection {
+    client: ClusterClient,
+    key: String,
+}
+
+impl KeyConnection {
+    /// Whether the key's slot is served now.
+    pub fn is_served(&mut self) -> bool {
+        self.client.is_served(&self.key)
+    }
+}
+
+impl ConnectionLike for KeyConnection {
+    fn req_packed_command(&mut self, packed: &[u8]) -> RedisResult<Value> {
+        self.client.send_until(&self.key, packed, Patience::WhileRefused)
+    }
+
+    fn req_packed_commands(&mut self, _: &[u8], _: usize, _: usize) -> RedisResult<Vec<Value>> {
+        Err((ErrorKind::Client, "commands go one by one to where their key is").into())
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+
+    fn check_connection(&mut self) -> bool {
+        self.is_served()
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
 }

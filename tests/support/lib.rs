@@ -25,7 +25,7 @@ use std::{
 };
 
 pub use cluster::{Cluster, NODE_TIMEOUT, SLOTS, Seen};
-pub use cluster_client::ClusterClient;
+pub use cluster_client::{ClusterClient, KeyConnection};
 pub use needs::{Need, skip};
 pub use page::{Labels, Page};
 pub use programs::{nexus, program, project};
