@@ -248,7 +248,7 @@ impl<'a> Oracle<'a> {
         self.positions = positions;
         self.last_id = facts.as_ref().map(Facts::last_id).unwrap_or_default();
 
-        let now = read.reading.snapshot.time.as_ref().expect("TIME is allowed");
+        let now = read.reading.snapshot.nodes[0].time.as_ref().expect("TIME is allowed");
         let (time, error, over) = (now.time.0, now.error.as_millis() + 1, self.time());
         let is_right =
             u128::from(began) <= u128::from(time) + error && u128::from(time) <= u128::from(over) + error;
