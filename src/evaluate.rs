@@ -25,6 +25,7 @@ mod report;
 mod rereads;
 mod sentence;
 mod series;
+mod sources;
 mod status;
 mod stillness;
 mod stream_history;
@@ -49,6 +50,8 @@ mod hosted_tests;
 mod identity_tests;
 #[cfg(test)]
 mod losses_tests;
+#[cfg(test)]
+mod moves_tests;
 #[cfg(test)]
 mod simulation_tests;
 #[cfg(test)]

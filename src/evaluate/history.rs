@@ -14,14 +14,13 @@ use super::{
     report::{GroupReport, Report, StreamReport},
     rereads::{Rereads, Trail},
     series::Ticks,
-    stream_history::{Connection, Gone, StreamHistory},
+    sources::{Source, Sources},
+    stream_history::{Gone, StreamHistory},
     stream_tracker::Subject,
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
-    model::{
-        Answers, InOrder, Name, NameMap, Node, NodeIndex, Origin, Question, Removal, Snapshot, StreamState,
-    },
+    model::{Answers, InOrder, Name, NameMap, Node, Question, Removal, Snapshot, StreamState},
 };
 
 /// Number of removed streams that are remembered, the latest ones.
@@ -31,7 +30,7 @@ const MOST_GONE: usize = 1_000;
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// The sources of the last reading.
-    origins: Vec<Origin>,
+    sources: Vec<Source>,
     // Boxed, since a growing map reserves nearly twice as much room.
     streams: BTreeMap<Name, Box<StreamHistory>>,
     /// The last judged reading and its report. They take no extra memory, since they are shown until the next ones
@@ -118,15 +117,16 @@ impl History {
 
     /// Drops what the reading contradicts.
     fn compare(&mut self, snapshot: &Snapshot) {
-        let reads_may_lag = snapshot.server().terms().reads_may_lag;
-        let connection = if reads_may_lag { Connection::NewAndBehind } else { Connection::New };
-        let sources: Vec<Source<'_>> =
-            snapshot.nodes.iter().map(|node| Source::new(node, &self.origins)).collect();
+        let sources = snapshot.nodes.iter().map(Source::new).collect();
+        let before = std::mem::replace(&mut self.sources, sources);
+        // Copies are made asynchronously: by a service that answers from any copy, and by a cluster.
+        let may_be_behind = snapshot.server().terms().reads_may_lag || snapshot.cluster.is_some();
+        let sources = Sources::new(&self.sources, &before, may_be_behind);
         let mut read = InOrder::new(&snapshot.streams);
         let gone = self.streams.extract_if(.., |name, _| read.get(name).is_none());
         self.gone.extend(gone.map(|(name, history)| (name, history.gone())));
         self.gone.drain(..self.gone.len().saturating_sub(MOST_GONE));
-        if reads_may_lag && sources.iter().any(|source| source.before.is_none()) {
+        if may_be_behind && sources.any_is_new() {
             self.gone.clear();
         }
         let mut known = InOrder::new(&self.streams);
@@ -143,14 +143,13 @@ impl History {
         // From here on both have the same streams in the same order.
         let states = snapshot.streams.values().zip(snapshot.nodes_of_streams());
         for ((state, index), history) in states.zip(self.streams.values_mut()) {
-            let Some(Source { node, before }) = sources.get(usize::from(index)) else { continue };
-            let was = history.node.replace(index);
-            let is_same = before.is_some_and(|before| was.is_none_or(|was| was == before));
-            let connection = if is_same { Connection::Same } else { connection };
-            let time = node.time.as_ref().ok().map(|now| now.time);
-            history.begin(state, time, connection, node.server.may_trim_the_middle());
+            let (index, change) = sources.of(index, history.node);
+            history.node = Some(index);
+            let node = snapshot.node(index);
+            let time = node.and_then(|node| node.time.as_ref().ok()).map(|now| now.time);
+            let trims_the_middle = node.is_none_or(|node| node.server.may_trim_the_middle());
+            history.begin(state, time, change, trims_the_middle);
         }
-        self.origins = snapshot.nodes.iter().map(|node| node.origin.clone()).collect();
         self.polls = self.polls.wrapping_add(1);
     }
 
@@ -197,7 +196,9 @@ impl History {
             history.is_near_loss &= state.is_ok();
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());
-            let subject = Subject { state, report, rule, is_expected, last_state, last_verdict };
+            let may_be_behind = history.may_be_behind;
+            let subject =
+                Subject { state, report, rule, is_expected, last_state, may_be_behind, last_verdict };
             streams.push((name.clone(), history.tracker.judge(&subject, reports, &moment)));
         }
         let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);
@@ -205,19 +206,6 @@ impl History {
         let report = Arc::new(Report { streams: streams.into_iter().collect(), ticks: self.ticks.clone() });
         self.last = Some((Arc::clone(snapshot), Arc::clone(&report)));
         report
-    }
-}
-
-/// A server of a reading, and which one of the last reading it certainly is.
-struct Source<'a> {
-    node: &'a Node,
-    before: Option<NodeIndex>,
-}
-
-impl<'a> Source<'a> {
-    fn new(node: &'a Node, origins: &[Origin]) -> Self {
-        let before = origins.iter().position(|before| node.origin.is_same(before));
-        Self { node, before: before.and_then(|index| NodeIndex::try_from(index).ok()) }
     }
 }
 

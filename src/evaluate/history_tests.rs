@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     evaluate::test_readings::{self, begin, config, stream_at},
-    model::{ConsumerState, Failure, Flavour, GroupState, Millis, Reason, Server, StreamId},
+    model::{ConsumerState, Failure, Flavour, GroupState, Millis, Origin, Reason, Server, StreamId},
 };
 
 /// A reading of the stream `s`, if it exists.

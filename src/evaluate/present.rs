@@ -19,14 +19,20 @@ pub(super) struct Present<'a> {
     pub(super) state: &'a GroupState,
     /// Its last reading, if it existed then.
     pub(super) last_state: Option<&'a GroupState>,
+    /// Whether this reading may lack what happened before the last one.
+    pub(super) may_be_behind: bool,
     pub(super) report: GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
 
 impl Present<'_> {
-    /// Whether entries were delivered or acknowledged. More pending entries alone are not progress.
+    /// Whether entries were delivered or acknowledged. More pending entries alone are not progress, and neither is an
+    /// earlier position on a server that lacks the last deliveries.
     pub(super) fn has_moved_since(&self, before: &GroupState) -> bool {
         let now = self.state;
+        if self.may_be_behind && now.last_delivered_id < before.last_delivered_id {
+            return false;
+        }
         now.last_delivered_id != before.last_delivered_id
             || now.pending < before.pending
             || matches!(

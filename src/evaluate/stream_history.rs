@@ -6,6 +6,7 @@ use super::{
     group_history::GroupHistory,
     lag::{Known, Lag},
     losses::Removals,
+    sources::Change,
     stillness::Stillness,
     stream_tracker::StreamTracker,
 };
@@ -37,11 +38,12 @@ pub(super) struct StreamHistory {
     pub(super) is_judged: bool,
     /// The last reading of a stream that has been unreadable since.
     pub(super) unread: Option<Box<StreamState>>,
-    /// What happened to the connection while the stream could not be read.
-    connection: Connection,
+    /// What happened to its server while the stream could not be read.
+    change: Change,
     /// Whether consumers must not be compared with the last reading, which may be of another stream or server.
     pub(super) is_new: bool,
-    /// Whether the last reading may be older than the one before it, so that nothing counts as having gone back.
+    /// Whether the last reading may be older than the last judged one before it, so that nothing counts as having gone
+    /// back.
     pub(super) may_be_behind: bool,
     /// Whether to read it again before the next poll.
     pub(super) is_near_loss: bool,
@@ -58,52 +60,35 @@ pub(super) struct Gone {
     recreations: u64,
 }
 
-/// How a reading's connection relates to that of the reading before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum Connection {
-    /// The same connection.
-    #[default]
-    Same,
-    /// A new connection.
-    New,
-    /// A new connection to a service where it may reach a replica that is behind.
-    NewAndBehind,
-}
-
 impl StreamHistory {
     /// Begins a reading, perhaps from another server: drops what it contradicts.
     pub(super) fn begin(
         &mut self,
         state: &Result<StreamState, Failure>,
         time: Option<ServerTime>,
-        connection: Connection,
+        change: Change,
         trims_the_middle: bool,
     ) {
+        self.change |= change;
         match state {
-            Ok(stream) => self.compare(stream, time, connection, trims_the_middle),
+            Ok(stream) => self.compare(stream, time, trims_the_middle),
             // The stream existed, and will be another one when it exists again.
             Err(failure) if failure.is_absence() && self.last.is_some() => {
-                let connection = self.connection.max(connection);
                 self.restart();
-                self.recreations += u64::from(connection != Connection::NewAndBehind);
+                self.tracker.restart();
+                self.recreations += u64::from(!self.change.may_be_behind);
             }
-            Err(_unread) => self.connection = self.connection.max(connection),
+            Err(_unread) => {}
         }
     }
 
-    fn compare(
-        &mut self,
-        stream: &StreamState,
-        time: Option<ServerTime>,
-        connection: Connection,
-        trims_the_middle: bool,
-    ) {
+    fn compare(&mut self, stream: &StreamState, time: Option<ServerTime>, trims_the_middle: bool) {
         let now = Counters::of(stream, time);
-        let connection = std::mem::take(&mut self.connection).max(connection);
-        self.may_be_behind = connection == Connection::NewAndBehind;
-        self.removals.begin(connection == Connection::Same);
+        let Change { may_be_new, may_be_behind, is_another: _ } = std::mem::take(&mut self.change);
+        self.may_be_behind = may_be_behind || (self.may_be_behind && !self.is_judged);
+        self.removals.begin(!may_be_new);
         // Another server's stream had other entries under the same IDs.
-        if connection != Connection::Same {
+        if may_be_new {
             self.checkpoints.clear();
             self.is_new = true;
             self.groups.values_mut().for_each(|group| group.sampled = None);
@@ -120,9 +105,12 @@ impl StreamHistory {
         }
         let held_from = if trims_the_middle { self.held_from(stream) } else { Some(StreamId::ZERO) };
         self.checkpoints.check(stream, held_from);
-        self.makes_own_ids |= self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
+        // Another server's clock, and its count of removals, say nothing about those of the last reading.
+        self.makes_own_ids |=
+            !may_be_new && self.last.is_some_and(|last| last.was_added_to_with_old_ids(&now));
         let is_next = std::mem::take(&mut self.is_judged) || self.none_removed;
-        self.none_removed = is_next && self.last.is_some_and(|last| last.has_as_many_removed(&now));
+        self.none_removed =
+            is_next && !may_be_new && self.last.is_some_and(|last| last.has_as_many_removed(&now));
         let known = *self.last.get_or_insert(now);
         let known = if is_whole { now } else { known };
         self.last = Some(known);
@@ -152,10 +140,16 @@ impl StreamHistory {
         groups.map(|(_, group)| group.last_delivered_id).min()
     }
 
-    /// Drops everything but counters: it is another stream.
+    /// Drops everything but counters: it is another stream, or lacks what the last reading had. In that case the status
+    /// of its groups goes on.
     fn recreate(&mut self) {
         self.restart();
-        self.recreations += u64::from(!self.may_be_behind);
+        if self.may_be_behind {
+            self.tracker.set_back();
+        } else {
+            self.tracker.restart();
+            self.recreations += 1;
+        }
     }
 
     /// Drops what the counts of a reading contradict: if more entries follow a group's position than possible, it is
@@ -177,7 +171,6 @@ impl StreamHistory {
     }
 
     fn restart(&mut self) {
-        self.tracker.restart();
         self.checkpoints.clear();
         for (name, lost) in self.removals.restart() {
             if let Some(group) = self.groups.get_mut(&name) {

@@ -75,14 +75,14 @@ fn two_readings_show_whether_anything_was_removed_and_who_makes_the_ids() {
     ] {
         let mut history = StreamHistory::default();
         for (length, is_judged) in lengths.into_iter().zip([true, is_judged, true]) {
-            history.begin(&Ok(with(Some(20), length)), None, Connection::Same, false);
+            history.begin(&Ok(with(Some(20), length)), None, Change::default(), false);
             history.is_judged = is_judged;
         }
         assert_eq!(history.none_removed, none_removed, "{lengths:?} {is_judged}");
     }
     let mut history = StreamHistory::default();
     for _ in 0..2 {
-        history.begin(&Ok(with(None, 10)), None, Connection::Same, false);
+        history.begin(&Ok(with(None, 10)), None, Change::default(), false);
         history.is_judged = true;
     }
     assert!(!history.none_removed, "the server does not count that");
@@ -92,7 +92,7 @@ fn two_readings_show_whether_anything_was_removed_and_who_makes_the_ids() {
         |last| StreamState { last_generated_id: id(last), first_entry_id: None, ..StreamState::of_length(0) };
     let now = Some(ServerTime(NOW_MS));
     for (last, makes_own_ids) in [(NOW_MS - 60_000, false), (NOW_MS - 50_000, true), (NOW_MS, true)] {
-        history.begin(&Ok(at(last)), now, Connection::Same, false);
+        history.begin(&Ok(at(last)), now, Change::default(), false);
         assert_eq!((history.makes_own_ids, history.remembers), (makes_own_ids, !makes_own_ids), "{last}");
     }
 }

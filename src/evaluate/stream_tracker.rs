@@ -28,6 +28,8 @@ pub(super) struct Subject<'a> {
     pub(super) is_expected: bool,
     /// Its last reading, if it could be read then.
     pub(super) last_state: Option<&'a StreamState>,
+    /// Whether this reading may lack what happened before that one.
+    pub(super) may_be_behind: bool,
     /// The verdict on that reading. It has the series, which continue from there.
     pub(super) last_verdict: Option<&'a StreamVerdict>,
 }
@@ -37,6 +39,8 @@ pub(super) struct Subject<'a> {
 pub(super) struct StreamTracker {
     /// Whether it has become another stream since the last verdict.
     is_new: bool,
+    /// Whether its server has changed since the last verdict to one that lacks something.
+    is_set_back: bool,
     /// A list, since the nodes of a map have room for many more than the few groups of a stream.
     groups: Vec<(Name, GroupTracker)>,
     /// When the stream was last read.
@@ -52,6 +56,11 @@ impl StreamTracker {
         *self = Self { is_new: true, absent: self.absent, ..Self::default() };
     }
 
+    /// The stream is the same, but lacks what was added to it last: no rate leads across that.
+    pub(super) const fn set_back(&mut self) {
+        self.is_set_back = true;
+    }
+
     /// Applies a reading of the stream and judges it. `reports` are those of its groups, in their order.
     pub(super) fn judge(
         &mut self,
@@ -64,6 +73,9 @@ impl StreamTracker {
         let last = subject.last_verdict.filter(|_| !is_new);
         let (mut lengths, mut added) =
             last.map(|last| (last.lengths.clone(), last.added.clone())).unwrap_or_default();
+        if std::mem::take(&mut self.is_set_back) {
+            added = Series::default();
+        }
         lengths.put(moment.slot, stream.map(|stream| saturated(stream.length)));
         added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
         let groups = match subject.unreadable() {
@@ -109,7 +121,13 @@ impl StreamTracker {
                 |index| before.swap_remove(index),
             );
             let last_state = subject.last_state.and_then(|last| last.groups.get(&name));
-            let present = read.map(|(state, report)| Present { state, last_state, report, thresholds });
+            let present = read.map(|(state, report)| Present {
+                state,
+                last_state,
+                may_be_behind: subject.may_be_behind,
+                report,
+                thresholds,
+            });
             if is_after_gap && present.is_some() {
                 tracker.begin_at(moment.at);
             }

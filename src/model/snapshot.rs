@@ -80,6 +80,12 @@ impl Origin {
     pub fn is_same(&self, other: &Self) -> bool {
         self.connection == other.connection || (self.process.is_some() && self.process == other.process)
     }
+
+    /// Whether they are certainly two processes, or one in two roles.
+    #[must_use]
+    pub fn is_another(&self, other: &Self) -> bool {
+        !self.is_same(other) && self.process.is_some() && other.process.is_some()
+    }
 }
 
 /// What is kept of an entry: its ID and type, never its contents.

@@ -1,0 +1,233 @@
+//! Streams that another server takes over: what was known of them, what the new one lacks, and what it can't know.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    GroupStatus, GroupVerdict, History, Lag, MOST_QUESTIONS, Report,
+    hosted_tests::claimed,
+    test_readings::{NOW_MS, begin, config, node, snapshot},
+};
+use crate::{
+    config::Config,
+    model::{
+        Answers, ClusterState, Failure, Finding, GroupState, Name, NameMap, Node, NodeIndex, Now, Origin,
+        Reason, ServerTime, Snapshot, StreamId, StreamState,
+    },
+};
+
+/// The ID of an entry that was added in this second.
+fn id(second: u64) -> StreamId {
+    if second == 0 { StreamId::ZERO } else { StreamId::new(NOW_MS + 1_000 * second, 0) }
+}
+
+/// A stream of the entries from one second to another, one a second, and a group at this position.
+fn entries(first: u64, last: u64, position: u64) -> StreamState {
+    StreamState {
+        last_generated_id: Some(id(last)),
+        max_deleted_entry_id: Some(StreamId::ZERO),
+        entries_added: Some(last),
+        first_entry_id: Some(id(first)),
+        groups: NameMap::from([("g".into(), GroupState::at(id(position)))]),
+        ..StreamState::of_length(last + 1 - first)
+    }
+}
+
+/// The stream with a consumer.
+fn consumed(stream: StreamState) -> StreamState {
+    with(stream, |group| group.consumer_count = 1)
+}
+
+/// The stream with a changed group.
+fn with(mut stream: StreamState, change: impl FnMut(&mut GroupState)) -> StreamState {
+    stream.groups.get_mut(&"g".into()).into_iter().for_each(change);
+    stream
+}
+
+/// The servers, by their names. The last one is `a` after a restart.
+const SERVERS: [&str; 3] = ["a", "b", "a, restarted"];
+
+/// The stream `s` on one of several servers, and its history.
+struct Moving {
+    history: History,
+    config: Config,
+    polls: u64,
+    /// The servers' clock.
+    second: u64,
+    is_cluster: bool,
+    answers: Answers,
+}
+
+impl Moving {
+    fn in_a_cluster() -> Self {
+        Self::with(config("streams: [{match: s, groups: [g]}]"), true)
+    }
+
+    fn with(config: Config, is_cluster: bool) -> Self {
+        Self {
+            history: History::default(),
+            config,
+            polls: 0,
+            second: 0,
+            is_cluster,
+            answers: Answers::default(),
+        }
+    }
+
+    /// A reading from this server, if the stream exists there or its failure is known.
+    fn snapshot(&self, server: &str, state: Option<Result<StreamState, Failure>>) -> Snapshot {
+        let time = Ok(Now::exactly(ServerTime(NOW_MS + 1_000 * self.second)));
+        let of = |(connection, name): (u64, &&str)| Node {
+            address: (&name[..1]).into(),
+            origin: Origin { connection, process: Some((*name).to_owned()) },
+            time: time.clone(),
+            ..node()
+        };
+        let all = (1..).zip(&SERVERS).filter(|(_, name)| self.is_cluster || **name == server).map(of);
+        let place = SERVERS.iter().position(|name| *name == server);
+        let index = place.and_then(|place| NodeIndex::try_from(place).ok()).unwrap_or(NodeIndex::MAX);
+        let cluster = ClusterState { unserved_slots: 0, topology_age: Duration::ZERO, slots: Box::default() };
+        Snapshot {
+            nodes: all.collect(),
+            placement: state.iter().filter(|_| self.is_cluster).map(|_| index).collect(),
+            cluster: self.is_cluster.then(|| Box::new(cluster)),
+            ..snapshot(state.map(|state| ("s".into(), state)))
+        }
+    }
+
+    /// Reads the stream just after its last entry was added.
+    fn read(&mut self, server: &str, stream: StreamState) -> Arc<Report> {
+        let last = stream.last_generated_id.map_or(0, |last| (last.ms - NOW_MS) / 1_000);
+        self.second = self.second.max(last) + 1;
+        self.poll(server, Some(Ok(stream)))
+    }
+
+    fn fail(&mut self, server: &str, reason: Reason) -> Arc<Report> {
+        self.poll(server, Some(Err(Failure::new(reason, ""))))
+    }
+
+    fn poll(&mut self, server: &str, state: Option<Result<StreamState, Failure>>) -> Arc<Report> {
+        self.polls += 1;
+        let at = Duration::from_secs(15 * self.polls);
+        let snapshot = self.snapshot(server, state);
+        begin(&mut self.history, snapshot, &self.config, MOST_QUESTIONS).finish(&self.answers, at).1
+    }
+
+    /// A reading whose questions could not be asked.
+    fn drop_reading(&mut self, server: &str, stream: StreamState) {
+        let snapshot = self.snapshot(server, Some(Ok(stream)));
+        drop(begin(&mut self.history, snapshot, &self.config, MOST_QUESTIONS));
+    }
+}
+
+fn group(report: &Report) -> &GroupVerdict {
+    report.streams.get(&"s".into()).unwrap().groups.get(&"g".into()).unwrap()
+}
+
+fn lag(report: &Report) -> Lag {
+    group(report).read.as_ref().unwrap().lag
+}
+
+#[test]
+fn what_a_new_primary_lacks_is_no_rewind_no_recreation_and_no_loss() {
+    let cases = [
+        ("the last entries and deliveries", entries(1, 17, 13)),
+        ("deliveries only", entries(1, 20, 13)),
+        ("a trim", entries(1, 20, 15)),
+        ("a trim, and it has new entries", entries(1, 24, 15)),
+        ("all entries of the last reading", StreamState { entries_added: Some(2), ..entries(2, 2, 0) }),
+    ];
+    for (lacks, behind) in cases {
+        type Between = fn(&mut Moving);
+        let between: [(&str, Between); 4] = [
+            ("at once", |_| ()),
+            ("unreadable in between", |it| drop(it.fail("a", Reason::Unreachable))),
+            ("nobody served the slot", |it| drop(it.fail("nowhere", Reason::ClusterDown))),
+            ("not judged at first", |it| it.drop_reading("b", entries(1, 17, 13))),
+        ];
+        for (how, between) in between {
+            let mut moving = Moving::in_a_cluster();
+            moving.read("a", entries(4, 20, 15));
+            between(&mut moving);
+            let report = moving.read("b", behind.clone());
+            assert_eq!(claimed(&report), (0, 0, 0), "{lacks}, {how}");
+            assert_ne!(group(&report).status, GroupStatus::Rewound, "{lacks}, {how}");
+            // From there on the same server is believed.
+            moving.read("b", entries(4, 40, 30));
+            assert_eq!(claimed(&moving.read("b", entries(4, 40, 25))), (0, 1, 0), "{lacks}, {how}");
+            assert_eq!(claimed(&moving.read("b", entries(4, 35, 20))), (1, 1, 0), "{lacks}, {how}");
+        }
+    }
+}
+
+#[test]
+fn only_another_address_or_a_cluster_explains_that_something_is_missing() {
+    let restarted = SERVERS[2];
+    for (is_cluster, to, recreations) in [
+        (true, "b", 0),
+        (true, restarted, 0),
+        (true, "a", 1),
+        (false, "b", 0),
+        (false, restarted, 1),
+        (false, "a", 1),
+    ] {
+        let mut moving = Moving::with(config(""), is_cluster);
+        moving.read("a", entries(4, 20, 15));
+        let actual = claimed(&moving.read(to, entries(4, 17, 13)));
+        assert_eq!(actual, (recreations, 0, 0), "{is_cluster} {to}");
+    }
+}
+
+#[test]
+fn a_stream_whose_slot_was_not_served_is_still_where_it_was_or_somewhere_else() {
+    for (then, is_known) in [("a", true), ("b", false)] {
+        let mut moving = Moving::in_a_cluster();
+        moving.read("a", entries(1, 20, 20));
+        for _ in 0..2 {
+            moving.fail("nowhere", Reason::ClusterDown);
+        }
+        // The end of the first reading is a checkpoint on the same server only.
+        let actual = lag(&moving.read(then, entries(1, 40, 20)));
+        assert_eq!(actual == Lag::Exactly(20), is_known, "{then}: {actual:?}");
+    }
+}
+
+#[test]
+fn the_clock_of_a_new_primary_does_not_show_that_the_application_makes_the_ids() {
+    let mut moving = Moving::in_a_cluster();
+    moving.second = 100;
+    moving.read("a", entries(1, 20, 0));
+    // Its clock is a minute behind, so that the IDs that it makes are in the past of the other one.
+    moving.second = 30;
+    moving.read("b", entries(1, 40, 0));
+    assert_eq!(claimed(&moving.read("b", entries(31, 40, 0))), (0, 0, 30), "losses are counted");
+}
+
+#[test]
+fn the_first_entry_after_a_group_is_not_known_from_another_server() {
+    for (then, is_known) in [("a", true), ("b", false)] {
+        let mut moving = Moving::in_a_cluster();
+        let answer = Finding::FirstAfter(Some(id(16)));
+        moving.answers = Answers::from_iter([("s".into(), "g".into(), answer)]);
+        moving.read("a", entries(1, 20, 15));
+        moving.answers = Answers::default();
+        let report = moving.read(then, entries(1, 20, 15));
+        assert_eq!(group(&report).read.as_ref().unwrap().lag_age.is_some(), is_known, "{then}");
+    }
+}
+
+#[test]
+fn a_position_that_goes_back_with_the_server_is_no_progress_and_has_no_rate() {
+    let mut moving = Moving::in_a_cluster();
+    let mut reports = Vec::new();
+    for (server, stream) in [("a", entries(51, 100, 50)), ("b", entries(51, 95, 45))] {
+        for _ in 0..12 {
+            reports.push(moving.read(server, consumed(stream.clone())));
+        }
+    }
+    let rates = |report: &Report| {
+        let verdict = report.streams.get(&Name::from("s")).unwrap();
+        [verdict.rate_in, group(report).rate_out].map(|rate| rate.map(|rate| rate.entries))
+    };
+    assert_eq!((rates(&reports[11]), rates(&reports[12])), ([Some(0); 2], [None; 2]));
+    assert_eq!((rates(&reports[23]), group(&reports[23]).status), ([Some(0); 2], GroupStatus::Stalled));
+}
