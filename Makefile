@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-deploy dashboards deploy-copies advisories program nexus redis curl node python smoke faults chaos mutants
+.PHONY: incidents dist test-image test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos mutants
 .PHONY: typos shellcheck unused-dependencies check-page docs
 
 CARGO_DENY_VERSION := 0.20.2
@@ -136,17 +136,12 @@ test-grafana: node python ## the dashboards against Grafana's own schema and SDK
 
 dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
 	cargo xtask dashboards
-	$(MAKE) deploy-copies
 
 test-deploy: python ## what is shipped for Kubernetes and Compose, rendered and validated
 	tests/deploy.sh
 
 dist: redis ## a release in target/dist: binary, manifests, alerts, dashboards, checksums
 	deploy/dist.sh
-
-deploy-copies: ## alerts and dashboards, copied to where Kustomize may read them
-	cp alerts/prometheusrule.yaml deploy/kubernetes/monitoring/
-	cp dashboards/*.json deploy/kubernetes/monitoring/dashboards/
 
 mutants: ## the unit tests against faults in the code: make mutants FILES="src/evaluate/lag.rs" SHARD=0/4; goes on where it was
 	cargo install --quiet cargo-mutants --locked --debug --root target/tools --version $(CARGO_MUTANTS_VERSION)

