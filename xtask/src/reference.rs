@@ -1,8 +1,9 @@
-//! What is made of the configuration's keys: the JSON Schema for editors, and the table of keys.
+//! What is made of the configuration's keys: the JSON Schemas for editors and for values of the Helm chart, and the table of keys.
 
 use std::{fs, path::Path};
 
 use anyhow::Context;
+use serde_json::Value;
 use streamwarden::config::{json_schema, table};
 
 use crate::shipped::File;
@@ -22,8 +23,26 @@ A duration is written as in `15s`, `5m` or `1h30m`.
 pub fn files() -> Vec<File> {
     vec![
         File { path: "deploy/streamwarden.schema.json", text: format!("{:#}\n", json_schema()) },
+        File {
+            path: "deploy/helm/streamwarden/values.schema.json",
+            text: format!("{:#}\n", values_schema()),
+        },
         File { path: "docs/src/configuration-keys.md", text: format!("{HEAD}{}", table()) },
     ]
+}
+
+/// A JSON Schema of the chart's values: what is written by hand, and the configuration under `config`.
+fn values_schema() -> Value {
+    let by_hand = include_str!("../../deploy/helm/values.schema.json");
+    let mut schema: Value = serde_json::from_str(by_hand).expect("values.schema.json is JSON");
+    let mut config = json_schema();
+    for of_a_file in ["$schema", "title"] {
+        config.as_object_mut().expect("a schema is an object").remove(of_a_file);
+    }
+    schema["properties"]["config"] = config;
+    schema["$comment"] =
+        "Made by `cargo xtask config` from ../values.schema.json and src/config/keys.rs.".into();
+    schema
 }
 
 /// Writes all of them.

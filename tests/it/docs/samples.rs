@@ -6,9 +6,13 @@ use super::markdown::{below, read};
 use crate::runbooks::pages::in_fences;
 
 /// Samples that are not the sidecar's configuration, by their page and words that they have, with what holds them to the truth.
-const OTHERS: [(&str, &str, &str); 4] = [
+const OTHERS: [(&str, &str, &str); 8] = [
     ("deploy/README.md", "resources: [streamwarden/deploy", "tests/deploy renders it"),
     ("deploy/README.md", "resources: [shop.yaml]", "tests/deploy renders it"),
+    ("deploy/README.md", "serviceMonitor: {enabled: true}", "tests/deploy/helm_test.py renders it"),
+    ("deploy/README.md", "dependencies:", "tests/deploy/helm_test.py renders it"),
+    ("deploy/README.md", "podMonitor: {enabled: true}", "tests/deploy/helm_test.py renders it"),
+    ("deploy/README.md", ".Subcharts", "tests/deploy/helm_test.py renders it"),
     (
         "deploy/README.md",
         "/etc/streamwarden/redis/password",
