@@ -4,12 +4,16 @@ mod acl;
 mod check_config;
 mod command;
 mod cost;
+mod details;
 mod doctor;
+mod entries;
 mod flags;
 mod healthcheck;
 mod http;
+mod pending;
 mod serve;
 mod status;
+mod table;
 mod trim;
 
 use std::process::ExitCode;
@@ -47,6 +51,8 @@ enum Command {
     Doctor(doctor::Doctor),
     Healthcheck(healthcheck::Healthcheck),
     Status(status::Status),
+    Pending(pending::Pending),
+    Entries(entries::Entries),
     Trim(trim::Trim),
     /// Print a JSON Schema of the configuration file, for editors.
     ConfigSchema,
@@ -108,6 +114,8 @@ impl Cli {
             Command::Serve => serve::run(sources.load()?, sources),
             Command::CheckConfig(check) => check.run(&load(&sources)?, sources, &log("warn")),
             Command::Acl(acl) => acl.run(sources, &log("off")),
+            Command::Pending(pending) => pending.run(&load(&sources)?, &log("off")),
+            Command::Entries(entries) => entries.run(&load(&sources)?, &log("off")),
             Command::Trim(trim) => trim.run(&load(&sources)?, &log("warn")),
             Command::Doctor(doctor) => doctor.run(&sources.load()?, &log("off")),
             // These need no configuration if they ask a sidecar.

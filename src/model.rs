@@ -3,6 +3,7 @@
 //! The model depends on no other module, and on no Redis client, runtime or clock. `None` means that Redis did not
 //! report the value.
 
+mod detail;
 mod facts;
 mod failure;
 mod in_order;
@@ -23,6 +24,7 @@ mod terms;
 pub(crate) mod test_snapshot;
 mod text;
 
+pub use detail::{Content, Entry, GroupPending, PendingEntry};
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
 pub use in_order::InOrder;

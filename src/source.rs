@@ -3,7 +3,8 @@
 //! A [`Link`] keeps one connection. [`Observer`] and [`Discovery`] have one each to each server, so that a long search never delays a
 //! poll. Each
 //! [`Command`] is from a closed set, and none of them writes. `doctor` asks once, through the [`Examiner`], from a closed set
-//! of its own, so that the sidecar's metrics list no commands that it never sends. A [`Recorder`] is called for all traffic;
+//! of its own, so that the sidecar's metrics list no commands that it never sends. So do commands that show single entries, through
+//! [`Details`]. A [`Recorder`] is called for all traffic;
 //! this module knows no metrics and no spans.
 //!
 //! `Nodes` are the servers that hold the data: one, or each primary of a cluster. [`Router`] sends single commands to the one that
@@ -14,6 +15,7 @@ mod checks;
 mod command;
 mod connect;
 mod connection;
+mod details;
 mod discover;
 mod entries;
 mod examine;
@@ -55,6 +57,7 @@ mod transport;
 mod watching;
 
 pub use command::{Command, Request};
+pub use details::{Details, Found, Wanted};
 pub use discover::Discovery;
 pub use examine::Examiner;
 pub(crate) use failure::no_reply;

@@ -30,9 +30,10 @@ const SERVING: &[&str] = &["serve", "check-config"];
 /// The same, and the one that asks the sidecar where it listens.
 const LISTENING: &[&str] = &["serve", "check-config", "healthcheck"];
 /// The commands that log.
-const LOGGING: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "trim"];
+const LOGGING: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "pending", "entries", "trim"];
 /// The commands that load the configuration.
-pub const CONFIGURED: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "trim", "healthcheck"];
+pub const CONFIGURED: &[&str] =
+    &["serve", "check-config", "acl", "doctor", "status", "pending", "entries", "trim", "healthcheck"];
 
 section! {
     /// How to reach Redis, as the user writes it. [`Redis`](super::Redis) is what it leads to.

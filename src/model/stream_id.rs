@@ -39,6 +39,16 @@ impl StreamId {
             (None, None) => None,
         }
     }
+
+    /// The next smaller ID; `None` for the smallest one.
+    #[must_use]
+    pub const fn previous(self) -> Option<Self> {
+        match (self.seq.checked_sub(1), self.ms.checked_sub(1)) {
+            (Some(seq), _) => Some(Self { ms: self.ms, seq }),
+            (None, Some(ms)) => Some(Self { ms, seq: u64::MAX }),
+            (None, None) => None,
+        }
+    }
 }
 
 impl fmt::Display for StreamId {
@@ -86,6 +96,14 @@ mod tests {
         assert_eq!(StreamId::new(1, 1).next(), Some(StreamId::new(1, 2)));
         assert_eq!(StreamId::new(1, u64::MAX).next(), Some(StreamId::new(2, 0)));
         assert_eq!(StreamId::new(u64::MAX, u64::MAX).next(), None);
+    }
+
+    #[test]
+    fn the_previous_id_is_the_one_whose_next_it_is() {
+        for id in [StreamId::new(0, 1), StreamId::new(1, 0), StreamId::new(1, 1), StreamId::MAX] {
+            assert_eq!(id.previous().unwrap().next(), Some(id));
+        }
+        assert_eq!(StreamId::ZERO.previous(), None);
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod rotation;
 mod runbooks;
 mod smoke;
 mod status;
+mod stuck;
 mod texts;
 mod tls;
 mod traces;

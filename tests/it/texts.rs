@@ -193,7 +193,9 @@ fn a_sidecar_stays_readable_and_small_whatever_a_server_answers() {
 fn every_command_stays_readable_and_small_whatever_a_server_answers() {
     let Some(redis) = trimming(redis()) else { return };
     let impostor = Impostor::before(redis.port(), |_, _| None);
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 9] = [
+        &["pending", "plain", "--show"],
+        &["entries", "plain", "--show"],
         &["status", "--every", "10ms"],
         &["status", "plain", "--every", "10ms"],
         &["doctor"],

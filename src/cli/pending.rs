@@ -1,0 +1,242 @@
+//! `streamwarden pending`: the pending entries of a stream's groups.
+
+use std::{ffi::OsString, time::Duration};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    command::{Error, Exit, block_on, print},
+    details::{OneStream, age, fields, millis, name, span},
+    table::table,
+};
+use crate::{
+    config::{Config, Log},
+    evaluate::grouped,
+    model::{Entry, GroupPending, Millis, Name, OldestPending, PendingEntry, ServerTime, StreamId},
+    source::{Found, Wanted},
+    telemetry,
+};
+
+/// Goes up when a field is removed or changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// List the pending entries of a stream: delivered, but not acknowledged. Read-only.
+///
+/// At most 100,000 pending entries of each group are looked at, the oldest first.
+///
+/// Exit code: 0, 1 on a failure, 2 on wrong usage or configuration.
+#[derive(Debug, Args)]
+pub(super) struct Pending {
+    /// Key of the stream.
+    stream: OsString,
+
+    /// Name of the group. Without it, all groups of the stream.
+    group: Option<OsString>,
+
+    #[command(flatten)]
+    filter: Filter,
+
+    /// Show at most this many entries of each group.
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    limit: u16,
+
+    /// Also print the fields of each entry. Long values are cut.
+    #[arg(long, conflicts_with = "json")]
+    show: bool,
+
+    /// Print JSON, without the fields of entries.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which pending entries are wanted.
+#[derive(Debug, Args)]
+pub(super) struct Filter {
+    /// Only entries that were delivered at least this many times.
+    #[arg(long, value_name = "N")]
+    pub(super) deliveries: Option<u64>,
+
+    /// Only entries that were not delivered for at least this long, as in 10m.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(super) idle: Option<Duration>,
+
+    /// Only entries of this consumer.
+    #[arg(long, value_name = "CONSUMER")]
+    pub(super) consumer: Option<OsString>,
+
+    /// Begin at this ID.
+    #[arg(long, value_name = "ID")]
+    pub(super) from: Option<StreamId>,
+}
+
+impl Filter {
+    pub(super) fn wanted(&self, limit: usize) -> Wanted {
+        Wanted {
+            consumer: self.consumer.as_ref().map(name),
+            deliveries: self.deliveries.unwrap_or(0),
+            idle: self.idle.map_or(Millis::ZERO, millis),
+            from: self.from.unwrap_or(StreamId::ZERO),
+            limit,
+        }
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    schema_version: u32,
+    stream: String,
+    /// Pending entries of all groups of the stream.
+    pending: u64,
+    groups: Vec<GroupDocument>,
+}
+
+#[derive(Serialize)]
+struct GroupDocument {
+    name: String,
+    pending: u64,
+    looked_at: u64,
+    /// Where to go on with `--from`; null: all pending entries were looked at.
+    next: Option<String>,
+    entries: Vec<EntryDocument>,
+}
+
+#[derive(Serialize)]
+struct EntryDocument {
+    id: String,
+    age_seconds: Option<f64>,
+    idle_seconds: Option<f64>,
+    /// Null if a consumer reported that it can't process the entry.
+    deliveries: Option<u64>,
+    consumer: String,
+    /// Whether the stream still has the entry.
+    exists: bool,
+}
+
+/// What was found of a group: each pending entry, with the entry itself if it still exists.
+struct GroupFound {
+    group: GroupPending,
+    found: Found,
+    entries: Vec<Option<Entry>>,
+}
+
+impl Pending {
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
+        telemetry::start_logging(log);
+        block_on(self.look(config))?
+    }
+
+    async fn look(self, config: &Config) -> Result<Exit, Error> {
+        let stream = name(&self.stream);
+        let mut reading = OneStream::new(config, &stream);
+        let groups = reading.groups().await?;
+        let pending = groups.iter().map(|group| group.pending).sum();
+        let groups = match &self.group {
+            Some(group) => vec![reading.group(&name(group)).await?],
+            None => groups,
+        };
+        let now = reading.time().await?;
+        let mut all = Vec::with_capacity(groups.len());
+        for group in groups {
+            all.push(self.look_at(&mut reading, group).await?);
+        }
+        if self.json {
+            return print_json(&stream, pending, now, &all);
+        }
+        print(format_args!("{stream}: {} pending in all groups\n", grouped(pending)))?;
+        all.iter().try_for_each(|group| print(format_args!("\n{}", self.text(group, now))))?;
+        Ok(Exit::Success)
+    }
+
+    async fn look_at(&self, reading: &mut OneStream<'_>, group: GroupPending) -> Result<GroupFound, Error> {
+        let wanted = self.filter.wanted(self.limit.into());
+        let of = (reading.stream, &group.name);
+        let found = reading.details.find(&reading.config.redis, of, &wanted).await;
+        let found = found.map_err(|failure| reading.error(&failure))?;
+        let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
+        let entries = reading.entries(&ids).await?;
+        Ok(GroupFound { group, found, entries })
+    }
+
+    fn text(&self, GroupFound { group, found, entries }: &GroupFound, now: Option<ServerTime>) -> String {
+        let mut text = format!("group {}: {} pending\n", group.name, grouped(group.pending));
+        if !found.entries.is_empty() {
+            text += &self.rows(&found.entries, entries, now);
+        } else if group.pending > 0 && found.next.is_none() {
+            text += "no pending entry is like that\n";
+        }
+        if let Some(next) = found.next {
+            text += &format!("looked at {}; go on with --from {next}\n", grouped(found.looked_at));
+        }
+        text
+    }
+
+    fn rows(&self, pending: &[PendingEntry], entries: &[Option<Entry>], now: Option<ServerTime>) -> String {
+        let rows: Vec<_> =
+            pending.iter().zip(entries).map(|(it, entry)| row(it, entry.is_some(), now)).collect();
+        let lines = table(TITLES, &rows);
+        if !self.show {
+            return lines;
+        }
+        let mut lines = lines.lines();
+        let title = lines.next().unwrap_or_default();
+        let shown = lines
+            .zip(entries)
+            .map(|(line, entry)| format!("{line}\n{}", entry.as_ref().map(fields).unwrap_or_default()));
+        format!("{title}\n{}", shown.collect::<String>())
+    }
+}
+
+/// The titles of [`row`].
+pub(super) const TITLES: [&str; 6] = ["ID", "AGE", "IDLE", "DELIVERIES", "CONSUMER", "ENTRY"];
+
+/// A pending entry in columns.
+pub(super) fn row(pending: &PendingEntry, exists: bool, now: Option<ServerTime>) -> [String; 6] {
+    let PendingEntry { entry, consumer } = pending;
+    [
+        entry.id.to_string(),
+        span(age(entry.id, now)),
+        // A consumer gave it back.
+        entry.idle.map_or_else(|| "released".to_owned(), |idle| span(Some(idle.get()))),
+        entry.counted_deliveries().map_or_else(|| "fatal".to_owned(), grouped),
+        consumer.to_string(),
+        if exists { "exists" } else { "gone" }.to_owned(),
+    ]
+}
+
+fn print_json(
+    stream: &Name,
+    pending: u64,
+    now: Option<ServerTime>,
+    all: &[GroupFound],
+) -> Result<Exit, Error> {
+    let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
+    let entry = |(PendingEntry { entry, consumer }, found): (&PendingEntry, &Option<Entry>)| {
+        let OldestPending { id, idle, .. } = *entry;
+        EntryDocument {
+            id: id.to_string(),
+            age_seconds: age(id, now).map(seconds),
+            idle_seconds: idle.map(|idle| seconds(idle.get())),
+            deliveries: entry.counted_deliveries(),
+            consumer: consumer.to_string(),
+            exists: found.is_some(),
+        }
+    };
+    let group = |GroupFound { group, found, entries }: &GroupFound| GroupDocument {
+        name: group.name.to_string(),
+        pending: group.pending,
+        looked_at: found.looked_at,
+        next: found.next.map(|next| next.to_string()),
+        entries: found.entries.iter().zip(entries).map(entry).collect(),
+    };
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        stream: stream.to_string(),
+        pending,
+        groups: all.iter().map(group).collect(),
+    };
+    let text = serde_json::to_string_pretty(&document).map_err(|error| Error::Other(error.to_string()))?;
+    print(format_args!("{text}\n"))?;
+    Ok(Exit::Success)
+}
