@@ -1,8 +1,9 @@
 // One stream in detail: its numbers and their history, its retention, its groups and their consumers.
 
+import { blockerWords, groupReason } from "./cause.js";
 import { h } from "./dom.js";
 import { rich, t } from "./language.js";
-import { blockerWords, lagWords, limitOf, reasonOf, reasonWords } from "./list.js";
+import { lagWords, limitOf, reasonOf } from "./list.js";
 import { ago, badge, count, duration, entries, exactRate, exactSeconds, idTime, line, outcome, passed, rate, statusWord, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
@@ -26,7 +27,7 @@ export function detail(stream, { home, ages, now }) {
     h("h3", null, t("groups", { n: stream.groups.length })),
     stream.groups.length === 0
       ? h("p", { class: "note" }, stream.length === null ? t("groups_unknown", { why: t("why_unread") }) : t("groups_none"))
-      : h("div", { class: "groups" }, stream.groups.map((group) => groupCard(group, ages, stream.stale))),
+      : h("div", { class: "groups" }, stream.groups.map((group) => groupCard(group, ages))),
   ];
 }
 
@@ -163,12 +164,11 @@ function idAge(id, now) {
 /**
  * @param {Api.Group} group
  * @param {number[]} ages
- * @param {boolean} isStale
  */
-function groupCard(group, ages, isStale) {
+function groupCard(group, ages) {
   const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, statusWord(group)));
   const rest = group.present ? [facts(groupFacts(group)), chart(t("lag"), group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group)] : [];
-  return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, reasonWords(group.reason, isStale)), rest);
+  return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, groupReason(group)), rest);
 }
 
 /**

@@ -1,7 +1,8 @@
 // All streams in a table, worst first.
 
+import { blockerWords, streamReason } from "./cause.js";
 import { h } from "./dom.js";
-import { english, isEnglish, rich, t, tOr } from "./language.js";
+import { rich, t } from "./language.js";
 import { HEALTHS, ago, badge, bar, count, exactRate, exactSeconds, healthWord, line, passed, rate, statusWord, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
@@ -210,18 +211,5 @@ function retentionOf({ retention, mode }, now) {
   return [ran, retention.trimmed_entries > 0 && under(t("removed", { n: retention.trimmed_entries }))];
 }
 
-// What blocks retention; the API's own sentence if this page does not know the reason.
-/** @type {(blocker: Api.BlockedBy) => Child} */
-export const blockerWords = ({ group, reason, detail }) => tOr(`blocked_${reason}`, "", { group: group ?? "" }) || english(detail);
-
-// Why the stream has its health: the API's sentence. In another language the groups' statuses come first.
-/** @param {Api.Stream} stream */
-export function reasonOf(stream) {
-  const bad = isEnglish() || stream.stale ? [] : stream.groups.filter((group) => group.health !== "healthy");
-  const statuses = bad.map((group) => t("group_has_status", { group: group.name, status: statusWord(group) }));
-  return h("p", { class: "reason" }, statuses.length > 0 && h("span", { class: "statuses" }, statuses.join(t("between_items"))), reasonWords(stream.reason, stream.stale));
-}
-
-// A reason of the API, or what the page says in its place where the reading is stale.
-/** @type {(reason: string, isStale: boolean) => Child} */
-export const reasonWords = (reason, isStale) => (isStale ? reason : english(reason));
+/** @type {(stream: Api.Stream) => Described} */
+export const reasonOf = (stream) => h("p", { class: "reason" }, streamReason(stream));

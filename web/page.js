@@ -35,7 +35,7 @@ const feed = new Feed(draw);
 function shown(document) {
   const last = { ...document, now: document.poll.last_success_unix_ms ?? 0 };
   if (!feed.isStale()) return last;
-  const unknown = { health: /** @type {const} */ ("unknown"), reason: t("last_read", { ago: ago(feed.age() ?? 0) }) };
+  const unknown = { health: /** @type {const} */ ("unknown"), reason: t("last_read", { ago: ago(feed.age() ?? 0) }), cause: null };
   const streams = last.streams.map((stream) => ({
     ...stream, ...unknown, stale: true, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: /** @type {const} */ ("unknown") })),
   }));

@@ -18,7 +18,11 @@ impl StreamVerdict {
     pub fn reason(&self) -> String {
         match &self.cause {
             StreamCause::Unwatched { groups } => {
-                format!("{groups} of its groups are not watched: it has more than limits.groups_per_stream")
+                let verb = if *groups == 1 { "is" } else { "are" };
+                let groups = grouped(*groups);
+                format!(
+                    "{groups} of its groups {verb} not watched: it has more than limits.groups_per_stream"
+                )
             }
             StreamCause::Fine { groups: 0 } => "it has no groups".to_owned(),
             StreamCause::Fine { groups: 1 } => "its group is ok".to_owned(),
@@ -66,7 +70,7 @@ impl Display for Backlog {
             Lag::Exactly(lag) => Some(entries(lag)),
             Lag::AtMost(lag) => Some(format!("up to {}", entries(lag))),
         };
-        let verb = if self.lag == Lag::Exactly(1) { "waits" } else { "wait" };
+        let verb = if self.lag.upper_bound() == 1 { "waits" } else { "wait" };
         match (waiting, self.pending) {
             (Some(waiting), 0) => write!(f, "{waiting} {verb}"),
             (Some(waiting), pending) => write!(f, "{waiting} {verb} and {} pending", are(pending)),
@@ -150,14 +154,16 @@ fn trimmed(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Resu
 
 fn suspected(f: &mut fmt::Formatter<'_>, count: u64, ago: Duration) -> fmt::Result {
     let (entries, ago) = (entries(count), short(ago));
-    write!(f, "up to {entries} may have been removed before delivery to the group, the last {ago} ago")
+    let last = if count == 1 { "" } else { "the last " };
+    write!(f, "up to {entries} may have been removed before delivery to the group, {last}{ago} ago")
 }
 
 impl Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lag(lag, most) => {
-                write!(f, "{} wait, over the threshold of {}", entries(*lag), grouped(*most))
+                let verb = if *lag == 1 { "waits" } else { "wait" };
+                write!(f, "{} {verb}, over the threshold of {}", entries(*lag), grouped(*most))
             }
             Self::LagAge(age, most) => write!(f, "{}, over the threshold of {}", waits(*age), short(*most)),
             Self::LagAgeByDefault(age) => {
@@ -165,7 +171,8 @@ impl Display for Over {
                 write!(f, "{}, over the default threshold of {most} (thresholds.lag_age)", waits(*age))
             }
             Self::Pending(pending, most) => {
-                write!(f, "{} pending, over the threshold of {}", are(*pending), grouped(*most))
+                let verb = if *pending == 1 { "is" } else { "are" };
+                write!(f, "{} {verb} pending, over the threshold of {}", entries(*pending), grouped(*most))
             }
             Self::PendingAge(age, most) => {
                 write!(f, "{}, over the threshold of {}", is_pending(*age), short(*most))
@@ -236,12 +243,40 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A duration in its two greatest units; below a minute in one.
+/// A duration in its greatest unit and the next one; below a minute in one. The page writes durations likewise.
 #[must_use]
 pub fn short(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        return format!("{}ms", duration.as_millis());
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let seconds = duration.as_secs();
+    let Some(greatest) = UNITS.iter().position(|(_, size)| seconds >= *size) else {
+        let ms = duration.as_millis();
+        return if ms == 0 { "0s".to_owned() } else { format!("{ms}ms") };
+    };
+    let mut rest = seconds;
+    let parts = UNITS.iter().skip(greatest).take(2).filter_map(|(unit, size)| {
+        let number = rest / size;
+        rest %= size;
+        (number > 0).then(|| format!("{number}{unit}"))
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_its_greatest_unit_and_the_next() {
+        for (ms, text) in [
+            (0, "0s"),
+            (999, "999ms"),
+            (1_999, "1s"),
+            (61_000, "1m 1s"),
+            (7_205_000, "2h"),
+            (90_000_000, "1d 1h"),
+            (400 * 86_400_000, "400d"),
+        ] {
+            assert_eq!(short(Duration::from_millis(ms)), text);
+        }
     }
-    let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

@@ -5,6 +5,7 @@
 //! epoch, IDs of entries are text. A `name` is for people to read; a `key` is the name's bytes, percent-encoded, and
 //! stands for the object in paths.
 
+mod cause;
 mod group;
 mod head;
 mod held;
@@ -20,6 +21,7 @@ mod golden_tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use cause::{BacklogDocument, ConsumerLimitDocument, GroupCauseDocument, StreamCauseDocument};
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
 pub use head::{Head, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument, Summary};
 pub use pieces::Take;

@@ -183,11 +183,7 @@ fn age(seconds: Option<f64>) -> String {
 
 /// A duration in a column.
 fn duration(seconds: f64) -> String {
-    let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    if duration.is_zero() {
-        return "0s".to_owned();
-    }
-    short(duration).replace(' ', "")
+    short(Duration::try_from_secs_f64(seconds).unwrap_or_default()).replace(' ', "")
 }
 
 fn rates(rates: &[Option<f64>]) -> Vec<Option<u32>> {

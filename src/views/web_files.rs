@@ -38,6 +38,7 @@ const FILES: &[WebFile] = &[
     page_file!("page.css", CSS),
     page_file!("icon.svg", SVG),
     page_file!("page.js", JAVASCRIPT),
+    page_file!("cause.js", JAVASCRIPT),
     page_file!("address.js", JAVASCRIPT),
     page_file!("feed.js", JAVASCRIPT),
     page_file!("dom.js", JAVASCRIPT),

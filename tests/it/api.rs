@@ -41,6 +41,10 @@ fn assert_described(api: &Value, schema: &Value, value: &Value, at: &str) {
         }
         return;
     }
+    if let Some(kinds) = schema["oneOf"].as_array() {
+        let kind = kinds.iter().find(|kind| kind["properties"]["kind"]["const"] == value["kind"]);
+        return assert_described(api, kind.unwrap_or_else(|| panic!("{at}: {value}")), value, at);
+    }
     if let Some(choices) = schema["enum"].as_array() {
         assert!(choices.contains(value), "{at}: {value}");
     }

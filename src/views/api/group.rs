@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cause::GroupCauseDocument,
     values::{age, key, per_second, sentence, span, text},
     word::Word,
 };
@@ -28,6 +29,9 @@ pub struct GroupDocument<'a> {
     pub health: Word<Health>,
     /// Why it has this status, in a sentence with its numbers.
     pub reason: Cow<'a, str>,
+    /// The same as a kind with its numbers; `null` where the reading is stale.
+    #[serde(skip_deserializing)]
+    pub cause: Option<GroupCauseDocument>,
     /// Whether the configuration expects it.
     pub expected: bool,
     /// Whether it exists; `null` where the stream could not be read.
@@ -147,6 +151,7 @@ impl<'a> Group<'a> {
             status: status.into(),
             health: status.health().into(),
             reason,
+            cause: self.stale.is_none().then(|| (&self.of.verdict.cause).into()),
             expected: self.of.is_expected,
             present: self.of.present(),
             lag: report.and_then(|report| report.lag.known()),

@@ -48,10 +48,12 @@ impl StreamDocument<'_> {
     fn forget(&mut self, stale: &str) {
         self.stale = true;
         (self.health, self.reason) = (Health::Unknown.into(), stale.to_owned().into());
+        self.cause = None;
         for group in &mut self.groups {
             group.status = GroupStatus::Unknown.into();
             group.health = GroupStatus::Unknown.health().into();
             group.reason = stale.to_owned().into();
+            group.cause = None;
         }
     }
 }

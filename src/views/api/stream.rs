@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cause::StreamCauseDocument,
     group::{Group, GroupDocument, GroupOfStream, values},
     trim::{BlockedBy, blocked_by},
     values::{age, key, milliseconds, per_second, rounded, seconds, text},
@@ -30,6 +31,9 @@ pub struct StreamDocument<'a> {
     pub health: Word<Health>,
     /// Why it has this health, in a sentence with its numbers.
     pub reason: Cow<'a, str>,
+    /// The same as a kind with its numbers; `null` where the reading is stale.
+    #[serde(skip_deserializing)]
+    pub cause: Option<StreamCauseDocument<'a>>,
     /// Whether the reading is stale; see `poll`.
     pub stale: bool,
     /// Whether it exists; `null` where it could not be read for another reason.
@@ -185,6 +189,7 @@ impl<'a> Stream<'a> {
             key: key(self.of.name),
             health: self.health().into(),
             reason: self.stale.map_or_else(|| self.reason().into(), Cow::Borrowed),
+            cause: self.stale.is_none().then(|| (&self.of.verdict.cause).into()),
             stale: self.stale.is_some(),
             present: self.of.present(),
             unreadable: self.of.unreadable().map(Word::Known),

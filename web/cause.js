@@ -1,0 +1,74 @@
+// The cause of a status or a health, in the reader's language: from its kind and numbers, not from the API's sentence. In
+// English the result is that sentence, which a test holds for every kind.
+
+import { english, isEnglish, t, tOr } from "./language.js";
+import { duration, statusWord } from "./values.js";
+
+/** @import { Child } from "./dom.js" */
+/** @import { Values } from "./language.js" */
+/** @typedef {Api.StreamCause | Api.GroupCause} Cause */
+
+// Why a group has its status.
+/** @type {(group: Api.Group) => Child} */
+export const groupReason = ({ cause, reason }) => sentence(cause, reason, cause && groupWords(cause));
+
+// Why a stream has its health; of one over its limit also what keeps it there.
+/** @type {(stream: Api.Stream) => Child} */
+export function streamReason(stream) {
+  const { cause, reason, retention } = stream;
+  if (!cause) return reason;
+  const [blocker] = cause.kind === "too_long" || cause.kind === "too_old" ? retention?.blocked_by ?? [] : [];
+  const words = cause.kind === "group" ? worstGroup(cause, stream) : kindWords(cause);
+  return sentence(cause, reason, words && blocker ? t("with_blocker", { cause: words, blocker: blockerText(blocker) }) : words);
+}
+
+// What blocks retention.
+/** @type {(blocker: Api.BlockedBy) => Child} */
+export const blockerWords = (blocker) => blockerText(blocker) || english(blocker.detail);
+/** @type {(blocker: Api.BlockedBy) => string} */
+const blockerText = ({ group, reason }) => tOr(`blocked_${reason}`, "", { group: group ?? "" });
+
+// Where the reading is stale there is no cause, and the page's own words are in `reason`. The API's sentence, which is
+// English, where only a newer page knows the kind.
+/** @type {(cause: Cause | null | undefined, reason: string, words: string | null | undefined) => Child} */
+const sentence = (cause, reason, words) => words || (cause ? english(reason) : reason);
+
+/** @type {(cause: Api.StreamCause & { kind: "group" }, stream: Api.Stream) => string} */
+function worstGroup({ group: name, others }, { groups }) {
+  const group = groups.find((it) => it.name === name);
+  const cause = group?.cause && groupWords(group.cause);
+  if (!group || !cause) return "";
+  const one = t("cause_group", { group: name, status: isEnglish() ? group.status : statusWord(group), cause });
+  return others > 0 ? t("and_more", { first: one, n: others }) : one;
+}
+
+/** @type {(cause: Api.GroupCause) => string} */
+export function groupWords(cause) {
+  if (cause.kind !== "no_progress") return kindWords(cause);
+  const { backlog, consumers, idle_seconds: idle, still_seconds: still, consumer_limit: limit } = cause;
+  const alive = idle == null ? "" : t("consumers_alive", { n: consumers, idle_seconds: duration(idle) });
+  const words = t("cause_no_progress", { backlog: backlogWords(backlog), alive, still_seconds: duration(still) });
+  return limit ? [words, t("cause_consumer_limit", limit)].join(t("between_clauses")) : words;
+}
+
+// The words of a kind, with its fields for the placeholders of the same names.
+/** @type {(cause: Cause) => string} */
+export function kindWords(cause) {
+  if (cause.kind === "fine" && cause.groups === 0) return t("cause_no_groups");
+  /** @type {Values} */
+  const values = {};
+  for (const [field, value] of Object.entries(cause)) {
+    if (field === "backlog") values.backlog = backlogWords(value);
+    else if (field === "reason") values.reason = isEnglish() ? value : tOr(`failure_${value}`, value);
+    else values[field] = field.endsWith("_seconds") ? duration(value) : value;
+  }
+  const counted = ["entries", "groups", "consumers"].find((field) => field in values);
+  return tOr(`cause_${cause.kind}`, "", counted ? { ...values, n: Number(values[counted]) } : values);
+}
+
+/** @type {(backlog: Api.Backlog) => string} */
+export function backlogWords({ lag, lag_known: isKnown, pending }) {
+  if (isKnown && lag === 0) return t("entries_pending", { n: pending });
+  const waiting = t(isKnown ? "entries_wait" : "entries_wait_at_most", { n: lag });
+  return pending > 0 ? t("and_pending", { waiting, n: pending }) : waiting;
+}
