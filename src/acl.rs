@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub use needs::needs;
 
 use crate::{
-    config::{Config, Mode, StreamRule},
+    config::{Cluster, Config, Mode, StreamRule},
     model::{Flavour, Permission, Server},
 };
 
@@ -17,6 +17,9 @@ use crate::{
 const SELECTORS_SINCE: (u16, u16, u16) = (7, 0, 0);
 const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 
+const SHARDS_SINCE: (u16, u16, u16) = (7, 0, 0);
+
+const CLUSTER: [Permission; 3] = [Permission::ClusterShards, Permission::ClusterSlots, Permission::Asking];
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
@@ -101,7 +104,16 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         (config.lag_count.entries > 0, Xrevrange),
     ];
     let needed = sometimes.into_iter().filter_map(|(is_needed, command)| is_needed.then_some(command));
-    has_client.then_some(ClientSetName).into_iter().chain(always).chain(needed).collect()
+    let of_cluster = CLUSTER.into_iter().filter(|_| is_cluster(config, server));
+    let of_cluster =
+        of_cluster.filter(|command| *command != Permission::ClusterShards || is_since(server, SHARDS_SINCE));
+    has_client.then_some(ClientSetName).into_iter().chain(always).chain(needed).chain(of_cluster).collect()
+}
+
+/// Whether all primaries of a cluster are read.
+fn is_cluster(config: &Config, server: &Server) -> bool {
+    let is_one = server.mode.as_deref() == Some("cluster") || !config.redis.nodes.is_empty();
+    is_one && config.redis.cluster == Cluster::Auto
 }
 
 fn trimming(config: &Config) -> Vec<Permission> {

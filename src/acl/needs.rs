@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{LEASING, enforces, is_exact, reading, trimming};
+use super::{CLUSTER, LEASING, enforces, is_exact, reading, trimming};
 use crate::{
     config::{Config, StreamRule, Watched, Watchlist},
     model::{Feature, Name, Need, Permission, Server},
@@ -28,6 +28,8 @@ pub fn needs(config: &Config, database: i64, server: &Server, watchlist: &Watchl
     let reading = reading(config, database, server).into_iter().map(|permission| {
         let feature = if permission == Permission::Scan {
             Feature::Discovery
+        } else if CLUSTER.contains(&permission) {
+            Feature::Cluster
         } else if permission == Permission::Xrevrange {
             Feature::Counting
         } else {
@@ -69,7 +71,35 @@ fn samples(watchlist: &Watchlist) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{acl::rule, config::test_config::config};
+    use crate::{
+        acl::rule,
+        config::{check_in, test_config::config},
+    };
+
+    #[test]
+    fn only_where_all_primaries_of_a_cluster_are_read_its_commands_are_needed() {
+        let server = |mode: &str, version| Server { mode: Some(mode.into()), version, ..Server::UNKNOWN };
+        let none = [""; 0].as_slice();
+        let all = ["cluster|shards", "cluster|slots", "asking"].as_slice();
+        for (keys, server, expected) in [
+            ("", server("standalone", Some((8, 0, 0))), none),
+            ("", Server::UNKNOWN, none),
+            ("", server("cluster", Some((7, 0, 0))), all),
+            ("", server("cluster", Some((6, 2, 0))), ["cluster|slots", "asking"].as_slice()),
+            (", cluster: off", server("cluster", Some((8, 0, 0))), none),
+            (", nodes: [b:1]", Server::UNKNOWN, all),
+        ] {
+            let config = check_in(&format!("redis: {{uri: 'redis://h'{keys}}}"), &[]).unwrap();
+            let rule = rule(&config, "u", 0, &server);
+            let permitted = rule.split(' ').filter_map(|word| word.strip_prefix('+'));
+            let of_cluster: Vec<&str> =
+                permitted.filter(|word| word.starts_with("cluster") || *word == "asking").collect();
+            assert_eq!(of_cluster, expected, "{keys} {server:?}");
+            let needs = needs(&config, 0, &server, &Watchlist::new(&config, []));
+            let needed = needs.iter().filter(|need| need.feature == Feature::Cluster);
+            assert_eq!(needed.map(|need| need.permission.as_str()).collect::<Vec<_>>(), expected);
+        }
+    }
 
     #[test]
     fn what_is_needed_is_what_the_rule_permits() {

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
-const FEATURES: [Feature; 6] = [
+const FEATURES: [Feature; 7] = [
     Feature::Observing,
+    Feature::Cluster,
     Feature::Discovery,
     Feature::Counting,
     Feature::Retention,
@@ -59,6 +60,7 @@ fn method(rights: &Rights, user: &str, server: &Server) -> Finding {
 const fn name(feature: Feature) -> &'static str {
     match feature {
         Feature::Observing => "observing",
+        Feature::Cluster => "nodes of the cluster",
         Feature::Discovery => "searching for streams",
         Feature::Counting => "counting lags",
         Feature::Retention => "trimming",
@@ -73,6 +75,13 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         Permission::ClientSetName => (Notice, "CLIENT LIST does not show the sidecar's name"),
         Permission::ClientNoTouch => (Notice, "polls mark streams as recently used, which affects eviction"),
         Permission::Hello | Permission::Select => (Problem, "the sidecar can't connect"),
+        Permission::ClusterShards => {
+            (Notice, "CLUSTER SLOTS is asked instead, which does not tell which primaries have failed")
+        }
+        Permission::ClusterSlots => {
+            (Notice, "the primary of a shard is unknown while CLUSTER SHARDS is refused or leaves it out")
+        }
+        Permission::Asking => (Warning, "streams can't be read while their slots move to another node"),
         Permission::Time => (Problem, "ages are unknown, and age limits do not work"),
         Permission::Scan => (Problem, "only streams that the configuration names are found"),
         Permission::XinfoStream => (Problem, "streams can't be read"),

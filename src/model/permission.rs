@@ -24,6 +24,9 @@ permissions! {
     ClientNoTouch "client|no-touch",
     Hello "hello",
     Select "select",
+    ClusterShards "cluster|shards",
+    ClusterSlots "cluster|slots",
+    Asking "asking",
     Time "time",
     Scan "scan",
     XinfoStream "xinfo|stream",
@@ -55,7 +58,15 @@ impl Permission {
     pub const fn has_key(self) -> bool {
         !matches!(
             self,
-            Self::ClientSetName | Self::ClientNoTouch | Self::Hello | Self::Select | Self::Time | Self::Scan
+            Self::ClientSetName
+                | Self::ClientNoTouch
+                | Self::Hello
+                | Self::Select
+                | Self::ClusterShards
+                | Self::ClusterSlots
+                | Self::Asking
+                | Self::Time
+                | Self::Scan
         )
     }
 }
@@ -65,6 +76,8 @@ impl Permission {
 pub enum Feature {
     /// Reading the streams.
     Observing,
+    /// Finding the nodes of a cluster.
+    Cluster,
     /// Searching for streams.
     Discovery,
     /// Counting entries, for lags that nothing else proves.
