@@ -23,6 +23,7 @@ mod questions;
 mod rates;
 mod report;
 mod rereads;
+mod second_look;
 mod sentence;
 mod series;
 mod sources;

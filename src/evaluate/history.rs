@@ -13,6 +13,7 @@ use super::{
     questions::{Questions, questions},
     report::{GroupReport, Report, StreamReport},
     rereads::{Rereads, Trail},
+    second_look::look_again,
     series::Ticks,
     sources::{Source, Sources},
     stream_history::{Gone, StreamHistory},
@@ -105,11 +106,14 @@ impl History {
     /// Begins to evaluate a reading. Determines the open questions, limited by the configuration and by `most`.
     pub fn begin<'a>(
         &'a mut self,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         config: &'a Config,
         watchlist: &Watchlist,
         most: usize,
     ) -> OpenReading<'a> {
+        if snapshot.cluster.is_some() {
+            look_again(&mut self.streams, &mut snapshot, watchlist);
+        }
         self.compare(&snapshot);
         let questions = questions(&self.streams, &snapshot, config, watchlist, self.polls, most);
         OpenReading { history: self, snapshot, config, watchlist: watchlist.clone(), questions }
@@ -120,13 +124,13 @@ impl History {
         let sources = snapshot.nodes.iter().map(Source::new).collect();
         let before = std::mem::replace(&mut self.sources, sources);
         // Copies are made asynchronously: by a service that answers from any copy, and by a cluster.
-        let may_be_behind = snapshot.server().terms().reads_may_lag || snapshot.cluster.is_some();
-        let sources = Sources::new(&self.sources, &before, may_be_behind);
+        let reads_may_lag = snapshot.server().terms().reads_may_lag;
+        let sources = Sources::new(&self.sources, &before, reads_may_lag || snapshot.cluster.is_some());
         let mut read = InOrder::new(&snapshot.streams);
         let gone = self.streams.extract_if(.., |name, _| read.get(name).is_none());
         self.gone.extend(gone.map(|(name, history)| (name, history.gone())));
         self.gone.drain(..self.gone.len().saturating_sub(MOST_GONE));
-        if may_be_behind && sources.any_is_new() {
+        if reads_may_lag && sources.any_is_new() {
             self.gone.clear();
         }
         let mut known = InOrder::new(&self.streams);
@@ -149,6 +153,9 @@ impl History {
             let time = node.and_then(|node| node.time.as_ref().ok()).map(|now| now.time);
             let trims_the_middle = node.is_none_or(|node| node.server.may_trim_the_middle());
             history.begin(state, time, change, trims_the_middle);
+        }
+        for (_, gone) in &mut self.gone {
+            gone.follow(&sources);
         }
         self.polls = self.polls.wrapping_add(1);
     }

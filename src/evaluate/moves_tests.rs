@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    GroupStatus, GroupVerdict, History, Lag, MOST_QUESTIONS, Report,
+    GroupStatus, GroupVerdict, History, Lag, MOST_QUESTIONS, Report, StreamCause,
     hosted_tests::claimed,
     test_readings::{NOW_MS, begin, config, node, snapshot},
 };
 use crate::{
-    config::Config,
+    config::{Config, Watchlist},
     model::{
         Answers, ClusterState, Failure, Finding, GroupState, Name, NameMap, Node, NodeIndex, Now, Origin,
         Reason, ServerTime, Snapshot, StreamId, StreamState,
@@ -108,8 +108,10 @@ impl Moving {
     fn poll(&mut self, server: &str, state: Option<Result<StreamState, Failure>>) -> Arc<Report> {
         self.polls += 1;
         let at = Duration::from_secs(15 * self.polls);
-        let snapshot = self.snapshot(server, state);
-        begin(&mut self.history, snapshot, &self.config, MOST_QUESTIONS).finish(&self.answers, at).1
+        let (snapshot, watchlist) =
+            (self.snapshot(server, state), Watchlist::new(&self.config, ["s".into()]));
+        let open = self.history.begin(snapshot, &self.config, &watchlist, MOST_QUESTIONS);
+        open.finish(&self.answers, at).1
     }
 
     /// A reading whose questions could not be asked.
@@ -230,4 +232,38 @@ fn a_position_that_goes_back_with_the_server_is_no_progress_and_has_no_rate() {
     };
     assert_eq!((rates(&reports[11]), rates(&reports[12])), ([Some(0); 2], [None; 2]));
     assert_eq!((rates(&reports[23]), group(&reports[23]).status), ([Some(0); 2], GroupStatus::Stalled));
+}
+
+#[test]
+fn a_stream_of_a_cluster_is_missing_only_if_a_second_reading_does_not_find_it_either() {
+    let health = |report: &Report| report.streams.get(&"s".into()).map(|stream| stream.cause.clone());
+    let looks_again = Some(StreamCause::Unreadable(Reason::TryAgain));
+    let missing = Some(StreamCause::Absent(Reason::NoKey));
+    let nokey = || Some(Err(Failure::new(Reason::NoKey, "")));
+    for (rules, unseen, then) in [("s", nokey(), missing), ("'*'", None, None)] {
+        for back_on in ["a", "b"] {
+            let mut moving = Moving::with(config(&format!("streams: [{{match: {rules}}}]")), true);
+            moving.read("a", entries(4, 20, 20));
+            assert_eq!(health(&moving.poll("a", unseen.clone())), looks_again, "{rules}");
+            let report = moving.read(back_on, entries(4, 40, 20));
+            let expected = if back_on == "a" { Lag::Exactly(20) } else { Lag::AtMost(36) };
+            assert_eq!((claimed(&report), lag(&report)), ((0, 0, 0), expected), "nothing was forgotten");
+            assert_eq!(health(&moving.poll("b", unseen.clone())), looks_again, "{rules}");
+            assert_eq!(health(&moving.poll("b", unseen.clone())), then, "{rules}");
+            assert_eq!(health(&moving.poll("b", unseen.clone())), then, "{rules}");
+        }
+    }
+}
+
+#[test]
+fn an_unnamed_stream_that_comes_back_on_another_server_may_be_behind() {
+    for (then, recreations) in [("a", 1), ("b", 0), (SERVERS[2], 0)] {
+        let mut moving = Moving::with(config("streams: [{match: '*'}]"), true);
+        moving.read("a", entries(4, 20, 20));
+        for _ in 0..3 {
+            moving.poll("a", None);
+        }
+        let report = moving.read(then, entries(4, 17, 17));
+        assert_eq!(claimed(&report).0, recreations, "{then}");
+    }
 }

@@ -57,8 +57,7 @@ impl<'a> Sources<'a> {
     /// If no server was asked for the stream, it is still the one of the last reading.
     pub(super) fn of(&self, index: NodeIndex, was: Option<NodeIndex>) -> (NodeIndex, Change) {
         let Some(source) = self.now.get(usize::from(index)) else {
-            let still = was.and_then(|was| self.was.iter().position(|before| *before == Some(was)));
-            let still = still.and_then(|still| NodeIndex::try_from(still).ok());
+            let still = was.and_then(|was| self.still(was));
             return still.map_or((index, self.unknown()), |still| (still, Change::default()));
         };
         let before = self.was.get(usize::from(index)).copied().flatten();
@@ -71,6 +70,12 @@ impl<'a> Sources<'a> {
         // Only a failover or a migration leads to another address for the same data.
         let may_be_behind = self.may_be_behind || is_elsewhere;
         (index, Change { is_another, may_be_behind, ..self.unknown() })
+    }
+
+    /// The place of a server of the last reading in this one, if it certainly is among its servers.
+    pub(super) fn still(&self, was: NodeIndex) -> Option<NodeIndex> {
+        let still = self.was.iter().position(|before| *before == Some(was))?;
+        NodeIndex::try_from(still).ok()
     }
 
     const fn unknown(&self) -> Change {

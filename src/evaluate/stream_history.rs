@@ -6,7 +6,7 @@ use super::{
     group_history::GroupHistory,
     lag::{Known, Lag},
     losses::Removals,
-    sources::Change,
+    sources::{Change, Sources},
     stillness::Stillness,
     stream_tracker::StreamTracker,
 };
@@ -48,6 +48,8 @@ pub(super) struct StreamHistory {
     /// Whether to read it again before the next poll.
     pub(super) is_near_loss: bool,
     pub(super) tracker: StreamTracker,
+    /// Whether it was not found by the last reading, after others had found it.
+    is_missed: bool,
     /// Its node in the last reading; `None` before the first.
     pub(super) node: Option<NodeIndex>,
 }
@@ -58,6 +60,15 @@ pub(super) struct Gone {
     last: Option<Counters>,
     makes_own_ids: bool,
     recreations: u64,
+    /// Its node in the last reading, as far as that is one of the same servers.
+    node: Option<NodeIndex>,
+}
+
+impl Gone {
+    /// Applies a reading without the stream.
+    pub(super) fn follow(&mut self, sources: &Sources<'_>) {
+        self.node = self.node.map(|was| sources.still(was).unwrap_or(NodeIndex::MAX));
+    }
 }
 
 impl StreamHistory {
@@ -83,6 +94,7 @@ impl StreamHistory {
     }
 
     fn compare(&mut self, stream: &StreamState, time: Option<ServerTime>, trims_the_middle: bool) {
+        self.is_missed = false;
         let now = Counters::of(stream, time);
         let Change { may_be_new, may_be_behind, is_another: _ } = std::mem::take(&mut self.change);
         self.may_be_behind = may_be_behind || (self.may_be_behind && !self.is_judged);
@@ -120,14 +132,20 @@ impl StreamHistory {
         }
     }
 
+    /// Records that a reading did not find the stream. Returns whether that is new.
+    pub(super) const fn miss(&mut self) -> bool {
+        self.last.is_some() && !std::mem::replace(&mut self.is_missed, true)
+    }
+
     /// What is kept of a stream that was removed.
-    pub(super) fn gone(&self) -> Gone {
-        Gone { last: self.last, makes_own_ids: self.makes_own_ids, recreations: self.recreations }
+    pub(super) const fn gone(&self) -> Gone {
+        let Self { last, makes_own_ids, recreations, node, .. } = *self;
+        Gone { last, makes_own_ids, recreations, node }
     }
 
     /// A stream of this name exists again. The reading may show that it is another one.
-    pub(super) fn back(Gone { last, makes_own_ids, recreations }: Gone) -> Self {
-        Self { last, makes_own_ids, recreations, ..Self::default() }
+    pub(super) fn back(Gone { last, makes_own_ids, recreations, node }: Gone) -> Self {
+        Self { last, makes_own_ids, recreations, node, ..Self::default() }
     }
 
     /// The smallest position of the groups that have only moved forward since the last reading: such a group has needed

@@ -11,7 +11,8 @@ use super::{Answers, Failure, Finding, Millis, Name, NameMap, Pending, Role, Str
 pub struct Snapshot {
     /// The servers that were read: one, or each primary of a cluster. Never empty.
     pub nodes: Vec<Node>,
-    /// For each of [`Self::streams`], in their order, which of the nodes has it. Empty if there is only one node.
+    /// For each of [`Self::streams`], in their order, which of the nodes has it; beyond them if none has. Empty if there
+    /// is only one node.
     pub placement: Box<[NodeIndex]>,
     /// The cluster, if the server is part of one that is read as a whole.
     pub cluster: Option<Box<ClusterState>>,
@@ -311,6 +312,17 @@ impl Snapshot {
             Some(Ok(state)) => Some(state.length),
             _ => self.lengths.get(stream).copied(),
         }
+    }
+
+    /// Adds streams that were not found, at no node.
+    pub(crate) fn add_unread(&mut self, unread: impl Iterator<Item = (Name, Failure)>) {
+        let nodes: Vec<NodeIndex> = self.nodes_of_streams().collect();
+        let read = std::mem::take(&mut self.streams).into_iter().zip(nodes);
+        let unread = unread.map(|(name, failure)| ((name, Err(failure)), NodeIndex::MAX));
+        let mut all: Vec<_> = read.chain(unread).collect();
+        all.sort_by(|((one, _), _), ((other, _), _)| one.cmp(other));
+        self.placement = all.iter().map(|(_, node)| *node).collect();
+        self.streams = all.into_iter().map(|(stream, _)| stream).collect();
     }
 
     /// Takes over the heads of pending lists that the first reading lacks.
