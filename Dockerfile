@@ -16,8 +16,9 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs && \
     cargo build --locked --release --bin streamwarden
 COPY src src
 COPY web web
+ARG REVISION=unknown
 # Their times may be older than what was just built.
-RUN touch src/lib.rs src/main.rs && cargo build --locked --release --bin streamwarden
+RUN touch src/lib.rs src/main.rs && STREAMWARDEN_REVISION="${REVISION}" cargo build --locked --release --bin streamwarden
 
 FROM ${BASE_IMAGE}
 ARG VERSION=unknown

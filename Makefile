@@ -3,9 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos mutants
+.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos mutants
 .PHONY: typos shellcheck unused-dependencies check-page docs
 
+CARGO_CYCLONEDX_VERSION := 0.5.9
+CARGO_DEB_VERSION := 3.8.0
 CARGO_DENY_VERSION := 0.20.2
 CARGO_MACHETE_VERSION := 0.9.2
 CARGO_MUTANTS_VERSION := 27.1.0
@@ -140,7 +142,10 @@ dashboards: ## the dashboards and the PrometheusRule manifest, from the table of
 test-deploy: python ## what is shipped for Kubernetes and Compose, rendered and validated
 	tests/deploy.sh
 
-dist: redis ## a release in target/dist: binary, manifests, alerts, dashboards, checksums
+dist: redis python ## a release in target/dist: archive, Debian package, Helm chart, bill of materials, checksums
+	@$(call install,command -v dpkg-shlibdeps,dpkg-dev)
+	cargo install --quiet cargo-deb --locked --debug --root target/tools --version $(CARGO_DEB_VERSION)
+	cargo install --quiet cargo-cyclonedx --locked --debug --root target/tools --version $(CARGO_CYCLONEDX_VERSION)
 	deploy/dist.sh
 
 mutants: ## the unit tests against faults in the code: make mutants FILES="src/evaluate/lag.rs" SHARD=0/4; goes on where it was
@@ -154,6 +159,10 @@ test-image: redis ## the image, built and run here without a registry; needs roo
 	@$(call install,command -v buildah && command -v podman && command -v runc && command -v mmdebstrap,\
 	  buildah podman runc mmdebstrap)
 	$(SUDO) env PATH="$$PATH" tests/image.sh
+
+test-deb: ## the Debian package of `make dist`, under a systemd of its own; needs root
+	@$(call install,command -v podman && command -v runc && command -v mmdebstrap,podman runc mmdebstrap)
+	$(SUDO) env PATH="$$PATH" tests/deb.sh
 
 test-servers: program ## the tests on other servers: make test-servers SERVERS="program program"
 	for server in $(SERVERS); do \

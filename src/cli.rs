@@ -16,7 +16,7 @@ mod status;
 mod table;
 mod trim;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::LazyLock};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -28,15 +28,19 @@ use crate::{
 use command::{Error, Exit, complain, load, print};
 use flags::Given;
 
-/// With the revision, if the build sets it, as `make dist` does.
-const VERSION: &str = match option_env!("STREAMWARDEN_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+/// With the commit, if the build sets STREAMWARDEN_REVISION, as `make dist` and the image do, and the features of the build.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let revision = option_env!("STREAMWARDEN_REVISION").unwrap_or("unknown");
+    let features = [("jemalloc", cfg!(feature = "jemalloc")), ("otlp", cfg!(feature = "otlp"))];
+    let features: Vec<&str> =
+        features.into_iter().filter_map(|(name, is_on)| is_on.then_some(name)).collect();
+    let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    format!("{} (revision {revision}; features: {features})", env!("CARGO_PKG_VERSION"))
+});
 
 /// Watches Redis Streams, keeps them within their retention and alerts people when something is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "streamwarden", version = VERSION)]
+#[command(name = "streamwarden", version = VERSION.as_str())]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -27,6 +27,15 @@ pub(crate) fn config_file(config: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
+fn the_version_has_the_revision_and_the_features() {
+    let version = text(&streamwarden(&["--version"], &[]).stdout);
+    let head = concat!("streamwarden ", env!("CARGO_PKG_VERSION"), " (revision ");
+    let revision =
+        version.strip_prefix(head).and_then(|rest| rest.strip_suffix("; features: jemalloc, otlp)\n"));
+    assert!(revision.is_some_and(|revision| !revision.is_empty()), "{version}");
+}
+
+#[test]
 fn every_problem_of_a_configuration_is_reported_at_once_with_exit_code_2() {
     let file = config_file(
         "redis: {uri: 'redis://:s3cret@h:port'}\npoll: {intervall: 15s, interval: 15}\nhttp: {listen: here}\n\

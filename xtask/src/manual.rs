@@ -15,7 +15,8 @@ pub fn write(project: &Path) -> anyhow::Result<String> {
     for folder in [&pages, &completions] {
         fs::create_dir_all(folder)?;
     }
-    let mut program = streamwarden::Cli::program();
+    // Without the commit and the features, which are this build's.
+    let mut program = streamwarden::Cli::program().version(env!("CARGO_PKG_VERSION"));
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         generate_to(shell, &mut program, "streamwarden", &completions)?;
     }
