@@ -134,7 +134,13 @@ impl Poller {
             self.stats.rereads.inc_by(u64::try_from(read).unwrap_or(u64::MAX));
             goes_on = read > 0;
         }
-        turns.next(stop).await
+        loop {
+            tokio::select! {
+                biased;
+                turn = turns.next(stop) => return turn,
+                () = self.reader.primary_moves(&config) => turns.schedule.retry_in(clock::now(), Duration::ZERO),
+            }
+        }
     }
 
     /// Waits for the first search for streams, but not longer than one interval.

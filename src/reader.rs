@@ -155,6 +155,12 @@ impl Reader {
         Ok(streams.len())
     }
 
+    /// Returns once Sentinels name another primary, which the next reading is from. Never, if the address names no Sentinels.
+    /// Cancel-safe.
+    pub async fn primary_moves(&mut self, config: &Config) {
+        self.observer.primary_moves(config).await;
+    }
+
     /// Drops the connection, so that the next reading makes a new one.
     pub fn reconnect(&mut self) {
         self.observer.reconnect();

@@ -7,7 +7,7 @@
 //! [`Details`]. A [`Recorder`] is called for all traffic;
 //! this module knows no metrics and no spans.
 //!
-//! `Nodes` are the servers that hold the data: one, or each primary of a cluster. [`Router`] sends single commands to the one that
+//! If an address names Sentinels, those name the server at each connection. `Nodes` are the servers that hold the data: one, or each primary of a cluster. [`Router`] sends single commands to the one that
 //! has their key.
 
 mod announced;
@@ -44,6 +44,7 @@ pub(crate) mod resp;
 mod role;
 mod router;
 mod seldom;
+mod sentinel;
 mod server_clock;
 mod session;
 mod stream;

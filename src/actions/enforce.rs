@@ -223,9 +223,13 @@ impl Enforcer {
         command: &R,
         key: &[u8],
     ) -> Result<Reply, Failure> {
+        let is_write = !command.may_repeat();
+        self.router.session(config, key).await?.0.may_be_written()?;
+        if is_write {
+            self.router.confirm_primary(config).await?;
+        }
         let (session, asking) = self.router.session(config, key).await?;
-        session.may_be_written()?;
-        if !command.may_repeat()
+        if is_write
             && self
                 .checked_connection
                 .is_some_and(|checked_connection| checked_connection != session.number())

@@ -36,8 +36,7 @@ impl CheckConfig {
 /// Prints what is in force, or what is wrong with the files that only a connection reads.
 fn show(config: &Config) -> Result<Exit, Error> {
     if let Ok(address) = config.redis.access.address() {
-        check_files(address.route(), &config.redis.tls)
-            .map_err(|failure| Error::Usage(failure.detail.to_string()))?;
+        check_files(&address, &config.redis).map_err(|failure| Error::Usage(failure.detail.to_string()))?;
     }
     print(config)?;
     print(silent_alerts(config))?;

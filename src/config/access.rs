@@ -236,7 +236,7 @@ impl Chosen {
 
 impl Secret {
     /// The text, without a line break at its end.
-    fn read(&self) -> Result<SecretString, Text> {
+    pub(super) fn read(&self) -> Result<SecretString, Text> {
         let text = match self {
             Self::Inline(text) => text.expose_secret().to_owned(),
             Self::File(path) => files::read_text(path, Kind::Secret).map_err(|error| error.to_string())?,

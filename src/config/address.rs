@@ -6,26 +6,37 @@
 
 mod foreign;
 mod parse;
+mod service;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use parse::AddressError;
+pub use service::{Host, Service};
 
 use crate::model::NodeAddress;
 
 /// A checked address. It prints as host and port, without user and password.
 #[derive(Clone)]
 pub struct Address {
-    route: Route,
+    target: Target,
     protocol: Option<Resp>,
     user: Option<String>,
     password: Option<SecretString>,
     database: i64,
+}
+
+/// What an address names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    /// A server.
+    Server(Route),
+    /// A service, whose primary the Sentinels name.
+    Service(Service),
 }
 
 /// How a server is reached.
@@ -47,6 +58,37 @@ pub enum Route {
     },
     /// Over a Unix socket.
     Unix(PathBuf),
+}
+
+impl Route {
+    /// Over TCP, with TLS or without.
+    #[must_use]
+    pub fn to(host: Host, is_tls: bool) -> Self {
+        let Host { name: host, port } = host;
+        if is_tls { Self::Tls { host, port } } else { Self::Tcp { host, port } }
+    }
+
+    /// The host; `None` for a socket.
+    fn host(&self) -> Option<Host> {
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port } => {
+                Some(Host { name: host.clone(), port: *port })
+            }
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port } if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Self::Tcp { host, port } | Self::Tls { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// A version of Redis's protocol.
@@ -75,6 +117,8 @@ pub(crate) const DEFAULT_USER: &str = "default";
 
 /// Characters that would end the path of a socket, or are not printable.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'?');
+/// Characters that would end the name of a service.
+const NOT_IN_NAME: &AsciiSet = &NOT_IN_PATH.add(b'/').add(b'@');
 
 impl Address {
     /// The same server and database, with this login.
@@ -85,15 +129,32 @@ impl Address {
     /// The same login, protocol and database at a node of the cluster.
     #[must_use]
     pub fn of_node(self, node: &NodeAddress) -> Self {
-        let (host, port) = (node.host().to_owned(), node.port());
-        let route = if self.is_tls() { Route::Tls { host, port } } else { Route::Tcp { host, port } };
-        Self { route, ..self }
+        self.at(Host { name: node.host().to_owned(), port: node.port() })
     }
 
-    /// How the server is reached.
+    /// How the server is reached; `None` for a [service](Self::service).
     #[must_use]
-    pub const fn route(&self) -> &Route {
-        &self.route
+    pub const fn route(&self) -> Option<&Route> {
+        match &self.target {
+            Target::Server(route) => Some(route),
+            Target::Service(_) => None,
+        }
+    }
+
+    /// The service whose primary the Sentinels name; `None` for a server.
+    #[must_use]
+    pub const fn service(&self) -> Option<&Service> {
+        match &self.target {
+            Target::Server(_) => None,
+            Target::Service(service) => Some(service),
+        }
+    }
+
+    /// The address of this server, with the same login, database and encryption.
+    #[must_use]
+    pub fn at(self, server: Host) -> Self {
+        let route = Route::to(server, self.is_tls());
+        Self { target: Target::Server(route), ..self }
     }
 
     /// The protocol to use; `None` for RESP3 if the server supports it.
@@ -105,7 +166,10 @@ impl Address {
     /// Whether the connection is encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        matches!(self.route, Route::Tls { .. })
+        match &self.target {
+            Target::Server(route) => matches!(route, Route::Tls { .. }),
+            Target::Service(service) => service.is_tls,
+        }
     }
 
     /// The number of the database.
@@ -141,25 +205,24 @@ impl Address {
         }
     }
 
-    /// The host and the port; `None` for a socket.
-    const fn host(&self) -> Option<(&String, u16)> {
-        match &self.route {
-            Route::Tcp { host, port } | Route::Tls { host, port } => Some((host, *port)),
-            Route::Unix(_) => None,
-        }
+    /// The host; `None` for a socket and a service.
+    fn host(&self) -> Option<Host> {
+        self.route()?.host()
     }
 
-    /// Whether the connection stays on this machine.
+    /// Whether the connection stays on this machine. For a service, whether those to the Sentinels do.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let Some((host, _)) = self.host() else { return true };
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        match self.service() {
+            Some(service) => service.sentinels.iter().all(Host::is_local),
+            None => self.host().is_none_or(|host| host.is_local()),
+        }
     }
 
     /// Whether the host is Upstash's, which bills each command.
     #[must_use]
     pub fn is_upstash(&self) -> bool {
-        self.host().is_some_and(|(host, _)| host.to_ascii_lowercase().ends_with(".upstash.io"))
+        self.host().is_some_and(|host| host.name.to_ascii_lowercase().ends_with(".upstash.io"))
     }
 
     /// The server's end of the connection.
@@ -167,8 +230,8 @@ impl Address {
     pub fn endpoint(&self) -> Endpoint {
         match self.host() {
             None => Endpoint { address: self.to_string(), port: None },
-            Some((host, port)) => {
-                Endpoint { address: host.clone(), port: Some(port).filter(|port| *port != DEFAULT_PORT) }
+            Some(Host { name, port }) => {
+                Endpoint { address: name, port: Some(port).filter(|port| *port != DEFAULT_PORT) }
             }
         }
     }
@@ -177,13 +240,18 @@ impl Address {
     #[must_use]
     pub fn written_for(&self, user: &str, password: &str) -> String {
         let database = self.database;
-        match &self.route {
-            Route::Tcp { .. } => format!("redis://{user}:{password}@{self}/{database}"),
-            Route::Tls { .. } => format!("rediss://{user}:{password}@{self}/{database}"),
-            Route::Unix(path) => {
+        let scheme = if self.is_tls() { "rediss" } else { "redis" };
+        match &self.target {
+            Target::Server(Route::Unix(path)) => {
                 let path = path.display().to_string();
                 let path = utf8_percent_encode(&path, NOT_IN_PATH);
                 format!("unix://{user}:{password}@{path}?db={database}")
+            }
+            Target::Server(_) => format!("{scheme}://{user}:{password}@{self}/{database}"),
+            Target::Service(service) => {
+                let name = utf8_percent_encode(&service.name, NOT_IN_NAME).to_string();
+                let service = Service { name, ..service.clone() };
+                format!("{scheme}+sentinel://{user}:{password}@{service}/{database}")
             }
         }
     }
@@ -191,12 +259,9 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.route {
-            Route::Tcp { host, port } | Route::Tls { host, port } if host.contains(':') => {
-                write!(f, "[{host}]:{port}")
-            }
-            Route::Tcp { host, port } | Route::Tls { host, port } => write!(f, "{host}:{port}"),
-            Route::Unix(path) => path.display().fmt(f),
+        match &self.target {
+            Target::Server(route) => route.fmt(f),
+            Target::Service(service) => service.fmt(f),
         }
     }
 }

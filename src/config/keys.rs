@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Pattern, check,
+    Pattern, Sentinel, check,
     declare::{choice, section},
 };
 use crate::model::{Name, NodeAddress};
@@ -38,7 +38,7 @@ pub const CONFIGURED: &[&str] =
 section! {
     /// How to reach Redis, as the user writes it. [`Redis`](super::Redis) is what it leads to.
     pub(super) struct RedisKeys {
-        /// Address of Redis: redis://[user:password@]host[:port][/db], rediss://... or unix:///path.
+        /// Address of Redis: redis://[user:password@]host[:port][/db], rediss://..., redis+sentinel://host[:port][,...]/service[/db] or unix:///path.
         uri: Option<String> [check::any] = None, variable "REDIS_URI";
         /// File that holds the address. It is read again for each connection.
         uri_file: Option<String> [check::any] = None,
@@ -51,6 +51,8 @@ section! {
         password_file: Option<String> [check::any] = None;
         /// Certificates, for rediss://.
         tls: Tls;
+        /// The Sentinels of a redis+sentinel:// address.
+        sentinel: Sentinel;
         /// How long connecting may take, handshakes included.
         connect_timeout: Duration [SECOND / 20..=MINUTE] = 5 * SECOND;
         /// How long one pipeline of commands may take.

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Access, Address, Cluster, Environment, ReadFrom, Route, Tls,
-    access::{Given, Ignored, Login, REDACTED, Secret},
+    Access, Address, Cluster, Environment, ReadFrom, Route, Sentinel, Tls,
+    access::{Given, Ignored, Login, Secret},
     environment::{PASSWORD, PASSWORD_FILE, URI, URI_FILE, USERNAME},
     keys::{Billed, RedisKeys},
+    secret::{secret, shown},
     section::Section,
     setting::{Group, Shown},
 };
@@ -27,6 +28,8 @@ pub struct Redis {
     pub place: Option<String>,
     /// Certificates, for `rediss://`.
     pub tls: Tls,
+    /// How to log in at the Sentinels, for `redis+sentinel://`.
+    pub sentinel: Sentinel,
     /// How long connecting may take, handshakes included.
     pub connect_timeout: Duration,
     /// How long one pipeline of commands may take.
@@ -45,13 +48,26 @@ pub struct Redis {
     pub lookups_a_month: Option<u64>,
 }
 
-impl Tls {
-    pub(crate) const WITHOUT_EFFECT: &'static str = "is set, and the address is not rediss://, so nothing would be encrypted; write rediss://, or remove redis.tls";
-
-    /// Whether something is set that has no effect with this address.
-    pub(crate) fn is_without_effect(&self, address: &Address) -> bool {
-        !address.is_tls() && *self != Self::default()
-    }
+/// The keys that would have no effect with this address, and why.
+pub(crate) fn without_effect(
+    address: &Address,
+    tls: &Tls,
+    sentinel: &Sentinel,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let are_sentinels_encrypted = address.service().is_some_and(|service| sentinel.is_tls(service));
+    let is_encrypted = address.is_tls() || are_sentinels_encrypted;
+    let no_tls = !is_encrypted && *tls != Tls::default();
+    let no_sentinel = address.service().is_none() && *sentinel != Sentinel::default();
+    let tls = (
+        "tls",
+        "is set, and the address is not rediss://, so nothing would be encrypted; write rediss://, or remove redis.tls",
+    );
+    let sentinel = (
+        "sentinel",
+        "is set, and the address names no Sentinels, so it would have no effect; write redis+sentinel://host:26379/service, or \
+         remove redis.sentinel",
+    );
+    no_tls.then_some(tls).into_iter().chain(no_sentinel.then_some(sentinel))
 }
 
 impl Group for Redis {
@@ -72,19 +88,26 @@ impl Group for Redis {
             ignored: unusable(context.environment),
         };
         let address = resolve(section, &mut access, *is_needed && !context.is_address_optional);
-        if address.as_ref().is_some_and(|address| keys.tls.is_without_effect(address)) {
-            section.problem("tls", Tls::WITHOUT_EFFECT);
+        for (key, what) in
+            address.iter().flat_map(|address| without_effect(address, &keys.tls, &keys.sentinel))
+        {
+            section.problem(key, what);
+        }
+        if let Err(problems) = keys.sentinel.login() {
+            section.problems().0.extend(problems.0);
         }
         let is_billed = match keys.billed_by_command {
             Billed::Yes => true,
             Billed::No => false,
             Billed::Auto => address.as_ref().is_some_and(Address::is_upstash),
         };
-        let is_socket = address.as_ref().is_some_and(|address| matches!(address.route(), Route::Unix(_)));
+        let is_socket =
+            address.as_ref().is_some_and(|address| matches!(address.route(), Some(Route::Unix(_))));
         let redis = Self {
             place: address.map(|address| format!("{address}/{}", address.database())),
             access,
             tls: keys.tls,
+            sentinel: keys.sentinel,
             connect_timeout: keys.connect_timeout,
             command_timeout: keys.command_timeout,
             read_from: keys.read_from,
@@ -110,6 +133,7 @@ impl Group for Redis {
             password,
             password_file,
             tls: self.tls.clone(),
+            sentinel: self.sentinel.clone(),
             connect_timeout: self.connect_timeout,
             command_timeout: self.command_timeout,
             read_from: self.read_from,
@@ -142,15 +166,6 @@ impl Redis {
     }
 }
 
-/// A secret in the form of its two keys: redacted, or as the file that holds it.
-fn shown(secret: Option<&Given<Secret>>) -> (Option<String>, Option<String>) {
-    match secret.map(|given| &given.value) {
-        None => (None, None),
-        Some(Secret::Inline(_)) => (Some(REDACTED.to_owned()), None),
-        Some(Secret::File(path)) => (None, Some(path.display().to_string())),
-    }
-}
-
 /// The address with its login. Notes what is wrong with it, or that it is missing.
 fn resolve(section: &mut Section<'_>, access: &mut Access, is_needed: bool) -> Option<Address> {
     if access.address.is_none() {
@@ -170,26 +185,6 @@ fn resolve(section: &mut Section<'_>, access: &mut Access, is_needed: bool) -> O
             None
         }
     }
-}
-
-/// A secret by its own key, or by the key that names a file.
-fn secret(
-    section: &mut Section<'_>,
-    (key, inline): (&'static str, Option<String>),
-    (file_key, file): (&'static str, Option<String>),
-) -> Option<Given<Secret>> {
-    if inline.as_deref() == Some(REDACTED) {
-        section.problem(
-            key,
-            "is what check-config prints in place of a secret; write the secret, or the file that holds it",
-        );
-    }
-    if inline.is_some() && file.is_some() {
-        section.problem(key, format!("conflicts with {}; set only one", section.place(file_key)));
-    }
-    let file = file.map(|path| Given::new(section.place(file_key), Secret::File(PathBuf::from(path))));
-    let inline = inline.map(|text| Given::new(section.place(key), Secret::Inline(SecretString::from(text))));
-    file.or(inline)
 }
 
 /// A file is more likely meant for this program than a password, so it applies first.

@@ -61,7 +61,7 @@ fn topology(evidence: Evidence<'_>) -> Option<Finding> {
         }
         Some("sentinel") => {
             let what = "the server is a Sentinel, which holds no streams";
-            let meaning = "use the address of the primary that it watches: SENTINEL GET-MASTER-ADDR-BY-NAME";
+            let meaning = "write redis+sentinel://HOST:26379/SERVICE; SENTINEL MASTERS shows the services that it watches";
             Some(Finding::new(Server, Problem, what, meaning))
         }
         _ => None,

@@ -54,7 +54,7 @@ fn step(reason: Reason) -> &'static str {
         Reason::WrongPassword => "the user or the password is wrong",
         Reason::MaxClients => "the server accepts no more clients",
         Reason::Protected => "the server is in protected mode",
-        Reason::Sentinel => "the server is a Sentinel",
+        Reason::Sentinel => "the server is a Sentinel, or no Sentinel names the primary",
         Reason::Protocol => "the server is not Redis",
         Reason::Quota => "the plan's quota is exhausted",
         Reason::Loading => "the server is loading its data",
@@ -82,7 +82,7 @@ fn advice(reason: Reason) -> &'static str {
              and redis.password_file here"
         }
         Reason::Sentinel => {
-            "use the address of the Redis that it watches: `SENTINEL get-master-addr-by-name NAME` shows it"
+            "write redis+sentinel://HOST:26379/SERVICE; `SENTINEL MASTERS` shows the services that a Sentinel watches"
         }
         Reason::MaxClients => "raise maxclients, or disconnect unused clients",
         Reason::Quota => {

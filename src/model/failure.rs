@@ -54,7 +54,7 @@ reasons! {
     WrongPassword "wrongpass" Reconnect,
     /// The server is in protected mode: it accepts connections from its own machine only.
     Protected "protected" Reconnect,
-    /// The server is a Sentinel, which holds no data.
+    /// The server is a Sentinel, which holds no data, or no Sentinel names the primary.
     Sentinel "sentinel" Reconnect,
     /// The server accepts no more clients.
     MaxClients "maxclients" Reconnect,
@@ -68,9 +68,9 @@ reasons! {
     MasterDown "masterdown" Server,
     /// A replica has lost its primary and serves stale data.
     ReplicaLinkDown "replica_link_down" Server,
-    /// The server is a replica, and the configuration requires a primary.
+    /// The server is a replica, and the configuration requires a primary, as an address with Sentinels does.
     Replica "replica" Reconnect,
-    /// The server was a primary and is a replica now, or the reverse.
+    /// The server was a primary and is a replica now, or the reverse, or the Sentinels name another primary.
     RoleChanged "role_changed" Reconnect,
     /// The cluster is down, or no node serves the key's slot. [`Failure::class`] tells these apart.
     ClusterDown "clusterdown" Server,

@@ -2,9 +2,17 @@
 
 use redis::Pipeline;
 
-use super::{Recorder, connection::Connection, files, resp::Texts, transport};
+use super::{
+    Recorder,
+    connection::Connection,
+    failure::{needs_no_password, without_password},
+    files,
+    resp::Texts,
+    sentinel::Sentinels,
+    transport,
+};
 use crate::{
-    config::{self, Address, DEFAULT_USER, Endpoint, Resp, Tls},
+    config::{self, Address, DEFAULT_USER, Endpoint, Resp, Route, without_effect},
     model::{Class, Failure, NodeAddress, Reason},
 };
 
@@ -22,7 +30,8 @@ pub(super) struct Connected {
 }
 
 /// Connects within the configured time. Reads secrets and certificates and resolves names each time, so that rotated ones
-/// are used. `node` is the node of a cluster to connect to, in place of the server of the address. `known` is the protocol of the connection before.
+/// are used. `node` is the node of a cluster to connect to, in place of the server of the address. `known` is the protocol of the
+/// connection before. If the address names Sentinels, they name the server.
 ///
 /// # Errors
 /// Why there is no connection.
@@ -30,32 +39,35 @@ pub(super) async fn connect(
     redis: &config::Redis,
     node: Option<&NodeAddress>,
     known: Option<Resp>,
+    sentinels: &mut Sentinels,
     recorder: &dyn Recorder,
 ) -> Result<Connected, Failure> {
     let timeout = redis.connect_timeout;
     let mut place = None;
     let attempt = async {
-        let address = match (address(redis).await?, node) {
-            (address, Some(node)) => address.of_node(node),
-            (address, None) => address,
-        };
-        place = Some(address.to_string());
-        if redis.tls.is_without_effect(&address) {
-            return Err(Failure::new(Reason::Address, format!("redis.tls {}", Tls::WITHOUT_EFFECT)));
+        let address = address(redis).await?;
+        let place = place.insert(address.to_string());
+        if let Some((key, what)) = without_effect(&address, &redis.tls, &redis.sentinel).next() {
+            return Err(Failure::new(Reason::Address, format!("redis.{key} {what}")));
         }
+        let address = match (node, address.service()) {
+            (Some(node), _) => address.of_node(node),
+            (None, None) => {
+                sentinels.clear();
+                address
+            }
+            (None, Some(service)) => {
+                let primary = sentinels.primary(service, redis).await?;
+                address.at(primary)
+            }
+        };
+        *place = address.to_string();
         recorder.connecting_to(&address.endpoint());
-        let first = match open(&address, redis, address.protocol().or(known).unwrap_or(Resp::V3)).await {
-            Ok(connected) => return Ok(connected),
-            Err(failed) => failed.explained(&address, redis).await,
-        };
-        if address.protocol().is_some() || !first.may_be_of_hello(known) {
-            return Err(first.into_failure());
-        }
-        match open(&address, redis, Resp::V2).await {
-            Ok(connected) => Ok(connected),
-            Err(Failed::Said(failure)) => Err(failure),
-            // RESP2 does not work either, so the first failure is the better explanation.
-            Err(Failed::Lost(_)) => Err(first.into_failure()),
+        // A frozen primary accepts connections, and never answers. Its successor does not wait for the timeout.
+        tokio::select! {
+            biased;
+            connected = log_in_to(&address, redis, known) => connected,
+            failure = sentinels.until_they_name_another(redis) => Err(failure),
         }
     };
     let no_connection = |_elapsed| Failure::new(Reason::Timeout, format!("no connection within {timeout:?}"));
@@ -64,6 +76,29 @@ pub(super) async fn connect(
         Some(place) => failure.at(place),
         None => failure,
     })
+}
+
+/// Connects to this server, with the protocol that it speaks.
+async fn log_in_to(
+    address: &Address,
+    redis: &config::Redis,
+    known: Option<Resp>,
+) -> Result<Connected, Failure> {
+    // The Sentinels have named the server.
+    let Some(route) = address.route() else { return Err(Failure::new(Reason::Address, "names no server")) };
+    let first = match open(address, route, redis, address.protocol().or(known).unwrap_or(Resp::V3)).await {
+        Ok(connected) => return Ok(connected),
+        Err(failed) => failed.explained(route, redis).await,
+    };
+    if address.protocol().is_some() || !first.may_be_of_hello(known) {
+        return Err(first.into_failure());
+    }
+    match open(address, route, redis, Resp::V2).await {
+        Ok(connected) => Ok(connected),
+        Err(Failed::Said(failure)) => Err(failure),
+        // RESP2 does not work either, so the first failure is the better explanation.
+        Err(Failed::Lost(_)) => Err(first.into_failure()),
+    }
 }
 
 /// The address and the login, read from files where the configuration names files.
@@ -94,10 +129,10 @@ impl Failed {
     }
 
     /// The server may speak TLS, which would explain that it did not reply.
-    async fn explained(self, address: &Address, redis: &config::Redis) -> Self {
+    async fn explained(self, route: &Route, redis: &config::Redis) -> Self {
         match self {
             Self::Lost(failure) => {
-                Self::Lost(transport::explained(failure, address.route(), redis.connect_timeout).await)
+                Self::Lost(transport::explained(failure, route, redis.connect_timeout).await)
             }
             other => other,
         }
@@ -121,8 +156,13 @@ impl Failed {
     }
 }
 
-async fn open(address: &Address, redis: &config::Redis, protocol: Resp) -> Result<Connected, Failed> {
-    let transport = transport::open(address.route(), redis).await.map_err(Failed::Lost)?;
+async fn open(
+    address: &Address,
+    route: &Route,
+    redis: &config::Redis,
+    protocol: Resp,
+) -> Result<Connected, Failed> {
+    let transport = transport::open(route, redis).await.map_err(Failed::Lost)?;
     let mut connection = Connection::new(transport);
     log_in(&mut connection, address, protocol).await?;
     Ok(Connected {
@@ -158,29 +198,11 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     for _ in 0..login.len() {
         match connection.receive(Texts::Sizes).await.map_err(Failed::Lost)? {
             Err(failure) if !needs_no_password(&failure) => {
-                return Err(Failed::Said(without_password(failure, address)));
+                let password = address.login().map_or("", |(_, password)| password);
+                return Err(Failed::Said(without_password(failure, password)));
             }
             _ => {}
         }
     }
     Ok(())
-}
-
-/// The failure of a login, without the text of a server that repeats the password.
-fn without_password(failure: Failure, address: &Address) -> Failure {
-    match address.login() {
-        Some((_, password)) if !password.is_empty() && failure.detail.contains(password) => Failure::new(
-            failure.reason,
-            "the server's answer to the login repeats the password, so it is left out",
-        ),
-        _ => failure,
-    }
-}
-
-/// Whether the default user has no password, so that it is logged in already. `HELLO` accepts any password then, and only
-/// `AUTH` fails, before Redis 6.0 with the first of these texts.
-fn needs_no_password(failure: &Failure) -> bool {
-    ["but no password is set", "without any password configured for the default user"]
-        .iter()
-        .any(|words| failure.detail.contains(words))
 }

@@ -128,7 +128,7 @@ impl Member<Search> {
 
 impl Search {
     async fn search(&mut self, config: &Config) -> Result<Found, Failure> {
-        self.link.look_for_primary();
+        self.link.look_for_primary(&config.redis).await;
         let mut result = self.scan(config).await;
         if self.link.after(&result) {
             result = self.scan(config).await;

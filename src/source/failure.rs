@@ -30,6 +30,23 @@ pub(super) fn from_error(start: &[u8], size: usize) -> Failure {
     Failure::new(reason, if text.len() < start.len() { text.into() } else { Text::from_start(start, size) })
 }
 
+/// Whether the default user has no password, so that it is logged in already. `HELLO` accepts any password then, and only
+/// `AUTH` fails, before Redis 6.0 with the first of these texts.
+pub(super) fn needs_no_password(failure: &Failure) -> bool {
+    ["but no password is set", "without any password configured for the default user"]
+        .iter()
+        .any(|words| failure.detail.contains(words))
+}
+
+/// The failure of a login, without the text of a server that repeats the password.
+pub(super) fn without_password(failure: Failure, password: &str) -> Failure {
+    if password.is_empty() || !failure.detail.contains(password) {
+        return failure;
+    }
+    let what = "the server's answer to the login repeats the password, so it is left out";
+    Failure::new(failure.reason, what)
+}
+
 fn from_code(code: &str) -> Reason {
     match code {
         "NOAUTH" => Reason::NoAuth,

@@ -14,6 +14,7 @@ use super::{
     Recorder,
     connection::Look,
     role::LostPrimary,
+    sentinel::Sentinels,
     session::{Past, Session, next_connection},
 };
 use crate::{
@@ -30,6 +31,8 @@ pub struct Link {
     /// What the next connection needs to know of earlier ones.
     past: Past,
     lost: LostPrimary,
+    /// Those of the next connection. A connection has its own.
+    sentinels: Sentinels,
 }
 
 impl Link {
@@ -50,7 +53,8 @@ impl Link {
     }
 
     fn of(recorder: Arc<dyn Recorder>, node: Option<NodeAddress>) -> Self {
-        Self { recorder, node, session: None, past: Past::default(), lost: LostPrimary::default() }
+        let (past, lost, sentinels) = (Past::default(), LostPrimary::default(), Sentinels::default());
+        Self { recorder, node, session: None, past, lost, sentinels }
     }
 
     pub(super) fn recorder(&self) -> &dyn Recorder {
@@ -65,12 +69,14 @@ impl Link {
         if self.session.as_ref().is_some_and(|session| !session.is_by(redis)) {
             self.disconnect();
             self.past.protocol = None;
+            self.sentinels = Sentinels::default();
         }
         let session = match self.rested() {
             Some(session) => session,
             None => {
                 self.past.connection = next_connection();
-                Session::open(redis, self.node.clone(), Arc::clone(&self.recorder), self.past).await?
+                let (node, recorder) = (self.node.clone(), Arc::clone(&self.recorder));
+                Session::open(redis, node, recorder, self.past, &mut self.sentinels).await?
             }
         };
         Ok(self.session.insert(session))
@@ -79,10 +85,13 @@ impl Link {
     /// The connection, if it is still open and no byte arrived since it was last used.
     fn rested(&mut self) -> Option<Session> {
         let mut session = self.session.take()?;
-        self.past = session.past();
-        match session.rest() {
-            Ok(Look::Silent) => return Some(session),
-            Ok(Look::Closed) => {
+        let looked = session.rest();
+        if looked == Ok(Look::Silent) {
+            return Some(session);
+        }
+        self.close(session);
+        match looked {
+            Ok(_closed) => {
                 debug!("the idle connection was closed; reconnecting");
                 self.past.was_cut = true;
             }
@@ -128,10 +137,10 @@ impl Link {
         failure.reason == Reason::RoleChanged
     }
 
-    /// Drops the connection to a replica from time to time, if a primary answered before. Call it before each reading, so that
-    /// the whole reading is from one server.
-    pub(super) fn look_for_primary(&mut self) {
-        if self.lost.is_due(clock::now()) {
+    /// Drops the connection if another server is the primary now: to a replica from time to time, if a primary answered before, and
+    /// if the Sentinels name another one. Call it before each reading, so that the whole reading is from one server.
+    pub(super) async fn look_for_primary(&mut self, redis: &config::Redis) {
+        if self.lost.is_due(clock::now()) || self.has_moved(redis).await {
             self.disconnect();
         }
     }
@@ -139,6 +148,30 @@ impl Link {
     /// Whether the current connection is encrypted.
     pub(super) fn is_tls(&self) -> bool {
         self.session.as_ref().is_some_and(Session::is_tls)
+    }
+
+    /// Whether the Sentinels name another primary than before; false if the address names none.
+    async fn has_moved(&mut self, redis: &config::Redis) -> bool {
+        self.sentinels().service().is_some() && self.sentinels().name_another(redis).await
+    }
+
+    /// Returns once the Sentinels name another primary than before, and drops the connection then; never if the address names
+    /// none. Cancel-safe.
+    pub(super) async fn primary_moves(&mut self, redis: &config::Redis) {
+        self.sentinels().until_they_name_another(redis).await;
+        self.disconnect();
+    }
+
+    /// Whether the server may be written to, by the Sentinels' word.
+    ///
+    /// # Errors
+    /// They name another primary, or none of them answers. Nothing may be written then.
+    pub(crate) async fn confirm_primary(&mut self, redis: &config::Redis) -> Result<(), Failure> {
+        self.sentinels().confirm(redis).await
+    }
+
+    fn sentinels(&mut self) -> &mut Sentinels {
+        self.session.as_mut().map_or(&mut self.sentinels, |session| &mut session.sentinels)
     }
 
     /// The number of the current connection; 0 without a connection.
@@ -149,7 +182,12 @@ impl Link {
     /// Drops the connection; the next use makes a new one.
     pub fn disconnect(&mut self) {
         if let Some(session) = self.session.take() {
-            self.past = session.past();
+            self.close(session);
         }
+    }
+
+    fn close(&mut self, session: Session) {
+        self.past = session.past();
+        self.sentinels = session.sentinels;
     }
 }

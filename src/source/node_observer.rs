@@ -53,7 +53,7 @@ impl NodeObserver {
         watchlist: &Watchlist,
     ) -> Result<Snapshot, Failure> {
         self.names.turn();
-        self.link.look_for_primary();
+        self.link.look_for_primary(&config.redis).await;
         self.known.begin();
         let result = self.read(config, watchlist).await;
         self.link.after(&result);

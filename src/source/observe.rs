@@ -115,6 +115,15 @@ impl Observer {
         }
     }
 
+    /// Returns once Sentinels name another primary, which the next reading is from. Never, if the address names no Sentinels.
+    /// Cancel-safe.
+    pub async fn primary_moves(&mut self, config: &Config) {
+        match self.nodes.arranged() {
+            Arranged::Plain(node) => node.link().primary_moves(&config.redis).await,
+            Arranged::Cluster(_) => std::future::pending().await,
+        }
+    }
+
     /// Drops the connections, so that the next reading makes new ones.
     pub fn reconnect(&mut self) {
         self.nodes.disconnect();

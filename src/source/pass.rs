@@ -332,7 +332,7 @@ impl<'a> Pass<'a> {
         }
         self.known.strategies = strategies.into_iter().collect();
         let node = Node {
-            address: session.place.as_str().into(),
+            address: session.place().into(),
             server: session.server.clone(),
             origin: origin.clone(),
             time,
@@ -343,7 +343,7 @@ impl<'a> Pass<'a> {
             nodes: vec![node],
             placement: Box::default(),
             cluster: None,
-            place: session.place.as_str().into(),
+            place: session.place().into(),
             source: session.source(),
             database: session.database,
             streams: streams.into_iter().collect(),

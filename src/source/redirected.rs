@@ -75,7 +75,7 @@ impl NodeObserver {
             return Err(Failure::new(Reason::Closed, "the connection was closed while streams were read"));
         }
         let node = Node {
-            address: session.place.as_str().into(),
+            address: session.place().into(),
             server: session.server.clone(),
             origin: self.origin.clone(),
             time,

@@ -133,6 +133,18 @@ pub(crate) fn optional_text(reply: &Reply) -> Parsed<Option<Text>> {
     }
 }
 
+/// The reply to `SENTINEL GET-MASTER-ADDR-BY-NAME`: a host and a port, or nil if the service is unknown.
+pub(super) fn host_and_port(reply: &Reply) -> Parsed<Option<(Text, Text)>> {
+    match reply.value()? {
+        Value::Nil => Ok(None),
+        Value::List(parts) => match &parts[..] {
+            [Value::Text(host), Value::Text(port)] => Ok(Some(((*host).into(), (*port).into()))),
+            _ => Err(unexpected("a host and a port")),
+        },
+        Value::Text(_) | Value::Int(_) => Err(unexpected("a host and a port")),
+    }
+}
+
 fn version(text: &str) -> Option<(u16, u16, u16)> {
     let mut parts = text.split(['.', '-']).map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))

@@ -82,6 +82,17 @@ impl Router {
 }
 
 impl Router {
+    /// Whether the server may be written to, by the word of the Sentinels that the address names.
+    ///
+    /// # Errors
+    /// They name another primary, or none of them answers. Nothing may be written then.
+    pub(crate) async fn confirm_primary(&mut self, config: &Config) -> Result<(), Failure> {
+        match self.nodes.arranged() {
+            Arranged::Plain(link) => link.confirm_primary(&config.redis).await,
+            Arranged::Cluster(_) => Ok(()),
+        }
+    }
+
     /// Takes the result of a command for the key, and drops the connection if it can no longer be used.
     pub(crate) fn after<T>(&mut self, config: &Config, key: &[u8], result: &Result<T, Failure>) -> Next {
         let cluster = match self.nodes.arranged() {

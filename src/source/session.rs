@@ -14,6 +14,7 @@ use super::{
     reply,
     resp::{Reply, Texts},
     role::RoleQuestions,
+    sentinel::Sentinels,
     server_clock::ServerClock,
 };
 use crate::{
@@ -22,8 +23,7 @@ use crate::{
     model::{Class, Failure, Flavour, NodeAddress, Origin, Reason, Role, Server},
 };
 
-const SENTINEL: &str =
-    "this is the port of a Sentinel, which holds no streams; give the address of the Redis that it watches";
+const SENTINEL: &str = "this is the port of a Sentinel, which holds no streams; write redis+sentinel://HOST:PORT/SERVICE for the Redis that it watches";
 
 /// What a connection needs to know of earlier ones.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,11 +78,13 @@ pub(crate) struct Session {
     pub(super) protocol: Resp,
     endpoint: Endpoint,
     is_tls: bool,
-    pub(super) place: String,
+    place: String,
+    /// They named this server, if the address names them.
+    pub(super) sentinels: Sentinels,
 }
 
 impl Session {
-    /// Makes a connection and learns which server answers.
+    /// Makes a connection and learns which server answers. Takes the Sentinels over if that succeeds.
     ///
     /// # Errors
     /// Why there is no connection.
@@ -91,9 +93,11 @@ impl Session {
         node: Option<NodeAddress>,
         recorder: Arc<dyn Recorder>,
         past: Past,
+        sentinels: &mut Sentinels,
     ) -> Result<Self, Failure> {
         let span = recorder.connecting();
-        let opened = Self::open_now(redis, node, Arc::clone(&recorder), past).instrument(span.clone()).await;
+        let opening = Self::open_now(redis, node, Arc::clone(&recorder), past, sentinels);
+        let opened = opening.instrument(span.clone()).await;
         opened.inspect_err(|failure| recorder.failed(&span, failure))
     }
 
@@ -102,8 +106,9 @@ impl Session {
         node: Option<NodeAddress>,
         recorder: Arc<dyn Recorder>,
         past: Past,
+        sentinels: &mut Sentinels,
     ) -> Result<Self, Failure> {
-        let connected = connect(redis, node.as_ref(), past.protocol, &*recorder).await?;
+        let connected = connect(redis, node.as_ref(), past.protocol, sentinels, &*recorder).await?;
         recorder.connected();
         let mut session = Self {
             connection: connected.connection,
@@ -122,9 +127,32 @@ impl Session {
             endpoint: connected.endpoint,
             is_tls: connected.is_tls,
             place: connected.place,
+            sentinels: std::mem::take(sentinels),
         };
-        session.introduce(connected.is_upstash).await?;
+        let introduced = session.introduce(connected.is_upstash).await.and_then(|()| session.is_as_named());
+        if let Err(failure) = introduced {
+            *sentinels = session.sentinels;
+            return Err(failure);
+        }
         Ok(session)
+    }
+
+    /// Whether the server is a primary, if Sentinels name it as one.
+    fn is_as_named(&mut self) -> Result<(), Failure> {
+        let is_primary = !self.server.role.is_some_and(Role::is_replica);
+        let Some(service) = self.sentinels.service().filter(|_| !is_primary) else { return Ok(()) };
+        let name = &service.name;
+        let what = format!("a Sentinel names {} as the primary of {name}, and it is a replica", self.place);
+        self.sentinels.doubt();
+        Err(Failure::new(Reason::Replica, what))
+    }
+
+    /// The server, for people: with its service if it has one.
+    pub(super) fn place(&self) -> String {
+        match self.sentinels.service() {
+            Some(service) => format!("{} at {}", service.name, self.place),
+            None => self.place.clone(),
+        }
     }
 
     /// Learns which server answers. Old servers and narrow permissions refuse some of the commands, which only costs knowledge.
@@ -173,7 +201,8 @@ impl Session {
     async fn reopen(&mut self) -> Result<(), Failure> {
         debug!("the connection was closed before a reply; sending the commands again on a new one");
         let past = Past { connection: next_connection(), was_cut: true, ..self.past };
-        let mut new = Self::open(&self.redis, self.node.clone(), Arc::clone(&self.recorder), past).await?;
+        let (node, recorder) = (self.node.clone(), Arc::clone(&self.recorder));
+        let mut new = Self::open(&self.redis, node, recorder, past, &mut self.sentinels).await?;
         // The question about the role is among them, if there was one.
         new.role.take_over(&self.role);
         *self = new;
@@ -234,7 +263,10 @@ impl Session {
     /// The data set that was requested.
     pub(super) fn source(&self) -> String {
         let Endpoint { address, port } = &self.endpoint;
-        format!("{address} {port:?} {}", self.database)
+        match self.sentinels.service() {
+            Some(service) => format!("{service} {}", self.database),
+            None => format!("{address} {port:?} {}", self.database),
+        }
     }
 
     pub(super) fn is_resp3(&self) -> bool {
@@ -353,8 +385,11 @@ impl Session {
     ) -> Result<T, Failure> {
         let timeout = self.redis.command_timeout;
         let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
-        let done =
-            tokio::time::timeout_at(until, work(&mut self.connection)).await.map_err(no_answer).flatten();
+        let done = tokio::select! {
+            biased;
+            done = tokio::time::timeout_at(until, work(&mut self.connection)) => done.map_err(no_answer).flatten(),
+            failure = self.sentinels.until_they_name_another(&self.redis) => Err(failure),
+        };
         done.map_err(|failure| failure.at(&self.place))
     }
 }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Route, Tls},
+    config::{self, Address, Route, Tls},
     files::{self, Kind},
     model::{Failure, Reason, Text},
 };
@@ -36,10 +36,13 @@ use crate::{
 ///
 /// # Errors
 /// What is wrong with them, or with the server's name.
-pub(crate) fn check_files(route: &Route, tls: &Tls) -> Result<(), Failure> {
-    match route {
-        Route::Tls { host, .. } => Client::new(host, tls).map(drop),
-        Route::Tcp { .. } | Route::Unix(_) => Ok(()),
+pub(crate) fn check_files(address: &Address, redis: &config::Redis) -> Result<(), Failure> {
+    match (address.route(), address.service()) {
+        (Some(Route::Tls { host, .. }), _) => Client::new(host, &redis.tls).map(drop),
+        (_, Some(service)) if service.is_tls || redis.sentinel.is_tls(service) => {
+            service.sentinels.iter().try_for_each(|it| Client::new(&it.name, &redis.tls).map(drop))
+        }
+        _ => Ok(()),
     }
 }
 

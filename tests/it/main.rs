@@ -35,6 +35,7 @@ mod process;
 mod retention;
 mod rotation;
 mod runbooks;
+mod sentinel;
 mod smoke;
 mod status;
 mod stuck;

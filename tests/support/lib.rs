@@ -15,6 +15,7 @@ mod page;
 mod programs;
 mod proxy;
 mod redis_server;
+mod sentinel;
 mod sidecar;
 
 use std::{
@@ -31,6 +32,7 @@ pub use page::{Labels, Page};
 pub use programs::{nexus, program, project};
 pub use proxy::{Act, Direction, Proxy};
 pub use redis_server::{Redis, command};
+pub use sentinel::{SERVICE, Sentinels};
 pub use sidecar::{Sidecar, send};
 
 /// Long enough for a busy machine; a test that waits so long has failed.

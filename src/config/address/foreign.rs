@@ -7,8 +7,8 @@ type Table = &'static [(&'static str, &'static str)];
 
 const SCHEMES: Table = &[
     (
-        "redis-sentinel redis+sentinel rediss-sentinel rediss+sentinel valkey-sentinel sentinel",
-        "Sentinel is not supported: give the address of the primary itself, as in redis://host:6379",
+        "redis-sentinel rediss-sentinel valkey-sentinel sentinel sentinels redis+sentinels",
+        "write redis+sentinel://host:26379,host:26379/mymaster",
     ),
     (
         "redis-cluster redis+cluster rediss-cluster rediss+cluster valkey-cluster cluster",
@@ -55,10 +55,11 @@ const PARAMETERS: Table = &[
     ("resp resp_version protocol_version", "write ?protocol=resp2 or ?protocol=resp3"),
     ("host port path scheme", "write it in front: redis://host:port, or unix:///path"),
     (
-        "sentinelMasterId sentinel_master_id master_name master sentinels sentinel_username sentinel_password \
-         service_name",
-        "Sentinel is not supported: give the address of the primary itself",
+        "sentinelMasterId sentinel_master_id master_name master sentinels service_name",
+        "write redis+sentinel://host:26379,host:26379/mymaster",
     ),
+    ("sentinel_username", "write redis.sentinel.username"),
+    ("sentinel_password", "write redis.sentinel.password or redis.sentinel.password_file"),
     (
         "addr cluster read_only route_by_latency route_randomly readonly",
         "Redis Cluster is not supported: give the address of the server that holds the streams",

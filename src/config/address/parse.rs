@@ -9,8 +9,9 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Address, DEFAULT_PORT, Resp, Route,
+    Address, DEFAULT_PORT, Host, Resp, Route, Service, Target,
     foreign::{self, Advice},
+    service,
 };
 
 /// A problem with an address. The text follows the key's name.
@@ -18,8 +19,9 @@ use super::{
 #[expect(missing_docs, reason = "each message says what is wrong")]
 pub enum AddressError {
     #[error(
-        "is not a Redis address; write redis://[user:password@]host[:port][/db], rediss://... for TLS, or \
-         unix:///path[?db=N] for a Unix socket"
+        "is not a Redis address; write redis://[user:password@]host[:port][/db], rediss://... for TLS, \
+         redis+sentinel://[user:password@]host[:port][,...]/service[/db] for Sentinels, or unix:///path[?db=N] for a \
+         Unix socket"
     )]
     Form,
     #[error("begins with {}://; {}", .0.0, .0.1)]
@@ -52,8 +54,22 @@ pub enum AddressError {
     NotUtf8(&'static str),
     #[error("has no host; write it, as in redis://localhost:6379")]
     NoHost,
-    #[error("names several hosts; give one, the server that holds the streams")]
+    #[error(
+        "names several hosts; give one, the server that holds the streams, or Sentinels, as in \
+         redis+sentinel://host,host/mymaster"
+    )]
     Hosts,
+    #[error("has a wrong Sentinel, number {0} in the list: {1}")]
+    Sentinel(usize, &'static str),
+    #[error(
+        "has no service; write its name, as in `sentinel monitor`, behind the Sentinels: redis+sentinel://host:26379/mymaster"
+    )]
+    NoService,
+    #[error(
+        "has a path that is not the name of a service, followed by the number of a database at most; write it as in \
+         redis+sentinel://host:26379/mymaster/0"
+    )]
+    ServicePath,
     #[error(
         "has a host with a character that no host name has; use letters, digits, dots and hyphens, or an IP address, an IPv6 \
          one in brackets, as in redis://[::1]:6379"
@@ -127,17 +143,28 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     }
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    let route = match scheme.as_str() {
+    let is_tls = scheme.starts_with("rediss") || scheme.starts_with("valkeys");
+    let target = match scheme.as_str() {
         // An @ in the wrong place hides where the password ends, so nothing else is reported.
-        "redis" | "rediss" | "valkey" | "valkeys" if path.contains('@') || query.contains('@') => {
+        "redis" | "rediss" | "valkey" | "valkeys" | "redis+sentinel" | "rediss+sentinel"
+        | "valkey+sentinel" | "valkeys+sentinel"
+            if path.contains('@') || query.contains('@') =>
+        {
             return alone(AddressError::Unencoded);
         }
-        "redis" | "valkey" => parts.tcp(authority, path).map(|(host, port)| Route::Tcp { host, port }),
-        "rediss" | "valkeys" => parts.tcp(authority, path).map(|(host, port)| Route::Tls { host, port }),
+        "redis" | "rediss" | "valkey" | "valkeys" => {
+            parts.tcp(authority, path).map(|host| Target::Server(Route::to(host, is_tls)))
+        }
+        "redis+sentinel" | "rediss+sentinel" | "valkey+sentinel" | "valkeys+sentinel" => {
+            let service = parts.service(authority, path);
+            service.map(|(sentinels, name)| Target::Service(Service { name, sentinels, is_tls }))
+        }
         "unix" | "redis+unix" | "valkey+unix" if !authority.is_empty() && path.contains('@') => {
             return alone(AddressError::Unencoded);
         }
-        "unix" | "redis+unix" | "valkey+unix" => parts.socket(authority, path).map(Route::Unix),
+        "unix" | "redis+unix" | "valkey+unix" => {
+            parts.socket(authority, path).map(|path| Target::Server(Route::Unix(path)))
+        }
         other => return alone(foreign::scheme(other).map_or(AddressError::Form, AddressError::Scheme)),
     };
     parts.parameters(query);
@@ -145,29 +172,49 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     // If both are empty, as in redis://:@host, there is no login.
     let user = user.filter(|user| !user.is_empty());
     let password = password.filter(|password| user.is_some() || !password.expose_secret().is_empty());
-    match route {
-        Some(route) if errors.is_empty() => {
-            Ok(Address { route, protocol, password, user, database: database.unwrap_or_default() })
+    match target {
+        Some(target) if errors.is_empty() => {
+            Ok(Address { target, protocol, password, user, database: database.unwrap_or_default() })
         }
         _ => Err(errors),
     }
 }
 
 impl Parts {
-    fn tcp(&mut self, authority: &str, path: &str) -> Option<(String, u16)> {
-        // The last one ends the password, as in browsers and Python.
-        let place = match authority.rsplit_once('@') {
-            Some((login, place)) => {
-                self.login(login);
-                place
-            }
-            None => authority,
-        };
+    fn tcp(&mut self, authority: &str, path: &str) -> Option<Host> {
+        let place = self.place(authority);
         if !matches!(path, "" | "/") {
             self.database = path.strip_prefix('/').and_then(database);
             self.note(self.database.is_none().then_some(AddressError::Path));
         }
-        host_and_port(place).map_err(|error| self.errors.push(error)).ok()
+        host_and_port(place, DEFAULT_PORT).map_err(|error| self.errors.push(error)).ok()
+    }
+
+    /// The Sentinels, and the name of the service.
+    fn service(&mut self, authority: &str, path: &str) -> Option<(Vec<Host>, String)> {
+        let place = self.place(authority);
+        let mut sentinels = Vec::new();
+        for (index, text) in place.split(',').enumerate() {
+            match host_and_port(text, service::DEFAULT_PORT) {
+                Ok(host) => sentinels.push(host),
+                Err(error) => self.errors.push(AddressError::Sentinel(index + 1, of_sentinel(error))),
+            }
+        }
+        let (name, number) = path.strip_prefix('/').unwrap_or_default().split_once('/').unzip();
+        let name = self.decoded("service", name.unwrap_or(path.get(1..).unwrap_or_default()))?;
+        self.database = number.and_then(database);
+        let is_wrong = (number.is_some() && self.database.is_none()) || name.contains(char::is_control);
+        self.note(name.is_empty().then_some(AddressError::NoService));
+        self.note((is_wrong && !name.is_empty()).then_some(AddressError::ServicePath));
+        Some((sentinels, name))
+    }
+
+    /// Takes the login, and returns what follows it.
+    fn place<'a>(&mut self, authority: &'a str) -> &'a str {
+        // The last one ends the password, as in browsers and Python.
+        let Some((login, place)) = authority.rsplit_once('@') else { return authority };
+        self.login(login);
+        place
     }
 
     fn socket(&mut self, authority: &str, path: &str) -> Option<PathBuf> {
@@ -269,8 +316,8 @@ impl Parts {
     }
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), AddressError> {
-    let (host, port) = match text.strip_prefix('[') {
+fn host_and_port(text: &str, default_port: u16) -> Result<Host, AddressError> {
+    let (name, port) = match text.strip_prefix('[') {
         Some(bracketed) => {
             let (host, port) = bracketed.split_once(']').ok_or(AddressError::Ipv6)?;
             let ip: Ipv6Addr = host.parse().map_err(|_not_ipv6| AddressError::Ipv6)?;
@@ -287,19 +334,34 @@ fn host_and_port(text: &str) -> Result<(String, u16), AddressError> {
     if !text.starts_with('[') && text.matches(':').count() > 1 {
         return Err(AddressError::Host);
     }
-    if host.is_empty() {
+    if name.is_empty() {
         return Err(AddressError::NoHost);
     }
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
-    if !host.bytes().all(is_of_name) {
+    if !text.starts_with('[') && !service::is_name(&name) {
         return Err(AddressError::Host);
     }
     if port.is_empty() {
-        return Ok((host, DEFAULT_PORT));
+        return Ok(Host { name, port: default_port });
     }
     let digits = port.strip_prefix(':').filter(|port| is_digits(port)).ok_or(AddressError::Port)?;
     let port: u16 = digits.parse().map_err(|_too_great| AddressError::Port)?;
-    if port == 0 { Err(AddressError::Port) } else { Ok((host, port)) }
+    if port == 0 { Err(AddressError::Port) } else { Ok(Host { name, port }) }
+}
+
+/// What is wrong with one of several hosts.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of the many errors a few are those of a host")]
+const fn of_sentinel(error: AddressError) -> &'static str {
+    match error {
+        AddressError::NoHost => {
+            "it has no host; write them as in redis+sentinel://host:26379,host:26379/mymaster"
+        }
+        AddressError::Ipv6 => "what is in brackets is not an IPv6 address; write it as in [::1]:26379",
+        AddressError::Port => "its port is not a number from 1 to 65535; write it as in host:26379",
+        _ => {
+            "a character is in its host that no host name has; use letters, digits, dots and hyphens, or an IP address, an \
+             IPv6 one in brackets, as in [::1]:26379"
+        }
+    }
 }
 
 /// The number of a database. No server has more than nine digits of them.

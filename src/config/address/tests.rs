@@ -47,10 +47,51 @@ fn each_part_is_honoured() {
         let address = parse(uri).unwrap_or_else(|errors| panic!("{uri}: {errors:?}"));
         assert_eq!(
             (address.route(), address.login(), address.database()),
-            (&route, login, database),
+            (Some(&route), login, database),
             "{uri}"
         );
     }
+}
+
+#[test]
+fn sentinels_are_named_with_the_service_that_they_watch() {
+    let sentinels = |hosts: &[(&str, u16)]| -> Vec<Host> {
+        hosts.iter().map(|(name, port)| Host { name: (*name).to_owned(), port: *port }).collect()
+    };
+    let one = sentinels(&[("h", 26379)]);
+    for (uri, hosts, name, login, database, is_tls) in [
+        ("redis+sentinel://h/mymaster", one.clone(), "mymaster", None, 0, false),
+        ("REDISS+sentinel://h:26379/a.b-c_1/3", one.clone(), "a.b-c_1", None, 3, true),
+        ("valkeys+sentinel://h/m?db=2", one.clone(), "m", None, 2, true),
+        ("valkey+sentinel://u:p%40@h/a%20b/0", one.clone(), "a b", Some(("u", "p@")), 0, false),
+        (
+            "redis+sentinel://:p@a,b:1,[::1],[2001:DB8:0::1]:2/m",
+            sentinels(&[("a", 26379), ("b", 1), ("::1", 26379), ("2001:db8::1", 2)]),
+            "m",
+            Some(("default", "p")),
+            0,
+            false,
+        ),
+    ] {
+        let address = parse(uri).unwrap_or_else(|errors| panic!("{uri}: {errors:?}"));
+        let service = Service { name: name.to_owned(), sentinels: hosts, is_tls };
+        assert_eq!((address.route(), address.service()), (None, Some(&service)), "{uri}");
+        assert_eq!((address.login(), address.database(), address.is_tls()), (login, database, is_tls));
+        let primary = address.at(Host { name: "10.0.0.1".to_owned(), port: 1 });
+        let host = "10.0.0.1".to_owned();
+        let route = if is_tls { Route::Tls { host, port: 1 } } else { Route::Tcp { host, port: 1 } };
+        assert_eq!((primary.route(), primary.service()), (Some(&route), None));
+        assert_eq!((primary.login(), primary.database()), (login, database), "{uri}");
+    }
+}
+
+#[test]
+fn each_wrong_sentinel_is_reported_by_its_place() {
+    let errors = wrong("redis+sentinel://a,,h:0,[x],::1,b c:1/".replace(' ', "%").as_str());
+    let places: Vec<usize> =
+        errors.iter().map(|error| if let Wrong::Sentinel(place, _) = error { *place } else { 0 }).collect();
+    assert_eq!(places, [2, 3, 4, 5, 6, 0], "{errors:?}");
+    assert_eq!(errors.last(), Some(&Wrong::NoService));
 }
 
 #[test]
@@ -115,6 +156,16 @@ const REFUSED: &[(&str, AddressError)] = &[
     ("redis://h/1234567890", Wrong::Path),
     ("unix://run/redis.sock", Wrong::SocketHost),
     ("unix://u:s3/cret@/run/redis.sock", Wrong::Unencoded),
+    ("redis+sentinel://u:s3/cret@h/m", Wrong::Unencoded),
+    ("redis+sentinel://h", Wrong::NoService),
+    ("redis+sentinel://h:26379/", Wrong::NoService),
+    ("redis+sentinel://h//0", Wrong::NoService),
+    ("redis+sentinel://h/m/", Wrong::ServicePath),
+    ("redis+sentinel://h/m/x", Wrong::ServicePath),
+    ("redis+sentinel://h/m/0/1", Wrong::ServicePath),
+    ("redis+sentinel://h/m%0A", Wrong::ServicePath),
+    ("redis+sentinel://h/m%", Wrong::Percent("service")),
+    ("redis+sentinel://h/m/3?db=2", Wrong::Differ("database", "its path", "db")),
     ("unix:///", Wrong::NoSocket),
     ("unix://", Wrong::NoSocket),
     ("unix:///a%00b", Wrong::NoSocket),
@@ -142,7 +193,11 @@ fn what_is_not_honoured_is_refused() {
 #[test]
 fn names_of_other_clients_are_refused_with_what_to_write_instead() {
     for (uri, words) in [
-        ("redis-sentinel://h/mymaster", "begins with redis-sentinel://; Sentinel is not supported"),
+        ("redis-sentinel://h/mymaster", "begins with redis-sentinel://; write redis+sentinel://host:26379,"),
+        (
+            "redis://h?sentinel_password=x",
+            "has the parameter sentinel_password; write redis.sentinel.password",
+        ),
         ("rediss+cluster://h", "begins with rediss+cluster://; Redis Cluster is not supported"),
         ("http://h", "begins with http://; write redis://host:6379"),
         ("redis+ssl://h", "begins with redis+ssl://; write rediss://"),
@@ -194,6 +249,11 @@ fn it_prints_without_its_secrets_and_is_written_for_others_as_the_same_place() {
         ("rediss://u:s3cret@[::1]/3", "[::1]:6379", "rediss://ADMIN:WORD@[::1]:6379/3"),
         ("redis://u:s3cret@h:1", "h:1", "redis://ADMIN:WORD@h:1/0"),
         ("unix:///a%20%25?db=2&pass=s3cret", "/a %", "unix://ADMIN:WORD@/a%20%25?db=2"),
+        (
+            "rediss+sentinel://u:s3cret@a,[::1]:1/m%2F%20/3",
+            "a:26379,[::1]:1/m/ ",
+            "rediss+sentinel://ADMIN:WORD@a:26379,[::1]:1/m%2F%20/3",
+        ),
     ] {
         let address = parse(uri).unwrap();
         assert_eq!(
@@ -203,6 +263,7 @@ fn it_prints_without_its_secrets_and_is_written_for_others_as_the_same_place() {
         assert_eq!(address.written_for("ADMIN", "WORD"), written);
         let again = parse(written).unwrap();
         assert_eq!((again.route(), again.database()), (address.route(), address.database()));
+        assert_eq!(again.service(), address.service());
         assert_eq!(again.login(), Some(("ADMIN", "WORD")));
     }
 }
@@ -221,13 +282,14 @@ proptest! {
     }
 
     #[test]
-    fn no_error_repeats_a_piece_of_a_password(password in OF_PASSWORD, form in 0..5_usize) {
+    fn no_error_repeats_a_piece_of_a_password(password in OF_PASSWORD, form in 0..6_usize) {
         let uri = [
             format!("redis://user:{password}@host:6379/0"),
             format!("rediss://:{password}@host"),
             format!("redis://{password}"),
             format!("unix://user:{password}@/run/redis.sock"),
             format!("redis+unix:///run/redis.sock?user=u&password={password}"),
+            format!("redis+sentinel://user:{password}@h,h/m"),
         ][form].clone();
         let printed = match parse(&uri) {
             Ok(address) if form != 2 => address.to_string(),

@@ -118,7 +118,7 @@ fn the_port_of_a_sentinel_is_named() {
     let sentinel = Redis::with_settings("sentinel monitor primary 127.0.0.1 1 1");
     let sidecar = Sidecar::start(&sentinel);
     sidecar.wait("the reason", |page| failures(page, "sentinel") >= 1.0 && !up(page));
-    assert!(sidecar.log().contains("give the address of the Redis"), "{}", sidecar.log());
+    assert!(sidecar.log().contains("write redis+sentinel://HOST:PORT/SERVICE"), "{}", sidecar.log());
 }
 
 #[test]
