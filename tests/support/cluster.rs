@@ -1,8 +1,8 @@
 //! A real cluster of the test's own: primaries with their slots, replicas, and what operators and accidents do to them.
 
-use std::{ops::RangeInclusive, sync::Arc, thread::scope, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, thread::scope, time::Duration};
 
-use redis::{FromRedisValue, cmd};
+use redis::{FromRedisValue, RedisResult, Value, cmd};
 
 use super::{ClusterClient, Redis, cluster_client::Asleep, command, wait_at_most, wait_for};
 
@@ -87,6 +87,12 @@ impl Cluster {
         wait_for("the replicas to follow", || replicas.iter().all(is_linked).then_some(()));
     }
 
+    /// Asks a node, again where it loads its primary's data and refuses for now.
+    #[track_caller]
+    fn ask<T: FromRedisValue>(&self, index: usize, words: &str) -> T {
+        wait_for(words, || self.nodes[index].try_run(words).ok())
+    }
+
     pub fn node(&self, index: usize) -> &Redis {
         &self.nodes[index]
     }
@@ -101,10 +107,10 @@ impl Cluster {
         ClusterClient::new(self.ports(), Arc::clone(&self.asleep))
     }
 
-    /// Runs one command, given as words, where this key is: one that may be run twice.
+    /// Runs one command, given as words, where this key is.
     #[track_caller]
     pub fn run<T: FromRedisValue>(&self, key: &str, words: &str) -> T {
-        self.client().query_again(key, &command(words)).unwrap_or_else(|error| panic!("{words}: {error}"))
+        self.client().query(key, &command(words)).unwrap_or_else(|error| panic!("{words}: {error}"))
     }
 
     /// Adds `count` entries to a stream, wherever it is.
@@ -154,7 +160,8 @@ impl Cluster {
     }
 
     fn seen_by(&self, node: &Redis) -> Vec<Seen> {
-        let list: String = node.run("CLUSTER NODES");
+        // One that loads its primary's data refuses it for now.
+        let list = wait_for("a list of nodes", || node.try_run::<String>("CLUSTER NODES").ok());
         let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split(' ').collect()).collect();
         let place = |fields: &[&str]| {
             // As in `127.0.0.1:7000@17000,name`, where the host may be empty.
@@ -199,7 +206,7 @@ impl Cluster {
 
     /// What `CLUSTER INFO` says under this name.
     pub fn info(&self, index: usize, name: &str) -> String {
-        let info: String = self.nodes[index].run("CLUSTER INFO");
+        let info: String = self.ask(index, "CLUSTER INFO");
         let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.unwrap_or_else(|| panic!("no {name} in {info}")).to_owned()
     }
@@ -213,6 +220,23 @@ impl Cluster {
         });
     }
 
+    /// Waits until all nodes that run see the same primaries with the same slots, and each primary is copied by a replica that has
+    /// everything: what fails now costs nothing. Nothing may be written and no slot may move meanwhile.
+    #[track_caller]
+    pub fn wait_until_agreed(&self) {
+        wait_at_most(FORMS_WITHIN, "the nodes to agree", || {
+            let awake = (0..self.nodes.len()).filter(|index| self.is_awake(*index));
+            let views: BTreeSet<_> = awake.map(|index| served(self.see_from(index))).collect();
+            let primaries = self.primaries();
+            let is_safe = |it: &Seen| {
+                let replica = self.replica_of(it.node).filter(|replica| is_linked(&self.nodes[*replica]));
+                replica.is_some() && is_copied(&self.nodes[it.node])
+            };
+            (views.len() == 1 && primaries.iter().all(is_safe)).then_some(())
+        });
+        self.wait_until_served();
+    }
+
     /// Waits until every replica that runs has what its primary has.
     #[track_caller]
     pub fn wait_until_copied(&self) {
@@ -223,32 +247,32 @@ impl Cluster {
 
     /// A slot begins to move: keys stay where they are, and those that are absent are asked of the new owner.
     pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
-        let id = |index: usize| self.nodes[index].run::<String>("CLUSTER MYID");
+        let id = |index: usize| self.ask::<String>(index, "CLUSTER MYID");
         self.nodes[to].run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
         self.nodes[from].run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)));
     }
 
-    /// Moves at most so many of the slot's keys, and returns how many there were.
+    /// Moves at most so many of the slot's keys, and returns how many there were. A cluster that is down refuses it for now.
+    #[track_caller]
     pub fn move_keys(&self, slot: u16, from: usize, to: usize, count: usize) -> usize {
-        let keys: Vec<String> = self.nodes[from].run(&format!("CLUSTER GETKEYSINSLOT {slot} {count}"));
+        wait_for("the keys to move", || self.try_move_keys(slot, from, to, count).ok())
+    }
+
+    /// The same where it may fail: another node may have taken over from either.
+    pub fn try_move_keys(&self, slot: u16, from: usize, to: usize, count: usize) -> RedisResult<usize> {
+        let keys: Vec<String> = self.ask(from, &format!("CLUSTER GETKEYSINSLOT {slot} {count}"));
         if !keys.is_empty() {
             let mut migrate = cmd("MIGRATE");
-            migrate
-                .arg("127.0.0.1")
-                .arg(self.nodes[to].port())
-                .arg("")
-                .arg(0)
-                .arg(5_000)
-                .arg("KEYS")
-                .arg(&keys);
-            migrate.query::<()>(&mut self.nodes[from].connect()).unwrap();
+            migrate.arg("127.0.0.1").arg(self.nodes[to].port()).arg("").arg(0).arg(5_000);
+            migrate.arg("REPLACE").arg("KEYS").arg(&keys);
+            migrate.query::<()>(&mut self.nodes[from].connect())?;
         }
-        keys.len()
+        Ok(keys.len())
     }
 
     /// The slot, which has no keys any more where it was, belongs to its new owner.
     pub fn end_move(&self, slot: u16, from: usize, to: usize) {
-        let id: String = self.nodes[to].run("CLUSTER MYID");
+        let id: String = self.ask(to, "CLUSTER MYID");
         // The new owner first, so that nobody is sent where it is not known yet.
         let others =
             self.primaries().into_iter().map(|seen| seen.node).filter(|node| ![from, to].contains(node));
@@ -274,13 +298,17 @@ impl Cluster {
     pub fn move_atomically(&self, slots: RangeInclusive<u16>, from: usize, to: usize) {
         let (first, last) = (slots.start(), slots.end());
         let import = format!("CLUSTER MIGRATION IMPORT {first} {last}");
-        if self.nodes[to].try_run::<String>(&import).is_err() {
-            let id: String = self.nodes[to].run("CLUSTER MYID");
-            self.nodes[from].run::<()>(&format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}"));
-        }
+        let id: String = self.ask(to, "CLUSTER MYID");
+        let migrate = format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}");
+        let is_moved = || {
+            let own = self.see_from(to).into_iter().find(|seen| seen.node == to);
+            own.is_some_and(|own| slots.clone().all(|slot| own.serves(slot)))
+        };
         wait_for("the slots to have moved", || {
-            let own = self.see_from(to).into_iter().find(|seen| seen.node == to)?;
-            slots.clone().all(|slot| own.serves(slot)).then_some(())
+            // One of them is unknown here. A move that failed is begun again.
+            drop(self.nodes[to].try_run::<Value>(&import));
+            drop(self.nodes[from].try_run::<Value>(&migrate));
+            wait_a_little(is_moved).then_some(())
         });
     }
 
@@ -295,14 +323,25 @@ impl Cluster {
     }
 
     /// A node dies at once.
-    pub fn kill(&mut self, index: usize) {
+    pub fn kill(&self, index: usize) {
         self.set_awake(index, false);
-        self.nodes[index].kill();
+        self.nodes[index].end();
     }
 
     /// A dead node comes back, empty: wait until its replica has taken over, or its data are lost.
-    pub fn restart(&mut self, index: usize) {
-        self.nodes[index].restart();
+    pub fn restart(&self, index: usize) {
+        self.nodes[index].begin_again();
+        self.wait_until_told(index);
+    }
+
+    /// One that comes back takes itself for what it was: no client may ask it before it has heard what happened meanwhile.
+    fn wait_until_told(&self, index: usize) {
+        let others = (0..self.nodes.len()).filter(|other| self.is_awake(*other));
+        let others: Vec<usize> = others.collect();
+        wait_at_most(FORMS_WITHIN, "a node to hear what happened", || {
+            let own = served(self.see_from(index));
+            others.iter().all(|other| served(self.see_from(*other)) == own).then_some(())
+        });
         self.set_awake(index, true);
     }
 
@@ -314,8 +353,14 @@ impl Cluster {
 
     pub fn thaw(&self, index: usize) {
         self.nodes[index].resume();
-        self.set_awake(index, true);
+        self.wait_until_told(index);
     }
+}
+
+/// Which primary serves which slots.
+fn served(seen: Vec<Seen>) -> BTreeSet<(usize, String)> {
+    let primaries = seen.into_iter().filter(|it| it.is_primary && !it.slots.is_empty());
+    primaries.map(|it| (it.node, format!("{:?}", it.slots))).collect()
 }
 
 /// Waits for a second, and returns whether it became so.

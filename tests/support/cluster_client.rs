@@ -13,8 +13,8 @@ use redis::{
     Value, cmd,
 };
 
-/// A node that does not answer for so long is not waited for.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+/// A node that does not answer for so long, as one does that is told to fail over, is not waited for.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// A cluster that does not serve a key for so long fails the command.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -30,36 +30,20 @@ pub struct ClusterClient {
     places: BTreeMap<String, u16>,
 }
 
-/// What is done with a command that was not answered.
-#[derive(Clone, Copy, PartialEq)]
-enum Patience {
-    /// It fails.
-    Never,
-    /// It is sent again where it was not run.
-    WhileRefused,
-    /// It is sent again.
-    Always,
-}
-
 impl ClusterClient {
     pub(super) const fn new(ports: Vec<u16>, asleep: Asleep) -> Self {
         Self { ports, asleep, connections: BTreeMap::new(), places: BTreeMap::new() }
     }
 
-    /// Runs a command at the node that has the key. It is sent again where it was not run; where that is unknown, as after a
-    /// broken connection, the error is returned.
+    /// Runs a command at the node that has the key. It is sent until it is answered, so it may be run twice where a connection
+    /// breaks.
     pub fn query<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> RedisResult<T> {
-        self.ask(key, command, Patience::WhileRefused)
-    }
-
-    /// The same for what may be run twice, such as what only reads: it is sent until it is answered.
-    pub fn query_again<T: FromRedisValue>(&mut self, key: &str, command: &Cmd) -> RedisResult<T> {
-        self.ask(key, command, Patience::Always)
+        Ok(redis::from_redis_value(self.send_until(key, &command.get_packed_command(), SERVED_WITHIN)?)?)
     }
 
     /// Whether the key's slot is served now.
     pub fn is_served(&mut self, key: &str) -> bool {
-        self.ask::<Value>(key, cmd("EXISTS").arg(key), Patience::Never).is_ok()
+        self.send_until(key, &cmd("EXISTS").arg(key).get_packed_command(), Duration::ZERO).is_ok()
     }
 
     /// A connection to wherever this key is.
@@ -67,12 +51,9 @@ impl ClusterClient {
         KeyConnection { client: self, key: key.to_owned() }
     }
 
-    fn ask<T: FromRedisValue>(&mut self, key: &str, command: &Cmd, patience: Patience) -> RedisResult<T> {
-        Ok(redis::from_redis_value(self.send_until(key, &command.get_packed_command(), patience)?)?)
-    }
-
+    /// Sends it to one node after the other, each of which may know who has the key, and for so long all over again.
     #[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
-    fn send_until(&mut self, key: &str, packed: &[u8], patience: Patience) -> RedisResult<Value> {
+    fn send_until(&mut self, key: &str, packed: &[u8], patience: Duration) -> RedisResult<Value> {
         let started = Instant::now();
         let (mut port, mut is_asking) = (self.places.get(key).copied().unwrap_or(self.ports[0]), false);
         let mut others = self.ports.clone();
@@ -91,20 +72,14 @@ impl ClusterClient {
                 port = told;
                 continue;
             }
-            let may_send_again = patience == Patience::Always || is_refused(&error);
-            if !may_send_again || started.elapsed() > SERVED_WITHIN {
+            if !is_passing(&error) || (others.is_empty() && started.elapsed() >= patience) {
                 return Err(error);
             }
-            // Another one may know who has it.
-            port = match others.pop() {
-                Some(other) => other,
-                None if patience == Patience::Never => return Err(error),
-                None => {
-                    others.clone_from(&self.ports);
-                    self.ports[0]
-                }
-            };
-            sleep(Duration::from_millis(10));
+            if others.is_empty() {
+                others.clone_from(&self.ports);
+                sleep(Duration::from_millis(20));
+            }
+            port = others.pop().expect("there are nodes");
         }
     }
 
@@ -144,10 +119,10 @@ fn redirected(error: &RedisError) -> Option<u16> {
     error.redirect_node()?.0.rsplit(':').next()?.parse().ok()
 }
 
-/// Whether nothing was run, and may be later or elsewhere.
-fn is_refused(error: &RedisError) -> bool {
+/// Whether it may be answered later, or elsewhere.
+fn is_passing(error: &RedisError) -> bool {
     let codes = ["CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "READONLY"];
-    error.is_connection_refusal() || codes.iter().any(|code| error.code() == Some(code))
+    error.is_io_error() || codes.iter().any(|code| error.code() == Some(code))
 }
 
 /// A connection to wherever a key is.
@@ -165,7 +140,7 @@ impl KeyConnection {
 
 impl ConnectionLike for KeyConnection {
     fn req_packed_command(&mut self, packed: &[u8]) -> RedisResult<Value> {
-        self.client.send_until(&self.key, packed, Patience::WhileRefused)
+        self.client.send_until(&self.key, packed, SERVED_WITHIN)
     }
 
     fn req_packed_commands(&mut self, _: &[u8], _: usize, _: usize) -> RedisResult<Vec<Value>> {

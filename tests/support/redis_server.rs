@@ -2,6 +2,7 @@
 
 use std::{
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -30,7 +31,7 @@ pub(super) fn is_default_server() -> bool {
 
 /// A running server; it ends with the test.
 pub struct Redis {
-    child: Child,
+    child: Mutex<Child>,
     directory: TempDir,
     settings: String,
     port: u16,
@@ -66,7 +67,7 @@ impl Redis {
         let port = std::iter::repeat_with(free_port).find(is_possible).expect("ports are random");
         let password = settings.lines().find_map(|line| line.strip_prefix("requirepass ")).map(str::to_owned);
         let child = launch(&directory, settings, port);
-        Self { child, directory, settings: settings.to_owned(), port, password }
+        Self { child: Mutex::new(child), directory, settings: settings.to_owned(), port, password }
     }
 
     pub fn port(&self) -> u16 {
@@ -138,25 +139,36 @@ impl Redis {
     }
 
     fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.child.lock().unwrap().try_wait().unwrap().is_some()
     }
 
     pub fn pause(&self) {
-        signal(&self.child, "STOP");
+        signal(&self.child.lock().unwrap(), "STOP");
     }
 
     pub fn resume(&self) {
-        signal(&self.child, "CONT");
+        signal(&self.child.lock().unwrap(), "CONT");
     }
 
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.end();
     }
 
     /// Starts it again on the same port, empty.
     pub fn restart(&mut self) {
-        self.child = launch(&self.directory, &self.settings, self.port);
+        self.begin_again();
+    }
+
+    /// [`kill`](Self::kill) for a node of a cluster, which others look at meanwhile.
+    pub(super) fn end(&self) {
+        let mut child = self.child.lock().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// [`restart`](Self::restart) for a node of a cluster.
+    pub(super) fn begin_again(&self) {
+        *self.child.lock().unwrap() = launch(&self.directory, &self.settings, self.port);
         wait_for("the server to answer again", || self.try_ping());
     }
 }
@@ -189,7 +201,8 @@ fn launch(directory: &TempDir, settings: &str, port: u16) -> Child {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(child.kill());
+        drop(child.wait());
     }
 }

@@ -29,7 +29,7 @@ fn a_slot_moves_key_by_key_and_its_streams_are_found_in_the_middle_of_it() {
 
 #[test]
 fn a_replica_takes_over_from_a_primary_that_is_asked_to_stop_that_dies_and_that_stands_still() {
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     cluster.add("s", 10);
     cluster.wait_until_copied();
     let old = cluster.owner("s");
