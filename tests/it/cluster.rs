@@ -1,5 +1,6 @@
 //! Redis Cluster on real servers: what is seen of it, from any node's address, while slots move and nodes fail.
 
+pub(crate) mod chaos;
 mod failures;
 mod harness;
 mod moves;

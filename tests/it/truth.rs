@@ -8,6 +8,7 @@ mod acts;
 mod expected;
 mod facts;
 mod memory;
+mod moving;
 mod oracle;
 mod story;
 mod told;
@@ -120,16 +121,15 @@ struct Run {
 
 impl Run {
     const fn new(entries: u64, cases: u64, polls: Polls) -> Self {
-        Self { entries, cases, more: "", polls, listed: Listed { consumers: 20, entries: 3 } }
+        Self { entries, cases, more: "", polls, listed: Listed { streams: 1, consumers: 20, entries: 3 } }
     }
 
     /// The configuration, and the file that has it.
-    fn config(&self, redis: &Redis) -> (Arc<Config>, NamedTempFile) {
+    fn config(&self, uri: &str, streams: &str) -> (Arc<Config>, NamedTempFile) {
         let file = NamedTempFile::new().unwrap();
-        let (uri, settings) =
-            (redis.uri(), SETTINGS.replace("CONSUMERS", &self.listed.consumers.to_string()));
+        let settings = SETTINGS.replace("CONSUMERS", &self.listed.consumers.to_string());
         let settings =
-            settings.replace("ENTRIES", &self.listed.entries.to_string()).replace("STREAMS", STREAM);
+            settings.replace("ENTRIES", &self.listed.entries.to_string()).replace("STREAMS", streams);
         let redis = format!("redis: {{uri: '{uri}'{}}}\nlag_count: {{entries: {}}}", self.more, self.entries);
         std::fs::write(file.path(), redis + &settings).unwrap();
         let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
@@ -144,7 +144,7 @@ impl Run {
     fn compare_in(&self, stories: impl Strategy<Value = Story>) -> Tally {
         let redis = Redis::start();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let ((config, file), tally) = (self.config(&redis), Mutex::new(Tally::default()));
+        let ((config, file), tally) = (self.config(&redis.uri(), STREAM), Mutex::new(Tally::default()));
         let connection = Mutex::new(redis.connect());
         let watchlist = Watchlist::new(&config, [STREAM.into()]);
         let run = |story: Story| -> Result<(), TestCaseError> {
@@ -248,7 +248,7 @@ fn no_number_is_ever_wrong_with_enough_counting() {
 
 #[test]
 fn no_number_is_ever_wrong_with_little_counting() {
-    let listed = Listed { consumers: 1, entries: 0 };
+    let listed = Listed { streams: 1, consumers: 1, entries: 0 };
     let tally = Run { listed, ..Run::new(3, 150, Polls::Around) }.compare();
     assert!(tally.known_share() > 50, "{tally:?}");
 }

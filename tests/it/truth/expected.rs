@@ -10,6 +10,7 @@ use streamwarden::{clock::Instant, evaluate::Health, model::StreamId};
 
 use super::{
     facts::{Facts, Group},
+    story::Polls,
     told::Subject,
     truths::{Right, Truths},
 };
@@ -86,6 +87,8 @@ pub(super) struct When {
 /// How many of each a page lists at most.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Listed {
+    /// Of the configuration: each is listed.
+    pub(super) streams: u64,
     /// Of a group.
     pub(super) consumers: usize,
     /// The last ones of the stream.
@@ -100,6 +103,7 @@ pub(super) struct Expected<'a> {
     pub(super) when: When,
     pub(super) happened: &'a Happened<'a>,
     pub(super) listed: Listed,
+    pub(super) polls: Polls,
 }
 
 fn seconds(from_ms: u64, to_ms: u64) -> Right {
@@ -163,7 +167,7 @@ impl Expected<'_> {
         }
         truths.known(&page, ("", "summary.health"), healths());
         for health in ["summary.healthy", "summary.warning", "summary.critical", "summary.unknown"] {
-            truths.known(&page, ("", health), Right::Between(0.0, 1.0));
+            truths.known(&page, ("", health), Right::at_most(self.listed.streams));
         }
         let numbers = [
             ("schema_version", json!(1)),
@@ -225,7 +229,12 @@ impl Expected<'_> {
         let newest: Vec<Value> = newest.map(|id| json!({"id": id.to_string(), "type": null})).collect();
         // An empty stream is not asked.
         let newest = Some(newest).filter(|newest| !newest.is_empty());
-        truths.known_if(&stream, ("", "last_entries"), newest.map(|newest| Right::Is(newest.into())));
+        let newest = newest.map(|newest| Right::Is(newest.into()));
+        match self.polls {
+            // A stream that is found elsewhere is read once, without them.
+            Polls::Moving => truths.maybe_if(&stream, ("", "last_entries"), newest),
+            Polls::Around | Polls::Between => truths.known_if(&stream, ("", "last_entries"), newest),
+        }
         truths.known_if(&stream, ("stream_radix_tree_keys", ""), count("radix-tree-keys"));
         truths.known_if(&stream, ("stream_radix_tree_nodes", ""), count("radix-tree-nodes"));
         let recreations = Right::between(self.happened.recreations.0, self.happened.recreations.1);

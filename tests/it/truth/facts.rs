@@ -9,14 +9,14 @@ type Fields = BTreeMap<String, Value>;
 type Entries = Vec<(String, Vec<String>)>;
 
 /// A stream that is there.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Facts {
     pub(super) ids: Vec<StreamId>,
     stream: Fields,
     pub(super) groups: BTreeMap<String, Group>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
     pub(super) delivered: StreamId,
     pub(super) entries_read: Option<i64>,
@@ -25,14 +25,14 @@ pub(super) struct Group {
     pub(super) consumers: BTreeMap<String, Consumer>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pending {
     pub(super) id: StreamId,
     pub(super) delivered_at: u64,
     pub(super) deliveries: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Consumer {
     pub(super) pending: u64,
     pub(super) seen_at: u64,

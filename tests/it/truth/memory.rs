@@ -155,7 +155,9 @@ impl Remembered {
         if let Some(before) = before.filter(|before| delivered >= before.delivered) {
             now.lost = before.lost;
             let (truth, then) = (now.lost - before.lost_then, before.reported_then);
-            let is_alone = poll.polls == Polls::Around;
+            let is_alone = poll.polls != Polls::Between;
+            // What was proven on one server is not believed of another: less is known for certain after a move.
+            let is_still = poll.polls == Polls::Around;
             // Who was elsewhere in between, or of another stream, looks as though it had not been given more.
             let most_told = if is_alone { truth } else { truth.max(before.lost_at_most) };
             let has_to_know = delivered == before.delivered
@@ -163,8 +165,8 @@ impl Remembered {
                 && is_lag_known
                 && before.is_exact
                 && poll.lives_on;
-            let is_exact = is_alone && (truth == 0 || has_to_know);
-            let is_bounded = is_alone && poll.lives_on;
+            let is_exact = is_still && (truth == 0 || has_to_know);
+            let is_bounded = is_still && poll.lives_on;
             right = (
                 Right::between(then.at_least + if is_exact { truth } else { 0 }, then.at_least + most_told),
                 Right::at_least(then.at_most + if is_bounded { truth } else { 0 }),
@@ -188,7 +190,8 @@ impl Remembered {
     fn dropped(&mut self, name: &str, group: &Group, poll: &Poll<'_>) -> Right {
         let vanished = self.idle.iter().filter(|(consumer, _)| !group.consumers.contains_key(*consumer));
         let at_most: u64 = vanished.map(|(_, pending)| pending).sum();
-        let at_least = if self.is_dropped_known && !poll.is_remade { self.dropped_since } else { 0 };
+        let is_known = self.is_dropped_known && !poll.is_remade && poll.polls != Polls::Moving;
+        let at_least = if is_known { self.dropped_since } else { 0 };
         // One may have come back and vanished again.
         let right = Right::between(self.dropped + at_least.min(at_most), self.dropped + at_most);
         let told = group_number(poll.told, name, "pending_dropped");

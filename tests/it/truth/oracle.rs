@@ -7,7 +7,11 @@ use std::{
 
 use proptest::{prop_assert, test_runner::TestCaseError};
 use redis::{Cmd, ConnectionLike, Value, cmd};
-use streamwarden::{clock::Instant, model::StreamId, reading::Reading};
+use streamwarden::{
+    clock::Instant,
+    model::{Now, StreamId},
+    reading::Reading,
+};
 
 use super::{
     Tally,
@@ -169,7 +173,12 @@ impl<'a> Oracle<'a> {
         facts::ids(self.connection, &self.stream)
     }
 
-    fn facts(&mut self) -> Option<Facts> {
+    /// All of the stream, if its server can be asked now.
+    pub(super) fn look(&mut self) -> Option<Facts> {
+        if self.connection.check_connection() { self.facts() } else { None }
+    }
+
+    pub(super) fn facts(&mut self) -> Option<Facts> {
         Facts::ask(self.connection, &self.stream)
     }
 
@@ -234,58 +243,104 @@ impl<'a> Oracle<'a> {
         if self.is_over {
             return Ok(());
         }
+        let (now, over) = (clock(read), self.time());
+        let (time, error) = (now.time.0, now.error.as_millis() + 1);
+        let is_right =
+            u128::from(began) <= u128::from(time) + error && u128::from(time) <= u128::from(over) + error;
+        prop_assert!(is_right, "the clock says {} to {}, told is {} within {} ms", began, over, time, error);
+        self.slowest = self.slowest.max(over.saturating_sub(time));
+        let when = When { began, from: time, to: time, over, slowest: self.slowest };
+        self.judge(&[facts.as_ref()], when, read, polls)
+    }
+
+    /// Compares a reading of a stream that may have moved to another server meanwhile, where a consumer's times may differ: with
+    /// what was true before the reading, or after it. Returns whether the stream was read.
+    pub(super) fn compare_moving(
+        &mut self,
+        facts: [&Facts; 2],
+        (began, over): (u64, u64),
+        read: &Read,
+    ) -> Result<bool, TestCaseError> {
+        self.slowest = self.slowest.max(over - began);
+        let when = When { began, from: began.saturating_sub(1), to: over + 1, over, slowest: self.slowest };
+        let is_read = !read.metrics.contains_key(&(Subject::Stream, "stream_unreadable".to_owned()));
+        if is_read {
+            self.judge(&facts.map(Some), when, read, Polls::Moving)?;
+        } else {
+            self.polls.insert(read.reading.read_at.at, Past::default());
+            let nothing = Happened::default();
+            let expected = self.expected(Some(facts[1]), when, &nothing, Polls::Moving);
+            self.tally.compared(&expected.truths().hold_what_is_told(Kind::Metrics, &read.metrics)?);
+        }
+        Ok(is_read)
+    }
+
+    /// Holds the pages against the facts; where there are several the last are of now, and any may be told.
+    fn judge(
+        &mut self,
+        facts: &[Option<&Facts>],
+        when: When,
+        read: &Read,
+        polls: Polls,
+    ) -> Result<(), TestCaseError> {
+        let now = facts.last().copied().flatten();
+        let positions = now.map(positions).unwrap_or_default();
+        let recreations =
+            number(&read.metrics, Subject::Stream, "stream_recreations").unwrap_or(self.recreations);
+        let is_told = recreations > self.recreations;
         let was_remade = self.is_remade;
         let recreations_between = (self.recreations, self.recreations + u64::from(was_remade));
         // While it is away the reader has nothing to tell.
         (self.recreations, self.is_remade, self.is_restored) =
-            (recreations, facts.is_none() && was_remade, false);
+            (recreations, now.is_none() && was_remade, false);
         self.holes.clear();
         let last_id = self.last_id;
         let is_of_then = |id: &StreamId| *id != StreamId::ZERO && *id <= last_id;
         self.lives_on = !was_remade
-            && (facts.as_ref().and_then(|facts| facts.ids.first()).is_some_and(is_of_then)
+            && (now.and_then(|facts| facts.ids.first()).is_some_and(is_of_then)
                 || positions.values().any(|(delivered, _)| is_of_then(delivered)));
         self.positions = positions;
-        self.last_id = facts.as_ref().map(Facts::last_id).unwrap_or_default();
+        self.last_id = now.map(Facts::last_id).unwrap_or_default();
 
-        let now = read.reading.snapshot.nodes[0].time.as_ref().expect("TIME is allowed");
-        let (time, error, over) = (now.time.0, now.error.as_millis() + 1, self.time());
-        let is_right =
-            u128::from(began) <= u128::from(time) + error && u128::from(time) <= u128::from(over) + error;
-        prop_assert!(is_right, "the clock says {} to {}, told is {} within {} ms", began, over, time, error);
-        self.polls.insert(read.reading.read_at.at, past(facts.as_ref(), &read.metrics));
+        self.polls.insert(read.reading.read_at.at, past(now, &read.metrics));
         let mut happened = Happened { recreations: recreations_between, ..Happened::default() };
         let poll = Poll {
             told: &read.metrics,
             read_at: read.reading.read_at.at,
-            time,
+            time: when.to,
             polls,
             lives_on: self.lives_on,
             is_remade: was_remade,
             is_recreated: is_told,
         };
-        for (name, group) in facts.iter().flat_map(|facts| &facts.groups) {
+        for (name, group) in now.iter().flat_map(|facts| &facts.groups) {
             let group = self.memory.happened(name, group, &poll, self.tally);
             happened.groups.insert(name.clone(), group);
         }
-        self.memory.keep(facts.as_ref());
+        self.memory.keep(now);
         let ages = read.reading.report.ticks.ages();
         happened.ticks = Some(ticks(ages, read.reading.read_at.at, &self.polls));
-        self.slowest = self.slowest.max(over.saturating_sub(time));
-        let when = When { began, from: time, to: time, over, slowest: self.slowest };
-        let expected = Expected {
-            stream: &self.stream,
-            facts: facts.as_ref(),
-            when,
-            happened: &happened,
-            listed: self.listed,
-        };
-        let truths = expected.truths();
         for (kind, told) in [(Kind::Metrics, &read.metrics), (Kind::Document, &read.document)] {
-            self.tally.compared(&truths.hold(kind, told)?);
+            let hold = |facts: &Option<&Facts>| {
+                self.expected(*facts, when, &happened, polls).truths().hold(kind, told)
+            };
+            let mut held = facts.iter().map(hold);
+            let first = held.next().expect("there are facts");
+            let compared = held.fold(first, |one, other| if one.is_ok() { one } else { other })?;
+            self.tally.compared(&compared);
         }
         self.tally.note(&read.metrics, happened.groups.keys());
         Ok(())
+    }
+
+    fn expected<'b>(
+        &'b self,
+        facts: Option<&'b Facts>,
+        when: When,
+        happened: &'b Happened<'b>,
+        polls: Polls,
+    ) -> Expected<'b> {
+        Expected { stream: &self.stream, facts, when, happened, listed: self.listed, polls }
     }
 
     /// Compares a document of somebody who has just begun to watch.
@@ -299,16 +354,17 @@ impl<'a> Oracle<'a> {
         let error = u64::try_from(error.as_millis()).expect("a second at most");
         let (from, to) = (from - error, to + error);
         let happened = Happened::default();
-        let expected = Expected {
-            stream: &self.stream,
-            facts: facts.as_ref(),
-            when: When { began: from, from, to, over: to, slowest: to - from },
-            happened: &happened,
-            listed: self.listed,
-        };
+        let when = When { began: from, from, to, over: to, slowest: to - from };
+        let expected = self.expected(facts.as_ref(), when, &happened, Polls::Around);
         self.tally.compared(&expected.truths().hold(Kind::Document, &told)?);
         Ok(())
     }
+}
+
+/// The clock of a server that answered.
+fn clock(read: &Read) -> &Now {
+    let mut nodes = read.reading.snapshot.nodes.iter();
+    nodes.find_map(|node| node.time.as_ref().ok()).expect("TIME is allowed")
 }
 
 fn positions(facts: &Facts) -> Positions {

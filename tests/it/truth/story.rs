@@ -112,6 +112,11 @@ pub(super) enum Rare {
 }
 
 impl Op {
+    /// Whether it is what applications do all day.
+    pub(super) fn is_ordinary(&self) -> bool {
+        !self.is_by_an_operator() && !matches!(self, Self::AddOwn(_) | Self::Rare(_))
+    }
+
     /// Whether a poll could not tell this from other things that happen between two polls: losses are reported as polls
     /// see them, so there is one on either side.
     fn is_by_an_operator(&self) -> bool {
@@ -241,6 +246,8 @@ pub(super) enum Polls {
     Around,
     /// Whenever: much may happen between two of them.
     Between,
+    /// Whenever, while the stream moves to other servers, and operators do nothing to its groups.
+    Moving,
 }
 
 /// Plays a story, and compares at each poll. It ends where something happened between two polls that can't be told.
