@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos mutants
+.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos mutants
 .PHONY: typos shellcheck unused-dependencies check-page docs
 
 CARGO_CYCLONEDX_VERSION := 0.5.9
@@ -56,7 +56,15 @@ faults: redis ## seconds blind per fault at default settings, of any built progr
 
 chaos: redis program ## a million entries removed while sidecars are killed and servers change: nothing needed may go (minutes; ENTRIES=)
 	STREAMWARDEN_TEST_ENTRIES=$(or $(ENTRIES),1000000) \
-	  cargo test --locked --package streamwarden-tests --test it chaos -- --ignored --nocapture
+	  cargo test --locked --package streamwarden-tests --test it sidecars_and_servers -- --ignored --nocapture
+
+cluster-chaos: redis program ## every number beside the truth, and needed entries counted, on clusters that fall apart (minutes per server; SERVERS="program program" MINUTES= ENTRIES=)
+	for server in $(SERVERS); do \
+	  echo "== $$server"; \
+	  STREAMWARDEN_TEST_REDIS="$$server" STREAMWARDEN_TEST_SECONDS=$$((60 * $(or $(MINUTES),10))) \
+	    STREAMWARDEN_TEST_ENTRIES=$(or $(ENTRIES),500000) \
+	    cargo test --locked --package streamwarden-tests --test it -- --ignored --nocapture --test-threads=1 primaries_fail sidecars_and_a_cluster; \
+	done
 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke

@@ -12,6 +12,7 @@ mod oracle;
 mod sidecars;
 mod steps;
 mod stories;
+mod world;
 
 use support::{Need, Redis};
 
