@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos mutants
-.PHONY: typos shellcheck unused-dependencies check-page docs
+.PHONY: typos shellcheck unused-dependencies check-page docs screenshots
 
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DEB_VERSION := 3.8.0
@@ -112,6 +112,10 @@ advisories: ## known vulnerabilities of dependencies; needs to reach the advisor
 test-page: redis node program nexus ## the page in a headless browser; installs chromium
 	tests/page/tools.sh target/page
 	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test --test-concurrency=2 tests/page/
+
+screenshots: redis node program nexus ## pictures of the page and the terminal at each step of the demo's tour, in target/screenshots
+	tests/page/tools.sh target/page
+	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node tests/page/screenshots.mjs target/screenshots
 
 test-api: redis curl python program ## the JSON API against its own description, with schemathesis from PyPI
 	tests/api.sh $(PROGRAM)

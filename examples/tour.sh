@@ -67,8 +67,8 @@ go_on() {
   [[ $tour == enter ]] || return 0
   printf '\n  Press Enter to repair it and go on. '
   while true; do
-    if read -r -t 1; then return; fi
-    # Above 128 it was the time limit, else the end of the input.
+    read -r -t 1 && return 0
+    # Above 128 it was the time limit, else the end of the input. After an `if` it would be 0.
     (($? > 128)) || return 0
     fail_if_ended
   done

@@ -132,6 +132,45 @@ export class Nexus extends Process {
   }
 }
 
+const DEMO = new URL("../../examples/demo.sh", import.meta.url).pathname;
+
+// The demo with its tour, as at a terminal.
+export class Demo {
+  static start(...flags) {
+    const demo = new Demo();
+    demo.output = "";
+    // In a group of its own, which a terminal's Ctrl-C would reach.
+    demo.child = spawn(DEMO, [...flags, built, nexus], { detached: true });
+    for (const stream of [demo.child.stdout, demo.child.stderr]) stream.on("data", (data) => (demo.output += data));
+    return demo;
+  }
+
+  // Waits for a text that has not been returned yet, and returns what comes before.
+  async upTo(text) {
+    await until(text, () => {
+      assert.equal(this.child.exitCode, null, this.output);
+      return this.output.includes(text);
+    }, 120);
+    const end = this.output.indexOf(text) + text.length;
+    const before = this.output.slice(0, end);
+    this.output = this.output.slice(end);
+    return before;
+  }
+
+  enter() {
+    this.child.stdin.write("\n");
+  }
+
+  async interrupt() {
+    process.kill(-this.child.pid, "SIGINT");
+    if (this.child.exitCode === null) await once(this.child, "exit");
+    return this.child.exitCode;
+  }
+}
+
+// A line that the demo suggests.
+export const suggested = (text, label) => new RegExp(`^ +${label} +(.*)$`, "m").exec(text)[1];
+
 // A browser whose pages record what they must not do.
 export class Browser {
   static async start() {

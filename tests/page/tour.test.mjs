@@ -2,14 +2,12 @@
 // pasted at once into another shell. Run by `make test-page`.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { Browser, built, cleanly, nexus, until } from "./support.mjs";
+import { Browser, Demo, cleanly, suggested, until } from "./support.mjs";
 
-const DEMO = new URL("../../examples/demo.sh", import.meta.url).pathname;
 // The step's stream, its health on the page, and what the page and the suggested command have to show.
 const STEPS = [
   { stream: "events:user", health: "Critical", page: /Stopped/, terminal: /stopped +nexus-user-consumers/ },
@@ -30,41 +28,6 @@ async function paste(line) {
   return stdout;
 }
 
-class Demo {
-  static start(...flags) {
-    const demo = new Demo();
-    demo.output = "";
-    // In a group of its own, which a terminal's Ctrl-C would reach.
-    demo.child = spawn(DEMO, [...flags, built, nexus], { detached: true });
-    for (const stream of [demo.child.stdout, demo.child.stderr]) stream.on("data", (data) => (demo.output += data));
-    return demo;
-  }
-
-  // Waits for a text that has not been returned yet, and returns what comes before.
-  async upTo(text) {
-    await until(text, () => {
-      assert.equal(this.child.exitCode, null, this.output);
-      return this.output.includes(text);
-    }, 120);
-    const end = this.output.indexOf(text) + text.length;
-    const before = this.output.slice(0, end);
-    this.output = this.output.slice(end);
-    return before;
-  }
-
-  enter() {
-    this.child.stdin.write("\n");
-  }
-
-  async interrupt() {
-    process.kill(-this.child.pid, "SIGINT");
-    if (this.child.exitCode === null) await once(this.child, "exit");
-    return this.child.exitCode;
-  }
-}
-
-const suggested = (text, label) => new RegExp(`^ +${label} +(.*)$`, "m").exec(text)[1];
-
 test("each step of the tour is red on the page, and what the demo suggests works at once", async () => {
   const demo = Demo.start("--tour", "enter");
   try {
@@ -81,6 +44,9 @@ test("each step of the tour is red on the page, and what the demo suggests works
       await detail.getByRole("heading", { name: stream, exact: true }).waitFor();
       await until(health, async () => (await detail.locator("> .title .badge").innerText()) === health);
       await until(String(shows), async () => shows.test(await detail.innerText()));
+      // It waits for Enter, however long that takes: longer than one of its own waits.
+      await new Promise((done) => setTimeout(done, 2500));
+      assert.doesNotMatch(demo.output, /Repaired/);
       demo.enter();
       await demo.upTo("Repaired: all streams are healthy.");
     }
