@@ -7,7 +7,7 @@ use crate::{
     config::{Policy, StreamRule, Watched, Watchlist},
     evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
     model::{
-        EntryHead, Failure, GroupState, Name, Node, Reason, ServerTime, Snapshot, StreamId, StreamState,
+        EntryHead, Failure, GroupState, Name, Node, Reason, ServerTime, Snapshot, StreamId, StreamState, Text,
     },
     retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
 };
@@ -31,6 +31,8 @@ pub struct Reading {
     pub report: Arc<Report>,
     /// One per stream of the snapshot, in the same order.
     rows: Vec<Row>,
+    /// Another sidecar that holds the retention lease.
+    other_holder: Option<Text>,
     /// Number of streams by health.
     pub health: HealthCounts,
     /// Time of the poll.
@@ -74,14 +76,15 @@ impl Reading {
                 Box::new(RetentionReading {
                     policy,
                     plan,
-                    retention_status: retention_statuses.get(name).cloned(),
+                    retention_status: retention_statuses.streams.get(name).cloned(),
                 })
             });
             Row { watched, retention }
         });
         let rows = rows.collect();
         let health = report.streams.values().map(|verdict| verdict.health).collect();
-        Self { snapshot, report, rows, health, read_at }
+        let other_holder = retention_statuses.other_holder.clone();
+        Self { snapshot, report, rows, other_holder, health, read_at }
     }
 
     /// The streams, by name.
@@ -115,6 +118,7 @@ impl Reading {
             report: verdict.read.as_ref(),
             verdict,
             retention: retention.as_deref(),
+            other_holder: self.other_holder.as_ref(),
         }
     }
 }
@@ -135,6 +139,7 @@ pub struct StreamReading<'a> {
     pub verdict: &'a StreamVerdict,
     /// Its limits and their enforcement; `None` for a stream without limits.
     pub retention: Option<&'a RetentionReading>,
+    other_holder: Option<&'a Text>,
 }
 
 impl<'a> StreamReading<'a> {
@@ -168,6 +173,23 @@ impl<'a> StreamReading<'a> {
         match self.state {
             Ok(_) => Some(true),
             Err(failure) => failure.is_absence().then_some(false),
+        }
+    }
+
+    /// Another sidecar that holds the lease, and therefore enforces the stream's limits in place of this one.
+    #[must_use]
+    pub fn other_holder(&self) -> Option<&'a Text> {
+        self.other_holder.filter(|_| self.retention.is_some_and(|it| it.policy.enforces()))
+    }
+
+    /// What prevents the limit from being reached: as of the last run here, else as the last poll proves. If another
+    /// sidecar trims, its runs are not known here.
+    #[must_use]
+    pub fn blocked_by(&self) -> Option<&'a TrimBlocker> {
+        let retention = self.retention?;
+        match &retention.retention_status {
+            Some(status) if status.has_enforced && self.other_holder.is_none() => status.blocked_by.as_ref(),
+            _ => retention.plan.as_ref()?.blocked_by(),
         }
     }
 
@@ -247,19 +269,6 @@ impl GroupReading<'_> {
     #[must_use]
     pub fn present(&self) -> Option<bool> {
         self.is_stream_known.then_some(self.state.is_some())
-    }
-}
-
-impl RetentionReading {
-    /// What prevents the limit from being reached: as of the last run here, else as the last poll proves.
-    #[must_use]
-    pub fn blocked_by(&self) -> Option<&TrimBlocker> {
-        match &self.retention_status {
-            Some(retention_status) if retention_status.last_success.is_some() => {
-                retention_status.blocked_by.as_ref()
-            }
-            _ => self.plan.as_ref()?.blocked_by(),
-        }
     }
 }
 

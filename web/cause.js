@@ -17,9 +17,16 @@ export const groupReason = ({ cause, reason }) => sentence(cause, reason, cause 
 export function streamReason(stream) {
   const { cause, reason, retention } = stream;
   if (!cause) return reason;
-  const [blocker] = cause.kind === "too_long" || cause.kind === "too_old" ? retention?.blocked_by ?? [] : [];
   const words = cause.kind === "group" ? worstGroup(cause, stream) : kindWords(cause);
-  return sentence(cause, reason, words && blocker ? t("with_blocker", { cause: words, blocker: blockerText(blocker) }) : words);
+  const isOver = cause.kind === "too_long" || cause.kind === "too_old";
+  return sentence(cause, reason, words && isOver && retention ? heldBack(words, retention) : words);
+}
+
+// Of a stream over its limit: what keeps it there, and which other sidecar trims.
+/** @type {(words: string, retention: Api.Retention) => string} */
+function heldBack(words, { blocked_by: [blocker], lease_holder: holder }) {
+  const why = blocker ? t("with_blocker", { cause: words, blocker: blockerText(blocker) }) : words;
+  return holder ? [why, t("lease_elsewhere", { holder })].join(t("between_clauses")) : why;
 }
 
 // What blocks retention.

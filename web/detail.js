@@ -120,6 +120,7 @@ function retention({ retention, mode, max_length: length, max_age_seconds: age }
     [t("limit"), limits],
     [t("mode"), mode],
     [t("last_run"), ran === null ? t("no_run") : h("span", { title: new Date(ran).toISOString() }, t("run", { ago: ago((now - ran) / 1000), outcome: outcome(retention.outcome) }))],
+    retention.lease_holder != null && [t("lease"), t("lease_elsewhere", { holder: retention.lease_holder })],
     [t("removed_term"), t("removed_here", { n: retention.trimmed_entries })],
     length != null && [t("excess"), value(retention.excess, count, { why: t("why_unread") })],
     [t("blocked_by"), retention.blocked_by.length === 0 ? t("nothing") : h("ul", null, retention.blocked_by.map((it) => h("li", { class: "blocked" }, blockerWords(it))))],

@@ -206,6 +206,8 @@ function retentionOf({ retention, mode }, now) {
   if (!retention) return h("span", { class: "quiet" }, t("no_limit"));
   const [blocked] = retention.blocked_by;
   if (blocked) return h("span", { class: "blocked" }, rich("retention_blocked", { mode, why: blockerWords(blocked) }));
+  const holder = retention.lease_holder;
+  if (holder) return h("span", { class: "quiet" }, t("retention_elsewhere", { mode: mode ?? "", elsewhere: t("lease_elsewhere", { holder }) }));
   if (retention.last_run_unix_ms === null) return h("span", { class: "quiet" }, t("retention_waits", { mode: mode ?? "" }));
   const ran = t("retention_ran", { mode: mode ?? "", ago: ago((now - retention.last_run_unix_ms) / 1000) });
   return [ran, retention.trimmed_entries > 0 && under(t("removed", { n: retention.trimmed_entries }))];

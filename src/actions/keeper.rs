@@ -84,6 +84,7 @@ impl Keeper {
                 self.stats.retention_failed(&failure);
             }
             self.stats.retention_leader.set(self.lease.is_held().into());
+            self.publish_holder();
             if self.lease.is_held() {
                 self.run_due(&config, &policies, &mut schedules, &stop).await;
             }
@@ -121,7 +122,8 @@ impl Keeper {
                 continue;
             }
             let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
-            let run = self.trim(Trim { config, stream, policy, budget, is_over }).await;
+            let trim = Trim { config, stream, policy, budget, is_over };
+            let run = self.trim(trim, RetentionStatus::note).await;
             schedule_next(schedule, &run, began, clock::now(), policy, config);
             if let Some(failure) = unanswered(&run).filter(|_| !self.enforcer.is_of_cluster()) {
                 // The server would not answer for the other streams either. They stay due.
@@ -137,31 +139,45 @@ impl Keeper {
         let Order { stream, policy, answer } = order;
         let budget = config.retention.budget;
         let is_over = || stop.is_cancelled();
-        let run = self.trim(Trim { config, stream: &stream, policy: &policy, budget, is_over }).await;
+        let trim = Trim { config, stream: &stream, policy: &policy, budget, is_over };
+        let run = self.trim(trim, RetentionStatus::note_order).await;
         // The requester may be gone. The result is logged and counted in any case.
         drop(answer.send(run));
     }
 
     /// Executes one run, and reports its result to the log, the metrics and the traces.
-    async fn trim<O: Fn() -> bool>(&mut self, trim: Trim<'_, O>) -> Run {
+    async fn trim<O: Fn() -> bool>(&mut self, trim: Trim<'_, O>, note: Note) -> Run {
         let stream = trim.stream;
         let mode = trim.policy.mode;
         let span = spans::retention(stream, mode);
         let run = trim.run(&mut self.enforcer, |_| {}).instrument(span.clone()).await;
-        span.in_scope(|| self.report(stream, mode, &run));
+        span.in_scope(|| self.report(stream, mode, &run, note));
         spans::record_run(&span, run.outcome().as_str(), run.removed, run.failure.as_ref());
         run
     }
 
-    fn report(&mut self, stream: &Name, mode: Mode, run: &Run) {
+    fn report(&mut self, stream: &Name, mode: Mode, run: &Run, note: Note) {
         if let Some(failure) = &run.failure {
             self.stats.retention_failed(failure);
         }
         self.log_outage(stream, run);
         self.retention_statuses.send_modify(|retention_statuses| {
-            let retention_status = Arc::make_mut(retention_statuses).entry(stream.clone()).or_default();
+            let streams = &mut Arc::make_mut(retention_statuses).streams;
+            let retention_status = streams.entry(stream.clone()).or_default();
             log(stream, mode, run, retention_status);
-            retention_status.note(run, clock::unix_time());
+            note(retention_status, run, clock::unix_time());
+        });
+    }
+
+    /// Tells the views which other sidecar trims.
+    fn publish_holder(&self) {
+        let holder = self.lease.other_holder();
+        self.retention_statuses.send_if_modified(|statuses| {
+            let has_changed = statuses.other_holder.as_ref() != holder;
+            if has_changed {
+                Arc::make_mut(statuses).other_holder = holder.cloned();
+            }
+            has_changed
         });
     }
 
@@ -182,6 +198,9 @@ impl Keeper {
         }
     }
 }
+
+/// How a run is added to what retention has done.
+type Note = fn(&mut RetentionStatus, &Run, Duration);
 
 /// The policies of all streams whose limits are enforced.
 type Policies = BTreeMap<Name, Arc<Policy>>;

@@ -72,6 +72,12 @@ impl Lease {
         self.is_held
     }
 
+    /// The other sidecar that holds it; `None` if this one does, or none is known.
+    #[must_use]
+    pub fn other_holder(&self) -> Option<&Text> {
+        self.known_holder.as_ref().filter(|holder| !self.is_held && **holder != self.holder)
+    }
+
     /// When the next check is due.
     #[must_use]
     pub fn due(&self) -> Instant {

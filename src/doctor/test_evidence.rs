@@ -13,6 +13,7 @@ use crate::{
         StreamState, test_snapshot,
     },
     reading::Reading,
+    retention::RetentionStatuses,
 };
 
 /// A configuration that removes entries.
@@ -139,7 +140,7 @@ impl Case {
         };
         let answers = open.asked().iter().map(answer).collect();
         let (snapshot, report) = open.finish(&answers, Duration::ZERO);
-        let (standings, now) = (BTreeMap::new(), clock::moment());
-        self.reading = Ok(Reading::new(&watchlist, &standings, snapshot, report, now));
+        let (statuses, now) = (RetentionStatuses::default(), clock::moment());
+        self.reading = Ok(Reading::new(&watchlist, &statuses, snapshot, report, now));
     }
 }

@@ -52,6 +52,13 @@ pub enum GroupCause {
         /// Time since the last removal.
         ago: Duration,
     },
+    /// Pending entries were dropped with a deleted consumer.
+    Dropped {
+        /// Upper bound of the number of entries.
+        entries: u64,
+        /// Time since the last of them.
+        ago: Duration,
+    },
     /// Its position went back.
     WentBack {
         /// The earlier position.

@@ -41,6 +41,8 @@ pub(super) struct GroupTracker {
 struct Counts {
     /// From the last reading that had it.
     lost: Option<Losses>,
+    /// Pending entries dropped with their consumers.
+    dropped: Option<u64>,
     rewinds: u32,
 }
 
@@ -48,6 +50,7 @@ struct Counts {
 struct Lately {
     trimmed: Option<Removed>,
     suspected: Option<Removed>,
+    dropped: Option<Removed>,
     rewound: Option<Rewound>,
 }
 
@@ -141,12 +144,17 @@ impl GroupTracker {
         }
         // If a reading has no losses, those of the last reading that had them still hold.
         let lost = present.report.lost.or(self.last.and_then(|last| last.lost));
-        let now = Counts { lost, rewinds: present.report.rewinds };
+        let dropped = present.report.dropped.as_ref().map(|dropped| dropped.get());
+        let dropped = dropped.or(self.last.and_then(|last| last.dropped));
+        let now = Counts { lost, dropped, rewinds: present.report.rewinds };
         let mut lately = self.lately.take().map(|lately| *lately).unwrap_or_default();
         if let Some((last, before)) = self.last.replace(now).zip(present.last_state) {
             if let Some((before, now)) = last.lost.zip(now.lost) {
                 note_lost(&mut lately.trimmed, before.at_least, now.at_least, moment.at);
                 note_lost(&mut lately.suspected, before.suspected, now.suspected, moment.at);
+            }
+            if let Some((before, now)) = last.dropped.zip(now.dropped) {
+                note_lost(&mut lately.dropped, before, now, moment.at);
             }
             if now.rewinds > last.rewinds {
                 lately.rewound = Some(Rewound {
@@ -162,9 +170,10 @@ impl GroupTracker {
         let is_over = |at: Millis| moment.since(at) >= moment.config.status.window;
         lately.trimmed.take_if(|trimmed| is_over(trimmed.at));
         lately.suspected.take_if(|suspected| is_over(suspected.at));
+        lately.dropped.take_if(|dropped| is_over(dropped.at));
         lately.rewound.take_if(|rewound| is_over(rewound.at));
-        let Lately { trimmed, suspected, rewound } = lately;
-        let is_quiet = trimmed.is_none() && suspected.is_none() && rewound.is_none();
+        let Lately { trimmed, suspected, dropped, rewound } = lately;
+        let is_quiet = trimmed.is_none() && suspected.is_none() && dropped.is_none() && rewound.is_none();
         self.lately = if is_quiet { None } else { Some(Box::new(lately)) };
     }
 
@@ -181,10 +190,12 @@ impl GroupTracker {
         let stalled = self.stalled(present, moment);
         let lagging = self.lagging(present, added, moment);
         let ago = |at: Millis| moment.since(at);
-        let Lately { trimmed, suspected, rewound } = self.lately.as_deref().copied().unwrap_or_default();
+        let Lately { trimmed, suspected, dropped, rewound } =
+            self.lately.as_deref().copied().unwrap_or_default();
         let trimmed = trimmed.map(|Removed { entries, at }| GroupCause::Trimmed { entries, ago: ago(at) });
         let suspected =
             suspected.map(|Removed { entries, at }| GroupCause::Suspected { entries, ago: ago(at) });
+        let dropped = dropped.map(|Removed { entries, at }| GroupCause::Dropped { entries, ago: ago(at) });
         let rewound = rewound.map(|Rewound { from, to, at }| GroupCause::WentBack { from, to, ago: ago(at) });
         let rules = [
             (GroupStatus::TrimmedPast, trimmed),
@@ -193,6 +204,7 @@ impl GroupTracker {
             (GroupStatus::Stopped, stopped),
             (GroupStatus::Stalled, stalled),
             (GroupStatus::Lagging, suspected),
+            (GroupStatus::Lagging, dropped),
             (GroupStatus::Lagging, lagging),
         ];
         let first = rules.into_iter().find_map(|(status, cause)| Some((status, cause?)));
@@ -227,9 +239,15 @@ impl GroupTracker {
         if present.waits() != Some(true) || still < moment.config.status.window {
             return None;
         }
+        let (backlog, consumers) = (present.backlog(), present.state.consumer_count);
+        // With nothing to read, consumers that are idle may be dead, or may block until there is something.
+        let silent = present.state.least_idle.map(Millis::duration);
+        if let Some(silent) = silent.filter(|idle| *idle > moment.config.status.stopped_after) {
+            return Some(GroupCause::Silent { backlog, consumers, silent });
+        }
         Some(GroupCause::Still {
-            backlog: present.backlog(),
-            consumers: present.state.consumer_count,
+            backlog,
+            consumers,
             least_idle: present.state.least_idle,
             still,
             near: present.near_limit(moment).map(Box::new),

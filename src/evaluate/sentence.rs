@@ -93,6 +93,13 @@ impl Display for GroupCause {
             Self::LagUnknown { backlog } => write!(f, "{backlog}; the exact lag is unknown"),
             Self::Trimmed { entries, ago } => trimmed(f, *entries, *ago),
             Self::Suspected { entries, ago } => suspected(f, *entries, *ago),
+            Self::Dropped { entries: count, ago } => {
+                let (verb, entries, last) = match count {
+                    1 => ("was", "1 pending entry".to_owned(), ""),
+                    _ => ("were", format!("{} pending entries", grouped(*count)), "the last "),
+                };
+                write!(f, "up to {entries} {verb} dropped with a deleted consumer, {last}{} ago", short(*ago))
+            }
             Self::WentBack { from, to, ago } => {
                 write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
             }

@@ -183,15 +183,18 @@ fn unknown(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Op
 fn needed(policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Option<(StreamId, TrimBlocker)> {
     let is_ignored = |group: &Name| policy.ignore_groups.contains(group);
     let missing = policy.groups.iter().filter(|group| !stream.groups.contains_key(group));
+    // A missing group needs all entries that exist, from the first on.
+    let first = stream.first_entry_id.unwrap_or(StreamId::ZERO);
     let missing = missing
         .filter(|group| !is_ignored(group))
-        .map(|group| (StreamId::ZERO, blocker(group, BlockReason::MissingGroup)));
+        .map(|group| (first, blocker(group, BlockReason::MissingGroup)));
     let needs = stream.groups.iter().filter(|(group, _)| !is_ignored(group)).flat_map(|(group, state)| {
         let unread = state.last_delivered_id.next().map(|id| (id, blocker(group, BlockReason::Unread)));
         let pending = pending(stream, verdict, group).oldest();
         unread.into_iter().chain(pending.map(|oldest| (oldest.id, blocker(group, BlockReason::Pending))))
     });
-    missing.chain(needs).min_by_key(|(id, _)| *id)
+    // Of several the first, in the order of the script, so that a plan and a run name the same one.
+    needs.chain(missing).min_by_key(|(id, _)| *id)
 }
 
 #[cfg(test)]

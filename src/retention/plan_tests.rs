@@ -165,7 +165,7 @@ fn a_plan_follows_the_limits_and_what_is_known_of_the_stream() {
         ),
         (
             |it, _| it.groups = vec!["m".into()],
-            "guard 0-0 floor 0-0 m:missing_group unknown - just 0 of 90 blocked",
+            "guard 1-0 floor 1-0 m:missing_group unknown - just 0 of 90 blocked",
         ),
         (
             |it, _| (it.groups, it.ignore_groups) = (vec!["m".into()], vec!["m".into(), "g".into()]),

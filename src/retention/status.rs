@@ -3,10 +3,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Outcome, Run, TrimBlocker};
-use crate::model::Name;
+use crate::model::{Name, Text};
 
-/// By stream. Streams without a run by this sidecar are missing.
-pub type RetentionStatuses = BTreeMap<Name, RetentionStatus>;
+/// What retention has done.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RetentionStatuses {
+    /// By stream. Streams without a run by this sidecar are missing.
+    pub streams: BTreeMap<Name, RetentionStatus>,
+    /// Another sidecar that holds the lease, and therefore trims in place of this one; `None` if this one holds it, or
+    /// no holder is known.
+    pub other_holder: Option<Text>,
+}
 
 /// What retention has done to a stream since the sidecar started.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,8 +24,10 @@ pub struct RetentionStatus {
     pub trimmed: u64,
     /// Outcome of the last run.
     pub last: Option<Outcome>,
-    /// What blocked the last successful run.
+    /// What blocked the last successful run with the configured limits.
     pub blocked_by: Option<TrimBlocker>,
+    /// Whether there was such a run.
+    pub has_enforced: bool,
     /// End of the last run, in this machine's time since the Unix epoch.
     pub last_run: Option<Duration>,
     /// End of the last run that did not fail: it reached the limit, found what blocks it, or ran out of time.
@@ -26,8 +35,17 @@ pub struct RetentionStatus {
 }
 
 impl RetentionStatus {
-    /// Adds a run that ended at `at`, since the Unix epoch.
+    /// Adds a run with the configured limits that ended at `at`, since the Unix epoch.
     pub fn note(&mut self, run: &Run, at: Duration) {
+        self.note_order(run, at);
+        if run.outcome() != Outcome::Failed {
+            self.blocked_by.clone_from(&run.blocked_by);
+            self.has_enforced = true;
+        }
+    }
+
+    /// Adds a run that someone asked for. What blocks another limit says nothing of the configured one.
+    pub fn note_order(&mut self, run: &Run, at: Duration) {
         let outcome = run.outcome();
         if let Some(count) = self.runs.get_mut(outcome as usize) {
             *count += 1;
@@ -36,7 +54,6 @@ impl RetentionStatus {
         self.last = Some(outcome);
         self.last_run = Some(at);
         if outcome != Outcome::Failed {
-            self.blocked_by.clone_from(&run.blocked_by);
             self.last_success = Some(at);
         }
     }

@@ -25,6 +25,7 @@ pub use cause::{BacklogDocument, ConsumerLimitDocument, GroupCauseDocument, Stre
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
 pub use head::{Head, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument, Summary};
 pub use pieces::Take;
+pub(crate) use stream::holds_the_lease;
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
 pub use trim::{BlockedBy, LosingGroup, TrimDocument, TrimMode, TrimRequest};
 pub use view::View;

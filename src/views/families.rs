@@ -10,7 +10,7 @@ use crate::{
     config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
     model::{self, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
-    reading::{GroupReading, RetentionReading, StreamReading},
+    reading::{GroupReading, StreamReading},
     retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
 };
 
@@ -352,7 +352,7 @@ fn retention_mode(row: &StreamReading<'_>) -> Vec<(String, Number)> {
 }
 
 fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
-    let blocker = row.retention.and_then(RetentionReading::blocked_by);
+    let blocker = row.blocked_by();
     let labels = |blocker: &TrimBlocker| {
         let group = blocker.group.as_ref().map(escaped).unwrap_or_default();
         format!("group=\"{group}\",reason=\"{}\"", blocker.reason.as_str())

@@ -128,9 +128,9 @@ fn stream_line(stream: &StreamDocument<'_>, name_width: usize, style: Style) -> 
         line.rest(&sparkline(&rates(&stream.history.rate_in_per_second)), Some(Colour::Dim));
         line.push("  ", None);
     }
-    // A group's own line has the reason.
-    let is_groups = stream.groups.iter().any(|group| group.status.as_str() != "ok");
-    if stream.health.as_str() != "healthy" && !is_groups {
+    // A group's own line has the reason, unless the stream is worse, or does not exist.
+    let is_groups = stream.groups.iter().any(|group| group.health.as_str() == stream.health.as_str());
+    if stream.health.as_str() != "healthy" && (!is_groups || stream.present == Some(false)) {
         line.rest(&stream.reason, None);
     }
     line

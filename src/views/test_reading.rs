@@ -13,7 +13,7 @@ use crate::{
         OldestPending, Pending, Reason, Role, Server, Snapshot, StreamId, StreamState, test_snapshot,
     },
     reading::Reading,
-    retention::{BlockReason, RetentionStatus, Run, TrimBlocker},
+    retention::{BlockReason, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
 };
 
 pub(super) use crate::model::test_snapshot::NOW_MS as NOW;
@@ -123,7 +123,8 @@ pub(super) fn next_reading(
     let mut retention_status = RetentionStatus::default();
     retention_status.note(&run, Duration::ZERO);
     retention_status.last_success = Some(Duration::from_millis(1_767_225_600_500));
-    let retention_statuses = BTreeMap::from([("events:session".into(), retention_status)]);
+    let streams = BTreeMap::from([("events:session".into(), retention_status)]);
+    let retention_statuses = RetentionStatuses { streams, other_holder: None };
     let read_at = clock::Moment { unix: Duration::from_millis(NOW), ..clock::moment() };
     Reading::new(&watchlist, &retention_statuses, snapshot, report, read_at)
 }

@@ -124,6 +124,39 @@ fn a_group_that_was_set_back_is_rewound() {
 }
 
 #[test]
+fn pending_entries_that_were_dropped_with_their_consumer_make_the_group_lagging() {
+    let redis = Redis::start();
+    redis.add("s", 100);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "dead", 100);
+    let config = format!("{WINDOW}streams: [{{match: s, groups: [g]}}]");
+    let sidecar = Sidecar::with_config(&redis.uri(), &config);
+    // Alive or not: all that is known is that it is idle.
+    wait_until(&sidecar, "stalled", "100 entries are pending; its only consumer has been idle for");
+    redis.run::<u64>("XGROUP DELCONSUMER s g dead");
+    wait_until(
+        &sidecar,
+        "lagging",
+        "up to 100 pending entries were dropped with a deleted consumer, the last ",
+    );
+    wait_until(&sidecar, "ok", "nothing waits");
+}
+
+#[test]
+fn a_key_of_another_type_has_its_reason_in_each_list() {
+    let redis = Redis::start();
+    redis.run::<()>("SET s text");
+    let config = format!("{WINDOW}streams: [{{match: s, groups: [g]}}]");
+    let sidecar = Sidecar::with_config(&redis.uri(), &config);
+    wait_for("the health", || {
+        (json(&sidecar, "/api/v1/streams/s")["stream"]["health"] == "critical").then_some(())
+    });
+    let (list, _) = command(&sidecar, &[]);
+    let line = list.lines().find(|line| line.split_whitespace().nth(1) == Some("s")).unwrap();
+    assert!(line.ends_with("the key holds another type"), "{list}");
+}
+
+#[test]
 fn a_group_whose_consumers_were_deleted_has_none() {
     let (redis, life, sidecar) = working("");
     life.set(Mode::Hangs);

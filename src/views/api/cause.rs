@@ -121,6 +121,13 @@ pub enum GroupCauseDocument {
         /// Time since the last of them was removed.
         ago_seconds: f64,
     },
+    /// Pending entries were dropped with a deleted consumer.
+    Dropped {
+        /// At most so many entries.
+        entries: u64,
+        /// Time since the last of them was dropped.
+        ago_seconds: f64,
+    },
     /// The group's position went back.
     Rewound {
         /// The earlier position.
@@ -305,6 +312,9 @@ impl From<&GroupCause> for GroupCauseDocument {
             }
             GroupCause::Suspected { entries, ago } => {
                 Self::PossiblyLost { entries: *entries, ago_seconds: seconds(*ago) }
+            }
+            GroupCause::Dropped { entries, ago } => {
+                Self::Dropped { entries: *entries, ago_seconds: seconds(*ago) }
             }
             GroupCause::WentBack { from, to, ago } => {
                 Self::Rewound { from: *from, to: *to, ago_seconds: seconds(*ago) }

@@ -37,6 +37,8 @@ fn groups() -> Vec<GroupCause> {
         GroupCause::Trimmed { entries: 2_000, ago: SOON },
         GroupCause::Suspected { entries: 1, ago: SOON },
         GroupCause::Suspected { entries: 2_000, ago: SOON },
+        GroupCause::Dropped { entries: 1, ago: SOON },
+        GroupCause::Dropped { entries: 2_000, ago: SOON },
         GroupCause::WentBack { from: StreamId::new(5, 1), to: StreamId::new(4, 0), ago: SOON },
         GroupCause::NoConsumer { backlog: both },
         GroupCause::Silent { backlog: backlog(Lag::Exactly(0), 1), consumers: 1, silent: LATER },

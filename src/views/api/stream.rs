@@ -152,6 +152,8 @@ pub struct RetentionDocument<'a> {
     pub trimmed_entries: u64,
     /// Entries beyond `max_length`.
     pub excess: Option<u64>,
+    /// Another sidecar that holds the lease and therefore trims the stream; `null` if this one does, or none is known.
+    pub lease_holder: Option<Cow<'a, str>>,
     /// What keeps the limit from being reached: empty, or one cause.
     pub blocked_by: Vec<BlockedBy<'a>>,
 }
@@ -170,14 +172,15 @@ impl<'a> Stream<'a> {
         if self.stale.is_some() { Health::Unknown } else { self.of.verdict.health }
     }
 
-    /// Why the stream has its health; of one over its limit also who keeps it there.
+    /// Why the stream has its health; of one over its limit also who keeps it there, and who trims.
     fn reason(&self) -> String {
         let verdict = self.of.verdict;
-        let is_over = matches!(verdict.cause, StreamCause::TooLong { .. } | StreamCause::TooOld { .. });
-        match self.of.retention.and_then(RetentionReading::blocked_by).filter(|_| is_over) {
-            Some(blocker) => format!("{}: {blocker}", verdict.reason()),
-            None => verdict.reason(),
+        let mut reason = verdict.reason();
+        if matches!(verdict.cause, StreamCause::TooLong { .. } | StreamCause::TooOld { .. }) {
+            reason.extend(self.of.blocked_by().map(|blocker| format!(": {blocker}")));
+            reason.extend(self.of.other_holder().map(|holder| format!("; {}", holds_the_lease(holder))));
         }
+        reason
     }
 
     pub(super) fn document(&self) -> StreamDocument<'a> {
@@ -210,7 +213,7 @@ impl<'a> Stream<'a> {
             thresholds: thresholds(self.of.rule()),
             history: self.history(&groups),
             groups,
-            retention: self.of.retention.map(retention_document),
+            retention: self.of.retention.map(|retention| retention_document(self.of, retention)),
         }
     }
 
@@ -253,8 +256,13 @@ impl<'a> Stream<'a> {
     }
 }
 
-fn retention_document(retention: &RetentionReading) -> RetentionDocument<'_> {
-    let blocked_by = retention.blocked_by().into_iter().map(blocked_by);
+/// That another sidecar trims.
+pub(crate) fn holds_the_lease(holder: &str) -> String {
+    format!("another sidecar ({holder}) holds the lease")
+}
+
+fn retention_document<'a>(of: StreamReading<'a>, retention: &'a RetentionReading) -> RetentionDocument<'a> {
+    let blocked_by = of.blocked_by().into_iter().map(blocked_by);
     let status = retention.retention_status.as_ref();
     let last_run = status.and_then(|status| status.last_run);
     let outcome = status.and_then(|status| status.last);
@@ -267,6 +275,7 @@ fn retention_document(retention: &RetentionReading) -> RetentionDocument<'_> {
             .as_ref()
             .filter(|_| retention.policy.max_length.is_some())
             .map(|plan| plan.excess),
+        lease_holder: of.other_holder().map(|holder| (**holder).into()),
         blocked_by: blocked_by.collect(),
     }
 }

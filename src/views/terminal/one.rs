@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::StreamId,
-    views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument},
+    views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument, holds_the_lease},
 };
 
 const NAME_WIDTH: usize = 40;
@@ -76,6 +76,7 @@ fn facts(stream: &StreamDocument<'_>) -> Vec<Line> {
             &format!("{outcome}, {} entries removed so far", grouped(retention.trimmed_entries)),
         ));
     }
+    lines.extend(retention.lease_holder.iter().map(|holder| fact("lease", &holds_the_lease(holder))));
     lines.extend(retention.blocked_by.iter().map(|it| fact("blocked", &it.detail)));
     lines
 }

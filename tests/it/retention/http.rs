@@ -3,15 +3,19 @@
 use serde_json::Value as Json;
 
 use super::trimming;
-use support::{Redis, Sidecar, write};
+use support::{Redis, Sidecar, wait_for, write};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 fn sidecar(redis: &Redis, directory: &tempfile::TempDir) -> Sidecar {
+    configured(redis, directory, "")
+}
+
+fn configured(redis: &Redis, directory: &tempfile::TempDir, more: &str) -> Sidecar {
     let file = directory.path().join("token");
     write(&file, &format!("{TOKEN}\n"));
-    let sidecar =
-        Sidecar::with_config(&redis.uri(), &format!("http: {{trim_token_file: {}}}", file.display()));
+    let config = format!("http: {{trim_token_file: {}}}\n{more}", file.display());
+    let sidecar = Sidecar::with_config(&redis.uri(), &config);
     sidecar.wait("the stream", |page| page.count("streamwarden_stream_length") > 0);
     sidecar
 }
@@ -105,4 +109,49 @@ fn forbidden_and_invalid_requests_are_answered_with_the_reason() {
     // A rotated token counts at once.
     write(&directory.path().join("token"), "another-token-of-this-test");
     assert_eq!(post(&sidecar, &authorized(""), wish).0, 401);
+}
+
+/// `s` in the API's document.
+fn stream(sidecar: &Sidecar) -> Json {
+    let document: Json = serde_json::from_slice(&sidecar.get("/api/v1/streams/s").body).unwrap();
+    document["stream"].clone()
+}
+
+#[test]
+fn a_sidecar_without_the_lease_says_who_has_it_and_blames_no_group_for_a_trim_of_the_past() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s slow 0");
+    redis.run::<()>("SET streamwarden:retention:lease other:7:0badcafe");
+    let directory = tempfile::tempdir().unwrap();
+    let config = "status: {window: 2s}\nretention: {interval: 1s, lease_ttl: 2s}\n\
+                  streams: [{match: s, retention: {max_length: 500}}]";
+    let sidecar = configured(&redis, &directory, config);
+    let (_, done) = post(&sidecar, &authorized(""), r#"{"max_length": 500, "dry_run": false}"#);
+    assert_eq!(done["blocked_by"]["group"], "slow", "{done}");
+    redis.run::<i64>("XGROUP DESTROY s slow");
+    let is_blocked = |page: &support::Page| page.count("streamwarden_retention_blocked") > 0;
+    sidecar.wait("nothing to block it", |page| !is_blocked(page));
+    let over = "its length is 1,000; it has exceeded its limit of 500 for more than 1s";
+    let reason = format!("{over}; another sidecar (other:7:0badcafe) holds the lease");
+    wait_for("the reason", || (stream(&sidecar)["reason"] == reason.as_str()).then_some(()));
+    assert_eq!(stream(&sidecar)["retention"]["lease_holder"], "other:7:0badcafe");
+    // Once the other one is gone, this one trims.
+    redis.run::<i64>("DEL streamwarden:retention:lease");
+    sidecar.next_poll();
+    wait_for("its own trim", || (redis.run::<u64>("XLEN s") == 500).then_some(()));
+    wait_for("no holder", || stream(&sidecar)["retention"]["lease_holder"].is_null().then_some(()));
+}
+
+#[test]
+fn of_several_that_block_a_plan_and_a_run_name_the_same() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s slow 0");
+    redis.run::<()>("XGROUP CREATE s slower 0");
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = configured(&redis, &directory, "streams: [{match: s, groups: [gone]}]");
+    let (_, plan) = post(&sidecar, &authorized(""), r#"{"max_length": 500}"#);
+    let (_, run) = post(&sidecar, &authorized(""), r#"{"max_length": 500, "dry_run": false}"#);
+    assert_eq!((&plan["blocked_by"], &run["blocked_by"]["group"]), (&run["blocked_by"], &"slow".into()));
 }
