@@ -17,7 +17,7 @@ use streamwarden::{
     reading::Reading,
     retention::RetentionStatuses,
     source::read_stream,
-    views::{Encoding, Format, MetricsPages},
+    views::{Encoding, Format, MetricsPages, Shown},
 };
 
 const STREAMS: usize = 1_000;
@@ -144,8 +144,7 @@ fn write_page(bencher: Bencher<'_, '_>, encoding: Encoding) {
         let pages = MetricsPages::publish(
             1,
             Arc::clone(&config),
-            None,
-            Some(Arc::clone(&reading)),
+            Shown { name: None, reading: Some(Arc::clone(&reading)), has_failed: false },
             Arc::default(),
             |_| vec![],
         );

@@ -1,6 +1,6 @@
 //! The latest reading and its meaning: one row per stream, which all views show.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Moment,
@@ -103,6 +103,22 @@ impl Reading {
         Some(self.joined(row, state, verdict))
     }
 
+    /// The primaries of the cluster that is read as a whole, in the order of the snapshot; none for a plain server.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeReading<'_>> {
+        let Some(cluster) = &self.snapshot.cluster else { return Vec::new() };
+        let slots = cluster.slots.iter().copied().chain(std::iter::repeat(0));
+        let node = |(node, slots)| NodeReading { node, slots, streams: 0 };
+        let mut nodes: Vec<_> = self.snapshot.nodes.iter().zip(slots).map(node).collect();
+        for (index, state) in self.snapshot.nodes_of_streams().zip(self.snapshot.streams.values()) {
+            let is_absent = state.as_ref().is_err_and(Failure::is_absence);
+            if let Some(node) = nodes.get_mut(usize::from(index)).filter(|_| !is_absent) {
+                node.streams += 1;
+            }
+        }
+        nodes
+    }
+
     fn joined<'a>(
         &'a self,
         row: &'a Row,
@@ -121,6 +137,17 @@ impl Reading {
             other_holder: self.other_holder.as_ref(),
         }
     }
+}
+
+/// A primary of a cluster.
+#[derive(Clone, Copy)]
+pub struct NodeReading<'a> {
+    /// What was read of it.
+    pub node: &'a Node,
+    /// Number of slots that it owns.
+    pub slots: usize,
+    /// Number of watched streams in them, whether they could be read or not.
+    pub streams: u64,
 }
 
 /// A stream that the poll covered, whether it could be read or not.
@@ -201,6 +228,18 @@ impl<'a> StreamReading<'a> {
             Err(failure) if failure.reason != Reason::NoKey => Some(failure.reason),
             _ => None,
         }
+    }
+
+    /// Since when it can't be read, as time since the Unix epoch, if that is known.
+    #[must_use]
+    pub fn unreadable_since(&self) -> Option<Duration> {
+        self.unreadable().and(self.state.as_ref().err()?.since)
+    }
+
+    /// The primary that has it, if it is one of a cluster.
+    #[must_use]
+    pub fn node_of_cluster(&self) -> Option<&'a Node> {
+        self.snapshot.cluster.as_ref().and(self.node())
     }
 
     /// Its number of entries, if it is known.

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     reading::{Latest, Reading},
     self_stats::SelfStats,
-    views::{Demand, MetricsPages},
+    views::{Demand, MetricsPages, Shown},
 };
 
 /// The task that renders pages.
@@ -39,7 +39,7 @@ impl Renderer {
             let Latest { reading, failure, .. } = self.latest.borrow_and_update().clone();
             // A long back-off means minutes without a poll. Metrics of searches and retention must not freeze for
             // that time.
-            let waits = failure.is_some_and(|failure| failure.reason.least_wait().is_some());
+            let waits = failure.as_ref().is_some_and(|failure| failure.reason.least_wait().is_some());
             // Known also while Redis is unreachable, when it matters most which Redis it is.
             let name = config.redis_name(reading.as_deref().map(|reading| &*reading.snapshot));
             let (fresh, stale_at) = fresh(reading, &config, clock::now());
@@ -47,14 +47,8 @@ impl Renderer {
                 warn!(stale_after = ?config.poll.stale_after, "the last reading is stale and no longer exposed");
             }
             was_shown = fresh.is_some();
-            self.pages.send_replace(Arc::new(page(
-                number,
-                Arc::clone(&config),
-                name,
-                fresh,
-                &demand,
-                &self.stats,
-            )));
+            let shown = Shown { name, reading: fresh, has_failed: failure.is_some() };
+            self.pages.send_replace(Arc::new(page(number, Arc::clone(&config), shown, &demand, &self.stats)));
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = self.latest.changed() => if changed.is_err() { return },
@@ -69,20 +63,19 @@ impl Renderer {
 /// The first pages, before the first poll.
 #[must_use]
 pub(crate) fn first_page(config: Arc<Config>, stats: &SelfStats) -> MetricsPages {
-    let name = config.redis_name(None);
-    page(0, config, name, None, &Arc::default(), stats)
+    let shown = Shown { name: config.redis_name(None), reading: None, has_failed: false };
+    page(0, config, shown, &Arc::default(), stats)
 }
 
 fn page(
     number: u64,
     config: Arc<Config>,
-    name: Option<String>,
-    reading: Option<Arc<Reading>>,
+    shown: Shown,
     demand: &Arc<Demand>,
     stats: &SelfStats,
 ) -> MetricsPages {
     stats.poll_interval.set(config.poll.interval.as_secs_f64());
-    MetricsPages::publish(number, config, name, reading, Arc::clone(demand), |series| {
+    MetricsPages::publish(number, config, shown, Arc::clone(demand), |series| {
         stats.series.set(i64::try_from(series.shown).unwrap_or(i64::MAX));
         stats.dropped_series.set(i64::try_from(series.dropped).unwrap_or(i64::MAX));
         stats.gather()

@@ -17,7 +17,7 @@ mod web_files;
 pub use bound::SeriesCount;
 pub use exposition::Format;
 pub use families::{FAMILIES, Family, Kind};
-pub use metrics_pages::{Demand, Encoding, MetricsPages};
+pub use metrics_pages::{Demand, Encoding, MetricsPages, Shown};
 pub use number::Number;
 pub use redis_exporter::REDIS_EXPORTER_FAMILIES;
 pub use served::family_names;

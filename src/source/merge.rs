@@ -7,7 +7,7 @@ use crate::{
     config::Watchlist,
     model::{
         ClusterState, EntryHead, Failure, Name, Node, NodeAddress, NodeIndex, Origin, Reason, Server,
-        Snapshot, StreamState,
+        Snapshot, StreamState, Text,
     },
 };
 
@@ -54,7 +54,9 @@ impl Merge {
         let index = index_of(self.nodes.len());
         match read {
             Ok(mut snapshot) => {
-                self.nodes.append(&mut snapshot.nodes);
+                let address: Text = address.to_string().into();
+                let nodes = snapshot.nodes.into_iter();
+                self.nodes.extend(nodes.map(|node| Node { address: address.clone(), ..node }));
                 let streams = snapshot.streams.into_iter();
                 self.streams.extend(streams.map(|(name, state)| StreamOfNode { name, state, node: index }));
                 self.forbidden += snapshot.forbidden;
@@ -105,6 +107,7 @@ impl Merge {
         }
         let states = match found {
             Ok(Found { node, states }) => {
+                let node = Node { address: address.to_string().into(), ..node };
                 match self.nodes.get_mut(index) {
                     Some(known) if known.origin.is_same(&node.origin) => {}
                     Some(known) => *known = node,

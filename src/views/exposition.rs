@@ -98,6 +98,11 @@ impl<W: io::Write> Page<'_, W> {
                 Some(value) => self.sample(name, &[], value),
                 None => Ok(()),
             },
+            Source::OfCluster(value) => match rows.cluster.and_then(value) {
+                Some(value) => self.sample(name, &[], value),
+                None => Ok(()),
+            },
+            Source::Node(value) => self.rows(name, &rows.nodes, |row| (&row.labels, value(&row.of))),
             Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(&row.of))),
             Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {
                 let mut more = values(&row.of).into_iter();

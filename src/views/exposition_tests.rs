@@ -3,7 +3,7 @@
 use super::{
     super::{
         bound::bound,
-        test_reading::{NOW, assert_golden, config, reading, snapshot},
+        test_reading::{NOW, assert_golden, cluster_snapshot, config, reading, snapshot},
     },
     *,
 };
@@ -57,6 +57,52 @@ fn a_servers_limit_is_on_the_page_where_it_has_one() {
         let actual = page.lines().find(|line| line.starts_with("streamwarden_consumer_pending_limit"));
         assert_eq!(actual, limit);
     }
+}
+
+#[test]
+fn the_nodes_of_a_cluster_are_on_the_page_while_polls_succeed() {
+    let config = config();
+    let samples = |has_failed: bool, snapshot| {
+        let reading = reading(snapshot, &config);
+        let rows = Rows::new(&config, None, Some(&reading));
+        let rows = if has_failed { rows.without_nodes() } else { rows };
+        let mut page = Vec::new();
+        render(&Served::new(&config.exposition), &rows, &[], Format::Text, &mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        let is_of_cluster =
+            |line: &&str| ["streamwarden_node", "streamwarden_cluster"].iter().any(|it| line.starts_with(it));
+        page.lines().filter(is_of_cluster).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        samples(false, cluster_snapshot()),
+        [
+            "streamwarden_node_up{node=\"redis-7001.example:7001\"} 1",
+            "streamwarden_node_up{node=\"redis-7002.example:7002\"} 1",
+            "streamwarden_node_up{node=\"redis-7003.example:7003\"} 0",
+            "streamwarden_node_poll_duration_seconds{node=\"redis-7001.example:7001\"} 0.003",
+            "streamwarden_node_poll_duration_seconds{node=\"redis-7002.example:7002\"} 0.002",
+            "streamwarden_node_streams{node=\"redis-7001.example:7001\"} 2",
+            "streamwarden_node_streams{node=\"redis-7002.example:7002\"} 1",
+            "streamwarden_node_streams{node=\"redis-7003.example:7003\"} 1",
+            "streamwarden_cluster_slots_unserved 5461",
+            "streamwarden_cluster_topology_age_seconds 12",
+        ]
+    );
+    let none = Vec::<String>::new();
+    assert_eq!(samples(true, cluster_snapshot()), none, "a failed poll says nothing about nodes");
+    assert_eq!(samples(false, snapshot()), none, "a plain server has none");
+    let mut replaced = cluster_snapshot();
+    replaced.nodes[2].address = replaced.nodes[0].address.clone();
+    let streams = samples(false, replaced);
+    let streams: Vec<_> = streams.iter().filter(|line| line.contains("_streams{")).collect();
+    assert_eq!(
+        streams,
+        [
+            "streamwarden_node_streams{node=\"redis-7001.example:7001\"} 3",
+            "streamwarden_node_streams{node=\"redis-7002.example:7002\"} 1",
+        ],
+        "no series twice"
+    );
 }
 
 #[test]

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
-    model::{self, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
-    reading::{GroupReading, StreamReading},
+    model::{self, ClusterState, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
+    reading::{GroupReading, NodeReading, StreamReading},
     retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
-use Source::{Consumer, Group, OfServer, Own, Redis, Stream, StreamMore};
+use Source::{Consumer, Group, Node, OfCluster, OfServer, Own, Redis, Stream, StreamMore};
 
 /// A metric family.
 pub struct Family {
@@ -50,6 +50,10 @@ pub(super) enum Source {
     Redis,
     /// A value of the server.
     OfServer(fn(&model::Server) -> Option<Number>),
+    /// A value of the cluster.
+    OfCluster(fn(&ClusterState) -> Option<Number>),
+    /// A value per primary of the cluster.
+    Node(fn(&NodeReading<'_>) -> Option<Number>),
     /// A value per stream.
     Stream(fn(&StreamReading<'_>) -> Option<Number>),
     /// Several values per stream, each with additional labels. The list has all labels.
@@ -73,7 +77,8 @@ impl Family {
         match self.source {
             Own(labels) => labels,
             Redis => &REDIS_LABELS,
-            OfServer(_) => &[],
+            OfServer(_) | OfCluster(_) => &[],
+            Node(_) => &["node"],
             Stream(_) => &["db", "stream"],
             StreamMore(labels, _) => labels,
             Source::StreamHealth => &["db", "stream", "status"],
@@ -247,6 +252,16 @@ pub const FAMILIES: &[Family] = &[
         "Commands sent to Redis, except those of the login. A script counts as one command."),
     family("streamwarden_redis_round_trips_total", Counter, Own(&[]),
         "Pipelines of commands sent to Redis. Two of a poll may be under way at once."),
+    family("streamwarden_node_up", Gauge, Node(|row| Some(row.node.failure.is_none().into())),
+        "1 if the primary of the cluster answered the last poll, 0 otherwise. `node` is its address, as the cluster announces it or as redis.cluster_address_map replaces it. The metrics of nodes and of the cluster are left out if the server is not in cluster mode, and while the last poll failed as a whole."),
+    family("streamwarden_node_poll_duration_seconds", Gauge, Node(|row| row.node.failure.is_none().then_some(Seconds(row.node.took))),
+        "Duration of the primary's part of the last poll. Left out if the primary did not answer."),
+    family("streamwarden_node_streams", Gauge, Node(|row| Some(Count(row.streams))),
+        "Watched streams in the primary's slots, whether they could be read or not."),
+    family("streamwarden_cluster_slots_unserved", Gauge, OfCluster(|cluster| cluster.unserved_slots.try_into().ok().map(Count)),
+        "Slots of the cluster without a primary, or whose primary the cluster considers failed."),
+    family("streamwarden_cluster_topology_age_seconds", Gauge, OfCluster(|cluster| Some(Seconds(cluster.topology_age))),
+        "Age of the cluster's topology at the last poll: which primary owns which slots. It is read again after poll.discovery_interval, and sooner if an answer contradicts it or a primary does not answer."),
     family("streamwarden_cluster_redirects_total", Counter, Own(&["kind"]),
         "Commands that a node of a cluster redirected to another node: `moved`, or `ask` while a slot is being moved."),
     family("streamwarden_polls_total", Counter, Own(&[]),

@@ -52,12 +52,23 @@ struct Asked {
     bytes: AtomicUsize,
 }
 
+/// What a publication shows.
+pub struct Shown {
+    /// The name of the Redis, for people, also without a fresh reading.
+    pub name: Option<String>,
+    /// The last reading; `None` when there is nothing fresh.
+    pub reading: Option<Arc<Reading>>,
+    /// Whether the last poll failed as a whole. Then nothing is known of the nodes of a cluster.
+    pub has_failed: bool,
+}
+
 /// A publication's pages.
 pub struct MetricsPages {
     number: u64,
     config: Arc<Config>,
     /// The name of the Redis, for people, also without a fresh reading.
     name: Option<String>,
+    has_failed: bool,
     /// Weak, so that it does not keep the reading alive: a poll has memory for the new one and one other.
     reading: Option<Weak<Reading>>,
     own: Vec<MetricFamily>,
@@ -68,19 +79,18 @@ pub struct MetricsPages {
 impl MetricsPages {
     /// The next publication, with the variants in demand made.
     ///
-    /// `own` gathers the sidecar's own metrics once the number of series is known. `reading` is what to show:
-    /// `None` when there is nothing fresh. `name` is the name of the Redis, for people.
+    /// `own` gathers the sidecar's own metrics once the number of series is known.
     #[must_use]
     pub fn publish(
         number: u64,
         config: Arc<Config>,
-        name: Option<String>,
-        reading: Option<Arc<Reading>>,
+        shown: Shown,
         demand: Arc<Demand>,
         own: impl FnOnce(SeriesCount) -> Vec<MetricFamily>,
     ) -> Self {
         let made = [const { OnceLock::new() }; VARIANTS.len()];
-        let (rows, count) = rows(&config, name.as_deref(), reading.as_deref());
+        let Shown { name, reading, has_failed } = shown;
+        let (rows, count) = rows(&config, name.as_deref(), reading.as_deref(), has_failed);
         let own = own(count);
         for (made, (variant, asked)) in made.iter().zip(VARIANTS.into_iter().zip(&demand.0)) {
             let last_asked = asked.number.load(Ordering::Relaxed);
@@ -89,7 +99,8 @@ impl MetricsPages {
             }
         }
         drop(rows);
-        Self { number, config, name, reading: reading.as_ref().map(Arc::downgrade), own, demand, made }
+        let reading = reading.as_ref().map(Arc::downgrade);
+        Self { number, config, name, has_failed, reading, own, demand, made }
     }
 
     /// Whether the page is already made, so that [`get`](Self::get) returns at once.
@@ -114,7 +125,7 @@ impl MetricsPages {
         asked.number.store(self.number, Ordering::Relaxed);
         let page = || {
             let reading = self.reading.as_ref().and_then(|own| own.upgrade().or_else(newest));
-            let rows = rows(&self.config, self.name.as_deref(), reading.as_deref()).0;
+            let rows = rows(&self.config, self.name.as_deref(), reading.as_deref(), self.has_failed).0;
             make(&self.config, &rows, &self.own, (format, encoding), asked)
         };
         made.get_or_init(page).clone()
@@ -129,8 +140,10 @@ fn rows<'a>(
     config: &'a Config,
     name: Option<&'a str>,
     reading: Option<&'a Reading>,
+    has_failed: bool,
 ) -> (Rows<'a>, SeriesCount) {
-    let mut rows = Rows::new(config, name, reading);
+    let rows = Rows::new(config, name, reading);
+    let mut rows = if has_failed { rows.without_nodes() } else { rows };
     let count = bound(&mut rows, &Served::new(&config.exposition), config.limits.series);
     (rows, count)
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     config::Config,
-    model::{ConsumerState, Name, Server, Snapshot},
-    reading::{GroupReading, Reading, StreamReading},
+    model::{ClusterState, ConsumerState, Name, Server, Snapshot},
+    reading::{GroupReading, NodeReading, Reading, StreamReading},
 };
 
 /// A stream or a group, with the labels of its samples.
@@ -29,6 +29,10 @@ pub(super) struct RedisRow<'a> {
 pub(super) struct Rows<'a> {
     /// Which Redis it is; `None` where the sidecar is switched off.
     pub redis: Option<RedisRow<'a>>,
+    /// The cluster, if it is one and the last poll did not fail.
+    pub cluster: Option<&'a ClusterState>,
+    /// Its primaries.
+    pub nodes: Vec<Row<NodeReading<'a>>>,
     /// The streams.
     pub streams: Vec<Row<StreamReading<'a>>>,
     /// Their groups.
@@ -50,9 +54,28 @@ impl<'a> Rows<'a> {
         let mut rows =
             Self { redis: config.enabled.then_some(redis), shown_consumers: usize::MAX, ..Self::default() };
         if let Some(reading) = reading {
+            rows.add_nodes(reading);
             rows.add_streams(reading);
         }
         rows
+    }
+
+    fn add_nodes(&mut self, reading: &'a Reading) {
+        self.cluster = reading.snapshot.cluster.as_deref();
+        let row = |of: NodeReading<'a>| Row { labels: format!("node=\"{}\"", of.node.address), of };
+        self.nodes = reading.nodes().into_iter().map(row).collect();
+        // Two primaries may announce one address, as of a node that was replaced. Each series is there once.
+        self.nodes.sort_by(|one, other| one.labels.cmp(&other.labels));
+        self.nodes.dedup_by(|other, one| {
+            let is_same = one.labels == other.labels;
+            one.of.streams += if is_same { other.of.streams } else { 0 };
+            is_same
+        });
+    }
+
+    /// Leaves out the nodes and the cluster: the last poll failed as a whole, so nothing is known about them now.
+    pub(super) fn without_nodes(self) -> Self {
+        Self { cluster: None, nodes: Vec::new(), ..self }
     }
 
     fn add_streams(&mut self, reading: &'a Reading) {

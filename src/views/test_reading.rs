@@ -9,8 +9,9 @@ use crate::{
     config::{Config, Watchlist, test_config},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        Answers, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name, NameMap, Node,
-        OldestPending, Pending, Reason, Role, Server, Snapshot, StreamId, StreamState, test_snapshot,
+        Answers, ClusterState, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name,
+        NameMap, Node, OldestPending, Pending, Reason, Role, Server, Snapshot, StreamId, StreamState,
+        test_snapshot,
     },
     reading::Reading,
     retention::{BlockReason, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
@@ -101,6 +102,38 @@ pub(super) fn snapshot() -> Snapshot {
             ("forbidden".into(), failed(Reason::NoPermission)),
             (Name::from(&b"quote\"\\ \xff"[..]), Ok(counter)),
         ])
+    }
+}
+
+/// The same from a cluster of three primaries, of which one does not answer and another has no stream.
+pub(super) fn cluster_snapshot() -> Snapshot {
+    let snapshot = snapshot();
+    let of_cluster = Server { mode: Some("cluster".into()), ..snapshot.server().clone() };
+    let node = |port: u16, took| Node {
+        address: format!("redis-{port}.example:{port}").into(),
+        server: of_cluster.clone(),
+        took: Duration::from_millis(took),
+        ..test_snapshot::node()
+    };
+    let failure = Failure {
+        since: Some(Duration::from_millis(NOW - 90_000)),
+        ..Failure::new(Reason::Refused, "words")
+    };
+    let down = Node { server: Server::UNKNOWN, failure: Some(failure.clone()), ..node(7_003, 0) };
+    let unreachable = Failure { reason: Reason::Unreachable, ..failure };
+    let states = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
+    let streams = states.chain([("other".into(), Err(unreachable))]).collect();
+    Snapshot {
+        nodes: vec![node(7_001, 3), node(7_002, 2), down],
+        // In the order of the names: the last stream is on the node that does not answer.
+        placement: [0, 0, 1, 2, 0].into(),
+        cluster: Some(Box::new(ClusterState {
+            unserved_slots: 5_461,
+            topology_age: Duration::from_secs(12),
+            slots: [5_462, 5_461, 5_461].into(),
+        })),
+        streams,
+        ..snapshot
     }
 }
 

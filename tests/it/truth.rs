@@ -31,7 +31,7 @@ use streamwarden::{
     reader::Reader,
     reading::Reading,
     source::Link,
-    views::{Encoding, Format, MetricsPages, api::View},
+    views::{Encoding, Format, MetricsPages, Shown, api::View},
 };
 use tempfile::NamedTempFile;
 
@@ -213,8 +213,7 @@ fn published(config: &Arc<Config>, reading: Reading) -> Published {
     let pages = MetricsPages::publish(
         1,
         Arc::clone(config),
-        None,
-        Some(Arc::clone(&reading)),
+        Shown { name: None, reading: Some(Arc::clone(&reading)), has_failed: false },
         Arc::default(),
         |_| Vec::new(),
     );

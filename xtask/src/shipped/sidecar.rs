@@ -15,7 +15,7 @@ pub(super) fn board() -> Board {
         title: "Redis Streams: sidecar",
         description: "Whether the sidecars read what they should, and their costs. This dashboard shows each sidecar separately.",
         scope: SCOPE,
-        rows: vec![sight(), polls(), cost(), process()],
+        rows: vec![sight(), polls(), cluster(), cost(), process()],
     }
 }
 
@@ -90,6 +90,28 @@ fn polls() -> Row {
                 .query(EACH, SCOPE.series("streamwarden_postponed_lookups")),
             Panel::new(View::Graph, "Rereads", Unit::Short, "Streams read again between two polls, per second, because others may soon remove undelivered entries. None where commands are billed.")
                 .query(EACH, SCOPE.rate("streamwarden_rereads_total")),
+        ],
+    }
+}
+
+fn cluster() -> Row {
+    const NODE: &str = "{{node}}";
+    Row {
+        title: "Cluster",
+        panels: vec![
+            Panel::new(View::Timeline, "Primaries", Unit::YesNo, "Whether each primary of the cluster answered the last poll. Empty if Redis is not a cluster.")
+                .query(NODE, SCOPE.max("streamwarden_node_up"))
+                .words(&[("0", "no answer", "red"), ("1", "up", "green")]),
+            graph("Slots that are not served", Unit::Short, "Slots without a primary, or whose primary the cluster considers failed.")
+                .query("", SCOPE.max("streamwarden_cluster_slots_unserved")),
+            graph("Duration of a poll by primary", Unit::Seconds, "All primaries are polled at the same time.")
+                .query(NODE, SCOPE.max("streamwarden_node_poll_duration_seconds")),
+            graph("Streams by primary", Unit::Short, "Watched streams in the slots of each primary.")
+                .query(NODE, SCOPE.max("streamwarden_node_streams")),
+            graph("Redirections", Unit::PerSecond, "Commands that a node redirected to another one: while slots are moved, and after a failover.")
+                .query("{{instance}} {{kind}}", SCOPE.rate("streamwarden_cluster_redirects_total")),
+            graph("Age of the topology", Unit::Seconds, "Time since the sidecar read which primary owns which slots.")
+                .query(EACH, SCOPE.series("streamwarden_cluster_topology_age_seconds")),
         ],
     }
 }
