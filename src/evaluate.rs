@@ -31,6 +31,7 @@ mod status;
 mod stillness;
 mod stream_history;
 mod stream_tracker;
+mod takeover;
 mod trend;
 
 pub use age::{Age, clock_behind};
@@ -45,6 +46,8 @@ pub use sentence::{grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
 
+#[cfg(test)]
+mod cluster_tests;
 #[cfg(test)]
 mod hosted_tests;
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl GroupTracker {
             let backlogs = std::mem::take(&mut self.backlogs);
             *self = Self { backlogs, ..Self::new(moment.at) };
         }
-        let is_missing = self.missing.update(true, moment.at, moment.config.status.settle, Duration::ZERO);
+        let is_missing = self.missing.update(true, moment.at, moment.missing_after, Duration::ZERO);
         let status = if is_missing { GroupStatus::Missing } else { GroupStatus::Unknown };
         (status, GroupCause::NotThere { since: moment.since(self.since) })
     }
@@ -213,7 +213,7 @@ impl GroupTracker {
 
     fn no_consumers(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let holds = present.waits() == Some(true) && present.state.consumer_count == 0;
-        let is_so = self.no_consumers.update(holds, moment.at, moment.config.status.settle, Duration::ZERO);
+        let is_so = self.no_consumers.update(holds, moment.at, moment.missing_after, Duration::ZERO);
         if is_so { Some(GroupCause::NoConsumer { backlog: present.backlog() }) } else { None }
     }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
-    model::{Answers, InOrder, Name, NameMap, Node, Question, Removal, Snapshot, StreamState},
+    model::{Answers, InOrder, Name, NameMap, Node, NodeIndex, Question, Removal, Snapshot, StreamState},
 };
 
 /// Number of removed streams that are remembered, the latest ones.
@@ -36,7 +36,7 @@ pub struct History {
     streams: BTreeMap<Name, Box<StreamHistory>>,
     /// The last judged reading and its report. They take no extra memory, since they are shown until the next ones
     /// exist.
-    last: Option<(Arc<Snapshot>, Arc<Report>)>,
+    pub(super) last: Option<(Arc<Snapshot>, Arc<Report>)>,
     /// Removed streams that the configuration does not name. If such a name appears again, it may be another stream.
     gone: VecDeque<(Name, Gone)>,
     polls: usize,
@@ -76,9 +76,7 @@ impl OpenReading<'_> {
         // Frees memory before more is allocated.
         drop(questions);
         snapshot.add_pending_heads(answers);
-        let snapshot = Arc::new(snapshot);
-        let report = history.judge(&snapshot, answers, config, &watchlist, at);
-        (snapshot, report)
+        history.judge(snapshot, answers, config, &watchlist, at)
     }
 }
 
@@ -163,15 +161,17 @@ impl History {
     /// Computes the report from a reading and the answers, and keeps what the next poll needs.
     fn judge(
         &mut self,
-        snapshot: &Arc<Snapshot>,
+        mut snapshot: Snapshot,
         answers: &Answers,
         config: &Config,
         watchlist: &Watchlist,
         at: Duration,
-    ) -> Arc<Report> {
+    ) -> (Arc<Snapshot>, Arc<Report>) {
         let slot = self.ticks.advance(at, config.status.window);
         let consumer_pending_limit = snapshot.server().terms().consumer_pending;
-        let moment = Moment { config, at: at.into(), ticks: &self.ticks, slot, consumer_pending_limit };
+        let missing_after = config.status.settle;
+        let moment =
+            Moment { config, at: at.into(), ticks: &self.ticks, slot, missing_after, consumer_pending_limit };
         let evidence = Evidence { answers, config, poll: self.polls };
         let last = self.last.take();
         let (last_snapshot, last_report) =
@@ -180,14 +180,16 @@ impl History {
         let mut last_verdicts = InOrder::new(last_report.iter().flat_map(|last| &last.streams));
         let mut watchlist = watchlist.in_order();
         let mut streams = Vec::with_capacity(snapshot.streams.len());
-        let states = snapshot.streams.iter().zip(snapshot.nodes_of_streams());
-        for (((name, state), index), history) in states.zip(self.streams.values_mut()) {
+        let places: Vec<NodeIndex> = snapshot.nodes_of_streams().collect();
+        let Snapshot { streams: states, nodes, .. } = &mut snapshot;
+        for (((name, state), place), history) in states.iter_mut().zip(places).zip(self.streams.values_mut())
+        {
             let last_state = last_states.get(name).and_then(|state| state.as_ref().ok());
             let unread = if state.is_ok() { history.unread.take() } else { None };
             let last_state = last_state.or(unread.as_deref());
             let watched = watchlist.get(name);
             let last_verdict = last_verdicts.get(name);
-            let (report, reports) = match state.as_ref().ok().zip(snapshot.node(index)) {
+            let (report, reports) = match state.as_ref().ok().zip(nodes.get(usize::from(place))) {
                 Some((stream, node)) => {
                     let trail = self.rereads.remove(name);
                     let poison_from = watched.map_or(Thresholds::DELIVERIES, Watched::poison_from);
@@ -201,6 +203,9 @@ impl History {
                 }
             };
             history.is_near_loss &= state.is_ok();
+            if let Ok(stream) = state {
+                history.tracker.correct(stream, last_state, &moment);
+            }
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());
             let may_be_behind = history.may_be_behind;
@@ -209,10 +214,11 @@ impl History {
             streams.push((name.clone(), history.tracker.judge(&subject, reports, &moment)));
         }
         let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);
-        self.rereads.begin(near, snapshot);
+        self.rereads.begin(near, &snapshot);
+        let snapshot = Arc::new(snapshot);
         let report = Arc::new(Report { streams: streams.into_iter().collect(), ticks: self.ticks.clone() });
-        self.last = Some((Arc::clone(snapshot), Arc::clone(&report)));
-        report
+        self.last = Some((Arc::clone(&snapshot), Arc::clone(&report)));
+        (snapshot, report)
     }
 }
 
@@ -241,7 +247,8 @@ impl Evidence<'_> {
         let Read { name, stream, node, last_state, trail, poison_from } = read;
         let answers = |group: &Name| self.answers.group(name, group);
         history.refute(stream, answers);
-        let is_new = std::mem::take(&mut history.is_new);
+        let is_new =
+            std::mem::take(&mut history.is_new) || !history.tracker.has_settled(self.config.poll.interval);
         let now = node.time.as_ref().ok().copied();
         let ids_prove = history.remembers;
         let interval = self.config.poll.interval;

@@ -12,6 +12,8 @@ pub(super) struct Moment<'a> {
     pub(super) at: Millis,
     pub(super) ticks: &'a Ticks,
     pub(super) slot: Slot,
+    /// How long a group, or each of its consumers, must be missing to be reported.
+    pub(super) missing_after: Duration,
     /// The server's limit on the pending entries of one consumer, if it has one.
     pub(super) consumer_pending_limit: Option<u64>,
 }

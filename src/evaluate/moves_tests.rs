@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use nonmax::NonMaxU64;
+
 use super::{
     GroupStatus, GroupVerdict, History, Lag, MOST_QUESTIONS, Report, StreamCause,
     hosted_tests::claimed,
@@ -10,8 +12,8 @@ use super::{
 use crate::{
     config::{Config, Watchlist},
     model::{
-        Answers, ClusterState, Failure, Finding, GroupState, Name, NameMap, Node, NodeIndex, Now, Origin,
-        Reason, ServerTime, Snapshot, StreamId, StreamState,
+        Answers, ClusterState, ConsumerState, Failure, Finding, GroupState, Millis, Name, NameMap, Node,
+        NodeIndex, Now, Origin, Reason, ServerTime, Snapshot, StreamId, StreamState,
     },
 };
 
@@ -265,5 +267,112 @@ fn an_unnamed_stream_that_comes_back_on_another_server_may_be_behind() {
         }
         let report = moving.read(then, entries(4, 17, 17));
         assert_eq!(claimed(&report).0, recreations, "{then}");
+    }
+}
+
+/// A group behind by five entries whose only consumer has been idle for this many seconds, and holds this many entries.
+fn idle(seconds: u64, pending: u64) -> StreamState {
+    with(entries(16, 20, 15), |group| {
+        let idle = Some(Millis::new(1_000 * seconds));
+        let consumer = ConsumerState { name: "c".into(), pending, idle, inactive: idle };
+        group.consumers = Box::new([consumer]);
+        (group.consumer_count, group.pending, group.least_idle) = (1, pending, idle);
+        group.unlisted_pending = NonMaxU64::new(0);
+        group.stuck_consumers = NonMaxU64::new(u64::from(pending > 0 && seconds > 300));
+    })
+}
+
+/// What the last of these readings reports, one each fifteen seconds: the group's idle time, and its stuck consumers.
+fn reported(readings: &[(&str, StreamState)]) -> (Option<u64>, Option<u64>) {
+    let mut moving = Moving::with(config(""), false);
+    for (server, stream) in readings {
+        moving.read(server, stream.clone());
+    }
+    let (snapshot, _) = moving.history.last.as_ref().unwrap();
+    let stream = snapshot.streams.get(&"s".into()).unwrap().as_ref().unwrap();
+    let group = stream.groups.get(&"g".into()).unwrap();
+    let consumer = group.consumers.first().map(|consumer| consumer.idle);
+    assert!(consumer.is_none_or(|idle| idle == group.least_idle));
+    (group.least_idle.map(|idle| idle.get() / 1_000), group.stuck_consumers.map(u64::from))
+}
+
+#[test]
+fn an_idle_time_from_before_a_change_of_the_server_is_not_believed() {
+    let restarted = SERVERS[2];
+    let cases = [
+        ("it has been stuck, and still is", [idle(400, 3), idle(7, 3)], Some(415), Some(1)),
+        ("it has been inactive, and still is", [idle(130, 3), idle(7, 3)], Some(145), None),
+        ("it was active, and may still be", [idle(1, 3), idle(7, 3)], None, Some(0)),
+        ("it holds nothing", [idle(1, 0), idle(700, 0)], None, Some(0)),
+        ("it was not there", [entries(16, 20, 15), idle(7, 3)], None, None),
+    ];
+    for (what, [before, after], least_idle, stuck) in cases {
+        for to in ["b", restarted] {
+            let actual = reported(&[("a", before.clone()), (to, after.clone())]);
+            assert_eq!(actual, (least_idle, stuck), "{what}: {to}");
+        }
+        let same = reported(&[("a", before.clone()), ("a", after.clone())]);
+        assert_eq!(same.0, reported(&[("a", after.clone())]).0, "the same process: {what}");
+    }
+}
+
+#[test]
+fn activity_after_the_change_and_long_inactivity_since_are_known() {
+    let then = |polls: usize, last: StreamState| {
+        let still = (1..=polls as u64).map(|poll| ("b", idle(7 + 15 * poll, 3)));
+        let readings = [("a", idle(1, 3)), ("b", idle(7, 3))].into_iter().chain(still).chain([("b", last)]);
+        reported(&readings.collect::<Vec<_>>())
+    };
+    // The readings are at seconds 15, 30, 45 and so on. What was seen within five seconds may be of the change itself.
+    assert_eq!(then(0, idle(12, 3)), (None, None));
+    assert_eq!(then(0, idle(9, 3)), (Some(9), Some(0)));
+    assert_eq!(then(6, idle(112, 3)).0, None);
+    assert_eq!(then(8, idle(142, 3)).0, Some(130));
+    // After five minutes, all is as the server says.
+    assert_eq!(then(20, idle(322, 3)), (Some(310), Some(1)));
+}
+
+#[test]
+fn a_group_whose_consumers_do_not_exist_on_a_new_primary_is_given_the_time_to_come_back() {
+    let changes = |before: StreamState, after: StreamState| {
+        let mut moving = Moving::in_a_cluster();
+        (0..8).for_each(|_| drop(moving.read("a", before.clone())));
+        let statuses = (0..18).map(|poll| (poll, group(&moving.read("b", after.clone())).status));
+        let mut statuses: Vec<(u64, GroupStatus)> = statuses.collect();
+        statuses.dedup_by_key(|(_, status)| *status);
+        statuses
+    };
+    let none = entries(16, 20, 15);
+    let lost = StreamState { groups: NameMap::default(), ..none.clone() };
+    // The time is two minutes, and begins five seconds after the change.
+    let fine = changes(idle(1, 0), none.clone());
+    assert_eq!(fine, [(0, GroupStatus::Unknown), (9, GroupStatus::NoConsumers)]);
+    let stopped = changes(idle(200, 0), none.clone());
+    assert_eq!(stopped, [(0, GroupStatus::Stopped), (9, GroupStatus::NoConsumers)]);
+    assert_eq!(
+        changes(none.clone(), none.clone()),
+        [(0, GroupStatus::NoConsumers)],
+        "there were none before"
+    );
+    assert_eq!(changes(none, lost), [(0, GroupStatus::Unknown), (9, GroupStatus::Missing)]);
+}
+
+#[test]
+fn entries_of_a_consumer_that_may_have_been_active_before_a_change_are_not_dropped_with_it() {
+    let dropped = |report: &Report| group(report).read.as_ref().unwrap().dropped.map(u64::from);
+    for (polls, expected) in [(1, 0), (2, 0), (3, 3)] {
+        let mut moving = Moving::in_a_cluster();
+        moving.read("a", idle(200, 3));
+        (0..polls).for_each(|poll| drop(moving.read("b", idle(7 + 15 * poll, 3))));
+        assert_eq!(
+            dropped(&moving.read(
+                "b",
+                with(entries(16, 20, 15), |group| {
+                    group.unlisted_pending = NonMaxU64::new(0);
+                })
+            )),
+            Some(expected),
+            "{polls}"
+        );
     }
 }

@@ -104,6 +104,9 @@ impl Display for GroupCause {
                 write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
             }
             Self::NoConsumer { backlog } => write!(f, "{backlog}, but the group has no consumer"),
+            Self::Silent { backlog, consumers: 0, silent } => {
+                write!(f, "{backlog}; its consumers have been idle for at least {}", short(*silent))
+            }
             Self::Silent { backlog, consumers: 1, silent } => {
                 write!(f, "{backlog}; its only consumer has been idle for {}", short(*silent))
             }

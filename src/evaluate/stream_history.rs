@@ -96,7 +96,10 @@ impl StreamHistory {
     fn compare(&mut self, stream: &StreamState, time: Option<ServerTime>, trims_the_middle: bool) {
         self.is_missed = false;
         let now = Counters::of(stream, time);
-        let Change { may_be_new, may_be_behind, is_another: _ } = std::mem::take(&mut self.change);
+        let Change { may_be_new, may_be_behind, is_another } = std::mem::take(&mut self.change);
+        if is_another && self.last.is_some() {
+            self.tracker.take_over();
+        }
         self.may_be_behind = may_be_behind || (self.may_be_behind && !self.is_judged);
         self.removals.begin(!may_be_new);
         // Another server's stream had other entries under the same IDs.

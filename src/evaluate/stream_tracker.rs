@@ -12,6 +12,7 @@ use super::{
     rates::rate,
     report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
     series::{Series, low_part, saturated},
+    takeover::{SLACK, Takeover},
 };
 use crate::{
     config::{Mode, StreamRetention, StreamRule},
@@ -41,6 +42,10 @@ pub(super) struct StreamTracker {
     is_new: bool,
     /// Whether its server has changed since the last verdict to one that lacks something.
     is_set_back: bool,
+    /// Whether another server has taken it over since the last verdict.
+    is_taken_over: bool,
+    /// Activity from then on was certainly on the present server; `None` if it has always been there, as far as is known.
+    taken_over: Option<Millis>,
     /// A list, since the nodes of a map have room for many more than the few groups of a stream.
     groups: Vec<(Name, GroupTracker)>,
     /// When the stream was last read.
@@ -61,6 +66,46 @@ impl StreamTracker {
         self.is_set_back = true;
     }
 
+    /// Another server has taken the stream over.
+    pub(super) const fn take_over(&mut self) {
+        self.is_taken_over = true;
+    }
+
+    /// Whether what the last reading reported about consumers was about this long or more on the present server.
+    pub(super) fn has_settled(&self, after: Duration) -> bool {
+        let read_at = self.read_at.unwrap_or_default();
+        self.taken_over.is_none_or(|taken_over| read_at.since(taken_over) > after)
+    }
+
+    /// Corrects what a server that has taken the stream over can't know about consumers. `last` is the last reading.
+    pub(super) fn correct(
+        &mut self,
+        stream: &mut StreamState,
+        last: Option<&StreamState>,
+        moment: &Moment<'_>,
+    ) {
+        if std::mem::take(&mut self.is_taken_over) {
+            self.taken_over = Some(Millis::from(moment.at.duration() + SLACK));
+        }
+        let Some(takeover) = self.takeover(moment) else { return };
+        let mut is_corrected = false;
+        for (name, group) in stream.groups.iter_mut() {
+            is_corrected |= takeover.correct(group, last.and_then(|last| last.groups.get(name)));
+        }
+        if takeover.is_over() && !is_corrected {
+            self.taken_over = None;
+        }
+    }
+
+    fn takeover(&self, moment: &Moment<'_>) -> Option<Takeover> {
+        Some(Takeover {
+            since: moment.since(self.taken_over?),
+            passed: moment.since(self.read_at.unwrap_or(moment.at)),
+            stopped_after: moment.config.status.stopped_after,
+            stuck_after: moment.config.consumers.stuck_after,
+        })
+    }
+
     /// Applies a reading of the stream and judges it. `reports` are those of its groups, in their order.
     pub(super) fn judge(
         &mut self,
@@ -78,6 +123,10 @@ impl StreamTracker {
         }
         lengths.put(moment.slot, stream.map(|stream| saturated(stream.length)));
         added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
+        // A consumer that reads more rarely counts as stopped, so all others have come back by then.
+        let may_come_back = self.takeover(moment).is_some_and(|it| it.since <= it.stopped_after);
+        let missing_after = if may_come_back { Duration::MAX } else { moment.missing_after };
+        let moment = &Moment { missing_after, ..*moment };
         let groups = match subject.unreadable() {
             Some(failure) => {
                 // As in a failed poll: what is known about the groups holds until they are read again.
