@@ -66,7 +66,7 @@ struct World {
     second: u64,
     mode: Mode,
     mode_since: u64,
-    /// The owner's copy, and what each of the last seconds left on its replica, the latest one last.
+    /// The owner's copy, and what each of the last forty seconds left on its replica, the latest one last.
     copy: Data,
     replica: Vec<Data>,
     owner: usize,
@@ -226,7 +226,7 @@ impl World {
             self.moved_at = self.second;
         }
         self.replica.push(self.copy.replicated());
-        if self.replica.len() > 4 {
+        if self.replica.len() > 40 {
             self.replica.remove(0);
         }
     }
