@@ -245,6 +245,11 @@ fn mutings() -> Vec<Muting> {
             heard: vec![elsewhere.clone(), alert("RedisStreamSidecarConfigRefused", "sidecar", &[])],
         },
         Muting {
+            by: alert("RedisStreamClusterNodeDown", "sidecar", &[("node", "10.0.0.5:6379")]),
+            muted: vec![alert("RedisStreamClusterSlotsUnserved", "sidecar", &[])],
+            heard: vec![on("RedisStreamMissing", &s)],
+        },
+        Muting {
             by: json!({"alertname": "RedisStreamSidecarAbsent", "component": "sidecar"}),
             muted: vec![on("RedisStreamMissing", &s), elsewhere.clone()],
             heard: vec![],
