@@ -2,7 +2,7 @@
 // English the result is that sentence, which a test holds for every kind.
 
 import { english, isEnglish, t, tOr } from "./language.js";
-import { duration, statusWord } from "./values.js";
+import { clock, duration, statusWord } from "./values.js";
 
 /** @import { Child } from "./dom.js" */
 /** @import { Values } from "./language.js" */
@@ -18,6 +18,8 @@ export function streamReason(stream) {
   const { cause, reason, retention } = stream;
   if (!cause) return reason;
   const words = cause.kind === "group" ? worstGroup(cause, stream) : kindWords(cause);
+  const since = stream.unreadable_since_unix_ms;
+  if (words && since != null) return t("unreadable_since", { cause: words, time: clock(since) });
   const isOver = cause.kind === "too_long" || cause.kind === "too_old";
   return sentence(cause, reason, words && isOver && retention ? heldBack(words, retention) : words);
 }

@@ -104,6 +104,7 @@ function streamFacts(stream) {
     [t("first_id"), id(stream.first_entry_id, stream.length === 0 ? t("why_empty") : unread)],
     [t("last_id"), id(stream.last_generated_id, unread)],
     [t("entries_added"), value(stream.entries_added, count, { why: or("why_redis_7") })],
+    stream.node != null && [t("node"), h("bdi", null, stream.node)],
     ifSome(stream.recreations, (n) => [t("recreated"), t("times", { n })]),
   ];
 }

@@ -3,6 +3,7 @@
 
 import { format, meant, parse } from "./address.js";
 import { banner, freshness, renderable, server } from "./banner.js";
+import { cluster } from "./cluster.js";
 import { detail, nothing } from "./detail.js";
 import { element as $, h, render } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -39,7 +40,8 @@ function shown(document) {
   const streams = last.streams.map((stream) => ({
     ...stream, ...unknown, stale: true, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: /** @type {const} */ ("unknown") })),
   }));
-  return { ...last, streams, summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
+  const cluster = last.cluster && { ...last.cluster, slots_unserved: null, nodes: last.cluster.nodes.map((node) => ({ ...node, up: null })) };
+  return { ...last, streams, cluster, summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
 }
 
 function draw() {
@@ -73,6 +75,7 @@ function drawList(shows) {
   const hasReading = shows.poll.last_success_unix_ms !== null;
   render($("healths"), healthButtons(shows, hasReading, state.health));
   render($("totals"), hasReading && shows.streams.length > 0 && totals(shows.streams));
+  render($("cluster"), cluster(shows));
   const streams = chosen(shows.streams, state);
   const empty = emptiness(shows, hasReading);
   if (document.activeElement !== filter) filter.value = state.filter;

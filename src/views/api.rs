@@ -23,7 +23,10 @@ use serde::{Deserialize, Serialize};
 
 pub use cause::{BacklogDocument, ConsumerLimitDocument, GroupCauseDocument, StreamCauseDocument};
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
-pub use head::{Head, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument, Summary};
+pub use head::{
+    ClusterDocument, Head, NodeDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
+    Summary,
+};
 pub use pieces::Take;
 pub(crate) use stream::holds_the_lease;
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};

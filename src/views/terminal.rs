@@ -10,7 +10,9 @@ pub use diagnosis::diagnosis;
 pub use line::{Colour, Line, Style};
 pub use one::one_stream;
 
-use super::api::{GroupDocument, Head, StreamDocument, StreamsDocument, Word};
+use super::api::{
+    ClusterDocument, GroupDocument, Head, NodeDocument, PollDocument, StreamDocument, StreamsDocument, Word,
+};
 use crate::evaluate::{grouped, short};
 use line::Align::{Left, Right};
 use std::time::Duration;
@@ -18,6 +20,8 @@ use std::time::Duration;
 /// Widths of the columns behind the name; the last one, the reason, takes what is left.
 const COLUMNS: [usize; 4] = [17, 9, 9, 9];
 const STATE_WIDTH: usize = 14;
+/// Nodes that do not answer that are named. The rest is a number.
+const NAMED_NODES: usize = 5;
 const NAME_WIDTHS: std::ops::RangeInclusive<usize> = 12..=44;
 
 /// All streams with their groups, the worst first.
@@ -87,7 +91,43 @@ fn head(head: &Head<'_>) -> Vec<Line> {
     if head.poll.stale {
         second.push(", stale", Some(Colour::Red));
     }
-    vec![line, second]
+    let cluster = head.cluster.as_ref().map(|cluster| cluster_line(cluster, &head.poll));
+    [line, second].into_iter().chain(cluster).collect()
+}
+
+/// How many primaries a cluster has, which of them do not answer, and the slots that nobody serves.
+fn cluster_line(cluster: &ClusterDocument<'_>, poll: &PollDocument<'_>) -> Line {
+    let mut line = Line::plain(&match cluster.nodes.len() {
+        1 => "cluster of 1 primary".to_owned(),
+        primaries => format!("cluster of {primaries} primaries"),
+    });
+    let down: Vec<_> = cluster.nodes.iter().filter(|node| node.up == Some(false)).collect();
+    if !down.is_empty() {
+        let mut named: Vec<String> =
+            down.iter().take(NAMED_NODES).map(|node| down_node(node, poll)).collect();
+        if down.len() > NAMED_NODES {
+            named.push(format!("{} more", down.len() - NAMED_NODES));
+        }
+        let verb = if down.len() == 1 { "does" } else { "do" };
+        line.push(&format!(", {} {verb} not answer: {}", down.len(), named.join(", ")), Some(Colour::Red));
+    }
+    if let Some(slots) = cluster.slots_unserved.filter(|slots| *slots > 0) {
+        let verb = if slots == 1 { "slot is" } else { "slots are" };
+        line.push(&format!("; {} {verb} not served", grouped(slots)), Some(Colour::Red));
+    }
+    line
+}
+
+/// A node with the reason why it does not answer, and for how long.
+fn down_node(node: &NodeDocument<'_>, poll: &PollDocument<'_>) -> String {
+    let reason = node.failure.as_ref().map_or("unknown", Word::as_str);
+    let now = poll.last_success_unix_ms.map(Duration::from_millis);
+    let now = now.map(|read| {
+        read + Duration::try_from_secs_f64(poll.age_seconds.unwrap_or_default()).unwrap_or_default()
+    });
+    let since = node.failure_since_unix_ms.map(Duration::from_millis);
+    let lasts = now.zip(since).map(|(now, since)| format!(" for {}", short(now.saturating_sub(since))));
+    format!("{} ({reason}{})", node.address, lasts.unwrap_or_default())
 }
 
 fn titles(name_width: usize, style: Style) -> [Line; 2] {

@@ -47,6 +47,7 @@ const FILES: &[WebFile] = &[
     page_file!("words.zh.js", JAVASCRIPT),
     page_file!("values.js", JAVASCRIPT),
     page_file!("banner.js", JAVASCRIPT),
+    page_file!("cluster.js", JAVASCRIPT),
     page_file!("list.js", JAVASCRIPT),
     page_file!("detail.js", JAVASCRIPT),
     page_file!("keys.js", JAVASCRIPT),

@@ -60,6 +60,7 @@ fn lines(lines: &[Line]) -> String {
 fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
     let config = test_reading::config();
     let reading = reading(&config);
+    let of_cluster = test_reading::reading(test_reading::cluster_snapshot(), &config);
     let failure = Failure::new(Reason::Timeout, "words");
     let name = Name::from("events:session");
     let mut all = String::new();
@@ -69,6 +70,8 @@ fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
         ("fresh", Some((&reading, AGE)), None),
         ("stale", Some((&reading, STALE)), Some(&failure)),
         ("nothing read", None, Some(&failure)),
+        ("cluster", Some((&of_cluster, AGE)), None),
+        ("cluster, failed poll", Some((&of_cluster, AGE)), Some(&failure)),
     ] {
         let view = View::new(&config, of, failure, true);
         let streams = text(|out| view.write_streams(&mut |piece| out.extend(piece)));

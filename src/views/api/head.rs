@@ -28,6 +28,8 @@ pub struct Head<'a> {
     pub server: Option<ServerDocument<'a>>,
     /// The database, as the metrics' `db` label has it; `null` before the first reading.
     pub database: Option<Cow<'a, str>>,
+    /// The cluster; `null` for a server that is not in cluster mode, and before the first reading.
+    pub cluster: Option<ClusterDocument<'a>>,
     /// The state of the polls.
     pub poll: PollDocument<'a>,
     /// The worst health of all streams, and how many streams have each health.
@@ -63,6 +65,43 @@ pub struct ServerDocument<'a> {
     pub primary_link: Option<Word<PrimaryLink>>,
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: Option<Cow<'a, str>>,
+}
+
+/// A cluster, of which all primaries are read.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Cluster"))]
+pub struct ClusterDocument<'a> {
+    /// Slots without a primary, or whose primary the cluster considers failed; `null` while the last poll failed or the reading is
+    /// stale.
+    pub slots_unserved: Option<u64>,
+    /// Age of the topology at the time of the reading: which primary owns which slots.
+    pub topology_age_seconds: f64,
+    /// The primaries, by address.
+    pub nodes: Vec<NodeDocument<'a>>,
+}
+
+/// A primary of the cluster.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Node"))]
+pub struct NodeDocument<'a> {
+    /// Its address, as the cluster announces it or as `redis.cluster_address_map` replaces it: the metrics' `node` label.
+    pub address: Cow<'a, str>,
+    /// Whether it answered the last poll; `null` while the last poll failed as a whole or the reading is stale.
+    pub up: Option<bool>,
+    /// Why it did not answer: a value of the metrics' `reason` label.
+    pub failure: Option<Word<Reason>>,
+    /// Since when it has not answered, by the sidecar's clock.
+    pub failure_since_unix_ms: Option<u64>,
+    /// Its version, `major.minor.patch`.
+    pub version: Option<Cow<'a, str>>,
+    /// Its role in replication.
+    pub role: Option<Word<Role>>,
+    /// How long its part of the poll took; `null` if it did not answer.
+    pub poll_duration_seconds: Option<f64>,
+    /// Slots that it owns.
+    pub slots: u64,
+    /// Watched streams in its slots, whether they could be read or not.
+    pub streams: u64,
 }
 
 /// The state of the polls.

@@ -36,6 +36,10 @@ impl Head<'_> {
             return None;
         }
         self.poll.stale = true;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.slots_unserved = None;
+            cluster.nodes.iter_mut().for_each(|node| node.up = None);
+        }
         let Summary { healthy, warning, critical, unknown, .. } = self.summary;
         let unknown = healthy + warning + critical + unknown;
         self.summary =

@@ -40,6 +40,10 @@ pub struct StreamDocument<'a> {
     pub present: Option<bool>,
     /// Why it could not be read: a value of the metrics' `reason` label; also `null` for one that does not exist.
     pub unreadable: Option<Word<Reason>>,
+    /// Since when it can't be read, by the sidecar's clock, where that is known: since its node does not answer.
+    pub unreadable_since_unix_ms: Option<u64>,
+    /// The primary of the cluster that has it, as in `cluster.nodes`; `null` on other servers, and if no primary serves its slot.
+    pub node: Option<Cow<'a, str>>,
     /// Entries in the stream.
     pub length: Option<u64>,
     /// The configured limit on its entries.
@@ -180,6 +184,10 @@ impl<'a> Stream<'a> {
             reason.extend(self.of.blocked_by().map(|blocker| format!(": {blocker}")));
             reason.extend(self.of.other_holder().map(|holder| format!("; {}", holds_the_lease(holder))));
         }
+        if let Some(since) = self.of.unreadable_since() {
+            let since = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since);
+            reason.push_str(&format!(" since {since}"));
+        }
         reason
     }
 
@@ -196,6 +204,8 @@ impl<'a> Stream<'a> {
             stale: self.stale.is_some(),
             present: self.of.present(),
             unreadable: self.of.unreadable().map(Word::Known),
+            unreadable_since_unix_ms: self.of.unreadable_since().map(milliseconds),
+            node: self.of.node_of_cluster().map(|node| node.address.as_str().into()),
             length: self.of.length(),
             max_length: policy.and_then(|it| it.max_length),
             max_age_seconds: policy.and_then(|it| it.max_age.map(seconds)),

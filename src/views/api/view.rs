@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::{
-    GroupsDocument, Head, OneStreamDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
-    StreamsDocument, Summary,
+    ClusterDocument, GroupsDocument, Head, NodeDocument, OneStreamDocument, PollDocument, SCHEMA_VERSION,
+    ServerDocument, SidecarDocument, StreamsDocument, Summary,
     pieces::{Take, write},
     stream::Stream,
     values::{milliseconds, seconds},
@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     evaluate::{Health, short},
     model::{Failure, Name, Role},
-    reading::{Reading, StreamReading},
+    reading::{NodeReading, Reading, StreamReading},
 };
 
 /// What documents are made from.
@@ -85,11 +85,27 @@ impl<'a> View<'a> {
                 mode: server.mode.as_deref().map(Into::into),
             }),
             database: self.reading.map(|reading| format!("db{}", reading.snapshot.database).into()),
+            cluster: self.cluster(),
             poll: self.poll(),
             summary: self.summary(),
             window_seconds: seconds(self.config.status.window),
             history_ages_seconds: self.ages.iter().copied().map(seconds).collect(),
         }
+    }
+
+    fn cluster(&self) -> Option<ClusterDocument<'_>> {
+        let reading = self.reading?;
+        let cluster = reading.snapshot.cluster.as_ref()?;
+        // A poll that failed as a whole says nothing about single nodes.
+        let is_current = self.failure.is_none() && !self.is_stale();
+        let mut nodes: Vec<_> =
+            reading.nodes().into_iter().map(|node| node_document(&node, is_current)).collect();
+        nodes.sort_by(|one, other| one.address.cmp(&other.address));
+        Some(ClusterDocument {
+            slots_unserved: is_current.then(|| number(cluster.unserved_slots)),
+            topology_age_seconds: seconds(cluster.topology_age),
+            nodes,
+        })
     }
 
     fn poll(&self) -> PollDocument<'_> {
@@ -142,6 +158,28 @@ impl<'a> View<'a> {
         let stream = self.of(self.reading?.stream(name)?);
         Some(OneStreamDocument { stream: stream.document(), head: self.head() })
     }
+}
+
+fn node_document<'a>(
+    &NodeReading { node, slots, streams }: &NodeReading<'a>,
+    is_current: bool,
+) -> NodeDocument<'a> {
+    let failure = node.failure.as_ref();
+    NodeDocument {
+        address: node.address.as_str().into(),
+        up: is_current.then_some(failure.is_none()),
+        failure: failure.map(|failure| failure.reason.into()),
+        failure_since_unix_ms: failure.and_then(|failure| failure.since).map(milliseconds),
+        version: node.server.version_text().map(Into::into),
+        role: node.server.role.map(Word::Known),
+        poll_duration_seconds: failure.is_none().then(|| seconds(node.took)),
+        slots: number(slots),
+        streams,
+    }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A sequence whose items are made while it is written.

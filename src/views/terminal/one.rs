@@ -30,6 +30,7 @@ pub fn one_stream(document: &OneStreamDocument<'_>, style: Style) -> Vec<Line> {
     health.push(stream.health.as_str(), colour(stream.health.as_str()));
     health.push(&format!(": {}", stream.reason), None);
     lines.push(health);
+    lines.extend(stream.node.as_ref().map(|node| fact("node", node)));
     lines.extend(facts(stream));
     for group in &stream.groups {
         lines.push(Line::default());
