@@ -20,12 +20,36 @@ const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 const SHARDS_SINCE: (u16, u16, u16) = (7, 0, 0);
 
 const CLUSTER: [Permission; 3] = [Permission::ClusterShards, Permission::ClusterSlots, Permission::Asking];
+
+/// Keys of dead letters, by their default names.
+const DEAD_LETTERS: &str = "dead:*";
+
+/// Whose permissions they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The sidecar.
+    Sidecar,
+    /// Somebody who also acts on stuck work, with `dead-letter`, `replay`, `claim` and their like.
+    Actor,
+}
+
+const ACTING: [Permission; 9] = [
+    Permission::Eval,
+    Permission::Xack,
+    Permission::Xadd,
+    Permission::Xclaim,
+    Permission::Xdel,
+    Permission::XgroupDelConsumer,
+    Permission::XinfoConsumers,
+    Permission::Xlen,
+    Permission::Xrange,
+];
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
 /// one that the server must create. An unknown version is taken for 7.2 or later.
 #[must_use]
-pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> String {
+pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: &Server) -> String {
     let has_selectors = has_selectors(server);
     let watched = watched_keys(config);
     let enforced = keys(config.streams.iter().filter(|rule| enforces(config, rule)));
@@ -34,13 +58,15 @@ pub fn rule(config: &Config, user: &str, database: i64, server: &Server) -> Stri
     let lease = BTreeSet::from([key_pattern::literal(&config.retention.lease_key)]);
     let trimming = (!trimmed.is_empty()).then(|| (trimmed, trimming(config)));
     let leasing = is_leased.then(|| (lease, LEASING.to_vec()));
+    let acted_on = || watched.iter().cloned().chain([DEAD_LETTERS.to_owned()]).collect();
+    let acting = (holder == Holder::Actor).then(|| (acted_on(), ACTING.to_vec()));
 
     let password = if server.terms().has_fine_rules { ">PASSWORD" } else { ">TOKEN" };
     let mut words = ["ACL", "SETUSER", user, "reset", "on", password].map(str::to_owned).to_vec();
     let read_only = if has_selectors { "%R~" } else { "~" };
     let reading = reading(config, database, server);
     words.extend(permissions(read_only, &watched, &reading, server));
-    for (keys, commands) in trimming.into_iter().chain(leasing) {
+    for (keys, commands) in trimming.into_iter().chain(leasing).chain(acting) {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands, server).join(" ")));
         } else {

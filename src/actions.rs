@@ -1,9 +1,10 @@
-//! All writes to Redis: trims, and the lease that elects one of several sidecars to trim.
+//! All writes to Redis: trims, the lease that elects one of several sidecars to trim, and acts on stuck work.
 //!
 //! [`Enforcer`] sends each write. Finding the floor and removing entries are one script, since a group can be created
 //! or moved between two commands. [`retention`](crate::retention) computes what may be removed. [`Keeper`] runs it on
-//! the sidecar that holds the [`Lease`].
+//! the sidecar that holds the [`Lease`]. [`Acting`] runs an order of [`stuck`](crate::stuck) in the same way: a script checks each item again.
 
+mod acting;
 mod enforce;
 mod fallback;
 mod keeper;
@@ -11,6 +12,7 @@ mod lease;
 mod trim;
 mod write;
 
+pub use acting::{Acted, Acting};
 pub use enforce::Enforcer;
 pub use keeper::{Keeper, Order};
 pub use lease::Lease;

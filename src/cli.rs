@@ -1,9 +1,14 @@
 //! Commands and flags.
 
 mod acl;
+mod acting;
 mod check_config;
+mod claim;
 mod command;
+mod confirm;
 mod cost;
+mod dead_letter;
+mod dead_letters;
 mod details;
 mod doctor;
 mod entries;
@@ -11,6 +16,8 @@ mod flags;
 mod healthcheck;
 mod http;
 mod pending;
+mod reap_consumers;
+mod replay;
 mod serve;
 mod status;
 mod table;
@@ -57,6 +64,11 @@ enum Command {
     Status(status::Status),
     Pending(pending::Pending),
     Entries(entries::Entries),
+    DeadLetter(dead_letter::DeadLetter),
+    DeadLetters(dead_letters::DeadLetters),
+    Replay(replay::Replay),
+    Claim(claim::Claim),
+    ReapConsumers(reap_consumers::ReapConsumers),
     Trim(trim::Trim),
     /// Print a JSON Schema of the configuration file, for editors.
     ConfigSchema,
@@ -120,6 +132,11 @@ impl Cli {
             Command::Acl(acl) => acl.run(sources, &log("off")),
             Command::Pending(pending) => pending.run(&load(&sources)?, &log("off")),
             Command::Entries(entries) => entries.run(&load(&sources)?, &log("off")),
+            Command::DeadLetter(dead_letter) => dead_letter.run(&load(&sources)?, &log("warn")),
+            Command::DeadLetters(dead_letters) => dead_letters.run(&load(&sources)?, &log("warn")),
+            Command::Replay(replay) => replay.run(&load(&sources)?, &log("warn")),
+            Command::Claim(claim) => claim.run(&load(&sources)?, &log("warn")),
+            Command::ReapConsumers(reap) => reap.run(&load(&sources)?, &log("warn")),
             Command::Trim(trim) => trim.run(&load(&sources)?, &log("warn")),
             Command::Doctor(doctor) => doctor.run(&sources.load()?, &log("off")),
             // These need no configuration if they ask a sidecar.

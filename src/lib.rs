@@ -40,6 +40,7 @@ pub mod reader;
 pub mod reading;
 pub mod removals;
 pub mod retention;
+pub mod stuck;
 
 pub mod poll;
 

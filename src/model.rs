@@ -24,7 +24,7 @@ mod terms;
 pub(crate) mod test_snapshot;
 mod text;
 
-pub use detail::{Content, Entry, GroupPending, PendingEntry};
+pub use detail::{Consumer, Content, Entry, GroupPending, PendingEntry};
 pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
 pub use failure::{Class, Failure, Reason};
 pub use in_order::InOrder;

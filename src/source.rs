@@ -65,6 +65,7 @@ pub(crate) use failure::no_reply;
 pub use link::Link;
 pub use observe::Observer;
 pub use recorder::Recorder;
+pub(crate) use router::send_behind;
 pub use router::{Next, Router};
 pub(crate) use server_clock::polls_between_checks;
 pub use stream_reply::read_stream;

@@ -74,6 +74,17 @@ pub(crate) fn retention_step(stream: &Name) -> Span {
     )
 }
 
+/// One step of an act on stuck work.
+pub(crate) fn act(act: &str, stream: Option<&Name>) -> Span {
+    info_span!(
+        "act",
+        "messaging.destination.name" = stream.map(tracing::field::display),
+        "streamwarden.act" = act,
+        "error.type" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
 /// Taking, renewing or releasing the lease.
 pub(crate) fn retention_lease() -> Span {
     info_span!("retention lease", "error.type" = Empty, "otel.status_description" = Empty)

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{CLUSTER, LEASING, enforces, is_exact, reading, trimming};
+use super::{ACTING, CLUSTER, Holder, LEASING, enforces, is_exact, reading, trimming};
 use crate::{
     config::{Config, StreamRule, Watched, Watchlist},
     model::{Feature, Name, Need, Permission, Server},
+    stuck::dead_letters_of,
 };
 
 /// Streams to try reading on, one a rule. Refusals on other streams show when they are read.
@@ -15,7 +16,13 @@ const MAX_TRIMMED: usize = 100;
 
 /// The permissions that the user needs for these streams: those of the rule, without `HELLO`, with which every connection begins.
 #[must_use]
-pub fn needs(config: &Config, database: i64, server: &Server, watchlist: &Watchlist) -> Vec<Need> {
+pub fn needs(
+    config: &Config,
+    holder: Holder,
+    database: i64,
+    server: &Server,
+    watchlist: &Watchlist,
+) -> Vec<Need> {
     let is_token = config.http.trim_token_file.is_some();
     let of_rules = |is_meant: fn(&StreamRule) -> bool| -> Vec<Name> {
         let is_meant = |watched: &&Watched| {
@@ -49,9 +56,16 @@ pub fn needs(config: &Config, database: i64, server: &Server, watchlist: &Watchl
     let lease = Name::from(config.retention.lease_key.as_str());
     let leasing = LEASING.into_iter().filter(|_| is_leased);
     let leasing = leasing.map(|permission| (Feature::Lease, permission, vec![lease.clone()]));
+    let dead_letters: Vec<Name> = samples.iter().filter_map(dead_letters_of).collect();
+    let acting = ACTING.into_iter().filter(|_| holder == Holder::Actor).map(|permission| {
+        let of_streams = samples.iter().filter(|_| !is_of_dead_letters(permission));
+        let of_dead_letters = dead_letters.iter().filter(|_| !is_of_streams(permission));
+        (Feature::Acting, permission, of_streams.chain(of_dead_letters).cloned().collect())
+    });
     reading
         .chain(trimming)
         .chain(leasing)
+        .chain(acting)
         .filter(|(_, permission, _)| *permission != Permission::Hello)
         .map(|(feature, permission, keys)| Need {
             feature,
@@ -59,6 +73,17 @@ pub fn needs(config: &Config, database: i64, server: &Server, watchlist: &Watchl
             keys: if permission.has_key() { keys } else { Vec::new() },
         })
         .collect()
+}
+
+/// Whether acts need it on dead letters only. Reading the streams is another feature.
+const fn is_of_dead_letters(permission: Permission) -> bool {
+    matches!(permission, Permission::Xdel | Permission::Xlen | Permission::Xrange)
+}
+
+/// Whether acts need it on streams only.
+const fn is_of_streams(permission: Permission) -> bool {
+    use Permission::{Xack, Xclaim, XgroupDelConsumer, XinfoConsumers};
+    matches!(permission, Xack | Xclaim | XgroupDelConsumer | XinfoConsumers)
 }
 
 /// The first stream of each rule.
@@ -90,12 +115,12 @@ mod tests {
             (", nodes: [b:1]", Server::UNKNOWN, all),
         ] {
             let config = check_in(&format!("redis: {{uri: 'redis://h'{keys}}}"), &[]).unwrap();
-            let rule = rule(&config, "u", 0, &server);
+            let rule = rule(&config, "u", Holder::Sidecar, 0, &server);
             let permitted = rule.split(' ').filter_map(|word| word.strip_prefix('+'));
             let of_cluster: Vec<&str> =
                 permitted.filter(|word| word.starts_with("cluster") || *word == "asking").collect();
             assert_eq!(of_cluster, expected, "{keys} {server:?}");
-            let needs = needs(&config, 0, &server, &Watchlist::new(&config, []));
+            let needs = needs(&config, Holder::Sidecar, 0, &server, &Watchlist::new(&config, []));
             let needed = needs.iter().filter(|need| need.feature == Feature::Cluster);
             assert_eq!(needed.map(|need| need.permission.as_str()).collect::<Vec<_>>(), expected);
         }
@@ -110,12 +135,15 @@ mod tests {
         for yaml in ["", "streams: [{match: b}]", retain, &http] {
             let config = config(yaml);
             let streams = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
-            let needs = needs(&config, 2, &Server::UNKNOWN, &streams);
-            let needed: BTreeSet<&str> = needs.iter().map(|need| need.permission.as_str()).collect();
-            let rule = rule(&config, "u", 2, &Server::UNKNOWN);
-            let permitted: BTreeSet<&str> =
-                rule.split([' ', '(', ')']).filter_map(|word| word.strip_prefix('+')).collect();
-            assert_eq!(needed, permitted, "{yaml}");
+            for holder in [Holder::Sidecar, Holder::Actor] {
+                let needs = needs(&config, holder, 2, &Server::UNKNOWN, &streams);
+                let needed: BTreeSet<&str> = needs.iter().map(|need| need.permission.as_str()).collect();
+                let rule = rule(&config, "u", holder, 2, &Server::UNKNOWN);
+                let permitted: BTreeSet<&str> =
+                    rule.split([' ', '(', ')']).filter_map(|word| word.strip_prefix('+')).collect();
+                assert_eq!(needed, permitted, "{yaml}");
+            }
+            let needs = needs(&config, Holder::Actor, 2, &Server::UNKNOWN, &streams);
             let keys = |permission| {
                 let need = needs.iter().find(|need| need.permission == permission);
                 need.map(|need| need.keys.iter().map(ToString::to_string).collect::<Vec<_>>())
@@ -124,6 +152,8 @@ mod tests {
                 assert_eq!(keys(Permission::Xlen).unwrap(), ["a1", "b"]);
                 assert_eq!(keys(Permission::Xdel).unwrap(), ["a1", "a2"]);
                 assert_eq!(keys(Permission::Time).unwrap(), [""; 0]);
+                assert_eq!(keys(Permission::Xack).unwrap(), ["a1", "b"]);
+                assert_eq!(keys(Permission::Xadd).unwrap(), ["a1", "b", "dead:{a1}", "dead:{b}"]);
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     source::{
         Command, Link, Next, Request, Router, no_reply, reply,
         resp::{Reply, Value},
+        send_behind,
     },
 };
 
@@ -73,45 +74,6 @@ fn removal(entries: u64, ever: i64, lost: &[Value<'_>]) -> Option<Option<Removal
 
 /// Redirections that are followed for one command.
 const MOST_REDIRECTIONS: usize = 3;
-
-/// A command, perhaps behind `ASKING`, without which a node of a cluster does not execute it while its slot is being moved there.
-enum Behind<'a, R> {
-    Asking,
-    Command(&'a R),
-}
-
-impl<R: Request> Request for Behind<'_, R> {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Asking => Command::Asking.label(),
-            Self::Command(command) => command.label(),
-        }
-    }
-
-    fn encode(&self) -> redis::Cmd {
-        match self {
-            Self::Asking => Command::Asking.encode(),
-            Self::Command(command) => command.encode(),
-        }
-    }
-
-    fn may_repeat(&self) -> bool {
-        // On another connection nothing is behind `ASKING`.
-        matches!(self, Self::Command(command) if command.may_repeat())
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        None
-    }
-
-    fn has_long_names(&self) -> bool {
-        match self {
-            // Its reply has no strings.
-            Self::Asking => true,
-            Self::Command(command) => command.has_long_names(),
-        }
-    }
-}
 
 /// Executes steps, on a connection of its own.
 pub struct Enforcer {
@@ -237,9 +199,7 @@ impl Enforcer {
             let what = "the connection was closed after the state that this write depends on was read";
             return Err(Failure::new(Reason::Closed, what));
         }
-        let asking = asking.then_some(Behind::Asking);
-        let commands: Vec<Behind<'_, R>> = asking.into_iter().chain([Behind::Command(command)]).collect();
-        session.send(&commands).await?.pop().unwrap_or_else(|| Err(no_reply()))
+        send_behind(session, asking, &[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
     }
 
     /// Removes at most `retention.step` entries of the stream that may be removed now.

@@ -1,7 +1,6 @@
 -- One atomic step of retention on one stream: finds what may be removed and removes at most `step` entries. No group
 -- can be created, moved or read from in between, so the losses of each group can be counted exactly.
 --
--- No shebang: with one, a server above `maxmemory` refuses the script, and trimming makes room.
 -- IDs stay strings: a Lua number is exact up to 2^53 only.
 --
 -- KEYS[1]  the stream
@@ -18,21 +17,6 @@ local exact, ignored_count = ARGV[6] == '1', tonumber(ARGV[7])
 local DELETED_AT_ONCE = 1000
 -- Counting losses takes the server some time for each group. Beyond this number, polls bound the losses.
 local MOST_COUNTED = 1000
-
--- Before 7.0 a script that calls XPENDING may write only if its effects are replicated.
-if redis.replicate_commands then redis.replicate_commands() end
-
--- Raises an error as its text: from Redis 7.0 on pcall makes a table of it. The first word must be the code; before
--- 7.0 the place in the script comes first. Redis 7.0 does not say which command a script may not run.
-local function call(command, ...)
-  local reply = redis.pcall(command, ...)
-  if type(reply) == 'table' and reply.err then
-    local text = reply.err:gsub('^@user_script: ?%d+: %-?', '')
-    if text:find("can't run this command") then text = text .. " '" .. command:lower() .. "'" end
-    error(text, 0)
-  end
-  return reply
-end
 
 local function less(a, b)
   return #a < #b or (#a == #b and a < b)
@@ -239,9 +223,3 @@ local function act()
   local ever, lost = losses(removed)
   return {removed, call('XLEN', key), floor or '', holder or '', why or '', forced, ever, lost}
 end
-
-local ok, answer = pcall(act)
-if ok then return answer end
--- An error that is not the server's has no code.
-local text = tostring(answer)
-return redis.error_reply(text:match('^%u+ ') and text or 'ERR ' .. text)

@@ -6,9 +6,31 @@ use crate::{
     config::{Mode, Policy},
     model::{Name, StreamId},
     source::Request,
+    stuck::{Act, Script},
 };
 
-const SCRIPT: &str = include_str!("step.lua");
+const SCRIPT: &str =
+    concat!(include_str!("script_head.lua"), include_str!("step.lua"), include_str!("script_tail.lua"));
+
+/// The source of a script that acts on items.
+const fn source(script: Script) -> &'static str {
+    macro_rules! items {
+        ($file:literal) => {
+            concat!(
+                include_str!("script_head.lua"),
+                include_str!("items.lua"),
+                include_str!($file),
+                include_str!("script_tail.lua")
+            )
+        };
+    }
+    match script {
+        Script::DeadLetter => items!("dead_letter.lua"),
+        Script::Replay => items!("replay.lua"),
+        Script::Reap => items!("reap.lua"),
+        Script::Claim => items!("claim.lua"),
+    }
+}
 
 /// A command that writes, and its arguments.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +48,13 @@ pub enum Write<'a> {
     Renew(&'a str, u64),
     /// `DEL key`: releases the lease.
     Release(&'a str),
+    /// `EVAL`: acts on these items.
+    Act(&'a Act, &'a [Box<[u8]>]),
+    /// `XACK key group 0-0`, which acknowledges nothing: whether it is permitted. A script that may copy and not acknowledge would copy
+    /// again and again.
+    TryAcknowledge(&'a Name, &'a Name),
+    /// `XDEL key 0-0`, which removes nothing, for the same reason.
+    TryDelete(&'a Name),
 }
 
 impl Write<'_> {
@@ -36,11 +65,13 @@ impl Write<'_> {
 impl Request for Write<'_> {
     fn label(&self) -> &'static str {
         match self {
-            Self::Step(..) => "eval",
+            Self::Step(..) | Self::Act(..) => "eval",
             Self::TrimBelow(..) | Self::TrimTo(..) => "xtrim",
             Self::Take(..) => "set",
             Self::Renew(..) => "pexpire",
             Self::Release(_) => "del",
+            Self::TryAcknowledge(..) => "xack",
+            Self::TryDelete(_) => "xdel",
         }
     }
 
@@ -54,11 +85,13 @@ impl Request for Write<'_> {
                 stream.as_bytes()
             }
             Self::Take(key, ..) | Self::Renew(key, _) | Self::Release(key) => key.as_bytes(),
+            Self::Act(act, _) => act.keys.first()?.as_bytes(),
+            Self::TryAcknowledge(stream, _) | Self::TryDelete(stream) => stream.as_bytes(),
         })
     }
 
     fn checks_again(&self) -> bool {
-        matches!(self, Self::Step(..))
+        matches!(self, Self::Step(..) | Self::Act(..) | Self::TryAcknowledge(..) | Self::TryDelete(_))
     }
 
     fn has_long_names(&self) -> bool {
@@ -92,6 +125,21 @@ impl Request for Write<'_> {
             }
             Self::Release(key) => {
                 cmd.arg("DEL").arg(*key);
+            }
+            Self::Act(act, items) => {
+                cmd.arg("EVAL").arg(source(act.script)).arg(act.keys.len());
+                act.keys.iter().for_each(|key| {
+                    cmd.arg(key.as_bytes());
+                });
+                act.arguments.iter().chain(*items).for_each(|argument| {
+                    cmd.arg(&**argument);
+                });
+            }
+            Self::TryAcknowledge(stream, group) => {
+                cmd.arg("XACK").arg(stream.as_bytes()).arg(group.as_bytes()).arg("0-0");
+            }
+            Self::TryDelete(key) => {
+                cmd.arg("XDEL").arg(key.as_bytes()).arg("0-0");
             }
         }
         cmd

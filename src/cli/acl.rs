@@ -19,6 +19,10 @@ pub(super) struct Acl {
     #[arg(long, value_name = "NAME", default_value = "streamwarden", value_parser = parse_user)]
     user: String,
 
+    /// Also permit what dead-letter, replay, claim, reap-consumers and their like need. The sidecar itself needs none of it.
+    #[arg(long)]
+    acting: bool,
+
     /// Version of Redis, as in 7.0. Then no server is asked, and no address is needed.
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     redis_version: Option<(u16, u16, u16)>,
@@ -43,8 +47,9 @@ impl Acl {
             }
             _ => ask(&config)?,
         };
+        let holder = if self.acting { acl::Holder::Actor } else { acl::Holder::Sidecar };
         let database = address.as_ref().map_or(0, Address::database);
-        print(format_args!("{}\n", acl::rule(&config, &self.user, database, &server)))?;
+        print(format_args!("{}\n", acl::rule(&config, &self.user, holder, database, &server)))?;
         if address.is_none() {
             complain("no address is configured: this is the rule for Redis of that version, database 0\n");
         }

@@ -7,7 +7,7 @@ use crate::{
     app::self_stats,
     config::Config,
     evaluate::{grouped, short},
-    model::{Content, Entry, Failure, GroupPending, Millis, Name, Reason, ServerTime, StreamId},
+    model::{Consumer, Content, Entry, Failure, GroupPending, Millis, Name, Reason, ServerTime, StreamId},
     source::{Details, Link},
 };
 
@@ -38,12 +38,12 @@ impl<'a> OneStream<'a> {
     }
 
     pub(super) async fn time(&mut self) -> Result<Option<ServerTime>, Error> {
-        let time = self.details.time(&self.config.redis).await;
+        let time = self.details.time(self.config, self.stream).await;
         time.map_err(|failure| self.error(&failure))
     }
 
     pub(super) async fn groups(&mut self) -> Result<Vec<GroupPending>, Error> {
-        let groups = self.details.groups(&self.config.redis, self.stream).await;
+        let groups = self.details.groups(self.config, self.stream).await;
         groups.map_err(|failure| self.error(&failure))
     }
 
@@ -58,8 +58,13 @@ impl<'a> OneStream<'a> {
         groups.into_iter().find(|group| group.name == *name).ok_or_else(|| Error::Other(missing()))
     }
 
+    pub(super) async fn consumers(&mut self, group: &Name) -> Result<Vec<Consumer>, Error> {
+        let consumers = self.details.consumers(self.config, (self.stream, group)).await;
+        consumers.map_err(|failure| self.error(&failure))
+    }
+
     pub(super) async fn entries(&mut self, ids: &[StreamId]) -> Result<Vec<Option<Entry>>, Error> {
-        let entries = self.details.entries(&self.config.redis, self.stream, ids).await;
+        let entries = self.details.entries(self.config, self.stream, ids).await;
         entries.map_err(|failure| self.error(&failure))
     }
 }
@@ -98,9 +103,14 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 
 /// The fields of an entry, one a line. Long values are cut, and many fields too.
 pub(super) fn fields(entry: &Entry) -> String {
+    fields_of(&entry.fields)
+}
+
+/// The same of some fields.
+pub(super) fn fields_of(fields: &[(Content, Content)]) -> String {
     let line = |(name, value): &(Content, Content)| format!("    {} = {}\n", name.text(), value.text());
-    let mut text: String = entry.fields.iter().take(MOST_FIELDS).map(line).collect();
-    if let Some(more) = entry.fields.len().checked_sub(MOST_FIELDS).filter(|more| *more > 0) {
+    let mut text: String = fields.iter().take(MOST_FIELDS).map(line).collect();
+    if let Some(more) = fields.len().checked_sub(MOST_FIELDS).filter(|more| *more > 0) {
         text += &format!("    ... and {}\n", counted(more, "more field"));
     }
     text

@@ -44,6 +44,10 @@ pub(super) struct Doctor {
     /// Check the permissions of this user. The user that is logged in needs +acl|dryrun.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+
+    /// Also check the permissions that dead-letter, replay, claim and reap-consumers need.
+    #[arg(long)]
+    acting: bool,
 }
 
 /// What `--json` prints.
@@ -105,7 +109,8 @@ impl Doctor {
         watchlist: &Watchlist,
     ) -> Result<Rights, Failure> {
         let user = self.user.as_deref().or(address.user()).unwrap_or(DEFAULT_USER);
-        let needs = acl::needs(config, address.database(), &facts.server, watchlist);
+        let holder = if self.acting { acl::Holder::Actor } else { acl::Holder::Sidecar };
+        let needs = acl::needs(config, holder, address.database(), &facts.server, watchlist);
         let streams: Vec<_> = watchlist.iter().map(|watched| watched.name.clone()).collect();
         examiner.rights(&config.redis, user, self.user.is_none(), needs, &streams).await
     }

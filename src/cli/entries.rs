@@ -75,8 +75,8 @@ impl Entries {
         let wanted = usize::from(self.last);
         while entries.len() < wanted {
             let left = u64::try_from(wanted - entries.len()).unwrap_or(PORTION);
-            let (redis, count) = (&reading.config.redis, left.min(PORTION));
-            let portion = reading.details.newest(redis, reading.stream, up_to, count).await;
+            let count = left.min(PORTION);
+            let portion = reading.details.newest(reading.config, reading.stream, up_to, count).await;
             let portion = portion.map_err(|failure| reading.error(&failure))?;
             let before = portion.last().and_then(|last| last.id.previous());
             entries.extend(portion);

@@ -40,7 +40,11 @@ pub(super) fn with_flags(program: clap::Command) -> clap::Command {
 
 fn offer(program: clap::Command, arg: &Arg, commands: &[&str]) -> clap::Command {
     commands.iter().fold(program.arg(arg), |program, command| {
-        program.mut_subcommand(command, |command| command.arg(arg))
+        program.mut_subcommand(command, |command| {
+            // A command of commands takes it behind those too.
+            let has_commands = command.has_subcommands();
+            command.arg(arg.clone().global(has_commands))
+        })
     })
 }
 

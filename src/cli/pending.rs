@@ -152,7 +152,7 @@ impl Pending {
     async fn look_at(&self, reading: &mut OneStream<'_>, group: GroupPending) -> Result<GroupFound, Error> {
         let wanted = self.filter.wanted(self.limit.into());
         let of = (reading.stream, &group.name);
-        let found = reading.details.find(&reading.config.redis, of, &wanted).await;
+        let found = reading.details.find(reading.config, of, &wanted).await;
         let found = found.map_err(|failure| reading.error(&failure))?;
         let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
         let entries = reading.entries(&ids).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, IsTerminal},
     os::unix::ffi::OsStringExt,
     sync::Arc,
     time::Duration,
@@ -10,7 +10,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::command::{Error, Exit, block_on, complain, print};
+use super::{
+    command::{Error, Exit, block_on, complain, print},
+    confirm::{Confirm, ask},
+};
 use crate::{
     actions,
     app::self_stats,
@@ -51,13 +54,8 @@ pub(super) struct Trim {
     #[arg(long, value_name = "GROUP")]
     ignore_group: Vec<String>,
 
-    /// Only show what would be removed.
-    #[arg(long)]
-    dry_run: bool,
-
-    /// Do not ask.
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -68,10 +66,7 @@ enum TrimMode {
 
 impl Trim {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
-        if !self.dry_run && !self.yes && !io::stdin().is_terminal() {
-            let reason = "not a terminal: pass --yes or --dry-run";
-            return Err(Error::Usage(reason.to_owned()));
-        }
+        self.confirm.is_possible()?;
         telemetry::start_logging(log);
         block_on(self.plan_and_trim(config))?
     }
@@ -88,10 +83,10 @@ impl Trim {
                 Ok(plan) => plan,
                 Err(exit) => return Ok(exit),
             };
-            if self.yes || agreed.is_some_and(|agreed| plan.at_most <= agreed) {
+            if self.confirm.yes || agreed.is_some_and(|agreed| plan.at_most <= agreed) {
                 break;
             }
-            if !ask(&plan) {
+            if !ask(&format!("Remove up to {} entries?", plan.at_most)) {
                 print("nothing was removed\n")?;
                 return Ok(Exit::success_if(plan.reaches_the_limit()));
             }
@@ -141,7 +136,7 @@ impl Trim {
             print("nothing to remove\n")?;
             return Ok(Err(Exit::Success));
         }
-        if self.dry_run {
+        if self.confirm.dry_run {
             print("nothing was removed\n")?;
             return Ok(Err(Exit::success_if(plan.reaches_the_limit())));
         }
@@ -211,15 +206,6 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String 
         text += &format!("blocked       {holder}\n");
     }
     text
-}
-
-/// Asks for confirmation. A question that cannot be shown is not confirmed.
-fn ask(plan: &Plan) -> bool {
-    let mut out = io::stdout();
-    let is_asked = write!(out, "Remove up to {} entries? [y/N] ", plan.at_most).and_then(|()| out.flush());
-    let mut answer = String::new();
-    let is_read = io::stdin().lock().read_line(&mut answer).is_ok();
-    is_asked.is_ok() && is_read && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Prints the progress of a trim, on a terminal, once a second.

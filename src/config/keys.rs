@@ -30,10 +30,38 @@ const SERVING: &[&str] = &["serve", "check-config"];
 /// The same, and the one that asks the sidecar where it listens.
 const LISTENING: &[&str] = &["serve", "check-config", "healthcheck"];
 /// The commands that log.
-const LOGGING: &[&str] = &["serve", "check-config", "acl", "doctor", "status", "pending", "entries", "trim"];
+const LOGGING: &[&str] = &[
+    "serve",
+    "check-config",
+    "acl",
+    "doctor",
+    "status",
+    "pending",
+    "entries",
+    "dead-letter",
+    "dead-letters",
+    "replay",
+    "claim",
+    "reap-consumers",
+    "trim",
+];
 /// The commands that load the configuration.
-pub const CONFIGURED: &[&str] =
-    &["serve", "check-config", "acl", "doctor", "status", "pending", "entries", "trim", "healthcheck"];
+pub const CONFIGURED: &[&str] = &[
+    "serve",
+    "check-config",
+    "acl",
+    "doctor",
+    "status",
+    "pending",
+    "entries",
+    "dead-letter",
+    "dead-letters",
+    "replay",
+    "claim",
+    "reap-consumers",
+    "trim",
+    "healthcheck",
+];
 
 section! {
     /// How to reach Redis, as the user writes it. [`Redis`](super::Redis) is what it leads to.

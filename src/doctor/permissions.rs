@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
-const FEATURES: [Feature; 7] = [
+const FEATURES: [Feature; 8] = [
     Feature::Observing,
     Feature::Cluster,
     Feature::Discovery,
@@ -17,6 +17,7 @@ const FEATURES: [Feature; 7] = [
     Feature::Retention,
     Feature::Exact,
     Feature::Lease,
+    Feature::Acting,
 ];
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
@@ -25,7 +26,7 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         Result::Ok((rights, Result::Ok(tried))) => (rights, tried),
         Result::Ok((_, Err(failure))) if failure.detail.contains("not found") => {
             let what = format!("there is no user {user}");
-            let meaning = format!("create it: {}", rule_of(user));
+            let meaning = format!("create it: {}", rule_of(user, Feature::Observing));
             return vec![Finding::new(Permissions, Problem, what, meaning)];
         }
         Result::Ok((_, Err(failure))) | Err(failure) => {
@@ -66,8 +67,11 @@ const fn name(feature: Feature) -> &'static str {
         Feature::Retention => "trimming",
         Feature::Exact => "exact trimming",
         Feature::Lease => "lease",
+        Feature::Acting => "acting on stuck work",
     }
 }
+
+const ACTING: &str = "dead-letter, replay, claim or reap-consumers fail";
 
 /// The effect of a refused command, and its severity: a problem if nothing replaces the command.
 const fn loss(permission: Permission) -> (Level, &'static str) {
@@ -102,6 +106,11 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         Permission::Get | Permission::Set | Permission::Pexpire => {
             (Warning, "the lease counts as held: several sidecars do the same work, which is harmless")
         }
+        Permission::Xack
+        | Permission::Xadd
+        | Permission::Xclaim
+        | Permission::XgroupDelConsumer
+        | Permission::XinfoConsumers => (Problem, ACTING),
         Permission::Del => {
             (Notice, "the lease is not released at exit: another sidecar takes over after lease_ttl")
         }
@@ -146,7 +155,8 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
     let mut untried = Vec::new();
     for tried in tried {
         let command = tried.need.permission.word(server);
-        let (level, loss) = loss(tried.need.permission);
+        let is_acting = feature == Feature::Acting;
+        let (level, loss) = if is_acting { (Problem, ACTING) } else { loss(tried.need.permission) };
         let mut add = |level: Level, what: String, meaning: String| {
             let what = format!("{}: {command} {what}", name(feature));
             findings.push(Finding::new(Permissions, level, what, meaning));
@@ -161,7 +171,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             }
             Outcome::Refused(keys) => {
                 let on = if keys.is_empty() { String::new() } else { format!(" on {}", first_names(keys)) };
-                let rule = format!("{} with +{command}{on}", rule_of(user));
+                let rule = format!("{} with +{command}{on}", rule_of(user, feature));
                 // Some services answer every command that they do not offer with the error of a missing permission.
                 let unless = if is_optional(tried.need.permission) {
                     ", unless the service refuses it to every user; no metric needs it"
@@ -190,10 +200,11 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
 }
 
 /// Where to get the rule. It begins with `reset`, which would break other clients of the default user.
-fn rule_of(user: &str) -> String {
+fn rule_of(user: &str, feature: Feature) -> String {
+    let acting = if feature == Feature::Acting { " --acting" } else { "" };
     match user {
-        "default" => "give it a user of its own: `streamwarden acl` prints the rule".to_owned(),
-        user => format!("`streamwarden acl --user {user}` prints the rule"),
+        "default" => format!("give it a user of its own: `streamwarden acl{acting}` prints the rule"),
+        user => format!("`streamwarden acl --user {user}{acting}` prints the rule"),
     }
 }
 

@@ -34,6 +34,17 @@ pub struct GroupPending {
     pub pending: u64,
 }
 
+/// A consumer of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name.
+    pub name: Name,
+    /// Entries that were delivered to it and are not acknowledged.
+    pub pending: u64,
+    /// Time since it last asked for entries, or claimed some. It grows while a blocking read waits.
+    pub idle: Millis,
+}
+
 /// A name or a value of an entry's field. Of one over 64 KiB only the size is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {

@@ -38,6 +38,11 @@ permissions! {
     Eval "eval",
     Xtrim "xtrim",
     Xdel "xdel",
+    Xack "xack",
+    Xadd "xadd",
+    Xclaim "xclaim",
+    XgroupDelConsumer "xgroup|delconsumer",
+    XinfoConsumers "xinfo|consumers",
     Get "get",
     Set "set",
     Pexpire "pexpire",
@@ -88,6 +93,8 @@ pub enum Feature {
     Exact,
     /// Electing the one sidecar that removes entries.
     Lease,
+    /// Acting on stuck work, with commands.
+    Acting,
 }
 
 /// A permission that the configuration needs.

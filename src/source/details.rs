@@ -6,37 +6,54 @@
 use redis::Cmd;
 
 use super::{
-    Command, Link, Request,
+    Command, Link, Next, Request, Router,
+    failure::no_reply,
     fields::{Fields, Parsed, bytes, entry_id, list, unexpected},
     reply,
     resp::{Reply, Value},
+    router::send_behind,
 };
 use crate::{
-    config,
-    model::{Content, Entry, Failure, GroupPending, Millis, Name, PendingEntry, ServerTime, StreamId},
+    config::Config,
+    model::{
+        Class, Consumer, Content, Entry, Failure, GroupPending, Millis, Name, PendingEntry, ServerTime,
+        StreamId,
+    },
 };
 
 /// Entries in one pipeline, since each may be large.
 const BATCH: usize = 10;
+/// Other questions in one pipeline.
+const QUESTIONS: usize = 100;
 /// Pending entries in a page: less than a millisecond of the server's time.
 const PAGE: u64 = 1_000;
 /// Pending entries that one search looks at. A list of a million is never read whole.
 const MOST_LOOKED_AT: u64 = 100_000;
+
+/// Redirections that are followed for one command.
+const MOST_REDIRECTIONS: usize = 3;
 
 /// A command with its arguments. None writes.
 #[derive(Debug, Clone, Copy)]
 enum Detail<'a> {
     /// `XPENDING key group start + count [consumer]`. The option `IDLE` would make the server read the whole list.
     Pending(&'a Name, &'a Name, StreamId, u64, Option<&'a Name>),
+    /// `XPENDING key group id id 1`.
+    PendingId(&'a Name, &'a Name, StreamId),
+    /// `XINFO CONSUMERS key group`.
+    Consumers(&'a Name, &'a Name),
     /// `XRANGE key id id COUNT 1`.
     Entry(&'a Name, StreamId),
+    /// `XRANGE key start + COUNT n`.
+    From(&'a Name, StreamId, u64),
 }
 
 impl Request for Detail<'_> {
     fn label(&self) -> &'static str {
         match self {
-            Self::Pending(..) => "xpending",
-            Self::Entry(..) => "xrange",
+            Self::Pending(..) | Self::PendingId(..) => "xpending",
+            Self::Consumers(..) => "xinfo_consumers",
+            Self::Entry(..) | Self::From(..) => "xrange",
         }
     }
 
@@ -46,12 +63,16 @@ impl Request for Detail<'_> {
 
     fn key(&self) -> Option<&[u8]> {
         match self {
-            Self::Pending(stream, ..) | Self::Entry(stream, _) => Some(stream.as_bytes()),
+            Self::Pending(stream, ..)
+            | Self::PendingId(stream, ..)
+            | Self::Consumers(stream, _)
+            | Self::Entry(stream, _)
+            | Self::From(stream, ..) => Some(stream.as_bytes()),
         }
     }
 
     fn has_long_names(&self) -> bool {
-        matches!(self, Self::Pending(..))
+        !matches!(self, Self::Entry(..) | Self::From(..))
     }
 
     fn encode(&self) -> Cmd {
@@ -60,6 +81,17 @@ impl Request for Detail<'_> {
             Self::Pending(stream, group, from, count, consumer) => {
                 let key = cmd.arg("XPENDING").arg(stream.as_bytes()).arg(group.as_bytes());
                 key.arg(from.to_string()).arg("+").arg(*count).arg(consumer.map(Name::as_bytes));
+            }
+            Self::PendingId(stream, group, id) => {
+                let key = cmd.arg("XPENDING").arg(stream.as_bytes()).arg(group.as_bytes());
+                key.arg(id.to_string()).arg(id.to_string()).arg(1);
+            }
+            Self::Consumers(stream, group) => {
+                cmd.arg("XINFO").arg("CONSUMERS").arg(stream.as_bytes()).arg(group.as_bytes());
+            }
+            Self::From(stream, from, count) => {
+                let key = cmd.arg("XRANGE").arg(stream.as_bytes());
+                key.arg(from.to_string()).arg("+").arg("COUNT").arg(*count);
             }
             Self::Entry(stream, id) => {
                 let key = cmd.arg("XRANGE").arg(stream.as_bytes());
@@ -98,37 +130,55 @@ pub struct Found {
 
 /// Reads details on its own connection.
 pub struct Details {
-    link: Link,
+    router: Router,
 }
 
 impl Details {
     /// It connects at its first question.
     #[must_use]
-    pub const fn new(link: Link) -> Self {
-        Self { link }
+    pub fn new(link: Link) -> Self {
+        Self { router: Router::new(link) }
     }
 
-    /// Sends commands that read this stream.
+    /// Sends commands that read this stream, to the server that has it.
     async fn send<R: Request>(
         &mut self,
-        redis: &config::Redis,
+        config: &Config,
+        stream: &Name,
         commands: &[R],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
-        let replies = async { self.link.session(redis).await?.send(commands).await }.await;
-        self.link.after(&replies);
-        replies
+        let (key, commands) = (stream.as_bytes(), commands.iter().collect::<Vec<_>>());
+        self.router.begin();
+        let mut redirections = 0;
+        loop {
+            let replies = match self.router.session(config, key).await {
+                Ok((session, asking)) => send_behind(session, asking, &commands).await,
+                Err(failure) => Err(failure),
+            };
+            // All are about one key, so the first one stands for all.
+            let first = match &replies {
+                Ok(replies) => {
+                    replies.first().map_or(Ok(()), |reply| reply.as_ref().map(|_| ()).map_err(Clone::clone))
+                }
+                Err(failure) => Err(failure.clone()),
+            };
+            redirections += 1;
+            if self.router.after(config, key, &first) == Next::Keep || redirections > MOST_REDIRECTIONS {
+                return replies;
+            }
+        }
     }
 
-    async fn one(&mut self, redis: &config::Redis, command: impl Request) -> Result<Reply, Failure> {
-        self.send(redis, &[command]).await?.pop().unwrap_or_else(|| Err(super::no_reply()))
+    async fn one(&mut self, config: &Config, stream: &Name, command: impl Request) -> Result<Reply, Failure> {
+        self.send(config, stream, &[command]).await?.pop().unwrap_or_else(|| Err(no_reply()))
     }
 
     /// The server's clock; `None` if it may not be asked for.
     ///
     /// # Errors
     /// Why there is no connection.
-    pub async fn time(&mut self, redis: &config::Redis) -> Result<Option<ServerTime>, Failure> {
-        let time = self.send(redis, &[Command::Time]).await?.pop();
+    pub async fn time(&mut self, config: &Config, stream: &Name) -> Result<Option<ServerTime>, Failure> {
+        let time = self.send(config, stream, &[Command::Time]).await?.pop();
         Ok(time.and_then(|time| reply::server_time(&time.ok()?).ok()))
     }
 
@@ -136,12 +186,8 @@ impl Details {
     ///
     /// # Errors
     /// Why they can't be read: there is no such stream, or another [`Failure`].
-    pub async fn groups(
-        &mut self,
-        redis: &config::Redis,
-        stream: &Name,
-    ) -> Result<Vec<GroupPending>, Failure> {
-        let reply = self.one(redis, Command::Groups(stream)).await?;
+    pub async fn groups(&mut self, config: &Config, stream: &Name) -> Result<Vec<GroupPending>, Failure> {
+        let reply = self.one(config, stream, Command::Groups(stream)).await?;
         let group = |value| {
             let mut fields = Fields::new(value)?;
             Ok(GroupPending { name: fields.name()?.into(), pending: fields.require_count("pending")? })
@@ -155,13 +201,13 @@ impl Details {
     /// Why they can't be read.
     pub async fn find(
         &mut self,
-        redis: &config::Redis,
+        config: &Config,
         of: (&Name, &Name),
         wanted: &Wanted,
     ) -> Result<Found, Failure> {
         let mut found = Found { next: Some(wanted.from), ..Found::default() };
         while let Some(from) = found.next.filter(|_| found.looked_at < MOST_LOOKED_AT) {
-            let page = self.pending(redis, of, wanted.consumer.as_ref(), from, PAGE).await?;
+            let page = self.pending(config, of, wanted.consumer.as_ref(), from, PAGE).await?;
             let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             found.next = page.last().filter(|_| !is_last).and_then(|last| last.id().next());
             for entry in page {
@@ -179,20 +225,56 @@ impl Details {
     /// At most `count` pending entries of a group, or of one of its consumers, from this ID on.
     async fn pending(
         &mut self,
-        redis: &config::Redis,
+        config: &Config,
         (stream, group): (&Name, &Name),
         consumer: Option<&Name>,
         from: StreamId,
         count: u64,
     ) -> Result<Vec<PendingEntry>, Failure> {
-        let reply = self.one(redis, Detail::Pending(stream, group, from, count, consumer)).await?;
-        let entries = reply::pending_entries(&reply)?;
-        let consumers = list(reply.value()?, "pending entries")?.into_iter().map(|row| {
-            let consumer = list(row, "pending entry")?.get(1).and_then(bytes).map(Name::from);
-            consumer.ok_or_else(|| unexpected("consumer"))
-        });
-        let pair = |(entry, consumer): (_, Parsed<Name>)| Ok(PendingEntry { entry, consumer: consumer? });
-        entries.into_iter().zip(consumers).map(pair).collect()
+        pending_entries(
+            &self.one(config, stream, Detail::Pending(stream, group, from, count, consumer)).await?,
+        )
+    }
+
+    /// The pending entries with these IDs, in the same order; `None` for one that is not pending.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    pub async fn pending_of(
+        &mut self,
+        config: &Config,
+        (stream, group): (&Name, &Name),
+        ids: &[StreamId],
+    ) -> Result<Vec<Option<PendingEntry>>, Failure> {
+        let mut found = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(QUESTIONS) {
+            let commands: Vec<_> = batch.iter().map(|id| Detail::PendingId(stream, group, *id)).collect();
+            for reply in self.send(config, stream, &commands).await? {
+                found.push(pending_entries(&reply?)?.pop());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The consumers of a group.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    pub async fn consumers(
+        &mut self,
+        config: &Config,
+        (stream, group): (&Name, &Name),
+    ) -> Result<Vec<Consumer>, Failure> {
+        let reply = self.one(config, stream, Detail::Consumers(stream, group)).await?;
+        let consumer = |value| {
+            let mut fields = Fields::new(value)?;
+            Ok(Consumer {
+                name: fields.name()?.into(),
+                pending: fields.require_count("pending")?,
+                idle: Millis::new(fields.require_count("idle")?),
+            })
+        };
+        list(reply.value()?, "consumers")?.into_iter().map(consumer).collect()
     }
 
     /// The entries with these IDs, in the same order; `None` for one that no longer exists.
@@ -201,18 +283,49 @@ impl Details {
     /// Why they can't be read.
     pub async fn entries(
         &mut self,
-        redis: &config::Redis,
+        config: &Config,
         stream: &Name,
         ids: &[StreamId],
     ) -> Result<Vec<Option<Entry>>, Failure> {
         let mut found = Vec::with_capacity(ids.len());
         for batch in ids.chunks(BATCH) {
             let commands: Vec<_> = batch.iter().map(|id| Detail::Entry(stream, *id)).collect();
-            for reply in self.send(redis, &commands).await? {
+            for reply in self.send(config, stream, &commands).await? {
                 found.push(entries(&reply?)?.pop());
             }
         }
         Ok(found)
+    }
+
+    /// At most `count` entries from this ID on.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    pub async fn entries_from(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        from: StreamId,
+        count: u64,
+    ) -> Result<Vec<Entry>, Failure> {
+        entries(&self.one(config, stream, Detail::From(stream, from, count)).await?)
+    }
+
+    /// The number of entries of each stream; 0 for one that does not exist or may not be read.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn lengths(&mut self, config: &Config, streams: &[Name]) -> Result<Vec<u64>, Failure> {
+        let mut lengths = Vec::with_capacity(streams.len());
+        // In a cluster each may be on another node.
+        for stream in streams {
+            let length = self.one(config, stream, Command::Length(stream)).await;
+            match length.and_then(|length| reply::count(&length)) {
+                Err(failure) if failure.class() != Class::Object => return Err(failure),
+                length => lengths.push(length.unwrap_or(0)),
+            }
+        }
+        Ok(lengths)
     }
 
     /// At most `count` entries up to this ID, the newest first.
@@ -221,13 +334,24 @@ impl Details {
     /// Why they can't be read.
     pub async fn newest(
         &mut self,
-        redis: &config::Redis,
+        config: &Config,
         stream: &Name,
         up_to: StreamId,
         count: u64,
     ) -> Result<Vec<Entry>, Failure> {
-        entries(&self.one(redis, Command::Newest(stream, up_to, StreamId::ZERO, count)).await?)
+        entries(&self.one(config, stream, Command::Newest(stream, up_to, StreamId::ZERO, count)).await?)
     }
+}
+
+/// The entries of a reply to `XPENDING` with a range, each with its consumer.
+fn pending_entries(reply: &Reply) -> Parsed<Vec<PendingEntry>> {
+    let entries = reply::pending_entries(reply)?;
+    let consumers = list(reply.value()?, "pending entries")?.into_iter().map(|row| {
+        let consumer = list(row, "pending entry")?.get(1).and_then(bytes).map(Name::from);
+        consumer.ok_or_else(|| unexpected("consumer"))
+    });
+    let pair = |(entry, consumer): (_, Parsed<Name>)| Ok(PendingEntry { entry, consumer: consumer? });
+    entries.into_iter().zip(consumers).map(pair).collect()
 }
 
 /// The entries of a reply to `XRANGE` or `XREVRANGE`.

@@ -10,6 +10,8 @@ use crate::model::{Name, Permission, Section, Setting, StreamId};
 
 /// Neither a number nor an ID, on any server.
 const NONSENSE: &str = "none";
+/// The name of no group.
+const NO_GROUP: &[u8] = b"streamwarden:doctor:none";
 /// Checks a permission without using it. Redis 7.0 and later.
 const MAY_DELETE: &str = "return redis.acl_check_cmd('del', ARGV[1])";
 
@@ -111,6 +113,14 @@ impl Trial<'_> {
             Permission::Eval => &[b"EVAL", b"return 1", b"1", key.as_bytes()],
             Permission::Xtrim => &[b"XTRIM", key.as_bytes(), b"MAXLEN", NONSENSE.as_bytes()],
             Permission::Xdel => &[b"XDEL", key.as_bytes(), NONSENSE.as_bytes()],
+            // The ID of no entry, and a group that nobody has.
+            Permission::Xack => &[b"XACK", key.as_bytes(), NO_GROUP, b"0-0"],
+            Permission::Xadd => &[b"XADD", key.as_bytes(), NONSENSE.as_bytes(), b"field", b"value"],
+            Permission::Xclaim => {
+                &[b"XCLAIM", key.as_bytes(), NO_GROUP, NO_GROUP, NONSENSE.as_bytes(), NONSENSE.as_bytes()]
+            }
+            Permission::XgroupDelConsumer => &[b"XGROUP", b"DELCONSUMER", key.as_bytes(), NO_GROUP, NO_GROUP],
+            Permission::XinfoConsumers => &[b"XINFO", b"CONSUMERS", key.as_bytes(), NO_GROUP],
             Permission::Get => &[b"GET", key.as_bytes()],
             Permission::Set => {
                 &[b"SET", key.as_bytes(), NONSENSE.as_bytes(), b"NX", b"PX", NONSENSE.as_bytes()]

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use redis::Cmd;
+
 use super::{
-    Link,
+    Command, Link, Request,
     nodes::{Arranged, Nodes},
     redirect::RedirectKind,
+    resp::Reply,
     session::Session,
 };
 use crate::{
@@ -15,6 +18,61 @@ use crate::{
 
 /// How long a node that did not answer is left alone, so that each of its streams does not wait for it.
 const REST: Duration = Duration::from_secs(5);
+
+/// A command, perhaps behind `ASKING`, without which a node of a cluster does not execute it while its slot is being moved there.
+enum Behind<'a, R> {
+    Asking,
+    Command(&'a R),
+}
+
+impl<R: Request> Request for Behind<'_, R> {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Asking => Command::Asking.label(),
+            Self::Command(command) => command.label(),
+        }
+    }
+
+    fn encode(&self) -> Cmd {
+        match self {
+            Self::Asking => Command::Asking.encode(),
+            Self::Command(command) => command.encode(),
+        }
+    }
+
+    fn may_repeat(&self) -> bool {
+        // On another connection nothing is behind `ASKING`.
+        matches!(self, Self::Command(command) if command.may_repeat())
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn has_long_names(&self) -> bool {
+        match self {
+            // Its reply has no strings.
+            Self::Asking => true,
+            Self::Command(command) => command.has_long_names(),
+        }
+    }
+}
+
+/// Sends commands, each behind `ASKING` if it is needed. Returns a result for each of them.
+///
+/// # Errors
+/// As [`Session::send`].
+pub(crate) async fn send_behind<R: Request>(
+    session: &mut Session,
+    asking: bool,
+    commands: &[&R],
+) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+    let behind = |command| asking.then_some(Behind::Asking).into_iter().chain([Behind::Command(command)]);
+    let all: Vec<Behind<'_, R>> = commands.iter().copied().flat_map(behind).collect();
+    let replies = session.send(&all).await?.into_iter();
+    let is_own = |(index, _): &(usize, _)| !asking || index % 2 == 1;
+    Ok(replies.enumerate().filter(is_own).map(|(_, reply)| reply).collect())
+}
 
 /// Finds the server that has a key.
 pub struct Router {

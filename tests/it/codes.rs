@@ -9,7 +9,11 @@ use support::{Need, Page, Redis, Sidecar, wait_for};
 
 const CONFIG: &str =
     "retention: {interval: 1s, lease_ttl: 2s}\nstreams: [{match: s, retention: {max_length: 500}}]";
-const STEP: &str = include_str!("../../src/actions/step.lua");
+const STEP: &str = concat!(
+    include_str!("../../src/actions/script_head.lua"),
+    include_str!("../../src/actions/step.lua"),
+    include_str!("../../src/actions/script_tail.lua")
+);
 
 /// What is done to a server whose stream has just got 500 entries too many, and what becomes of it. `None` is: nothing is refused.
 struct Case {

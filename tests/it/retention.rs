@@ -1,13 +1,13 @@
 //! Retention on a real server: what may never go, what must go, and who is named when it can't.
 
-mod cases;
+pub(crate) mod cases;
 mod chaos;
 mod command;
 mod enforcer;
 mod faults;
 mod http;
 mod lease;
-mod mutants;
+pub(crate) mod mutants;
 mod oracle;
 mod sidecars;
 mod steps;

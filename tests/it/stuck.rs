@@ -1,6 +1,9 @@
 //! Stuck work: pending entries and single entries are shown, and the commands that act on them.
 
+mod command;
 mod look;
+mod races;
+mod scripts;
 
 use redis::Value;
 

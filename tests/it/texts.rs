@@ -193,7 +193,12 @@ fn a_sidecar_stays_readable_and_small_whatever_a_server_answers() {
 fn every_command_stays_readable_and_small_whatever_a_server_answers() {
     let Some(redis) = trimming(redis()) else { return };
     let impostor = Impostor::before(redis.port(), |_, _| None);
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 14] = [
+        &["dead-letter", "plain", "plain", "--deliveries", "1", "--idle", "0s", "--yes"],
+        &["dead-letters", "show", "plain", "--show"],
+        &["replay", "plain", "--yes"],
+        &["claim", "plain", "plain", "--from", "a", "--to", "b", "--idle", "0s", "--yes"],
+        &["reap-consumers", "plain", "plain", "--yes"],
         &["pending", "plain", "--show"],
         &["entries", "plain", "--show"],
         &["status", "--every", "10ms"],

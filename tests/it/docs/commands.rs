@@ -11,7 +11,7 @@ use crate::runbooks::{
 use support::{Sidecar, project};
 
 /// Blocks that are not run here: their page, words that no other block of it has, and who runs them, or why nobody does.
-const NOT_RUN: [(&str, &str, &str); 20] = [
+const NOT_RUN: [(&str, &str, &str); 21] = [
     ("README.md", "make demo ", "it runs until it is stopped; continuous integration runs `make test`"),
     ("README.md", "cargo build ", "each build of the program is this one"),
     ("CONTRIBUTING.md", "make          #", "continuous integration runs its targets"),
@@ -29,6 +29,7 @@ const NOT_RUN: [(&str, &str, &str); 20] = [
     ("docs/src/kubernetes.md", "create secret generic streamwarden-login", CLUSTER),
     ("docs/src/kubernetes.md", "-- streamwarden check-config", CLUSTER),
     ("docs/src/kubernetes.md", "exec deployment/shop", CLUSTER),
+    ("docs/src/stuck-work.md", "claim", "needs a consumer that is gone; tests/it/stuck/command.rs has one"),
     ("docs/src/traces.md", "OTEL_EXPORTER_OTLP_ENDPOINT", "needs a collector; tests/it/traces.rs has one"),
     ("docs/src/traces.md", "--no-default-features", "`make check` checks this build"),
     ("docs/src/views.md", "--watch", "needs a terminal; tests/it/status/live.rs has one"),

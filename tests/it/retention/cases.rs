@@ -7,7 +7,11 @@ use redis::{Cmd, Connection, FromRedisValue, RedisError, RedisResult, Value, cmd
 use super::trimming;
 use support::{Need, Redis};
 
-pub(super) const SCRIPT: &str = include_str!("../../../src/actions/step.lua");
+pub(super) const SCRIPT: &str = concat!(
+    include_str!("../../../src/actions/script_head.lua"),
+    include_str!("../../../src/actions/step.lua"),
+    include_str!("../../../src/actions/script_tail.lua")
+);
 
 /// Runs the script with a count of its commands and of the rows that they read, and lets one command fail.
 const WATCHED: (&str, &str) = (
@@ -74,7 +78,7 @@ pub(super) fn cases(file: &'static str) -> Vec<Case> {
 }
 
 /// The numbers in `2..5`, or in `2`.
-fn numbers(text: &str) -> RangeInclusive<u64> {
+pub(crate) fn numbers(text: &str) -> RangeInclusive<u64> {
     let (from, to) = text.split_once("..").unwrap_or((text, text));
     from.parse().unwrap()..=to.parse().unwrap()
 }
@@ -164,12 +168,12 @@ fn told(answer: &[Value]) -> RedisResult<String> {
 }
 
 /// The code of an error, and what is in quotation marks in it.
-fn refused(error: &RedisError) -> String {
+pub(crate) fn refused(error: &RedisError) -> String {
     let quoted = error.detail().unwrap_or_default().split(' ').filter(|word| word.starts_with('\''));
     ["error", error.code().unwrap_or("-")].into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn watched(script: &str) -> String {
+pub(crate) fn watched(script: &str) -> String {
     [WATCHED.0, script, WATCHED.1].concat()
 }
 

@@ -74,8 +74,8 @@ fn faults(line: &str) -> Vec<String> {
 }
 
 /// Each fault, and the script with it.
-fn faulty() -> impl Iterator<Item = (String, String)> {
-    let lines: Vec<&str> = SCRIPT.lines().collect();
+pub(crate) fn faulty(script: &str) -> impl Iterator<Item = (String, String)> {
+    let lines: Vec<&str> = script.lines().collect();
     let all = lines.clone().into_iter().enumerate();
     let all = all.flat_map(|(index, line)| faults(line).into_iter().map(move |fault| (index, line, fault)));
     all.map(move |(index, line, fault)| {
@@ -93,7 +93,7 @@ fn each_fault_in_the_script_is_shown_by_a_case() {
     let no_faults = NO_FAULTS.into_iter().filter(|(_, _, reason)| !is_7_0 || *reason != NAMES_THE_COMMAND);
     let no_faults = no_faults.map(|(from, to, _)| SCRIPT.replace(from, to).trim_end().to_owned());
     let mut no_faults: Vec<String> = no_faults.collect();
-    for (name, script) in faulty() {
+    for (name, script) in faulty(SCRIPT) {
         let watched = watched(&script);
         if cmd("SCRIPT").arg("LOAD").arg(&watched).query::<String>(&mut connection).is_err() {
             continue;

@@ -106,10 +106,10 @@ fn the_sample_configuration_watches_dead_letters_and_never_trims_them() {
     let redis = Redis::start();
     redis.add("events:session", 1);
     redis.add("events:other", 1);
-    redis.add("dlq:{events:session}", 1);
+    redis.add("dead:{events:session}", 1);
     let sidecar = Sidecar::with_config(&redis.uri(), sample.split_once("```").unwrap().0);
     let page = sidecar.wait("the streams to be seen", |page| page.stream("length", "events:other").is_some());
-    assert_eq!(page.stream("length", "dlq:{events:session}"), Some(1.0));
+    assert_eq!(page.stream("length", "dead:{events:session}"), Some(1.0));
     let mut limited = page.label_values("streamwarden_retention_info", "stream");
     limited.sort_unstable();
     assert_eq!(limited, ["events:other", "events:session"]);

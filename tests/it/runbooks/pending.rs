@@ -15,7 +15,7 @@ const LOOK_GONE: Block = Block { page: "RedisStreamPendingDangling", words: "\"$
 pub(super) const DROP_GONE: Block = Block { page: "RedisStreamPendingDangling", words: "\"$GROUP\" act" };
 
 /// Where the block puts entries that it sets aside.
-const DEAD_LETTERS: &str = "dlq:{events:session}";
+const DEAD_LETTERS: &str = "dead:{events:session}";
 
 /// What must not change about entries that a block is not about; they only get older.
 #[track_caller]
@@ -146,7 +146,7 @@ fn dead_letters_are_on_the_stream_s_node_of_a_cluster() {
     let redis = Redis::with_settings("cluster-enabled yes");
     let slot = |key: &str| redis.run::<u64>(&format!("CLUSTER KEYSLOT {key}"));
     assert_eq!(slot(DEAD_LETTERS), slot(STREAM));
-    assert_eq!(slot("dlq:{shop}:events"), slot("{shop}:events"));
+    assert_eq!(slot("dead:{shop}:events"), slot("{shop}:events"));
 }
 
 #[test]

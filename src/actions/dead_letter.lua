@@ -1,0 +1,54 @@
+-- Sets pending entries aside: copies each to the dead letters, then acknowledges it for the group. The copy comes first: if the server
+-- refuses it, nothing is acknowledged. The entry stays in the stream, since other groups may need it.
+--
+-- KEYS[1]  the stream
+-- KEYS[2]  the dead letters
+-- ARGV     the group, deliveries and idle time in milliseconds that an entry must have, the length at which the dead letters are full,
+--          the prefix of the fields, who did it, whether to acknowledge entries that no longer exist ("1" or ""), the IDs...
+-- Returns  for each ID a word
+local key, dead = KEYS[1], KEYS[2]
+local group, deliveries, idle = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local max_length, prefix, by, drops_gone = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7] == '1'
+local gone = {}
+
+-- Milliseconds since 1970.
+local function now()
+  local time = call('TIME')
+  return time[1] .. ('%03d'):format(math.floor(time[2] / 1000))
+end
+
+local function set_aside(id)
+  local row = call('XPENDING', key, group, id, id, 1)[1]
+  if not row then return 'not_pending' end
+  -- The idle time of an entry that its consumer gave back is negative: nobody works on it.
+  if row[4] < deliveries or (row[3] >= 0 and row[3] < idle) then return 'changed' end
+  local entry = call('XRANGE', key, id, id)[1]
+  if not entry then
+    if not drops_gone then return 'gone' end
+    table.insert(gone, id)
+    return 'acknowledged'
+  end
+  local fields = entry[2]
+  for index = 1, #fields, 2 do
+    if fields[index] == prefix .. 'stream' then return 'dead_letter' end
+  end
+  if #fields > MOST_WORDS then return 'too_many_fields' end
+  if call('XLEN', dead) >= max_length then return 'full' end
+  local origin = {
+    'stream', key, 'group', group, 'id', id, 'consumer', row[2], 'deliveries', ('%.0f'):format(row[4]), 'time', now(), 'by', by,
+  }
+  for index = 1, #origin, 2 do
+    table.insert(fields, prefix .. origin[index])
+    table.insert(fields, origin[index + 1])
+  end
+  add(dead, fields)
+  call('XACK', key, group, id)
+  return 'moved'
+end
+
+local function act()
+  local words = each(8, set_aside)
+  -- After all copies, since a server above `maxmemory` refuses only the first write of a script.
+  for _, id in ipairs(gone) do call('XACK', key, group, id) end
+  return words
+end

@@ -1,0 +1,97 @@
+//! How commands act on stuck work: a plan, a question, a run, and what came of it.
+
+use super::{
+    command::{Error, Exit, cannot, print},
+    confirm::Confirm,
+};
+use crate::{
+    actions::{Acting, Enforcer},
+    app::self_stats,
+    config::Config,
+    evaluate::grouped,
+    model::{Failure, Name, Reason, StreamId},
+    stuck::{Act, Outcomes},
+};
+
+/// Who gives the orders.
+pub(super) const BY: &str = "cli";
+/// Rows of a plan that are shown.
+pub(super) const MOST_ROWS: usize = 20;
+
+/// An act with its items.
+pub(super) struct Planned {
+    pub(super) act: Act,
+    pub(super) items: Vec<Box<[u8]>>,
+    pub(super) rate: Option<u32>,
+}
+
+impl Planned {
+    pub(super) fn of_ids(act: Act, ids: impl IntoIterator<Item = StreamId>) -> Self {
+        let items = ids.into_iter().map(|id| id.to_string().into_bytes().into()).collect();
+        Self { act, items, rate: None }
+    }
+
+    pub(super) fn of_names(act: Act, names: impl IntoIterator<Item = Name>) -> Self {
+        Self { act, items: names.into_iter().map(|name| name.as_bytes().into()).collect(), rate: None }
+    }
+}
+
+/// Asks, acts, and prints the result. The plan was shown already.
+pub(super) async fn carry_out(
+    config: &Config,
+    confirm: &Confirm,
+    question: &str,
+    plans: Vec<Planned>,
+) -> Result<Exit, Error> {
+    if plans.iter().all(|plan| plan.items.is_empty()) {
+        print("nothing to do\n")?;
+        return Ok(Exit::Success);
+    }
+    if !confirm.is_given(question) {
+        print("nothing was changed\n")?;
+        return Ok(Exit::Success);
+    }
+    let mut enforcer = Enforcer::new(self_stats());
+    let mut is_done = true;
+    for Planned { act, items, rate } in plans {
+        let wanted = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        let acted = Acting { config, act: &act, by: BY, rate }.run(&mut enforcer, items).await;
+        print(summary(&acted.outcomes))?;
+        if let Some(failure) = &acted.failure {
+            return Err(Error::Other(reason(config, &act, failure)));
+        }
+        is_done &= acted.outcomes.done() == wanted;
+    }
+    Ok(Exit::success_if(is_done))
+}
+
+fn summary(outcomes: &Outcomes) -> String {
+    outcomes.iter().map(|(outcome, count)| format!("{} {}\n", grouped(count), outcome.meaning())).collect()
+}
+
+/// Why a step failed, and what that means for the items.
+fn reason(config: &Config, act: &Act, failure: &Failure) -> String {
+    let keys: Vec<String> = act.keys.iter().map(ToString::to_string).collect();
+    let keys = keys.join(" and ");
+    let hint = HINTS
+        .iter()
+        .find(|(reason, _)| *reason == failure.reason)
+        .map(|(_, hint)| hint.replace("KEYS", &keys));
+    let hint = hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
+    format!("{}{hint}", cannot("act on stuck work", &config.redis.access, failure))
+}
+
+const UNKNOWN: &str = "it is unknown whether the last step was executed. Run the command again: what was done is not done twice";
+const HINTS: [(Reason, &str); 8] = [
+    (Reason::CrossSlot, "KEYS must be in one slot of the cluster: pass --to with the same hash tag"),
+    (Reason::OutOfMemory, "the server refuses the copy, so nothing of this step was acknowledged or removed"),
+    (
+        Reason::NoKey,
+        "the stream that gets the entries does not exist: XGROUP CREATE ... MKSTREAM creates it with a group",
+    ),
+    (Reason::WrongType, "one of KEYS is not a stream; nothing of this step was changed"),
+    (Reason::ReadOnly, "this server is a replica, which accepts no writes: run the command on its primary"),
+    (Reason::NoPermission, "`streamwarden acl --acting` prints the rule of a user that may do this"),
+    (Reason::Closed, UNKNOWN),
+    (Reason::Timeout, UNKNOWN),
+];

@@ -1,0 +1,303 @@
+//! `streamwarden dead-letters`: lists, shows and removes dead letters. And what it shares with `replay`.
+
+use std::{ffi::OsString, time::Duration};
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::{
+    acting::{Planned, carry_out},
+    command::{Error, Exit, block_on, print},
+    confirm::Confirm,
+    details::{OneStream, age, counted, fields_of, millis, name, span},
+    table::table,
+};
+use crate::{
+    app::self_stats,
+    config::{Config, Log},
+    evaluate::grouped,
+    model::{Entry, Name, ServerTime, StreamId},
+    source::{Details, Discovery, Link},
+    stuck::{Act, DEFAULT_PREFIX, DeadLetter, dead_letters_of},
+    telemetry,
+};
+
+/// Entries in one reply, since each may be large.
+const PORTION: u64 = 20;
+
+/// List, show and remove dead letters.
+#[derive(Debug, Args)]
+pub(super) struct DeadLetters {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    List(List),
+    Show(Show),
+    Purge(Purge),
+}
+
+/// List the streams of dead letters: those of the watched streams, by their default names, and those that are named here. Read-only.
+///
+/// Exit code: 0, 1 on a failure, 2 on wrong usage or configuration.
+#[derive(Debug, Args)]
+struct List {
+    /// Key of dead letters that have another name.
+    key: Vec<OsString>,
+}
+
+/// Show dead letters, the oldest first. Read-only.
+///
+/// Exit code: 0, 1 on a failure or if an ID does not exist, 2 on wrong usage or configuration.
+#[derive(Debug, Args)]
+struct Show {
+    /// Key of the dead letters.
+    key: OsString,
+
+    /// The dead letter with this ID; repeat it for more.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "limit"])]
+    id: Vec<StreamId>,
+
+    /// Begin at this ID.
+    #[arg(long, value_name = "ID", default_value = "0-0", hide_default_value = true)]
+    from: StreamId,
+
+    /// At most this many.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    limit: u16,
+
+    /// Also print the fields. Long values are cut.
+    #[arg(long)]
+    show: bool,
+
+    /// What the names of added fields begin with.
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
+    prefix: String,
+}
+
+/// Remove dead letters for good. Other entries of the stream stay.
+///
+/// Exit code: 0 if all were removed, or on a dry run, 1 if not, or on a failure, 2 on wrong usage or configuration.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["id", "older_than", "all"])))]
+struct Purge {
+    /// Key of the dead letters.
+    key: OsString,
+
+    /// The dead letter with this ID; repeat it for more.
+    #[arg(long, value_name = "ID")]
+    id: Vec<StreamId>,
+
+    /// Those that were set aside at least this long ago, as in 30d.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    older_than: Option<Duration>,
+
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+
+    /// At most this many.
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    max: u32,
+
+    /// What the names of added fields begin with.
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
+    prefix: String,
+
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+impl DeadLetters {
+    pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
+        if let What::Purge(purge) = &self.what {
+            purge.confirm.is_possible()?;
+        }
+        telemetry::start_logging(log);
+        match self.what {
+            What::List(list) => block_on(list.look(config))?,
+            What::Show(show) => block_on(show.look(config))?,
+            What::Purge(purge) => block_on(purge.plan_and_remove(config))?,
+        }
+    }
+}
+
+impl List {
+    async fn look(self, config: &Config) -> Result<Exit, Error> {
+        let failed = |failure| Error::of_redis("search for streams", &config.redis.access, &failure);
+        let streams = Discovery::new(Link::new(self_stats())).search(config).await.map_err(failed)?;
+        let watched = streams.watchlist(config);
+        let of_watched = watched.iter().flat_map(|watched| {
+            let is_itself = watched.name.as_bytes().starts_with(b"dead:");
+            [is_itself.then(|| watched.name.clone()), dead_letters_of(&watched.name)].into_iter().flatten()
+        });
+        let mut keys: Vec<Name> = self.key.iter().map(name).chain(of_watched).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut details = Details::new(Link::new(self_stats()));
+        let failed = |failure| Error::of_redis("read dead letters", &config.redis.access, &failure);
+        let now = match keys.first() {
+            Some(key) => details.time(config, key).await.map_err(failed)?,
+            None => None,
+        };
+        let lengths = details.lengths(config, &keys).await.map_err(failed)?;
+        let mut rows = Vec::new();
+        for (key, length) in keys.iter().zip(lengths).filter(|(_, length)| *length > 0) {
+            let oldest = details.entries_from(config, key, StreamId::ZERO, 1).await.map_err(failed)?.pop();
+            let letter = oldest.as_ref().and_then(|oldest| DeadLetter::of(oldest, DEFAULT_PREFIX));
+            let origin = letter.map_or_else(|| "?".to_owned(), |letter| letter.stream.to_string());
+            let oldest = span(oldest.and_then(|oldest| age(oldest.id, now)));
+            rows.push([key.to_string(), grouped(length), oldest, origin]);
+        }
+        if rows.is_empty() {
+            print("there are no dead letters\n")?;
+        } else {
+            print(table(["KEY", "ENTRIES", "OLDEST", "FROM"], &rows))?;
+        }
+        Ok(Exit::Success)
+    }
+}
+
+impl Show {
+    async fn look(self, config: &Config) -> Result<Exit, Error> {
+        let key = name(&self.key);
+        let mut reading = OneStream::new(config, &key);
+        let now = reading.time().await?;
+        let (entries, missing) = if self.id.is_empty() {
+            let mut pages = Pages::new(self.from);
+            let mut entries = Vec::new();
+            while let Some(page) =
+                pages.next(&mut reading).await?.filter(|_| entries.len() < self.limit.into())
+            {
+                entries.extend(page);
+            }
+            entries.truncate(self.limit.into());
+            (entries, Vec::new())
+        } else {
+            let found = reading.entries(&self.id).await?;
+            let missing = self.id.iter().zip(&found).filter(|(_, entry)| entry.is_none());
+            let missing: Vec<StreamId> = missing.map(|(id, _)| *id).collect();
+            (found.into_iter().flatten().collect(), missing)
+        };
+        if entries.is_empty() && missing.is_empty() {
+            print(format_args!("{key} has no dead letters\n"))?;
+        } else if !entries.is_empty() {
+            print(self.text(&entries, now))?;
+        }
+        missing.iter().try_for_each(|id| print(format_args!("{key} has no entry {id}\n")))?;
+        Ok(Exit::success_if(missing.is_empty()))
+    }
+
+    fn text(&self, entries: &[Entry], now: Option<ServerTime>) -> String {
+        let row = |entry: &Entry| {
+            let id = entry.id.to_string();
+            let Some(letter) = DeadLetter::of(entry, &self.prefix) else {
+                return [
+                    id,
+                    "?".into(),
+                    "not a dead letter".into(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ];
+            };
+            let aside = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
+            [
+                id,
+                span(aside),
+                letter.stream.to_string(),
+                letter.group.to_string(),
+                letter.origin_id.map_or_else(|| "?".to_owned(), |id| id.to_string()),
+                letter.deliveries.map_or_else(|| "?".to_owned(), grouped),
+                letter.replays.to_string(),
+            ]
+        };
+        let rows: Vec<_> = entries.iter().map(row).collect();
+        let lines = table(["ID", "SINCE", "FROM", "GROUP", "ITS ID", "DELIVERIES", "REPLAYS"], &rows);
+        if !self.show {
+            return lines;
+        }
+        let mut lines = lines.lines();
+        let title = lines.next().unwrap_or_default();
+        let shown = lines.zip(entries).map(|(line, entry)| {
+            let letter = DeadLetter::of(entry, &self.prefix);
+            let fields = letter.map_or(entry.fields.as_slice(), |letter| letter.fields);
+            format!("{line}\n{}", fields_of(fields))
+        });
+        format!("{title}\n{}", shown.collect::<String>())
+    }
+}
+
+impl Purge {
+    async fn plan_and_remove(self, config: &Config) -> Result<Exit, Error> {
+        let key = name(&self.key);
+        let mut reading = OneStream::new(config, &key);
+        let now = reading.time().await?;
+        let most = usize::try_from(self.max).unwrap_or(usize::MAX);
+        let least_age = self.older_than.map(|age| millis(age).get());
+        let is_meant = |letter: &DeadLetter<'_>| {
+            let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
+            least_age.is_none_or(|least| its_age.is_some_and(|its_own| its_own >= least))
+        };
+        let mut chosen = Vec::new();
+        select(&mut reading, &self.id, &self.prefix, |letter| {
+            chosen.extend(is_meant(letter).then_some(letter.id));
+            chosen.len() < most
+        })
+        .await?;
+        print(format_args!("would remove  {} from {key}, for good\n", counted(chosen.len(), "dead letter")))?;
+        let question = format!("Remove {} for good?", counted(chosen.len(), "dead letter"));
+        let plan = Planned::of_ids(Act::purge(&key, &self.prefix), chosen);
+        carry_out(config, &self.confirm, &question, vec![plan]).await
+    }
+}
+
+/// Reads a stream from its oldest entry on.
+struct Pages(Option<StreamId>);
+
+impl Pages {
+    const fn new(from: StreamId) -> Self {
+        Self(Some(from))
+    }
+
+    async fn next(&mut self, reading: &mut OneStream<'_>) -> Result<Option<Vec<Entry>>, Error> {
+        let Some(from) = self.0 else { return Ok(None) };
+        let page = reading.details.entries_from(reading.config, reading.stream, from, PORTION).await;
+        let page = page.map_err(|failure| reading.error(&failure))?;
+        self.0 = page.last().and_then(|last| last.id.next());
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+/// Calls `take` with the dead letters of these IDs, or with all of the stream, until it returns false.
+///
+/// # Errors
+/// An ID that does not exist or is not a dead letter, or why they can't be read.
+pub(super) async fn select(
+    reading: &mut OneStream<'_>,
+    ids: &[StreamId],
+    prefix: &str,
+    mut take: impl FnMut(&DeadLetter<'_>) -> bool,
+) -> Result<(), Error> {
+    if !ids.is_empty() {
+        let found = reading.entries(ids).await?;
+        for (id, entry) in ids.iter().zip(&found) {
+            let key = reading.stream;
+            let entry = entry.as_ref().ok_or_else(|| Error::Other(format!("{key} has no entry {id}")))?;
+            let letter = DeadLetter::of(entry, prefix);
+            take(&letter.ok_or_else(|| Error::Other(format!("{key}: {id} is not a dead letter")))?);
+        }
+        return Ok(());
+    }
+    let mut pages = Pages::new(StreamId::ZERO);
+    while let Some(page) = pages.next(reading).await? {
+        for letter in page.iter().filter_map(|entry| DeadLetter::of(entry, prefix)) {
+            if !take(&letter) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! What to do with stuck work: which dead letters belong to a stream, orders to act on items, and what came of each. Pure.
+//!
+//! An [`Act`] is an order. Its items are IDs of entries, or names of consumers, that somebody has seen. The script of an act checks each item
+//! again, and answers with an [`Outcome`] for each. [`actions`](crate::actions) sends it.
+
+mod act;
+mod dead_letter;
+mod outcome;
+
+pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Script};
+pub use dead_letter::{DeadLetter, dead_letters_of};
+pub use outcome::{Outcome, Outcomes};

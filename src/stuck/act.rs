@@ -1,0 +1,129 @@
+//! Orders: a script, its keys and its arguments.
+
+use crate::model::{Millis, Name};
+
+/// The prefix of the fields that a dead letter has beside those of its entry.
+pub const DEFAULT_PREFIX: &str = "dlq:";
+/// How often an entry is replayed at most: one that comes back each time fails for ever.
+pub const MOST_REPLAYS: u64 = 3;
+
+/// The script of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// Copies pending entries to the dead letters, and acknowledges them.
+    DeadLetter,
+    /// Adds dead letters to a stream again, or only removes them.
+    Replay,
+    /// Deletes consumers that hold nothing.
+    Reap,
+    /// Hands pending entries over to another consumer.
+    Claim,
+}
+
+impl Script {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::DeadLetter, Self::Replay, Self::Reap, Self::Claim];
+
+    /// Its name, in logs and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead_letter",
+            Self::Replay => "replay",
+            Self::Reap => "reap",
+            Self::Claim => "claim",
+        }
+    }
+}
+
+/// An order to act on items of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// What to do.
+    pub script: Script,
+    /// The keys of the script. All are in one slot, or a cluster refuses the act. The first one is the stream to route by.
+    pub keys: Vec<Name>,
+    /// The arguments of the script that come before the items.
+    pub arguments: Vec<Box<[u8]>>,
+}
+
+fn number(number: u64) -> Box<[u8]> {
+    number.to_string().into_bytes().into()
+}
+
+impl Act {
+    /// Sets pending entries of a group aside: those that were delivered at least so often, and not for at least so long.
+    ///
+    /// At `max_length` dead letters no more are added. With `drops_gone`, entries that no longer exist are acknowledged.
+    #[must_use]
+    pub fn dead_letter(
+        (stream, group, dead_letters): (&Name, &Name, &Name),
+        (deliveries, idle): (u64, Millis),
+        max_length: u64,
+        (prefix, by): (&str, &str),
+        drops_gone: bool,
+    ) -> Self {
+        let arguments = [
+            group.as_bytes().into(),
+            number(deliveries),
+            number(idle.get()),
+            number(max_length),
+            prefix.as_bytes().into(),
+            by.as_bytes().into(),
+            if drops_gone { b"1".as_slice() } else { b"" }.into(),
+        ];
+        Self {
+            script: Script::DeadLetter,
+            keys: vec![stream.clone(), dead_letters.clone()],
+            arguments: arguments.into(),
+        }
+    }
+
+    /// Adds dead letters to a stream again. With `origin`, only those that are from it.
+    #[must_use]
+    pub fn replay(
+        dead_letters: &Name,
+        to: &Name,
+        prefix: &str,
+        origin: Option<&Name>,
+        most_replays: u64,
+    ) -> Self {
+        let origin = origin.map(Name::as_bytes).unwrap_or_default();
+        Self {
+            script: Script::Replay,
+            keys: vec![dead_letters.clone(), to.clone()],
+            arguments: vec![prefix.as_bytes().into(), origin.into(), number(most_replays)],
+        }
+    }
+
+    /// Removes dead letters.
+    #[must_use]
+    pub fn purge(dead_letters: &Name, prefix: &str) -> Self {
+        Self {
+            script: Script::Replay,
+            keys: vec![dead_letters.clone()],
+            arguments: vec![prefix.as_bytes().into(), Box::default(), number(0)],
+        }
+    }
+
+    /// Deletes consumers that hold nothing and were idle for at least so long.
+    #[must_use]
+    pub fn reap(stream: &Name, group: &Name, idle: Millis) -> Self {
+        Self {
+            script: Script::Reap,
+            keys: vec![stream.clone()],
+            arguments: vec![group.as_bytes().into(), number(idle.get())],
+        }
+    }
+
+    /// Hands pending entries over. The holder must have been idle for at least so long.
+    #[must_use]
+    pub fn claim((stream, group): (&Name, &Name), (from, to): (&Name, &Name), idle: Millis) -> Self {
+        let names = [group, from, to].map(|name| name.as_bytes().into());
+        Self {
+            script: Script::Claim,
+            keys: vec![stream.clone()],
+            arguments: names.into_iter().chain([number(idle.get())]).collect(),
+        }
+    }
+}
