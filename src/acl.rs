@@ -78,6 +78,14 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     words.join(" ")
 }
 
+/// The same for the user of the Sentinels. `doctor` sends the last two.
+#[must_use]
+pub fn sentinel_rule(user: &str) -> String {
+    let commands =
+        ["get-master-addr-by-name", "master", "replicas"].map(|command| format!("+sentinel|{command}"));
+    format!("ACL SETUSER {user} reset on >PASSWORD {}", commands.join(" "))
+}
+
 /// What to know before using the rule on such a server.
 #[must_use]
 pub fn note(server: &Server, user: &str) -> Option<String> {

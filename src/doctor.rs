@@ -16,6 +16,7 @@ mod memory;
 mod nodes;
 mod permissions;
 mod persistence;
+mod sentinels;
 mod server;
 mod streams;
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod pending;
 mod permission;
 mod removal;
 mod role;
+mod sentinel;
 mod slot;
 mod snapshot;
 mod stream_id;
@@ -37,6 +38,7 @@ pub use pending::{OldestPending, Pending, PendingSample};
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
+pub use sentinel::{ReplicaView, SentinelView, ServiceState};
 pub use slot::{Slot, SlotRanges};
 pub use snapshot::{
     ClusterState, ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Node, NodeIndex, Now, Origin,

@@ -116,6 +116,10 @@ impl Poller {
             tokio::select! {
                 biased;
                 turn = turns.next(stop) => return turn,
+                () = self.reader.primary_moves(&config) => {
+                    turns.schedule.retry_in(clock::now(), Duration::ZERO);
+                    break;
+                }
                 () = sleep(UNTIL_REREAD) => {}
             }
             let span = spans::reread(streams.len());

@@ -268,6 +268,14 @@ impl Enforcer {
             self.reader.reconnect();
             return Err(Failure::new(Reason::ReadOnly, "the state of the stream was read from a replica"));
         }
+        let (session, _) = self.router.session(config, stream.as_bytes()).await?;
+        let named = session.place_of_service();
+        if named.is_some_and(|named| read.node().is_none_or(|node| *node.address != *named)) {
+            // Sentinels have named another primary in between.
+            self.reader.reconnect();
+            let what = "the state of the stream was read from another server";
+            return Err(Failure::new(Reason::RoleChanged, what));
+        }
         let state = read.state.as_ref().map_err(Clone::clone)?;
         let state = &self.with_first_id(config, stream, state, cutoff).await?;
         let plan = Plan::new(policy, state, read.verdict);

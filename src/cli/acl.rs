@@ -53,6 +53,14 @@ impl Acl {
         if address.is_none() {
             complain("no address is configured: this is the rule for Redis of that version, database 0\n");
         }
+        if address.as_ref().is_some_and(|address| address.service().is_some()) {
+            let user = config.redis.sentinel.user().unwrap_or(&self.user);
+            // Not on standard output, which may go to a Redis.
+            complain(format_args!(
+                "the user on each Sentinel, since Redis 6.2: {}\n",
+                acl::sentinel_rule(user)
+            ));
+        }
         if let Some(note) = acl::note(&server, &self.user) {
             complain(format_args!("{note}\n"));
         }

@@ -22,7 +22,7 @@ use crate::{
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
     model::{Facts, Failure, Reason, Rights},
     reader::Reader,
-    source::{Discovery, Examiner, Link},
+    source::{Discovery, Examiner, Link, survey},
     telemetry,
     views::terminal::{Style, diagnosis},
 };
@@ -70,7 +70,7 @@ impl Doctor {
             _ if !config.enabled => unused(),
             Ok(address) => block_on(self.examine(config, address))?,
             Err(problems) => {
-                unreachable(config, None, &Failure::new(Reason::Address, format!("{problems:#}")))
+                unreachable(config, None, &[], &Failure::new(Reason::Address, format!("{problems:#}")))
             }
         };
         let address = address.ok().filter(|_| config.enabled);
@@ -83,12 +83,16 @@ impl Doctor {
     }
 
     async fn examine(&self, config: &Config, address: &Address) -> Diagnosis {
+        let sentinels = match address.service() {
+            Some(service) => survey(service, &config.redis).await,
+            None => Vec::new(),
+        };
         let stats = self_stats();
         let link = || Link::new(Arc::clone(&stats));
         let mut examiner = Examiner::new(link());
         let facts = match examiner.facts(&config.redis).await {
             Ok(facts) => facts,
-            Err(failure) => return unreachable(config, Some(address), &failure),
+            Err(failure) => return unreachable(config, Some(address), &sentinels, &failure),
         };
         let streams = search(&mut Discovery::new(link()), config).await;
         let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
@@ -96,8 +100,8 @@ impl Doctor {
         let rights = self.rights(&mut examiner, config, address, &facts, &watchlist).await;
         let reading = Reader::new(link()).read(config, &watchlist).await;
         let user = self.user.as_deref();
-        let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
-        diagnose(Evidence { config, address, user, facts, streams, rights, reading })
+        let (sentinels, facts, streams, rights, reading) = (&sentinels, &facts, &streams, &rights, &reading);
+        diagnose(Evidence { config, address, sentinels, user, facts, streams, rights, reading })
     }
 
     async fn rights(

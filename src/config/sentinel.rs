@@ -59,6 +59,12 @@ impl Sentinel {
         }
     }
 
+    /// The user; `None` for the default one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// The file that holds the password.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {

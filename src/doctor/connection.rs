@@ -6,6 +6,7 @@ use super::{
     Area::Connection,
     Evidence, Finding,
     Level::{Notice, Ok, Unknown, Warning},
+    sentinels,
 };
 use crate::{
     config::{Address, Config},
@@ -35,6 +36,9 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     [connected]
         .into_iter()
         .chain(secrecy(evidence.config, address))
+        .chain(
+            evidence.address.service().into_iter().flat_map(|it| sentinels::findings(it, evidence.sentinels)),
+        )
         .chain(latency(evidence))
         .chain([clock(evidence)])
         .collect()
@@ -45,10 +49,12 @@ pub(super) fn secrecy(config: &Config, address: &Address) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !address.is_tls() && !address.is_local() {
         let what = "the connection to another machine is not encrypted";
-        let meaning = if address.has_password() {
-            "anyone on that network can read the password and the entries; use rediss://"
-        } else {
-            "anyone on that network can read the entries; use rediss://"
+        let meaning = match (address.has_password(), address.service()) {
+            (true, None) => "anyone on that network can read the password and the entries; use rediss://",
+            (false, None) => "anyone on that network can read the entries; use rediss://",
+            (_, Some(_)) => {
+                "anyone on that network can read the password and the entries, or name another server; use rediss+sentinel://"
+            }
         };
         findings.push(Finding::new(Connection, Notice, what, meaning));
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Address, Config, Discovered, Mode, StreamRule},
-    model::{Facts, Failure, Rights},
+    model::{Facts, Failure, Rights, SentinelView},
     reading::Reading,
 };
 
@@ -13,6 +13,8 @@ pub(crate) struct Evidence<'a> {
     pub config: &'a Config,
     /// The address that was connected to.
     pub address: &'a Address,
+    /// What the Sentinels of the address report; empty if it names none.
+    pub sentinels: &'a [SentinelView],
     /// The user whose permissions were tested, if it is not the one that is logged in.
     pub user: Option<&'a str>,
     /// What the server reports about itself.

@@ -67,7 +67,7 @@ impl Case {
 
     pub(super) fn evidence(&self) -> Evidence<'_> {
         let Self { config, address, facts, streams, rights, reading } = self;
-        Evidence { config, address, user: None, facts, streams, rights, reading }
+        Evidence { config, address, sentinels: &[], user: None, facts, streams, rights, reading }
     }
 
     /// Sets a section of `INFO`, in the server's format.

@@ -5,23 +5,41 @@ use super::{
     Diagnosis, Finding,
     Level::{Notice, Ok, Problem},
     connection::secrecy,
+    sentinels,
 };
 use crate::{
     config::{Address, Config},
-    model::{Failure, Reason},
+    model::{Failure, Reason, SentinelView},
 };
 
 /// Diagnoses a failed connection.
 #[must_use]
-pub(crate) fn unreachable(config: &Config, address: Option<&Address>, failure: &Failure) -> Diagnosis {
+pub(crate) fn unreachable(
+    config: &Config,
+    address: Option<&Address>,
+    views: &[SentinelView],
+    failure: &Failure,
+) -> Diagnosis {
     let place = address.map_or("the address".to_owned(), ToString::to_string);
-    let what = format!("no connection to {place}: {}", step(failure.reason));
-    let meaning = format!("{}; error: {}", advice(failure.reason), failure.detail);
+    let names_none = !views.is_empty() && views.iter().all(|view| view.primary.is_err());
+    let (step, advice) = if names_none {
+        ("no Sentinel names the primary", "look at what each of them says")
+    } else {
+        (step(failure.reason), advice(failure.reason))
+    };
+    let what = format!("no connection to {place}: {step}");
+    let meaning = format!("{advice}; error: {}", failure.detail);
     let mut findings = vec![Finding::new(Connection, Problem, what, meaning)];
     for (secret, path) in config.redis.access.files() {
         let what = format!("the {secret} is read from {}", path.display());
         findings.push(Finding::new(Connection, Ok, what, "again for each connection"));
     }
+    if let Some(path) = config.redis.sentinel.file() {
+        let what = format!("the Sentinels' password is read from {}", path.display());
+        findings.push(Finding::new(Connection, Ok, what, "again for each connection"));
+    }
+    let service = address.and_then(Address::service);
+    findings.extend(service.into_iter().flat_map(|service| sentinels::findings(service, views)));
     if let Some(address) = address {
         let user = address.user().map_or("the default user".to_owned(), |user| format!("user {user}"));
         let password = if address.has_password() { "with a password" } else { "without a password" };
@@ -112,7 +130,8 @@ mod tests {
             ("redis://h", Reason::Quota, "quota is exhausted", "--cost"),
         ] {
             let case = Case::new(uri, "");
-            let diagnosis = unreachable(&case.config, Some(&case.address), &Failure::new(reason, "words"));
+            let diagnosis =
+                unreachable(&case.config, Some(&case.address), &[], &Failure::new(reason, "words"));
             let first = &diagnosis.findings[0];
             assert!(first.level == Problem && first.what.contains(what), "{}", first.what);
             assert!(first.meaning.contains(meaning) && first.meaning.ends_with("words"), "{}", first.meaning);

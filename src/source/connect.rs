@@ -67,7 +67,7 @@ pub(super) async fn connect(
         tokio::select! {
             biased;
             connected = log_in_to(&address, redis, known) => connected,
-            failure = sentinels.until_they_name_another(redis) => Err(failure),
+            failure = sentinels.name_another_meanwhile(redis) => Err(failure),
         }
     };
     let no_connection = |_elapsed| Failure::new(Reason::Timeout, format!("no connection within {timeout:?}"));

@@ -140,7 +140,7 @@ impl Link {
     /// Drops the connection if another server is the primary now: to a replica from time to time, if a primary answered before, and
     /// if the Sentinels name another one. Call it before each reading, so that the whole reading is from one server.
     pub(super) async fn look_for_primary(&mut self, redis: &config::Redis) {
-        if self.lost.is_due(clock::now()) || self.has_moved(redis).await {
+        if self.lost.is_due(clock::now()) || self.sentinels().name_another_by_now(redis).await {
             self.disconnect();
         }
     }
@@ -150,15 +150,10 @@ impl Link {
         self.session.as_ref().is_some_and(Session::is_tls)
     }
 
-    /// Whether the Sentinels name another primary than before; false if the address names none.
-    async fn has_moved(&mut self, redis: &config::Redis) -> bool {
-        self.sentinels().service().is_some() && self.sentinels().name_another(redis).await
-    }
-
     /// Returns once the Sentinels name another primary than before, and drops the connection then; never if the address names
     /// none. Cancel-safe.
     pub(super) async fn primary_moves(&mut self, redis: &config::Redis) {
-        self.sentinels().until_they_name_another(redis).await;
+        self.sentinels().name_another_at_last(redis).await;
         self.disconnect();
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redis::Cmd;
 use secrecy::ExposeSecret;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     failure::{needs_no_password, no_reply, without_password},
     files, reply,
     resp::{Reply, Texts},
+    tls_words::{IS_TLS, NOT_TLS},
     transport,
 };
 use crate::{
@@ -29,7 +30,9 @@ use crate::{
 /// Time between two questions while nothing else is to be done.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A Sentinel answers from memory. One that takes longer is frozen or unreachable, and the next one is asked.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// Before a reading they are not asked again for this long.
+const RECENT: Duration = Duration::from_secs(5);
 /// How long an answer permits writes. It only bounds how often a run of many steps asks.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -43,6 +46,8 @@ pub(super) struct Sentinels {
     open: Option<Connection>,
     /// The primary, as they named it last, and when.
     named: Option<(Host, Instant)>,
+    /// When they were asked last.
+    asked: Option<Instant>,
     is_silent: bool,
 }
 
@@ -80,24 +85,39 @@ impl Sentinels {
         self.open = None;
     }
 
-    /// Whether they name another primary than before. Unknown is not a change.
-    pub(super) async fn name_another(&mut self, redis: &config::Redis) -> bool {
+    /// Whether they name another primary than before. Unknown is not a change. Asks at most once in some seconds: what waits for
+    /// its turn asks more often.
+    pub(super) async fn name_another_by_now(&mut self, redis: &config::Redis) -> bool {
+        let is_recent = |at: &Instant| clock::now().saturating_duration_since(*at) < RECENT;
+        self.service.is_some()
+            && !self.asked.as_ref().is_some_and(is_recent)
+            && self.name_another(redis).await
+    }
+
+    async fn name_another(&mut self, redis: &config::Redis) -> bool {
         let before = self.named.clone();
         let now = self.ask(redis).await.ok();
         now.is_some_and(|now| before.is_none_or(|(before, _)| before != now))
     }
 
     /// Returns once they name another primary than before; never if the address names no Sentinels. Cancel-safe.
-    pub(super) async fn until_they_name_another(&mut self, redis: &config::Redis) -> Failure {
+    pub(super) async fn name_another_at_last(&mut self, redis: &config::Redis) -> Failure {
         if self.service.is_none() {
             return std::future::pending().await;
         }
         loop {
-            sleep(PAUSE).await;
+            // From the last question, so that callers that cancel this often still ask.
+            sleep_until(self.asked.map_or_else(clock::now, |asked| asked + PAUSE)).await;
             if self.name_another(redis).await {
                 return self.changed();
             }
         }
+    }
+
+    /// The same, for a reply of the primary that should arrive at once: they are not asked before it is overdue.
+    pub(super) async fn name_another_meanwhile(&mut self, redis: &config::Redis) -> Failure {
+        sleep(PAUSE).await;
+        self.name_another_at_last(redis).await
     }
 
     /// Whether the server that they named is the primary still, so that it may be written to.
@@ -127,6 +147,7 @@ impl Sentinels {
     /// Asks one Sentinel after the other. Cancel-safe: a connection with an open question is dropped.
     async fn ask(&mut self, redis: &config::Redis) -> Result<Host, Failure> {
         let Some(service) = self.service.clone() else { return Err(no_reply()) };
+        self.asked = Some(clock::now());
         let (mut open, count) = (self.open.take(), service.sentinels.len());
         let share = redis.connect_timeout / u32::try_from(count + 1).unwrap_or(u32::MAX);
         let redis = &config::Redis { connect_timeout: share.min(PATIENCE), ..redis.clone() };
@@ -183,13 +204,13 @@ async fn ask(
         Ok(reply) => Ok((named(&reply?, service)?, connection)),
         Err(failure) => {
             let route = Route::to(sentinel.clone(), redis.sentinel.is_tls(service));
-            Err(transport::explained(failure, &route, redis.connect_timeout).await)
+            Err(in_own_words(transport::explained(failure, &route, redis.connect_timeout).await))
         }
     }
 }
 
 /// The server that a Sentinel names.
-fn named(reply: &Reply, service: &Service) -> Result<Host, Failure> {
+pub(super) fn named(reply: &Reply, service: &Service) -> Result<Host, Failure> {
     let Some((name, port)) = reply::host_and_port(reply)? else {
         let what =
             format!("it knows no service {}; `SENTINEL MASTERS` shows those that it watches", service.name);
@@ -212,14 +233,23 @@ pub(super) async fn connect(
     };
     let login = login.map_err(|problems| Failure::new(Reason::Address, format!("{problems:#}")))?;
     let route = Route::to(sentinel.clone(), redis.sentinel.is_tls(service));
-    let mut connection = Connection::new(transport::open(&route, redis).await?);
+    let mut connection = Connection::new(transport::open(&route, redis).await.map_err(in_own_words)?);
     let Some((user, password)) = login else { return Ok(connection) };
     let password = password.expose_secret();
     let words: Vec<&str> = ["AUTH"].into_iter().chain(user.as_deref()).chain([password]).collect();
     match one(&mut connection, &words).await {
         Ok(Err(failure)) if !needs_no_password(&failure) => Err(without_password(failure, password)),
         Ok(_) => Ok(connection),
-        Err(failure) => Err(transport::explained(failure, &route, redis.connect_timeout).await),
+        Err(failure) => Err(in_own_words(transport::explained(failure, &route, redis.connect_timeout).await)),
+    }
+}
+
+/// The failure, with the key that repairs it in place of the address's scheme.
+fn in_own_words(failure: Failure) -> Failure {
+    match failure.detail.as_str() {
+        NOT_TLS => Failure::new(Reason::Tls, "it does not speak TLS: set redis.sentinel.tls to false"),
+        IS_TLS => Failure::new(Reason::Tls, "it speaks TLS: set redis.sentinel.tls to true"),
+        _ => failure,
     }
 }
 

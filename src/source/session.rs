@@ -149,10 +149,12 @@ impl Session {
 
     /// The server, for people: with its service if it has one.
     pub(super) fn place(&self) -> String {
-        match self.sentinels.service() {
-            Some(service) => format!("{} at {}", service.name, self.place),
-            None => self.place.clone(),
-        }
+        self.place_of_service().unwrap_or_else(|| self.place.clone())
+    }
+
+    /// The same for the primary of a service, which Sentinels have named; `None` for any other server.
+    pub(crate) fn place_of_service(&self) -> Option<String> {
+        self.sentinels.service().map(|service| format!("{} at {}", service.name, self.place))
     }
 
     /// Learns which server answers. Old servers and narrow permissions refuse some of the commands, which only costs knowledge.
@@ -388,7 +390,7 @@ impl Session {
         let done = tokio::select! {
             biased;
             done = tokio::time::timeout_at(until, work(&mut self.connection)) => done.map_err(no_answer).flatten(),
-            failure = self.sentinels.until_they_name_another(&self.redis) => Err(failure),
+            failure = self.sentinels.name_another_meanwhile(&self.redis) => Err(failure),
         };
         done.map_err(|failure| failure.at(&self.place))
     }

@@ -15,15 +15,15 @@ const RETAIN: &str =
     "streams: [{match: s, groups: [g], retention: {max_length: 50, exact: true}}, {match: 'o:*'}]";
 
 /// What it found.
-struct Found {
-    code: i32,
+pub(crate) struct Found {
+    pub(crate) code: i32,
     table: String,
     document: Value,
 }
 
 /// Runs it as people do, and as machines do.
 #[track_caller]
-fn doctor(uri: &str, config: &str, arguments: &[&str]) -> Found {
+pub(crate) fn doctor(uri: &str, config: &str, arguments: &[&str]) -> Found {
     let file = config_file(config);
     let run = |more: &[&str]| {
         let arguments: Vec<&str> = ["doctor", "--config", file.path().to_str().unwrap()]
@@ -50,7 +50,7 @@ impl Found {
 
     /// Asserts that this is found, in the table too.
     #[track_caller]
-    fn has(&self, area: &str, level: &str, words: &str) {
+    pub(crate) fn has(&self, area: &str, level: &str, words: &str) {
         let mut findings = self.findings();
         let is_found = findings.any(|(its, at, text)| its == area && at == level && text.contains(words));
         assert!(is_found, "{area} {level} {words} in {}", self.table);

@@ -1,6 +1,8 @@
 //! Sentinels name the primary: how soon the sidecar follows them, and what never reaches the one that they replaced.
 
 mod answers;
+mod commands;
+mod encrypted;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
