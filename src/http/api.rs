@@ -26,7 +26,7 @@ use crate::{
     reading::Latest,
     views::{
         Encoding,
-        api::{ConfigDocument, SCHEMA_VERSION, Take, View},
+        api::{ConfigDocument, NoNumber, SCHEMA_VERSION, Take, View},
     },
 };
 
@@ -69,6 +69,25 @@ impl ServerState {
                     format!("stream {name} is not watched; /api/v1/streams lists the watched streams");
                 problem(StatusCode::NOT_FOUND, reason)
             }
+        }
+    }
+
+    pub(super) fn group_lag(&self, asked: &Asked) -> Answer {
+        self.number(asked, |view| Ok(json(&view.group_lag(&asked.stream, &asked.group)?)))
+    }
+
+    pub(super) fn group_lag_seconds(&self, asked: &Asked) -> Answer {
+        self.number(asked, |view| Ok(json(&view.group_lag_seconds(&asked.stream, &asked.group)?)))
+    }
+
+    /// A number by itself. One that is unknown is an error: who scales by it must not take it for 0.
+    fn number(&self, asked: &Asked, number: impl FnOnce(&View<'_>) -> Result<Vec<u8>, NoNumber>) -> Answer {
+        let drawn = self.drawn();
+        let view = drawn.view();
+        match number(&view) {
+            Ok(number) => self.document(asked, &drawn, &view, |take| take(number)),
+            Err(NoNumber::NotThere(reason)) => problem(StatusCode::NOT_FOUND, reason),
+            Err(NoNumber::Unknown(reason)) => problem(StatusCode::SERVICE_UNAVAILABLE, reason),
         }
     }
 

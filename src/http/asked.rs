@@ -10,4 +10,6 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     /// The stream, where the path has one.
     pub(super) stream: Name,
+    /// The group, where the path has one.
+    pub(super) group: Name,
 }

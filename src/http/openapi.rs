@@ -6,10 +6,10 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::routes::{API, KEY, Methods, ROUTES, Route};
+use super::routes::{API, GROUP, KEY, Methods, ROUTES, Route};
 use crate::views::api::{
-    ConfigDocument, GroupsDocument, OneStreamDocument, Problem, SCHEMA_VERSION, StreamsDocument,
-    TrimDocument, TrimRequest,
+    ConfigDocument, GroupLagDocument, GroupLagSecondsDocument, GroupsDocument, OneStreamDocument, Problem,
+    SCHEMA_VERSION, StreamsDocument, TrimDocument, TrimRequest,
 };
 
 /// A route's path, operation ID, summary and answer.
@@ -20,6 +20,8 @@ const OPERATIONS: &[Operation] = &[
     ("/api/v1/streams", "listStreams", "All streams with their groups and consumers", schema::<StreamsDocument<'_>>),
     ("/api/v1/streams/{key}", "getStream", "One stream with its groups and consumers", schema::<OneStreamDocument<'_>>),
     ("/api/v1/groups", "listGroups", "All groups", schema::<GroupsDocument<'_>>),
+    ("/api/v1/groups/{key}/{group}/lag", "getGroupLag", "The lag of one group, for autoscalers", schema::<GroupLagDocument>),
+    ("/api/v1/groups/{key}/{group}/lag_seconds", "getGroupLagSeconds", "The age of one group's lag, for autoscalers", schema::<GroupLagSecondsDocument>),
     ("/api/v1/config", "getConfig", "The configuration in force, without secrets", schema::<ConfigDocument>),
     ("/api/v1/openapi.json", "getOpenApi", "This document", |_| json!({"type": "object"})),
     ("/api/v1/streams/{key}/trim", "trimStream", "Trim a stream", schema::<TrimDocument<'_>>),
@@ -28,6 +30,12 @@ const OPERATIONS: &[Operation] = &[
 /// The errors of all documents.
 const GET_PROBLEMS: &[(&str, &str)] =
     &[("400", "The request is malformed."), ("503", "Too many documents are being sent.")];
+
+/// Those of a number by itself, in place of the same ones.
+const NUMBER_PROBLEMS: &[(&str, &str)] = &[
+    ("404", "No such stream is watched, or it has no such group."),
+    ("503", "The number is unknown, or too many documents are being sent."),
+];
 
 const TRIM_PROBLEMS: &[(&str, &str)] = &[
     ("400", "Invalid trim request."),
@@ -107,6 +115,17 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
             "example": "events%3Asession",
         }));
     }
+    let is_number = route.path.contains(GROUP);
+    if is_number {
+        parameters.push(json!({
+            "name": "group",
+            "in": "path",
+            "required": true,
+            "description": "The name's bytes, percent-encoded: the key in the list of groups.",
+            "schema": {"type": "string", "minLength": 1},
+            "example": "workers",
+        }));
+    }
     let mut operation = Map::from_iter([
         ("operationId".to_owned(), Value::from(*id)),
         ("summary".to_owned(), Value::from(*summary)),
@@ -124,6 +143,7 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
             parameters.push(json!({"$ref": "#/components/parameters/IfNoneMatch"}));
             problems.extend_from_slice(GET_PROBLEMS);
             problems.extend(route.path.contains(KEY).then_some(("404", "No such stream is watched.")));
+            problems.extend_from_slice(if is_number { NUMBER_PROBLEMS } else { &[] });
             "get"
         }
         Methods::Post => {

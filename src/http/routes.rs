@@ -23,6 +23,8 @@ use crate::{config::Config, model::Name};
 pub(super) const API: &str = "/api/";
 /// The placeholder of a stream in a route's path: its name's bytes, percent-encoded.
 pub(super) const KEY: &str = "{key}";
+/// The same of a group, after its stream.
+pub(super) const GROUP: &str = "{group}";
 /// Only a trim has a body. Any other body that is larger than this is refused before it is read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 
@@ -30,7 +32,7 @@ const MAX_BODY_BYTES: u64 = 4 * 1024;
 pub struct Route {
     /// The methods that it allows.
     pub methods: Methods,
-    /// The path; `{key}` stands for a stream.
+    /// The path; `{key}` stands for a stream, `{group}` for a group.
     pub path: &'static str,
     handler: Handler,
     /// Whether it exists with this configuration.
@@ -88,6 +90,8 @@ pub const ROUTES: &[Route] = &[
     get("/api/v1/streams", Handler::Slow(always, ServerState::streams)),
     get("/api/v1/streams/{key}", Handler::Slow(always, ServerState::stream)),
     get("/api/v1/groups", Handler::Slow(always, ServerState::groups)),
+    get("/api/v1/groups/{key}/{group}/lag", Handler::Slow(always, ServerState::group_lag)),
+    get("/api/v1/groups/{key}/{group}/lag_seconds", Handler::Slow(always, ServerState::group_lag_seconds)),
     get("/api/v1/config", Handler::Slow(always, ServerState::config)),
     get("/api/v1/openapi.json", Handler::Slow(always, ServerState::openapi)),
     Route {
@@ -106,13 +110,14 @@ const fn always(_: &ServerState, _: &Asked) -> bool {
 
 /// The answer to a request.
 pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
-    let (route, stream) = match state.route(&request) {
+    let (route, names) = match state.route(&request) {
         Ok(found) => found,
         Err(refusal) => return *refusal,
     };
     let (head, body) = request.into_parts();
-    let asked =
-        Asked { uri: head.uri, headers: head.headers, stream: stream.unwrap_or_else(|| Name::from("")) };
+    let mut names = names.into_iter();
+    let mut name = || names.next().unwrap_or_else(|| Name::from(""));
+    let asked = Asked { uri: head.uri, headers: head.headers, stream: name(), group: name() };
     match route.handler {
         Handler::Trim => state.trim(asked, body).await,
         Handler::Slow(is_slow, answer) if is_slow(&state, &asked) => {
@@ -126,8 +131,8 @@ pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) 
 }
 
 impl ServerState {
-    /// The route of a request, with the stream in its path; or the answer that refuses the request.
-    fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Option<Name>), Box<Answer>> {
+    /// The route of a request, with the names in its path; or the answer that refuses the request.
+    fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Vec<Name>), Box<Answer>> {
         let path = request.uri().path();
         let is_of_api = path.starts_with(API);
         let refuse = |status, reason: &str| match is_of_api {
@@ -139,8 +144,9 @@ impl ServerState {
         }
         let config = self.config.borrow();
         let mut routes = ROUTES.iter().filter(|route| (route.is_there)(&config));
-        let found = routes.find_map(|route| Some((route, stream(route.path, path)?)));
-        let Some((route, stream)) = found.or_else(|| web::is_served(path).then_some((&PAGE, None))) else {
+        let found = routes.find_map(|route| Some((route, names(route.path, path)?)));
+        let page = || web::is_served(path).then(|| (&PAGE, Vec::new()));
+        let Some((route, names)) = found.or_else(page) else {
             let reason = match is_of_api {
                 true => "no such path; /api/v1/openapi.json describes all paths",
                 false => "no such page; see / for all pages",
@@ -158,17 +164,24 @@ impl ServerState {
         if route.methods == Methods::Get && request.body().size_hint().lower() > MAX_BODY_BYTES {
             return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "this path accepts no body"));
         }
-        Ok((route, stream))
+        Ok((route, names))
     }
 }
 
-/// `Some` where a path matches a route's, with the stream where the route has one. A stream's name may be empty.
-fn stream(pattern: &str, path: &str) -> Option<Option<Name>> {
-    let Some((before, after)) = pattern.split_once(KEY) else {
-        return (pattern == path).then_some(None);
-    };
-    let key = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!key.contains('/')).then(|| Some(Name::from(percent_decode_str(key).collect::<Vec<u8>>())))
+/// The names in a path, in their order, where it matches a route's. A name may be empty.
+fn names(pattern: &str, path: &str) -> Option<Vec<Name>> {
+    let (mut parts, mut given) = (pattern.split('/'), path.split('/'));
+    let mut names = Vec::new();
+    loop {
+        match (parts.next(), given.next()) {
+            (None, None) => return Some(names),
+            (Some(KEY | GROUP), Some(name)) => {
+                names.push(Name::from(percent_decode_str(name).collect::<Vec<u8>>()));
+            }
+            (Some(part), Some(same)) if part == same => {}
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -179,19 +192,19 @@ mod tests {
 
     #[test]
     fn a_key_is_one_part_of_a_path_and_any_bytes() {
-        let of = |path| stream("/api/v1/streams/{key}", path).flatten();
-        assert_eq!(of("/api/v1/streams/events%3Asession"), Some(Name::from("events:session")));
-        assert_eq!(of("/api/v1/streams/a%2Fb%FF"), Some(Name::from(&b"a/b\xff"[..])));
-        for path in ["/api/v1/streams/s/", "/api/v1/streams/s/trim", "/api/v1/streams"] {
+        let of = |path| names("/api/v1/streams/{key}", path);
+        let one = |name: &[u8]| Some(vec![Name::from(name)]);
+        assert_eq!(of("/api/v1/streams/events%3Asession"), one(b"events:session"));
+        assert_eq!(of("/api/v1/streams/a%2Fb%FF"), one(b"a/b\xff"));
+        for path in ["/api/v1/streams/s/", "/api/v1/streams/s/trim", "/api/v1/streams", "/api/v2/streams/s"] {
             assert_eq!(of(path), None, "{path}");
         }
-        assert_eq!(of("/api/v1/streams/"), Some(Name::from("")), "a key of Redis may be empty");
-        assert_eq!(
-            stream("/api/v1/streams/{key}/trim", "/api/v1/streams/s/trim"),
-            Some(Some(Name::from("s")))
-        );
-        assert_eq!(stream("/livez", "/livez"), Some(None));
-        assert_eq!(stream("/livez", "/livez/"), None);
+        assert_eq!(of("/api/v1/streams/"), one(b""), "a key of Redis may be empty");
+        assert_eq!(names("/api/v1/streams/{key}/trim", "/api/v1/streams/s/trim"), one(b"s"));
+        let both = names("/api/v1/groups/{key}/{group}/lag", "/api/v1/groups/a%2Fb/g%20h/lag");
+        assert_eq!(both, Some(vec![Name::from("a/b"), Name::from("g h")]));
+        assert_eq!(names("/livez", "/livez"), Some(Vec::new()));
+        assert_eq!(names("/livez", "/livez/"), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod cause;
 mod group;
 mod head;
 mod held;
+mod number;
 mod pieces;
 mod stream;
 mod trim;
@@ -27,6 +28,7 @@ pub use head::{
     ClusterDocument, Head, NodeDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
     Summary,
 };
+pub use number::{GroupLagDocument, GroupLagSecondsDocument, NoNumber};
 pub use pieces::Take;
 pub(crate) use stream::holds_the_lease;
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};

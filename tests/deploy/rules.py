@@ -2,9 +2,10 @@
 
 import jsonschema
 import kubernetes_validate
+from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as operator
 
-KINDS = {kind.__name__: kind for kind in (operator.PodMonitor, operator.ServiceMonitor, operator.PrometheusRule)}
+KINDS = {kind.__name__: kind for kind in (operator.PodMonitor, operator.ServiceMonitor, operator.PrometheusRule, keda.ScaledObject)}
 
 
 def closed(schema):
@@ -26,8 +27,8 @@ SCHEMAS = {name: closed(kind.model_json_schema(by_alias=True)) for name, kind in
 
 
 def validate(item: dict, version: str) -> None:
-    """Fails where Kubernetes of that version, or the Prometheus operator, would not know a field or a value."""
-    if item["apiVersion"].startswith("monitoring.coreos.com/"):
+    """Fails where Kubernetes of that version, the Prometheus operator or KEDA would not know a field or a value."""
+    if item["kind"] in KINDS:
         jsonschema.validate(item, SCHEMAS[item["kind"]])
     else:
         kubernetes_validate.validate(item, version, strict=True)

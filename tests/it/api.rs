@@ -10,8 +10,15 @@ use serde_json::Value;
 
 use support::{Redis, Sidecar, wait_for};
 
-const PATHS: [&str; 5] =
-    ["/api/v1/streams", "/api/v1/groups", "/api/v1/config", "/api/v1/openapi.json", "/api/v1/streams/s"];
+const PATHS: [&str; 7] = [
+    "/api/v1/streams",
+    "/api/v1/groups",
+    "/api/v1/groups/s/g/lag",
+    "/api/v1/groups/s/g/lag_seconds",
+    "/api/v1/config",
+    "/api/v1/openapi.json",
+    "/api/v1/streams/s",
+];
 
 fn with_stream() -> (Redis, Sidecar) {
     let redis = Redis::start();
@@ -79,13 +86,40 @@ fn every_field_is_described_and_every_described_field_is_there() {
     let api = json(&sidecar, "/api/v1/openapi.json");
     assert_eq!(api["openapi"], "3.1.0");
     for path in PATHS {
-        let described = path.replace("/streams/s", "/streams/{key}");
+        let described = path.replace("/streams/s", "/streams/{key}").replace("/s/g/", "/{key}/{group}/");
         let answers = &api["paths"][&described]["get"]["responses"];
         let schema = &answers["200"]["content"]["application/json"]["schema"];
         assert_described(&api, schema, &json(&sidecar, path), path);
     }
     let problem = &api["components"]["schemas"]["Problem"];
     assert_described(&api, problem, &json(&sidecar, "/api/v1/streams/none"), "problem");
+}
+
+#[test]
+fn a_number_for_autoscalers_is_that_of_the_group_or_an_error() {
+    let (mut redis, sidecar) = with_stream();
+    let group = |path: &str| sidecar.get(&format!("/api/v1/groups/{path}"));
+    assert_eq!(json(&sidecar, "/api/v1/groups/s/g/lag")["lag"], 28);
+    let seconds = json(&sidecar, "/api/v1/groups/s/g/lag_seconds")["lag_seconds"].as_f64();
+    assert_eq!(seconds, sidecar.scrape().group("lag_seconds", "s", "g"));
+    for path in ["none/g/lag", "s/none/lag", "s/missing/lag", "absent/g/lag_seconds"] {
+        assert_eq!(group(path).status, 404, "{path}: {}", group(path).text());
+    }
+    // IDs that are no times: how old the entry is, nobody knows.
+    redis.run::<()>("XADD odd 5-5 a 1");
+    redis.run::<()>("XGROUP CREATE odd g 0");
+    wait_for("the group", || Some(group("odd/g/lag")).filter(|answer| answer.status == 200));
+    let unknown = group("odd/g/lag_seconds");
+    assert_eq!(unknown.status, 503, "{}", unknown.text());
+    assert!(
+        unknown.text().contains("the age of its oldest undelivered entry is unknown"),
+        "{}",
+        unknown.text()
+    );
+    redis.kill();
+    let stale = wait_for("the reading to be stale", || Some(group("s/g/lag")).filter(|it| it.status != 200));
+    assert_eq!(stale.status, 503);
+    assert!(stale.text().contains("no number for group g of stream s: last read "), "{}", stale.text());
 }
 
 #[test]
@@ -173,6 +207,7 @@ fn keys_of_any_bytes_come_back() {
 fn what_has_not_changed_is_not_sent_again() {
     let redis = Redis::start();
     redis.add("s", 3);
+    redis.run::<()>("XGROUP CREATE s g 0");
     let sidecar = Sidecar::with_config(&redis.uri(), "poll: {interval: 1h}");
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(3.0));
     for path in PATHS {

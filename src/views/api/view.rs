@@ -58,6 +58,15 @@ impl<'a> View<'a> {
         self.stale.is_some()
     }
 
+    /// Why the reading is stale, if it is.
+    pub(super) fn stale(&self) -> Option<&str> {
+        self.stale.as_deref()
+    }
+
+    pub(super) const fn reading(&self) -> Option<&Reading> {
+        self.reading
+    }
+
     fn streams(&self) -> impl Iterator<Item = Stream<'_>> {
         self.reading.into_iter().flat_map(Reading::streams).map(|stream| self.of(stream))
     }

@@ -48,7 +48,8 @@ fn links_of_the_books_stay_in_the_books() {
         for link in links(&whole(page)).iter().filter(|link| !link.contains("://") && !link.starts_with('#'))
         {
             let target = tidy(&folder.join(link.split('#').next().unwrap()));
-            let is_picture = target.ends_with(".png") && support::project(&target).exists();
+            let is_picture =
+                (target.ends_with(".png") || target.ends_with(".svg")) && support::project(&target).exists();
             assert!(is_picture || listed.contains(&target), "{page}: {link} is in no book");
         }
     }
