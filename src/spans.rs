@@ -1,5 +1,6 @@
 //! All spans of the program's traces and their attributes: OpenTelemetry's for databases
-//! (<https://opentelemetry.io/docs/specs/semconv/db/redis/>), and `streamwarden.*` where those have no name.
+//! (<https://opentelemetry.io/docs/specs/semconv/db/redis/>), for streams and groups those for messaging
+//! (<https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/>), and `streamwarden.*` where neither has a name.
 //!
 //! Where no traces are sent, no span is created, and each call costs one look at a static.
 
@@ -9,6 +10,9 @@ use crate::{
     config::{Endpoint, Mode},
     model::{Failure, Name},
 };
+
+/// The conventions list systems for messaging without Redis, and allow others by their name.
+const SYSTEM: &str = "redis";
 
 /// One poll.
 pub(crate) fn poll() -> Span {
@@ -45,7 +49,9 @@ pub(crate) fn discovery() -> Span {
 pub(crate) fn retention(stream: &Name, mode: Mode) -> Span {
     info_span!(
         "retention",
+        "messaging.system" = SYSTEM,
         "messaging.destination.name" = %stream,
+        "messaging.consumer.group.name" = Empty,
         "streamwarden.retention.mode" = mode.as_str(),
         "streamwarden.retention.outcome" = Empty,
         "streamwarden.retention.removed" = Empty,
@@ -54,8 +60,17 @@ pub(crate) fn retention(stream: &Name, mode: Mode) -> Span {
     )
 }
 
-/// Records how a run ended, and how many entries it removed.
-pub(crate) fn record_run(span: &Span, outcome: &str, removed: u64, failure: Option<&Failure>) {
+/// Records how a run ended, how many entries it removed, and the group that keeps it from its limit.
+pub(crate) fn record_run(
+    span: &Span,
+    outcome: &str,
+    removed: u64,
+    blocking_group: Option<&Name>,
+    failure: Option<&Failure>,
+) {
+    if let Some(group) = blocking_group {
+        span.record("messaging.consumer.group.name", group.to_string());
+    }
     span.record("streamwarden.retention.outcome", outcome);
     span.record("streamwarden.retention.removed", int(removed));
     if let Some(failure) = failure {
@@ -67,6 +82,7 @@ pub(crate) fn record_run(span: &Span, outcome: &str, removed: u64, failure: Opti
 pub(crate) fn retention_step(stream: &Name) -> Span {
     info_span!(
         "retention step",
+        "messaging.system" = SYSTEM,
         "messaging.destination.name" = %stream,
         "streamwarden.retention.removed" = Empty,
         "error.type" = Empty,

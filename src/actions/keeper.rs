@@ -152,7 +152,8 @@ impl Keeper {
         let span = spans::retention(stream, mode);
         let run = trim.run(&mut self.enforcer, |_| {}).instrument(span.clone()).await;
         span.in_scope(|| self.report(stream, mode, &run, note));
-        spans::record_run(&span, run.outcome().as_str(), run.removed, run.failure.as_ref());
+        let group = run.blocked_by.as_ref().and_then(|blocker| blocker.group.as_ref());
+        spans::record_run(&span, run.outcome().as_str(), run.removed, group, run.failure.as_ref());
         run
     }
 

@@ -86,6 +86,7 @@ fn retention_is_a_trace_of_runs_and_steps_and_the_lease_one_of_its_own() {
     let _sidecar = sidecar(&redis.uri(), config, &collector.environment());
     let (root, trace) = collector.wait("a run", |span| span.name == "retention");
     let expected = [
+        ("messaging.system", "redis"),
         ("messaging.destination.name", "s"),
         ("streamwarden.retention.mode", "strict"),
         ("streamwarden.retention.outcome", "reached"),
@@ -105,6 +106,19 @@ fn retention_is_a_trace_of_runs_and_steps_and_the_lease_one_of_its_own() {
     assert_eq!((eval.kind, eval.attribute("db.operation.name")), (CLIENT, Some("EVAL")));
     let (set, trace) = collector.wait("the lease", |span| span.name == "SET");
     assert_eq!(set.parent, named(&trace, "retention lease").id);
+}
+
+#[test]
+fn a_run_that_a_group_blocks_names_the_group() {
+    let redis = Redis::start();
+    redis.add("s", 350);
+    redis.run::<()>("XGROUP CREATE s behind 0");
+    let collector = Collector::start("grpc");
+    let config = "streams: [{match: s, retention: {max_length: 100, interval: 1s}}]";
+    let _sidecar = sidecar(&redis.uri(), config, &collector.environment());
+    let (root, _) = collector.wait("a run", |span| span.name == "retention");
+    assert_eq!(root.attribute("streamwarden.retention.outcome"), Some("blocked"));
+    assert_eq!(root.attribute("messaging.consumer.group.name"), Some("behind"));
 }
 
 #[test]
