@@ -7,6 +7,7 @@
 mod alerts;
 mod answers;
 mod bugs;
+mod cluster;
 mod connection;
 mod evidence;
 mod finding;
@@ -30,7 +31,7 @@ pub(crate) use unreachable::{unreachable, unused};
 /// Diagnoses a server from this evidence.
 #[must_use]
 pub(crate) fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
-    let subjects = [connection::findings, server::findings];
+    let subjects = [connection::findings, server::findings, cluster::findings];
     let of_streams = [
         bugs::findings,
         permissions::findings,

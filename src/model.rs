@@ -26,7 +26,7 @@ pub(crate) mod test_snapshot;
 mod text;
 
 pub use detail::{Consumer, Content, Entry, GroupPending, PendingEntry};
-pub use facts::{ClockSkew, Facts, Info, Rights, Section, Setting};
+pub use facts::{ClockSkew, ClusterFacts, Facts, Info, PrimaryFacts, Rights, Section, SeedFacts, Setting};
 pub use failure::{Class, Failure, Reason};
 pub use in_order::InOrder;
 pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, Question};

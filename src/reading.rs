@@ -142,7 +142,7 @@ impl Reading {
 /// A primary of a cluster.
 #[derive(Clone, Copy)]
 pub struct NodeReading<'a> {
-    /// What was read of it.
+    /// Its part of the reading.
     pub node: &'a Node,
     /// Number of slots that it owns.
     pub slots: usize,

@@ -12,6 +12,7 @@
 
 mod announced;
 mod checks;
+mod cluster_survey;
 mod command;
 mod connect;
 mod connection;
@@ -45,11 +46,11 @@ mod role;
 mod router;
 mod seldom;
 mod sentinel;
+mod sentinel_survey;
 mod server_clock;
 mod session;
 mod stream;
 mod stream_reply;
-mod survey;
 mod tls;
 mod tls_words;
 mod token;
@@ -58,6 +59,7 @@ mod topology_reply;
 mod transport;
 mod watching;
 
+pub(crate) use cluster_survey::ClusterSurvey;
 pub use command::{Command, Request};
 pub use details::{Details, Found, Wanted};
 pub use discover::Discovery;
@@ -68,8 +70,8 @@ pub use observe::Observer;
 pub use recorder::Recorder;
 pub(crate) use router::send_behind;
 pub use router::{Next, Router};
+pub(crate) use sentinel_survey::survey_sentinels;
 pub(crate) use server_clock::polls_between_checks;
 pub use stream_reply::read_stream;
-pub(crate) use survey::survey;
 pub(crate) use tls::check_files;
 pub use watching::Watching;

@@ -2,6 +2,7 @@
 //! mean.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal},
     sync::Arc,
     time::Duration,
@@ -18,11 +19,11 @@ use super::{
 use crate::{
     acl,
     app::self_stats,
-    config::{Address, Config, DEFAULT_USER, Discovered, Log, Watchlist, wants_no_colour},
+    config::{Address, Cluster, Config, DEFAULT_USER, Discovered, Log, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
-    model::{Facts, Failure, Reason, Rights},
+    model::{ClusterFacts, Failure, Name, Reason},
     reader::Reader,
-    source::{Discovery, Examiner, Link, survey},
+    source::{ClusterSurvey, Discovery, Examiner, Link, survey_sentinels},
     telemetry,
     views::terminal::{Style, diagnosis},
 };
@@ -84,7 +85,7 @@ impl Doctor {
 
     async fn examine(&self, config: &Config, address: &Address) -> Diagnosis {
         let sentinels = match address.service() {
-            Some(service) => survey(service, &config.redis).await,
+            Some(service) => survey_sentinels(service, &config.redis).await,
             None => Vec::new(),
         };
         let stats = self_stats();
@@ -97,26 +98,27 @@ impl Doctor {
         let streams = search(&mut Discovery::new(link()), config).await;
         let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
         let watchlist = known.watchlist(config);
-        let rights = self.rights(&mut examiner, config, address, &facts, &watchlist).await;
+        let asked_of = self.user.as_deref().or(address.user()).unwrap_or(DEFAULT_USER);
+        let holder = if self.acting { acl::Holder::Actor } else { acl::Holder::Sidecar };
+        let needs = acl::needs(config, holder, address.database(), &facts.server, &watchlist);
+        let names: Vec<_> = watchlist.iter().map(|watched| watched.name.clone()).collect();
+        let is_own = self.user.is_none();
+        let mut rights = examiner.rights(&config.redis, asked_of, is_own, &needs, &names).await;
+        let cluster = if config.redis.cluster == Cluster::Auto {
+            ClusterSurvey { config, user: asked_of, is_own, needs: &needs, streams: &names }
+                .of_cluster(link())
+                .await
+        } else {
+            Ok(None)
+        };
+        if let (Ok(rights), Ok(Some(cluster))) = (&mut rights, &cluster) {
+            rights.expiring = expiring(cluster);
+        }
         let reading = Reader::new(link()).read(config, &watchlist).await;
         let user = self.user.as_deref();
-        let (sentinels, facts, streams, rights, reading) = (&sentinels, &facts, &streams, &rights, &reading);
-        diagnose(Evidence { config, address, sentinels, user, facts, streams, rights, reading })
-    }
-
-    async fn rights(
-        &self,
-        examiner: &mut Examiner,
-        config: &Config,
-        address: &Address,
-        facts: &Facts,
-        watchlist: &Watchlist,
-    ) -> Result<Rights, Failure> {
-        let user = self.user.as_deref().or(address.user()).unwrap_or(DEFAULT_USER);
-        let holder = if self.acting { acl::Holder::Actor } else { acl::Holder::Sidecar };
-        let needs = acl::needs(config, holder, address.database(), &facts.server, watchlist);
-        let streams: Vec<_> = watchlist.iter().map(|watched| watched.name.clone()).collect();
-        examiner.rights(&config.redis, user, self.user.is_none(), needs, &streams).await
+        let (sentinels, cluster) = (&sentinels, &cluster);
+        let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
+        diagnose(Evidence { config, address, sentinels, user, facts, streams, rights, cluster, reading })
     }
 
     fn print_table(&self, found: &Diagnosis, address: Option<&Address>) -> Result<(), Error> {
@@ -153,6 +155,19 @@ impl Doctor {
              REDIS_URI='{uri}' streamwarden doctor --user {user}"
         ))
     }
+}
+
+/// The streams of all primaries that expire.
+///
+/// # Errors
+/// Why it is unknown for some.
+fn expiring(cluster: &ClusterFacts) -> Result<BTreeMap<Name, Duration>, Failure> {
+    let mut expiring = BTreeMap::new();
+    for primary in &cluster.primaries {
+        let rights = primary.rights.as_ref().map_err(Failure::clone)?;
+        expiring.extend(rights.expiring.clone()?);
+    }
+    Ok(expiring)
 }
 
 async fn search(discovery: &mut Discovery, config: &Config) -> Result<Discovered, Failure> {

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Address, Config, Discovered, Mode, StreamRule},
-    model::{Facts, Failure, Rights, SentinelView},
+    model::{ClusterFacts, Facts, Failure, Rights, SentinelView},
     reading::Reading,
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Evidence<'a> {
     pub streams: &'a Result<Discovered, Failure>,
     /// The user's permissions.
     pub rights: &'a Result<Rights, Failure>,
+    /// The cluster that the server is part of, if it is read as a whole.
+    pub cluster: &'a Result<Option<ClusterFacts>, Failure>,
     /// One reading of the streams.
     pub reading: &'a Result<Reading, Failure>,
 }

@@ -53,12 +53,6 @@ fn version(evidence: Evidence<'_>) -> Finding {
 
 fn topology(evidence: Evidence<'_>) -> Option<Finding> {
     match evidence.facts.server.mode.as_deref() {
-        Some("cluster") => {
-            let what = "the server is a node of a cluster, which this version does not support";
-            let meaning = "only this node's keys are found, and a stream on another node can't be read (`moved`); \
-                 run one sidecar per primary, and change its address at each failover";
-            Some(Finding::new(Server, Problem, what, meaning))
-        }
         Some("sentinel") => {
             let what = "the server is a Sentinel, which holds no streams";
             let meaning = "write redis+sentinel://HOST:26379/SERVICE; SENTINEL MASTERS shows the services that it watches";
@@ -85,6 +79,10 @@ fn role(evidence: Evidence<'_>) -> Finding {
 }
 
 fn replica(evidence: Evidence<'_>, link: PrimaryLink) -> Finding {
+    if evidence.cluster.as_ref().is_ok_and(Option::is_some) {
+        let meaning = "the cluster's primaries are read, and retention removes there";
+        return Finding::new(Server, Ok, "the node at the address is a replica", meaning);
+    }
     if evidence.config.redis.read_from == ReadFrom::Primary {
         let meaning = "redis.read_from is primary, so nothing is read here: point the address at the primary";
         return Finding::new(Server, Problem, "the server is a replica", meaning);
@@ -145,8 +143,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_of_a_cluster_and_a_sentinel_are_problems() {
-        for (mode, level) in [("standalone", None), ("cluster", Some(Problem)), ("sentinel", Some(Problem))] {
+    fn a_sentinel_is_a_problem() {
+        for (mode, level) in [("standalone", None), ("cluster", None), ("sentinel", Some(Problem))] {
             let mut case = Case::new("redis://h", "");
             case.facts.server.mode = Some(mode.into());
             assert_eq!(topology(case.evidence()).map(|it| it.level), level, "{mode}");

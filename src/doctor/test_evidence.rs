@@ -8,8 +8,8 @@ use crate::{
     config::{Address, Config, Discovered, Watchlist, check_in},
     evaluate::{History, MOST_QUESTIONS},
     model::{
-        ClockSkew, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method, Name,
-        NameMap, Node, Question, Reason, Rights, Role, Section, Server, Setting, Snapshot, StreamId,
+        ClockSkew, ClusterFacts, Counted, Facts, Failure, Finding, Flavour, GroupState, Info, Lookup, Method,
+        Name, NameMap, Node, Question, Reason, Rights, Role, Section, Server, Setting, Snapshot, StreamId,
         StreamState, test_snapshot,
     },
     reading::Reading,
@@ -25,6 +25,7 @@ pub(super) struct Case {
     pub(super) facts: Facts,
     pub(super) streams: Result<Discovered, Failure>,
     pub(super) rights: Result<Rights, Failure>,
+    pub(super) cluster: Result<Option<ClusterFacts>, Failure>,
     reading: Result<Reading, Failure>,
 }
 
@@ -59,6 +60,7 @@ impl Case {
             facts,
             streams: Ok(Discovered::default()),
             rights: Ok(rights),
+            cluster: Ok(None),
             reading: Err(Failure::new(Reason::Other, "")),
         };
         case.read(snapshot);
@@ -66,8 +68,8 @@ impl Case {
     }
 
     pub(super) fn evidence(&self) -> Evidence<'_> {
-        let Self { config, address, facts, streams, rights, reading } = self;
-        Evidence { config, address, sentinels: &[], user: None, facts, streams, rights, reading }
+        let Self { config, address, facts, streams, rights, cluster, reading } = self;
+        Evidence { config, address, sentinels: &[], user: None, facts, streams, rights, cluster, reading }
     }
 
     /// Sets a section of `INFO`, in the server's format.

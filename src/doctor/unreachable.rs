@@ -83,7 +83,7 @@ fn step(reason: Reason) -> &'static str {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
-fn advice(reason: Reason) -> &'static str {
+pub(super) fn advice(reason: Reason) -> &'static str {
     match reason {
         Reason::Address => "correct it, or the file that holds it",
         Reason::Dns => "check the spelling, and that this machine resolves the name (`getent hosts HOST`)",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Method, Name, Server, Text, Tried};
+use super::{Failure, Method, Name, NodeAddress, Server, SlotRanges, Text, Tried};
 
 /// What a server reports about itself. A fact that it refuses to report is a failure, with the reason.
 #[derive(Debug, Clone)]
@@ -166,6 +166,41 @@ impl Setting {
             Self::ClientMemory => "maxmemory-clients",
         }
     }
+}
+
+/// What `doctor` finds out about a cluster.
+#[derive(Debug, Clone)]
+pub struct ClusterFacts {
+    /// Slots without a primary, or whose primary has failed.
+    pub unserved: SlotRanges,
+    /// The primaries that own slots.
+    pub primaries: Vec<PrimaryFacts>,
+    /// The nodes of `redis.nodes`.
+    pub seeds: Vec<(NodeAddress, SeedFacts)>,
+}
+
+/// A primary of a cluster.
+#[derive(Debug, Clone)]
+pub struct PrimaryFacts {
+    /// Where it is reached.
+    pub address: NodeAddress,
+    /// Its replicas that are online.
+    pub replicas: usize,
+    /// What the user may do there, or why there is no connection.
+    pub rights: Result<Rights, Failure>,
+}
+
+/// What a node of `redis.nodes` is.
+#[derive(Debug, Clone)]
+pub enum SeedFacts {
+    /// A node of the same cluster.
+    Same,
+    /// A node of another cluster.
+    OtherCluster,
+    /// A server that is not in cluster mode.
+    NoCluster,
+    /// It does not answer.
+    Failed(Failure),
 }
 
 /// What the user may do, and which streams expire. Read once the streams are known.

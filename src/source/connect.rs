@@ -177,6 +177,25 @@ async fn open(
     })
 }
 
+/// The failure of a login, with the address's database as the cause if the server does not have it. A cluster has database 0
+/// only, except for Valkey 9 with `cluster-databases`.
+fn of_database(failure: Failure, database: i64) -> Failure {
+    let words = failure.detail.to_ascii_lowercase();
+    let is_cluster = words.contains("select is not allowed in cluster mode");
+    if database == 0 || !(is_cluster || words.contains("db index is out of range")) {
+        return failure;
+    }
+    let meaning = if is_cluster {
+        "a cluster has database 0 only; leave the database out of the address"
+    } else {
+        "the server has fewer databases (`databases`; in a cluster of Valkey 9 `cluster-databases`); correct it in the address"
+    };
+    Failure::new(
+        Reason::Address,
+        format!("{}: database {database} of the address: {meaning}", failure.detail),
+    )
+}
+
 /// Chooses the protocol, logs in, and selects the database.
 async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) -> Result<(), Failed> {
     let mut login = Pipeline::new();
@@ -198,6 +217,7 @@ async fn log_in(connection: &mut Connection, address: &Address, protocol: Resp) 
     for _ in 0..login.len() {
         match connection.receive(Texts::Sizes).await.map_err(Failed::Lost)? {
             Err(failure) if !needs_no_password(&failure) => {
+                let failure = of_database(failure, address.database());
                 let password = address.login().map_or("", |(_, password)| password);
                 return Err(Failed::Said(without_password(failure, password)));
             }

@@ -88,20 +88,31 @@ impl Examiner {
         redis: &config::Redis,
         user: &str,
         is_own: bool,
-        needs: Vec<Need>,
+        needs: &[Need],
         streams: &[Name],
     ) -> Result<Rights, Failure> {
         let session = self.link.session(redis).await?;
-        let expiring = expiring(session, streams).await;
-        let dry_run = permissions(session, &needs, |trial| Inspect::DryRun(user, trial)).await;
-        let (method, tried) = match dry_run {
-            Err(failure) if is_own && is_refusal(&failure) => {
-                (Method::Trial, permissions(session, &needs, Inspect::Try).await)
-            }
-            tried => (Method::DryRun, tried),
-        };
-        Ok(Rights { tried, method, expiring })
+        Ok(rights(session, user, is_own, needs, streams).await)
     }
+}
+
+/// Asks what the user may do on this server.
+pub(super) async fn rights(
+    session: &mut Session,
+    user: &str,
+    is_own: bool,
+    needs: &[Need],
+    streams: &[Name],
+) -> Rights {
+    let expiring = expiring(session, streams).await;
+    let dry_run = permissions(session, needs, |trial| Inspect::DryRun(user, trial)).await;
+    let (method, tried) = match dry_run {
+        Err(failure) if is_own && is_refusal(&failure) => {
+            (Method::Trial, permissions(session, needs, Inspect::Try).await)
+        }
+        tried => (Method::DryRun, tried),
+    };
+    Rights { tried, method, expiring }
 }
 
 /// Sends one command.
@@ -142,7 +153,14 @@ async fn expiring(session: &mut Session, streams: &[Name]) -> Result<BTreeMap<Na
     for batch in streams.chunks(BATCH) {
         let questions: Vec<_> = batch.iter().map(Inspect::TimeToLive).collect();
         for (stream, reply) in batch.iter().zip(session.send(&questions).await?) {
-            if let Some(left) = reply::time_to_live(&reply?) {
+            let reply = match reply {
+                // Another node of the cluster has it, and is asked too.
+                Err(failure) if matches!(failure.reason, Reason::Moved | Reason::Ask | Reason::TryAgain) => {
+                    continue;
+                }
+                reply => reply?,
+            };
+            if let Some(left) = reply::time_to_live(&reply) {
                 expiring.insert(stream.clone(), left);
             }
         }

@@ -136,7 +136,7 @@ async fn find<T: PerNode>(first: &mut T, config: &Config) -> Result<Known<T>, Fa
 }
 
 /// The cluster, as the server on this link describes it; `None` for a server that is not in cluster mode.
-async fn describe(link: &mut Link, config: &Config) -> Result<Option<Topology>, Failure> {
+pub(super) async fn describe(link: &mut Link, config: &Config) -> Result<Option<Topology>, Failure> {
     let result = match link.session(&config.redis).await {
         Ok(session) if session.is_of_cluster() => topology(session, config).await.map(Some),
         Ok(session) => session.has_streams().map(|()| None),
@@ -178,8 +178,17 @@ async fn topology(session: &mut Session, config: &Config) -> Result<Topology, Fa
     match (shards, slots) {
         (Ok(shards), Ok(slots)) => shards.completed_by(&slots),
         (Ok(topology), Err(_)) | (Err(_), Ok(topology)) => Ok(topology),
-        (Err(_), Err(failure)) => Err(failure),
+        (Err(_), Err(failure)) => Err(undescribed(failure)),
     }
+}
+
+/// Why the cluster is unknown, with the rule that is missing if the user may not ask.
+fn undescribed(failure: Failure) -> Failure {
+    if failure.reason != Reason::NoPermission {
+        return failure;
+    }
+    let meaning = "a cluster needs +cluster|shards and +cluster|slots, which `streamwarden acl` prints";
+    Failure::new(failure.reason, format!("{}; {meaning}", failure.detail))
 }
 
 async fn one(session: &mut Session, command: Command<'_>) -> Result<Result<Reply, Failure>, Failure> {

@@ -20,7 +20,7 @@ use crate::{
 const MAX_REPLICAS: usize = 10;
 
 /// What each Sentinel of the service reports, in the order of the address.
-pub(crate) async fn survey(service: &Service, redis: &config::Redis) -> Vec<SentinelView> {
+pub(crate) async fn survey_sentinels(service: &Service, redis: &config::Redis) -> Vec<SentinelView> {
     let redis = &config::Redis { connect_timeout: PATIENCE.min(redis.connect_timeout), ..redis.clone() };
     let mut views = Vec::new();
     for sentinel in &service.sentinels {
