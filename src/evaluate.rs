@@ -42,7 +42,7 @@ pub use losses::Losses;
 pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE};
 pub use rates::Rate;
 pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict};
-pub use sentence::{grouped, short};
+pub use sentence::{entries, grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use status::{GroupStatus, Health};
 

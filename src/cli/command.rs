@@ -1,15 +1,17 @@
 //! How every command runs and ends: its configuration, one runtime, one form of errors, and the exit codes.
 
 use std::{
+    ffi::OsString,
     fmt,
     io::{self, Write},
+    os::unix::ffi::OsStringExt,
     process::ExitCode,
 };
 
 use crate::{
     config::{Access, Config, LoadError, Sources},
     evaluate::Health,
-    model::Failure,
+    model::{Failure, Name},
     telemetry::TracesError,
 };
 
@@ -112,6 +114,21 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
     runtime.shutdown_background();
     Ok(result)
 }
+
+/// The key of a stream that a user names. The address of Redis, given by mistake, is not repeated.
+pub(super) fn stream_name(argument: OsString) -> Result<Name, Error> {
+    let text = argument.to_string_lossy();
+    let has_login = text.split_once("://").is_some_and(|(scheme, rest)| {
+        rest.contains('@') || scheme.starts_with("redis") || scheme.starts_with("valkey")
+    });
+    if has_login {
+        return Err(Error::Usage(ADDRESS_IS_NO_STREAM.to_owned()));
+    }
+    Ok(Name::from(argument.into_vec()))
+}
+
+const ADDRESS_IS_NO_STREAM: &str = "the argument is an address, and not the key of a stream; it is not shown. Do not pass the address of Redis as an \
+     argument: every user of this machine can see it. Set REDIS_URI or REDIS_URI_FILE";
 
 /// Prints a command's output. A reader that stops reading, as `head` does, is no error.
 pub(super) fn print(output: impl fmt::Display) -> Result<(), Error> {

@@ -42,6 +42,10 @@ pub(super) struct Doctor {
     #[arg(long)]
     json: bool,
 
+    /// List each alert that can't fire. Without it they are summed up in one line.
+    #[arg(long)]
+    verbose: bool,
+
     /// Check the permissions of this user. The user that is logged in needs +acl|dryrun.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -124,8 +128,9 @@ impl Doctor {
     fn print_table(&self, found: &Diagnosis, address: Option<&Address>) -> Result<(), Error> {
         let is_terminal = io::stdout().is_terminal();
         let width = if is_terminal { status::columns() } else { None };
+        let shown = if self.verbose { found.clone() } else { found.with_silent_alerts_in_one() };
         let style = Style { has_colours: is_terminal && !wants_no_colour(), has_history: false, width };
-        for line in diagnosis(found, style) {
+        for line in diagnosis(&shown, style) {
             print(format_args!("{}\n", line.render(style)))?;
         }
         print(format_args!("{}\n", found.summary))?;

@@ -8,22 +8,24 @@ mod view;
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
-    os::unix::ffi::OsStringExt,
     time::Duration,
 };
 
 use clap::Args;
 
-use super::command::{Error, Exit, block_on, print};
+use super::command::{Error, Exit, block_on, print, stream_name};
 use crate::{
     config::{Log, Sources, wants_no_colour},
-    model::Name,
+    evaluate::short,
     telemetry,
     views::terminal::Style,
 };
 use feed::Feed;
 pub(super) use live::columns;
 use view::View;
+
+/// Between two readings. More is a mistyped unit.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Show the health of all streams.
 ///
@@ -46,14 +48,14 @@ pub(super) struct Status {
     url: Option<String>,
 
     /// Time between two readings. Without --url and --watch, the second one is shown.
-    #[arg(long = "every", value_name = "DURATION", default_value = "2s", value_parser = humantime::parse_duration)]
+    #[arg(long = "every", value_name = "DURATION", default_value = "2s", value_parser = pause)]
     every: Duration,
 }
 
 impl Status {
     /// A sidecar has its own configuration. `is_configured`: flags name another one.
     pub(super) fn run(self, sources: &Sources, is_configured: bool, log: &Log) -> Result<Exit, Error> {
-        let stream = self.stream.map(|stream| Name::from(stream.into_vec()));
+        let stream = self.stream.map(stream_name).transpose()?;
         let feed = match &self.url {
             Some(_) if is_configured => {
                 let reason = "a sidecar has its own configuration: with --url, only the flags of status have an effect";
@@ -81,6 +83,12 @@ impl Status {
         }
         Ok(Exit::Health(health))
     }
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    let pause = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let is_one = pause <= LONGEST_PAUSE;
+    is_one.then_some(pause).ok_or_else(|| format!("the longest is {}", short(LONGEST_PAUSE)))
 }
 
 /// Redis is read twice: rates and progress are differences.

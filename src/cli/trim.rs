@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
-    os::unix::ffi::OsStringExt,
     sync::Arc,
     time::Duration,
 };
@@ -11,18 +10,18 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use super::{
-    command::{Error, Exit, block_on, complain, print},
+    command::{Error, Exit, block_on, complain, print, stream_name},
     confirm::{Confirm, ask},
 };
 use crate::{
     actions,
     app::self_stats,
     config::{Config, Log, Mode, Policy, Watchlist},
-    evaluate::StreamVerdict,
-    model::{Failure, Name, Role, StreamState, Text},
+    evaluate::{StreamVerdict, short},
+    model::{Failure, Name, Role, ServerTime, StreamId, StreamState, Text},
     reader::Reader,
     reading::Reading,
-    retention::{Losing, Outcome, Plan, Run},
+    retention::{Losing, Outcome, Plan, Run, TrimBlocker},
     source::Link,
     telemetry,
 };
@@ -38,9 +37,13 @@ pub(super) struct Trim {
     /// Key of the stream.
     stream: OsString,
 
-    /// Entries that the stream may hold afterwards.
+    /// Entries that the stream may hold afterwards. Without this and --max-age: the limits of the stream's rule.
     #[arg(long, value_name = "N")]
-    max_length: u64,
+    max_length: Option<u64>,
+
+    /// Age that an entry may have afterwards, as in 30d.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_age: Option<Duration>,
 
     /// safe removes nothing that a group has not read and acknowledged; strict removes everything beyond the limit.
     #[arg(long, value_enum, default_value = "safe")]
@@ -72,8 +75,8 @@ impl Trim {
     }
 
     async fn plan_and_trim(self, config: &Config) -> Result<Exit, Error> {
-        let stream = Name::from(self.stream.clone().into_vec());
-        let policy = self.policy(config, &stream);
+        let stream = stream_name(self.stream.clone())?;
+        let policy = self.policy(config, &stream)?;
         let stats = self_stats();
         let mut reader = Reader::new(Link::new(Arc::clone(&stats)));
         let mut agreed = None;
@@ -86,7 +89,7 @@ impl Trim {
             if self.confirm.yes || agreed.is_some_and(|agreed| plan.at_most <= agreed) {
                 break;
             }
-            if !ask(&format!("Remove up to {} entries?", plan.at_most)) {
+            if !ask(&question(&plan, &policy)) {
                 print("nothing was removed\n")?;
                 return Ok(Exit::success_if(plan.reaches_the_limit()));
             }
@@ -124,7 +127,9 @@ impl Trim {
         if agreed.is_some_and(|agreed| plan.at_most <= agreed) {
             return Ok(Ok(plan));
         }
-        print(describe(stream, state.length, policy, &plan))?;
+        let now = reading.stream(stream).and_then(|stream| stream.server_time());
+        let age = Aged::of(policy, now, verdict, &plan);
+        print(describe(stream, state.length, policy, &plan, &age))?;
         plan.losing(policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(
@@ -132,13 +137,13 @@ impl Trim {
                 state.unwatched_groups
             ))?;
         }
-        if plan.excess == 0 {
+        if plan.excess == 0 && age.has_nothing_to_do() {
             print("nothing to remove\n")?;
             return Ok(Err(Exit::Success));
         }
         if self.confirm.dry_run {
             print("nothing was removed\n")?;
-            return Ok(Err(Exit::success_if(plan.reaches_the_limit())));
+            return Ok(Err(Exit::success_if(plan.reaches_the_limit() && age.reaches_the_limit())));
         }
         Ok(Ok(plan))
     }
@@ -155,14 +160,80 @@ impl Trim {
         Some(format!("--ignore-group {unknown}: the stream has no such group; it has: {groups}"))
     }
 
-    fn policy(&self, config: &Config, stream: &Name) -> Policy {
+    /// The limits that the flags set, else those of the stream's rule. The mode is never the rule's: a trim by hand is
+    /// safe unless the user says otherwise.
+    fn policy(&self, config: &Config, stream: &Name) -> Result<Policy, Error> {
         let mode = match self.mode {
             TrimMode::Safe => Mode::Safe,
             TrimMode::Strict => Mode::Strict,
         };
-        let mut policy = Policy::by_hand(config, stream, self.max_length, mode, self.exact);
+        let rule = config.rule(stream).and_then(|rule| rule.retention.as_ref());
+        let (max_length, max_age, exact) = match (self.max_length, self.max_age, rule) {
+            (None, None, Some(rule)) => (rule.max_length, rule.max_age, self.exact || rule.exact),
+            (None, None, None) => {
+                let reason = "no limit: pass --max-length or --max-age; the configuration has no limit for this stream";
+                return Err(Error::Usage(reason.to_owned()));
+            }
+            (max_length, max_age, _) => (max_length, max_age, self.exact),
+        };
+        let by_hand = Policy::by_hand(config, stream, 0, mode, exact);
+        let mut policy = Policy { max_length, max_age, ..by_hand };
         policy.ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
-        policy
+        Ok(policy)
+    }
+}
+
+/// What an age limit comes to. How many entries are too old is unknown until they are removed.
+enum Aged {
+    /// There is no such limit.
+    NoLimit,
+    /// The age of the oldest entry is unknown: the stream is empty, or its IDs are not times.
+    Unknown,
+    /// The oldest entry is younger.
+    Young,
+    /// Entries are too old. The first entry that a group needs may be one of them.
+    Old { oldest: Duration, limit: Duration, blocked_by: Option<TrimBlocker> },
+}
+
+impl Aged {
+    fn of(policy: &Policy, now: Option<ServerTime>, verdict: &StreamVerdict, plan: &Plan) -> Self {
+        let Some(limit) = policy.max_age else { return Self::NoLimit };
+        let oldest = verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
+        let cutoff = policy.cutoff(now);
+        let needed = plan.unknown.clone().map(|blocker| (StreamId::ZERO, blocker)).or(plan.floor.clone());
+        let needed = needed.filter(|(id, _)| cutoff.is_none_or(|cutoff| *id < cutoff));
+        match oldest {
+            None => Self::Unknown,
+            Some(oldest) if oldest <= limit => Self::Young,
+            Some(oldest) => Self::Old { oldest, limit, blocked_by: needed.map(|(_, blocker)| blocker) },
+        }
+    }
+
+    const fn has_nothing_to_do(&self) -> bool {
+        matches!(self, Self::NoLimit | Self::Young)
+    }
+
+    const fn reaches_the_limit(&self) -> bool {
+        matches!(self, Self::NoLimit | Self::Young | Self::Old { blocked_by: None, .. })
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::NoLimit => String::new(),
+            Self::Unknown => {
+                "too old       unknown: the stream is empty, or its IDs are not times\n".to_owned()
+            }
+            Self::Young => "too old       nothing\n".to_owned(),
+            Self::Old { oldest, limit, blocked_by } => {
+                let (oldest, limit) = (short(*oldest), short(*limit));
+                let mut text =
+                    format!("too old       entries older than {limit}; the oldest is {oldest} old\n");
+                if let Some(blocker) = blocked_by {
+                    text += &format!("blocked       not all of them: {blocker}\n");
+                }
+                text
+            }
+        }
     }
 }
 
@@ -172,57 +243,77 @@ fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a
     Ok((read.state.as_ref().map_err(Clone::clone)?, read.verdict))
 }
 
+/// A number of entries. Its digits are not grouped: scripts read them.
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
 fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {
     let parts = [(undelivered, "not yet delivered to it"), (pending, "that it has not acknowledged")];
     let parts: Vec<String> = parts
         .iter()
         .filter(|(count, _)| **count > 0)
-        .map(|(count, what)| format!("{count} entries {what}"))
+        .map(|(count, what)| format!("{} {what}", entries(**count)))
         .collect();
     format!("would lose    group {group}: at most {}\n", parts.join(" and "))
 }
 
-fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan) -> String {
-    let mut text = format!("stream        {stream}, {length} entries\n");
-    text += &format!(
-        "limit         {} entries, {}, mode {}\n",
-        policy.max_length.unwrap_or_default(),
-        if policy.exact { "exactly" } else { "and less than a node more" },
-        policy.mode.as_str()
-    );
-    text += &format!("over it       {} entries\n", plan.excess);
+fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan, age: &Aged) -> String {
+    let mut text = format!("stream        {stream}, {}\n", entries(length));
+    let within = if policy.exact { "exactly" } else { "and less than a node more" };
+    let length = policy.max_length.map(|limit| match (limit, policy.mode) {
+        (0, Mode::Strict) => "0 entries: all are removed, also those that no group has read".to_owned(),
+        (0, _) => "0 entries: all are removed that no group needs".to_owned(),
+        (limit, _) => format!("{}, {within}", entries(limit)),
+    });
+    let limits = length.into_iter().chain(policy.max_age.map(|age| format!("an age of {}", short(age))));
+    let limits = limits.collect::<Vec<_>>().join(", and ");
+    text += &format!("limit         {limits}, mode {}\n", policy.mode.as_str());
+    if policy.max_length.is_some() {
+        text += &format!("over it       {}\n", entries(plan.excess));
+    }
     if let Some((id, holder)) = &plan.floor {
         text += &format!("must stay     from {id} on: {holder}\n");
     }
     text += &match plan.at_most {
+        _ if policy.max_length.is_none() => String::new(),
         0 => "would remove  nothing\n".to_owned(),
-        all if policy.exact && plan.is_exact => format!("would remove  {all} entries\n"),
-        most if policy.exact => format!("would remove  at most {most} entries\n"),
+        all if policy.exact && plan.is_exact => format!("would remove  {}\n", entries(all)),
+        most if policy.exact => format!("would remove  at most {}\n", entries(most)),
         most => {
-            format!("would remove  at most {most} entries, in whole nodes (100 entries each by default)\n")
+            format!("would remove  at most {}, in whole nodes (100 entries each by default)\n", entries(most))
         }
     };
+    text += &age.describe();
     if let Some(holder) = plan.blocked_by() {
         text += &format!("blocked       {holder}\n");
     }
     text
 }
 
+/// The question before a trim.
+fn question(plan: &Plan, policy: &Policy) -> String {
+    let by_length = policy.max_length.map(|_| format!("up to {}", entries(plan.at_most)));
+    let by_age = policy.max_age.map(|age| format!("those that are older than {}", short(age)));
+    format!("Remove {}?", by_length.into_iter().chain(by_age).collect::<Vec<_>>().join(", and "))
+}
+
 /// Prints the progress of a trim, on a terminal, once a second.
 fn progress(policy: &Policy) -> impl FnMut(&Run) {
-    let limit = policy.max_length.unwrap_or_default();
+    let limit = policy.max_length;
     let mut last_reported = crate::clock::now();
     move |run| {
         if io::stderr().is_terminal() && last_reported.elapsed() > Duration::from_secs(1) {
             last_reported = crate::clock::now();
-            let left = run.length.map_or(0, |length| length.saturating_sub(limit));
-            complain(format_args!("removed {}, {left} more over the limit\n", run.removed));
+            let left = run.length.zip(limit).map(|(length, limit)| length.saturating_sub(limit));
+            let left = left.map(|left| format!(", {left} more over the limit")).unwrap_or_default();
+            complain(format_args!("removed {}{left}\n", run.removed));
         }
     }
 }
 
 fn summary(run: &Run) -> String {
-    let mut text = format!("removed {} entries", run.removed);
+    let mut text = format!("removed {}", entries(run.removed));
     if let Some(length) = run.length {
         text += &format!("; {length} left");
     }
@@ -233,7 +324,8 @@ fn summary(run: &Run) -> String {
         text += &format!("\nblocked: {holder}");
     }
     for (group, lost) in &run.lost {
-        text += &format!("\nlost: {lost} entries that were not yet delivered to group {group}");
+        let verb = if *lost == 1 { "was" } else { "were" };
+        text += &format!("\nlost: {} that {verb} not yet delivered to group {group}", entries(*lost));
     }
     text + "\n"
 }

@@ -61,6 +61,12 @@ fn without_an_address_only_a_switched_off_sidecar_starts() {
     let problem = check("").unwrap_err().to_string();
     assert!(problem.starts_with("redis.uri: is missing; set it,"), "{problem}");
     assert!(check_in("", &[("STREAMS_ENABLED", "false")]).is_ok());
+    for (word, is_on) in
+        [("yes", true), ("On", true), ("1", true), ("no", false), ("OFF", false), ("0", false)]
+    {
+        let config = check_in("redis: {uri: redis://h}", &[("STREAMS_ENABLED", word)]);
+        assert_eq!(config.unwrap().enabled, is_on, "{word}");
+    }
 }
 
 #[test]

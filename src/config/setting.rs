@@ -138,10 +138,13 @@ impl Setting for bool {
     type Bounds = ();
 
     fn read(section: &mut Section<'_>, key: &'static str, bounds: &()) -> Option<Self> {
-        // A variable or a flag is a text.
-        section.parse(key, |value| match value.as_str() {
+        // A variable or a flag is a text, in the words of other programs too.
+        let is_text = section.origin(key).is_some();
+        section.parse(key, |value| match value.as_str().map(str::to_ascii_lowercase).as_deref() {
             Some("true" | "1") => Ok(true),
             Some("false" | "0") => Ok(false),
+            Some("yes" | "on") if is_text => Ok(true),
+            Some("no" | "off") if is_text => Ok(false),
             _ => value.as_bool().ok_or_else(|| must_be::<Self>(bounds)),
         })
     }

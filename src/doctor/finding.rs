@@ -144,6 +144,23 @@ impl Diagnosis {
         };
         Self { summary, findings }
     }
+
+    /// The same with one finding for all alerts that can't fire: without a configuration there are a dozen, which hide
+    /// the findings that matter.
+    #[must_use]
+    pub fn with_silent_alerts_in_one(&self) -> Self {
+        let is_silent = |finding: &Finding| finding.area == Area::Alerts && finding.level == Level::Notice;
+        let (silent, mut findings): (Vec<_>, Vec<_>) = self.findings.iter().cloned().partition(is_silent);
+        if silent.len() < 2 {
+            return self.clone();
+        }
+        let alerts: usize = silent.iter().map(|finding| finding.what.split(", ").count()).sum();
+        let what = format!("{alerts} of the shipped alerts can't fire");
+        let meaning = "a threshold or limit is not configured, the server does not report enough, or \
+                       exposition.exclude leaves out what they need; --verbose lists them";
+        findings.push(Finding::new(Area::Alerts, Level::Notice, what, meaning));
+        Self { summary: self.summary, findings }
+    }
 }
 
 impl fmt::Display for Summary {
@@ -167,5 +184,23 @@ pub(super) fn first_names<'a>(names: impl IntoIterator<Item = &'a Name>) -> Stri
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_that_can_not_fire_are_one_line_and_all_else_stays() {
+        let alert = |what: &str| Finding::new(Area::Alerts, Level::Notice, what, "");
+        let memory = Finding::new(Area::Memory, Level::Warning, "eviction", "");
+        let all = Diagnosis::new(vec![alert("can't fire: A, B"), memory.clone(), alert("can't fire: C")]);
+        let one = all.with_silent_alerts_in_one();
+        assert_eq!(one.summary, all.summary);
+        assert_eq!((one.findings.len(), &one.findings[0]), (2, &memory));
+        assert_eq!(one.findings[1].what, "3 of the shipped alerts can't fire");
+        let single = Diagnosis::new(vec![alert("can't fire: A")]);
+        assert_eq!(single.with_silent_alerts_in_one(), single);
     }
 }

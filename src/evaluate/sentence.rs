@@ -235,7 +235,9 @@ fn are(count: u64) -> String {
     if count == 1 { "1 is".to_owned() } else { format!("{} are", grouped(count)) }
 }
 
-fn entries(count: u64) -> String {
+/// A number of entries, in words.
+#[must_use]
+pub fn entries(count: u64) -> String {
     if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
 }
 

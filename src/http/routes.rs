@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::{
     Method, Request, StatusCode, Version,
     body::{Body, Incoming},
-    header::{ALLOW, HOST},
+    header::{ACCEPT, ALLOW, HOST},
 };
 use percent_encoding::percent_decode_str;
 use tokio::task::spawn_blocking;
@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{
     answer::{Answer, problem, text, with},
     asked::Asked,
+    negotiate::header,
     server_state::ServerState,
     web,
 };
@@ -135,7 +136,8 @@ impl ServerState {
     fn route(&self, request: &Request<impl Body>) -> Result<(&'static Route, Vec<Name>), Box<Answer>> {
         let path = request.uri().path();
         let is_of_api = path.starts_with(API);
-        let refuse = |status, reason: &str| match is_of_api {
+        let wants_json = is_of_api || header(request.headers(), &ACCEPT).contains("json");
+        let refuse = |status, reason: &str| match wants_json {
             true => Box::new(problem(status, reason)),
             false => Box::new(text(status, &format!("{reason}\n"))),
         };

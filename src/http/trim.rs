@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     actions::Order,
+    clock,
     config::{Mode, Policy},
     files::{self, Kind},
     model::Name,
@@ -65,14 +66,14 @@ impl ServerState {
             TrimMode::Strict => Mode::Strict,
         };
         let policy = Policy::by_hand(&config, &stream, request.max_length, mode, request.exact);
-        let Some((length, plan, losing)) = self.plan(&stream, &policy) else {
+        let Some((length, age, plan, losing)) = self.plan(&stream, &policy) else {
             return problem(
                 StatusCode::NOT_FOUND,
                 format!("stream {stream} is not watched, or could not be read"),
             );
         };
         if request.dry_run {
-            return found(&TrimDocument::planned(&stream, length, &plan, &losing));
+            return found(&TrimDocument::planned(&stream, length, age, &plan, &losing));
         }
         info!(%stream, max_length = request.max_length, mode = mode.as_str(), "trim requested over HTTP");
         self.order(stream, policy, &plan).await
@@ -115,15 +116,15 @@ impl ServerState {
         Ok(())
     }
 
-    /// The stream's length, the plan, and the groups that would lose entries.
-    fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Plan, Vec<Losing>)> {
+    /// The stream's length and the reading's age, the plan, and the groups that would lose entries.
+    fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Duration, Plan, Vec<Losing>)> {
         let latest = self.latest.borrow();
         let reading = latest.reading.as_ref()?;
         let read = reading.stream(stream)?;
         let state = read.read()?;
         let plan = Plan::new(policy, state, read.verdict);
         let losing = plan.losing(policy, state, read.verdict);
-        Some((state.length, plan, losing))
+        Some((state.length, clock::now() - reading.read_at.at, plan, losing))
     }
 
     async fn order(&self, stream: Name, policy: Policy, plan: &Plan) -> Answer {
@@ -159,7 +160,17 @@ async fn request(body: Incoming) -> Result<TrimRequest, String> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("the body must be a JSON object".to_owned());
     }
-    serde_json::from_slice(&body).map_err(|error| error.to_string())
+    serde_json::from_slice(&body).map_err(|error| without_input(&error.to_string()))
+}
+
+/// A parser's error without the text that the client sent, in which a secret may be.
+fn without_input(error: &str) -> String {
+    match (error.split_once('`'), error.find(", expected")) {
+        (Some((what, _)), Some(expected)) => {
+            format!("{}{}", what.trim_end(), &error.get(expected..).unwrap_or_default())
+        }
+        _ => error.to_owned(),
+    }
 }
 
 fn found(document: &TrimDocument<'_>) -> Answer {

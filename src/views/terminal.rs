@@ -13,39 +13,98 @@ pub use one::one_stream;
 use super::api::{
     ClusterDocument, GroupDocument, Head, NodeDocument, PollDocument, StreamDocument, StreamsDocument, Word,
 };
-use crate::evaluate::{grouped, short};
+use crate::evaluate::{SLOTS, grouped, short};
 use line::Align::{Left, Right};
 use std::time::Duration;
 
-/// Widths of the columns behind the name; the last one, the reason, takes what is left.
+/// Widths of the columns behind the name.
 const COLUMNS: [usize; 4] = [17, 9, 9, 9];
+/// What a narrow terminal goes without, in this order, once it has no room for histories: rates, pending entries, and
+/// times. The length or lag always stays, and a reason is never cut.
+const DROPPED_FIRST: [usize; 3] = [1, 3, 2];
 const STATE_WIDTH: usize = 14;
 /// Nodes that do not answer that are named. The rest is a number.
 const NAMED_NODES: usize = 5;
 const NAME_WIDTHS: std::ops::RangeInclusive<usize> = 12..=44;
+
+/// What fits the terminal.
+struct Layout {
+    name_width: usize,
+    /// Which of the columns are shown.
+    columns: [bool; COLUMNS.len()],
+    style: Style,
+}
+
+impl Layout {
+    /// For names of these widths.
+    fn new(names: impl Iterator<Item = usize>, style: Style) -> Self {
+        let total = style.width.unwrap_or(usize::MAX);
+        let longest = (*NAME_WIDTHS.end()).min((total / 5 * 2).max(*NAME_WIDTHS.start()));
+        let name_width = names.max().unwrap_or_default().clamp(*NAME_WIDTHS.start(), longest);
+        let mut layout = Self { name_width, columns: [true; COLUMNS.len()], style };
+        for dropped in DROPPED_FIRST {
+            if layout.width() <= total {
+                break;
+            }
+            if let Some(column) = layout.columns.get_mut(dropped) {
+                *column = false;
+            }
+        }
+        layout.style.has_history &= layout.width() + 2 + SLOTS <= total;
+        layout
+    }
+
+    /// Up to the last column that is shown.
+    fn width(&self) -> usize {
+        let columns = COLUMNS.iter().zip(self.columns).filter(|(_, is_shown)| *is_shown);
+        STATE_WIDTH + 1 + self.name_width + 1 + columns.map(|(width, _)| width + 1).sum::<usize>()
+    }
+
+    /// A row of cells.
+    fn row(
+        &self,
+        state: (&str, Option<Colour>),
+        name: (&str, Option<Colour>),
+        cells: [&str; COLUMNS.len()],
+        colour: Option<Colour>,
+    ) -> Line {
+        let mut line = Line::default();
+        line.cell(state.0, STATE_WIDTH, Left, state.1);
+        line.cell(name.0, self.name_width, Left, name.1);
+        for ((text, width), is_shown) in cells.into_iter().zip(COLUMNS).zip(self.columns) {
+            if is_shown {
+                line.cell(text, width, Right, colour);
+            }
+        }
+        line
+    }
+}
 
 /// All streams with their groups, the worst first.
 #[must_use]
 pub fn streams(document: &StreamsDocument<'_>, style: Style) -> Vec<Line> {
     let mut streams: Vec<&StreamDocument<'_>> = document.streams.iter().collect();
     streams.sort_by_key(|stream| Reverse(stream.health.known()));
-    let names = streams.iter().flat_map(|stream| {
-        let groups = stream.groups.iter().map(|group| line::width(&group.name) + 2);
-        groups.chain([line::width(&stream.name)])
-    });
-    let name_width = names.max().unwrap_or_default().clamp(*NAME_WIDTHS.start(), *NAME_WIDTHS.end());
+    let names = streams.iter().flat_map(|stream| widths(stream));
+    let layout = Layout::new(names, style);
     let mut lines = head(&document.head);
     lines.push(Line::default());
     if streams.is_empty() {
         lines.push(Line::plain("no stream was found"));
         return lines;
     }
-    lines.extend(titles(name_width, style));
+    lines.extend(titles(&layout));
     for stream in streams {
-        lines.push(stream_line(stream, name_width, style));
-        lines.extend(stream.groups.iter().map(|group| group_line(group, name_width, style)));
+        lines.extend(stream_lines(stream, &layout));
+        lines.extend(stream.groups.iter().flat_map(|group| group_lines(group, &layout)));
     }
     lines
+}
+
+/// The widths of the names of a stream and its groups.
+fn widths<'a>(stream: &'a StreamDocument<'_>) -> impl Iterator<Item = usize> + use<'a> {
+    let groups = stream.groups.iter().map(|group| line::width(&group.name) + 2);
+    groups.chain([line::width(&stream.name)])
 }
 
 /// Which Redis was read, and how fresh the reading is.
@@ -130,73 +189,64 @@ fn down_node(node: &NodeDocument<'_>, poll: &PollDocument<'_>) -> String {
     format!("{} ({reason}{})", node.address, lasts.unwrap_or_default())
 }
 
-fn titles(name_width: usize, style: Style) -> [Line; 2] {
-    let of_streams = ["LENGTH", "IN/S", "WRITTEN", ""];
-    let of_groups = ["LAG", "OUT/S", "WAITS", "PENDING"];
+fn titles(layout: &Layout) -> [Line; 2] {
     let title = |state: &str, name: &str, columns: [&str; 4], rest: &str| {
-        let mut line = Line::default();
-        line.cell(state, STATE_WIDTH, Left, Some(Colour::Dim));
-        line.cell(name, name_width, Left, Some(Colour::Dim));
-        for (text, width) in columns.into_iter().zip(COLUMNS) {
-            line.cell(text, width, Right, Some(Colour::Dim));
-        }
-        line.rest(rest, Some(Colour::Dim));
+        let dim = Some(Colour::Dim);
+        let mut line = layout.row((state, dim), (name, dim), columns, dim);
+        line.rest(rest, dim);
         line
     };
-    let history = if style.has_history { "HISTORY" } else { "" };
+    let history = if layout.style.has_history { "HISTORY" } else { "" };
+    let has_reason = layout.style.width.is_none_or(|columns| columns >= layout.width() + "REASON".len() + 1);
+    let reason = if has_reason && !layout.style.has_history { "REASON" } else { "" };
     [
-        title("HEALTH", "STREAM", of_streams, history),
-        title("  STATUS", "  GROUP", of_groups, if style.has_history { "" } else { "REASON" }),
+        title("HEALTH", "STREAM", ["LENGTH", "IN/S", "WRITTEN", ""], history),
+        title("  STATUS", "  GROUP", ["LAG", "OUT/S", "WAITS", "PENDING"], reason),
     ]
 }
 
-fn stream_line(stream: &StreamDocument<'_>, name_width: usize, style: Style) -> Line {
+fn stream_lines(stream: &StreamDocument<'_>, layout: &Layout) -> Vec<Line> {
     let limit = stream.max_length.map(|limit| format!("/{}", grouped(limit))).unwrap_or_default();
-    let mut line = Line::default();
-    line.cell(stream.health.as_str(), STATE_WIDTH, Left, colour(stream.health.as_str()));
-    line.cell(&stream.name, name_width, Left, Some(Colour::Bold));
-    let cells = [
-        format!("{}{limit}", count(stream.length)),
-        rate(stream.rate_in_per_second),
-        age(stream.last_write_age_seconds),
-        String::new(),
-    ];
-    for (text, width) in cells.iter().zip(COLUMNS) {
-        line.cell(text, width, Right, None);
-    }
-    if style.has_history {
+    let length = format!("{}{limit}", count(stream.length));
+    let (rate, age) = (rate(stream.rate_in_per_second), age(stream.last_write_age_seconds));
+    let health = stream.health.as_str();
+    let mut line = layout.row(
+        (health, colour(health)),
+        (&stream.name, Some(Colour::Bold)),
+        [&length, &rate, &age, ""],
+        None,
+    );
+    if layout.style.has_history {
         line.rest(&sparkline(&rates(&stream.history.rate_in_per_second)), Some(Colour::Dim));
         line.push("  ", None);
     }
     // A group's own line has the reason, unless the stream is worse, or does not exist.
-    let is_groups = stream.groups.iter().any(|group| group.health.as_str() == stream.health.as_str());
-    if stream.health.as_str() != "healthy" && (!is_groups || stream.present == Some(false)) {
-        line.rest(&stream.reason, None);
+    let is_groups = stream.groups.iter().any(|group| group.health.as_str() == health);
+    if health != "healthy" && (!is_groups || stream.present == Some(false)) {
+        return line.and_below(&stream.reason, layout.style);
     }
-    line
+    vec![line]
 }
 
-fn group_line(group: &GroupDocument<'_>, name_width: usize, style: Style) -> Line {
+fn group_lines(group: &GroupDocument<'_>, layout: &Layout) -> Vec<Line> {
     let lag = match (group.lag, group.lag_upper_bound) {
         (Some(lag), _) => grouped(lag),
         (None, Some(bound)) => format!("<={}", grouped(bound)),
         (None, None) => "?".to_owned(),
     };
-    let mut line = Line::default();
-    line.cell(&format!("  {}", group.status), STATE_WIDTH, Left, colour(group.status.as_str()));
-    line.cell(&format!("  {}", group.name), name_width, Left, None);
-    let cells = [lag, rate(group.rate_out_per_second), age(group.lag_seconds), count(group.pending)];
-    for (text, width) in cells.iter().zip(COLUMNS) {
-        line.cell(text, width, Right, None);
-    }
-    if style.has_history {
+    let (rate, age) = (rate(group.rate_out_per_second), age(group.lag_seconds));
+    let (status, name, pending) =
+        (format!("  {}", group.status), format!("  {}", group.name), count(group.pending));
+    let state = (status.as_str(), colour(group.status.as_str()));
+    let mut line = layout.row(state, (&name, None), [&lag, &rate, &age, &pending], None);
+    if layout.style.has_history {
         line.rest(&sparkline(&group.history.lag), Some(Colour::Dim));
         line.push("  ", None);
     }
     if group.status.as_str() != "ok" {
-        line.rest(&group.reason, None);
+        return line.and_below(&group.reason, layout.style);
     }
-    line
+    vec![line]
 }
 
 /// The colour of a health or a status.
@@ -240,7 +290,7 @@ fn sparkline(values: &[Option<u32>]) -> String {
         usize::try_from(height).ok().and_then(|height| BLOCKS.get(height)).copied().unwrap_or(' ')
     };
     let blocks: String = values.iter().map(|value| value.map_or(' ', block)).collect();
-    format!("{blocks:>width$}", width = crate::evaluate::SLOTS)
+    format!("{blocks:>width$}", width = SLOTS)
 }
 
 #[cfg(test)]
@@ -251,7 +301,7 @@ mod tests {
     fn a_history_is_drawn_with_its_gaps() {
         let drawn = sparkline(&[Some(0), Some(50), None, Some(100)]);
         assert_eq!(drawn.trim_start(), "▁▄ █");
-        assert_eq!(drawn.chars().count(), crate::evaluate::SLOTS);
+        assert_eq!(drawn.chars().count(), SLOTS);
     }
 
     #[test]

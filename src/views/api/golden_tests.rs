@@ -94,9 +94,38 @@ fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
     let policy = Policy::by_hand(&config, &name, 5, Mode::Strict, false);
     let plan = Plan::new(&policy, of.read().unwrap(), of.verdict);
     let losing = plan.losing(&policy, of.read().unwrap(), of.verdict);
-    let planned = TrimDocument::planned(&name, 12, &plan, &losing);
+    let planned = TrimDocument::planned(&name, 12, AGE, &plan, &losing);
     add("trim, dry run", &serde_json::to_string(&planned).unwrap());
     let run = Run { removed: 7, is_complete: true, length: Some(5), ..Run::default() };
     add("trim", &serde_json::to_string(&TrimDocument::done(&name, &plan, &run)).unwrap());
     test_reading::assert_golden("documents", &all);
+}
+
+/// With one blank between two words, whatever lines they are on.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_narrow_terminal_cuts_no_reason() {
+    let config = test_reading::config();
+    let reading = reading(&config);
+    let view = View::new(&config, Some((&reading, AGE)), None, true);
+    let streams = text(|out| view.write_streams(&mut |piece| out.extend(piece)));
+    let document: StreamsDocument = serde_json::from_str(&streams).unwrap();
+    let reasons = || {
+        let bad = document.streams.iter().filter(|stream| stream.health.as_str() != "healthy");
+        let groups = document.streams.iter().flat_map(|stream| &stream.groups);
+        let own = bad.filter(|stream| stream.present == Some(false)).map(|stream| &stream.reason);
+        own.chain(groups.filter(|group| group.status.as_str() != "ok").map(|group| &group.reason))
+    };
+    assert!(reasons().count() > 1);
+    for (columns, has_history) in [(40, false), (60, false), (80, true), (100, true), (140, true)] {
+        let style = Style { has_history, width: Some(columns), ..Style::default() };
+        let lines: Vec<String> =
+            terminal::streams(&document, style).iter().skip(2).map(|line| line.render(style)).collect();
+        let shown = words(&lines.join("\n"));
+        reasons()
+            .for_each(|reason| assert!(shown.contains(&words(reason)), "{columns}: {reason}\n{lines:#?}"));
+    }
 }

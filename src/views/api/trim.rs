@@ -1,10 +1,14 @@
 //! A trim that is asked for, and its answer.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{SCHEMA_VERSION, values::text, word::Word};
+use super::{
+    SCHEMA_VERSION,
+    values::{seconds, text},
+    word::Word,
+};
 use crate::{
     model::Name,
     retention::{BlockReason, Losing, Outcome, Plan, Run, TrimBlocker},
@@ -70,6 +74,9 @@ pub struct TrimDocument<'a> {
     pub dry_run: bool,
     /// The stream's length, after the trim if there was one; `null` where it was not read.
     pub length: Option<u64>,
+    /// Age of the reading that a dry run's numbers are from; `null` after a trim.
+    #[serde(skip_deserializing)]
+    pub age_seconds: Option<f64>,
     /// Entries beyond the limit, by the last poll's reading.
     pub excess: u64,
     /// The most of them that may be removed.
@@ -97,9 +104,15 @@ pub struct LosingGroup<'a> {
 }
 
 impl<'a> TrimDocument<'a> {
-    /// What a trim would do to a stream of this length.
+    /// What a trim would do to a stream of this length, by a reading of this age.
     #[must_use]
-    pub fn planned(stream: &'a Name, length: u64, plan: &'a Plan, losing: &'a [Losing]) -> Self {
+    pub fn planned(
+        stream: &'a Name,
+        length: u64,
+        age: Duration,
+        plan: &'a Plan,
+        losing: &'a [Losing],
+    ) -> Self {
         let group = |losing: &'a Losing| LosingGroup {
             group: text(&losing.group),
             undelivered: losing.undelivered,
@@ -110,6 +123,7 @@ impl<'a> TrimDocument<'a> {
             stream: text(stream),
             dry_run: true,
             length: Some(length),
+            age_seconds: Some(seconds(age)),
             excess: plan.excess,
             removable_at_most: plan.at_most,
             removed: 0,
@@ -130,11 +144,12 @@ impl<'a> TrimDocument<'a> {
         Self {
             dry_run: false,
             length: run.length,
+            age_seconds: None,
             removed: run.removed,
             outcome: Some(run.outcome().into()),
             blocked_by: run.blocked_by.as_ref().map(blocked_by),
             losing: run.lost.iter().map(group).collect(),
-            ..Self::planned(stream, 0, plan, &[])
+            ..Self::planned(stream, 0, Duration::ZERO, plan, &[])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The findings of `doctor` as a table: the fact on the left, its meaning on the right, each wrapped to its column. Where the
 //! output's width is unknown, each finding is one line.
 
-use super::line::{Align::Left, Colour, Line, Style, width};
+use super::line::{Align::Left, Colour, Line, Style, width, wrapped};
 use crate::doctor::{Diagnosis, Finding, Level};
 
 const LEVEL_WIDTH: usize = 9;
@@ -54,28 +54,6 @@ const fn colour(level: Level) -> Colour {
         Level::Notice => Colour::Bold,
         Level::Ok => Colour::Green,
     }
-}
-
-/// The text in lines of at most so many columns, broken between words, and within words that are longer.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if width(line) + 1 + width(word) <= columns => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-        while let Some(line) = lines.last_mut().filter(|line| width(line) > columns) {
-            let fits = (1..=line.len()).filter(|at| line.is_char_boundary(*at));
-            let at = fits.take_while(|at| width(line.get(..*at).unwrap_or_default()) <= columns).last();
-            let Some(at) = at.filter(|at| *at < line.len()) else { break };
-            let rest = line.split_off(at);
-            lines.push(rest);
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

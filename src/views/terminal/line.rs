@@ -7,6 +7,9 @@ use crate::model::cleaned;
 /// Bytes of a piece where the terminal's width is unknown.
 const LONGEST_PIECE: usize = 2_000;
 
+/// Before the lines of a text that has no room behind its cells.
+const BELOW: &str = "      ";
+
 /// What the terminal can show, and what the user wants.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
@@ -84,6 +87,18 @@ impl Line {
         self.push(text, colour);
     }
 
+    /// Adds a text behind the cells if it fits, else on lines of its own below: it is never cut.
+    pub(super) fn and_below(mut self, text: &str, style: Style) -> Vec<Self> {
+        let used: usize = self.0.iter().map(|(piece, _)| width(piece)).sum();
+        if style.width.is_none_or(|columns| used + 1 + width(text) <= columns) {
+            self.rest(text, None);
+            return vec![self];
+        }
+        let columns = style.width.unwrap_or(usize::MAX).saturating_sub(BELOW.len()).max(1);
+        let below = wrapped(text, columns).into_iter().map(|part| Self::plain(&format!("{BELOW}{part}")));
+        std::iter::once(self).chain(below).collect()
+    }
+
     /// The line's text, without spaces at its end.
     #[must_use]
     pub fn render(&self, style: Style) -> String {
@@ -122,6 +137,28 @@ impl Colour {
 /// The columns that a text takes.
 pub(super) fn width(text: &str) -> usize {
     text.width()
+}
+
+/// The text in lines of at most so many columns, broken between words, and within words that are longer.
+pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+        while let Some(line) = lines.last_mut().filter(|line| width(line) > columns) {
+            let fits = (1..=line.len()).filter(|at| line.is_char_boundary(*at));
+            let at = fits.take_while(|at| width(line.get(..*at).unwrap_or_default()) <= columns).last();
+            let Some(at) = at.filter(|at| *at < line.len()) else { break };
+            let rest = line.split_off(at);
+            lines.push(rest);
+        }
+    }
+    lines
 }
 
 /// A text of at most so many columns; one that is cut ends in dots.

@@ -1,94 +1,101 @@
 //! One stream in depth.
 
 use super::{
-    age, colour, count, duration, group_line, grouped, head,
+    Layout, age, colour, count, duration, group_lines, grouped, head,
     line::{
         Align::{Left, Right},
-        Colour, Line, Style,
+        Colour, Line, Style, wrapped,
     },
-    stream_line, titles,
+    stream_lines, titles, widths,
 };
 use crate::{
+    evaluate::entries,
     model::StreamId,
     views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument, holds_the_lease},
 };
 
-const NAME_WIDTH: usize = 40;
 const LABEL_WIDTH: usize = 16;
+/// A column of a consumer's numbers.
+const NUMBER_WIDTH: usize = 10;
+/// More consumers are summed up: dozens that died would push everything else off the screen.
+const MOST_CONSUMERS: usize = 10;
 
 /// A stream with all that is known of it, its groups and their consumers.
 #[must_use]
 pub fn one_stream(document: &OneStreamDocument<'_>, style: Style) -> Vec<Line> {
     let stream = &document.stream;
+    let layout = Layout::new(widths(stream), style);
     let mut lines: Vec<Line> = head(&document.head).into_iter().skip(1).collect();
     lines.push(Line::default());
-    lines.extend(titles(NAME_WIDTH, style).into_iter().take(1));
-    lines.push(stream_line(stream, NAME_WIDTH, style));
+    lines.extend(titles(&layout).into_iter().take(1));
+    // Its reason is below, among the facts.
+    lines.extend(stream_lines(stream, &layout).into_iter().take(1));
     lines.push(Line::default());
-    let mut health = Line::default();
-    health.cell("health", LABEL_WIDTH, Left, Some(Colour::Dim));
-    health.push(stream.health.as_str(), colour(stream.health.as_str()));
-    health.push(&format!(": {}", stream.reason), None);
-    lines.push(health);
-    lines.extend(stream.node.as_ref().map(|node| fact("node", node)));
-    lines.extend(facts(stream));
+    let health = stream.health.as_str();
+    lines.extend(fact("health", &format!("{health}: {}", stream.reason), colour(health), style));
+    lines.extend(stream.node.iter().flat_map(|node| fact("node", node, None, style)));
+    lines.extend(facts(stream).into_iter().flat_map(|(label, text)| fact(label, &text, None, style)));
     for group in &stream.groups {
         lines.push(Line::default());
-        lines.extend(titles(NAME_WIDTH, style).into_iter().skip(1));
-        lines.push(group_line(group, NAME_WIDTH, style));
-        lines.extend(group_facts(group));
-        lines.extend(consumers(group.consumers.as_deref().unwrap_or_default()));
+        lines.extend(titles(&layout).into_iter().skip(1));
+        lines.extend(group_lines(group, &layout));
+        let facts = group_facts(group).into_iter();
+        lines.extend(facts.flat_map(|(label, text)| fact(label, &text, None, style)));
+        lines.extend(consumers(group, style));
     }
     lines
 }
 
-fn fact(label: &str, text: &str) -> Line {
-    let mut line = Line::default();
-    line.cell(label, LABEL_WIDTH, Left, Some(Colour::Dim));
-    line.push(text, None);
-    line
+/// A fact, on as many lines as it takes.
+fn fact(label: &str, text: &str, colour: Option<Colour>, style: Style) -> Vec<Line> {
+    let columns = style.width.map_or(usize::MAX, |width| width.saturating_sub(LABEL_WIDTH + 1).max(1));
+    let parts = wrapped(text, columns).into_iter().enumerate();
+    let line = |(index, part): (usize, String)| {
+        let mut line = Line::default();
+        line.cell(if index == 0 { label } else { "" }, LABEL_WIDTH, Left, Some(Colour::Dim));
+        line.push(&part, colour);
+        line
+    };
+    parts.map(line).collect()
 }
 
-fn facts(stream: &StreamDocument<'_>) -> Vec<Line> {
+/// A label and a text.
+type Fact = (&'static str, String);
+
+fn facts(stream: &StreamDocument<'_>) -> Vec<Fact> {
     let or_unknown = |id: Option<StreamId>| id.map_or_else(|| "?".to_owned(), |id| id.to_string());
     let mut lines = vec![
-        fact(
+        (
             "first entry",
-            &format!("{}, {} old", or_unknown(stream.first_entry_id), age(stream.oldest_entry_age_seconds)),
+            format!("{}, {} old", or_unknown(stream.first_entry_id), age(stream.oldest_entry_age_seconds)),
         ),
-        fact(
+        (
             "last ID",
-            &format!("{}, {} ago", or_unknown(stream.last_generated_id), age(stream.last_write_age_seconds)),
+            format!("{}, {} ago", or_unknown(stream.last_generated_id), age(stream.last_write_age_seconds)),
         ),
-        fact("entries added", &count(stream.entries_added)),
+        ("entries added", count(stream.entries_added)),
     ];
-    let limits = [
-        stream.max_length.map(|limit| format!("{} entries", grouped(limit))),
-        stream.max_age_seconds.map(duration),
-    ];
+    let limits = [stream.max_length.map(entries), stream.max_age_seconds.map(duration)];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
     if let Some(mode) = &stream.mode {
-        lines.push(fact("retention", &format!("{}, {mode}", limits.join(" and "))));
+        lines.push(("retention", format!("{}, {mode}", limits.join(" and "))));
     }
     let Some(retention) = &stream.retention else { return lines };
     if let Some(outcome) = &retention.outcome {
-        lines.push(fact(
-            "last run",
-            &format!("{outcome}, {} entries removed so far", grouped(retention.trimmed_entries)),
-        ));
+        lines.push(("last run", format!("{outcome}, {} removed so far", entries(retention.trimmed_entries))));
     }
-    lines.extend(retention.lease_holder.iter().map(|holder| fact("lease", &holds_the_lease(holder))));
-    lines.extend(retention.blocked_by.iter().map(|it| fact("blocked", &it.detail)));
+    lines.extend(retention.lease_holder.iter().map(|holder| ("lease", holds_the_lease(holder))));
+    lines.extend(retention.blocked_by.iter().map(|it| ("blocked", it.detail.to_string())));
     lines
 }
 
-fn group_facts(group: &GroupDocument<'_>) -> Vec<Line> {
+fn group_facts(group: &GroupDocument<'_>) -> Vec<Fact> {
     let mut lines = Vec::new();
     if group.status.as_str() == "ok" {
-        lines.push(fact("  reason", &group.reason));
+        lines.push(("  reason", group.reason.to_string()));
     }
     if let Some(id) = &group.last_delivered_id {
-        lines.push(fact("  delivered", &format!("up to {id}")));
+        lines.push(("  delivered", format!("up to {id}")));
     }
     if let Some(id) = &group.oldest_pending_id {
         let deliveries =
@@ -97,7 +104,7 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Line> {
         let last = last.map(|idle| format!(", the last {} ago", age(Some(idle)))).unwrap_or_default();
         let text =
             format!("{id}, {} old, deliveries: {deliveries}{last}", age(group.oldest_pending_age_seconds));
-        lines.push(fact("  oldest pending", &text));
+        lines.push(("  oldest pending", text));
     }
     let counts = [
         ("released", group.nacked_entries.filter(|nacked| *nacked > 0)),
@@ -112,26 +119,47 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Line> {
     let counts = counts.iter().filter_map(|(label, number)| Some((label, number.filter(|it| *it > 0)?)));
     let counts: Vec<String> = counts.map(|(label, number)| format!("{} {label}", grouped(number))).collect();
     if !counts.is_empty() {
-        lines.push(fact("  also", &counts.join(", ")));
+        lines.push(("  also", counts.join(", ")));
     }
     lines
 }
 
-fn consumers(consumers: &[ConsumerDocument<'_>]) -> Vec<Line> {
+fn consumers(group: &GroupDocument<'_>, style: Style) -> Vec<Line> {
+    let all = group.consumers.as_deref().unwrap_or_default();
+    let fixed = LABEL_WIDTH + 1 + 3 * (NUMBER_WIDTH + 1);
+    let names = style.width.map_or(36, |width| width.saturating_sub(fixed).clamp(8, 36));
     let row = |name: &str, cells: [&str; 3], colour: Option<Colour>| {
         let mut line = Line::default();
         line.cell("", LABEL_WIDTH - 1, Left, None);
-        line.cell(name, NAME_WIDTH - 4, Left, colour);
+        line.cell(name, names, Left, colour);
         for cell in cells {
-            line.cell(cell, 10, Right, colour);
+            line.cell(cell, NUMBER_WIDTH, Right, colour);
         }
         line
     };
-    let title = row("CONSUMER", ["PENDING", "IDLE", "INACTIVE"], Some(Colour::Dim));
     let consumer = |consumer: &ConsumerDocument<'_>| {
         let cells = [grouped(consumer.pending), age(consumer.idle_seconds), age(consumer.inactive_seconds)];
         row(&consumer.name, cells.each_ref().map(String::as_str), None)
     };
-    let title = (!consumers.is_empty()).then_some(title);
-    title.into_iter().chain(consumers.iter().map(consumer)).collect()
+    let title =
+        (!all.is_empty()).then(|| row("CONSUMER", ["PENDING", "IDLE", "INACTIVE"], Some(Colour::Dim)));
+    let (shown, summed) = all.split_at(all.len().min(MOST_CONSUMERS));
+    let rest = summed_up(group, shown.len(), summed).map(|text| fact("", &text, None, style));
+    title.into_iter().chain(shown.iter().map(consumer)).chain(rest.into_iter().flatten()).collect()
+}
+
+/// The consumers that are not shown, as one sentence: those in the document, and those that it leaves out.
+fn summed_up(group: &GroupDocument<'_>, shown: usize, summed: &[ConsumerDocument<'_>]) -> Option<String> {
+    let rest = group.consumer_count?.checked_sub(shown.try_into().ok()?)?;
+    group.consumers.as_ref().filter(|_| rest > 0)?;
+    let pending = summed.iter().map(|consumer| consumer.pending).sum::<u64>()
+        + group.unlisted_pending.unwrap_or_default();
+    // Nothing is known of those that the document leaves out.
+    let summed = summed.iter().map(|consumer| consumer.idle_seconds).collect::<Option<Vec<_>>>();
+    let summed = summed.filter(|idle| u64::try_from(idle.len()).is_ok_and(|known| known == rest));
+    let least_idle = summed.and_then(|idle| idle.into_iter().min_by(f64::total_cmp));
+    let idle = least_idle.map(|idle| format!("; idle for at least {}", duration(idle))).unwrap_or_default();
+    let consumers =
+        if rest == 1 { "1 more consumer".to_owned() } else { format!("{} more consumers", grouped(rest)) };
+    Some(format!("{consumers}: {} pending in total{idle}", grouped(pending)))
 }

@@ -105,3 +105,58 @@ fn what_can_not_be_trimmed_is_a_clear_error() {
     assert!(code == 1 && complaints.contains("wrongtype"), "{complaints}");
     assert_eq!(trim(&redis, &["many"]).0, 2);
 }
+
+#[test]
+fn without_a_limit_the_one_of_the_rule_applies_and_without_either_it_is_wrong_usage() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    support::write(&file, "streams: [{match: s, retention: {max_length: 400, mode: observe}}, {match: t}]");
+    let trim = |arguments: &[&str]| {
+        let all: Vec<&str> =
+            ["--config", file.to_str().unwrap(), "trim"].iter().chain(arguments).copied().collect();
+        let output = streamwarden(&all, &[("REDIS_URI", &redis.uri())]);
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, shown, complaints) = trim(&["s", "--yes"]);
+    assert!(code == 0 && shown.contains("removed 600 entries; 400 left"), "{shown}{complaints}");
+    let (code, _, complaints) = trim(&["t", "--yes"]);
+    assert!(code == 2 && complaints.contains("pass --max-length or --max-age"), "{complaints}");
+    let (code, shown, _) = trim(&["s", "--max-length", "0", "--dry-run"]);
+    assert!(code == 0 && shown.contains("0 entries: all are removed that no group needs"), "{shown}");
+    let (code, _, complaints) = trim(&["redis://ann:hunter2@h", "--yes"]);
+    assert!(code == 2 && complaints.contains("not the key of a stream"), "{complaints}");
+    assert!(!complaints.contains("hunter2"), "{complaints}");
+}
+
+#[test]
+fn an_age_trims_what_is_older_and_names_who_blocks_it() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    // An hour old, and of now.
+    let old = redis.milliseconds() - 3_600_000;
+    for sequence in 1..=300 {
+        redis.run::<String>(&format!("XADD s {old}-{sequence} a 1"));
+    }
+    redis.add("s", 5);
+    let trim = |arguments: &[&str]| {
+        let all: Vec<&str> = ["trim", "s"].iter().chain(arguments).copied().collect();
+        let output = streamwarden(&all, &[("REDIS_URI", &redis.uri())]);
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    redis.run::<()>("XGROUP CREATE s idle 0");
+    let (code, shown, _) = trim(&["--max-age", "10m", "--dry-run"]);
+    assert!(code == 1 && shown.contains("entries older than 10m; the oldest is 1h old"), "{shown}");
+    assert!(
+        shown.contains("blocked       not all of them: group idle has not read the oldest entries"),
+        "{shown}"
+    );
+    let (code, shown, _) = trim(&["--max-age", "10m", "--yes"]);
+    assert!(code == 1 && shown.contains("removed 0 entries; 305 left\nblocked: group idle"), "{shown}");
+    redis.run::<u64>("XGROUP DESTROY s idle");
+    assert_eq!(trim(&["--max-age", "2h", "--dry-run"]).0, 0);
+    let (code, shown, complaints) = trim(&["--max-age", "10m", "--yes"]);
+    assert!(code == 0 && shown.contains("removed 300 entries; 5 left"), "{shown}{complaints}");
+    let (code, shown, _) = trim(&["--max-age", "10m", "--yes"]);
+    assert!(code == 0 && shown.contains("nothing to remove"), "{shown}");
+}

@@ -45,6 +45,8 @@ fn with_the_token_it_plans_and_trims() {
     let (status, plan) = post(&sidecar, &authorized(""), r#"{"max_length": 500}"#);
     assert_eq!((status, &plan["dry_run"], &plan["excess"]), (200, &true.into(), &500.into()), "{plan}");
     assert_eq!((&plan["removable_at_most"], &plan["blocked_by"]["group"]), (&300.into(), &"slow".into()));
+    let age = plan["age_seconds"].as_f64().unwrap();
+    assert!((0.0..60.0).contains(&age), "{plan}");
     assert_eq!(redis.run::<u64>("XLEN s"), 1_000);
 
     let (status, done) = post(&sidecar, &authorized(""), r#"{"max_length": 500, "dry_run": false}"#);
@@ -154,4 +156,25 @@ fn of_several_that_block_a_plan_and_a_run_name_the_same() {
     let (_, plan) = post(&sidecar, &authorized(""), r#"{"max_length": 500}"#);
     let (_, run) = post(&sidecar, &authorized(""), r#"{"max_length": 500, "dry_run": false}"#);
     assert_eq!((&plan["blocked_by"], &run["blocked_by"]["group"]), (&run["blocked_by"], &"slow".into()));
+}
+
+#[test]
+fn what_is_wrong_in_a_request_is_not_repeated() {
+    let redis = Redis::start();
+    redis.add("s", 1);
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = sidecar(&redis, &directory);
+    for body in [r#"{"max_length": 5, "hunter2": 1}"#, r#"{"max_length": 5, "mode": "hunter2"}"#] {
+        let (status, answer) = post(&sidecar, &authorized(""), body);
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(status == 400 && detail.contains(", expected "), "{answer}");
+        assert!(!detail.contains("hunter2"), "{answer}");
+    }
+    // Who asks for JSON gets JSON, on any path.
+    for (accept, given) in
+        [("accept: application/json\r\n", "application/problem+json"), ("", "text/plain; charset=utf-8")]
+    {
+        let answer = sidecar.request("GET", "/nope", accept);
+        assert_eq!((answer.status, answer.header("content-type").as_deref()), (404, Some(given)));
+    }
 }
