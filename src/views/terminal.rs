@@ -197,7 +197,7 @@ fn titles(layout: &Layout) -> [Line; 2] {
         line
     };
     let history = if layout.style.has_history { "HISTORY" } else { "" };
-    let has_reason = layout.style.width.is_none_or(|columns| columns >= layout.width() + "REASON".len() + 1);
+    let has_reason = layout.style.width.is_none_or(|columns| columns > layout.width() + "REASON".len());
     let reason = if has_reason && !layout.style.has_history { "REASON" } else { "" };
     [
         title("HEALTH", "STREAM", ["LENGTH", "IN/S", "WRITTEN", ""], history),
