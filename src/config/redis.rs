@@ -101,8 +101,7 @@ impl Group for Redis {
             Billed::No => false,
             Billed::Auto => address.as_ref().is_some_and(Address::is_upstash),
         };
-        let is_socket =
-            address.as_ref().is_some_and(|address| matches!(address.route(), Some(Route::Unix(_))));
+        let without_nodes = address.as_ref().and_then(Address::without_nodes);
         let redis = Self {
             place: address.map(|address| format!("{address}/{}", address.database())),
             access,
@@ -117,7 +116,7 @@ impl Group for Redis {
             billed_by_command: is_billed,
             lookups_a_month: keys.lookups_a_month.or(is_billed.then_some(LOOKUPS_A_MONTH)),
         };
-        redis.check_cluster(section, is_socket);
+        redis.check_cluster(section, without_nodes);
         redis
     }
 
@@ -149,7 +148,7 @@ impl Group for Redis {
 
 impl Redis {
     /// Notes keys for clusters that have no effect.
-    fn check_cluster(&self, section: &mut Section<'_>, is_socket: bool) {
+    fn check_cluster(&self, section: &mut Section<'_>, without_nodes: Option<&str>) {
         let has_nodes = !self.nodes.is_empty();
         for (key, is_set) in
             [("nodes", has_nodes), ("cluster_address_map", !self.cluster_address_map.is_empty())]
@@ -159,9 +158,24 @@ impl Redis {
                 section.problem(key, what);
             }
         }
-        if has_nodes && is_socket {
-            let what = "is set, and the address is a Unix socket, so the other nodes can't be reached the same way; give the address as redis:// or rediss://, or remove redis.nodes";
+        if let Some(why) = without_nodes.filter(|_| has_nodes) {
+            let what = format!(
+                "is set, and the address {why}; give the address as redis:// or rediss://, or remove redis.nodes"
+            );
             section.problem("nodes", what);
+        }
+    }
+}
+
+impl Address {
+    /// Why `redis.nodes` has no effect beside it; `None` if it has one.
+    const fn without_nodes(&self) -> Option<&'static str> {
+        match (self.route(), self.service()) {
+            (Some(Route::Unix(_)), _) => {
+                Some("is a Unix socket, so the other nodes can't be reached the same way")
+            }
+            (_, Some(_)) => Some("names Sentinels, which name the server"),
+            _ => None,
         }
     }
 }
