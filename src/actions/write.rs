@@ -153,7 +153,7 @@ fn optional(value: Option<impl ToString>) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::retention::test_policy::policy;
+    use crate::{model::Millis, retention::test_policy::policy};
 
     /// The words of a command.
     pub(in crate::actions) fn words(command: &Write<'_>) -> Vec<String> {
@@ -187,6 +187,42 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_act_hands_its_script_the_keys_the_arguments_and_the_items() {
+        let names = ["s", "g", "d", "c", "e"].map(Name::from);
+        let [stream, group, dead, from, to] = &names;
+        let idle = Millis::new(9);
+        for (act, script, told) in [
+            (
+                Act::dead_letter((stream, group, dead), (5, idle), 7, ("dlq:", "me"), true),
+                "dead_letter.lua",
+                "2|s|d|g|5|9|7|dlq:|me|1|1-0",
+            ),
+            (
+                Act::dead_letter((stream, group, dead), (0, idle), 7, ("x", "me"), false),
+                "dead_letter.lua",
+                "2|s|d|g|0|9|7|x|me||1-0",
+            ),
+            (Act::replay(dead, stream, "dlq:", Some(group), 3), "replay.lua", "2|d|s|dlq:|g|3|1-0"),
+            (Act::replay(dead, stream, "dlq:", None, 3), "replay.lua", "2|d|s|dlq:||3|1-0"),
+            (Act::purge(dead, "dlq:"), "replay.lua", "1|d|dlq:||0|1-0"),
+            (Act::reap(stream, group, idle), "reap.lua", "1|s|g|9|1-0"),
+            (Act::claim((stream, group), (from, to), idle), "claim.lua", "1|s|g|c|e|9|1-0"),
+        ] {
+            let items = [b"1-0".as_slice().into()];
+            let words = words(&Write::Act(&act, &items));
+            assert_eq!((words[0].as_str(), words[2..].join("|").as_str()), ("EVAL", told), "{script}");
+            assert_eq!(act.key(), act.keys[0].as_bytes());
+            let body = match script {
+                "dead_letter.lua" => include_str!("dead_letter.lua"),
+                "replay.lua" => include_str!("replay.lua"),
+                "reap.lua" => include_str!("reap.lua"),
+                _ => include_str!("claim.lua"),
+            };
+            assert!(words[1].contains(body), "{script}");
+        }
+    }
+
+    #[test]
     fn every_write_is_labelled_by_its_command_and_sent_once() {
         let (stream, policy) = (Name::from("s"), policy(Mode::Safe));
         for (command, text) in [
@@ -196,10 +232,14 @@ pub(super) mod tests {
             (Write::Take("key", "me", 5), Some("SET key me NX PX 5")),
             (Write::Renew("key", 6), Some("PEXPIRE key 6")),
             (Write::Release("key"), Some("DEL key")),
+            (Write::TryAcknowledge(&stream, &stream), Some("XACK s s 0-0")),
+            (Write::TryDelete(&stream), Some("XDEL s 0-0")),
         ] {
             let words = words(&command);
             assert_eq!(command.label(), words[0].to_lowercase());
-            assert!(Write::LABELS.contains(&command.label()));
+            // The sidecar does not send those.
+            let is_act = matches!(command, Write::TryAcknowledge(..) | Write::TryDelete(_));
+            assert!(is_act || Write::LABELS.contains(&command.label()));
             assert!(!command.may_repeat(), "{command:?}");
             // The reply to a step contains group names.
             assert_eq!(command.has_long_names(), text.is_none(), "{command:?}");

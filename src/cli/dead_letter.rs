@@ -160,7 +160,8 @@ impl DeadLetter {
         if target == *stream {
             return Err(Error::Usage(format!("--to {target}: the dead letters need a key of their own")));
         }
-        let rule = config.rule(&target);
+        // The sidecar spares the default name.
+        let rule = config.rule(&target).filter(|_| dead_letters_of(stream).as_ref() != Some(&target));
         let trims =
             rule.is_some_and(|rule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe));
         let is_shared = rule.zip(config.rule(stream)).is_some_and(|(one, other)| std::ptr::eq(one, other));

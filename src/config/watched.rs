@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Config, Policy, StreamRule, Thresholds};
-use crate::model::{InOrder, Name};
+use crate::{
+    model::{InOrder, Name},
+    stuck::origin_of,
+};
 
 /// A watched stream.
 #[derive(Debug, Clone)]
@@ -52,7 +55,15 @@ impl Watchlist {
         let mut policies = HashMap::new();
         let watched = |name: Name| {
             let rule = config.streams.rule(&name).cloned();
-            let policy = rule.as_ref().and_then(|rule| {
+            // A rule is not meant for the dead letters of its own streams: what failed must not be trimmed with what is old.
+            let is_of_its_dead_letters = origin_of(&name).is_some_and(|origin| {
+                config
+                    .streams
+                    .rule(&origin)
+                    .zip(rule.as_ref())
+                    .is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+            });
+            let policy = rule.as_ref().filter(|_| !is_of_its_dead_letters).and_then(|rule| {
                 let made = policies.entry(Arc::as_ptr(rule));
                 made.or_insert_with(|| Policy::of(config, rule).map(Arc::new)).clone()
             });
@@ -134,6 +145,21 @@ mod tests {
         assert_eq!(b.groups(), ["g".into()]);
         assert!(a.rule.is_some() && a.groups().is_empty() && a.policy.is_none());
         assert!(watchlist.get(&"c".into()).is_none());
+    }
+
+    #[test]
+    fn the_limit_of_a_stream_does_not_apply_to_its_dead_letters() {
+        let all = "streams: [{match: '*', retention: {max_length: 5}}]";
+        let own = "streams: [{match: 'dead:*', retention: {max_length: 7}}, {match: '*', retention: {max_length: 5}}]";
+        for (yaml, limit) in [(all, None), (own, Some(7))] {
+            let config = config(yaml);
+            let watchlist = Watchlist::new(&config, ["s", "dead:{s}", "dead:x{s}"].map(Name::from));
+            let policy = |name: &str| watchlist.get(&name.into()).unwrap().policy.clone();
+            assert_eq!(policy("s").unwrap().max_length, Some(5));
+            for name in ["dead:{s}", "dead:x{s}"] {
+                assert_eq!(policy(name).and_then(|policy| policy.max_length), limit, "{name}");
+            }
+        }
     }
 
     #[test]

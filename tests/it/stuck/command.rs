@@ -9,8 +9,11 @@ use std::{
 use redis::Value;
 
 use super::{printed, redeliver, run, stream};
-use crate::process::{config_file, streamwarden, text};
-use support::{Redis, program, wait_for};
+use crate::{
+    process::{config_file, streamwarden, text},
+    retention::trimming,
+};
+use support::{Redis, Sidecar, program, wait_for};
 
 const DEAD: &str = "dead:{s}";
 const POISON: [&str; 7] = ["dead-letter", "s", "g", "--deliveries", "5", "--idle", "10m"];
@@ -167,14 +170,16 @@ fn dead_letters_have_a_key_that_no_limit_of_their_stream_applies_to() {
             run(&redis, &[&["dead-letter", key, "g", "--id", "1-0", "--yes"][..], &to].concat());
         assert!(code == 2 && complaints.contains(words), "{complaints}");
     }
-    for (config, code) in [
-        ("streams: [{match: '*', retention: {max_length: 5}}]", 2),
-        ("streams: [{match: 'dead:*'}, {match: '*', retention: {max_length: 5}}]", 0),
-        ("streams: [{match: 's', retention: {max_length: 5}}]", 0),
-        ("streams: [{match: '*', retention: {max_length: 5, mode: observe}}]", 0),
+    let all = "streams: [{match: '*', retention: {max_length: 5}}]";
+    for (config, to, code) in [
+        (all, DEAD, 0),
+        (all, "aside", 2),
+        ("streams: [{match: aside}, {match: '*', retention: {max_length: 5}}]", "aside", 0),
+        ("streams: [{match: 's', retention: {max_length: 5}}]", "aside", 0),
+        ("streams: [{match: '*', retention: {max_length: 5, mode: observe}}]", "aside", 0),
     ] {
         let file = config_file(config);
-        let arguments = with(&POISON, &["--dry-run", "--config", file.path().to_str().unwrap()]);
+        let arguments = with(&POISON, &["--to", to, "--dry-run", "--config", file.path().to_str().unwrap()]);
         let (its_code, shown, complaints) = run(&redis, &arguments);
         assert_eq!(its_code, code, "{config}: {shown}{complaints}");
         assert!(code == 0 || complaints.contains("would remove dead letters"), "{complaints}");
@@ -216,6 +221,24 @@ fn what_is_not_there_or_makes_no_sense_is_a_clear_error_and_changes_nothing() {
         Some("nothing to do")
     );
     assert_eq!(changes(&redis), before);
+}
+
+#[test]
+fn dead_letters_outlive_the_limit_of_their_stream_and_no_longer_block_it() {
+    let Some(redis) = trimming(stream(300)) else { return };
+    redis.read("s", "g", "c", 300);
+    redis.run::<Value>("XACK s g 1-0 4-0");
+    let ids: Vec<String> = (5..=300).map(|number| format!("{number}-0")).collect();
+    redis::cmd("XACK").arg("s").arg("g").arg(ids).query::<u64>(&mut redis.connect()).unwrap();
+    let config = "retention: {interval: 1s, lease_ttl: 1s}\nstreams: [{match: '*', retention: {max_length: 1, exact: true}}]";
+    let sidecar = Sidecar::with_config(&redis.uri(), config);
+    wait_for("retention to be blocked", || (redis.run::<u64>("XLEN s") == 299).then_some(()));
+    for id in ["2-0", "3-0"] {
+        printed(&redis, &["dead-letter", "s", "g", "--id", id, "--yes"]);
+    }
+    wait_for("retention to go on", || (redis.run::<u64>("XLEN s") == 1).then_some(()));
+    sidecar.wait("the dead letters", |page| page.stream("length", DEAD) == Some(2.0));
+    assert_eq!(redis.run::<u64>("XLEN dead:{s}"), 2);
 }
 
 #[test]
