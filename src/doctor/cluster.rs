@@ -45,13 +45,9 @@ fn not_one(evidence: Evidence<'_>) -> Option<Finding> {
 
 fn undescribed(failure: &Failure) -> Finding {
     let what = "the server does not describe its cluster, so no stream is read";
-    let meaning = match failure.reason {
-        Reason::NoPermission => {
-            "permit +cluster|shards and +cluster|slots: `streamwarden acl` prints the rule; error: "
-        }
-        _ => "the sidecar asks with CLUSTER SHARDS and CLUSTER SLOTS; error: ",
-    };
-    Finding::new(Server, Problem, what, format!("{meaning}{}", failure.detail))
+    let meaning =
+        format!("the sidecar asks with CLUSTER SHARDS and CLUSTER SLOTS; error: {}", failure.detail);
+    Finding::new(Server, Problem, what, meaning)
 }
 
 fn of_cluster(evidence: Evidence<'_>, cluster: &ClusterFacts) -> Vec<Finding> {
@@ -60,7 +56,7 @@ fn of_cluster(evidence: Evidence<'_>, cluster: &ClusterFacts) -> Vec<Finding> {
     for PrimaryFacts { address, rights, .. } in &cluster.primaries {
         match rights {
             Result::Ok(rights) => findings.extend(fewer_rights(evidence, address, rights)),
-            Err(failure) => findings.push(out_of_reach(address, failure)),
+            Err(failure) => findings.push(out_of_reach(evidence, address, failure)),
         }
     }
     findings.extend(cluster.seeds.iter().filter_map(|(address, seed)| useless_seed(address, seed)));
@@ -102,7 +98,7 @@ fn named(all: &[&NodeAddress]) -> String {
 }
 
 /// A primary without a connection.
-fn out_of_reach(address: &NodeAddress, failure: &Failure) -> Finding {
+fn out_of_reach(evidence: Evidence<'_>, address: &NodeAddress, failure: &Failure) -> Finding {
     let is_login = matches!(failure.reason, Reason::NoAuth | Reason::WrongPassword | Reason::NoPermission);
     let meaning = if is_login {
         "users and passwords are not replicated between the nodes of a cluster: set the same ones on each"
@@ -131,8 +127,10 @@ fn fewer_rights(evidence: Evidence<'_>, address: &NodeAddress, rights: &Rights) 
         return Some(Finding::new(Permissions, Unknown, what, why));
     };
     let missing: Vec<&str> = here.difference(&first).copied().collect();
-    let what =
-        format!("user {user} may not run {} on primary {address}, but on another node", missing.join(", "));
+    let what = format!(
+        "user {user} may not run {} on primary {address}, although it may on another node",
+        missing.join(", ")
+    );
     let meaning = "users and their rules are not replicated between the nodes of a cluster: set the rule on each; \
          `streamwarden acl` prints it";
     (!missing.is_empty()).then(|| Finding::new(Permissions, Problem, what, meaning))
@@ -170,6 +168,8 @@ mod tests {
     use super::super::{Level, test_evidence::Case};
     use super::*;
     use crate::model::{Feature, Method, Need, Permission, Slot, Tried};
+
+    type Change = Box<dyn FnOnce(&mut ClusterFacts)>;
 
     fn rights(refused: &[Permission]) -> Rights {
         let answer =
@@ -220,7 +220,7 @@ mod tests {
         let seed = |seed: SeedFacts| {
             move |cluster: &mut ClusterFacts| cluster.seeds = vec![(NodeAddress::new("s", 9).unwrap(), seed)]
         };
-        let cases: [(Box<dyn FnOnce(&mut ClusterFacts)>, Level, &[&str]); 9] = [
+        let cases: [(Change, Level, &[&str]); 9] = [
             (
                 Box::new(|it| it.unserved = Slot::all().take(3).collect()),
                 Problem,
