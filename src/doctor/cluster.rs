@@ -56,7 +56,7 @@ fn of_cluster(evidence: Evidence<'_>, cluster: &ClusterFacts) -> Vec<Finding> {
     for PrimaryFacts { address, rights, .. } in &cluster.primaries {
         match rights {
             Result::Ok(rights) => findings.extend(fewer_rights(evidence, address, rights)),
-            Err(failure) => findings.push(out_of_reach(evidence, address, failure)),
+            Err(failure) => findings.push(out_of_reach(address, failure)),
         }
     }
     findings.extend(cluster.seeds.iter().filter_map(|(address, seed)| useless_seed(address, seed)));
@@ -98,7 +98,7 @@ fn named(all: &[&NodeAddress]) -> String {
 }
 
 /// A primary without a connection.
-fn out_of_reach(evidence: Evidence<'_>, address: &NodeAddress, failure: &Failure) -> Finding {
+fn out_of_reach(address: &NodeAddress, failure: &Failure) -> Finding {
     let is_login = matches!(failure.reason, Reason::NoAuth | Reason::WrongPassword | Reason::NoPermission);
     let meaning = if is_login {
         "users and passwords are not replicated between the nodes of a cluster: set the same ones on each"

@@ -114,7 +114,7 @@ fn watched<T: Send>(sidecar: &Sidecar, look: impl Fn(&Page), act: impl FnOnce() 
     })
 }
 
-/// Adds an entry where there is none to be expected, and waits until the page has it.
+/// Adds an entry where nobody expects one, and waits until the page has it.
 #[track_caller]
 fn follows(cluster: &Cluster, sidecar: &Sidecar, stream: &str) {
     let length = || cluster.run::<u32>(stream, &format!("XLEN {stream}"));

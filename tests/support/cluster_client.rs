@@ -13,7 +13,7 @@ use redis::{
     Value, cmd,
 };
 
-/// A node that does not answer for so long, as one does that is told to fail over, is not waited for.
+/// A node that does not answer for so long is not waited for: a node whose failover was ordered does not answer at first.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// A cluster that does not serve a key for so long fails the command.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ fn nodes_are_found_whatever_they_announce() {
     let settings = [
         "cluster-preferred-endpoint-type unknown-endpoint",
         "cluster-preferred-endpoint-type hostname\ncluster-announce-hostname localhost",
-        // Nobody is told a name, so that the address is left.
+        // No name is set, so that the address is shown.
         "cluster-preferred-endpoint-type hostname",
     ];
     for settings in settings {

@@ -28,7 +28,7 @@ fn streams_of_all_primaries_are_trimmed_also_in_the_middle_of_a_move() {
         return;
     }
     let mut client = cluster.client();
-    // Whoever needs all of it is on the second half of the streams.
+    // The group that needs all of it is on the second half of the streams.
     for (index, stream) in names().iter().enumerate() {
         add(&mut client, stream, 2 * LIMIT);
         if index >= STREAMS / 2 {

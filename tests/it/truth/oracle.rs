@@ -270,7 +270,7 @@ impl<'a> Oracle<'a> {
             self.polls.insert(read.reading.read_at.at, Past::default());
             let nothing = Happened::default();
             let expected = self.expected(Some(facts[1]), when, &nothing, Polls::Moving);
-            self.tally.compared(&expected.truths().hold_what_is_told(Kind::Metrics, &read.metrics)?);
+            self.tally.compared(&expected.truths().hold_the_numbers(Kind::Metrics, &read.metrics)?);
         }
         Ok(is_read)
     }

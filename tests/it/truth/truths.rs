@@ -103,7 +103,7 @@ impl Truths {
     }
 
     /// Holds the values that a page has against what is right, where much may be missing.
-    pub(super) fn hold_what_is_told(&self, kind: Kind, told: &Told) -> Result<Compared, TestCaseError> {
+    pub(super) fn hold_the_numbers(&self, kind: Kind, told: &Told) -> Result<Compared, TestCaseError> {
         let mut compared = Compared::default();
         for ((subject, name), value) in told {
             if let Some(Truth { right, .. }) = self.of(kind).get(&(subject.clone(), name.as_str())) {
@@ -124,7 +124,7 @@ impl Truths {
             let is_known = truths.contains_key(&(subject.clone(), name.as_str()));
             prop_assert!(is_known, "{kind:?}: {name} of {subject:?} is {value}, and should not be there");
         }
-        let mut compared = self.hold_what_is_told(kind, told)?;
+        let mut compared = self.hold_the_numbers(kind, told)?;
         for ((subject, name), truth) in truths {
             let is_unknown = !told.contains_key(&(subject.clone(), (*name).to_owned()));
             prop_assert!(
