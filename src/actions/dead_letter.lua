@@ -9,12 +9,14 @@
 local key, dead = KEYS[1], KEYS[2]
 local group, deliveries, idle = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_length, prefix, by, drops_gone = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7] == '1'
+-- What is asked for once in a script.
+local length, time
 local gone = {}
 
 -- Milliseconds since 1970.
 local function now()
-  local time = call('TIME')
-  return time[1] .. ('%03d'):format(math.floor(time[2] / 1000))
+  local parts = call('TIME')
+  return parts[1] .. ('%03d'):format(math.floor(parts[2] / 1000))
 end
 
 local function set_aside(id)
@@ -33,15 +35,18 @@ local function set_aside(id)
     if fields[index] == prefix .. 'stream' then return 'dead_letter' end
   end
   if #fields > MOST_WORDS then return 'too_many_fields' end
-  if call('XLEN', dead) >= max_length then return 'full' end
+  length = length or call('XLEN', dead)
+  if length >= max_length then return 'full' end
+  time = time or now()
   local origin = {
-    'stream', key, 'group', group, 'id', id, 'consumer', row[2], 'deliveries', ('%.0f'):format(row[4]), 'time', now(), 'by', by,
+    'stream', key, 'group', group, 'id', id, 'consumer', row[2], 'deliveries', ('%.0f'):format(row[4]), 'time', time, 'by', by,
   }
   for index = 1, #origin, 2 do
     table.insert(fields, prefix .. origin[index])
     table.insert(fields, origin[index + 1])
   end
   add(dead, fields)
+  length = length + 1
   call('XACK', key, group, id)
   return 'moved'
 end

@@ -26,6 +26,9 @@ const DEFAULT_SERVER: Version = (7, 0, 15);
 impl Need {
     /// An `XTRIM MINID` that can be trusted, without which nothing is trimmed in safe mode.
     pub const SAFE_TRIMS: Self = Self { since: (6, 2, 7), name: "Redis 6.2.7 or later, which trims by ID" };
+    /// `XGROUP CREATECONSUMER`, by which a test makes a consumer that never read.
+    pub const CREATED_CONSUMERS: Self =
+        Self { since: (6, 2, 0), name: "Redis 6.2 or later, which has XGROUP CREATECONSUMER" };
     /// The count of entries ever added, without which no loss is known.
     pub const COUNTED_ADDITIONS: Self =
         Self { since: (7, 0, 0), name: "Redis 7.0 or later, which counts additions" };
