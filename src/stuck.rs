@@ -8,5 +8,5 @@ mod dead_letter;
 mod outcome;
 
 pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Script};
-pub use dead_letter::{DeadLetter, dead_letters_of, origin_of};
+pub use dead_letter::{DeadLetter, dead_letters_of, origins_of};
 pub use outcome::{Outcome, Outcomes};

@@ -209,9 +209,10 @@ pub(super) mod tests {
             (Act::claim((stream, group), (from, to), idle), "claim.lua", "1|s|g|c|e|9|1-0"),
         ] {
             let items = [b"1-0".as_slice().into()];
-            let words = words(&Write::Act(&act, &items));
+            let command = Write::Act(&act, &items);
+            let words = words(&command);
             assert_eq!((words[0].as_str(), words[2..].join("|").as_str()), ("EVAL", told), "{script}");
-            assert_eq!(act.key(), act.keys[0].as_bytes());
+            assert_eq!(command.key(), Some(act.keys[0].as_bytes()));
             let body = match script {
                 "dead_letter.lua" => include_str!("dead_letter.lua"),
                 "replay.lua" => include_str!("replay.lua"),

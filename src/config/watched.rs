@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Config, Policy, StreamRule, Thresholds};
 use crate::{
     model::{InOrder, Name},
-    stuck::origin_of,
+    stuck::origins_of,
 };
 
 /// A watched stream.
@@ -56,7 +56,7 @@ impl Watchlist {
         let watched = |name: Name| {
             let rule = config.streams.rule(&name).cloned();
             // A rule is not meant for the dead letters of its own streams: what failed must not be trimmed with what is old.
-            let is_of_its_dead_letters = origin_of(&name).is_some_and(|origin| {
+            let is_of_its_dead_letters = origins_of(&name).any(|origin| {
                 config
                     .streams
                     .rule(&origin)
