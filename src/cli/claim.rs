@@ -91,7 +91,7 @@ impl Claim {
             from: StreamId::ZERO,
             limit: usize::try_from(self.max).unwrap_or(usize::MAX),
         };
-        let found = reading.details.find(&config, (&stream, &group), &wanted).await;
+        let found = reading.details.find(config, (&stream, &group), &wanted).await;
         let found = found.map_err(|failure| reading.error(&failure))?;
         let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
         let shown = reading.entries(ids.get(..MOST_ROWS).unwrap_or(&ids)).await?;
