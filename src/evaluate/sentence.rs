@@ -80,6 +80,15 @@ impl Display for Backlog {
     }
 }
 
+/// The consumers of a silent group, before the time for which they have been idle.
+fn idle_consumers(consumers: u64) -> String {
+    match consumers {
+        0 => "its consumers have been idle for at least".to_owned(),
+        1 => "its only consumer has been idle for".to_owned(),
+        _ => format!("all of its {} consumers have been idle for at least", grouped(consumers)),
+    }
+}
+
 impl Display for GroupCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -104,19 +113,8 @@ impl Display for GroupCause {
                 write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
             }
             Self::NoConsumer { backlog } => write!(f, "{backlog}, but the group has no consumer"),
-            Self::Silent { backlog, consumers: 0, silent } => {
-                write!(f, "{backlog}; its consumers have been idle for at least {}", short(*silent))
-            }
-            Self::Silent { backlog, consumers: 1, silent } => {
-                write!(f, "{backlog}; its only consumer has been idle for {}", short(*silent))
-            }
             Self::Silent { backlog, consumers, silent } => {
-                write!(
-                    f,
-                    "{backlog}; all of its {} consumers have been idle for at least {}",
-                    grouped(*consumers),
-                    short(*silent)
-                )
+                write!(f, "{backlog}; {} {}", idle_consumers(*consumers), short(*silent))
             }
             Self::Still { backlog, consumers, least_idle, still, near } => {
                 let alive =
