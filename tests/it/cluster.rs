@@ -4,6 +4,7 @@ pub(crate) mod chaos;
 mod failures;
 mod harness;
 mod moves;
+mod nodes;
 mod seeds;
 mod seen;
 mod trims;
@@ -48,8 +49,7 @@ fn fill(cluster: &Cluster) {
 }
 
 /// A cluster with the streams, and a sidecar that was given the address of its first node.
-fn filled() -> (Cluster, Sidecar) {
-    let cluster = Cluster::start();
+fn filled(cluster: Cluster) -> (Cluster, Sidecar) {
     fill(&cluster);
     let sidecar = Sidecar::start(cluster.node(0));
     sidecar.wait("all streams", is_all_read);

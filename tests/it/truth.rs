@@ -130,6 +130,9 @@ impl Run {
         let settings = SETTINGS.replace("CONSUMERS", &self.listed.consumers.to_string());
         let settings =
             settings.replace("ENTRIES", &self.listed.entries.to_string()).replace("STREAMS", streams);
+        // After a move a consumer that had stopped goes on to be idle, until it is active more than some seconds later.
+        let stopped_after = if self.polls == Polls::Moving { "1h" } else { "20ms" };
+        let settings = settings.replace("STOPPED", stopped_after);
         let redis = format!("redis: {{uri: '{uri}'{}}}\nlag_count: {{entries: {}}}", self.more, self.entries);
         std::fs::write(file.path(), redis + &settings).unwrap();
         let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };

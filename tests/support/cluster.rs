@@ -45,6 +45,11 @@ impl Cluster {
         Self::with_settings(3, 3, "")
     }
 
+    /// The same where no replica takes over by itself, however busy the machine is.
+    pub fn steady() -> Self {
+        Self::with_settings(3, 3, "cluster-node-timeout 60000")
+    }
+
     /// Primaries with equal shares of the slots, and replicas: the first copies the first, and so on. More lines of
     /// `redis.conf` are for all of them.
     pub fn with_settings(primaries: usize, replicas: usize, settings: &str) -> Self {
@@ -246,10 +251,22 @@ impl Cluster {
     }
 
     /// A slot begins to move: keys stay where they are, and those that are absent are asked of the new owner.
+    #[track_caller]
     pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        self.try_begin_move(slot, from, to).unwrap();
+    }
+
+    /// The same where it may fail: another node may have taken over from either.
+    pub fn try_begin_move(&self, slot: u16, from: usize, to: usize) -> RedisResult<()> {
         let id = |index: usize| self.ask::<String>(index, "CLUSTER MYID");
-        self.nodes[to].run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)));
-        self.nodes[from].run::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)));
+        self.nodes[to].try_run::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", id(from)))?;
+        self.nodes[from].try_run(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", id(to)))
+    }
+
+    /// The node itself, or the one that has taken over from it.
+    pub fn successor(&self, index: usize) -> usize {
+        let own = self.see_from(index).into_iter().find(|seen| seen.node == index);
+        own.and_then(|own| own.primary).unwrap_or(index)
     }
 
     /// Moves at most so many of the slot's keys, and returns how many there were. A cluster that is down refuses it for now.

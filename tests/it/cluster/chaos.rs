@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use redis::RedisResult;
+
 use support::{Cluster, wait_for};
 
 /// What is done to a primary.
@@ -132,24 +134,26 @@ impl<'a> Chaos<'a> {
     }
 
     /// Moves a slot key by key, with rests. On a busy machine a replica may take over meanwhile, which has the keys that are left.
-    fn move_slowly(&self, slot: u16, mut from: usize, to: usize, dice: &mut Dice) {
-        wait_for("a slot to move", || {
-            self.cluster.begin_move(slot, from, to);
-            dice.rest(0, 150);
-            loop {
-                match self.cluster.try_move_keys(slot, from, to, 1) {
-                    Ok(0) => break,
-                    Ok(_) => dice.rest(0, 50),
-                    Err(error) => {
-                        eprintln!("slot {slot} does not move from {from} to {to}: {error}");
-                        from = self.cluster.owner_of_slot(slot).filter(|owner| *owner != to).unwrap_or(from);
-                        return None;
-                    }
-                }
+    fn move_slowly(&self, slot: u16, mut from: usize, mut to: usize, dice: &mut Dice) {
+        wait_for("a slot to move", || match self.try_move(slot, from, to, dice) {
+            Ok(()) => Some(()),
+            Err(error) => {
+                eprintln!("slot {slot} does not move from {from} to {to}: {error}");
+                (from, to) = (self.cluster.successor(from), self.cluster.successor(to));
+                dice.rest(50, 100);
+                None
             }
-            self.cluster.end_move(slot, from, to);
-            Some(())
         });
+    }
+
+    fn try_move(&self, slot: u16, from: usize, to: usize, dice: &mut Dice) -> RedisResult<()> {
+        self.cluster.try_begin_move(slot, from, to)?;
+        dice.rest(0, 150);
+        while self.cluster.try_move_keys(slot, from, to, 1)? > 0 {
+            dice.rest(0, 50);
+        }
+        self.cluster.end_move(slot, from, to);
+        Ok(())
     }
 
     fn strike_primaries(&self, mut dice: Dice) {

@@ -30,7 +30,7 @@ fn parted(cluster: &Cluster, node: usize) -> (Vec<usize>, Vec<usize>) {
 
 #[test]
 fn a_failover_that_is_asked_for_loses_no_stream_and_no_number() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::start());
     for _ in 0..2 {
         let old = cluster.owner("s0");
         let new = wait_for("a replica", || cluster.replica_of(old));
@@ -46,7 +46,7 @@ fn a_failover_that_is_asked_for_loses_no_stream_and_no_number() {
 
 #[test]
 fn a_dead_primary_costs_its_own_streams_until_its_replica_has_taken_over() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::start());
     let dead = cluster.owner("s0");
     let (of_dead, others) = parted(&cluster, dead);
     let replica = cluster.replica_of(dead).unwrap();
@@ -111,7 +111,7 @@ fn a_node_that_stands_still_delays_the_others_once_and_by_no_more_than_its_comma
 
 #[test]
 fn slots_that_nobody_serves_are_said_once_where_the_whole_cluster_refuses() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::start());
     let dead = cluster.owner("s0");
     let share = cluster.primaries().into_iter().find(|it| it.node == dead).unwrap().slots[0].clone();
     let alive = (0..3).find(|node| *node != dead).unwrap();

@@ -8,7 +8,7 @@ fn length(cluster: &Cluster, stream: &str) -> u64 {
 
 #[test]
 fn a_slot_moves_key_by_key_and_its_streams_are_found_in_the_middle_of_it() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::steady();
     let (here, there) = ("{tag}here", "{tag}there");
     [here, there].iter().for_each(|stream| cluster.add(stream, 10));
     let (slot, from) = (cluster.slot(here), cluster.owner(here));

@@ -22,7 +22,7 @@ fn redirects(page: &Page, kind: &str) -> f64 {
 
 #[test]
 fn streams_whose_slots_move_key_by_key_are_read_at_every_poll() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::steady());
     watched(&sidecar, all_is_read, || {
         for turn in 0..2 {
             for stream in names().iter().skip(turn).step_by(2) {
@@ -46,7 +46,7 @@ fn tagged(cluster: &Cluster) -> Vec<String> {
 
 #[test]
 fn streams_of_a_slot_that_stays_half_moved_are_read_on_either_side() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::steady());
     let streams = tagged(&cluster);
     let is_tagged_read = |page: &Page| {
         streams
@@ -84,7 +84,7 @@ fn streams_of_a_slot_that_stays_half_moved_are_read_on_either_side() {
 
 #[test]
 fn a_stream_that_is_in_two_places_is_read_where_its_slot_is() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::steady());
     let (slot, from) = (cluster.slot("s3"), cluster.owner("s3"));
     let to = (from + 1) % 3;
     // As a MIGRATE whose reply was lost leaves it.
@@ -99,7 +99,7 @@ fn a_stream_that_is_in_two_places_is_read_where_its_slot_is() {
 
 #[test]
 fn streams_whose_slots_move_at_once_are_read_at_every_poll() {
-    let (cluster, sidecar) = filled();
+    let (cluster, sidecar) = filled(Cluster::steady());
     if !cluster.can_move_atomically() {
         return skip("Redis 8.4 or Valkey 9, which move slots at once");
     }

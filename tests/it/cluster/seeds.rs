@@ -1,6 +1,38 @@
 //! How a cluster is found: by one address, by several, and by what its nodes announce.
 
+use support::{free_port, wait_for};
+
 use super::{Cluster, Page, Sidecar, fill, is_all_read, names, unreadable};
+
+#[test]
+fn another_seed_is_asked_where_the_first_one_is_dead() {
+    let cluster = Cluster::start();
+    fill(&cluster);
+    let (nobody, seed) = (free_port(), cluster.node(1).port());
+    let nodes = format!("redis: {{nodes: ['127.0.0.1:{seed}', '127.0.0.1:{nobody}']}}");
+    let uri = format!("redis://127.0.0.1:{nobody}/0");
+    let sidecar = Sidecar::with_config(&uri, &nodes);
+    sidecar.wait("all streams", is_all_read);
+    // All that it was given are dead: it knows the others by now.
+    let replica = cluster.replica_of(1).unwrap();
+    cluster.kill(1);
+    wait_for("the replica to take over", || {
+        cluster.primaries().iter().find(|it| it.node == replica).map(drop)
+    });
+    cluster.wait_until_served();
+    sidecar.wait("all streams", is_all_read);
+}
+
+#[test]
+fn one_node_alone_is_watched_where_cluster_is_off() {
+    let cluster = Cluster::steady();
+    fill(&cluster);
+    let sidecar = Sidecar::with_config(&cluster.node(0).uri(), "redis: {cluster: off}");
+    let own: Vec<String> = names().into_iter().filter(|stream| cluster.owner(stream) == 0).collect();
+    let page = sidecar.wait("its streams", |page| own.iter().all(|it| page.stream("length", it).is_some()));
+    assert_eq!(page.count("streamwarden_stream_length"), own.len());
+    assert_eq!(page.count("streamwarden_node_up"), 0);
+}
 
 #[test]
 fn nodes_are_found_whatever_they_announce() {
@@ -42,4 +74,20 @@ fn a_password_that_one_node_does_not_take_costs_its_own_streams() {
     cluster.node(2).run::<()>("ACL SETUSER warden >right");
     let page = sidecar.wait("all streams", is_all_read);
     assert!(names().iter().all(|stream| unreadable(&page, stream).is_none()));
+}
+
+#[test]
+fn nodes_that_announce_a_name_that_leads_nowhere_are_read_where_the_map_leads() {
+    let settings = "cluster-preferred-endpoint-type hostname\ncluster-announce-hostname nowhere.invalid";
+    let cluster = Cluster::with_settings(3, 0, settings);
+    fill(&cluster);
+    let pair = |port| format!("\"nowhere.invalid:{port}\": \"127.0.0.1:{port}\"");
+    let map: Vec<String> = cluster.ports().into_iter().map(pair).collect();
+    let config = format!("redis: {{cluster_address_map: {{{}}}}}", map.join(", "));
+    let sidecar = Sidecar::with_config(&cluster.node(0).uri(), &config);
+    sidecar.wait("all streams", is_all_read);
+    let stream = "s1";
+    let (slot, from) = (cluster.slot(stream), cluster.owner(stream));
+    cluster.move_slot(slot, from, (from + 1) % 3);
+    super::follows(&cluster, &sidecar, stream);
 }

@@ -23,7 +23,7 @@ fn lengths(cluster: &Cluster) -> Vec<usize> {
 
 #[test]
 fn streams_of_all_primaries_are_trimmed_also_in_the_middle_of_a_move() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::steady();
     if !cluster.node(0).meets(Need::SAFE_TRIMS) {
         return;
     }

@@ -18,7 +18,7 @@ use super::{
 /// Sets what the numbers are judged by.
 pub(super) const SETTINGS: &str = "
 poll: {interval: 100ms, stale_after: 60s}
-status: {window: 400ms, stopped_after: 20ms}
+status: {window: 400ms, stopped_after: STOPPED}
 consumers: {max_per_group: CONSUMERS, stuck_after: 3ms}
 entries: {last: ENTRIES}
 exposition: {redis_exporter_names: true}
@@ -29,6 +29,8 @@ streams:
   thresholds: {lag: 4, lag_age: 1h, pending: 3, pending_age: 2h, deliveries: 2, silence: 3h}
 ";
 pub(super) const INTERVAL_MS: u64 = 100;
+/// What is said of a cluster as a whole.
+const CLUSTER: [&str; 2] = ["cluster_slots_unserved", "cluster_topology_age_seconds"];
 const STUCK_AFTER_MS: u64 = 3;
 const MAX_LENGTH: u64 = 10;
 const POISON_FROM: u64 = 2;
@@ -159,11 +161,32 @@ impl Expected<'_> {
         truths
     }
 
+    /// What is always known while the stream stays where it is. Elsewhere it is found without its last entries, and how idle consumers
+    /// are is what a new owner can't know.
+    fn known_at_rest(
+        &self,
+        truths: &mut Truths,
+        subject: &Subject,
+        names: (&'static str, &'static str),
+        right: Option<Right>,
+    ) {
+        match self.polls {
+            Polls::Moving => truths.maybe_if(subject, names, right),
+            Polls::Around | Polls::Between => truths.known_if(subject, names, right),
+        }
+    }
+
     fn page(&self, truths: &mut Truths) {
         let page = Subject::Page;
         truths.known(&page, ("redis_info", ""), Right::Any);
         for words in ["sidecar.version", "server.flavour", "server.version", "server.role", "server.mode"] {
             truths.maybe(&page, ("", words), Right::Any);
+        }
+        if self.polls == Polls::Moving {
+            // A primary may have become a replica at the moment.
+            truths.maybe(&page, ("", "server.primary_link"), Right::Any);
+            CLUSTER.iter().for_each(|name| truths.maybe(&page, (name, ""), Right::Any));
+            truths.known(&Subject::Stream, ("", "node"), Right::Any);
         }
         truths.known(&page, ("", "summary.health"), healths());
         for health in ["summary.healthy", "summary.warning", "summary.critical", "summary.unknown"] {
@@ -230,11 +253,7 @@ impl Expected<'_> {
         // An empty stream is not asked.
         let newest = Some(newest).filter(|newest| !newest.is_empty());
         let newest = newest.map(|newest| Right::Is(newest.into()));
-        match self.polls {
-            // A stream that is found elsewhere is read once, without them.
-            Polls::Moving => truths.maybe_if(&stream, ("", "last_entries"), newest),
-            Polls::Around | Polls::Between => truths.known_if(&stream, ("", "last_entries"), newest),
-        }
+        self.known_at_rest(truths, &stream, ("", "last_entries"), newest);
         truths.known_if(&stream, ("stream_radix_tree_keys", ""), count("radix-tree-keys"));
         truths.known_if(&stream, ("stream_radix_tree_nodes", ""), count("radix-tree-nodes"));
         let recreations = Right::between(self.happened.recreations.0, self.happened.recreations.1);

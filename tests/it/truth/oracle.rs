@@ -324,9 +324,10 @@ impl<'a> Oracle<'a> {
             let hold = |facts: &Option<&Facts>| {
                 self.expected(*facts, when, &happened, polls).truths().hold(kind, told)
             };
-            let mut held = facts.iter().map(hold);
-            let first = held.next().expect("there are facts");
-            let compared = held.fold(first, |one, other| if one.is_ok() { one } else { other })?;
+            let held: Vec<_> = facts.iter().map(hold).collect();
+            let compared = held.iter().find_map(|it| it.as_ref().ok());
+            prop_assert!(compared.is_some(), "{held:?}");
+            let compared = compared.cloned().unwrap_or_default();
             self.tally.compared(&compared);
         }
         self.tally.note(&read.metrics, happened.groups.keys());

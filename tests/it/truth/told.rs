@@ -19,11 +19,12 @@ pub(super) enum Subject {
 /// Every value of a page by its name there, but for those that are unknown.
 pub(super) type Told = BTreeMap<(Subject, String), Value>;
 
-/// The samples of a page of metrics that are of one stream or of the page itself. Where one of several states is 1, that state
+/// The samples of a page of metrics that are of one stream or of the page itself, and of no node. Where one of several states is 1, that state
 /// is the value.
 pub(super) fn metrics(page: &Page, stream: &str) -> Told {
     let mut told = Told::new();
-    let is_of_another = |labels: &Labels| labels.get("stream").is_some_and(|it| it != stream);
+    let is_of_another =
+        |labels: &Labels| labels.contains_key("node") || labels.get("stream").is_some_and(|it| it != stream);
     for ((family, labels), value) in page.samples().iter().filter(|((_, labels), _)| !is_of_another(labels)) {
         let label = |name: &str| labels.get(name).cloned();
         let name = family.strip_prefix("streamwarden_").unwrap_or(family);
@@ -61,6 +62,7 @@ pub(super) fn document(document: &Value, stream: &str) -> Told {
     let mut told = Told::new();
     let mut page = document.as_object().expect("an object").clone();
     let streams = page.remove("streams");
+    page.remove("cluster");
     object(&mut told, &Subject::Page, "", page);
     for stream in objects(streams).into_iter().filter(|it| it["key"] == stream) {
         stream_of(&mut told, stream);
@@ -95,7 +97,9 @@ fn objects(array: Option<Value>) -> Vec<Map<String, Value>> {
 }
 
 fn object(told: &mut Told, subject: &Subject, prefix: &str, object: Map<String, Value>) {
-    for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null()) {
+    // The cause is the reason in another form, for translations.
+    let is_told = |(name, value): &(String, Value)| !value.is_null() && name != "cause";
+    for (name, value) in object.into_iter().filter(is_told) {
         let name = format!("{prefix}{name}");
         if let Value::Object(inner) = value {
             self::object(told, subject, &format!("{name}."), inner);

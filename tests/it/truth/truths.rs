@@ -43,7 +43,7 @@ pub(super) struct Truths {
 }
 
 /// How many values were compared.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Compared {
     pub(super) numbers: u64,
     pub(super) unknown: u64,

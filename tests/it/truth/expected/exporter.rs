@@ -40,7 +40,8 @@ impl Expected<'_> {
                 let pending = "redis_stream_group_consumer_messages_pending";
                 truths.known(&subject, (pending, ""), Right::number(it.pending));
                 let idle = self.when.since(it.seen_at);
-                truths.known(&subject, ("redis_stream_group_consumer_idle_seconds", ""), idle);
+                let names = ("redis_stream_group_consumer_idle_seconds", "");
+                self.known_at_rest(truths, &subject, names, Some(idle));
             }
         }
     }

@@ -130,9 +130,10 @@ impl Expected<'_> {
         };
         let stuck = |at| all().filter(|it| is_stuck(it, at)).count() as u64;
         let stuck = Right::between(stuck(self.when.from), stuck(self.when.to));
-        truths.known(&subject, ("group_stuck_consumers", "stuck_consumers"), stuck);
+        self.known_at_rest(truths, &subject, ("group_stuck_consumers", "stuck_consumers"), Some(stuck));
         let newest = all().map(|it| it.seen_at).max();
-        truths.known_if(&subject, ("", "least_idle_seconds"), newest.map(|at| self.when.since(at)));
+        let newest = newest.map(|at| self.when.since(at));
+        self.known_at_rest(truths, &subject, ("", "least_idle_seconds"), newest);
         let listed = self.listed(group);
         let unlisted = all().count() - listed.len();
         truths.known(&subject, ("group_unlisted_consumers", ""), Right::number(unlisted as u64));
@@ -145,9 +146,10 @@ impl Expected<'_> {
             truths.known(&subject, ("", "key"), Right::text(consumer));
             truths.known(&subject, ("consumer_pending", "pending"), Right::number(it.pending));
             let idle = self.when.since(it.seen_at);
-            truths.known(&subject, ("consumer_idle_seconds", "idle_seconds"), idle);
+            self.known_at_rest(truths, &subject, ("consumer_idle_seconds", "idle_seconds"), Some(idle));
             let inactive = it.active_at.map(|at| self.when.since(at));
-            truths.known_if(&subject, ("consumer_inactive_seconds", "inactive_seconds"), inactive);
+            let names = ("consumer_inactive_seconds", "inactive_seconds");
+            self.known_at_rest(truths, &subject, names, inactive);
         }
     }
     /// The consumers that a page lists: those with the most pending entries.
