@@ -31,6 +31,9 @@ const STREAMS: usize = 12;
 const MOST_OPS: u64 = 4;
 /// Between two polls.
 const PAUSE: Duration = Duration::from_millis(100);
+/// A poll finds that a primary is gone, and the next one finds its successor; other nodes may name the dead one for one more, as
+/// polls come faster here than nodes talk.
+const MOST_MISSES: u64 = 2;
 /// Of the polls of streams whose slots are served, so many have to read them, in percent.
 const LEAST_KNOWN: u64 = 95;
 
@@ -41,8 +44,6 @@ struct Stream<'a> {
     story: vec::IntoIter<Op>,
     /// All of it, when it could last be asked.
     facts: Facts,
-    /// Whether it could be asked before the last poll, and after it.
-    was_served: bool,
     /// Polls in a row that did not read it although it was served before and after.
     misses: u64,
 }
@@ -83,6 +84,13 @@ impl Stream<'_> {
         let told = page.told(self.name);
         let compared = self.oracle.compare_moving([&self.facts, &now], times, &told);
         let is_read = compared.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        if is_served && !is_read {
+            eprintln!(
+                "{} is served and not read: {:?}",
+                self.name,
+                page.reading.snapshot.streams.get(&self.name.into())
+            );
+        }
         self.facts = now;
         self.count(is_served, is_read, seen);
     }
@@ -94,11 +102,10 @@ impl Stream<'_> {
         seen.read_besides += u64::from(!is_served && is_read);
         self.misses = if is_served && !is_read { self.misses + 1 } else { 0 };
         assert!(
-            self.misses < 2 || !self.was_served,
-            "{} is not seen again two polls after its slot is served",
+            self.misses <= MOST_MISSES,
+            "{} is not seen again {MOST_MISSES} polls after its slot is served",
             self.name
         );
-        self.was_served = is_served;
     }
 }
 
@@ -125,8 +132,13 @@ fn compare(seconds: u64) {
     let mut reader = Reader::new(Link::new(self_stats())).within_budget();
     let watchlist = Watchlist::new(&config, names.iter().map(|name| name.as_str().into()));
     let mut poll = || -> Option<Published> {
-        let reading = runtime.block_on(reader.read(&config, &watchlist));
-        reading.ok().map(|reading| published(&config, reading))
+        match runtime.block_on(reader.read(&config, &watchlist)) {
+            Ok(reading) => Some(published(&config, reading)),
+            Err(failure) => {
+                eprintln!("a poll failed: {failure}");
+                None
+            }
+        }
     };
 
     let seed = number("STREAMWARDEN_TEST_SEED", 7);
@@ -144,7 +156,7 @@ fn compare(seconds: u64) {
         .map(|((name, connection), tally)| {
             let mut oracle = Oracle::new(connection, name, tally, run.listed);
             let facts = first_facts(&mut oracle);
-            Stream { name, oracle, story: next_story().into_iter(), facts, was_served: false, misses: 0 }
+            Stream { name, oracle, story: next_story().into_iter(), facts, misses: 0 }
         })
         .collect();
 
