@@ -95,6 +95,14 @@ impl Truths {
         }
     }
 
+    /// Lets ages be unknown: of a stream that is found elsewhere no clock may have been read.
+    pub(super) fn without_clocks(&mut self) {
+        for page in [&mut self.metrics, &mut self.document] {
+            let ages = page.iter_mut().filter(|((_, name), _)| name.ends_with("_seconds"));
+            ages.for_each(|(_, truth)| truth.is_always_known = false);
+        }
+    }
+
     fn of(&self, kind: Kind) -> &BTreeMap<(Subject, &'static str), Truth> {
         match kind {
             Kind::Metrics => &self.metrics,
