@@ -56,7 +56,7 @@ fn of_cluster(evidence: Evidence<'_>, cluster: &ClusterFacts) -> Vec<Finding> {
     for PrimaryFacts { address, rights, .. } in &cluster.primaries {
         match rights {
             Result::Ok(rights) => findings.extend(fewer_rights(evidence, address, rights)),
-            Err(failure) => findings.push(out_of_reach(address, failure)),
+            Err(failure) => findings.push(out_of_reach(evidence, address, failure)),
         }
     }
     findings.extend(cluster.seeds.iter().filter_map(|(address, seed)| useless_seed(address, seed)));
@@ -98,11 +98,16 @@ fn named(all: &[&NodeAddress]) -> String {
 }
 
 /// A primary without a connection.
-fn out_of_reach(address: &NodeAddress, failure: &Failure) -> Finding {
+fn out_of_reach(evidence: Evidence<'_>, address: &NodeAddress, failure: &Failure) -> Finding {
     let is_login = matches!(failure.reason, Reason::NoAuth | Reason::WrongPassword | Reason::NoPermission);
     let meaning = if is_login {
         "users and passwords are not replicated between the nodes of a cluster: set the same ones on each"
             .to_owned()
+    } else if evidence.config.redis.cluster_address_map.values().any(|used| used == address) {
+        format!(
+            "redis.cluster_address_map names this address: correct it there, or {}",
+            advice(failure.reason)
+        )
     } else {
         format!(
             "the cluster announces this address. If it is not reachable from here, set cluster-announce-ip, -port or -hostname on the \
@@ -263,6 +268,19 @@ mod tests {
             let [(actual, text)] = worst.as_slice() else { panic!("{words:?}: {found:?}") };
             assert_eq!(*actual, level, "{text}");
             assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_configuration_names_is_corrected_there() {
+        let mut case = Case::new("redis://h", "");
+        let yaml = "redis: {uri: 'redis://h', cluster_address_map: {'a:1': 'h:2'}}";
+        case.config = crate::config::check_in(yaml, &[]).unwrap();
+        let failure = Failure::new(Reason::Refused, "words");
+        for (port, words) in [(1, "cluster-announce-ip"), (2, "correct it there")] {
+            let address = NodeAddress::new("h", port).unwrap();
+            let found = out_of_reach(case.evidence(), &address, &failure);
+            assert!(found.meaning.contains(words), "{}", found.meaning);
         }
     }
 
