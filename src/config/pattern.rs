@@ -9,7 +9,8 @@ use crate::model::Name;
 /// Much longer globs would not compile. Nobody has names of this length.
 const MAX_GLOB_BYTES: usize = 64 * 1024;
 
-/// A name, or a glob in the syntax of shells: `*`, `?`, `[a-z]`, `{one,two}`, and `\` before a character that stands for itself.
+/// A name, or a glob in the syntax of shells: `*`, `?`, `[a-z]`, `{one,two}`, and `\` before a character that stands for itself. As in
+/// shells, braces without a comma stand for themselves: `orders:{eu}` is a name with the hash tag of a cluster.
 #[derive(Debug, Clone)]
 pub enum Pattern {
     /// Exactly this stream; it is expected to exist.
@@ -29,13 +30,14 @@ impl Pattern {
     /// # Errors
     /// If the glob's brackets or braces do not close, or it is longer than 64 KiB.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        if literal(text).len() == text.len() {
+        let (glob, is_name) = with_plain_braces(text);
+        if is_name {
             return Ok(Self::Name(text.into()));
         }
         if text.len() > MAX_GLOB_BYTES {
             return Err(PatternError(format!("longer than {MAX_GLOB_BYTES} bytes")));
         }
-        match Glob::new(text) {
+        match Glob::new(&glob) {
             Ok(glob) => Ok(Self::Glob(Arc::new(glob.compile_matcher()))),
             Err(error) => Err(PatternError(error.kind().to_string())),
         }
@@ -81,6 +83,40 @@ impl Default for Pattern {
     }
 }
 
+/// The pattern with a `\` before braces without a comma, and whether it then has no other special character.
+fn with_plain_braces(text: &str) -> (String, bool) {
+    let (mut glob, mut rest, mut is_name) = (String::new(), text, true);
+    loop {
+        let plain = literal(rest);
+        glob.push_str(plain);
+        rest = rest.strip_prefix(plain).unwrap_or_default();
+        let mut characters = rest.chars();
+        let Some(special) = characters.next() else { return (glob, is_name) };
+        let tag = characters
+            .as_str()
+            .split_once('}')
+            .filter(|(tag, _)| literal(tag).len() == tag.len() && !tag.contains(','));
+        rest = match tag {
+            Some((tag, behind)) if special == '{' => {
+                glob.extend(["\\{", tag, "\\}"]);
+                behind
+            }
+            _ => {
+                is_name = false;
+                // What follows a `\` stands for itself, and what is in brackets too.
+                let end = match special {
+                    '\\' => characters.next().map_or(1, |next| 1 + next.len_utf8()),
+                    '[' => rest.find(']').map_or(1, |end| end + 1),
+                    _ => special.len_utf8(),
+                };
+                let (copied, behind) = rest.split_at(end);
+                glob.push_str(copied);
+                behind
+            }
+        };
+    }
+}
+
 /// The part of a pattern before the first special character.
 pub(super) fn literal(pattern: &str) -> &str {
     pattern.split(['*', '?', '[', '{', '\\']).next().unwrap_or_default()
@@ -112,6 +148,18 @@ mod tests {
         assert!(!matches(r"a\*", b"ab"));
         assert!(matches("events:session", b"events:session"));
         assert!(!matches("events:session", b"events:session2"));
+    }
+
+    #[test]
+    fn braces_without_a_comma_stand_for_themselves() {
+        for name in ["orders:{eu}", "{tag}x", "{}x", "a{b}{c}", "}a", "{user:1}.events"] {
+            assert_eq!(Pattern::parse(name).unwrap().exact(), Some(&Name::from(name)), "{name}");
+        }
+        let matches = |pattern, name: &str| Pattern::parse(pattern).unwrap().matches(&Name::from(name));
+        assert!(matches("{eu}:*", "{eu}:orders") && !matches("{eu}:*", "eu:orders"));
+        assert!(matches("{a,b}:{eu}", "b:{eu}") && !matches("{a,b}:{eu}", "b:eu"));
+        assert!(matches("[{]a*", "{ab") && matches(r"\{a,b\}?", "{a,b}c"));
+        assert!(Pattern::parse("{a").is_err());
     }
 
     #[test]

@@ -26,6 +26,8 @@ const LONGEST_REST: Duration = Duration::from_millis(100);
 /// The search, with its connections.
 pub struct Discovery {
     nodes: Nodes<Search>,
+    /// The streams that the last search of a cluster found.
+    last: BTreeSet<Name>,
 }
 
 /// The search on one server.
@@ -68,7 +70,7 @@ impl Discovery {
     /// A search that connects at its first step.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { nodes: Nodes::new(link) }
+        Self { nodes: Nodes::new(link), last: BTreeSet::new() }
     }
 
     /// Searches all keys once, those of a cluster on all primaries at the same time. Not cancel-safe: a caller that gives up must
@@ -83,7 +85,13 @@ impl Discovery {
         }
         let found = match self.nodes.arrange(config).await? {
             Arranged::Plain(search) => search.search(config).await?,
-            Arranged::Cluster(cluster) => of_cluster(cluster, config).await?,
+            Arranged::Cluster(cluster) => {
+                let mut found = of_cluster(cluster, config).await?;
+                // A key that moves from node to node may be missed on both. Only a second search shows that it is gone.
+                let last = std::mem::replace(&mut self.last, found.streams.clone());
+                last.into_iter().for_each(|stream| found.add(stream, config.limits.streams));
+                found
+            }
         };
         Ok(Discovered::bounded(config, found.streams, found.dropped))
     }
