@@ -162,11 +162,13 @@ impl Enforcer {
     pub(super) async fn send(&mut self, config: &Config, command: impl Request) -> Result<Reply, Failure> {
         let key = command.key().unwrap_or_default();
         let mut result = self.send_once(config, &command, key).await;
-        for _ in 0..MOST_REDIRECTIONS {
-            let next = self.router.after(config, key, &result);
-            if next == Next::Keep || !self.router.is_of_cluster() || !command.checks_again() {
-                break;
-            }
+        let mut redirections = 0;
+        while self.router.after(config, key, &result) == Next::AskAgain
+            && self.router.is_of_cluster()
+            && command.checks_again()
+            && redirections < MOST_REDIRECTIONS
+        {
+            redirections += 1;
             // The command was not executed, and the node that is asked now must be a primary too.
             if !command.may_repeat()
                 && let Err(failure) = self.check_once(config, key).await
@@ -269,9 +271,9 @@ impl Enforcer {
             return Err(Failure::new(Reason::ReadOnly, "the state of the stream was read from a replica"));
         }
         let (session, _) = self.router.session(config, stream.as_bytes()).await?;
-        let named = session.place_of_service();
+        let named = session.named_place();
         if named.is_some_and(|named| read.node().is_none_or(|node| *node.address != *named)) {
-            // Sentinels have named another primary in between.
+            // Sentinels or the cluster have named another primary in between.
             self.reader.reconnect();
             let what = "the state of the stream was read from another server";
             return Err(Failure::new(Reason::RoleChanged, what));

@@ -82,7 +82,7 @@ fn reason(config: &Config, act: &Act, failure: &Failure) -> String {
 }
 
 const UNKNOWN: &str = "it is unknown whether the last step was executed. Run the command again: what was done is not done twice";
-const HINTS: [(Reason, &str); 8] = [
+const HINTS: [(Reason, &str); 11] = [
     (Reason::CrossSlot, "KEYS must be in one slot of the cluster: pass --to with the same hash tag"),
     (Reason::OutOfMemory, "the server refuses the copy, so nothing of this step was acknowledged or removed"),
     (
@@ -94,4 +94,7 @@ const HINTS: [(Reason, &str); 8] = [
     (Reason::NoPermission, "`streamwarden acl --acting` prints the rule of a user that may do this"),
     (Reason::Closed, UNKNOWN),
     (Reason::Timeout, UNKNOWN),
+    (Reason::Io, UNKNOWN),
+    (Reason::Protocol, UNKNOWN),
+    (Reason::RoleChanged, UNKNOWN),
 ];

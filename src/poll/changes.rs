@@ -94,8 +94,9 @@ impl StreamFailures {
 
     /// Logs how many primaries a cluster has, and which of them do not answer.
     fn note_nodes(&mut self, snapshot: &Snapshot) {
-        let primaries = snapshot.cluster.as_ref().map_or(0, |_| snapshot.nodes.len());
-        if std::mem::replace(&mut self.primaries, primaries) != primaries {
+        let of_cluster = snapshot.cluster.iter().flat_map(|cluster| &cluster.slots);
+        let primaries = of_cluster.filter(|slots| **slots > 0).count();
+        if std::mem::replace(&mut self.primaries, primaries) != primaries && primaries > 0 {
             info!(primaries, "reading all primaries of a cluster");
         }
         let failing = snapshot.nodes.iter().filter_map(|node| Some((&node.address, node.failure.as_ref()?)));

@@ -84,13 +84,18 @@ impl Discovery {
             return Ok(Discovered::named(config));
         }
         let found = match self.nodes.arrange(config).await? {
-            Arranged::Plain(search) => search.search(config).await?,
+            Arranged::Plain(search) => {
+                self.last.clear();
+                search.search(config).await?
+            }
             Arranged::Cluster(cluster) => {
-                let mut found = of_cluster(cluster, config).await?;
-                // A key that moves from node to node may be missed on both. Only a second search shows that it is gone.
-                let last = std::mem::replace(&mut self.last, found.streams.clone());
-                last.into_iter().for_each(|stream| found.add(stream, config.limits.streams));
-                found
+                let (found, is_whole) = of_cluster(cluster, config).await?;
+                let mut all = found.clone();
+                self.last.iter().for_each(|stream| all.add(stream.clone(), config.limits.streams));
+                // A key that moves from node to node may be missed on both. Only a second search shows that it is gone, and only if
+                // all nodes answer.
+                self.last = if is_whole { found.streams } else { all.streams.clone() };
+                all
             }
         };
         Ok(Discovered::bounded(config, found.streams, found.dropped))
@@ -102,10 +107,11 @@ impl Discovery {
     }
 }
 
-/// Searches all primaries.
-async fn of_cluster(cluster: &mut Cluster<Search>, config: &Config) -> Result<Found, Failure> {
+/// Searches all primaries, and returns whether all of them answered.
+async fn of_cluster(cluster: &mut Cluster<Search>, config: &Config) -> Result<(Found, bool), Failure> {
     let searched = join_all(cluster.members.iter_mut().map(|member| member.search(config))).await;
-    if searched.iter().any(Result::is_err) {
+    let is_whole = searched.iter().all(Result::is_ok);
+    if !is_whole {
         cluster.doubt();
     }
     if !searched.iter().any(Result::is_ok)
@@ -119,7 +125,7 @@ async fn of_cluster(cluster: &mut Cluster<Search>, config: &Config) -> Result<Fo
         // During a migration a key may be on two nodes.
         found.streams.iter().for_each(|stream| all.add(stream.clone(), config.limits.streams));
     }
-    Ok(all)
+    Ok((all, is_whole))
 }
 
 impl Member<Search> {

@@ -6,7 +6,7 @@
 //! Servers and load balancers close idle connections. The link replaces a closed one silently before anything is sent
 //! on it, or after commands that [may be repeated](super::Request::may_repeat) were sent and no reply came.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, warn};
 
@@ -30,6 +30,8 @@ pub struct Link {
     session: Option<Session>,
     /// What the next connection needs to know of earlier ones.
     past: Past,
+    /// How long the last connection took to be made.
+    took: Duration,
     lost: LostPrimary,
     /// Those of the next connection. A connection has its own.
     sentinels: Sentinels,
@@ -54,7 +56,7 @@ impl Link {
 
     fn of(recorder: Arc<dyn Recorder>, node: Option<NodeAddress>) -> Self {
         let (past, lost, sentinels) = (Past::default(), LostPrimary::default(), Sentinels::default());
-        Self { recorder, node, session: None, past, lost, sentinels }
+        Self { recorder, node, session: None, past, took: Duration::ZERO, lost, sentinels }
     }
 
     pub(super) fn recorder(&self) -> &dyn Recorder {
@@ -76,7 +78,10 @@ impl Link {
             None => {
                 self.past.connection = next_connection();
                 let (node, recorder) = (self.node.clone(), Arc::clone(&self.recorder));
-                Session::open(redis, node, recorder, self.past, &mut self.sentinels).await?
+                let started = clock::now();
+                let session = Session::open(redis, node, recorder, self.past, &mut self.sentinels).await?;
+                self.took = clock::now() - started;
+                session
             }
         };
         Ok(self.session.insert(session))
@@ -167,6 +172,16 @@ impl Link {
 
     fn sentinels(&mut self) -> &mut Sentinels {
         self.session.as_mut().map_or(&mut self.sentinels, |session| &mut session.sentinels)
+    }
+
+    /// Whether the current connection is to a server in cluster mode.
+    pub(super) fn is_of_cluster(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_of_cluster)
+    }
+
+    /// How long the last connection took to be made.
+    pub(super) const fn took(&self) -> Duration {
+        self.took
     }
 
     /// The number of the current connection; 0 without a connection.

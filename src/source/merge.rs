@@ -74,7 +74,10 @@ impl Merge {
 
     /// Adds streams whose slots no node serves.
     pub(super) fn add_unserved(&mut self, streams: &Watchlist) {
-        let failure = Failure::new(Reason::ClusterDown, "no node of the cluster serves the stream's slot");
+        let failure = Failure::new(
+            Reason::ClusterDown,
+            "CLUSTERDOWN Hash slot not served: no node of the cluster has the slot of the stream",
+        );
         self.add_unread(streams, &failure, NOWHERE);
     }
 
@@ -91,6 +94,12 @@ impl Merge {
             let elsewhere = Elsewhere { place, name: &stream.name, node: usize::from(stream.node), failure };
             is_elsewhere.then_some(elsewhere)
         })
+    }
+
+    /// Where the reading of this member came from; `None` if it was not read.
+    pub(super) fn origin(&self, member: usize) -> Option<&Origin> {
+        let node = self.nodes.get(member).filter(|node| node.failure.is_none())?;
+        Some(&node.origin)
     }
 
     /// Takes what a member replied about streams that were redirected to it.

@@ -16,8 +16,11 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::{self, Config},
-    model::{Failure, NodeAddress, Reason, Slot},
+    model::{Class, Failure, NodeAddress, Reason, Slot},
 };
+
+/// Nodes that are asked for the topology, one after another.
+const MOST_ASKED: usize = 3;
 
 /// How long a node that failed before may take to answer again, so that it delays no other.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -77,9 +80,17 @@ impl<T: PerNode> Nodes<T> {
             self.known = Known::Nothing;
         }
         match &mut self.known {
+            // The address may lead to a cluster now.
+            Known::Plain
+                if config.redis.cluster == config::Cluster::Auto && self.first.link().is_of_cluster() =>
+            {
+                self.known = find(&mut self.first, config).await?;
+            }
             Known::Plain => {}
             Known::Cluster(cluster) if cluster.is_due(config) => {
-                cluster.read_again(&mut self.first, config).await
+                if cluster.read_again(&mut self.first, config).await {
+                    self.known = Known::Plain;
+                }
             }
             Known::Cluster(_) => {}
             Known::Nothing if config.redis.cluster == config::Cluster::Off => self.known = Known::Plain,
@@ -146,11 +157,19 @@ pub(super) async fn describe(link: &mut Link, config: &Config) -> Result<Option<
     result
 }
 
+/// The same, within a time that delays no poll for long.
+async fn describe_in_time(link: &mut Link, config: &Config) -> Result<Option<Topology>, Failure> {
+    timeout(PATIENCE, describe(link, config)).await.unwrap_or_else(|_elapsed| {
+        link.disconnect();
+        Err(Failure::new(Reason::Timeout, format!("no answer within {PATIENCE:?}")))
+    })
+}
+
 /// The cluster, as the first of `redis.nodes` that answers describes it.
 async fn from_seeds(link: Link, config: &Config) -> Option<Topology> {
-    for node in &config.redis.nodes {
+    for node in config.redis.nodes.iter().take(MOST_ASKED) {
         let mut link = link.to_node(node.clone());
-        if let Ok(Ok(Some(topology))) = timeout(PATIENCE, describe(&mut link, config)).await {
+        if let Ok(Some(topology)) = describe_in_time(&mut link, config).await {
             return Some(topology);
         }
     }
@@ -200,6 +219,8 @@ pub(super) struct Cluster<T> {
     pub(super) topology: Topology,
     pub(super) read_at: Instant,
     is_in_doubt: bool,
+    /// When nobody described it.
+    failed_at: Option<Instant>,
     /// Makes the links to its nodes.
     link: Link,
     /// One for each primary of the topology, in its order, then those that other nodes named since.
@@ -220,7 +241,7 @@ impl<T: PerNode> Cluster<T> {
     fn new(link: Link, topology: Topology) -> Self {
         let member = |address: &NodeAddress| Member::new(&link, address.clone());
         let members = topology.primaries().iter().map(|primary| member(&primary.address)).collect();
-        Self { topology, read_at: clock::now(), is_in_doubt: false, link, members }
+        Self { topology, read_at: clock::now(), is_in_doubt: false, failed_at: None, link, members }
     }
 
     /// Takes over a newer topology. Links to nodes that are still primaries are kept.
@@ -236,7 +257,8 @@ impl<T: PerNode> Cluster<T> {
     }
 
     fn is_due(&self, config: &Config) -> bool {
-        self.is_in_doubt || self.read_at.elapsed() >= config.poll.discovery_interval
+        let has_rested = self.failed_at.is_none_or(|failed_at| failed_at.elapsed() >= PATIENCE);
+        has_rested && (self.is_in_doubt || self.read_at.elapsed() >= config.poll.discovery_interval)
     }
 
     /// An answer contradicts the topology, or a node does not answer.
@@ -244,30 +266,37 @@ impl<T: PerNode> Cluster<T> {
         self.is_in_doubt = true;
     }
 
-    /// Reads the topology again, from the first node that answers. Otherwise keeps what is known.
-    async fn read_again(&mut self, first: &mut T, config: &Config) {
+    /// Reads the topology again, from the first node that answers. Otherwise keeps what is known. Returns whether the address leads to
+    /// a plain server now.
+    async fn read_again(&mut self, first: &mut T, config: &Config) -> bool {
+        let (mut new, mut is_plain) = (None, false);
         let answering = self.members.iter_mut().filter(|member| member.failing.is_none());
-        let mut links: Vec<&mut Link> = answering.map(|member| member.node.link()).collect();
-        links.push(first.link());
-        let mut new = None;
-        for link in links {
-            match timeout(PATIENCE, describe(link, config)).await {
-                Ok(Ok(Some(topology))) => {
-                    new = Some(topology);
-                    break;
-                }
-                Ok(Ok(None)) => {}
-                Ok(Err(failure)) => debug!(%failure, "a node did not describe the cluster"),
-                Err(_elapsed) => link.disconnect(),
+        for member in answering.take(MOST_ASKED) {
+            let described = describe_in_time(member.node.link(), config).await;
+            if described.as_ref().is_err_and(|failure| failure.class() != Class::Object) {
+                member.note(&described);
+            }
+            new = described.ok().flatten();
+            if new.is_some() {
+                break;
             }
         }
-        first.link().disconnect();
         if new.is_none() {
+            let described = describe_in_time(first.link(), config).await;
+            is_plain = matches!(described, Ok(None));
+            new = described.ok().flatten();
+        }
+        if new.is_none() && !is_plain {
             new = from_seeds(self.link.another(), config).await;
         }
+        if !is_plain {
+            first.link().disconnect();
+        }
+        self.failed_at = new.is_none().then(clock::now);
         if let Some(topology) = new {
             self.adopt(topology);
         }
+        is_plain
     }
 
     /// The member that owns the key's slot; `None` if no node serves it.
@@ -308,12 +337,14 @@ impl<T: PerNode> Member<T> {
             return Ok(());
         }
         let link = self.node.link();
-        match timeout(PATIENCE, link.session(&config.redis)).await {
+        // A connection over a long way takes its time.
+        let patience = PATIENCE.max(3 * link.took()).min(config.redis.connect_timeout);
+        match timeout(patience, link.session(&config.redis)).await {
             Ok(Ok(_session)) => Ok(()),
             Ok(Err(failure)) => Err(failure),
             Err(_elapsed) => {
                 link.disconnect();
-                Err(Failure::new(Reason::Timeout, format!("no connection within {PATIENCE:?}")))
+                Err(Failure::new(Reason::Timeout, format!("no connection within {patience:?}")))
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     clock,
     config::{self, Config, Watched, Watchlist},
     model::{
-        Answers, ClusterState, Failure, Name, NameMap, Question, Reason, Slot, SlotRanges, Snapshot,
+        Answers, ClusterState, Failure, Name, NameMap, Origin, Question, Reason, Slot, SlotRanges, Snapshot,
         StreamState,
     },
 };
@@ -215,8 +215,10 @@ impl ClusterReading<'_> {
             }
             self.elsewhere.insert(watched.name.clone(), member);
         }
-        let asked = cluster.members.iter_mut().zip(&parts).map(async |(member, (_, streams))| {
-            if streams.is_empty() { None } else { Some(member.read_redirected(self.config, streams).await) }
+        let members = cluster.members.iter_mut().zip(&parts).enumerate();
+        let asked = members.map(async |(index, (member, (_, streams)))| {
+            let read = member.read_redirected(self.config, streams, merge.origin(index));
+            if streams.is_empty() { None } else { Some(read.await) }
         });
         let found = join_all(asked).await;
         for (index, ((member, (places, _)), found)) in
@@ -250,11 +252,19 @@ impl Member<NodeObserver> {
         &mut self,
         config: &Config,
         streams: &[Redirected<'_>],
+        origin: Option<&Origin>,
     ) -> Result<Found, Failure> {
         let found = match self.knock(config).await {
-            Ok(()) => self.node.read_redirected(config, streams).await,
-            Err(failure) => Err(failure),
+            Ok(()) => {
+                let read = self.node.read_redirected(config, streams, origin);
+                timeout(config.redis.command_timeout, read).await
+            }
+            Err(failure) => Ok(Err(failure)),
         };
+        let found = found.unwrap_or_else(|_elapsed| {
+            self.node.link().disconnect();
+            Err(Failure::new(Reason::Timeout, "the node to which streams were redirected is too slow"))
+        });
         self.note(&found);
         found.map_err(|failure| self.failing.clone().unwrap_or(failure))
     }

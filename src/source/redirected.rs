@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock,
     config::{Config, Watched},
-    model::{Failure, Node, Reason, StreamState},
+    model::{Failure, Node, Origin, Reason, StreamState},
 };
 
 /// Streams in a pipeline.
@@ -32,7 +32,7 @@ pub(super) struct Found {
 }
 
 impl NodeObserver {
-    /// Reads these streams. Not cancel-safe, like [`observe`](Self::observe).
+    /// Reads these streams, from the same server as the rest of this poll if there is an `origin`. Not cancel-safe, like [`observe`](Self::observe).
     ///
     /// # Errors
     /// As [`observe`](Self::observe).
@@ -40,8 +40,9 @@ impl NodeObserver {
         &mut self,
         config: &Config,
         streams: &[Redirected<'_>],
+        origin: Option<&Origin>,
     ) -> Result<Found, Failure> {
-        let result = self.read_redirected_now(config, streams).await;
+        let result = self.read_redirected_now(config, streams, origin).await;
         self.link.after(&result);
         result
     }
@@ -50,11 +51,18 @@ impl NodeObserver {
         &mut self,
         config: &Config,
         streams: &[Redirected<'_>],
+        origin: Option<&Origin>,
     ) -> Result<Found, Failure> {
         let started = clock::now();
         let session = self.link.session(&config.redis).await?;
         let time = session.check().await?;
         session.may_be_read(&config.redis)?;
+        if origin.is_some_and(|origin| !origin.is_same(&session.origin())) {
+            return Err(Failure::new(
+                Reason::Closed,
+                "another server answers than for the rest of this poll",
+            ));
+        }
         self.origin = session.origin();
         let mut states = Vec::with_capacity(streams.len());
         for batch in streams.chunks(BATCH) {

@@ -124,8 +124,12 @@ impl Router {
                     Some(redirected) => Some(cluster.member_at(&redirected.to)),
                     None => cluster.owner(key),
                 };
-                let unserved =
-                    || Failure::new(Reason::ClusterDown, "no node of the cluster serves the key's slot");
+                let unserved = || {
+                    Failure::new(
+                        Reason::ClusterDown,
+                        "CLUSTERDOWN Hash slot not served: no node of the cluster has the slot of the key",
+                    )
+                };
                 let member = owner.and_then(|owner| cluster.members.get_mut(owner)).ok_or_else(unserved)?;
                 member.rest(REST)?;
                 self.current = owner;
@@ -168,8 +172,12 @@ impl Router {
         if failure.class() != Class::Object && failure.reason != Reason::RoleChanged {
             member.note(result);
         }
-        if failure.reason != Reason::Ask {
+        let is_of_server = failure.class() != Class::Object;
+        if is_of_server || matches!(failure.reason, Reason::Moved | Reason::ClusterDown) {
             cluster.doubt();
+        }
+        if is_of_server {
+            self.redirected = None;
         }
         if !matches!(failure.reason, Reason::Moved | Reason::Ask | Reason::RoleChanged | Reason::ReadOnly) {
             return Next::Keep;

@@ -149,12 +149,16 @@ impl Session {
 
     /// The server, for people: with its service if it has one.
     pub(super) fn place(&self) -> String {
-        self.place_of_service().unwrap_or_else(|| self.place.clone())
+        match self.sentinels.service() {
+            Some(service) => format!("{} at {}", service.name, self.place),
+            None => self.place.clone(),
+        }
     }
 
-    /// The same for the primary of a service, which Sentinels have named; `None` for any other server.
-    pub(crate) fn place_of_service(&self) -> Option<String> {
-        self.sentinels.service().map(|service| format!("{} at {}", service.name, self.place))
+    /// The same for a server that Sentinels or a cluster have named; `None` for the server of the address.
+    pub(crate) fn named_place(&self) -> Option<String> {
+        let is_named = self.sentinels.service().is_some() || self.node.is_some();
+        is_named.then(|| self.place())
     }
 
     /// Learns which server answers. Old servers and narrow permissions refuse some of the commands, which only costs knowledge.

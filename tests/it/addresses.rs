@@ -208,7 +208,7 @@ fn every_command_takes_the_password_beside_the_address() {
             (vec!["acl"], "ACL SETUSER streamwarden"),
             (
                 vec!["trim", "s", "--max-length", "2", "--mode", "strict", "--exact", "--dry-run"],
-                "would remove  1 entries",
+                "would remove  1 entry",
             ),
             (vec!["check-config", "--cost"], "1 streams"),
         ] {
