@@ -181,7 +181,9 @@ fn check(case: &Case) {
     redis.run::<()>("ACL SETUSER warden on >word ~* +@all");
     let is_user = case.commands.iter().any(|words| words.contains("warden"));
     let uri = redis.uri().replace("//", if is_user { "//warden:word@" } else { "//" });
-    let sidecar = Sidecar::with_config(&uri, CONFIG);
+    // Otherwise redirections are followed.
+    let one_node = if other.is_some() { "\nredis: {cluster: off}" } else { "" };
+    let sidecar = Sidecar::with_config(&uri, &format!("{CONFIG}{one_node}"));
     let lease = |page: &Page| !has_script || page.own("streamwarden_retention_leader") == 1.0;
     sidecar.wait("the stream", |page| page.stream("length", "s") == Some(500.0) && lease(page));
     let mut connection = redis.connect();
