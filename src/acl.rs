@@ -21,6 +21,7 @@ const SHARDS_SINCE: (u16, u16, u16) = (7, 0, 0);
 
 const CLUSTER: [Permission; 3] = [Permission::ClusterShards, Permission::ClusterSlots, Permission::Asking];
 
+const ALL_KEYS: &str = "*";
 /// Keys of dead letters, by their default names.
 const DEAD_LETTERS: &str = "dead:*";
 
@@ -72,7 +73,8 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
         } else {
             let more: Vec<Permission> =
                 commands.into_iter().filter(|command| !reading.contains(command)).collect();
-            words.extend(permissions("~", &keys.difference(&watched).cloned().collect(), &more, server));
+            let others = if watched.contains(ALL_KEYS) { BTreeSet::new() } else { &keys - &watched };
+            words.extend(permissions("~", &others, &more, server));
         }
     }
     words.join(" ")
@@ -102,7 +104,9 @@ fn permissions(
     commands: &[Permission],
     server: &Server,
 ) -> Vec<String> {
-    let keys = keys.iter().map(|key| format!("{prefix}{key}"));
+    // Servers refuse further patterns beside the one for all keys.
+    let all = keys.get(ALL_KEYS).map(|all| BTreeSet::from([all.clone()]));
+    let keys = all.as_ref().unwrap_or(keys).iter().map(|key| format!("{prefix}{key}"));
     let mut words: Vec<String> =
         keys.chain(commands.iter().map(|command| format!("+{}", command.word(server)))).collect();
     // If subcommands have no rules of their own.

@@ -87,6 +87,13 @@ impl Reading {
         Self { snapshot, report, rows, other_holder, health, read_at }
     }
 
+    /// Whether all nodes of a cluster answered, for all slots.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let serves_all = self.snapshot.cluster.as_ref().is_none_or(|cluster| cluster.unserved_slots == 0);
+        serves_all && self.snapshot.nodes.iter().all(|node| node.failure.is_none())
+    }
+
     /// The streams, by name.
     pub fn streams(&self) -> impl Iterator<Item = StreamReading<'_>> {
         let states = self.snapshot.streams.values().zip(self.report.streams.values());

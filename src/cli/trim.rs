@@ -167,7 +167,9 @@ impl Trim {
             TrimMode::Safe => Mode::Safe,
             TrimMode::Strict => Mode::Strict,
         };
-        let rule = config.rule(stream).and_then(|rule| rule.retention.as_ref());
+        // A rule's limits are not for the dead letters of its streams.
+        let watchlist = Watchlist::new(config, [stream.clone()]);
+        let rule = watchlist.get(stream).and_then(|watched| watched.policy.as_ref());
         let (max_length, max_age, exact) = match (self.max_length, self.max_age, rule) {
             (None, None, Some(rule)) => (rule.max_length, rule.max_age, self.exact || rule.exact),
             (None, None, None) => {

@@ -157,6 +157,11 @@ struct ClusterReading<'a> {
 
 impl ClusterReading<'_> {
     async fn read(mut self, cluster: &mut Cluster<NodeObserver>) -> Result<Snapshot, Failure> {
+        if cluster.members.is_empty() {
+            cluster.doubt();
+            let what = "CLUSTERDOWN no node of the cluster has slots; assign them with redis-cli --cluster create or fix";
+            return Err(Failure::new(Reason::ClusterDown, what));
+        }
         let mut merge = self.read_members(cluster).await;
         for _ in 0..MOST_REDIRECTIONS {
             if !self.follow(cluster, &mut merge).await {

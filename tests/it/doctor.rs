@@ -241,11 +241,11 @@ fn a_failed_connection_says_at_which_step_and_the_configuration_is_still_shown()
 }
 
 #[test]
-fn a_node_of_a_cluster_is_a_problem() {
+fn a_cluster_without_slots_is_a_problem() {
     let redis = Redis::with_settings("cluster-enabled yes");
     let found = doctor(&redis.uri(), WATCH, &[]);
-    found.has("server", "problem", "a node of a cluster");
-    found.has("streams", "problem", "could not be read");
+    found.has("server", "problem", "16,384 slots are not served");
+    found.has("streams", "problem", "no node of the cluster has slots");
     assert_eq!(found.code, 1);
 }
 

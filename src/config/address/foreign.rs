@@ -12,7 +12,7 @@ const SCHEMES: Table = &[
     ),
     (
         "redis-cluster redis+cluster rediss-cluster rediss+cluster valkey-cluster cluster",
-        "Redis Cluster is not supported: give the address of the server that holds the streams, as in redis://host:6379",
+        "write redis://host:6379 with any node of the cluster: the others are found",
     ),
     ("redis-socket redis+socket redis-unix redisunix file socket", "write unix:///path for a Unix socket"),
     (
@@ -62,7 +62,7 @@ const PARAMETERS: Table = &[
     ("sentinel_password", "write redis.sentinel.password or redis.sentinel.password_file"),
     (
         "addr cluster read_only route_by_latency route_randomly readonly",
-        "Redis Cluster is not supported: give the address of the server that holds the streams",
+        "remove it: a cluster is recognised, and all of its primaries are read",
     ),
     (
         "family keepAlive socket_keepalive socket_keepalive_options socket_type socket_read_size \

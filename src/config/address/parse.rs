@@ -55,7 +55,7 @@ pub enum AddressError {
     #[error("has no host; write it, as in redis://localhost:6379")]
     NoHost,
     #[error(
-        "names several hosts; give one, the server that holds the streams, or Sentinels, as in \
+        "names several hosts; give one, with further nodes of a cluster in redis.nodes, or Sentinels, as in \
          redis+sentinel://host,host/mymaster"
     )]
     Hosts,

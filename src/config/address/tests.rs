@@ -198,7 +198,10 @@ fn names_of_other_clients_are_refused_with_what_to_write_instead() {
             "redis://h?sentinel_password=x",
             "has the parameter sentinel_password; write redis.sentinel.password",
         ),
-        ("rediss+cluster://h", "begins with rediss+cluster://; Redis Cluster is not supported"),
+        (
+            "rediss+cluster://h",
+            "begins with rediss+cluster://; write redis://host:6379 with any node of the cluster",
+        ),
         ("http://h", "begins with http://; write redis://host:6379"),
         ("redis+ssl://h", "begins with redis+ssl://; write rediss://"),
         ("redis://h?database=2", "has the parameter database; write ?db=N"),

@@ -139,8 +139,12 @@ impl<'a> View<'a> {
     fn summary(&self) -> Summary {
         let counts = self.reading.map(|reading| reading.health).unwrap_or_default();
         let counts = if self.is_stale() { counts.all_unknown() } else { counts };
+        let worst = counts.worst().unwrap_or(Health::Unknown);
+        // A node that was never read may have streams that nobody knows of.
+        let is_whole = self.reading.is_none_or(Reading::is_whole);
+        let health = if worst == Health::Healthy && !is_whole { Health::Unknown } else { worst };
         Summary {
-            health: counts.worst().unwrap_or(Health::Unknown).into(),
+            health: health.into(),
             healthy: counts.of(Health::Healthy),
             warning: counts.of(Health::Warning),
             critical: counts.of(Health::Critical),
