@@ -104,27 +104,13 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGenerator) -> Value {
     let operation = OPERATIONS.iter().find(|(path, ..)| *path == route.path);
     let (_, id, summary, answer) = operation.expect("each route of the API has an operation");
+    let is_number = route.path.contains(GROUP);
     let mut parameters = Vec::new();
     if route.path.contains(KEY) {
-        parameters.push(json!({
-            "name": "key",
-            "in": "path",
-            "required": true,
-            "description": "The name's bytes, percent-encoded: the key in the list of streams.",
-            "schema": {"type": "string", "minLength": 1},
-            "example": "events%3Asession",
-        }));
+        parameters.push(name_in_path("key", "streams", "events%3Asession"));
     }
-    let is_number = route.path.contains(GROUP);
     if is_number {
-        parameters.push(json!({
-            "name": "group",
-            "in": "path",
-            "required": true,
-            "description": "The name's bytes, percent-encoded: the key in the list of groups.",
-            "schema": {"type": "string", "minLength": 1},
-            "example": "workers",
-        }));
+        parameters.push(name_in_path("group", "groups", "workers"));
     }
     let mut operation = Map::from_iter([
         ("operationId".to_owned(), Value::from(*id)),
@@ -164,6 +150,18 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
     operation.insert("parameters".to_owned(), parameters.into());
     operation.insert("responses".to_owned(), responses.into());
     json!({method: operation})
+}
+
+/// A parameter of the path: the bytes of a name.
+fn name_in_path(name: &str, list: &str, example: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "path",
+        "required": true,
+        "description": format!("The name's bytes, percent-encoded: the key in the list of {list}."),
+        "schema": {"type": "string", "minLength": 1},
+        "example": example,
+    })
 }
 
 /// A response with a JSON document.

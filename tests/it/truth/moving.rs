@@ -120,6 +120,13 @@ fn first_facts(oracle: &mut Oracle<'_>) -> Facts {
     oracle.look().expect("all slots are served")
 }
 
+/// Makes the same stories from the same seed.
+fn runner(seed: u64) -> TestRunner {
+    let mut seeds = [0; 32];
+    seeds[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRunner::new_with_rng(Runs::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seeds))
+}
+
 /// Compares for so long.
 #[expect(clippy::disallowed_methods, reason = "chaos lasts for a time")]
 fn compare(seconds: u64) {
@@ -132,20 +139,13 @@ fn compare(seconds: u64) {
     let mut reader = Reader::new(Link::new(self_stats())).within_budget();
     let watchlist = Watchlist::new(&config, names.iter().map(|name| name.as_str().into()));
     let mut poll = || -> Option<Published> {
-        match runtime.block_on(reader.read(&config, &watchlist)) {
-            Ok(reading) => Some(published(&config, reading)),
-            Err(failure) => {
-                eprintln!("a poll failed: {failure}");
-                None
-            }
-        }
+        let reading = runtime.block_on(reader.read(&config, &watchlist));
+        let reading = reading.inspect_err(|failure| eprintln!("a poll failed: {failure}"));
+        reading.ok().map(|reading| published(&config, reading))
     };
 
     let seed = number("STREAMWARDEN_TEST_SEED", 7);
-    let mut seeds = [0; 32];
-    seeds[..8].copy_from_slice(&seed.to_le_bytes());
-    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seeds);
-    let (mut runner, stories) = (TestRunner::new_with_rng(Runs::default(), random), stories());
+    let (mut runner, stories) = (runner(seed), stories());
     let mut next_story = || stories.new_tree(&mut runner).expect("a story").current();
 
     let mut tallies: Vec<Tally> = names.iter().map(|_| Tally::default()).collect();
