@@ -4,10 +4,10 @@
 //! only. If a node says that a stream is on another one, that one is asked in the same poll, and the topology is read again
 //! before the next.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     Link,
@@ -27,7 +27,10 @@ use crate::{
 };
 
 /// Redirections that are followed for one stream in one poll.
-const MOST_REDIRECTIONS: usize = 3;
+const MOST_REDIRECTIONS: u32 = 5;
+/// While a slot is handed over, both nodes may say for a moment that it is on the other one. The pause grows by this with each
+/// redirection.
+const HANDOVER: Duration = Duration::from_millis(20);
 
 /// Reads all streams, with connections of its own.
 pub struct Observer {
@@ -163,9 +166,12 @@ impl ClusterReading<'_> {
             return Err(Failure::new(Reason::ClusterDown, what));
         }
         let mut merge = self.read_members(cluster).await;
-        for _ in 0..MOST_REDIRECTIONS {
+        for round in 0..MOST_REDIRECTIONS {
             if !self.follow(cluster, &mut merge).await {
                 break;
+            }
+            if merge.elsewhere().next().is_some() {
+                sleep(HANDOVER * round).await;
             }
         }
         match merge.failure() {
