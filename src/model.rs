@@ -39,6 +39,7 @@ pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;
 pub use role::{PrimaryLink, Role};
 pub use sentinel::{ReplicaView, SentinelView, ServiceState};
+pub(crate) use slot::hash_tag;
 pub use slot::{Slot, SlotRanges};
 pub use snapshot::{
     ClusterState, ConsumerState, EntryHead, Flavour, GroupState, Idempotence, Node, NodeIndex, Now, Origin,

@@ -24,7 +24,7 @@ impl Slot {
     /// The slot of a key. If the key has a hash tag, only the tag counts, so that keys with the same tag share a slot.
     #[must_use]
     pub fn of(key: &[u8]) -> Self {
-        Self(crc16(hash_tag(key).unwrap_or(key)) % Self::COUNT)
+        Self(crc16(hash_tag(key)) % Self::COUNT)
     }
 
     /// All slots in order.
@@ -45,12 +45,14 @@ impl fmt::Display for Slot {
     }
 }
 
-/// What is between the first `{` and the first `}` after it; `None` if nothing is.
-fn hash_tag(key: &[u8]) -> Option<&[u8]> {
-    let start = key.iter().position(|byte| *byte == b'{')? + 1;
-    let tag = key.get(start..)?.split(|byte| *byte == b'}').next()?;
-    let is_closed = start + tag.len() < key.len();
-    Some(tag).filter(|tag| is_closed && !tag.is_empty())
+/// The part of a key that decides its slot: what is between the first `{` and the first `}` after it, unless that is empty, else the
+/// whole key.
+pub(crate) fn hash_tag(key: &[u8]) -> &[u8] {
+    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
+        let rest = key.get(open + 1..)?;
+        rest.get(..rest.iter().position(|byte| *byte == b'}')?)
+    });
+    tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
 }
 
 /// CRC-16/XMODEM, which is short enough not to need a crate.

@@ -1,21 +1,11 @@
 //! Dead letters: their stream's name, and what one is made of.
 
-use crate::model::{Content, Entry, Name, StreamId};
+use crate::model::{Content, Entry, Name, StreamId, hash_tag};
 
 /// What the default name begins with.
 const BEGIN: &[u8] = b"dead:";
 /// Fields that a dead letter has behind those of its entry, in this order. `replay.lua` has them too.
 const FIELDS: [&str; 7] = ["stream", "group", "id", "consumer", "deliveries", "time", "by"];
-
-/// The part of a key that decides its slot in a cluster: what is between the first `{` and the next `}`, unless that is empty, else the
-/// whole key (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
-fn hash_tag(key: &[u8]) -> &[u8] {
-    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
-        let rest = key.get(open + 1..)?;
-        rest.get(..rest.iter().position(|byte| *byte == b'}')?)
-    });
-    tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
-}
 
 /// The default name of a stream's dead letters: `dead:` and its key, in braces unless it has a hash tag. Both are in one slot.
 /// `None` for keys that have no such name, such as `a}b`.
