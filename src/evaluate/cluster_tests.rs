@@ -373,7 +373,7 @@ impl World {
         self.check(group.status, state.groups.get(&"g".into()).unwrap());
     }
 
-    /// Compares what is said of the consumers with what they do.
+    /// Compares the numbers of the consumers with what they do.
     fn check(&mut self, status: GroupStatus, group: &GroupState) {
         let (mode_for, changed_for) = (self.second - self.mode_since, self.second - self.changed_at);
         let is_unusual =

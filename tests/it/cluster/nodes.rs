@@ -1,4 +1,4 @@
-//! What is said of the nodes themselves.
+//! The metrics and documents about the nodes themselves.
 
 use super::{Cluster, Page, STREAMS, Sidecar, fill, filled, float, is_all_read};
 use support::wait_for;

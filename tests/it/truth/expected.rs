@@ -29,7 +29,7 @@ streams:
   thresholds: {lag: 4, lag_age: 1h, pending: 3, pending_age: 2h, deliveries: 2, silence: 3h}
 ";
 pub(super) const INTERVAL_MS: u64 = 100;
-/// What is said of a cluster as a whole.
+/// The metrics of a cluster as a whole.
 const CLUSTER: [&str; 2] = ["cluster_slots_unserved", "cluster_topology_age_seconds"];
 const STUCK_AFTER_MS: u64 = 3;
 const MAX_LENGTH: u64 = 10;
