@@ -152,13 +152,13 @@ incidents: redis program nexus ## twenty incidents at default intervals under th
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" \
 	  cargo test --locked --package streamwarden-tests --test assets at_default_intervals -- --ignored --nocapture
 
-test-grafana: node python ## the dashboards against Grafana's own schema and SDK
+test-grafana: node python ## the dashboards against the schemas of Grafana 10 to 13, and its SDK
 	tests/grafana.sh
 
 dashboards: ## the dashboards and the PrometheusRule manifest, from the table of metrics and the rule file
 	cargo xtask dashboards
 
-test-deploy: python ## what is shipped for Kubernetes and Compose, rendered and validated
+test-deploy: python ## what is shipped for Kubernetes, Compose and as a mixin, rendered and validated
 	tests/deploy.sh
 
 dist: redis python ## a release in target/dist: archive, Debian package, Helm chart, bill of materials, checksums

@@ -30,7 +30,7 @@ mkdir -p "$dist/$name/deploy"
 cp "$build/release/streamwarden" LICENSE README.md README.zh-CN.md CHANGELOG.md SECURITY.md "$dist/$name/"
 # Not Compose and the image: they build from the sources. The chart's links become the files that they lead to.
 cp -rL deploy/README.md deploy/helm deploy/kubernetes deploy/systemd deploy/streamwarden.schema.json "$dist/$name/deploy/"
-cp -r alerts dashboards docs target/manual/man1 target/manual/completions "$dist/$name/"
+cp -r alerts dashboards mixin docs target/manual/man1 target/manual/completions "$dist/$name/"
 sums=$(cd "$dist/$name" && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)
 echo "$sums" >"$dist/$name/SHA256SUMS"
 archive "$dist" "$name" >"$dist/$name.tar.gz"

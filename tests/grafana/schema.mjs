@@ -1,32 +1,36 @@
 // Holds each dashboard against Grafana's own published schema, and the options of each panel against those of its type.
 //
-//   schema.mjs MODULES DASHBOARD...    MODULES is a node_modules with @grafana/schema, ts-json-schema-generator and ajv
+//   schema.mjs MODULES SCHEMA DASHBOARD...    MODULES is a node_modules with ts-json-schema-generator and ajv, SCHEMA the folder
+//                                             of a version of @grafana/schema
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import test from "node:test";
 
-const [modules, ...files] = process.argv.slice(2);
+const [modules, schema, ...files] = process.argv.slice(2);
+const { version } = JSON.parse(readFileSync(resolve(schema, "package.json"), "utf8"));
 const require = createRequire(resolve(modules, "none.js"));
 const { createGenerator } = require("ts-json-schema-generator");
 const { Ajv } = require("ajv");
-const types = resolve(modules, "@grafana/schema/dist/types/raw");
+// The folder and the names of files differ from version to version.
+const types = ["types/raw", "esm/raw"].map((folder) => resolve(schema, "dist", folder)).find(existsSync);
 
 // What the Prometheus data source itself adds to an annotation's query; the dashboard's schema leaves that to it.
 const ANNOTATION_OF_PROMETHEUS = ["expr", "textFormat", "titleFormat"];
 
-function checker(path, type) {
-  const generator = createGenerator({ path: resolve(types, path), type, skipTypeCheck: true, additionalProperties: false });
+function checker(folder, type) {
+  const [path] = readdirSync(resolve(types, folder)).filter((name) => name.endsWith("types.gen.d.ts"));
+  const generator = createGenerator({ path: resolve(types, folder, path), type, skipTypeCheck: true, additionalProperties: false });
   const check = new Ajv({ strict: false, allErrors: true }).compile(generator.createSchema(type));
   return (value) => (check(value) ? [] : check.errors);
 }
 
-const dashboard = checker("dashboard/x/types.gen.d.ts", "Dashboard");
+const dashboard = checker("dashboard/x", "Dashboard");
 const panelTypes = {};
 function wrongOptions({ type, options }) {
   const folder = type.replaceAll("-", "");
-  const check = (panelTypes[type] ??= checker(`composable/${folder}/panelcfg/x/types.gen.d.ts`, "Options"));
+  const check = (panelTypes[type] ??= checker(`composable/${folder}/panelcfg/x`, "Options"));
   // Grafana gives what is left out its default.
   return check(options).filter((error) => error.keyword !== "required");
 }
@@ -41,7 +45,7 @@ function load(file) {
 
 assert.ok(files.length > 0, "name the dashboards");
 for (const file of files) {
-  test(`${file} is a dashboard as Grafana publishes it`, () => {
+  test(`${file} is a dashboard as Grafana ${version} publishes it`, () => {
     assert.deepEqual(dashboard(load(file)), []);
   });
   test(`${file} has panels with options of their types`, () => {
