@@ -1,6 +1,12 @@
 //! A real cluster of the test's own: primaries with their slots, replicas, and what operators and accidents do to them.
 
-use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, thread::scope, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::Arc,
+    thread::scope,
+    time::Duration,
+};
 
 use redis::{FromRedisValue, RedisResult, Value, cmd};
 
@@ -242,6 +248,29 @@ impl Cluster {
         self.wait_until_served();
     }
 
+    /// Waits until the primaries that run know each other's epochs, and no two have the same one.
+    ///
+    /// A slot's new owner takes an epoch above those that it has heard of. If the old owner has a greater one and still claims the
+    /// slot for a moment, the new one gives it back and deletes its keys. Then nobody has it, and each names the other.
+    #[track_caller]
+    fn wait_until_epochs_are_known(&self) {
+        wait_for("the primaries to know each other's epochs", || {
+            let views: Vec<(usize, Vec<Seen>)> =
+                self.primaries().iter().map(|primary| (primary.node, self.see_from(primary.node))).collect();
+            let epochs = |(_, view): &(usize, Vec<Seen>)| -> BTreeMap<usize, u64> {
+                let of_primaries =
+                    view.iter().filter(|seen| views.iter().any(|(node, _)| *node == seen.node));
+                of_primaries.map(|seen| (seen.node, seen.epoch)).collect()
+            };
+            let agreed: BTreeSet<_> = views.iter().map(epochs).collect();
+            let is_known = |epochs: &BTreeMap<usize, u64>| {
+                let distinct: BTreeSet<_> = epochs.values().collect();
+                epochs.len() == views.len() && distinct.len() == views.len()
+            };
+            (agreed.len() == 1 && agreed.iter().all(is_known)).then_some(())
+        });
+    }
+
     /// Waits until every replica that runs has what its primary has.
     #[track_caller]
     pub fn wait_until_copied(&self) {
@@ -288,7 +317,9 @@ impl Cluster {
     }
 
     /// The slot, which has no keys any more where it was, belongs to its new owner.
+    #[track_caller]
     pub fn end_move(&self, slot: u16, from: usize, to: usize) {
+        self.wait_until_epochs_are_known();
         let id: String = self.ask(to, "CLUSTER MYID");
         // The new owner first, so that nobody is sent where it is not known yet.
         let others =
