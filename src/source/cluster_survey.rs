@@ -45,11 +45,7 @@ impl ClusterSurvey<'_> {
         let primaries = topology.primaries().iter().map(|primary| self.primary(&link, primary));
         let seeds = self.config.redis.nodes.iter().map(|seed| self.seed(&link, seed, &topology));
         let (primaries, seeds) = (join_all(primaries).await, join_all(seeds).await);
-        let failing = |slot: &Slot| {
-            let owner = topology.owner(*slot).and_then(|owner| topology.primaries().get(owner));
-            owner.is_none_or(|primary| primary.is_failing)
-        };
-        let unserved: SlotRanges = Slot::all().filter(failing).collect();
+        let unserved: SlotRanges = Slot::all().filter(|slot| !topology.is_served(*slot)).collect();
         Ok(Some(ClusterFacts { unserved, primaries, seeds }))
     }
 

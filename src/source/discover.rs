@@ -111,7 +111,7 @@ impl Discovery {
 async fn of_cluster(cluster: &mut Cluster<Search>, config: &Config) -> Result<(Found, bool), Failure> {
     let searched = join_all(cluster.members.iter_mut().map(|member| member.search(config))).await;
     // Redis 8.6 does not list the keys of a slot that no node serves.
-    let is_whole = searched.iter().all(Result::is_ok) && cluster.topology.unserved().is_empty();
+    let is_whole = searched.iter().all(Result::is_ok) && cluster.topology.unowned().is_empty();
     if !is_whole {
         cluster.doubt();
     }

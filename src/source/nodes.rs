@@ -188,7 +188,7 @@ async fn topology(session: &mut Session, config: &Config) -> Result<Topology, Fa
         false => Err(no_reply()),
     };
     if let Ok(topology) = &shards
-        && topology.unserved().is_empty()
+        && topology.unowned().is_empty()
     {
         return shards;
     }

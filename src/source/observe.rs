@@ -195,7 +195,7 @@ impl ClusterReading<'_> {
         }
         merge.add_unserved(&unserved.into_iter().collect());
         // Some other node may have taken over its slots.
-        if !cluster.topology.unserved().is_empty()
+        if !cluster.topology.unowned().is_empty()
             || cluster.members.iter().any(|member| member.failing.is_some())
         {
             cluster.doubt();
@@ -289,12 +289,12 @@ fn whole(cluster: &Cluster<NodeObserver>, failure: &Failure) -> Failure {
     let does_not_answer = |member: &Member<NodeObserver>| {
         member.failing.as_ref().is_some_and(|failure| failure.reason != Reason::ClusterDown)
     };
-    let serves = |owner: usize| {
-        let is_failing = cluster.topology.primaries().get(owner).is_none_or(|primary| primary.is_failing);
-        !is_failing && cluster.members.get(owner).is_some_and(|member| !does_not_answer(member))
+    let answers = |slot: Slot| {
+        let owner = cluster.topology.owner(slot).and_then(|owner| cluster.members.get(owner));
+        owner.is_some_and(|member| !does_not_answer(member))
     };
-    let is_unserved = |slot: &Slot| !cluster.topology.owner(*slot).is_some_and(serves);
-    let unserved: SlotRanges = Slot::all().filter(is_unserved).collect();
+    let is_served = |slot: Slot| cluster.topology.is_served(slot) && answers(slot);
+    let unserved: SlotRanges = Slot::all().filter(|slot| !is_served(*slot)).collect();
     let which = if unserved.is_empty() {
         String::new()
     } else {
@@ -307,7 +307,7 @@ fn whole(cluster: &Cluster<NodeObserver>, failure: &Failure) -> Failure {
 fn state(cluster: &Cluster<NodeObserver>) -> ClusterState {
     let slots = |index: usize| cluster.topology.primaries().get(index).map_or(0, |primary| primary.slots);
     ClusterState {
-        unserved_slots: cluster.topology.unserved().count() + cluster.topology.failing().count(),
+        unserved_slots: Slot::all().filter(|slot| !cluster.topology.is_served(*slot)).count(),
         topology_age: clock::now() - cluster.read_at,
         slots: (0..cluster.members.len()).map(slots).collect(),
     }

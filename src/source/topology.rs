@@ -39,14 +39,14 @@ impl Topology {
     }
 
     /// Slots that no node owns.
-    pub(crate) fn unserved(&self) -> SlotRanges {
+    pub(crate) fn unowned(&self) -> SlotRanges {
         Slot::all().filter(|slot| self.owner(*slot).is_none()).collect()
     }
 
-    /// Slots whose owner has failed.
-    pub(crate) fn failing(&self) -> SlotRanges {
-        let is_failing = |index: usize| self.primaries.get(index).is_some_and(|primary| primary.is_failing);
-        Slot::all().filter(|slot| self.owner(*slot).is_some_and(is_failing)).collect()
+    /// Whether the slot has an owner that has not failed.
+    pub(crate) fn is_served(&self, slot: Slot) -> bool {
+        let owner = self.owner(slot).and_then(|owner| self.primaries.get(owner));
+        owner.is_some_and(|owner| !owner.is_failing)
     }
 
     /// The same with the owners of `slots` where this has none. They have failed: if all primaries of a shard have, `CLUSTER
