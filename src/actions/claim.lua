@@ -17,7 +17,7 @@ local function act()
     if not row then return 'not_pending' end
     if row[2] ~= from then return 'other_consumer' end
     -- From Redis 7.0 on a claim drops an entry that no longer exists from the pending entries.
-    if not call('XRANGE', key, id, id)[1] then return 'gone' end
+    if not fields_of(key, id) then return 'gone' end
     call('XCLAIM', key, group, to, '0', id, 'JUSTID')
     return 'claimed'
   end)

@@ -8,7 +8,7 @@
 -- Returns  for each ID a word
 local key, dead = KEYS[1], KEYS[2]
 local group, deliveries, idle = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local max_length, prefix, by, drops_gone = tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7] == '1'
+local max_length, names, by, drops_gone = tonumber(ARGV[4]), origin_names(ARGV[5]), ARGV[6], ARGV[7] == '1'
 -- What is asked for once in a script.
 local length, time
 local gone = {}
@@ -24,28 +24,25 @@ local function set_aside(id)
   if not row then return 'not_pending' end
   -- The idle time of an entry that its consumer gave back is negative: nobody works on it.
   if row[4] < deliveries or (row[3] >= 0 and row[3] < idle) then return 'changed' end
-  local entry = call('XRANGE', key, id, id)[1]
-  if not entry then
+  local fields = fields_of(key, id)
+  if not fields then
     if not drops_gone then return 'gone' end
     table.insert(gone, id)
     return 'acknowledged'
   end
-  local fields = entry[2]
   for index = 1, #fields, 2 do
-    if fields[index] == prefix .. 'stream' then return 'dead_letter' end
+    if fields[index] == names[1] then return 'dead_letter' end
   end
   if #fields > MOST_WORDS then return 'too_many_fields' end
   length = length or call('XLEN', dead)
   if length >= max_length then return 'full' end
   time = time or now()
-  local origin = {
-    'stream', key, 'group', group, 'id', id, 'consumer', row[2], 'deliveries', ('%.0f'):format(row[4]), 'time', time, 'by', by,
-  }
-  for index = 1, #origin, 2 do
-    table.insert(fields, prefix .. origin[index])
-    table.insert(fields, origin[index + 1])
+  local own, origin = #fields, {key, group, id, row[2], ('%.0f'):format(row[4]), time, by}
+  for index, name in ipairs(names) do
+    fields[own + 2 * index - 1] = name
+    fields[own + 2 * index] = origin[index]
   end
-  add(dead, fields)
+  call('XADD', dead, '*', unpack(fields))
   length = length + 1
   call('XACK', key, group, id)
   return 'moved'

@@ -1,14 +1,28 @@
 -- For scripts that act on items one by one: IDs of entries, or names of consumers. They return a word for each.
 
--- Copying takes the server time. Past this many bytes the other items are left for the next script.
-local MOST_BYTES = 1048576
+-- Reading and copying entries takes the server time, and other clients wait. Past this many bytes the other items are left for the next
+-- script.
+local MOST_BYTES = 524288
+-- What a word costs beside its bytes: as much time as so many bytes.
+local WORD = 128
 -- XADD gets fields from Lua's stack, which is small.
 local MOST_WORDS = 7000
 local bytes = 0
 
-local function add(stream, fields)
-  for _, word in ipairs(fields) do bytes = bytes + #word end
-  call('XADD', stream, '*', unpack(fields))
+-- The fields of an entry; nil if it does not exist.
+local function fields_of(key, id)
+  local entry = call('XRANGE', key, id, id)[1]
+  if not entry then return nil end
+  local fields = entry[2]
+  for index = 1, #fields do bytes = bytes + #fields[index] + WORD end
+  return fields
+end
+
+-- The names of the fields that a dead letter has behind those of its entry, in this order.
+local function origin_names(prefix)
+  local names = {'stream', 'group', 'id', 'consumer', 'deliveries', 'time', 'by'}
+  for index = 1, #names do names[index] = prefix .. names[index] end
+  return names
 end
 
 -- The consumers of a group by name, each as a table of its fields.

@@ -6,18 +6,17 @@
 -- ARGV     the prefix of the fields, the stream that they must be from ("" for any), the most replays of one, the IDs...
 -- Returns  for each ID a word
 local dead, stream = KEYS[1], KEYS[2]
-local prefix, origin, most_replays = ARGV[1], ARGV[2], tonumber(ARGV[3])
--- The fields that a dead letter has behind those of the entry, in this order.
-local NAMES = {'stream', 'group', 'id', 'consumer', 'deliveries', 'time', 'by'}
+local origin, most_replays = ARGV[2], tonumber(ARGV[3])
+local names, replays_name = origin_names(ARGV[1]), ARGV[1] .. 'replays'
 
 -- The fields of the entry, the stream that it is from, and how often it was replayed; nil for what is not a dead letter.
 local function unwrap(fields)
-  local last = #fields - 2 * #NAMES
-  for index, name in ipairs(NAMES) do
-    if fields[last + 2 * index - 1] ~= prefix .. name then return nil end
+  local last = #fields - 2 * #names
+  for index, name in ipairs(names) do
+    if fields[last + 2 * index - 1] ~= name then return nil end
   end
   local its_origin, replays = fields[last + 2], 0
-  if fields[last - 1] == prefix .. 'replays' then
+  if fields[last - 1] == replays_name then
     replays = tonumber(fields[last]) or most_replays
     last = last - 2
   end
@@ -27,9 +26,9 @@ local function unwrap(fields)
 end
 
 local function take(id)
-  local entry = call('XRANGE', dead, id, id)[1]
-  if not entry then return 'gone' end
-  local fields, its_origin, replays = unwrap(entry[2])
+  local found = fields_of(dead, id)
+  if not found then return 'gone' end
+  local fields, its_origin, replays = unwrap(found)
   if not fields then return 'not_a_dead_letter' end
   if not stream then
     call('XDEL', dead, id)
@@ -38,9 +37,9 @@ local function take(id)
   if origin ~= '' and its_origin ~= origin then return 'other_origin' end
   if replays >= most_replays then return 'looped' end
   if #fields > MOST_WORDS then return 'too_many_fields' end
-  table.insert(fields, prefix .. 'replays')
+  table.insert(fields, replays_name)
   table.insert(fields, ('%.0f'):format(replays + 1))
-  add(stream, fields)
+  call('XADD', stream, '*', unpack(fields))
   call('XDEL', dead, id)
   return 'replayed'
 end

@@ -4,7 +4,7 @@ use crate::model::{Content, Entry, Name, StreamId, hash_tag};
 
 /// What the default name begins with.
 const BEGIN: &[u8] = b"dead:";
-/// Fields that a dead letter has behind those of its entry, in this order. `replay.lua` has them too.
+/// Fields that a dead letter has behind those of its entry, in this order. `items.lua` has them too.
 const FIELDS: [&str; 7] = ["stream", "group", "id", "consumer", "deliveries", "time", "by"];
 
 /// The default name of a stream's dead letters: `dead:` and its key, in braces unless it has a hash tag. Both are in one slot.

@@ -177,6 +177,36 @@ fn each_script_does_what_its_case_says() {
     assert!(wrong.is_empty(), "what is, and what should be:\n{}", wrong.join("\n"));
 }
 
+/// Lines of which the first must come first: with the other order, something is lost or doubled when the second one fails.
+const ORDERS: [(&str, &str, &str); 3] = [
+    ("dead_letter", "  call('XADD', dead, '*', unpack(fields))", "  call('XACK', key, group, id)"),
+    (
+        "dead_letter",
+        "  local words = each(8, set_aside)",
+        "  for _, id in ipairs(gone) do call('XACK', key, group, id) end",
+    ),
+    ("replay", "  call('XADD', stream, '*', unpack(fields))", "  call('XDEL', dead, id)"),
+];
+
+#[test]
+fn each_order_of_writes_that_matters_is_shown_by_a_case() {
+    let Some(redis) = Redis::start().if_meets(Need::CREATED_CONSUMERS) else { return };
+    let mut connection = redis.connect();
+    for (of, first, second) in ORDERS {
+        let right = script(of);
+        let at = right.find(&format!("{first}\n")).expect(first);
+        let (before, after) = right.split_at(at);
+        assert!(after.contains(second), "{second}");
+        let wrong = after.replacen(second, "\0", 1).replacen(first, second, 1).replacen('\0', first, 1);
+        let wrong = watched(&[before, &wrong].concat());
+        let is_shown = cases()
+            .iter()
+            .filter(|case| case.script == of)
+            .any(|case| play(case, &wrong, &redis, &mut connection) != case.outcome);
+        assert!(is_shown, "{of}: {second} before {first}");
+    }
+}
+
 /// What changes nothing, or what no test can bring about: the script, what is replaced by what, and why.
 const NO_FAULTS: [(&str, &str, &str, &str); 10] = [
     ("dead_letter", "row[3] < idle", "row[3] <= idle", A_MILLISECOND),
