@@ -4,6 +4,7 @@ mod command;
 mod look;
 mod races;
 mod scripts;
+mod stories;
 
 use redis::Value;
 
