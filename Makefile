@@ -116,7 +116,7 @@ docs: ## the documentation as books with search, in target/book: src for English
 advisories: ## known vulnerabilities of dependencies; needs to reach the advisory database
 	cargo deny --locked check advisories
 
-test-page: redis node program nexus ## the page in a headless browser; installs chromium
+test-page: redis node program nexus ## the page in a headless browser, and the client in TypeScript; installs chromium
 	tests/page/tools.sh target/page
 	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test --test-concurrency=2 tests/page/
 

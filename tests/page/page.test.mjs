@@ -231,7 +231,7 @@ test("an unreachable Redis, an empty one and a disabled sidecar look different",
   await page.getByText("No stream matches the configuration yet.").waitFor();
   cleanly(page);
 
-  const off = await start(Sidecar.start(await freePort(), QUICK, { STREAMS_ENABLED: "false" }));
+  const off = await start(Sidecar.start(await freePort(), QUICK, { environment: { STREAMS_ENABLED: "false" } }));
   page = await browser.open(off);
   await until("that", async () => (await banner(page)).startsWith("Disabled"));
   cleanly(page);

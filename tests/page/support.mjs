@@ -12,7 +12,8 @@ import { promisify } from "node:util";
 
 export const built = resolve(process.env.STREAMWARDEN_TEST_PROGRAM ?? "target/release/streamwarden");
 export const nexus = resolve(process.env.STREAMWARDEN_TEST_NEXUS ?? "target/debug/nexus");
-const require = createRequire(resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page", "x.js"));
+export const modules = resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page");
+const require = createRequire(resolve(modules, "x.js"));
 const { chromium } = require("playwright-core");
 const axePath = require.resolve("axe-core/axe.min.js");
 
@@ -97,11 +98,11 @@ export class Redis extends Process {
 }
 
 export class Sidecar extends Process {
-  static async start(redisPort, settings = "", environment = {}) {
+  static async start(redisPort, settings = "", { environment = {}, http = "" } = {}) {
     const port = await freePort();
     const folder = mkdtempSync(join(tmpdir(), "streamwarden-page-"));
     const file = join(folder, "config.yaml");
-    writeFileSync(file, `redis: {uri: "redis://127.0.0.1:${redisPort}"}\nhttp: {listen: "127.0.0.1:${port}"}\n${settings}`);
+    writeFileSync(file, `redis: {uri: "redis://127.0.0.1:${redisPort}"}\nhttp: {listen: "127.0.0.1:${port}"${http}}\n${settings}`);
     const env = { PATH: process.env.PATH, ...environment };
     const sidecar = new Sidecar(built, ["--config", file], { env });
     Object.assign(sidecar, { folder, port, origin: `http://127.0.0.1:${port}` });

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# What the tests of the page need beside Node.js: Debian's browser, and two packages, unpacked into a folder.
+# What the tests of the page and of the client need beside Node.js: Debian's browser, and packages, unpacked into a folder.
 #
-#   tools.sh DIR    DIR/node_modules then has playwright-core and axe-core
+#   tools.sh DIR    DIR/node_modules then has the packages
 set -euo pipefail
 dir=${1:?usage: tools.sh DIR}
-# The last one that runs on Debian's Node.js 18.
-playwright='playwright-core@1.60.0'
-axe='axe-core@4.14.1'
+packages=(
+  # The last one that runs on Debian's Node.js 18.
+  playwright-core@1.60.0
+  axe-core@4.14.1
+  openapi-fetch@0.17.0
+  openapi-typescript@7.13.0
+  # The last series that openapi-typescript takes.
+  typescript@5.9.3
+)
 
 if ! command -v chromium >/dev/null; then
   sudo=$([[ $(id -u) == 0 ]] || echo sudo)
@@ -15,9 +21,10 @@ if ! command -v chromium >/dev/null; then
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium fonts-dejavu-core
 fi
 
-have() { # NAME@VERSION: whether it is there
-  grep -qs "\"version\": \"${1#*@}\"" "$dir/node_modules/${1%@*}/package.json"
-}
-have "$playwright" && have "$axe" && exit
+missing=()
+for package in "${packages[@]}"; do
+  grep -qs "\"version\": \"${package#*@}\"" "$dir/node_modules/${package%@*}/package.json" || missing+=("$package")
+done
+((${#missing[@]} == 0)) && exit
 mkdir -p "$dir"
-npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel error "$playwright" "$axe"
+npm install --prefix "$dir" --no-save --no-audit --no-fund --loglevel error "${packages[@]}"

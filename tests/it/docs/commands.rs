@@ -11,7 +11,7 @@ use crate::runbooks::{
 use support::{Sidecar, project};
 
 /// Blocks that are not run here: their page, words that no other block of it has, and who runs them, or why nobody does.
-const NOT_RUN: [(&str, &str, &str); 22] = [
+const NOT_RUN: [(&str, &str, &str); 23] = [
     ("README.md", "make demo ", "it runs until it is stopped; continuous integration runs `make test`"),
     ("README.md", "cargo build ", "each build of the program is this one"),
     ("CONTRIBUTING.md", "make          #", "continuous integration runs its targets"),
@@ -21,6 +21,7 @@ const NOT_RUN: [(&str, &str, &str); 22] = [
     ("deploy/README.md", "sudo apt-get install", "installs packages; `make test-deb` does the same"),
     ("deploy/README.md", "docker compose", "needs Docker; tests/deploy validates the file"),
     ("docs/src/alerts.md", "jsonnet", "needs Jsonnet; tests/deploy/mixin_test.py renders each file"),
+    ("docs/src/application.md", "npx ", "needs npm; tests/page/client.test.mjs does the same"),
     ("docs/src/get-started.md", "sudo apt-get install", "installs packages"),
     ("docs/src/get-started.md", "cargo build ", "each build of the program is this one"),
     ("docs/src/get-started.md", "make demo", "it runs until it is stopped"),
