@@ -1,12 +1,15 @@
 //! The reading of a cluster, put together from those of its nodes. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::redirected::Found;
 use crate::{
     config::Watchlist,
     model::{
-        ClusterState, EntryHead, Failure, Name, Node, NodeAddress, NodeIndex, Origin, Reason, Server,
+        ClusterState, EntryHead, Failure, Name, Node, NodeAddress, NodeIndex, Origin, Reason, Server, Slot,
         Snapshot, StreamState, Text,
     },
 };
@@ -90,10 +93,27 @@ impl Merge {
     pub(super) fn elsewhere(&self) -> impl Iterator<Item = Elsewhere<'_>> {
         self.streams.iter().enumerate().filter_map(|(place, stream)| {
             let failure = stream.state.as_ref().err()?;
-            let is_elsewhere = matches!(failure.reason, Reason::Moved | Reason::Ask);
             let elsewhere = Elsewhere { place, name: &stream.name, node: usize::from(stream.node), failure };
-            is_elsewhere.then_some(elsewhere)
+            is_elsewhere(failure).then_some(elsewhere)
         })
+    }
+
+    /// Gives up on the streams that are elsewhere wherever they are asked for: no node serves them. Returns their slots.
+    pub(super) fn end_redirections(&mut self) -> BTreeSet<Slot> {
+        let mut slots = BTreeSet::new();
+        for stream in &mut self.streams {
+            let Some(failure) = stream.state.as_mut().err().filter(|failure| is_elsewhere(failure)) else {
+                continue;
+            };
+            slots.insert(Slot::of(stream.name.as_bytes()));
+            let what = format!(
+                "CLUSTERDOWN Hash slot not served: its nodes redirect to each other, at last with {}; if that lasts, repair the \
+                 cluster with redis-cli --cluster fix",
+                failure.detail
+            );
+            *failure = Failure::new(Reason::ClusterDown, what);
+        }
+        slots
     }
 
     /// Where the reading of this member came from; `None` if it was not read.
@@ -179,6 +199,10 @@ impl Merge {
             last_entries: self.last_entries,
         }
     }
+}
+
+fn is_elsewhere(failure: &Failure) -> bool {
+    matches!(failure.reason, Reason::Moved | Reason::Ask)
 }
 
 fn index_of(member: usize) -> NodeIndex {

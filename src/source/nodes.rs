@@ -221,6 +221,8 @@ pub(super) struct Cluster<T> {
     is_in_doubt: bool,
     /// When nobody described it.
     failed_at: Option<Instant>,
+    /// The member that was asked for it first the last time.
+    asked_first: usize,
     /// Makes the links to its nodes.
     link: Link,
     /// One for each primary of the topology, in its order, then those that other nodes named since.
@@ -241,7 +243,8 @@ impl<T: PerNode> Cluster<T> {
     fn new(link: Link, topology: Topology) -> Self {
         let member = |address: &NodeAddress| Member::new(&link, address.clone());
         let members = topology.primaries().iter().map(|primary| member(&primary.address)).collect();
-        Self { topology, read_at: clock::now(), is_in_doubt: false, failed_at: None, link, members }
+        let read_at = clock::now();
+        Self { topology, read_at, is_in_doubt: false, failed_at: None, asked_first: 0, link, members }
     }
 
     /// Takes over a newer topology. Links to nodes that are still primaries are kept.
@@ -270,7 +273,13 @@ impl<T: PerNode> Cluster<T> {
     /// a plain server now.
     async fn read_again(&mut self, first: &mut T, config: &Config) -> bool {
         let (mut new, mut is_plain) = (None, false);
-        let answering = self.members.iter_mut().filter(|member| member.failing.is_none());
+        // Each time from another one: what a node knows may be old.
+        if !self.members.is_empty() {
+            self.asked_first = (self.asked_first + 1) % self.members.len();
+        }
+        let (last, first_asked) = self.members.split_at_mut(self.asked_first);
+        let members = first_asked.iter_mut().chain(last);
+        let answering = members.filter(|member| member.failing.is_none());
         for member in answering.take(MOST_ASKED) {
             let described = describe_in_time(member.node.link(), config).await;
             if described.as_ref().is_err_and(|failure| failure.class() != Class::Object) {

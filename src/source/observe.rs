@@ -4,7 +4,10 @@
 //! only. If a node says that a stream is on another one, that one is asked in the same poll, and the topology is read again
 //! before the next.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
@@ -174,9 +177,13 @@ impl ClusterReading<'_> {
                 sleep(HANDOVER * round).await;
             }
         }
+        let in_circles = merge.end_redirections();
         match merge.failure() {
             Some(failure) => Err(whole(cluster, failure)),
-            None => Ok(merge.end(self.watchlist, state(cluster), self.config.redis.place.as_deref())),
+            None => {
+                let state = state(cluster, &in_circles);
+                Ok(merge.end(self.watchlist, state, self.config.redis.place.as_deref()))
+            }
         }
     }
 
@@ -304,10 +311,12 @@ fn whole(cluster: &Cluster<NodeObserver>, failure: &Failure) -> Failure {
     Failure { since: failure.since, ..Failure::new(Reason::ClusterDown, what) }
 }
 
-fn state(cluster: &Cluster<NodeObserver>) -> ClusterState {
+/// `in_circles`: slots whose nodes redirect to each other, although the topology names an owner.
+fn state(cluster: &Cluster<NodeObserver>, in_circles: &BTreeSet<Slot>) -> ClusterState {
     let slots = |index: usize| cluster.topology.primaries().get(index).map_or(0, |primary| primary.slots);
+    let is_served = |slot: &Slot| cluster.topology.is_served(*slot) && !in_circles.contains(slot);
     ClusterState {
-        unserved_slots: Slot::all().filter(|slot| !cluster.topology.is_served(*slot)).count(),
+        unserved_slots: Slot::all().filter(|slot| !is_served(slot)).count(),
         topology_age: clock::now() - cluster.read_at,
         slots: (0..cluster.members.len()).map(slots).collect(),
     }

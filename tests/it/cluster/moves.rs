@@ -98,6 +98,30 @@ fn a_stream_that_is_in_two_places_is_read_where_its_slot_is() {
 }
 
 #[test]
+fn a_slot_whose_nodes_redirect_to_each_other_is_unserved_until_one_of_them_takes_it() {
+    let (cluster, sidecar) = filled(Cluster::steady());
+    let (slot, from) = (cluster.slot("s3"), cluster.owner("s3"));
+    let to = (from + 1) % 3;
+    // As a resharding leaves it that tells the old owner first, and dies.
+    cluster.begin_move(slot, from, to);
+    while cluster.move_keys(slot, from, to, 10) > 0 {}
+    let id: String = cluster.node(to).run("CLUSTER MYID");
+    cluster.node(from).run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
+    let page = sidecar.wait("a slot that no node serves", |page| {
+        page.own("streamwarden_cluster_slots_unserved") == 1.0
+            && unreadable(page, "s3").as_deref() == Some("clusterdown")
+    });
+    nothing_is_wrong(&page);
+    let is_read = |index: usize| index == 3 || super::is_read(&page, index);
+    assert!((0..STREAMS).all(is_read), "another stream is not read");
+    cluster.end_move(slot, from, to);
+    sidecar.next_poll();
+    all_is_read(&sidecar.next_poll());
+    assert_eq!(sidecar.scrape().own("streamwarden_cluster_slots_unserved"), 0.0);
+    follows(&cluster, &sidecar, "s3");
+}
+
+#[test]
 fn streams_whose_slots_move_at_once_are_read_at_every_poll() {
     let (cluster, sidecar) = filled(Cluster::steady());
     if !cluster.can_move_atomically() {
