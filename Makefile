@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench bench-instructions bill help demo test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: bench bench-instructions bill help demo demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
@@ -37,11 +37,18 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 demo: ## a private Redis, the example application, the sidecar and a tour of what goes wrong; until Ctrl-C (TOUR=enter, auto or none)
-	@echo "make demo needs a C compiler and Rust. It builds two programs into target/demo (minutes, the first time), and uses Debian's"
-	@echo "redis-server: if it is missing, apt-get installs it, with a service on port 6379 that the demo does not touch."
-	@$(MAKE) --no-print-directory redis
-	cargo build --locked --profile demo --no-default-features --package streamwarden --package nexus
-	@examples/demo.sh $(if $(TOUR),--tour $(TOUR)) $(TARGET)/demo/streamwarden $(TARGET)/demo/nexus
+	$(call run-demo)
+
+demo-cluster: ## the same over a private cluster of three primaries with replicas: slots move, a primary dies, and then its replica too
+	$(call run-demo,--cluster)
+
+define run-demo
+@echo "make $@ needs a C compiler and Rust. It builds two programs into target/demo (minutes, the first time), and uses Debian's"
+@echo "redis-server: if it is missing, apt-get installs it, with a service on port 6379 that the demo does not touch."
+@$(MAKE) --no-print-directory redis
+cargo build --locked --profile demo --no-default-features --package streamwarden --package nexus
+@examples/demo.sh $(1) $(if $(TOUR),--tour $(TOUR)) $(TARGET)/demo/streamwarden $(TARGET)/demo/nexus
+endef
 
 test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 

@@ -2,12 +2,19 @@
 # A private Redis, the example application and the sidecar, with a tour of what goes wrong with streams. Runs until Ctrl-C
 # and leaves nothing behind.
 #
-#   demo.sh [--tour enter|auto|none] PROGRAM NEXUS    the built sidecar and the built application
+#   demo.sh [--cluster] [--tour enter|auto|none] PROGRAM NEXUS    the built sidecar and the built application
+#
+# With --cluster it is a cluster of three primaries with replicas, and the tour is of what happens to those.
 #
 # The tour waits for Enter at each step (`enter`, the default at a terminal), or goes on once the sidecar has reported the
 # step (`auto`, the default elsewhere).
 set -euo pipefail
-usage='usage: demo.sh [--tour enter|auto|none] PROGRAM NEXUS'
+usage='usage: demo.sh [--cluster] [--tour enter|auto|none] PROGRAM NEXUS'
+kind=one-server
+if [[ ${1:-} == --cluster ]]; then
+  kind=cluster
+  shift
+fi
 tour=$([[ -t 0 && -t 1 ]] && echo enter || echo auto)
 if [[ ${1:-} == --tour ]]; then
   tour=${2:?$usage}
@@ -19,13 +26,16 @@ nexus=$(realpath "${2:?$usage}")
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/streamwarden-demo.XXXXXX")
 declare -A processes=()
+nexus_flags=()
 
 # shellcheck source=examples/tour.sh
 source "$here/tour.sh"
+# shellcheck source=examples/one-server.sh
+source "$here/$kind.sh"
 
 stop() {
   trap - EXIT INT TERM
-  for name in consumers publisher streamwarden redis-server; do
+  for name in consumers publisher streamwarden "${!processes[@]}"; do
     end "$name"
   done
   wait
@@ -62,11 +72,13 @@ end() { # NAME
 
 consume() { # FLAGS...: the application's consumers, in place of those before
   end consumers
-  start consumers "$nexus" --rate 0 --retry 1s "$@"
+  application consumers --rate 0 --retry 1s "$@"
 }
 
-redis() {
-  redis-cli -p "$redis_port" "$@"
+application() { # NAME FLAGS...
+  local name=$1
+  shift
+  start "$name" env "REDIS_URI=$servers" "$nexus" "${nexus_flags[@]}" "$@"
 }
 
 fail_if_ended() {
@@ -93,18 +105,23 @@ until_true() { # SECONDS COMMAND...
   done
 }
 
-redis_answers() { [[ $(redis PING 2>&1) == PONG ]]; }
-streams_exist() { [[ $(redis EXISTS events:{session,training,project,user,simulation}) == 5 ]]; }
+answers() { [[ $(redis-cli -p "$1" PING 2>&1) == PONG ]]; } # PORT
+streams_exist() {
+  local kind
+  for kind in session training project user simulation; do
+    [[ $(redis EXISTS "events:$kind") == 1 ]] || return 1
+  done
+}
 all_healthy() { "$streamwarden" status --url "$page" >/dev/null 2>&1; }
 
-redis_port=$(port_from 16379)
+# Of one address or of all nodes, for the application. The sidecar needs only one.
+servers=
+what=
+start_redis
 page_port=$(port_from 19121)
 page=http://127.0.0.1:$page_port
-export REDIS_URI=redis://127.0.0.1:$redis_port
-
-start redis-server redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --dir "$work"
-until_true 20 redis_answers || fail "Redis did not start" redis-server
-start publisher "$nexus" --consumers 0 --rate 50
+export REDIS_URI=${servers%% *}
+application publisher --consumers 0 --rate 50
 consume
 until_true 20 streams_exist || fail "the application did not write to its streams" publisher
 start streamwarden "$streamwarden" --config "$here/demo.yaml" --listen "127.0.0.1:$page_port"
@@ -112,8 +129,8 @@ until_true 60 all_healthy || fail "the sidecar did not report all streams as hea
 
 cat <<SCREEN
 
-  Streamwarden watches a private Redis on port $redis_port. An example application publishes 50 events a second to
-  five streams; each has a group with two consumers. All streams are healthy.
+  Streamwarden watches $what. An example application publishes 50 events
+  a second to five streams; each has a group with two consumers. All streams are healthy.
 
     Page      $page/
     Terminal  $(command_line "$streamwarden" status --url "$page")
@@ -130,11 +147,8 @@ cat <<SCREEN
 
     $(command_line "$streamwarden" status --url "$page" --watch)
     REDIS_URI=$REDIS_URI $(command_line "$streamwarden" doctor)
-    REDIS_URI=$REDIS_URI $(command_line "$streamwarden" trim events:user --max-length 100 --dry-run)
-    kill -STOP ${processes[redis-server]}; sleep 10; $(command_line "$streamwarden" status --url "$page"); kill -CONT ${processes[redis-server]}
-
-  The last one stops Redis for ten seconds: the page says since when its numbers are stale.
 SCREEN
+more
 
 while true; do
   fail_if_ended

@@ -12,6 +12,10 @@ pub(crate) const DEFAULT_URI: &str = "redis://127.0.0.1:6379";
 #[derive(Parser)]
 #[command(name = "nexus", after_help = format!("Environment:\n  REDIS_URI  Address of Redis [default: {DEFAULT_URI}]"))]
 pub(crate) struct Flags {
+    /// REDIS_URI has the addresses of one or more nodes of a cluster, with spaces between
+    #[arg(long)]
+    pub(crate) cluster: bool,
+
     /// Events published per second, over all streams; 0 publishes nothing
     #[arg(long, value_name = "EVENTS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub(crate) rate: u32,

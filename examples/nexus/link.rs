@@ -9,33 +9,71 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    aio::MultiplexedConnection, cluster::ClusterClient, cluster_async::ClusterConnection,
 };
 
 /// Longer than any command blocks.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
+/// Redirections that the cluster client follows by itself, so that an outage is the link's to wait for.
+const REDIRECTIONS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The server that all tasks share. An outage affects all of them, and is logged once.
-pub(crate) struct Server {
-    client: Client,
+/// The server or cluster that all tasks share. An outage affects all of them, and is logged once.
+pub(crate) struct Redis {
+    client: AnyClient,
     waiting: AtomicUsize,
 }
 
-impl Server {
-    pub(crate) fn new(uri: &str) -> RedisResult<Self> {
-        Ok(Self { client: Client::open(uri)?, waiting: AtomicUsize::new(0) })
+#[expect(clippy::large_enum_variant, reason = "a program has only one")]
+enum AnyClient {
+    Server(Client),
+    Cluster(ClusterClient),
+}
+
+enum Connection {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Redis {
+    pub(crate) fn server(uri: &str) -> RedisResult<Self> {
+        Ok(Self::new(AnyClient::Server(Client::open(uri)?)))
     }
 
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+    /// A cluster with these nodes, any of which is enough.
+    pub(crate) fn cluster<'a>(uris: impl IntoIterator<Item = &'a str>) -> RedisResult<Self> {
+        let builder = ClusterClient::builder(uris)
+            .connection_timeout(CONNECTION_TIMEOUT)
+            .response_timeout(RESPONSE_TIMEOUT)
+            .retries(REDIRECTIONS);
+        Ok(Self::new(AnyClient::Cluster(builder.build()?)))
+    }
+
+    fn new(client: AnyClient) -> Self {
+        Self { client, waiting: AtomicUsize::new(0) }
+    }
+
+    async fn connect(&self) -> RedisResult<Connection> {
+        match &self.client {
+            AnyClient::Server(client) => {
+                let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Server)
+            }
+            AnyClient::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        }
     }
 
     fn lost(&self, error: &RedisError) {
         if self.waiting.fetch_add(1, Relaxed) == 0 {
-            eprintln!("nexus: waiting for Redis at {}: {error}", self.client.get_connection_info().addr());
+            match &self.client {
+                AnyClient::Server(client) => {
+                    eprintln!("nexus: waiting for Redis at {}: {error}", client.get_connection_info().addr());
+                }
+                AnyClient::Cluster(_) => eprintln!("nexus: waiting for the cluster: {error}"),
+            }
         }
     }
 
@@ -46,24 +84,33 @@ impl Server {
     }
 }
 
+impl Connection {
+    async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        match self {
+            Self::Server(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
+    }
+}
+
 pub(crate) struct Link {
-    server: Arc<Server>,
-    connection: Option<MultiplexedConnection>,
+    redis: Arc<Redis>,
+    connection: Option<Connection>,
     failures: u32,
 }
 
 impl Link {
-    pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, connection: None, failures: 0 }
+    pub(crate) fn new(redis: Arc<Redis>) -> Self {
+        Self { redis, connection: None, failures: 0 }
     }
 
     /// Sends a command, and connects first if necessary.
     pub(crate) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            None => self.connection.insert(self.server.connect().await?),
+            None => self.connection.insert(self.redis.connect().await?),
         };
-        let reply = command.query_async(connection).await;
+        let reply = connection.query(command).await;
         if !reply.as_ref().is_err_and(passes) {
             self.recovered();
         }
@@ -72,7 +119,7 @@ impl Link {
 
     fn recovered(&mut self) {
         if self.failures > 1 {
-            self.server.found();
+            self.redis.found();
         }
         self.failures = 0;
     }
@@ -86,7 +133,7 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         // A single failure may just be a closed connection.
         if self.failures == 2 {
-            self.server.lost(&error);
+            self.redis.lost(&error);
         }
         tokio::time::sleep(pause(self.failures)).await;
         Ok(())
@@ -102,8 +149,20 @@ fn pause(failures: u32) -> Duration {
 /// Whether the server is unreachable, or can't do its work for now.
 fn passes(error: &RedisError) -> bool {
     error.is_io_error()
+        || error.kind() == ErrorKind::ClusterConnectionNotFound
         || matches!(
             error.code(),
-            Some("LOADING" | "MASTERDOWN" | "READONLY" | "MISCONF" | "NOREPLICAS" | "OOM" | "TRYAGAIN")
+            Some(
+                "LOADING"
+                    | "MASTERDOWN"
+                    | "READONLY"
+                    | "MISCONF"
+                    | "NOREPLICAS"
+                    | "OOM"
+                    | "TRYAGAIN"
+                    | "CLUSTERDOWN"
+                    | "MOVED"
+                    | "ASK"
+            )
         )
 }

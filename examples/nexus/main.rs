@@ -34,7 +34,7 @@ use tokio::{
 use crate::{
     consumer::Consumer,
     flags::{DEFAULT_URI, Flags},
-    link::{Link, Server},
+    link::{Link, Redis},
     publisher::Publisher,
     shutdown::Shutdown,
     topic::Topic,
@@ -52,9 +52,10 @@ async fn main() -> ExitCode {
         let message = format!("{} can have one fault: --stop, --crash or --slow", topic.group());
         misused(ErrorKind::ArgumentConflict, message);
     }
-    let server = server().unwrap_or_else(|error| misused(ErrorKind::ValueValidation, format!("{error:#}")));
+    let redis = redis(flags.cluster)
+        .unwrap_or_else(|error| misused(ErrorKind::ValueValidation, format!("{error:#}")));
     let totals = Arc::new(Totals::default());
-    let result = run(&flags, server, &totals).await;
+    let result = run(&flags, redis, &totals).await;
     eprintln!("nexus: {totals}");
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,19 +74,20 @@ fn misused(kind: ErrorKind, message: String) -> ! {
     clippy::disallowed_methods,
     reason = "the address may hold a password, and flags are for all to see"
 )]
-fn server() -> anyhow::Result<Server> {
+fn redis(is_cluster: bool) -> anyhow::Result<Redis> {
     let uri = match std::env::var("REDIS_URI") {
         Ok(uri) => uri,
         Err(VarError::NotPresent) => DEFAULT_URI.to_owned(),
         Err(VarError::NotUnicode(_)) => bail!("REDIS_URI: not Unicode"),
     };
-    Server::new(&uri).context("REDIS_URI")
+    let redis = if is_cluster { Redis::cluster(uri.split_whitespace()) } else { Redis::server(&uri) };
+    redis.context("REDIS_URI")
 }
 
 /// Runs until a signal, the end of its time, or a failure that retrying does not solve.
-async fn run(flags: &Flags, server: Server, totals: &Arc<Totals>) -> anyhow::Result<()> {
+async fn run(flags: &Flags, redis: Redis, totals: &Arc<Totals>) -> anyhow::Result<()> {
     let (end, shutdown) = Shutdown::channel();
-    let mut tasks = start(flags, &Arc::new(server), totals, &shutdown);
+    let mut tasks = start(flags, &Arc::new(redis), totals, &shutdown);
     tokio::select! {
         result = finish(&mut tasks) => return result,
         result = ending(flags.duration) => result?,
@@ -101,7 +103,7 @@ async fn run(flags: &Flags, server: Server, totals: &Arc<Totals>) -> anyhow::Res
 #[expect(clippy::disallowed_methods, reason = "the example has no clock of its own to ask")]
 fn start(
     flags: &Flags,
-    server: &Arc<Server>,
+    redis: &Arc<Redis>,
     totals: &Arc<Totals>,
     shutdown: &Shutdown,
 ) -> JoinSet<anyhow::Result<()>> {
@@ -112,7 +114,7 @@ fn start(
             let consumer = Consumer {
                 topic,
                 name: format!("{}-{number}", topic.name()),
-                link: Link::new(Arc::clone(server)),
+                link: Link::new(Arc::clone(redis)),
                 failures: flags.failures,
                 retry: flags.retry,
                 fault: flags.fault(topic),
@@ -126,7 +128,7 @@ fn start(
     }
     if let Some(rate) = NonZeroU32::new(flags.rate) {
         let publisher = Publisher {
-            link: Link::new(Arc::clone(server)),
+            link: Link::new(Arc::clone(redis)),
             rate,
             max_length: flags.max_length,
             totals: Arc::clone(totals),

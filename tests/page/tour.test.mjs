@@ -1,4 +1,4 @@
-// The demo's tour, as at a terminal: each step is red on the page, and every line that the demo suggests works when it is
+// The demo's tours, as at a terminal: each step is seen on the page, and every line that the demo suggests works when it is
 // pasted at once into another shell. Run by `make test-page`.
 
 import assert from "node:assert/strict";
@@ -28,6 +28,16 @@ async function paste(line) {
   return stdout;
 }
 
+// Each line that the demo suggests at its end.
+async function tryMore(text, count) {
+  const more = text.split("\n").filter((line) => line.startsWith("    ")).map((line) => line.trim());
+  assert.equal(more.length, count);
+  for (const line of more) {
+    // The live view needs a terminal; it draws itself until somebody ends it.
+    await paste(line.includes("--watch") ? `timeout 3 script -qec ${JSON.stringify(line)} /dev/null` : line);
+  }
+}
+
 test("each step of the tour is red on the page, and what the demo suggests works at once", async () => {
   const demo = Demo.start("--tour", "enter");
   try {
@@ -50,14 +60,49 @@ test("each step of the tour is red on the page, and what the demo suggests works
       demo.enter();
       await demo.upTo("Repaired: all streams are healthy.");
     }
-    const more = (await demo.upTo("The last one stops Redis")).split("\n").filter((line) => line.startsWith("    "));
-    assert.equal(more.length, 4);
-    for (const line of more.map((line) => line.trim())) {
-      // The live view needs a terminal; it draws itself until somebody ends it.
-      await paste(line.includes("--watch") ? `timeout 3 script -qec ${JSON.stringify(line)} /dev/null` : line);
-    }
+    await tryMore(await demo.upTo("The last one stops Redis"), 4);
     cleanly(page);
     assert.ok(existsSync(logs));
+    assert.equal(await demo.interrupt(), 0);
+    assert.ok(!existsSync(logs), "nothing is left");
+  } finally {
+    await demo.interrupt().catch(() => {});
+  }
+});
+
+test("the page follows slots that move, and a replica that takes over, in the cluster's tour", async () => {
+  const demo = Demo.start("--cluster", "--tour", "enter");
+  try {
+    const intro = await demo.upTo("Ctrl-C stops everything");
+    const logs = suggested(intro, "Logs");
+    const page = await browser.open({ origin: new URL(suggested(intro, "Page")).origin });
+    await page.getByText("Cluster of 3 primaries").waitFor();
+    const detail = page.locator("#detail");
+    // The node of the stream once it is healthy on another one than before.
+    const nextNode = async (address, before) => {
+      await page.goto(address);
+      return until("a healthy stream on another node", async () => {
+        const node = /127\.0\.0\.1:\d+/.exec(await detail.innerText())?.[0];
+        return node !== before && (await detail.locator("> .title .badge").innerText()) === "Healthy" && node;
+      });
+    };
+    const began = await nextNode(`${suggested(intro, "Page")}#stream=events%3Auser`);
+    const moved = await demo.upTo("Press Enter to go on.");
+    const [, node] = /^ +(127\.0\.0\.1:\d+)$/m.exec(moved);
+    assert.match(await paste(suggested(moved, "Terminal")), new RegExp(`^health +healthy[\\s\\S]*^node +${node}$`, "m"));
+    assert.equal(await nextNode(suggested(moved, "Page"), began), node);
+    demo.enter();
+    const died = await demo.upTo("Press Enter to repair it and go on.");
+    assert.match(died, /unknown: it could not be read: unreachable/);
+    await nextNode(suggested(died, "Page"), node);
+    demo.enter();
+    await demo.upTo("Repaired: all streams are healthy.");
+    const refused = await demo.upTo("Press Enter to repair it and go on.");
+    assert.match(refused, /the last poll failed: clusterdown/);
+    demo.enter();
+    await demo.upTo("That was the tour");
+    await tryMore(await demo.upTo("The last two"), 4);
+    cleanly(page);
     assert.equal(await demo.interrupt(), 0);
     assert.ok(!existsSync(logs), "nothing is left");
   } finally {
