@@ -45,6 +45,7 @@ pub mod stuck;
 pub mod poll;
 
 pub mod actions;
+pub mod planner;
 
 mod renderer;
 pub mod views;

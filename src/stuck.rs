@@ -7,6 +7,6 @@ mod act;
 mod dead_letter;
 mod outcome;
 
-pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Script};
+pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Planned, Script};
 pub use dead_letter::{DeadLetter, dead_letters_of, origins_of};
 pub use outcome::{Outcome, Outcomes};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::command::{Error, Exit, block_on, cannot, complain, load, print};
+use super::command::{Error, Exit, block_on, complain, load, print};
 use crate::{
     acl,
     app::self_stats,
@@ -73,7 +73,7 @@ fn ask(config: &Config) -> Result<Server, Error> {
     let mut link = Link::new(self_stats());
     let server = block_on(async { link.session(&config.redis).await.map(|session| session.server.clone()) })?;
     Ok(server.unwrap_or_else(|failure| {
-        let reason = cannot("ask for the version", &config.redis.access, &failure);
+        let reason = config.redis.access.cannot("ask for the version", &failure);
         complain(format_args!(
             "{reason}: this is the rule for Redis 7.2 and later, and Valkey; for an earlier version pass \
              --redis-version\n"

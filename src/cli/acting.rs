@@ -1,7 +1,7 @@
 //! How commands act on stuck work: a plan, a question, a run, and what came of it.
 
 use super::{
-    command::{Error, Exit, cannot, print},
+    command::{Error, Exit, print},
     confirm::Confirm,
 };
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     app::self_stats,
     config::Config,
     evaluate::grouped,
-    model::{Failure, Name, Reason, StreamId},
-    stuck::{Act, Outcomes},
+    model::{Failure, Reason},
+    stuck::{Act, Outcomes, Planned},
 };
 
 /// Who gives the orders.
@@ -18,30 +18,13 @@ pub(super) const BY: &str = "cli";
 /// Rows of a plan that are shown.
 pub(super) const MOST_ROWS: usize = 20;
 
-/// An act with its items.
-pub(super) struct Planned {
-    pub(super) act: Act,
-    pub(super) items: Vec<Box<[u8]>>,
-    pub(super) rate: Option<u32>,
-}
-
-impl Planned {
-    pub(super) fn of_ids(act: Act, ids: impl IntoIterator<Item = StreamId>) -> Self {
-        let items = ids.into_iter().map(|id| id.to_string().into_bytes().into()).collect();
-        Self { act, items, rate: None }
-    }
-
-    pub(super) fn of_names(act: Act, names: impl IntoIterator<Item = Name>) -> Self {
-        Self { act, items: names.into_iter().map(|name| name.as_bytes().into()).collect(), rate: None }
-    }
-}
-
 /// Asks, acts, and prints the result. The plan was shown already.
 pub(super) async fn carry_out(
     config: &Config,
     confirm: &Confirm,
     question: &str,
     plans: Vec<Planned>,
+    rate: Option<u32>,
 ) -> Result<Exit, Error> {
     if plans.iter().all(|plan| plan.items.is_empty()) {
         print("nothing to do\n")?;
@@ -53,7 +36,7 @@ pub(super) async fn carry_out(
     }
     let mut enforcer = Enforcer::new(self_stats());
     let mut is_done = true;
-    for Planned { act, items, rate } in plans {
+    for Planned { act, items } in plans {
         let wanted = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let acted = Acting { config, act: &act, by: BY, rate }.run(&mut enforcer, items).await;
         print(summary(&acted.outcomes))?;
@@ -78,7 +61,7 @@ fn reason(config: &Config, act: &Act, failure: &Failure) -> String {
         .find(|(reason, _)| *reason == failure.reason)
         .map(|(_, hint)| hint.replace("KEYS", &keys));
     let hint = hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
-    format!("{}{hint}", cannot("act on stuck work", &config.redis.access, failure))
+    format!("{}{hint}", config.redis.access.cannot("act on stuck work", failure))
 }
 
 const UNKNOWN: &str = "it is unknown whether the last step was executed. Run the command again: what was done is not done twice";

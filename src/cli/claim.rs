@@ -5,19 +5,16 @@ use std::{ffi::OsString, time::Duration};
 use clap::Args;
 
 use super::{
-    acting::{MOST_ROWS, Planned, carry_out},
+    acting::carry_out,
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
-    details::{OneStream, counted, millis, name, span},
-    pending::{TITLES, row},
-    table::table,
+    details::{counted, details, millis, name},
+    pending::pending_table,
 };
 use crate::{
     config::{Config, Log},
     evaluate::grouped,
-    model::{Consumer, Name, PendingEntry, StreamId},
-    source::Wanted,
-    stuck::Act,
+    planner::ClaimOrder,
     telemetry,
 };
 
@@ -67,60 +64,21 @@ impl Claim {
     }
 
     async fn plan_and_claim(self, config: &Config) -> Result<Exit, Error> {
-        let (stream, group) = (name(&self.stream), name(&self.group));
-        let (from, to) = (name(&self.from), name(&self.to));
-        if from == to {
-            return Err(Error::Usage(format!("--from and --to are both {to}")));
-        }
-        let idle = millis(self.idle);
-        let mut reading = OneStream::new(config, &stream);
-        reading.group(&group).await?;
-        let consumers = reading.consumers(&group).await?;
-        let holder = consumer(&consumers, &from, "--from", &group)?;
-        consumer(&consumers, &to, "--to", &group)?;
-        if holder.idle < idle {
-            let its_own = span(Some(holder.idle.get()));
-            return Err(Error::Other(format!(
-                "{from} was idle for {its_own} only: it may be working on its entries"
-            )));
-        }
-        let wanted = Wanted {
-            consumer: Some(from.clone()),
-            deliveries: 0,
-            idle,
-            from: StreamId::ZERO,
-            limit: usize::try_from(self.max).unwrap_or(usize::MAX),
+        let order = ClaimOrder {
+            stream: name(&self.stream),
+            group: name(&self.group),
+            from: name(&self.from),
+            to: name(&self.to),
+            idle: millis(self.idle),
+            max: usize::try_from(self.max).unwrap_or(usize::MAX),
         };
-        let found = reading.details.find(config, (&stream, &group), &wanted).await;
-        let found = found.map_err(|failure| reading.error(&failure))?;
-        let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let shown = reading.entries(ids.get(..MOST_ROWS).unwrap_or(&ids)).await?;
-        let now = reading.time().await?;
-        print(format_args!("stream        {stream}, group {group}\n"))?;
-        print(format_args!("holder        {from}, {} pending\n", grouped(holder.pending)))?;
-        if !shown.is_empty() {
-            let rows = found.entries.iter().zip(&shown).map(|(it, entry)| row(it, entry.is_some(), now));
-            print(format_args!("\n{}", table(TITLES, &rows.collect::<Vec<_>>())))?;
-        }
-        if let Some(more) = ids.len().checked_sub(shown.len()).filter(|more| *more > 0) {
-            print(format_args!("... and {} more\n", counted(more, "entry")))?;
-        }
-        print(format_args!("\nwould hand over  {} to {to}\n{WHEN}", counted(ids.len(), "entry")))?;
-        let question = format!("Hand over {} to {to}?", counted(ids.len(), "entry"));
-        let act = Act::claim((&stream, &group), (&from, &to), idle);
-        carry_out(config, &self.confirm, &question, vec![Planned::of_ids(act, ids)]).await
+        let plan = order.plan(config, &mut details()).await?;
+        print(format_args!("stream        {}, group {}\n", order.stream, order.group))?;
+        print(format_args!("holder        {}, {} pending\n", order.from, grouped(plan.holder.pending)))?;
+        print(pending_table(&plan.looked, plan.now))?;
+        let entries = counted(plan.planned.items.len(), "entry");
+        print(format_args!("\nwould hand over  {entries} to {}\n{WHEN}", order.to))?;
+        let question = format!("Hand over {entries} to {}?", order.to);
+        carry_out(config, &self.confirm, &question, vec![plan.planned], None).await
     }
-}
-
-fn consumer<'a>(
-    consumers: &'a [Consumer],
-    name: &Name,
-    flag: &str,
-    group: &Name,
-) -> Result<&'a Consumer, Error> {
-    let names =
-        || consumers.iter().take(MOST_ROWS).map(|it| it.name.to_string()).collect::<Vec<_>>().join(", ");
-    let missing =
-        || Error::Other(format!("{flag} {name}: group {group} has no such consumer; it has: {}", names()));
-    consumers.iter().find(|consumer| consumer.name == *name).ok_or_else(missing)
 }

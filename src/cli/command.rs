@@ -12,6 +12,7 @@ use crate::{
     config::{Access, Config, LoadError, Sources},
     evaluate::Health,
     model::{Failure, Name},
+    planner::Refusal,
     telemetry::TracesError,
 };
 
@@ -77,7 +78,7 @@ pub(super) enum Error {
 impl Error {
     /// Something that failed with Redis.
     pub(super) fn of_redis(what: &str, access: &Access, failure: &Failure) -> Self {
-        Self::Other(cannot(what, access, failure))
+        Self::Other(access.cannot(what, failure))
     }
 
     /// The exit code of a command that ends with it.
@@ -89,13 +90,16 @@ impl Error {
     }
 }
 
-/// What failed with Redis, at which address, and why.
-pub(super) fn cannot(what: &str, access: &Access, failure: &Failure) -> String {
-    let place = access.address().map(|address| address.to_string());
-    match place {
-        Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
-        // The failure of a connection includes the address. It has no address if that cannot be read.
-        _ => format!("cannot {what}: {failure}"),
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Wrong(all) => {
+                let line =
+                    |(parameter, what): &(&str, String)| format!("--{}: {what}", parameter.replace('_', "-"));
+                Self::Usage(all.iter().map(line).collect::<Vec<_>>().join("\n       "))
+            }
+            Refusal::Missing(what) | Refusal::Forbidden(what) | Refusal::Failed(_, what) => Self::Other(what),
+        }
     }
 }
 

@@ -5,19 +5,18 @@ use std::{ffi::OsString, time::Duration};
 use clap::{ArgGroup, Args};
 
 use super::{
-    acting::{BY, MOST_ROWS, Planned, carry_out},
+    acting::{BY, carry_out},
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
-    details::{OneStream, counted, millis, name},
-    pending::{TITLES, row},
-    table::table,
+    details::{counted, details, millis, name},
+    pending::pending_table,
 };
 use crate::{
-    config::{Config, Log, Mode},
+    config::{Config, Log},
     evaluate::grouped,
-    model::{Millis, Name, PendingEntry, StreamId},
-    source::{Found, Wanted},
-    stuck::{Act, DEFAULT_PREFIX, dead_letters_of},
+    model::StreamId,
+    planner::{DeadLetterOrder, DeadLetterPlan},
+    stuck::{DEFAULT_PREFIX, Outcome},
     telemetry,
 };
 
@@ -83,95 +82,50 @@ impl DeadLetter {
     }
 
     async fn plan_and_move(self, config: &Config) -> Result<Exit, Error> {
-        let (stream, group) = (name(&self.stream), name(&self.group));
-        let target = self.target(config, &stream)?;
-        let mut reading = OneStream::new(config, &stream);
-        reading.group(&group).await?;
-        let now = reading.time().await?;
-        let found = self.find(&mut reading, &group).await?;
-        let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let shown = ids.get(..MOST_ROWS).unwrap_or(&ids);
-        let entries = reading.entries(shown).await?;
-        print(format_args!("stream        {stream}, group {group}\n"))?;
-        print(format_args!("dead letters  {target}, at most {}\n", grouped(self.max_length)))?;
-        if !shown.is_empty() {
-            let rows = found.entries.iter().zip(&entries).map(|(it, entry)| row(it, entry.is_some(), now));
-            print(format_args!("\n{}", table(TITLES, &rows.collect::<Vec<_>>())))?;
+        let order = self.order();
+        let plan = order.plan(config, &mut details(), BY).await?;
+        let DeadLetterPlan { to, looked, now, .. } = &plan;
+        print(format_args!("stream        {}, group {}\n", order.stream, order.group))?;
+        print(format_args!("dead letters  {to}, at most {}\n", grouped(order.max_length)))?;
+        print(pending_table(looked, *now))?;
+        if let Some(next) = looked.found.next {
+            print(format_args!("looked at {}; go on with --from {next}\n", grouped(looked.found.looked_at)))?;
         }
-        if let Some(more) = ids.len().checked_sub(shown.len()).filter(|more| *more > 0) {
-            print(format_args!("... and {} more\n", counted(more, "entry")))?;
+        let at_most = if plan.is_checked { "" } else { "at most " };
+        let entries = format!("{at_most}{}", counted(plan.movable(), "entry"));
+        print(format_args!("\nwould move    {entries}\n"))?;
+        let gone = format!(
+            "{}, gone from the stream",
+            counted(usize::try_from(plan.gone).unwrap_or(usize::MAX), "entry")
+        );
+        match (plan.gone, order.acknowledge_gone) {
+            (0, _) => {}
+            (_, true) => print(format_args!("would acknowledge  {gone}\n"))?,
+            (_, false) => {
+                print(format_args!(
+                    "would leave   {gone}: --acknowledge-gone acknowledges what nobody can handle\n"
+                ))?;
+            }
         }
-        if let Some(next) = found.next {
-            print(format_args!("looked at {}; go on with --from {next}\n", grouped(found.looked_at)))?;
-        }
-        print(format_args!("\nwould move    {}\n", counted(ids.len(), "entry")))?;
-        // Since an entry that is delivered meanwhile is less idle than now, it stays.
-        let least_idle = found.entries.iter().filter_map(|it| it.entry.idle).min().unwrap_or(Millis::ZERO);
-        let idle = self.idle.map_or(least_idle, millis);
-        let needed = (self.deliveries.unwrap_or(0), idle);
-        let names = (&stream, &group, &target);
-        let act = Act::dead_letter(names, needed, self.max_length, (&self.prefix, BY), self.acknowledge_gone);
-        let question = format!("Move {} to {target}?", counted(ids.len(), "entry"));
-        carry_out(config, &self.confirm, &question, vec![Planned::of_ids(act, ids)]).await
+        let question = format!("Move {entries} to {to}?");
+        let is_left = plan.left(&order).count(Outcome::Gone) > 0 && !self.confirm.dry_run;
+        let exit = carry_out(config, &self.confirm, &question, vec![plan.planned], None).await?;
+        Ok(if is_left { Exit::Failure } else { exit })
     }
 
-    /// The pending entries that are meant.
-    async fn find(&self, reading: &mut OneStream<'_>, group: &Name) -> Result<Found, Error> {
-        let (config, of) = (reading.config, (reading.stream, group));
-        if self.id.is_empty() {
-            let wanted = Wanted {
-                consumer: None,
-                deliveries: self.deliveries.unwrap_or(0),
-                idle: self.idle.map_or(Millis::ZERO, millis),
-                from: self.from.unwrap_or(StreamId::ZERO),
-                limit: usize::try_from(self.max).unwrap_or(usize::MAX),
-            };
-            return reading
-                .details
-                .find(config, of, &wanted)
-                .await
-                .map_err(|failure| reading.error(&failure));
-        }
-        let found = reading.details.pending_of(config, of, &self.id).await;
-        let found = found.map_err(|failure| reading.error(&failure))?;
-        let missing = self.id.iter().zip(&found).filter(|(_, entry)| entry.is_none());
-        let missing: Vec<String> = missing.map(|(id, _)| id.to_string()).collect();
-        if !missing.is_empty() {
-            return Err(Error::Other(format!("not pending in group {group}: {}", missing.join(", "))));
-        }
-        let (deliveries, idle) = (self.deliveries.unwrap_or(0), self.idle.map_or(Millis::ZERO, millis));
-        let entries = found.into_iter().flatten().filter(|entry| entry.is_at_least(deliveries, idle));
-        Ok(Found { entries: entries.collect(), looked_at: 0, next: None })
-    }
-
-    /// Where the entries go.
-    ///
-    /// # Errors
-    /// No key is in the stream's slot by default, or a rule would remove dead letters from this one.
-    fn target(&self, config: &Config, stream: &Name) -> Result<Name, Error> {
-        let target = match &self.to {
-            Some(to) => name(to),
-            None => dead_letters_of(stream).ok_or_else(|| {
-                let what =
-                    "no default name for its dead letters is in the stream's slot of a cluster; pass --to";
-                Error::Usage(format!("{stream}: {what}"))
-            })?,
-        };
-        if target == *stream {
-            return Err(Error::Usage(format!("--to {target}: the dead letters need a key of their own")));
-        }
-        // The sidecar spares the default name.
-        let rule = config.rule(&target).filter(|_| dead_letters_of(stream).as_ref() != Some(&target));
-        let trims =
-            rule.is_some_and(|rule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe));
-        let is_shared = rule.zip(config.rule(stream)).is_some_and(|(one, other)| std::ptr::eq(one, other));
-        match rule.filter(|_| trims && is_shared) {
-            None => Ok(target),
-            Some(rule) => Err(Error::Usage(format!(
-                "the limit of the rule `match: {}` is meant for {stream}, and also applies to {target}: retention would remove dead \
-                 letters. Put a rule `match: dead:*` without a limit before it, or pass --to",
-                rule.pattern
-            ))),
+    fn order(&self) -> DeadLetterOrder {
+        DeadLetterOrder {
+            stream: name(&self.stream),
+            group: name(&self.group),
+            ids: self.id.clone(),
+            deliveries: self.deliveries,
+            idle: self.idle.map(millis),
+            from: self.from.unwrap_or(StreamId::ZERO),
+            max: usize::try_from(self.max).unwrap_or(usize::MAX),
+            to: self.to.as_ref().map(name),
+            max_length: self.max_length,
+            acknowledge_gone: self.acknowledge_gone,
+            prefix: self.prefix.clone(),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! `streamwarden dead-letters`: lists, shows and removes dead letters. And what it shares with `replay`.
+//! `streamwarden dead-letters`: lists, shows and removes dead letters.
 
 use std::{ffi::OsString, time::Duration};
 
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{
-    acting::{Planned, carry_out},
+    acting::carry_out,
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
-    details::{OneStream, age, counted, fields_of, millis, name, span},
+    details::{age, counted, details, fields_of, millis, name, span},
     table::table,
 };
 use crate::{
@@ -16,13 +16,11 @@ use crate::{
     config::{Config, Log},
     evaluate::grouped,
     model::{Entry, Name, ServerTime, StreamId},
-    source::{Details, Discovery, Link},
-    stuck::{Act, DEFAULT_PREFIX, DeadLetter, dead_letters_of},
+    planner::{Looker, Pages, select},
+    source::{Discovery, Link},
+    stuck::{Act, DEFAULT_PREFIX, DeadLetter, Planned, dead_letters_of},
     telemetry,
 };
-
-/// Entries in one reply, since each may be large.
-const PORTION: u64 = 20;
 
 /// List, show and remove dead letters.
 #[derive(Debug, Args)]
@@ -135,7 +133,7 @@ impl List {
         let mut keys: Vec<Name> = self.key.iter().map(name).chain(of_watched).collect();
         keys.sort_unstable();
         keys.dedup();
-        let mut details = Details::new(Link::new(self_stats()));
+        let mut details = details();
         let failed = |failure| Error::of_redis("read dead letters", &config.redis.access, &failure);
         let now = match keys.first() {
             Some(key) => details.time(config, key).await.map_err(failed)?,
@@ -162,20 +160,21 @@ impl List {
 impl Show {
     async fn look(self, config: &Config) -> Result<Exit, Error> {
         let key = name(&self.key);
-        let mut reading = OneStream::new(config, &key);
-        let now = reading.time().await?;
+        let mut details = details();
+        let mut looker = Looker { config, stream: &key, details: &mut details };
+        let now = looker.time().await?;
         let (entries, missing) = if self.id.is_empty() {
             let mut pages = Pages::new(self.from);
             let mut entries = Vec::new();
             while let Some(page) =
-                pages.next(&mut reading).await?.filter(|_| entries.len() < self.limit.into())
+                pages.next(&mut looker).await?.filter(|_| entries.len() < self.limit.into())
             {
                 entries.extend(page);
             }
             entries.truncate(self.limit.into());
             (entries, Vec::new())
         } else {
-            let found = reading.entries(&self.id).await?;
+            let found = looker.entries(&self.id).await?;
             let missing = self.id.iter().zip(&found).filter(|(_, entry)| entry.is_none());
             let missing: Vec<StreamId> = missing.map(|(id, _)| *id).collect();
             (found.into_iter().flatten().collect(), missing)
@@ -233,8 +232,9 @@ impl Show {
 impl Purge {
     async fn plan_and_remove(self, config: &Config) -> Result<Exit, Error> {
         let key = name(&self.key);
-        let mut reading = OneStream::new(config, &key);
-        let now = reading.time().await?;
+        let mut details = details();
+        let mut looker = Looker { config, stream: &key, details: &mut details };
+        let now = looker.time().await?;
         let most = usize::try_from(self.max).unwrap_or(usize::MAX);
         let least_age = self.older_than.map(|age| millis(age).get());
         let is_meant = |letter: &DeadLetter<'_>| {
@@ -242,7 +242,7 @@ impl Purge {
             least_age.is_none_or(|least| its_age.is_some_and(|its_own| its_own >= least))
         };
         let mut chosen = Vec::new();
-        select(&mut reading, &self.id, &self.prefix, |letter| {
+        select(&mut looker, &self.id, &self.prefix, |letter| {
             chosen.extend(is_meant(letter).then_some(letter.id));
             chosen.len() < most
         })
@@ -250,54 +250,6 @@ impl Purge {
         print(format_args!("would remove  {} from {key}, for good\n", counted(chosen.len(), "dead letter")))?;
         let question = format!("Remove {} for good?", counted(chosen.len(), "dead letter"));
         let plan = Planned::of_ids(Act::purge(&key, &self.prefix), chosen);
-        carry_out(config, &self.confirm, &question, vec![plan]).await
+        carry_out(config, &self.confirm, &question, vec![plan], None).await
     }
-}
-
-/// Reads a stream from its oldest entry on.
-struct Pages(Option<StreamId>);
-
-impl Pages {
-    const fn new(from: StreamId) -> Self {
-        Self(Some(from))
-    }
-
-    async fn next(&mut self, reading: &mut OneStream<'_>) -> Result<Option<Vec<Entry>>, Error> {
-        let Some(from) = self.0 else { return Ok(None) };
-        let page = reading.details.entries_from(reading.config, reading.stream, from, PORTION).await;
-        let page = page.map_err(|failure| reading.error(&failure))?;
-        self.0 = page.last().and_then(|last| last.id.next());
-        Ok((!page.is_empty()).then_some(page))
-    }
-}
-
-/// Calls `take` with the dead letters of these IDs, or with all of the stream, until it returns false.
-///
-/// # Errors
-/// An ID that does not exist or is not a dead letter, or why they can't be read.
-pub(super) async fn select(
-    reading: &mut OneStream<'_>,
-    ids: &[StreamId],
-    prefix: &str,
-    mut take: impl FnMut(&DeadLetter<'_>) -> bool,
-) -> Result<(), Error> {
-    if !ids.is_empty() {
-        let found = reading.entries(ids).await?;
-        for (id, entry) in ids.iter().zip(&found) {
-            let key = reading.stream;
-            let entry = entry.as_ref().ok_or_else(|| Error::Other(format!("{key} has no entry {id}")))?;
-            let letter = DeadLetter::of(entry, prefix);
-            take(&letter.ok_or_else(|| Error::Other(format!("{key}: {id} is not a dead letter")))?);
-        }
-        return Ok(());
-    }
-    let mut pages = Pages::new(StreamId::ZERO);
-    while let Some(page) = pages.next(reading).await? {
-        for letter in page.iter().filter_map(|entry| DeadLetter::of(entry, prefix)) {
-            if !take(&letter) {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
 }

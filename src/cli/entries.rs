@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::{
     command::{Error, Exit, block_on, print},
-    details::{OneStream, age, counted, fields, name, span},
+    details::{age, counted, details, fields, name, span},
     table::table,
 };
 use crate::{
     config::{Config, Log},
     evaluate::grouped,
     model::{Entry, ServerTime, StreamId},
+    planner::Looker,
     telemetry,
 };
 
@@ -48,17 +49,18 @@ impl Entries {
 
     async fn look(self, config: &Config) -> Result<Exit, Error> {
         let stream = name(&self.stream);
-        let mut reading = OneStream::new(config, &stream);
-        let now = reading.time().await?;
+        let mut details = details();
+        let mut looker = Looker { config, stream: &stream, details: &mut details };
+        let now = looker.time().await?;
         if self.id.is_empty() {
-            let entries = self.newest(&mut reading).await?;
+            let entries = self.newest(&mut looker).await?;
             if entries.is_empty() {
                 return Err(Error::Other(format!("{stream} has no entries, or does not exist")));
             }
             print(self.text(&entries, now))?;
             return Ok(Exit::Success);
         }
-        let found = reading.entries(&self.id).await?;
+        let found = looker.entries(&self.id).await?;
         let missing: Vec<_> = self.id.iter().zip(&found).filter(|(_, entry)| entry.is_none()).collect();
         let entries: Vec<Entry> = found.iter().flatten().cloned().collect();
         if !entries.is_empty() {
@@ -69,15 +71,15 @@ impl Entries {
     }
 
     /// The newest entries, in portions, since each may be large.
-    async fn newest(&self, reading: &mut OneStream<'_>) -> Result<Vec<Entry>, Error> {
+    async fn newest(&self, looker: &mut Looker<'_>) -> Result<Vec<Entry>, Error> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut up_to = StreamId::MAX;
         let wanted = usize::from(self.last);
         while entries.len() < wanted {
             let left = u64::try_from(wanted - entries.len()).unwrap_or(PORTION);
             let count = left.min(PORTION);
-            let portion = reading.details.newest(reading.config, reading.stream, up_to, count).await;
-            let portion = portion.map_err(|failure| reading.error(&failure))?;
+            let portion = looker.details.newest(looker.config, looker.stream, up_to, count).await;
+            let portion = portion.map_err(|failure| looker.refusal(&failure))?;
             let before = portion.last().and_then(|last| last.id.previous());
             entries.extend(portion);
             match before {

@@ -6,15 +6,17 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    acting::MOST_ROWS,
     command::{Error, Exit, block_on, print},
-    details::{OneStream, age, fields, millis, name, span},
+    details::{age, counted, details, fields, millis, name, span},
     table::table,
 };
 use crate::{
     config::{Config, Log},
     evaluate::grouped,
-    model::{Entry, GroupPending, Millis, Name, OldestPending, PendingEntry, ServerTime, StreamId},
-    source::{Found, Wanted},
+    model::{Entry, Millis, Name, OldestPending, PendingEntry, ServerTime, StreamId},
+    planner::{Looked, Looker, Refusal},
+    source::Wanted,
     telemetry,
 };
 
@@ -77,7 +79,7 @@ impl Filter {
             deliveries: self.deliveries.unwrap_or(0),
             idle: self.idle.map_or(Millis::ZERO, millis),
             from: self.from.unwrap_or(StreamId::ZERO),
-            limit,
+            ..Wanted::all(limit)
         }
     }
 }
@@ -114,13 +116,6 @@ struct EntryDocument {
     exists: bool,
 }
 
-/// What was found of a group: each pending entry, with the entry itself if it still exists.
-struct GroupFound {
-    group: GroupPending,
-    found: Found,
-    entries: Vec<Option<Entry>>,
-}
-
 impl Pending {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
         telemetry::start_logging(log);
@@ -129,18 +124,20 @@ impl Pending {
 
     async fn look(self, config: &Config) -> Result<Exit, Error> {
         let stream = name(&self.stream);
-        let mut reading = OneStream::new(config, &stream);
-        let groups = reading.groups().await?;
+        let mut details = details();
+        let mut looker = Looker { config, stream: &stream, details: &mut details };
+        let groups = looker.groups().await?;
         let pending = groups.iter().map(|group| group.pending).sum();
         let groups = match &self.group {
-            Some(group) => vec![reading.group(&name(group)).await?],
+            Some(group) => vec![looker.group(&name(group)).await?],
             None => groups,
         };
-        let now = reading.time().await?;
+        let now = looker.time().await?;
         let mut all = Vec::with_capacity(groups.len());
         for group in groups {
-            all.push(self.look_at(&mut reading, group).await?);
+            all.push(looker.look(group, &self.filter.wanted(self.limit.into())).await?);
         }
+        self.check_consumer(&mut looker, &all).await?;
         if self.json {
             return print_json(&stream, pending, now, &all);
         }
@@ -149,17 +146,29 @@ impl Pending {
         Ok(Exit::Success)
     }
 
-    async fn look_at(&self, reading: &mut OneStream<'_>, group: GroupPending) -> Result<GroupFound, Error> {
-        let wanted = self.filter.wanted(self.limit.into());
-        let of = (reading.stream, &group.name);
-        let found = reading.details.find(reading.config, of, &wanted).await;
-        let found = found.map_err(|failure| reading.error(&failure))?;
-        let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let entries = reading.entries(&ids).await?;
-        Ok(GroupFound { group, found, entries })
+    /// # Errors
+    /// No group that was looked at has the consumer that was asked for.
+    async fn check_consumer(&self, looker: &mut Looker<'_>, all: &[Looked]) -> Result<(), Refusal> {
+        let is_empty = all.iter().all(|group| group.found.entries.is_empty());
+        let Some(consumer) = self.filter.consumer.as_ref().map(name).filter(|_| is_empty) else {
+            return Ok(());
+        };
+        let mut missing = Ok(());
+        for looked in all {
+            missing = looker.check_consumer(&looked.group.name, &consumer).await;
+            if missing.is_ok() {
+                return Ok(());
+            }
+        }
+        match (missing, all) {
+            (Err(Refusal::Missing(_)), [_, _, ..]) => {
+                Err(Refusal::Missing(format!("no group of the stream has a consumer {consumer}")))
+            }
+            (missing, _) => missing,
+        }
     }
 
-    fn text(&self, GroupFound { group, found, entries }: &GroupFound, now: Option<ServerTime>) -> String {
+    fn text(&self, Looked { group, found, entries }: &Looked, now: Option<ServerTime>) -> String {
         let mut text = format!("group {}: {} pending\n", group.name, grouped(group.pending));
         if !found.entries.is_empty() {
             text += &self.rows(&found.entries, entries, now);
@@ -189,10 +198,10 @@ impl Pending {
 }
 
 /// The titles of [`row`].
-pub(super) const TITLES: [&str; 6] = ["ID", "AGE", "IDLE", "DELIVERIES", "CONSUMER", "ENTRY"];
+const TITLES: [&str; 6] = ["ID", "AGE", "IDLE", "DELIVERIES", "CONSUMER", "ENTRY"];
 
 /// A pending entry in columns.
-pub(super) fn row(pending: &PendingEntry, exists: bool, now: Option<ServerTime>) -> [String; 6] {
+fn row(pending: &PendingEntry, exists: bool, now: Option<ServerTime>) -> [String; 6] {
     let PendingEntry { entry, consumer } = pending;
     [
         entry.id.to_string(),
@@ -205,12 +214,19 @@ pub(super) fn row(pending: &PendingEntry, exists: bool, now: Option<ServerTime>)
     ]
 }
 
-fn print_json(
-    stream: &Name,
-    pending: u64,
-    now: Option<ServerTime>,
-    all: &[GroupFound],
-) -> Result<Exit, Error> {
+/// The pending entries of a plan: the first ones, and how many more there are.
+pub(super) fn pending_table(Looked { found, entries, .. }: &Looked, now: Option<ServerTime>) -> String {
+    if found.entries.is_empty() {
+        return String::new();
+    }
+    let shown = found.entries.iter().zip(entries).take(MOST_ROWS);
+    let rows: Vec<_> = shown.map(|(it, entry)| row(it, entry.is_some(), now)).collect();
+    let more = found.entries.len() - rows.len();
+    let more = if more > 0 { format!("... and {} more\n", counted(more, "entry")) } else { String::new() };
+    format!("\n{}{more}", table(TITLES, &rows))
+}
+
+fn print_json(stream: &Name, pending: u64, now: Option<ServerTime>, all: &[Looked]) -> Result<Exit, Error> {
     let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
     let entry = |(PendingEntry { entry, consumer }, found): (&PendingEntry, &Option<Entry>)| {
         let OldestPending { id, idle, .. } = *entry;
@@ -223,7 +239,7 @@ fn print_json(
             exists: found.is_some(),
         }
     };
-    let group = |GroupFound { group, found, entries }: &GroupFound| GroupDocument {
+    let group = |Looked { group, found, entries }: &Looked| GroupDocument {
         name: group.name.to_string(),
         pending: group.pending,
         looked_at: found.looked_at,

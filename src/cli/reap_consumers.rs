@@ -5,21 +5,18 @@ use std::{ffi::OsString, time::Duration};
 use clap::Args;
 
 use super::{
-    acting::{MOST_ROWS, Planned, carry_out},
+    acting::{MOST_ROWS, carry_out},
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
-    details::{OneStream, counted, millis, name, span},
+    details::{counted, details, millis, name, span},
     table::table,
 };
 use crate::{
     config::{Config, Log},
     model::Consumer,
-    stuck::Act,
+    planner::{ReapOrder, ReapPlan},
     telemetry,
 };
-
-/// A shorter idle time is refused without `--force`: a blocking read is idle while it waits.
-const LEAST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Delete consumers that hold no pending entries and were idle for long.
 ///
@@ -48,26 +45,22 @@ pub(super) struct ReapConsumers {
 
 impl ReapConsumers {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
-        if self.idle < LEAST_IDLE && !self.force {
-            let reason = "a consumer is idle while a blocking read waits; less than 1d needs --force";
-            return Err(Error::Usage(format!("--idle: {reason}")));
-        }
+        let order = ReapOrder {
+            stream: name(&self.stream),
+            group: name(&self.group),
+            idle: millis(self.idle),
+            force: self.force,
+        };
+        order.check()?;
         self.confirm.is_possible()?;
         telemetry::start_logging(log);
-        block_on(self.plan_and_delete(config))?
+        block_on(self.plan_and_delete(&order, config))?
     }
 
-    async fn plan_and_delete(self, config: &Config) -> Result<Exit, Error> {
-        let (stream, group) = (name(&self.stream), name(&self.group));
-        let mut reading = OneStream::new(config, &stream);
-        reading.group(&group).await?;
-        let consumers = reading.consumers(&group).await?;
-        let all = consumers.len();
-        let idle = millis(self.idle);
-        let is_idle = |consumer: &Consumer| consumer.idle >= idle;
-        let (holding, unused): (Vec<Consumer>, Vec<Consumer>) =
-            consumers.into_iter().filter(is_idle).partition(|consumer| consumer.pending > 0);
-        print(format_args!("stream        {stream}, group {group}, {}\n", counted(all, "consumer")))?;
+    async fn plan_and_delete(self, order: &ReapOrder, config: &Config) -> Result<Exit, Error> {
+        let ReapPlan { all, unused, holding, planned } = order.plan(config, &mut details()).await?;
+        let consumers = counted(all, "consumer");
+        print(format_args!("stream        {}, group {}, {consumers}\n", order.stream, order.group))?;
         let row = |consumer: &Consumer| [consumer.name.to_string(), span(Some(consumer.idle.get()))];
         if !unused.is_empty() {
             let rows: Vec<_> = unused.iter().take(MOST_ROWS).map(row).collect();
@@ -87,8 +80,6 @@ impl ReapConsumers {
             ))?;
         }
         let question = format!("Delete {}?", counted(unused.len(), "consumer"));
-        let names = unused.into_iter().map(|consumer| consumer.name);
-        let plan = Planned::of_names(Act::reap(&stream, &group, idle), names);
-        carry_out(config, &self.confirm, &question, vec![plan]).await
+        carry_out(config, &self.confirm, &question, vec![planned], None).await
     }
 }

@@ -1,20 +1,20 @@
 //! `streamwarden replay`: plays dead letters back.
 
-use std::{collections::BTreeMap, ffi::OsString, time::Duration};
+use std::{ffi::OsString, time::Duration};
 
 use clap::Args;
 
 use super::{
-    acting::{Planned, carry_out},
+    acting::carry_out,
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
-    dead_letters::select,
-    details::{OneStream, counted, millis, name},
+    details::{counted, details, millis, name},
 };
 use crate::{
     config::{Config, Log},
-    model::{Content, Name, StreamId},
-    stuck::{Act, DEFAULT_PREFIX, DeadLetter, MOST_REPLAYS},
+    model::{Name, StreamId},
+    planner::{ReplayOrder, Replayed},
+    stuck::{DEFAULT_PREFIX, MOST_REPLAYS},
     telemetry,
 };
 
@@ -70,16 +70,6 @@ fn parse_filter(text: &str) -> Result<(String, String), String> {
     Ok((field.to_owned(), value.to_owned()))
 }
 
-/// What is to be replayed.
-#[derive(Default)]
-struct Chosen {
-    /// By the stream that they are from.
-    by_origin: BTreeMap<Name, Vec<StreamId>>,
-    count: usize,
-    /// Those that were replayed too often.
-    looped: usize,
-}
-
 impl Replay {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
         self.confirm.is_possible()?;
@@ -88,70 +78,41 @@ impl Replay {
     }
 
     async fn plan_and_replay(self, config: &Config) -> Result<Exit, Error> {
-        let key = name(&self.key);
-        let to = self.to.as_ref().map(name);
-        let chosen = self.choose(config, &key).await?;
-        if to.as_ref() == Some(&key) || chosen.by_origin.contains_key(&key) {
-            return Err(Error::Usage(format!(
-                "{key} is the stream of the dead letters itself; pass another one as --to"
-            )));
-        }
-        print(format_args!("dead letters  {key}\n"))?;
-        if chosen.looped > 0 {
-            let how_often = format!("replayed {} times already (--max-replays)", self.max_replays);
-            print(format_args!("would leave   {}, {how_often}\n", counted(chosen.looped, "dead letter")))?;
-        }
-        let mut plans = Vec::new();
-        for (origin, ids) in chosen.by_origin {
-            let stream = to.as_ref().unwrap_or(&origin);
-            print(format_args!("would replay  {} to {stream}\n", counted(ids.len(), "dead letter")))?;
-            print(seen_by(config, stream).await?)?;
-            let act = Act::replay(&key, stream, &self.prefix, Some(&origin), self.max_replays);
-            plans.push(Planned { rate: self.rate, ..Planned::of_ids(act, ids) });
-        }
-        let question = format!("Replay {}?", counted(chosen.count, "dead letter"));
-        carry_out(config, &self.confirm, &question, plans).await
-    }
-
-    async fn choose(&self, config: &Config, key: &Name) -> Result<Chosen, Error> {
-        let mut reading = OneStream::new(config, key);
-        let now = reading.time().await?;
-        let most = usize::try_from(self.max).unwrap_or(usize::MAX);
-        let most_age = self.since.map(|since| millis(since).get());
-        let mut chosen = Chosen::default();
-        select(&mut reading, &self.id, &self.prefix, |letter| {
-            let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
-            let is_recent = most_age.is_none_or(|most| its_age.is_some_and(|its_own| its_own <= most));
-            if !is_recent || !self.is_meant(letter) {
-                return true;
-            }
-            if letter.replays >= self.max_replays {
-                chosen.looped += 1;
-                return true;
-            }
-            chosen.by_origin.entry(letter.stream.clone()).or_default().push(letter.id);
-            chosen.count += 1;
-            chosen.count < most
-        })
-        .await?;
-        Ok(chosen)
-    }
-
-    fn is_meant(&self, letter: &DeadLetter<'_>) -> bool {
-        let is_in = |(field, value): &(String, String)| {
-            let is = |content: &Content, text: &str| content.bytes() == Some(text.as_bytes());
-            letter.fields.iter().any(|(its_name, its_value)| is(its_name, field) && is(its_value, value))
+        let order = ReplayOrder {
+            key: name(&self.key),
+            ids: self.id,
+            filter: self.filter,
+            since: self.since.map(millis),
+            to: self.to.as_ref().map(name),
+            max: usize::try_from(self.max).unwrap_or(usize::MAX),
+            most_replays: self.max_replays,
+            prefix: self.prefix,
         };
-        self.filter.iter().all(is_in)
+        let plan = order.plan(config, &mut details()).await?;
+        print(format_args!("dead letters  {}\n", order.key))?;
+        if plan.looped > 0 {
+            let looped = counted(usize::try_from(plan.looped).unwrap_or(usize::MAX), "dead letter");
+            let often = self.max_replays;
+            print(format_args!("would leave   {looped}, replayed {often} times already (--max-replays)\n"))?;
+        }
+        for Replayed { to, groups, planned } in &plan.streams {
+            print(format_args!(
+                "would replay  {} to {to}\n{}",
+                counted(planned.items.len(), "dead letter"),
+                seen_by(to, groups)
+            ))?;
+        }
+        let question = format!("Replay {}?", counted(plan.count(), "dead letter"));
+        let planned = plan.streams.into_iter().map(|stream| stream.planned).collect();
+        carry_out(config, &self.confirm, &question, planned, self.rate).await
     }
 }
 
 /// The groups that see what is added to this stream.
-async fn seen_by(config: &Config, stream: &Name) -> Result<String, Error> {
-    let groups = OneStream::new(config, stream).groups().await?;
-    let names: Vec<String> = groups.iter().map(|group| group.name.to_string()).collect();
-    Ok(match names.as_slice() {
+fn seen_by(stream: &Name, groups: &[Name]) -> String {
+    let names: Vec<String> = groups.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
         [] => format!("              {stream} has no groups: nothing reads them but XREAD\n"),
         all => format!("              all of its groups see them again: {}\n", all.join(", ")),
-    })
+    }
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     files::{self, Kind},
-    model::Text,
+    model::{Failure, Text},
 };
 
 /// How to reach Redis, and as whom.
@@ -101,6 +101,17 @@ impl Access {
     /// All problems, each with its key.
     pub fn address(&self) -> Result<Address, Problems> {
         self.resolve().map(|(address, _ignored)| address)
+    }
+
+    /// The sentence for a failure: what cannot be done at which address, and why.
+    #[must_use]
+    pub fn cannot(&self, what: &str, failure: &Failure) -> String {
+        let place = self.address().map(|address| address.to_string());
+        match place {
+            Ok(place) if !failure.detail.contains(&place) => format!("cannot {what} at {place}: {failure}"),
+            // The failure of a connection includes the address. It has no address if that cannot be read.
+            _ => format!("cannot {what}: {failure}"),
+        }
     }
 
     /// Whether both have the same address, or the same file that holds it.

@@ -27,7 +27,7 @@ const BATCH: usize = 10;
 const QUESTIONS: usize = 100;
 /// Pending entries in a page: less than a millisecond of the server's time.
 const PAGE: u64 = 1_000;
-/// Pending entries that one search looks at. A list of a million is never read whole.
+/// Pending entries that one search looks at, unless it wants fewer. A list of a million is never read whole.
 const MOST_LOOKED_AT: u64 = 100_000;
 
 /// Redirections that are followed for one command.
@@ -115,6 +115,23 @@ pub struct Wanted {
     pub from: StreamId,
     /// The most that are wanted.
     pub limit: usize,
+    /// The most that are looked at, in pages of a thousand.
+    pub look_at: u64,
+}
+
+impl Wanted {
+    /// Any pending entries, at most so many.
+    #[must_use]
+    pub const fn all(limit: usize) -> Self {
+        Self {
+            consumer: None,
+            deliveries: 0,
+            idle: Millis::ZERO,
+            from: StreamId::ZERO,
+            limit,
+            look_at: MOST_LOOKED_AT,
+        }
+    }
 }
 
 /// What a search found.
@@ -195,7 +212,7 @@ impl Details {
         list(reply.value()?, "groups")?.into_iter().map(group).collect()
     }
 
-    /// Searches the pending entries of a group, page by page, at most 100,000 of them.
+    /// Searches the pending entries of a group, page by page.
     ///
     /// # Errors
     /// Why they can't be read.
@@ -206,7 +223,7 @@ impl Details {
         wanted: &Wanted,
     ) -> Result<Found, Failure> {
         let mut found = Found { next: Some(wanted.from), ..Found::default() };
-        while let Some(from) = found.next.filter(|_| found.looked_at < MOST_LOOKED_AT) {
+        while let Some(from) = found.next.filter(|_| found.looked_at < wanted.look_at) {
             let page = self.pending(config, of, wanted.consumer.as_ref(), from, PAGE).await?;
             let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             found.next = page.last().filter(|_| !is_last).and_then(|last| last.id().next());

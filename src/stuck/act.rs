@@ -1,6 +1,6 @@
 //! Orders: a script, its keys and its arguments.
 
-use crate::model::{Millis, Name};
+use crate::model::{Millis, Name, StreamId};
 
 /// The prefix of the fields that a dead letter has beside those of its entry.
 pub const DEFAULT_PREFIX: &str = "dlq:";
@@ -45,6 +45,30 @@ pub struct Act {
     pub keys: Vec<Name>,
     /// The arguments of the script that come before the items.
     pub arguments: Vec<Box<[u8]>>,
+}
+
+/// An act with its items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// What to do.
+    pub act: Act,
+    /// IDs of entries, or names of consumers.
+    pub items: Vec<Box<[u8]>>,
+}
+
+impl Planned {
+    /// An act on entries.
+    #[must_use]
+    pub fn of_ids(act: Act, ids: impl IntoIterator<Item = StreamId>) -> Self {
+        let items = ids.into_iter().map(|id| id.to_string().into_bytes().into()).collect();
+        Self { act, items }
+    }
+
+    /// An act on consumers.
+    #[must_use]
+    pub fn of_names<'a>(act: Act, names: impl IntoIterator<Item = &'a Name>) -> Self {
+        Self { act, items: names.into_iter().map(|name| name.as_bytes().into()).collect() }
+    }
 }
 
 fn number(number: u64) -> Box<[u8]> {

@@ -92,6 +92,12 @@ impl Outcome {
 pub struct Outcomes(BTreeMap<Outcome, u64>);
 
 impl Outcomes {
+    /// So many items with this outcome.
+    #[must_use]
+    pub fn of(outcome: Outcome, count: u64) -> Self {
+        Self((count > 0).then_some((outcome, count)).into_iter().collect())
+    }
+
     /// Counts an outcome.
     pub fn add(&mut self, outcome: Outcome) {
         *self.0.entry(outcome).or_default() += 1;

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     app::self_stats,
-    cli::{command::cannot, http},
+    cli::http,
     config::{Config, Watchlist},
     model::Name,
     reader::Reader,
@@ -85,7 +85,7 @@ impl Direct {
             Some(stream) => Watchlist::new(&self.config, [stream.clone()]),
             None => {
                 let found = self.discovery.search(&self.config).await;
-                let found = found.map_err(|failure| cannot("search for streams", access, &failure))?;
+                let found = found.map_err(|failure| access.cannot("search for streams", &failure))?;
                 found.watchlist(&self.config)
             }
         };
@@ -93,7 +93,7 @@ impl Direct {
             Ok(reading) => reading,
             Err(failure) => {
                 self.reader.reconnect();
-                return Err(cannot("read streams", access, &failure));
+                return Err(access.cannot("read streams", &failure));
             }
         };
         let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);

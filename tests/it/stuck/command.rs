@@ -93,8 +93,13 @@ fn single_entries_are_set_aside_by_their_ids() {
     redis.run::<u64>("XDEL s 4-0");
     let (code, shown, _) =
         run(&redis, &["dead-letter", "s", "g", "--id", "1-0", "--id", "4-0", "--yes", "--to", "aside"]);
-    assert!(code == 1 && shown.ends_with("1 moved to the dead letters\n1 no longer there\n"), "{shown}");
+    assert!(code == 1 && shown.ends_with("\n1 moved to the dead letters\n"), "{shown}");
     assert_eq!((pending(&redis).len(), redis.run::<u64>("XLEN aside")), (4, 1));
+    let dry = printed(&redis, &["dead-letter", "s", "g", "--id", "4-0", "--dry-run"]);
+    let words = "would move    0 entries\nwould leave   1 entry, gone from the stream: --acknowledge-gone";
+    assert!(dry.contains(words) && dry.ends_with("nothing to do\n"), "{dry}");
+    let (code, _, _) = run(&redis, &["dead-letter", "s", "g", "--id", "4-0", "--yes"]);
+    assert_eq!(code, 1, "something was left");
     let gone = printed(&redis, &["dead-letter", "s", "g", "--id", "4-0", "--acknowledge-gone", "--yes"]);
     assert!(gone.ends_with("1 no longer existed, and acknowledged\n"), "{gone}");
     let (code, _, complaints) =
@@ -163,7 +168,7 @@ fn dead_letters_have_a_key_that_no_limit_of_their_stream_applies_to() {
     for (key, to, words) in [
         ("s", Some("s"), "the dead letters need a key of their own"),
         ("a}b", None, "no default name for its dead letters is in the stream's slot"),
-        ("{}x", None, "pass --to"),
+        ("{}x", None, "--to: needed for {}x"),
     ] {
         let to = to.map_or(vec![], |to| vec!["--to", to]);
         let (code, _, complaints) =
@@ -199,13 +204,21 @@ fn what_is_not_there_or_makes_no_sense_is_a_clear_error_and_changes_nothing() {
         (&["dead-letter", "no", "g", "--id", "1-0", "--yes"], 1, "there is no stream no"),
         (&["dead-letter", "s", "g", "--yes"], 2, "--id"),
         (&["dead-letter", "s", "g", "--deliveries", "5", "--yes"], 2, "--idle"),
-        (&["reap-consumers", "s", "g", "--idle", "1h", "--yes"], 2, "less than 1d needs --force"),
+        (
+            &["reap-consumers", "s", "g", "--idle", "1h", "--yes"],
+            2,
+            "less than 1d is accepted only with force",
+        ),
         (&["reap-consumers", "s", "no", "--yes"], 1, "there is no group no"),
-        (&["claim", "s", "g", "--from", "c", "--to", "c", "--idle", "1s", "--yes"], 2, "are both c"),
+        (
+            &["claim", "s", "g", "--from", "c", "--to", "c", "--idle", "1s", "--yes"],
+            2,
+            "--to: both consumers are c",
+        ),
         (
             &["claim", "s", "g", "--from", "c", "--to", "d", "--idle", "0s", "--yes"],
             1,
-            "--to d: group g has no such consumer; it has: c",
+            "group g has no consumer d; it has: c",
         ),
         (&["claim", "s", "g", "--from", "c", "--idle", "0s", "--yes"], 2, "--to"),
         (&["dead-letters", "purge", "s", "--yes"], 2, "--all"),

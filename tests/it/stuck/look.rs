@@ -119,10 +119,13 @@ fn fields_are_escaped_and_cut() {
 #[test]
 fn what_is_not_there_is_a_clear_error() {
     let redis = stream(1);
+    redis.read("s", "g", "c", 1);
     redis.run::<()>("SET text x");
     for (arguments, words) in [
         (&["pending", "no"][..], "error: there is no stream no\n"),
         (&["pending", "s", "no"], "error: there is no group no; the stream has: g\n"),
+        (&["pending", "s", "g", "--consumer", "no"], "error: group g has no consumer no; it has: c\n"),
+        (&["pending", "s", "--consumer", "no"], "error: group g has no consumer no; it has: c\n"),
         (&["pending", "text"], "error: text is not a stream\n"),
         (&["entries", "text"], "error: text is not a stream\n"),
         (&["entries", "no"], "error: no has no entries, or does not exist\n"),

@@ -1,0 +1,165 @@
+//! Which pending entries to set aside, and where.
+
+use super::{Looked, Looker, Refusal, refusal::Wrong};
+use crate::{
+    config::{Config, Mode},
+    model::{Millis, Name, PendingEntry, ServerTime, StreamId},
+    source::{Details, Found, Wanted},
+    stuck::{Act, Outcome, Outcomes, Planned, dead_letters_of},
+};
+
+/// Entries whose existence a plan checks: each is read from Redis.
+const MOST_CHECKED: usize = 1_000;
+const NO_DEFAULT: &str = "no default name for its dead letters is in the stream's slot of a cluster";
+
+/// What to set aside.
+#[derive(Debug, Clone)]
+pub struct DeadLetterOrder {
+    /// The stream.
+    pub stream: Name,
+    /// The group.
+    pub group: Name,
+    /// These entries; empty: all that fit the rest.
+    pub ids: Vec<StreamId>,
+    /// Only those that were delivered at least so often.
+    pub deliveries: Option<u64>,
+    /// Only those that were not delivered for at least so long.
+    pub idle: Option<Millis>,
+    /// Where to begin.
+    pub from: StreamId,
+    /// The most entries.
+    pub max: usize,
+    /// The key of the dead letters, unless it is the default one.
+    pub to: Option<Name>,
+    /// Dead letters at which moving stops.
+    pub max_length: u64,
+    /// Whether to acknowledge entries that no longer exist.
+    pub acknowledge_gone: bool,
+    /// What the names of added fields begin with.
+    pub prefix: String,
+}
+
+/// What would be set aside.
+#[derive(Debug)]
+pub struct DeadLetterPlan {
+    /// The key of the dead letters.
+    pub to: Name,
+    /// The entries, and whether the first ones of them exist.
+    pub looked: Looked,
+    /// The server's clock.
+    pub now: Option<ServerTime>,
+    /// The act. Entries that no longer exist are items only if they are to be acknowledged.
+    pub planned: Planned,
+    /// Entries that no longer exist.
+    pub gone: u64,
+    /// Whether it was checked of each entry whether it exists.
+    pub is_checked: bool,
+}
+
+impl DeadLetterOrder {
+    /// # Errors
+    /// All parameters that are wrong, or what is missing, or Redis failed.
+    pub async fn plan(
+        &self,
+        config: &Config,
+        details: &mut Details,
+        by: &str,
+    ) -> Result<DeadLetterPlan, Refusal> {
+        let mut wrong = self.wrong();
+        let to = self.target(config).map_err(|problem| wrong.push(problem));
+        let (Ok(to), []) = (to, wrong.as_slice()) else { return Err(Refusal::Wrong(wrong)) };
+        let mut looker = Looker { config, stream: &self.stream, details };
+        let group = looker.group(&self.group).await?;
+        let now = looker.time().await?;
+        let found = self.find(&mut looker).await?;
+        let mut ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
+        let entries = looker.entries(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
+        let is_checked = entries.len() == ids.len();
+        let mut exist = entries.iter().map(Option::is_some);
+        if !self.acknowledge_gone {
+            ids.retain(|_| exist.next().unwrap_or(true));
+        }
+        let gone = entries.iter().filter(|entry| entry.is_none()).count();
+        // Since an entry that is delivered meanwhile is less idle than now, it stays.
+        let least_idle = found.entries.iter().filter_map(|it| it.entry.idle).min().unwrap_or(Millis::ZERO);
+        let needed = (self.deliveries.unwrap_or(0), self.idle.unwrap_or(least_idle));
+        let names = (&self.stream, &self.group, &to);
+        let act = Act::dead_letter(names, needed, self.max_length, (&self.prefix, by), self.acknowledge_gone);
+        let gone = u64::try_from(gone).unwrap_or(u64::MAX);
+        let planned = Planned::of_ids(act, ids);
+        Ok(DeadLetterPlan { to, looked: Looked { group, found, entries }, now, planned, gone, is_checked })
+    }
+
+    /// What is wrong, whatever Redis holds.
+    fn wrong(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        if self.ids.is_empty() && self.deliveries.is_none() {
+            wrong.push(("ids", "needed, or deliveries and an idle time: which entries?".to_owned()));
+        }
+        if self.deliveries.is_some() && self.idle.is_none() {
+            let what = "needs an idle time beside it: a restart also delivers again";
+            wrong.push(("deliveries", what.to_owned()));
+        }
+        wrong
+    }
+
+    /// The pending entries that are meant.
+    async fn find(&self, looker: &mut Looker<'_>) -> Result<Found, Refusal> {
+        let (deliveries, idle) = (self.deliveries.unwrap_or(0), self.idle.unwrap_or(Millis::ZERO));
+        if self.ids.is_empty() {
+            let wanted = Wanted { deliveries, idle, from: self.from, ..Wanted::all(self.max) };
+            return looker.find(&self.group, &wanted).await;
+        }
+        let found = looker.pending_of(&self.group, &self.ids).await?;
+        let missing = self.ids.iter().zip(&found).filter(|(_, entry)| entry.is_none());
+        let missing: Vec<String> = missing.map(|(id, _)| id.to_string()).collect();
+        if !missing.is_empty() {
+            let what = format!("not pending in group {}: {}", self.group, missing.join(", "));
+            return Err(Refusal::Missing(what));
+        }
+        let entries = found.into_iter().flatten().filter(|entry| entry.is_at_least(deliveries, idle));
+        Ok(Found { entries: entries.collect(), looked_at: 0, next: None })
+    }
+
+    /// Where the entries go; or why no key is in the stream's slot by default, or a rule would remove dead letters from this one.
+    fn target(&self, config: &Config) -> Result<Name, Wrong> {
+        let stream = &self.stream;
+        let default = dead_letters_of(stream);
+        let target = self.to.clone().or_else(|| default.clone());
+        let target = target.ok_or_else(|| ("to", format!("needed for {stream}: {NO_DEFAULT}")))?;
+        if target == *stream {
+            return Err(("to", format!("{target}: the dead letters need a key of their own")));
+        }
+        // The sidecar spares the default name.
+        let rule = config.rule(&target).filter(|_| default.as_ref() != Some(&target));
+        let trims =
+            rule.is_some_and(|rule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe));
+        let is_shared = rule.zip(config.rule(stream)).is_some_and(|(one, other)| std::ptr::eq(one, other));
+        match rule.filter(|_| trims && is_shared) {
+            None => Ok(target),
+            Some(rule) => Err((
+                "to",
+                format!(
+                    "the limit of the rule `match: {}` is meant for {stream}, and also applies to {target}: retention would remove dead \
+                     letters. Put a rule `match: dead:*` without a limit before it, or name another key",
+                    rule.pattern
+                ),
+            )),
+        }
+    }
+}
+
+impl DeadLetterPlan {
+    /// Entries that would be moved, at most.
+    #[must_use]
+    pub fn movable(&self) -> usize {
+        self.looked.found.entries.len() - usize::try_from(self.gone).unwrap_or(usize::MAX)
+    }
+
+    /// What would stay as it is, and why.
+    #[must_use]
+    pub fn left(&self, order: &DeadLetterOrder) -> Outcomes {
+        let gone = if order.acknowledge_gone { 0 } else { self.gone };
+        Outcomes::of(Outcome::Gone, gone)
+    }
+}

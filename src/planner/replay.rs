@@ -1,0 +1,183 @@
+//! Which dead letters to play back, and how dead letters are read.
+
+use std::collections::BTreeMap;
+
+use super::{Looker, Refusal};
+use crate::{
+    config::Config,
+    model::{Content, Entry, Millis, Name, StreamId},
+    source::Details,
+    stuck::{Act, DeadLetter, Outcome, Outcomes, Planned},
+};
+
+/// Entries in one reply, since each may be large.
+const PORTION: u64 = 20;
+
+/// What to play back.
+#[derive(Debug, Clone)]
+pub struct ReplayOrder {
+    /// The key of the dead letters.
+    pub key: Name,
+    /// These; empty: all that fit the rest.
+    pub ids: Vec<StreamId>,
+    /// Only those with these fields and values.
+    pub filter: Vec<(String, String)>,
+    /// Only those that were set aside within this time.
+    pub since: Option<Millis>,
+    /// The stream that gets them, unless it is the one that each is from.
+    pub to: Option<Name>,
+    /// The most of them.
+    pub max: usize,
+    /// How often one is replayed.
+    pub most_replays: u64,
+    /// What the names of added fields begin with.
+    pub prefix: String,
+}
+
+/// What would be played back.
+#[derive(Debug)]
+pub struct ReplayPlan {
+    /// To each stream.
+    pub streams: Vec<Replayed>,
+    /// Those that were replayed too often.
+    pub looped: u64,
+}
+
+/// What one stream would get.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The stream.
+    pub to: Name,
+    /// Its groups: all see them again.
+    pub groups: Vec<Name>,
+    /// The act.
+    pub planned: Planned,
+}
+
+impl ReplayOrder {
+    /// # Errors
+    /// A parameter is wrong, something is missing, or Redis failed.
+    pub async fn plan(&self, config: &Config, details: &mut Details) -> Result<ReplayPlan, Refusal> {
+        let (by_origin, looped) = self.choose(config, details).await?;
+        let key = &self.key;
+        if self.to.as_ref() == Some(key) || by_origin.contains_key(key) {
+            let what = format!("{key} is the stream of the dead letters itself; name another one");
+            return Err(Refusal::wrong("to", what));
+        }
+        let mut streams = Vec::new();
+        for (origin, ids) in by_origin {
+            let to = self.to.as_ref().unwrap_or(&origin).clone();
+            let groups = Looker { config, stream: &to, details }.groups().await?;
+            let act = Act::replay(key, &to, &self.prefix, Some(&origin), self.most_replays);
+            let groups = groups.into_iter().map(|group| group.name).collect();
+            streams.push(Replayed { to, groups, planned: Planned::of_ids(act, ids) });
+        }
+        Ok(ReplayPlan { streams, looped })
+    }
+
+    /// What is chosen, by the stream that it is from; and how many were replayed too often.
+    async fn choose(
+        &self,
+        config: &Config,
+        details: &mut Details,
+    ) -> Result<(BTreeMap<Name, Vec<StreamId>>, u64), Refusal> {
+        let mut looker = Looker { config, stream: &self.key, details };
+        let now = looker.time().await?;
+        let (mut by_origin, mut count, mut looped) = (BTreeMap::<Name, Vec<StreamId>>::new(), 0, 0);
+        select(&mut looker, &self.ids, &self.prefix, |letter| {
+            let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
+            let is_recent =
+                self.since.is_none_or(|most| its_age.is_some_and(|its_own| its_own <= most.get()));
+            if !is_recent || !self.is_meant(letter) {
+                return true;
+            }
+            if letter.replays >= self.most_replays {
+                looped += 1;
+                return true;
+            }
+            by_origin.entry(letter.stream.clone()).or_default().push(letter.id);
+            count += 1;
+            count < self.max
+        })
+        .await?;
+        Ok((by_origin, looped))
+    }
+
+    fn is_meant(&self, letter: &DeadLetter<'_>) -> bool {
+        let is_in = |(field, value): &(String, String)| {
+            let is = |content: &Content, text: &str| content.bytes() == Some(text.as_bytes());
+            letter.fields.iter().any(|(its_name, its_value)| is(its_name, field) && is(its_value, value))
+        };
+        self.filter.iter().all(is_in)
+    }
+}
+
+impl ReplayPlan {
+    /// What would stay as it is, and why.
+    #[must_use]
+    pub fn left(&self) -> Outcomes {
+        Outcomes::of(Outcome::Looped, self.looped)
+    }
+
+    /// Dead letters that would be replayed.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.streams.iter().map(|stream| stream.planned.items.len()).sum()
+    }
+}
+
+/// Reads a stream from its oldest entry on.
+pub struct Pages(Option<StreamId>);
+
+impl Pages {
+    /// From this ID on.
+    #[must_use]
+    pub const fn new(from: StreamId) -> Self {
+        Self(Some(from))
+    }
+
+    /// The next entries; `None` after the last one.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    pub async fn next(&mut self, looker: &mut Looker<'_>) -> Result<Option<Vec<Entry>>, Refusal> {
+        let Some(from) = self.0 else { return Ok(None) };
+        let page = looker.details.entries_from(looker.config, looker.stream, from, PORTION).await;
+        let page = page.map_err(|failure| looker.refusal(&failure))?;
+        self.0 = page.last().and_then(|last| last.id.next());
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+/// Calls `take` with the dead letters of these IDs, or with all of the stream, until it returns false.
+///
+/// # Errors
+/// An ID that does not exist or is not a dead letter, or why they can't be read.
+pub async fn select(
+    looker: &mut Looker<'_>,
+    ids: &[StreamId],
+    prefix: &str,
+    mut take: impl FnMut(&DeadLetter<'_>) -> bool,
+) -> Result<(), Refusal> {
+    if !ids.is_empty() {
+        let found = looker.entries(ids).await?;
+        let key = looker.stream;
+        for (id, entry) in ids.iter().zip(&found) {
+            let entry = entry.as_ref().ok_or_else(|| Refusal::Missing(format!("{key} has no entry {id}")))?;
+            let letter = DeadLetter::of(entry, prefix);
+            let letter =
+                letter.ok_or_else(|| Refusal::Forbidden(format!("{key}: {id} is not a dead letter")))?;
+            take(&letter);
+        }
+        return Ok(());
+    }
+    let mut pages = Pages::new(StreamId::ZERO);
+    while let Some(page) = pages.next(looker).await? {
+        for letter in page.iter().filter_map(|entry| DeadLetter::of(entry, prefix)) {
+            if !take(&letter) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
