@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench bench-instructions bill help demo demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: bench bench-instructions bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
@@ -41,6 +41,11 @@ demo: ## a private Redis, the example application, the sidecar and a tour of wha
 
 demo-cluster: ## the same over a private cluster of three primaries with replicas: slots move, a primary dies, and then its replica too
 	$(call run-demo,--cluster)
+
+demo-alerts: redis curl ## half an hour of random events in the cluster of the demo under a real Prometheus: no shipped alert may wake anybody (MINUTES=)
+	cargo build --locked --profile demo --no-default-features --package streamwarden --package nexus
+	tests/tools.sh target/tools
+	nice tests/demo-alerts.sh $(or $(MINUTES),30) $(TARGET)/demo/streamwarden $(TARGET)/demo/nexus target/tools/bin
 
 define run-demo
 @echo "make $@ needs a C compiler and Rust. It builds two programs into target/demo (minutes, the first time), and uses Debian's"

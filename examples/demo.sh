@@ -4,7 +4,8 @@
 #
 #   demo.sh [--cluster] [--tour enter|auto|none] PROGRAM NEXUS    the built sidecar and the built application
 #
-# With --cluster it is a cluster of three primaries with replicas, and the tour is of what happens to those.
+# With --cluster it is a cluster of three primaries with replicas, and the tour is of what happens to those. `--tour random`
+# then has random events in place of the tour, until Ctrl-C.
 #
 # The tour waits for Enter at each step (`enter`, the default at a terminal), or goes on once the sidecar has reported the
 # step (`auto`, the default elsewhere).
@@ -20,7 +21,7 @@ if [[ ${1:-} == --tour ]]; then
   tour=${2:?$usage}
   shift 2
 fi
-[[ $tour =~ ^(enter|auto|none)$ ]] || { echo "$usage" >&2; exit 2; }
+[[ $tour =~ ^(enter|auto|none)$ || $kind-$tour == cluster-random ]] || { echo "$usage" >&2; exit 2; }
 streamwarden=$(realpath "${1:?$usage}")
 nexus=$(realpath "${2:?$usage}")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,6 +33,8 @@ nexus_flags=()
 source "$here/tour.sh"
 # shellcheck source=examples/one-server.sh
 source "$here/$kind.sh"
+# shellcheck source=examples/random-events.sh
+source "$here/random-events.sh"
 
 stop() {
   trap - EXIT INT TERM
@@ -139,7 +142,11 @@ cat <<SCREEN
   Ctrl-C stops everything and removes it.
 SCREEN
 
-[[ $tour == none ]] || tour
+case $tour in
+  none) ;;
+  random) random_events ;;
+  *) tour ;;
+esac
 
 cat <<SCREEN
 
