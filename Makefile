@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-instructions bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos mutants
+.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
 ACTIONLINT_VERSION := 1.17.0
@@ -77,6 +77,13 @@ cluster-chaos: redis program ## every number beside the truth, and needed entrie
 	  STREAMWARDEN_TEST_REDIS="$$server" STREAMWARDEN_TEST_SECONDS=$$((60 * $(or $(MINUTES),10))) \
 	    STREAMWARDEN_TEST_ENTRIES=$(or $(ENTRIES),500000) \
 	    cargo test --locked --package streamwarden-tests --test it -- --ignored --nocapture --test-threads=1 primaries_fail sidecars_and_a_cluster; \
+	done
+
+stuck-chaos: redis program ## entries moved, replayed and handed over while consumers race and the commands are killed: 0 lost, 0 doubled (minutes per server; SERVERS="program program" ENTRIES=)
+	for server in $(SERVERS); do \
+	  echo "== $$server"; \
+	  STREAMWARDEN_TEST_REDIS="$$server" STREAMWARDEN_TEST_ENTRIES=$(or $(ENTRIES),200000) \
+	    cargo test --locked --package streamwarden-tests --test it stuck:: -- --ignored --nocapture --test-threads=1; \
 	done
 
 smoke: redis ## what matters most, of any built program: make smoke PROGRAM=/path/to/streamwarden

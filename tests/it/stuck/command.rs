@@ -1,10 +1,6 @@
 //! `dead-letter`, `dead-letters`, `replay`, `claim` and `reap-consumers`, as people and their scripts run them.
 
-use std::{
-    process::{Command, Stdio},
-    thread::sleep,
-    time::Duration,
-};
+use std::{thread::sleep, time::Duration};
 
 use redis::Value;
 
@@ -13,7 +9,7 @@ use crate::{
     process::{config_file, streamwarden, text},
     retention::trimming,
 };
-use support::{Need, Redis, Sidecar, program, wait_for};
+use support::{Need, Redis, Sidecar, wait_for};
 
 const DEAD: &str = "dead:{s}";
 const POISON: [&str; 7] = ["dead-letter", "s", "g", "--deliveries", "5", "--idle", "10m"];
@@ -360,65 +356,6 @@ fn consumers_that_hold_something_are_kept_and_named() {
     assert_eq!((consumers.len(), pending(&redis).len()), (1, 1));
     let none = printed(&redis, &["reap-consumers", "s", "g", "--yes"]);
     assert!(none.ends_with("would delete  0 consumers\nnothing to do\n"), "{none}");
-}
-
-#[test]
-fn a_command_that_is_killed_loses_and_doubles_nothing_and_goes_on() {
-    let redis = stream(20_000);
-    redis.read("s", "g", "c", 20_000);
-    let arguments = [
-        "dead-letter",
-        "s",
-        "g",
-        "--deliveries",
-        "1",
-        "--idle",
-        "0s",
-        "--max",
-        "100000",
-        "--max-length",
-        "100000",
-        "--yes",
-    ];
-    let start = |arguments: &[&str]| {
-        let mut command = Command::new(program());
-        command
-            .args(arguments)
-            .env_clear()
-            .env("REDIS_URI", redis.uri())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command.spawn().unwrap()
-    };
-    let moved = || redis.run::<u64>("XLEN dead:{s}");
-    let pending = || redis.run::<(u64, Value, Value, Value)>("XPENDING s g").0;
-    let mut kills = 0;
-    for past in [1, 3_000, 7_000, 12_000] {
-        let mut child = start(&arguments);
-        wait_for("some to be moved", || {
-            (moved() >= past || child.try_wait().unwrap().is_some()).then_some(())
-        });
-        kills += u64::from(child.try_wait().unwrap().is_none());
-        drop(child.kill());
-        child.wait().unwrap();
-        assert_eq!(moved() + pending(), 20_000, "each entry is in one of both");
-    }
-    assert!(kills > 0, "it was always done before");
-    assert!(start(&arguments).wait().unwrap().success());
-    assert_eq!((moved(), pending()), (20_000, 0));
-    let length = || redis.run::<u64>("XLEN s");
-    let replay = ["replay", DEAD, "--max", "100000", "--yes"];
-    for past in [20_001, 24_000, 32_000] {
-        let mut child = start(&replay);
-        wait_for("some to be replayed", || {
-            (length() >= past || child.try_wait().unwrap().is_some()).then_some(())
-        });
-        drop(child.kill());
-        child.wait().unwrap();
-        assert_eq!(length() + moved(), 40_000, "each dead letter is in one of both");
-    }
-    assert!(start(&replay).wait().unwrap().success());
-    assert_eq!((length(), moved()), (40_000, 0));
 }
 
 #[test]

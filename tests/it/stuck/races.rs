@@ -1,6 +1,4 @@
 //! Each entry is acknowledged by its group or among the dead letters, never both by us and never neither: while consumers race.
-//!
-//! `STREAMWARDEN_TEST_CASES` makes it longer by hand.
 
 use std::{
     collections::BTreeSet,
@@ -17,15 +15,10 @@ use super::stories::{eval, numbers, pending, words};
 use crate::truth::number;
 use support::Redis;
 
-/// The number of entries, or of moves, of a race.
-fn entries() -> u64 {
-    number("STREAMWARDEN_TEST_CASES", 6_000)
-}
-
 /// What a consumer read, by stream: IDs with their fields. `None`: nothing came.
-type Read<Fields> = Option<Vec<(String, Vec<(String, Fields)>)>>;
+pub(super) type Read<Fields> = Option<Vec<(String, Vec<(String, Fields)>)>>;
 
-fn fill(redis: &Redis, count: u64) {
+pub(super) fn fill(redis: &Redis, count: u64) {
     redis.run::<()>("XGROUP CREATE s g 0 MKSTREAM");
     let mut connection = redis.connect();
     for from in (1..=count).step_by(1_000) {
@@ -38,9 +31,8 @@ fn fill(redis: &Redis, count: u64) {
 }
 
 /// Four consumers read new entries and their history, and acknowledge half of what they see, while what is pending is moved.
-#[test]
-fn of_racing_consumers_and_the_mover_one_gets_each_entry() {
-    let (redis, count) = (Redis::start(), entries());
+fn race(count: u64) {
+    let redis = Redis::start();
     fill(&redis, count);
     let (acknowledged, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let consume = |consumer: u8| {
@@ -97,9 +89,8 @@ fn of_racing_consumers_and_the_mover_one_gets_each_entry() {
 }
 
 /// Consumers wait in blocking reads while they are deleted again and again.
-#[test]
-fn no_entry_is_lost_while_consumers_that_wait_are_deleted() {
-    let (redis, count) = (Redis::start(), entries() / 3);
+fn reap(count: u64) {
+    let redis = Redis::start();
     redis.run::<()>("XGROUP CREATE s g 0 MKSTREAM");
     let handled = Mutex::new(Vec::new());
     let (is_over, deleted) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -143,4 +134,22 @@ fn no_entry_is_lost_while_consumers_that_wait_are_deleted() {
     eprintln!("{count} entries, consumers deleted {} times", deleted.load(Relaxed));
     assert_eq!(handled, (1..=count).collect::<Vec<_>>(), "each one once");
     assert!(deleted.load(Relaxed) > count / 100, "next to nothing was deleted");
+}
+
+#[test]
+fn of_racing_consumers_and_the_mover_one_gets_each_entry() {
+    race(6_000);
+}
+
+#[test]
+fn no_entry_is_lost_while_consumers_that_wait_are_deleted() {
+    reap(2_000);
+}
+
+#[test]
+#[ignore = "minutes: make stuck-chaos"]
+fn of_many_racing_consumers_and_the_mover_one_gets_each_entry() {
+    let entries = number("STREAMWARDEN_TEST_ENTRIES", 200_000) / 2;
+    race(entries);
+    reap(entries);
 }
