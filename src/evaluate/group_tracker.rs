@@ -220,8 +220,7 @@ impl GroupTracker {
     /// Only while entries could be read: a consumer that blocks without a timeout is idle too, until there are some.
     fn stopped(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
         let status = &moment.config.status;
-        let silent =
-            present.state.least_idle.map(Millis::duration).filter(|idle| *idle > status.stopped_after);
+        let silent = present.silent(moment);
         let holds = silent.is_some() && present.has_lag() == Some(true);
         // They have been idle for long enough. Two polls exclude a coincidence.
         let enter = status.settle.min(2 * moment.config.poll.interval);
@@ -241,8 +240,7 @@ impl GroupTracker {
         }
         let (backlog, consumers) = (present.backlog(), present.state.consumer_count);
         // With nothing to read, consumers that are idle may be dead, or may block until there is something.
-        let silent = present.state.least_idle.map(Millis::duration);
-        if let Some(silent) = silent.filter(|idle| *idle > moment.config.status.stopped_after) {
+        if let Some(silent) = present.silent(moment) {
             return Some(GroupCause::Silent { backlog, consumers, silent });
         }
         Some(GroupCause::Still {

@@ -204,7 +204,9 @@ impl History {
             };
             history.is_near_loss &= state.is_ok();
             if let Ok(stream) = state {
-                history.tracker.correct(stream, last_state, &moment);
+                let node = nodes.get(usize::from(place));
+                let time = node.and_then(|node| Some(node.time.as_ref().ok()?.time));
+                history.tracker.correct(stream, last_state, time, &moment);
             }
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());

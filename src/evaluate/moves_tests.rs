@@ -286,6 +286,7 @@ fn idle(seconds: u64, pending: u64) -> StreamState {
 fn reported(readings: &[(&str, StreamState)]) -> (Option<u64>, Option<u64>) {
     let mut moving = Moving::with(config(""), false);
     for (server, stream) in readings {
+        moving.second += 14;
         moving.read(server, stream.clone());
     }
     let (snapshot, _) = moving.history.last.as_ref().unwrap();
@@ -300,8 +301,16 @@ fn reported(readings: &[(&str, StreamState)]) -> (Option<u64>, Option<u64>) {
 fn an_idle_time_from_before_a_change_of_the_server_is_not_believed() {
     let restarted = SERVERS[2];
     let cases = [
-        ("it has been stuck, and still is", [idle(400, 3), idle(7, 3)], Some(415), Some(1)),
-        ("it has been inactive, and still is", [idle(130, 3), idle(7, 3)], Some(145), None),
+        ("it has been stuck, and still is", [idle(400, 3), idle(415, 3)], Some(415), Some(1)),
+        ("it has been stuck, and still is", [idle(400, 3), idle(700, 3)], Some(415), Some(1)),
+        ("it has been inactive, and still is", [idle(130, 3), idle(145, 3)], Some(145), None),
+        (
+            "it was active about the time of the change, or the migration is",
+            [idle(400, 3), idle(7, 3)],
+            None,
+            None,
+        ),
+        ("the same with less to hold", [idle(400, 0), idle(7, 0)], None, Some(0)),
         ("it was active, and may still be", [idle(1, 3), idle(7, 3)], None, Some(0)),
         ("it holds nothing", [idle(1, 0), idle(700, 0)], None, Some(0)),
         ("it was not there", [entries(16, 20, 15), idle(7, 3)], None, None),
@@ -323,13 +332,44 @@ fn activity_after_the_change_and_long_inactivity_since_are_known() {
         let readings = [("a", idle(1, 3)), ("b", idle(7, 3))].into_iter().chain(still).chain([("b", last)]);
         reported(&readings.collect::<Vec<_>>())
     };
-    // The readings are at seconds 15, 30, 45 and so on. What was seen within five seconds may be of the change itself.
-    assert_eq!(then(0, idle(12, 3)), (None, None));
+    // The readings are at seconds 15, 30, 45 and so on. The server was first read at second 30, where the last activity was at 23.
+    assert_eq!(then(0, idle(22, 3)), (None, None));
+    assert_eq!(then(0, idle(20, 3)), (Some(20), Some(0)));
     assert_eq!(then(0, idle(9, 3)), (Some(9), Some(0)));
     assert_eq!(then(6, idle(112, 3)).0, None);
     assert_eq!(then(8, idle(142, 3)).0, Some(130));
     // After five minutes, all is as the server says.
     assert_eq!(then(20, idle(322, 3)), (Some(310), Some(1)));
+}
+
+#[test]
+fn activity_just_after_the_first_reading_on_a_new_server_ends_the_silence_of_before() {
+    let then = |last| reported(&[("a", idle(400, 3)), ("b", idle(415, 3)), ("b", last)]);
+    assert_eq!(then(idle(430, 3)), (Some(430), Some(1)));
+    assert_eq!(then(idle(13, 3)), (Some(13), Some(0)), "two seconds after it");
+}
+
+#[test]
+fn a_consumer_whose_server_has_forgotten_that_it_received_entries_is_stuck_or_may_be() {
+    let forgotten = |seconds, pending| {
+        with(idle(seconds, pending), |group| group.consumers.iter_mut().for_each(|it| it.inactive = None))
+    };
+    let stuck = |polls: usize, pending| {
+        let later = (0..polls).map(|_| ("b", forgotten(2, pending)));
+        let moved = [("a", idle(1, pending)), ("b", forgotten(7, pending))].into_iter().chain(later);
+        reported(&moved.collect::<Vec<_>>()).1
+    };
+    assert_eq!(
+        (stuck(0, 3), stuck(1, 3), stuck(19, 3)),
+        (None, None, None),
+        "it asks, and may have received none for long"
+    );
+    assert_eq!(stuck(22, 3), Some(1), "it has received none for five minutes");
+    assert_eq!((stuck(1, 0), stuck(22, 0)), (Some(0), Some(0)));
+    let again = [("a", idle(1, 3)), ("b", forgotten(7, 3)), ("a", forgotten(7, 3)), ("a", forgotten(2, 3))];
+    assert_eq!(reported(&again).1, None, "the slot has moved twice");
+    let received = [("a", idle(1, 3)), ("b", forgotten(7, 3)), ("b", idle(2, 3))];
+    assert_eq!(reported(&received), (Some(2), Some(0)));
 }
 
 #[test]
@@ -349,6 +389,8 @@ fn a_group_whose_consumers_do_not_exist_on_a_new_primary_is_given_the_time_to_co
     assert_eq!(fine, [(0, GroupStatus::Unknown), (9, GroupStatus::NoConsumers)]);
     let stopped = changes(idle(200, 0), none.clone());
     assert_eq!(stopped, [(0, GroupStatus::Stopped), (9, GroupStatus::NoConsumers)]);
+    let restarted = changes(idle(200, 3), idle(2, 3));
+    assert_eq!(restarted[0], (0, GroupStatus::Stopped), "a migration may have restarted the idle times");
     assert_eq!(
         changes(none.clone(), none.clone()),
         [(0, GroupStatus::NoConsumers)],
@@ -363,7 +405,7 @@ fn entries_of_a_consumer_that_may_have_been_active_before_a_change_are_not_dropp
     for (polls, expected) in [(1, 0), (2, 0), (3, 3)] {
         let mut moving = Moving::in_a_cluster();
         moving.read("a", idle(200, 3));
-        (0..polls).for_each(|poll| drop(moving.read("b", idle(7 + 15 * poll, 3))));
+        (0..polls).for_each(|poll| drop(moving.read("b", idle(215 + 15 * poll, 3))));
         assert_eq!(
             dropped(&moving.read(
                 "b",

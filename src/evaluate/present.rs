@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Thresholds,
-    model::{GroupState, Pending},
+    model::{GroupState, Millis, Pending},
 };
 
 /// A group that exists.
@@ -19,6 +19,9 @@ pub(super) struct Present<'a> {
     pub(super) state: &'a GroupState,
     /// Its last reading, if it existed then.
     pub(super) last_state: Option<&'a GroupState>,
+    /// How long its consumers have been silent, if that was known before another server took the stream over and they have shown no
+    /// activity since.
+    pub(super) silence: Option<Duration>,
     /// Whether this reading may lack what happened before the last one.
     pub(super) may_be_behind: bool,
     pub(super) report: GroupReport,
@@ -63,6 +66,12 @@ impl Present<'_> {
     /// Whether the group has anything to do; `None` if that is unknown.
     pub(super) fn waits(&self) -> Option<bool> {
         if self.backlog().pending > 0 { Some(true) } else { self.has_lag() }
+    }
+
+    /// How long all consumers have been silent, if that is long enough for them to count as stopped.
+    pub(super) fn silent(&self, moment: &Moment<'_>) -> Option<Duration> {
+        let silent = self.silence.or(self.state.least_idle.map(Millis::duration));
+        silent.filter(|silent| *silent > moment.config.status.stopped_after)
     }
 
     /// A consumer that is close to the server's limit on pending entries.

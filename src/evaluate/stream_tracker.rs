@@ -1,6 +1,6 @@
 //! What is kept of a stream and its groups over a window of polls, and their verdicts on the latest reading.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Health,
@@ -12,11 +12,11 @@ use super::{
     rates::rate,
     report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
     series::{Series, low_part, saturated},
-    takeover::{SLACK, Takeover},
+    takeover::{FirstReading, SLACK, Takeover},
 };
 use crate::{
     config::{Mode, StreamRetention, StreamRule},
-    model::{Failure, GroupState, Millis, Name, NameMap, StreamState},
+    model::{Failure, GroupState, Millis, Name, NameMap, ServerTime, StreamState},
 };
 
 /// One stream in a reading.
@@ -44,8 +44,8 @@ pub(super) struct StreamTracker {
     is_set_back: bool,
     /// Whether another server has taken it over since the last verdict.
     is_taken_over: bool,
-    /// Activity from then on was certainly on the present server; `None` if it has always been there, as far as is known.
-    taken_over: Option<Millis>,
+    /// When the present server took it over; `None` if it has always been there, as far as is known.
+    taken_over: Option<Box<TakenOver>>,
     /// A list, since the nodes of a map have room for many more than the few groups of a stream.
     groups: Vec<(Name, GroupTracker)>,
     /// When the stream was last read.
@@ -53,6 +53,15 @@ pub(super) struct StreamTracker {
     absent: Debounce,
     too_long: Debounce,
     too_old: Debounce,
+}
+
+/// A stream that another server has taken over.
+#[derive(Debug, Clone)]
+struct TakenOver {
+    /// Activity from then on was certainly on the present server.
+    at: Millis,
+    /// What it reported first about each group.
+    first: BTreeMap<Name, FirstReading>,
 }
 
 impl StreamTracker {
@@ -74,32 +83,42 @@ impl StreamTracker {
     /// Whether what the last reading reported about consumers was about this long or more on the present server.
     pub(super) fn has_settled(&self, after: Duration) -> bool {
         let read_at = self.read_at.unwrap_or_default();
-        self.taken_over.is_none_or(|taken_over| read_at.since(taken_over) > after)
+        self.taken_over.as_ref().is_none_or(|taken_over| read_at.since(taken_over.at) > after)
     }
 
-    /// Corrects what a server that has taken the stream over can't know about consumers. `last` is the last reading.
+    /// Corrects what a server that has taken the stream over can't know about consumers. `last` is the last reading, and `time` the
+    /// server's clock.
     pub(super) fn correct(
         &mut self,
         stream: &mut StreamState,
         last: Option<&StreamState>,
+        time: Option<ServerTime>,
         moment: &Moment<'_>,
     ) {
         if std::mem::take(&mut self.is_taken_over) {
-            self.taken_over = Some(Millis::from(moment.at.duration() + SLACK));
+            let at = Millis::from(moment.at.duration() + SLACK);
+            let mut first = self.taken_over.take().map(|it| it.first).unwrap_or_default();
+            first.values_mut().for_each(FirstReading::take_over);
+            self.taken_over = Some(Box::new(TakenOver { at, first }));
         }
-        let Some(takeover) = self.takeover(moment) else { return };
+        let takeover = self.takeover(time, moment);
+        let Some((takeover, taken_over)) = takeover.zip(self.taken_over.as_mut()) else { return };
+        taken_over.first.retain(|name, _| stream.groups.contains_key(name));
         let mut is_corrected = false;
         for (name, group) in stream.groups.iter_mut() {
-            is_corrected |= takeover.correct(group, last.and_then(|last| last.groups.get(name)));
+            let first = taken_over.first.entry(name.clone()).or_default();
+            is_corrected |= takeover.correct(group, last.and_then(|last| last.groups.get(name)), first);
         }
         if takeover.is_over() && !is_corrected {
             self.taken_over = None;
         }
     }
 
-    fn takeover(&self, moment: &Moment<'_>) -> Option<Takeover> {
+    fn takeover(&self, time: Option<ServerTime>, moment: &Moment<'_>) -> Option<Takeover> {
         Some(Takeover {
-            since: moment.since(self.taken_over?),
+            at: moment.at,
+            time,
+            since: moment.since(self.taken_over.as_ref()?.at),
             passed: moment.since(self.read_at.unwrap_or(moment.at)),
             stopped_after: moment.config.status.stopped_after,
             stuck_after: moment.config.consumers.stuck_after,
@@ -124,7 +143,7 @@ impl StreamTracker {
         lengths.put(moment.slot, stream.map(|stream| saturated(stream.length)));
         added.put(moment.slot, stream.and_then(|stream| Some(low_part(stream.entries_added?))));
         // A consumer that reads more rarely counts as stopped, so all others have come back by then.
-        let may_come_back = self.takeover(moment).is_some_and(|it| it.since <= it.stopped_after);
+        let may_come_back = self.takeover(None, moment).is_some_and(|it| it.since <= it.stopped_after);
         let missing_after = if may_come_back { Duration::MAX } else { moment.missing_after };
         let moment = &Moment { missing_after, ..*moment };
         let groups = match subject.unreadable() {
@@ -170,9 +189,12 @@ impl StreamTracker {
                 |index| before.swap_remove(index),
             );
             let last_state = subject.last_state.and_then(|last| last.groups.get(&name));
+            let first = self.taken_over.as_ref().and_then(|it| it.first.get(&name));
+            let silence = first.and_then(|first| first.silence(moment.at));
             let present = read.map(|(state, report)| Present {
                 state,
                 last_state,
+                silence,
                 may_be_behind: subject.may_be_behind,
                 report,
                 thresholds,

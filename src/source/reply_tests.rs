@@ -112,9 +112,16 @@ fn both_shapes_give_the_same_state() {
     assert_eq!(group.consumers[1].inactive, None, "-1 means never");
     assert_eq!(group.consumers[1].idle, Some(Millis::new(2_000)));
     assert_eq!(
-        group.stuck_consumers,
-        NonMaxU64::new(1),
-        "alice has pending entries and has received none for 1,000 s"
+        group.stuck_consumers, None,
+        "the server has forgotten when bob received the entry that it holds"
+    );
+    let stream =
+        full_state(&reply(full(true)), |reading| reading.stuck_after = Duration::from_secs(1)).unwrap();
+    let stuck = stream.groups.values().next().unwrap().stuck_consumers;
+    assert_eq!(
+        stuck,
+        NonMaxU64::new(2),
+        "alice has received nothing for 1,000 s, and bob does nothing for 2 s"
     );
 }
 

@@ -65,9 +65,10 @@ impl<'a> ReadWith<'a> {
     }
 
     /// Whether the consumer holds entries and does nothing; unknown without the server's time.
-    fn is_stuck(&self, consumer: &ConsumerState) -> Option<bool> {
+    fn is_stuck(&self, Listed { consumer, has_forgotten }: &Listed) -> Option<bool> {
         let silent = consumer.idle?.max(consumer.inactive.unwrap_or(Millis::ZERO));
-        Some(consumer.pending > 0 && silent.duration() > self.stuck_after)
+        let is_stuck = consumer.pending > 0 && silent.duration() > self.stuck_after;
+        Some(is_stuck).filter(|is_stuck| *is_stuck || !has_forgotten)
     }
 }
 
@@ -179,9 +180,11 @@ fn full_group(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<(Name, GroupSta
     let mut fields = Fields::new(value)?;
     let head = fields.list("pending")?.into_iter().next();
     let listed = fields.list("consumers")?;
-    let mut consumers = Vec::with_capacity(listed.len());
+    let (mut consumers, mut stuck) = (Vec::with_capacity(listed.len()), Some(0_u64));
     for consumer in listed {
-        consumers.push(full_consumer(consumer, reading)?);
+        let listed = full_consumer(consumer, reading)?;
+        stuck = stuck.zip(reading.is_stuck(&listed)).map(|(stuck, is_stuck)| stuck + u64::from(is_stuck));
+        consumers.push(listed.consumer);
     }
     let consumer_count = u64::try_from(consumers.len()).unwrap_or(u64::MAX);
     consumers.sort_unstable_by(|one, other| {
@@ -190,7 +193,6 @@ fn full_group(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<(Name, GroupSta
     let unlisted = consumers.get(reading.max_consumers..).unwrap_or_default();
     let unlisted_pending = unlisted.iter().fold(0, |sum: u64, it| sum.saturating_add(it.pending));
     let most_pending = consumers.first().map_or(0, |consumer| consumer.pending);
-    let stuck: Option<u64> = consumers.iter().map(|consumer| reading.is_stuck(consumer).map(u64::from)).sum();
     let least_idle = consumers.iter().filter_map(|consumer| consumer.idle).min();
     consumers.truncate(reading.max_consumers);
     let pending = fields.require_count("pel-count")?;
@@ -227,14 +229,23 @@ fn since(milliseconds: Option<i64>, time: Option<ServerTime>) -> Option<Millis> 
     Some(time?.since(u64::try_from(milliseconds?).ok()?))
 }
 
-fn full_consumer(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<ConsumerState> {
+/// A consumer of `XINFO STREAM FULL`.
+struct Listed {
+    consumer: ConsumerState,
+    /// Whether it holds entries that it never received, as the server has it. Valkey forgets the time when it moves a slot.
+    has_forgotten: bool,
+}
+
+fn full_consumer(value: Value<'_>, reading: ReadWith<'_>) -> Parsed<Listed> {
     let mut fields = Fields::new(value)?;
-    Ok(ConsumerState {
-        pending: fields.require_count("pel-count")?,
+    let (pending, received_at) = (fields.require_count("pel-count")?, fields.integer("active-time"));
+    let consumer = ConsumerState {
+        pending,
         idle: since(fields.integer("seen-time"), reading.time),
-        inactive: since(fields.integer("active-time"), reading.time),
+        inactive: since(received_at, reading.time),
         name: reading.names.get(fields.name()?),
-    })
+    };
+    Ok(Listed { consumer, has_forgotten: pending > 0 && received_at == Some(-1) })
 }
 
 /// `[id, consumer, delivery time, delivery count]`. The time of an entry that was given back is 0, which is no time.
