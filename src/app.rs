@@ -11,6 +11,7 @@ use crate::{
     clock,
     config::{Config, Sources},
     http::{Documents, Fingerprint, Server, ServerState, Trims},
+    operator::{Operator, Question},
     poll::{Heartbeat, Poller, Searcher},
     reader::Reader,
     reading::Latest,
@@ -19,7 +20,7 @@ use crate::{
     renderer::{Renderer, first_page},
     self_stats::SelfStats,
     signals::Signals,
-    source::{Command, Discovery, Link, Watching},
+    source::{Command, Details, Discovery, Link, Watching},
     tasks::{TaskEnded, Tasks},
     telemetry::Traces,
     worker::Worker,
@@ -33,6 +34,9 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 /// Trim requests that may wait behind a running one. Further ones are refused.
 const ORDERS: usize = 8;
+
+/// Questions about single entries that may wait behind one that is being answered. Further ones are refused.
+const QUESTIONS: usize = 8;
 
 /// Why the process can't start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +119,7 @@ async fn start(
     let (latest_in, latest_out) = watch::channel(Latest::default());
     let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
     let (orders_in, orders_out) = mpsc::channel(ORDERS);
+    let (questions_in, questions_out) = mpsc::channel(QUESTIONS);
     let (heartbeat_in, heartbeat_out) = watch::channel(clock::now());
     let state = ServerState {
         config: config_out.clone(),
@@ -123,6 +128,7 @@ async fn start(
         heartbeat: heartbeat_out,
         stopping: stop.clone(),
         trims: Trims::new(orders_in),
+        questions: questions_in,
         documents: Documents::default(),
         fingerprint: Fingerprint::default(),
         stats: Arc::clone(&stats),
@@ -143,6 +149,7 @@ async fn start(
     let with_redis = WithRedis {
         config: config_out,
         orders: orders_out,
+        questions: questions_out,
         latest: latest_in,
         heartbeat: heartbeat_in,
         stats,
@@ -161,6 +168,7 @@ async fn start(
 struct WithRedis {
     config: watch::Receiver<Arc<Config>>,
     orders: mpsc::Receiver<Order>,
+    questions: mpsc::Receiver<Question>,
     latest: watch::Sender<Latest>,
     heartbeat: Heartbeat,
     stats: Arc<SelfStats>,
@@ -169,7 +177,7 @@ struct WithRedis {
 
 impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
-        let Self { config, orders, latest, heartbeat, stats, stop } = self;
+        let Self { config, orders, questions, latest, heartbeat, stats, stop } = self;
         let (streams_in, streams_out) = watch::channel(None);
         let (statuses_in, statuses_out) = watch::channel(Arc::default());
         let searcher = Searcher {
@@ -191,6 +199,12 @@ impl WithRedis {
             stats: Arc::clone(&stats),
         };
         tasks.spawn("retention", keeper.run(stop.clone()));
+        let operator = Operator {
+            details: Details::new(Link::new(Arc::clone(&stats))),
+            config: config.clone(),
+            questions,
+        };
+        tasks.spawn("operator", operator.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).within_budget();
         let poller = Poller {
             reader: reader.beside_retention(removals_out, statuses_out),

@@ -97,7 +97,7 @@ section! {
         /// Whether and how often retention is enforced.
         retention: Retention [redis.billed_by_command];
         /// Where to serve.
-        http: Http;
+        http: Http [redis.billed_by_command];
         /// What to log.
         log: Log;
         /// Where telemetry is sent.

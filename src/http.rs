@@ -8,7 +8,9 @@ mod metrics;
 mod negotiate;
 #[cfg(feature = "schema")]
 pub mod openapi;
+mod pending;
 mod probes;
+mod query;
 mod routes;
 mod server_state;
 mod trim;

@@ -45,6 +45,7 @@ pub mod stuck;
 pub mod poll;
 
 pub mod actions;
+pub mod operator;
 pub mod planner;
 
 mod renderer;

@@ -14,10 +14,11 @@ use super::{
 use crate::{
     config::{Config, Log},
     evaluate::grouped,
-    model::{Entry, Millis, Name, OldestPending, PendingEntry, ServerTime, StreamId},
+    model::{Entry, Millis, Name, PendingEntry, ServerTime, StreamId},
     planner::{Looked, Looker, Refusal},
     source::Wanted,
     telemetry,
+    views::api::PendingEntryDocument,
 };
 
 /// Goes up when a field is removed or changes its meaning.
@@ -86,34 +87,36 @@ impl Filter {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     schema_version: u32,
     stream: String,
     /// Pending entries of all groups of the stream.
     pending: u64,
-    groups: Vec<GroupDocument>,
+    groups: Vec<GroupDocument<'a>>,
 }
 
 #[derive(Serialize)]
-struct GroupDocument {
+struct GroupDocument<'a> {
     name: String,
     pending: u64,
     looked_at: u64,
     /// Where to go on with `--from`; null: all pending entries were looked at.
     next: Option<String>,
-    entries: Vec<EntryDocument>,
+    entries: Vec<PendingEntryDocument<'a>>,
 }
 
-#[derive(Serialize)]
-struct EntryDocument {
-    id: String,
-    age_seconds: Option<f64>,
-    idle_seconds: Option<f64>,
-    /// Null if a consumer reported that it can't process the entry.
-    deliveries: Option<u64>,
-    consumer: String,
-    /// Whether the stream still has the entry.
-    exists: bool,
+impl<'a> GroupDocument<'a> {
+    fn new(Looked { group, found, entries }: &'a Looked, now: Option<ServerTime>) -> Self {
+        let exist = entries.iter().map(Option::is_some);
+        let entry = |(it, exists)| PendingEntryDocument::new(it, exists, now);
+        Self {
+            name: group.name.to_string(),
+            pending: group.pending,
+            looked_at: found.looked_at,
+            next: found.next.map(|next| next.to_string()),
+            entries: found.entries.iter().zip(exist).map(entry).collect(),
+        }
+    }
 }
 
 impl Pending {
@@ -227,30 +230,11 @@ pub(super) fn pending_table(Looked { found, entries, .. }: &Looked, now: Option<
 }
 
 fn print_json(stream: &Name, pending: u64, now: Option<ServerTime>, all: &[Looked]) -> Result<Exit, Error> {
-    let seconds = |ms: u64| Duration::from_millis(ms).as_secs_f64();
-    let entry = |(PendingEntry { entry, consumer }, found): (&PendingEntry, &Option<Entry>)| {
-        let OldestPending { id, idle, .. } = *entry;
-        EntryDocument {
-            id: id.to_string(),
-            age_seconds: age(id, now).map(seconds),
-            idle_seconds: idle.map(|idle| seconds(idle.get())),
-            deliveries: entry.counted_deliveries(),
-            consumer: consumer.to_string(),
-            exists: found.is_some(),
-        }
-    };
-    let group = |Looked { group, found, entries }: &Looked| GroupDocument {
-        name: group.name.to_string(),
-        pending: group.pending,
-        looked_at: found.looked_at,
-        next: found.next.map(|next| next.to_string()),
-        entries: found.entries.iter().zip(entries).map(entry).collect(),
-    };
     let document = Document {
         schema_version: SCHEMA_VERSION,
         stream: stream.to_string(),
         pending,
-        groups: all.iter().map(group).collect(),
+        groups: all.iter().map(|group| GroupDocument::new(group, now)).collect(),
     };
     let text = serde_json::to_string_pretty(&document).map_err(|error| Error::Other(error.to_string()))?;
     print(format_args!("{text}\n"))?;

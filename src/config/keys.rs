@@ -394,7 +394,7 @@ section! {
 section! {
     /// Where to serve.
     #[derive(Debug, Clone)]
-    pub struct Http {
+    pub struct Http(is_billed: bool) {
         /// Address and port to serve on.
         listen: SocketAddr = Self::LISTEN,
             variable "STREAMWARDEN_LISTEN", flag "--listen" "ADDRESS:PORT" of LISTENING;
@@ -402,6 +402,8 @@ section! {
         external_url: Option<String> [check::web_page] = None;
         /// File with the token that allows trims over HTTP. Without it nobody may trim over HTTP.
         trim_token_file: Option<PathBuf> [check::token] = None;
+        /// Whether the page and the API may ask Redis for single pending entries; false where each command is billed.
+        pending_entries: bool = !is_billed;
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{API, GROUP, KEY, Methods, ROUTES, Route};
 use crate::views::api::{
-    ConfigDocument, GroupLagDocument, GroupLagSecondsDocument, GroupsDocument, OneStreamDocument, Problem,
-    SCHEMA_VERSION, StreamsDocument, TrimDocument, TrimRequest,
+    ConfigDocument, GroupLagDocument, GroupLagSecondsDocument, GroupsDocument, OneStreamDocument,
+    PendingDocument, Problem, SCHEMA_VERSION, StreamsDocument, TrimDocument, TrimRequest,
 };
 
 /// A route's path, operation ID, summary and answer.
@@ -22,6 +22,7 @@ const OPERATIONS: &[Operation] = &[
     ("/api/v1/groups", "listGroups", "All groups", schema::<GroupsDocument<'_>>),
     ("/api/v1/groups/{key}/{group}/lag", "getGroupLag", "The lag of one group, for autoscalers", schema::<GroupLagDocument>),
     ("/api/v1/groups/{key}/{group}/lag_seconds", "getGroupLagSeconds", "The age of one group's lag, for autoscalers", schema::<GroupLagSecondsDocument>),
+    ("/api/v1/groups/{key}/{group}/pending", "listPendingEntries", "Pending entries of one group, asked for now", schema::<PendingDocument<'_>>),
     ("/api/v1/config", "getConfig", "The configuration in force, without secrets", schema::<ConfigDocument>),
     ("/api/v1/openapi.json", "getOpenApi", "This document", |_| json!({"type": "object"})),
     ("/api/v1/streams/{key}/trim", "trimStream", "Trim a stream", schema::<TrimDocument<'_>>),
@@ -35,6 +36,25 @@ const GET_PROBLEMS: &[(&str, &str)] =
 const NUMBER_PROBLEMS: &[(&str, &str)] = &[
     ("404", "No such stream is watched, or it has no such group."),
     ("503", "The number is unknown, or too many documents are being sent."),
+];
+
+/// Those of a question to Redis.
+const PENDING_PROBLEMS: &[(&str, &str)] = &[
+    ("400", "A parameter is wrong."),
+    ("403", "http.pending_entries is off."),
+    ("404", "No such stream is watched, or it has no such group."),
+    ("409", "The key is not a stream."),
+    ("502", "Redis did not answer, or refused."),
+    ("503", "Too many questions are waiting, or the sidecar is stopping."),
+];
+
+/// Its parameters.
+const PENDING_PARAMETERS: &[(&str, &str, &str)] = &[
+    ("consumer", "string", "Only entries of this consumer: its name's bytes, percent-encoded."),
+    ("deliveries", "integer", "Only entries that were delivered at least so often."),
+    ("idle_seconds", "number", "Only entries that were not delivered for at least so long."),
+    ("from", "string", "The ID to begin at: `next` of the last answer."),
+    ("limit", "integer", "The most entries, from 1 to 100. 20 without it."),
 ];
 
 const TRIM_PROBLEMS: &[(&str, &str)] = &[
@@ -104,12 +124,13 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGenerator) -> Value {
     let operation = OPERATIONS.iter().find(|(path, ..)| *path == route.path);
     let (_, id, summary, answer) = operation.expect("each route of the API has an operation");
-    let is_number = route.path.contains(GROUP);
+    let is_live = route.path.ends_with("/pending");
+    let is_number = route.path.contains(GROUP) && !is_live;
     let mut parameters = Vec::new();
     if route.path.contains(KEY) {
         parameters.push(name_in_path("key", "streams", "events%3Asession"));
     }
-    if is_number {
+    if route.path.contains(GROUP) {
         parameters.push(name_in_path("group", "groups", "workers"));
     }
     let mut operation = Map::from_iter([
@@ -120,6 +141,13 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
     let mut responses = Map::new();
     let mut problems = Vec::new();
     let method = match route.methods {
+        Methods::Get if is_live => {
+            parameters.extend(PENDING_PARAMETERS.iter().map(|(name, kind, description)| {
+                json!({"name": name, "in": "query", "required": false, "description": description, "schema": {"type": kind}})
+            }));
+            problems.extend_from_slice(PENDING_PROBLEMS);
+            "get"
+        }
         Methods::Get => {
             let tag =
                 json!({"ETag": {"description": "Changes with each poll.", "schema": {"type": "string"}}});

@@ -77,6 +77,8 @@ enum Handler {
     Slow(fn(&ServerState, &Asked) -> bool, fn(&ServerState, &Asked) -> Answer),
     /// With a trim.
     Trim,
+    /// With what Redis says now.
+    Pending,
 }
 
 const fn get(path: &'static str, handler: Handler) -> Route {
@@ -93,6 +95,7 @@ pub const ROUTES: &[Route] = &[
     get("/api/v1/groups", Handler::Slow(always, ServerState::groups)),
     get("/api/v1/groups/{key}/{group}/lag", Handler::Slow(always, ServerState::group_lag)),
     get("/api/v1/groups/{key}/{group}/lag_seconds", Handler::Slow(always, ServerState::group_lag_seconds)),
+    get("/api/v1/groups/{key}/{group}/pending", Handler::Pending),
     get("/api/v1/config", Handler::Slow(always, ServerState::config)),
     get("/api/v1/openapi.json", Handler::Slow(always, ServerState::openapi)),
     Route {
@@ -121,6 +124,7 @@ pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) 
     let asked = Asked { uri: head.uri, headers: head.headers, stream: name(), group: name() };
     match route.handler {
         Handler::Trim => state.trim(asked, body).await,
+        Handler::Pending => state.pending(&asked).await,
         Handler::Slow(is_slow, answer) if is_slow(&state, &asked) => {
             let answer = spawn_blocking(move || answer(&state, &asked)).await;
             answer.unwrap_or_else(|_panicked| {

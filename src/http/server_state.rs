@@ -9,8 +9,8 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{
-    actions::Order, clock::Instant, config::Config, model::Name, reading::Latest, self_stats::SelfStats,
-    views::MetricsPages,
+    actions::Order, clock::Instant, config::Config, model::Name, operator::Question, reading::Latest,
+    self_stats::SelfStats, views::MetricsPages,
 };
 
 /// Documents that are being sent at once: one of ten thousand streams takes tens of megabytes.
@@ -30,12 +30,22 @@ pub struct ServerState {
     pub stopping: tokio_util::sync::CancellationToken,
     /// Trims requested over HTTP.
     pub trims: Trims,
+    /// Questions about single entries, for the task that asks Redis.
+    pub questions: mpsc::Sender<Question>,
     /// Permits for the API's documents.
     pub documents: Documents,
     /// The fingerprint of the running configuration.
     pub fingerprint: Fingerprint,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
+}
+
+impl ServerState {
+    /// Whether the last reading has this stream.
+    pub(super) fn is_watched(&self, stream: &Name) -> bool {
+        let latest = self.latest.borrow();
+        latest.reading.as_ref().is_some_and(|reading| reading.stream(stream).is_some())
+    }
 }
 
 /// The hash of a configuration, computed once for each: one may have thousands of rules.

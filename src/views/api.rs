@@ -10,6 +10,7 @@ mod group;
 mod head;
 mod held;
 mod number;
+mod pending;
 mod pieces;
 mod stream;
 mod trim;
@@ -29,6 +30,7 @@ pub use head::{
     Summary,
 };
 pub use number::{GroupLagDocument, GroupLagSecondsDocument, NoNumber};
+pub use pending::{PendingDocument, PendingEntryDocument};
 pub use pieces::Take;
 pub(crate) use stream::holds_the_lease;
 pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};

@@ -1,6 +1,7 @@
 //! Stuck work: pending entries and single entries are shown, and the commands that act on them.
 
 mod command;
+mod http;
 mod kills;
 mod look;
 mod races;

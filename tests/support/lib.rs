@@ -33,7 +33,7 @@ pub use programs::{nexus, program, project};
 pub use proxy::{Act, Direction, Proxy};
 pub use redis_server::{Redis, command};
 pub use sentinel::{SERVICE, Sentinels};
-pub use sidecar::{Sidecar, send};
+pub use sidecar::{Answer, Sidecar, send};
 
 /// Long enough for a busy machine; a test that waits so long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(60);
