@@ -32,6 +32,8 @@ pub struct Link {
     past: Past,
     /// How long the last connection took to be made.
     took: Duration,
+    /// How long replies may take.
+    patience: Duration,
     lost: LostPrimary,
     /// Those of the next connection. A connection has its own.
     sentinels: Sentinels,
@@ -56,7 +58,8 @@ impl Link {
 
     fn of(recorder: Arc<dyn Recorder>, node: Option<NodeAddress>) -> Self {
         let (past, lost, sentinels) = (Past::default(), LostPrimary::default(), Sentinels::default());
-        Self { recorder, node, session: None, past, took: Duration::ZERO, lost, sentinels }
+        let (took, patience) = (Duration::ZERO, Duration::MAX);
+        Self { recorder, node, session: None, past, took, patience, lost, sentinels }
     }
 
     pub(super) fn recorder(&self) -> &dyn Recorder {
@@ -84,7 +87,14 @@ impl Link {
                 session
             }
         };
-        Ok(self.session.insert(session))
+        let session = self.session.insert(session);
+        session.set_patience(self.patience);
+        Ok(session)
+    }
+
+    /// How long replies may take, if that is less than `redis.command_timeout`.
+    pub(super) const fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// The connection, if it is still open and no byte arrived since it was last used.

@@ -22,8 +22,8 @@ use crate::{
 /// Nodes that are asked for the topology, one after another.
 const MOST_ASKED: usize = 3;
 
-/// How long a node that failed before may take to answer again, so that it delays no other.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a node may take to answer, so that it delays no other: one that failed before, and one that answered faster.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is kept for each node, with its link.
 pub(super) trait PerNode {
@@ -237,6 +237,8 @@ pub(super) struct Member<T> {
     pub(super) failing: Option<Failure>,
     /// When it last did not answer.
     tried: Instant,
+    /// How long its replies may take at the next reading, so that it delays no other node.
+    pub(super) patience: Duration,
 }
 
 impl<T: PerNode> Cluster<T> {
@@ -325,7 +327,9 @@ impl<T: PerNode> Cluster<T> {
 
 impl<T: PerNode> Member<T> {
     fn new(link: &Link, address: NodeAddress) -> Self {
-        Self { node: T::new(link.to_node(address.clone())), address, failing: None, tried: clock::now() }
+        let node = T::new(link.to_node(address.clone()));
+        // Nothing is known of it yet.
+        Self { node, address, failing: None, tried: clock::now(), patience: Duration::MAX }
     }
 
     /// Where this node redirects a command to, if its error says so.

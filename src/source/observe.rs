@@ -16,7 +16,7 @@ use super::{
     Link,
     merge::Merge,
     node_observer::NodeObserver,
-    nodes::{Arranged, Cluster, Member, Nodes, PerNode},
+    nodes::{Arranged, Cluster, Member, Nodes, PATIENCE, PerNode},
     redirect::RedirectKind,
     redirected::{Found, Redirected},
 };
@@ -189,6 +189,10 @@ impl ClusterReading<'_> {
 
     /// Asks each member for the streams of its slots, all at the same time.
     async fn read_members(&self, cluster: &mut Cluster<NodeObserver>) -> Merge {
+        // One alone delays no other.
+        if let [alone] = cluster.members.as_mut_slice() {
+            alone.patience = Duration::MAX;
+        }
         let all: Vec<Watched> = self.watchlist.iter().cloned().collect();
         let (served, unserved): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|watched| cluster.owner(watched.name.as_bytes()).is_some());
@@ -253,6 +257,8 @@ impl ClusterReading<'_> {
 impl Member<NodeObserver> {
     /// Reads these streams, within the time of one node.
     async fn observe(&mut self, config: &Config, streams: &Watchlist) -> Result<Snapshot, Failure> {
+        self.node.link().set_patience(self.patience);
+        let started = clock::now();
         let read = match self.knock(config).await {
             // A node that takes longer makes the whole reading late.
             Ok(()) => timeout(config.poll.stale_after / 2, self.node.observe(config, streams)).await,
@@ -262,6 +268,12 @@ impl Member<NodeObserver> {
             self.node.link().disconnect();
             Err(Failure::new(Reason::Timeout, "the node took longer than half of poll.stale_after"))
         });
+        // No reply takes longer than all of them took. Where one did, the next one may take longer still.
+        self.patience = match &read {
+            Ok(_) => PATIENCE.max(3 * (clock::now() - started)),
+            Err(failure) if failure.reason == Reason::Timeout => self.patience.saturating_mul(2),
+            Err(_) => self.patience,
+        };
         self.note(&read);
         read.map_err(|failure| self.failing.clone().unwrap_or(failure))
     }

@@ -1,8 +1,11 @@
 //! A connection in use: the server on it, and how to send commands and collect replies.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tracing::{Instrument, Span, debug};
@@ -79,6 +82,8 @@ pub(crate) struct Session {
     endpoint: Endpoint,
     is_tls: bool,
     place: String,
+    /// How long replies may take.
+    patience: Duration,
     /// They named this server, if the address names them.
     pub(super) sentinels: Sentinels,
 }
@@ -127,6 +132,7 @@ impl Session {
             endpoint: connected.endpoint,
             is_tls: connected.is_tls,
             place: connected.place,
+            patience: redis.command_timeout,
             sentinels: std::mem::take(sentinels),
         };
         let introduced = session.introduce(connected.is_upstash).await.and_then(|()| session.is_as_named());
@@ -211,8 +217,14 @@ impl Session {
         let mut new = Self::open(&self.redis, node, recorder, past, &mut self.sentinels).await?;
         // The question about the role is among them, if there was one.
         new.role.take_over(&self.role);
+        new.patience = self.patience;
         *self = new;
         Ok(())
+    }
+
+    /// How long replies may take from now on, at most `redis.command_timeout`.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience.min(self.redis.command_timeout);
     }
 
     /// Whether the connection was made with this configuration.
@@ -336,7 +348,7 @@ impl Session {
     async fn hand_over<R: Request>(&mut self, commands: &[R], behind: usize) -> Result<Asked, Failure> {
         let labels: Vec<_> = commands.iter().map(Request::label).collect();
         let span = self.recorder.sending(&labels, &self.endpoint, self.database);
-        let until = clock::now() + self.redis.command_timeout;
+        let until = clock::now() + self.patience;
         let mut packed = Vec::new();
         for command in commands {
             command.encode().write_packed_command(&mut packed);
@@ -389,8 +401,8 @@ impl Session {
         until: Instant,
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let timeout = self.redis.command_timeout;
-        let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {timeout:?}"));
+        let patience = self.patience;
+        let no_answer = |_elapsed| Failure::new(Reason::Timeout, format!("no answer within {patience:?}"));
         let done = tokio::select! {
             biased;
             done = tokio::time::timeout_at(until, work(&mut self.connection)) => done.map_err(no_answer).flatten(),

@@ -11,10 +11,8 @@ use super::{
 };
 use support::{NODE_TIMEOUT, stays_so, wait_for};
 
-/// The default `redis.command_timeout`.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
-/// A node that has failed before is given so long.
-const FAILED_NODE: Duration = Duration::from_secs(1);
+/// A node that has failed before, or answered faster, is given so long.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// A busy machine may be late by so much.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
@@ -86,7 +84,7 @@ fn nothing_is_wrong_but(page: &Page, changed: &str) {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "what is measured here is time")]
-fn a_node_that_stands_still_delays_the_others_once_and_by_no_more_than_its_command_may_take() {
+fn a_node_that_stands_still_delays_the_others_by_no_more_than_a_second() {
     let cluster = Cluster::with_settings(3, 0, "cluster-node-timeout 60000");
     fill(&cluster);
     let sidecar = Sidecar::start(cluster.node(0));
@@ -100,10 +98,12 @@ fn a_node_that_stands_still_delays_the_others_once_and_by_no_more_than_its_comma
         follows(&cluster, &sidecar, &other);
         added.elapsed()
     };
-    let (first, later) = (took(), [took(), took(), took()]);
+    let all = [took(), took(), took(), took()];
     cluster.thaw(frozen);
-    assert!(first < COMMAND_TIMEOUT + TOLERANCE, "another node's stream was seen {first:?} late");
-    assert!(later.iter().all(|took| *took < FAILED_NODE + TOLERANCE), "still {later:?} late");
+    assert!(
+        all.iter().all(|took| *took < PATIENCE + TOLERANCE),
+        "another node's stream was seen {all:?} late"
+    );
     let page = sidecar.wait("the frozen one's streams", |page| is_read(page, 0));
     assert_eq!(page.stream("recreations_total", "s0"), Some(0.0));
     assert_eq!(page.group("entries_lost_total", "s0", super::GROUP).unwrap_or_default(), 0.0);
