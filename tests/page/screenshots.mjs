@@ -26,6 +26,18 @@ function terminal(line, columns) {
   }
 }
 
+// The pictures of the documentation: the top of the list.
+async function ofDocumentation(browser, text) {
+  const { origin } = new URL(suggested(text, "Page"));
+  for (const locale of ["en-US", "zh-CN"]) {
+    const page = await browser.open({ origin }, { locale, scheme: "light", width: 1280, height: 510 });
+    await page.goto(origin);
+    await page.locator("#streams tbody tr").first().waitFor();
+    await page.screenshot({ path: join(folder, `page-${locale.slice(0, 2)}.png`) });
+    await page.context().close();
+  }
+}
+
 async function pictures(browser, name, text) {
   const address = new URL(suggested(text, "Page"));
   const line = suggested(text, "Terminal");
@@ -53,6 +65,7 @@ try {
   for (const [index, step] of STEPS.entries()) {
     const text = await demo.upTo("Press Enter to repair it and go on.");
     await pictures(browser, `${index + 1}-${step}`, text);
+    if (index === STEPS.length - 1) await ofDocumentation(browser, text);
     demo.enter();
     await demo.upTo("Repaired: all streams are healthy.");
   }
