@@ -16,7 +16,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use parse::AddressError;
-pub use service::{Host, Service};
+pub use service::Service;
 
 use crate::model::NodeAddress;
 
@@ -43,19 +43,9 @@ enum Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// Over TCP.
-    Tcp {
-        /// A name, or an IP address without brackets.
-        host: String,
-        /// Not 0.
-        port: u16,
-    },
+    Tcp(NodeAddress),
     /// Over TCP with TLS.
-    Tls {
-        /// A name, or an IP address without brackets.
-        host: String,
-        /// Not 0.
-        port: u16,
-    },
+    Tls(NodeAddress),
     /// Over a Unix socket.
     Unix(PathBuf),
 }
@@ -63,17 +53,14 @@ pub enum Route {
 impl Route {
     /// Over TCP, with TLS or without.
     #[must_use]
-    pub fn to(host: Host, is_tls: bool) -> Self {
-        let Host { name: host, port } = host;
-        if is_tls { Self::Tls { host, port } } else { Self::Tcp { host, port } }
+    pub const fn to(address: NodeAddress, is_tls: bool) -> Self {
+        if is_tls { Self::Tls(address) } else { Self::Tcp(address) }
     }
 
-    /// The host; `None` for a socket.
-    fn host(&self) -> Option<Host> {
+    /// The host and the port; `None` for a socket.
+    const fn node(&self) -> Option<&NodeAddress> {
         match self {
-            Self::Tcp { host, port } | Self::Tls { host, port } => {
-                Some(Host { name: host.clone(), port: *port })
-            }
+            Self::Tcp(address) | Self::Tls(address) => Some(address),
             Self::Unix(_) => None,
         }
     }
@@ -82,10 +69,7 @@ impl Route {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } | Self::Tls { host, port } if host.contains(':') => {
-                write!(f, "[{host}]:{port}")
-            }
-            Self::Tcp { host, port } | Self::Tls { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp(address) | Self::Tls(address) => address.fmt(f),
             Self::Unix(path) => path.display().fmt(f),
         }
     }
@@ -126,12 +110,6 @@ impl Address {
         Self { user, password, ..self }
     }
 
-    /// The same login, protocol and database at a node of the cluster.
-    #[must_use]
-    pub fn of_node(self, node: &NodeAddress) -> Self {
-        self.at(Host { name: node.host().to_owned(), port: node.port() })
-    }
-
     /// How the server is reached; `None` for a [service](Self::service).
     #[must_use]
     pub const fn route(&self) -> Option<&Route> {
@@ -152,7 +130,7 @@ impl Address {
 
     /// The address of this server, with the same login, database and encryption.
     #[must_use]
-    pub fn at(self, server: Host) -> Self {
+    pub fn at(self, server: NodeAddress) -> Self {
         let route = Route::to(server, self.is_tls());
         Self { target: Target::Server(route), ..self }
     }
@@ -167,7 +145,7 @@ impl Address {
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         match &self.target {
-            Target::Server(route) => matches!(route, Route::Tls { .. }),
+            Target::Server(route) => matches!(route, Route::Tls(_)),
             Target::Service(service) => service.is_tls,
         }
     }
@@ -205,34 +183,35 @@ impl Address {
         }
     }
 
-    /// The host; `None` for a socket and a service.
-    fn host(&self) -> Option<Host> {
-        self.route()?.host()
+    /// The host and the port; `None` for a socket and a service.
+    fn node(&self) -> Option<&NodeAddress> {
+        self.route()?.node()
     }
 
     /// Whether the connection stays on this machine. For a service, whether those to the Sentinels do.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self.service() {
-            Some(service) => service.sentinels.iter().all(Host::is_local),
-            None => self.host().is_none_or(|host| host.is_local()),
+            Some(service) => service.sentinels.iter().all(NodeAddress::is_local),
+            None => self.node().is_none_or(NodeAddress::is_local),
         }
     }
 
     /// Whether the host is Upstash's, which bills each command.
     #[must_use]
     pub fn is_upstash(&self) -> bool {
-        self.host().is_some_and(|host| host.name.to_ascii_lowercase().ends_with(".upstash.io"))
+        self.node().is_some_and(|node| node.host().ends_with(".upstash.io"))
     }
 
     /// The server's end of the connection.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        match self.host() {
+        match self.node() {
             None => Endpoint { address: self.to_string(), port: None },
-            Some(Host { name, port }) => {
-                Endpoint { address: name, port: Some(port).filter(|port| *port != DEFAULT_PORT) }
-            }
+            Some(node) => Endpoint {
+                address: node.host().to_owned(),
+                port: Some(node.port()).filter(|port| *port != DEFAULT_PORT),
+            },
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) async fn connect(
             return Err(Failure::new(Reason::Address, format!("redis.{key} {what}")));
         }
         let address = match (node, address.service()) {
-            (Some(node), _) => address.of_node(node),
+            (Some(node), _) => address.at(node.clone()),
             (None, None) => {
                 sentinels.clear();
                 address

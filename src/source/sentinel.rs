@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     clock::{self, Instant},
-    config::{self, Host, Route, Service},
-    model::{Class, Failure, Reason},
+    config::{self, Route, Service},
+    model::{Class, Failure, NodeAddress, Reason},
 };
 
 /// Time between two questions while nothing else is to be done.
@@ -45,7 +45,7 @@ pub(super) struct Sentinels {
     /// The connection to it.
     open: Option<Connection>,
     /// The primary, as they named it last, and when.
-    named: Option<(Host, Instant)>,
+    named: Option<(NodeAddress, Instant)>,
     /// When they were asked last.
     asked: Option<Instant>,
     is_silent: bool,
@@ -72,7 +72,7 @@ impl Sentinels {
         &mut self,
         service: &Service,
         redis: &config::Redis,
-    ) -> Result<Host, Failure> {
+    ) -> Result<NodeAddress, Failure> {
         if self.service.as_ref() != Some(service) {
             *self = Self { service: Some(service.clone()), ..Self::default() };
         }
@@ -125,7 +125,7 @@ impl Sentinels {
     /// # Errors
     /// They name another one, or none of them answers.
     pub(super) async fn confirm(&mut self, redis: &config::Redis) -> Result<(), Failure> {
-        let is_fresh = |(_, at): &(Host, Instant)| clock::now().saturating_duration_since(*at) < FRESH;
+        let is_fresh = |(_, at): &(NodeAddress, Instant)| clock::now().saturating_duration_since(*at) < FRESH;
         if self.service.is_none() || self.named.as_ref().is_some_and(is_fresh) {
             return Ok(());
         }
@@ -145,7 +145,7 @@ impl Sentinels {
     }
 
     /// Asks one Sentinel after the other. Cancel-safe: a connection with an open question is dropped.
-    async fn ask(&mut self, redis: &config::Redis) -> Result<Host, Failure> {
+    async fn ask(&mut self, redis: &config::Redis) -> Result<NodeAddress, Failure> {
         let Some(service) = self.service.clone() else { return Err(no_reply()) };
         self.asked = Some(clock::now());
         let (mut open, count) = (self.open.take(), service.sentinels.len());
@@ -176,7 +176,7 @@ impl Sentinels {
         Err(failure)
     }
 
-    fn note(&mut self, host: &Host) {
+    fn note(&mut self, host: &NodeAddress) {
         if std::mem::take(&mut self.is_silent) {
             info!(primary = %host, "a Sentinel names the primary again");
         }
@@ -189,11 +189,11 @@ impl Sentinels {
 
 /// Asks one Sentinel, on this connection if it is still open.
 async fn ask(
-    sentinel: &Host,
+    sentinel: &NodeAddress,
     service: &Service,
     redis: &config::Redis,
     open: Option<Connection>,
-) -> Result<(Host, Connection), Failure> {
+) -> Result<(NodeAddress, Connection), Failure> {
     let kept = open.and_then(|mut open| (open.look() == Ok(Look::Silent)).then_some(open));
     let mut connection = match kept {
         Some(open) => open,
@@ -210,19 +210,24 @@ async fn ask(
 }
 
 /// The server that a Sentinel names.
-pub(super) fn named(reply: &Reply, service: &Service) -> Result<Host, Failure> {
+pub(super) fn named(reply: &Reply, service: &Service) -> Result<NodeAddress, Failure> {
     let Some((name, port)) = reply::host_and_port(reply)? else {
         let what =
             format!("it knows no service {}; `SENTINEL MASTERS` shows those that it watches", service.name);
         return Err(Failure::new(Reason::Sentinel, what));
     };
-    Host::announced(&name, &port)
+    announced(&name, &port)
         .ok_or_else(|| Failure::new(Reason::Sentinel, "the address that it names is not a host and a port"))
+}
+
+/// The address that a Sentinel announces; `None` if nobody can be reached there.
+pub(super) fn announced(host: &str, port: &str) -> Option<NodeAddress> {
+    NodeAddress::new(host, port.parse().ok()?).ok()
 }
 
 /// Connects to a Sentinel and logs in there.
 pub(super) async fn connect(
-    sentinel: &Host,
+    sentinel: &NodeAddress,
     service: &Service,
     redis: &config::Redis,
 ) -> Result<Connection, Failure> {
@@ -267,7 +272,7 @@ pub(super) async fn one(
 }
 
 /// Why no Sentinel names a primary: the failure of each. The most telling reason comes first: one that is not of the network.
-fn no_primary(service: &Service, failures: &[(&Host, Failure)]) -> Failure {
+fn no_primary(service: &Service, failures: &[(&NodeAddress, Failure)]) -> Failure {
     let is_silence = |reason: Reason| {
         matches!(reason, Reason::Refused | Reason::Timeout | Reason::Closed | Reason::Dns | Reason::Io)
     };
@@ -291,5 +296,29 @@ const fn advice(reason: Reason) -> &'static str {
         Reason::NoPermission => ", so permit SENTINEL GET-MASTER-ADDR-BY-NAME there",
         Reason::Unsupported => ", so it is no Sentinel: redis+sentinel:// has the Sentinels' addresses",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announced_address_is_one_that_can_be_reached() {
+        for (host, port, shown) in [
+            ("10.0.0.1", "6379", Some("10.0.0.1:6379")),
+            ("redis-0.redis.svc", "1", Some("redis-0.redis.svc:1")),
+            ("Redis-0.redis.svc", "1", Some("redis-0.redis.svc:1")),
+            ("FD00:0::1", "6379", Some("[fd00::1]:6379")),
+            ("10.0.0.1", "0", None),
+            ("10.0.0.1", "65536", None),
+            ("10.0.0.1", "", None),
+            ("", "6379", None),
+            ("a b", "6379", None),
+            ("user:word@h", "6379", None),
+        ] {
+            let address = announced(host, port).map(|address| address.to_string());
+            assert_eq!(address.as_deref(), shown, "{host} {port}");
+        }
     }
 }

@@ -8,12 +8,12 @@ use super::{
     failure::no_reply,
     fields::{Fields, list, text, unexpected},
     resp::Reply,
-    sentinel::{PATIENCE, connect, named, one},
+    sentinel::{PATIENCE, announced, connect, named, one},
     transport,
 };
 use crate::{
-    config::{self, Host, Route, Service},
-    model::{Failure, Reason, ReplicaView, SentinelView, ServiceState},
+    config::{self, Route, Service},
+    model::{Failure, NodeAddress, Reason, ReplicaView, SentinelView, ServiceState},
 };
 
 /// Addresses of replicas that are tried for each Sentinel.
@@ -46,7 +46,7 @@ fn late<T>(_elapsed: T) -> Failure {
 
 async fn view(
     connection: &mut Connection,
-    sentinel: &Host,
+    sentinel: &NodeAddress,
     service: &Service,
     redis: &config::Redis,
 ) -> Result<SentinelView, Failure> {
@@ -81,13 +81,13 @@ fn state(reply: &Reply) -> Result<ServiceState, Failure> {
 }
 
 /// The reply to `SENTINEL REPLICAS`: the addresses that are not known to be down.
-fn replicas(reply: &Reply) -> Result<Vec<Host>, Failure> {
+fn replicas(reply: &Reply) -> Result<Vec<NodeAddress>, Failure> {
     let mut hosts = Vec::new();
     for replica in list(reply.value()?, "replicas")? {
         let mut fields = Fields::new(replica)?;
         let (host, port) = (fields.take("ip"), fields.take("port"));
         let host = host.as_ref().and_then(text).zip(port.as_ref().and_then(text));
-        hosts.push(host.and_then(|(host, port)| Host::announced(host, port)).ok_or_else(no_reply)?);
+        hosts.push(host.and_then(|(host, port)| announced(host, port)).ok_or_else(no_reply)?);
     }
     Ok(hosts)
 }

@@ -38,9 +38,9 @@ use crate::{
 /// What is wrong with them, or with the server's name.
 pub(crate) fn check_files(address: &Address, redis: &config::Redis) -> Result<(), Failure> {
     match (address.route(), address.service()) {
-        (Some(Route::Tls { host, .. }), _) => Client::new(host, &redis.tls).map(drop),
+        (Some(Route::Tls(address)), _) => Client::new(address.host(), &redis.tls).map(drop),
         (_, Some(service)) if service.is_tls || redis.sentinel.is_tls(service) => {
-            service.sentinels.iter().try_for_each(|it| Client::new(&it.name, &redis.tls).map(drop))
+            service.sentinels.iter().try_for_each(|it| Client::new(it.host(), &redis.tls).map(drop))
         }
         _ => Ok(()),
     }

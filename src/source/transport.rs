@@ -19,23 +19,23 @@ use super::{
 };
 use crate::{
     config::{self, Route},
-    model::{Failure, Reason},
+    model::{Failure, NodeAddress, Reason},
 };
 
 /// Opens the transport. Resolves names and reads files each time.
 pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transport, Failure> {
     match route {
-        Route::Tcp { host, port } => Ok(Box::new(tcp(host, *port, redis.command_timeout).await?)),
-        Route::Tls { host, port } => {
-            let (name, certificates) = (host.clone(), redis.tls.clone());
+        Route::Tcp(address) => Ok(Box::new(tcp(address, redis.command_timeout).await?)),
+        Route::Tls(address) => {
+            let (name, certificates) = (address.host().to_owned(), redis.tls.clone());
             let client =
                 files::read(redis.connect_timeout, move || tls::Client::new(&name, &certificates)).await??;
-            let handshake = client.handshake(tcp(host, *port, redis.command_timeout).await?);
+            let handshake = client.handshake(tcp(address, redis.command_timeout).await?);
             pin!(handshake);
             // A Redis without TLS waits for the end of a line, which may never arrive.
             match timeout(redis.connect_timeout / 2, &mut handshake).await {
                 Ok(transport) => transport,
-                Err(_elapsed) if is_plain(host, *port, redis.connect_timeout).await => {
+                Err(_elapsed) if is_plain(address, redis.connect_timeout).await => {
                     Err(Failure::new(Reason::Tls, NOT_TLS))
                 }
                 Err(_elapsed) => handshake.await,
@@ -48,27 +48,27 @@ pub(super) async fn open(route: &Route, redis: &config::Redis) -> Result<Transpo
 /// The failure of a login, or a better one if the server speaks TLS and the address does not. Such a server closes the
 /// connection at the first command, without a reply.
 pub(super) async fn explained(failure: Failure, route: &Route, connect_timeout: Duration) -> Failure {
-    let Route::Tcp { host, port } = route else { return failure };
+    let Route::Tcp(address) = route else { return failure };
     if !matches!(failure.reason, Reason::Closed | Reason::Protocol) {
         return failure;
     }
-    let hello = tls::hello(host).unwrap_or_default();
-    let is_tls = probe(host, *port, &hello, connect_timeout).await.is_some_and(tls::is_record);
+    let hello = tls::hello(address.host()).unwrap_or_default();
+    let is_tls = probe(address, &hello, connect_timeout).await.is_some_and(tls::is_record);
     if is_tls { Failure::new(Reason::Tls, IS_TLS) } else { failure }
 }
 
 /// Whether the server replies in plain text, as Redis without TLS does.
-async fn is_plain(host: &str, port: u16, connect_timeout: Duration) -> bool {
-    let answer = probe(host, port, b"PING\r\n", connect_timeout).await;
+async fn is_plain(address: &NodeAddress, connect_timeout: Duration) -> bool {
+    let answer = probe(address, b"PING\r\n", connect_timeout).await;
     answer.is_some_and(|[first, _]| matches!(first, b'+' | b'-'))
 }
 
 /// The first bytes of the reply to `question`, on its own connection. It takes only a part of the time, so that the known
 /// failure is still reported.
-async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration) -> Option<[u8; 2]> {
+async fn probe(address: &NodeAddress, question: &[u8], connect_timeout: Duration) -> Option<[u8; 2]> {
     let patience = connect_timeout / 4;
     let ask = async {
-        let mut tcp = tcp(host, port, patience).await.ok()?;
+        let mut tcp = tcp(address, patience).await.ok()?;
         tcp.write_all(question).await.ok()?;
         let mut answer = [0; 2];
         tcp.read_exact(&mut answer).await.ok().map(|_read| answer)
@@ -77,8 +77,8 @@ async fn probe(host: &str, port: u16, question: &[u8], connect_timeout: Duration
 }
 
 /// Connects to all of the host's addresses at once and takes the first that answers, so that a dead one costs no time.
-async fn tcp(host: &str, port: u16, user_timeout: Duration) -> Result<TcpStream, Failure> {
-    let addresses = lookup_host((host, port)).await;
+async fn tcp(address: &NodeAddress, user_timeout: Duration) -> Result<TcpStream, Failure> {
+    let addresses = lookup_host((address.host(), address.port())).await;
     let addresses = addresses.map_err(|error| Failure::new(Reason::Dns, error.to_string()))?;
     let mut attempts: JoinSet<io::Result<TcpStream>> = addresses.map(TcpStream::connect).collect();
     let mut failure = Failure::new(Reason::Dns, "the name has no address");

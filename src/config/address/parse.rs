@@ -9,10 +9,11 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Address, DEFAULT_PORT, Host, Resp, Route, Service, Target,
+    Address, DEFAULT_PORT, Resp, Route, Service, Target,
     foreign::{self, Advice},
     service,
 };
+use crate::model::{NodeAddress, NodeAddressError};
 
 /// A problem with an address. The text follows the key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -181,7 +182,7 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
 }
 
 impl Parts {
-    fn tcp(&mut self, authority: &str, path: &str) -> Option<Host> {
+    fn tcp(&mut self, authority: &str, path: &str) -> Option<NodeAddress> {
         let place = self.place(authority);
         if !matches!(path, "" | "/") {
             self.database = path.strip_prefix('/').and_then(database);
@@ -191,7 +192,7 @@ impl Parts {
     }
 
     /// The Sentinels, and the name of the service.
-    fn service(&mut self, authority: &str, path: &str) -> Option<(Vec<Host>, String)> {
+    fn service(&mut self, authority: &str, path: &str) -> Option<(Vec<NodeAddress>, String)> {
         let place = self.place(authority);
         let mut sentinels = Vec::new();
         for (index, text) in place.split(',').enumerate() {
@@ -316,7 +317,7 @@ impl Parts {
     }
 }
 
-fn host_and_port(text: &str, default_port: u16) -> Result<Host, AddressError> {
+fn host_and_port(text: &str, default_port: u16) -> Result<NodeAddress, AddressError> {
     let (name, port) = match text.strip_prefix('[') {
         Some(bracketed) => {
             let (host, port) = bracketed.split_once(']').ok_or(AddressError::Ipv6)?;
@@ -334,18 +335,16 @@ fn host_and_port(text: &str, default_port: u16) -> Result<Host, AddressError> {
     if !text.starts_with('[') && text.matches(':').count() > 1 {
         return Err(AddressError::Host);
     }
-    if name.is_empty() {
-        return Err(AddressError::NoHost);
-    }
-    if !text.starts_with('[') && !service::is_name(&name) {
-        return Err(AddressError::Host);
-    }
-    if port.is_empty() {
-        return Ok(Host { name, port: default_port });
-    }
-    let digits = port.strip_prefix(':').filter(|port| is_digits(port)).ok_or(AddressError::Port)?;
-    let port: u16 = digits.parse().map_err(|_too_great| AddressError::Port)?;
-    if port == 0 { Err(AddressError::Port) } else { Ok(Host { name, port }) }
+    let digits = port.strip_prefix(':').filter(|port| is_digits(port));
+    // 0 is refused like what is not a number.
+    let port =
+        if port.is_empty() { default_port } else { digits.and_then(|it| it.parse().ok()).unwrap_or(0) };
+    NodeAddress::new(&name, port).map_err(|error| match error {
+        NodeAddressError::NoHost => AddressError::NoHost,
+        NodeAddressError::Host => AddressError::Host,
+        NodeAddressError::Ipv6 => AddressError::Ipv6,
+        NodeAddressError::Port => AddressError::Port,
+    })
 }
 
 /// What is wrong with one of several hosts.

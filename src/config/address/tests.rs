@@ -13,12 +13,12 @@ fn wrong(text: &str) -> Vec<AddressError> {
 }
 
 fn tcp(host: &str, port: u16) -> Route {
-    Route::Tcp { host: host.to_owned(), port }
+    Route::Tcp(NodeAddress::new(host, port).unwrap())
 }
 
 #[test]
 fn each_part_is_honoured() {
-    let tls = |host: &str, port| Route::Tls { host: host.to_owned(), port };
+    let tls = |host: &str, port| Route::Tls(NodeAddress::new(host, port).unwrap());
     let unix = |path: &str| Route::Unix(PathBuf::from(path));
     let nobody = None;
     for (uri, route, login, database) in [
@@ -55,8 +55,8 @@ fn each_part_is_honoured() {
 
 #[test]
 fn sentinels_are_named_with_the_service_that_they_watch() {
-    let sentinels = |hosts: &[(&str, u16)]| -> Vec<Host> {
-        hosts.iter().map(|(name, port)| Host { name: (*name).to_owned(), port: *port }).collect()
+    let sentinels = |hosts: &[(&str, u16)]| -> Vec<NodeAddress> {
+        hosts.iter().map(|(name, port)| NodeAddress::new(name, *port).unwrap()).collect()
     };
     let one = sentinels(&[("h", 26379)]);
     for (uri, hosts, name, login, database, is_tls) in [
@@ -77,9 +77,9 @@ fn sentinels_are_named_with_the_service_that_they_watch() {
         let service = Service { name: name.to_owned(), sentinels: hosts, is_tls };
         assert_eq!((address.route(), address.service()), (None, Some(&service)), "{uri}");
         assert_eq!((address.login(), address.database(), address.is_tls()), (login, database, is_tls));
-        let primary = address.at(Host { name: "10.0.0.1".to_owned(), port: 1 });
-        let host = "10.0.0.1".to_owned();
-        let route = if is_tls { Route::Tls { host, port: 1 } } else { Route::Tcp { host, port: 1 } };
+        let node = NodeAddress::new("10.0.0.1", 1).unwrap();
+        let primary = address.at(node.clone());
+        let route = Route::to(node, is_tls);
         assert_eq!((primary.route(), primary.service()), (Some(&route), None));
         assert_eq!((primary.login(), primary.database()), (login, database), "{uri}");
     }
