@@ -9,8 +9,6 @@ use crate::model::{NodeAddress, NodeAddressError};
 pub(crate) struct Seen<'a> {
     /// Where the node that replied was reached.
     pub(crate) asked: &'a NodeAddress,
-    /// Whether the connection to it is encrypted. The other nodes are reached the same way.
-    pub(crate) is_tls: bool,
     /// Announced addresses, and the ones to use in their place.
     pub(crate) address_map: &'a BTreeMap<NodeAddress, NodeAddress>,
 }

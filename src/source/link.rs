@@ -160,11 +160,6 @@ impl Link {
         }
     }
 
-    /// Whether the current connection is encrypted.
-    pub(super) fn is_tls(&self) -> bool {
-        self.session.as_ref().is_some_and(Session::is_tls)
-    }
-
     /// Returns once the Sentinels name another primary than before, and drops the connection then; never if the address names
     /// none. Cancel-safe.
     pub(super) async fn primary_moves(&mut self, redis: &config::Redis) {

@@ -179,12 +179,12 @@ async fn from_seeds(link: Link, config: &Config) -> Option<Topology> {
 /// Asks a node which node has which slot.
 async fn topology(session: &mut Session, config: &Config) -> Result<Topology, Failure> {
     let asked = session.node_address();
-    let seen =
-        Seen { asked: &asked, is_tls: session.is_tls(), address_map: &config.redis.cluster_address_map };
+    let seen = Seen { asked: &asked, address_map: &config.redis.cluster_address_map };
+    let is_tls = session.is_tls();
     let shards = match session.server.has_shards() {
-        true => {
-            one(session, Command::ClusterShards).await?.and_then(|reply| Topology::from_shards(&reply, &seen))
-        }
+        true => one(session, Command::ClusterShards)
+            .await?
+            .and_then(|reply| Topology::from_shards(&reply, &seen, is_tls)),
         false => Err(no_reply()),
     };
     if let Ok(topology) = &shards
@@ -334,9 +334,8 @@ impl<T: PerNode> Member<T> {
 
     /// Where this node redirects a command to, if its error says so.
     pub(super) fn redirect(&mut self, failure: &Failure, config: &Config) -> Option<Redirect> {
-        let is_tls = self.node.link().is_tls();
-        let map = &config.redis.cluster_address_map;
-        let redirect = Redirect::of(failure, &Seen { asked: &self.address, is_tls, address_map: map })?;
+        let seen = Seen { asked: &self.address, address_map: &config.redis.cluster_address_map };
+        let redirect = Redirect::of(failure, &seen)?;
         self.node.link().recorder().redirected(failure.reason.as_str());
         Some(redirect)
     }

@@ -44,8 +44,7 @@ mod tests {
     fn redirect(text: &str, map: &[(&str, &str)]) -> Option<Redirect> {
         let address_map: BTreeMap<NodeAddress, NodeAddress> =
             map.iter().map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap())).collect();
-        let seen =
-            Seen { asked: &"redis.example:21700".parse().unwrap(), is_tls: false, address_map: &address_map };
+        let seen = Seen { asked: &"redis.example:21700".parse().unwrap(), address_map: &address_map };
         Redirect::of(&super::super::failure::from_error(text.as_bytes(), text.len()), &seen)
     }
 

@@ -33,12 +33,13 @@ struct Node<'a> {
 }
 
 impl Topology {
-    /// The reply to `CLUSTER SHARDS` (Redis 7.0 and Valkey). A primary that has failed still owns its slots.
+    /// The reply to `CLUSTER SHARDS` (Redis 7.0 and Valkey). A primary that has failed still owns its slots. The nodes are reached as
+    /// the one that replied: with TLS or without.
     ///
     /// # Errors
     /// There are no shards, as Valkey replies if its nodes do not know their shards, or the reply can't be read: ask
     /// `CLUSTER SLOTS`.
-    pub(crate) fn from_shards(reply: &Reply, seen: &Seen<'_>) -> Parsed<Self> {
+    pub(crate) fn from_shards(reply: &Reply, seen: &Seen<'_>, is_tls: bool) -> Parsed<Self> {
         let shards = list(reply.value()?, "shards")?;
         if shards.is_empty() {
             return Err(unexpected("shards"));
@@ -47,7 +48,7 @@ impl Topology {
         for shard in shards {
             let mut shard = Fields::new(shard)?;
             let slots = shard.list("slots")?;
-            let nodes = shard.list("nodes")?.into_iter().map(|node| shard_node(node, seen.is_tls));
+            let nodes = shard.list("nodes")?.into_iter().map(|node| shard_node(node, is_tls));
             let nodes: Vec<_> = nodes.collect::<Parsed<_>>()?;
             // After a failover the old primary may be there too.
             let primaries = nodes.iter().filter(|node| node.is_primary);

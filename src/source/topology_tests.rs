@@ -21,8 +21,12 @@ fn real(name: &str) -> Reply {
 }
 
 fn read(reply: &Reply, is_of_shards: bool, is_tls: bool, address_map: &AddressMap) -> Parsed<Topology> {
-    let seen = Seen { asked: &"asked.example:1".parse().unwrap(), is_tls, address_map };
-    if is_of_shards { Topology::from_shards(reply, &seen) } else { Topology::from_slots(reply, &seen) }
+    let seen = Seen { asked: &"asked.example:1".parse().unwrap(), address_map };
+    if is_of_shards {
+        Topology::from_shards(reply, &seen, is_tls)
+    } else {
+        Topology::from_slots(reply, &seen)
+    }
 }
 
 fn topology(name: &str) -> Topology {
