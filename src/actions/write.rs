@@ -58,7 +58,7 @@ pub enum Write<'a> {
 }
 
 impl Write<'_> {
-    /// All values of the `command` label.
+    /// The values of the `command` label of what the sidecar writes. Commands that people run write more.
     pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "set", "pexpire", "del"];
 }
 
@@ -238,7 +238,7 @@ pub(super) mod tests {
         ] {
             let words = words(&command);
             assert_eq!(command.label(), words[0].to_lowercase());
-            // The sidecar does not send those.
+            // Only commands that people run send those.
             let is_act = matches!(command, Write::TryAcknowledge(..) | Write::TryDelete(_));
             assert!(is_act || Write::LABELS.contains(&command.label()));
             assert!(!command.may_repeat(), "{command:?}");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::redirected::Found;
+use super::redirected::RedirectedReading;
 use crate::{
     config::Watchlist,
     model::{
@@ -127,15 +127,10 @@ impl Merge {
         &mut self,
         (index, address): (usize, &NodeAddress),
         places: &[usize],
-        found: Result<Found, Failure>,
+        found: Result<RedirectedReading, Failure>,
     ) {
-        // The members before it were named by redirections too, and asked nothing so far.
-        while self.nodes.len() < index {
-            let failure = Failure::new(Reason::Unreachable, "the node was not asked");
-            self.nodes.push(unanswered(address, &Origin::default(), failure));
-        }
         let states = match found {
-            Ok(Found { node, states }) => {
+            Ok(RedirectedReading { node, states }) => {
                 let node = Node { address: address.to_string().into(), ..node };
                 match self.nodes.get_mut(index) {
                     Some(known) if known.origin.is_same(&node.origin) => {}

@@ -12,7 +12,7 @@ use super::{
     nodes::PerNode,
     pass::{Known, Pass},
     plausible::plausible,
-    portions::{Next, Portions},
+    portions::{NextPortion, Portions},
     stream_reply::{ReadWith, stream_full},
 };
 use crate::{
@@ -122,9 +122,9 @@ impl NodeObserver {
                 Err(failure) if failure.reason == Reason::Closed => {
                     self.link.after_failure(&failure);
                     match self.lookups.closed(batch.len()) {
-                        Next::Again | Next::Smaller => 0,
-                        Next::Less => 1,
-                        Next::Stop => break,
+                        NextPortion::Again | NextPortion::Smaller => 0,
+                        NextPortion::Less => 1,
+                        NextPortion::Stop => break,
                     }
                 }
                 Err(failure) => {

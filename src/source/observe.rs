@@ -18,7 +18,7 @@ use super::{
     node_observer::NodeObserver,
     nodes::{Arranged, Cluster, Member, Nodes, PATIENCE, PerNode},
     redirect::RedirectKind,
-    redirected::{Found, Redirected},
+    redirected::{RedirectedReading, RedirectedStream},
 };
 use crate::{
     clock,
@@ -227,13 +227,13 @@ impl ClusterReading<'_> {
             return false;
         }
         cluster.doubt();
-        let mut parts: Vec<(Vec<usize>, Vec<Redirected<'_>>)> = Vec::new();
+        let mut parts: Vec<(Vec<usize>, Vec<RedirectedStream<'_>>)> = Vec::new();
         for (place, (redirect, watched)) in redirections {
             let member = cluster.member_at(&redirect.to);
             parts.resize_with(parts.len().max(member + 1), Default::default);
             if let Some((places, streams)) = parts.get_mut(member) {
                 places.push(place);
-                streams.push(Redirected { watched, asking: redirect.kind == RedirectKind::Ask });
+                streams.push(RedirectedStream { watched, asking: redirect.kind == RedirectKind::Ask });
             }
             self.elsewhere.insert(watched.name.clone(), member);
         }
@@ -281,9 +281,9 @@ impl Member<NodeObserver> {
     async fn read_redirected(
         &mut self,
         config: &Config,
-        streams: &[Redirected<'_>],
+        streams: &[RedirectedStream<'_>],
         origin: Option<&Origin>,
-    ) -> Result<Found, Failure> {
+    ) -> Result<RedirectedReading, Failure> {
         let found = match self.knock(config).await {
             Ok(()) => {
                 let read = self.node.read_redirected(config, streams, origin);

@@ -9,7 +9,7 @@ use super::{
     failure::closed,
     failure::no_reply,
     names::Names,
-    portions::{Next, Portions},
+    portions::{NextPortion, Portions},
     read_strategy::{Read, ReadStrategy, Replies},
     seldom::Seldom,
     session::{Asked, Session},
@@ -267,11 +267,11 @@ impl<'a> Pass<'a> {
             return false;
         }
         match self.known.portions.closed(self.asked.min(BATCH)) {
-            Next::Again | Next::Smaller => {}
-            Next::Less => self.ask_for_less(),
+            NextPortion::Again | NextPortion::Smaller => {}
+            NextPortion::Less => self.ask_for_less(),
             // Nothing was answered at all, so the streams are not the cause.
-            Next::Stop if self.done == 0 || self.done == self.streams.len() => return false,
-            Next::Stop => self.give_up(),
+            NextPortion::Stop if self.done == 0 || self.done == self.streams.len() => return false,
+            NextPortion::Stop => self.give_up(),
         }
         true
     }

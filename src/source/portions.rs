@@ -13,7 +13,7 @@ const MOST_CLOSED: u32 = 16;
 
 /// What to do after a connection was closed while replies were awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextPortion {
     /// Ask for the same again: any connection may break once.
     Again,
     /// Ask for fewer at once.
@@ -73,18 +73,18 @@ impl Portions {
     }
 
     /// Notes that the connection was closed while a portion of this size was in flight.
-    pub(super) fn closed(&mut self, size: usize) -> Next {
+    pub(super) fn closed(&mut self, size: usize) -> NextPortion {
         self.closed += 1;
         match (self.closed, size) {
-            (MOST_CLOSED.., _) => Next::Stop,
-            (1, _) if size < 2 || self.quiet >= RECENT => Next::Again,
+            (MOST_CLOSED.., _) => NextPortion::Stop,
+            (1, _) if size < 2 || self.quiet >= RECENT => NextPortion::Again,
             (_, 0 | 1) => {
                 (self.size, self.grows) = (1, true);
-                Next::Less
+                NextPortion::Less
             }
             (_, many) => {
                 (self.size, self.grows) = (many / 2, false);
-                Next::Smaller
+                NextPortion::Smaller
             }
         }
     }
@@ -108,9 +108,9 @@ mod tests {
             }
             closed += 1;
             match portions.closed(size) {
-                Next::Again | Next::Smaller => {}
-                Next::Less => weights[next] = 0,
-                Next::Stop => return (closed, false),
+                NextPortion::Again | NextPortion::Smaller => {}
+                NextPortion::Less => weights[next] = 0,
+                NextPortion::Stop => return (closed, false),
             }
         }
         (closed, true)
@@ -157,12 +157,16 @@ mod tests {
     fn a_connection_that_breaks_once_changes_nothing() {
         let mut portions = Portions::new(24);
         portions.begin();
-        assert_eq!(portions.closed(1), Next::Again);
-        assert_eq!(portions.closed(1), Next::Less, "two in a row are no coincidence");
+        assert_eq!(portions.closed(1), NextPortion::Again);
+        assert_eq!(portions.closed(1), NextPortion::Less, "two in a row are no coincidence");
         let mut portions = Portions::new(24);
         portions.begin();
-        assert_eq!((portions.closed(24), portions.size()), (Next::Again, 24));
+        assert_eq!((portions.closed(24), portions.size()), (NextPortion::Again, 24));
         portions.begin();
-        assert_eq!((portions.closed(24), portions.size()), (Next::Smaller, 12), "nor are two in two polls");
+        assert_eq!(
+            (portions.closed(24), portions.size()),
+            (NextPortion::Smaller, 12),
+            "nor are two in two polls"
+        );
     }
 }

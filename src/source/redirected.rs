@@ -18,14 +18,14 @@ const BATCH: usize = 12;
 
 /// A stream that was redirected here.
 #[derive(Clone, Copy)]
-pub(super) struct Redirected<'a> {
+pub(super) struct RedirectedStream<'a> {
     pub(super) watched: &'a Watched,
     /// Whether the slot is about to move here, so that only a command behind `ASKING` is executed.
     pub(super) asking: bool,
 }
 
 /// What a node replied about the streams that were redirected to it.
-pub(super) struct Found {
+pub(super) struct RedirectedReading {
     pub(super) node: Node,
     /// In the order of the streams.
     pub(super) states: Vec<Result<StreamState, Failure>>,
@@ -39,9 +39,9 @@ impl NodeObserver {
     pub(super) async fn read_redirected(
         &mut self,
         config: &Config,
-        streams: &[Redirected<'_>],
+        streams: &[RedirectedStream<'_>],
         origin: Option<&Origin>,
-    ) -> Result<Found, Failure> {
+    ) -> Result<RedirectedReading, Failure> {
         let result = self.read_redirected_now(config, streams, origin).await;
         self.link.after(&result);
         result
@@ -50,9 +50,9 @@ impl NodeObserver {
     async fn read_redirected_now(
         &mut self,
         config: &Config,
-        streams: &[Redirected<'_>],
+        streams: &[RedirectedStream<'_>],
         origin: Option<&Origin>,
-    ) -> Result<Found, Failure> {
+    ) -> Result<RedirectedReading, Failure> {
         let started = clock::now();
         let session = self.link.session(&config.redis).await?;
         let time = session.check().await?;
@@ -90,11 +90,11 @@ impl NodeObserver {
             took: clock::now() - started,
             failure: None,
         };
-        Ok(Found { node, states })
+        Ok(RedirectedReading { node, states })
     }
 }
 
-fn commands<'a>(stream: &Redirected<'a>) -> impl Iterator<Item = Command<'a>> {
+fn commands<'a>(stream: &RedirectedStream<'a>) -> impl Iterator<Item = Command<'a>> {
     let asking = stream.asking.then_some(Command::Asking);
     asking.into_iter().chain([Command::StreamFull(&stream.watched.name)])
 }

@@ -78,12 +78,12 @@ pub(crate) async fn send_behind<R: Request>(
 pub struct Router {
     nodes: Nodes<Link>,
     /// Where the last redirection led.
-    redirected: Option<Redirected>,
+    redirected: Option<Destination>,
     /// The member that was used last.
     current: Option<usize>,
 }
 
-struct Redirected {
+struct Destination {
     key: Vec<u8>,
     to: NodeAddress,
     /// Whether each command must be behind `ASKING`.
@@ -141,9 +141,7 @@ impl Router {
             }
         }
     }
-}
 
-impl Router {
     /// Whether the server may be written to, by the word of the Sentinels that the address names.
     ///
     /// # Errors
@@ -182,7 +180,7 @@ impl Router {
         if !matches!(failure.reason, Reason::Moved | Reason::Ask | Reason::RoleChanged | Reason::ReadOnly) {
             return Next::Keep;
         }
-        self.redirected = redirect.map(|redirect| Redirected {
+        self.redirected = redirect.map(|redirect| Destination {
             key: key.to_vec(),
             to: redirect.to,
             asking: redirect.kind == RedirectKind::Ask,
