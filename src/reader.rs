@@ -58,6 +58,12 @@ impl Reader {
         }
     }
 
+    /// The same for a reader of single streams: nodes of a cluster that have none of them are not asked.
+    #[must_use]
+    pub fn asking_owners_only(self) -> Self {
+        Self { observer: self.observer.asking_owners_only(), ..self }
+    }
+
     /// The same for a reader that polls: its lookups are limited by `redis.lookups_a_month`.
     #[must_use]
     pub fn within_budget(self) -> Self {

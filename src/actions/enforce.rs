@@ -95,7 +95,7 @@ impl Enforcer {
         let router = Router::new(Link::new(Arc::clone(&stats)));
         Self {
             router,
-            reader: Reader::new(Link::new(stats)),
+            reader: Reader::new(Link::new(stats)).asking_owners_only(),
             checked_connection: None,
             is_without_scripts: false,
             removals: None,

@@ -40,13 +40,21 @@ pub struct Observer {
     nodes: Nodes<NodeObserver>,
     /// The streams that were last read from another node than their slot's owner.
     elsewhere: BTreeMap<Name, usize>,
+    /// Whether nodes without any of the streams are not asked.
+    asks_owners_only: bool,
 }
 
 impl Observer {
     /// An observer that connects at its first reading.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { nodes: Nodes::new(link), elsewhere: BTreeMap::new() }
+        Self { nodes: Nodes::new(link), elsewhere: BTreeMap::new(), asks_owners_only: false }
+    }
+
+    /// The same where only the streams matter, and not the nodes of a cluster that have none of them.
+    #[must_use]
+    pub fn asking_owners_only(self) -> Self {
+        Self { asks_owners_only: true, ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -66,7 +74,9 @@ impl Observer {
         match self.nodes.arrange(config).await? {
             Arranged::Plain(node) => node.observe(config, watchlist).await,
             Arranged::Cluster(cluster) => {
-                let reading = ClusterReading { config, watchlist, elsewhere: &mut self.elsewhere };
+                let Self { elsewhere, asks_owners_only, .. } = self;
+                let reading =
+                    ClusterReading { config, watchlist, elsewhere, asks_owners_only: *asks_owners_only };
                 reading.read(cluster).await
             }
         }
@@ -159,6 +169,7 @@ struct ClusterReading<'a> {
     config: &'a Config,
     watchlist: &'a Watchlist,
     elsewhere: &'a mut BTreeMap<Name, usize>,
+    asks_owners_only: bool,
 }
 
 impl ClusterReading<'_> {
@@ -199,7 +210,13 @@ impl ClusterReading<'_> {
         let parts = parts(cluster, self.elsewhere, &served, |watched| &watched.name);
         let parts: Vec<Watchlist> = parts.into_iter().map(|part| part.into_iter().collect()).collect();
         let members = cluster.members.iter_mut().zip(&parts);
-        let read = join_all(members.map(|(member, part)| member.observe(self.config, part))).await;
+        let read = join_all(members.map(async |(member, part)| {
+            if self.asks_owners_only && part.is_empty() {
+                return Err(Failure::new(Reason::Unreachable, "the node was not asked"));
+            }
+            member.observe(self.config, part).await
+        }))
+        .await;
         let mut merge = Merge::default();
         for ((member, part), read) in cluster.members.iter().zip(&parts).zip(read) {
             merge.add(&member.address, &member.node.origin, part, read);
