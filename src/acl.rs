@@ -45,6 +45,10 @@ const ACTING: [Permission; 9] = [
     Permission::Xlen,
     Permission::Xrange,
 ];
+const SETTING_ASIDE: [Permission; 5] =
+    [Permission::Eval, Permission::Xack, Permission::Xadd, Permission::Xlen, Permission::Xrange];
+const REAPING: [Permission; 3] =
+    [Permission::Eval, Permission::XgroupDelConsumer, Permission::XinfoConsumers];
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
@@ -54,11 +58,20 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let has_selectors = has_selectors(server);
     let watched = watched_keys(config);
     let enforced = keys(config.streams.iter().filter(|rule| enforces(config, rule)));
-    let is_leased = !enforced.is_empty();
+    let acting_rules = [
+        (set_aside_keys(config), &SETTING_ASIDE[..]),
+        (
+            keys(config.streams.iter().filter(|rule| acts(config, rule) && rule.reap_consumers.is_some())),
+            &REAPING[..],
+        ),
+    ];
+    let is_leased = !enforced.is_empty() || acting_rules.iter().any(|(keys, _)| !keys.is_empty());
     let trimmed = if config.http.trim_token_file.is_some() { watched.clone() } else { enforced };
     let lease = BTreeSet::from([key_pattern::literal(&config.retention.lease_key)]);
     let trimming = (!trimmed.is_empty()).then(|| (trimmed, trimming(config)));
     let leasing = is_leased.then(|| (lease, LEASING.to_vec()));
+    let by_rule = acting_rules.into_iter().filter(|(keys, _)| !keys.is_empty());
+    let by_rule = by_rule.map(|(keys, commands)| (keys, commands.to_vec()));
     let acted_on = || watched.iter().cloned().chain([DEAD_LETTERS.to_owned()]).collect();
     let acting = (holder == Holder::Actor).then(|| (acted_on(), ACTING.to_vec()));
 
@@ -67,7 +80,7 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let read_only = if has_selectors { "%R~" } else { "~" };
     let reading = reading(config, database, server);
     words.extend(permissions(read_only, &watched, &reading, server));
-    for (keys, commands) in trimming.into_iter().chain(leasing).chain(acting) {
+    for (keys, commands) in trimming.into_iter().chain(leasing).chain(by_rule).chain(acting) {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands, server).join(" ")));
         } else {
@@ -173,8 +186,39 @@ fn enforces(config: &Config, rule: &StreamRule) -> bool {
         && rule.retention.as_ref().is_some_and(|retention| retention.mode != Mode::Observe)
 }
 
+/// Whether the rules about stuck work apply.
+fn acts(config: &Config, rule: &StreamRule) -> bool {
+    config.retention.enabled && (rule.dead_letter.is_some() || rule.reap_consumers.is_some())
+}
+
+/// The keys of rules that set entries aside, and of their dead letters, if the rules apply.
+fn set_aside_keys(config: &Config) -> BTreeSet<String> {
+    let is_such = |rule: &&StreamRule| acts(config, rule) && rule.dead_letter.is_some();
+    let dead_letters = config.streams.iter().filter(is_such).flat_map(dead_letter_keys);
+    dead_letters.chain(keys(config.streams.iter().filter(is_such))).collect()
+}
+
+/// The keys of a rule's dead letters.
+fn dead_letter_keys(rule: &StreamRule) -> Vec<String> {
+    let Some(dead_letter) = &rule.dead_letter else { return Vec::new() };
+    match (rule.pattern.exact(), &dead_letter.to) {
+        (Some(name), _) => {
+            dead_letter.key(name).iter().map(|key| key_pattern::literal(&key.to_string())).collect()
+        }
+        (None, Some(to)) => {
+            let pattern = rule.pattern.to_string();
+            to.around(&key_pattern::from_glob(&pattern), key_pattern::literal)
+        }
+        (None, None) => vec![DEAD_LETTERS.to_owned()],
+    }
+}
+
 fn watched_keys(config: &Config) -> BTreeSet<String> {
-    if config.streams.is_empty() { BTreeSet::from(["*".to_owned()]) } else { keys(config.streams.iter()) }
+    if config.streams.is_empty() {
+        return BTreeSet::from(["*".to_owned()]);
+    }
+    let dead_letters = config.streams.iter().flat_map(dead_letter_keys);
+    dead_letters.chain(keys(config.streams.iter())).collect()
 }
 
 fn keys<'a>(rules: impl IntoIterator<Item = &'a StreamRule>) -> BTreeSet<String> {

@@ -2,13 +2,15 @@
 //!
 //! [`Enforcer`] sends each write. Finding the floor and removing entries are one script, since a group can be created
 //! or moved between two commands. [`retention`](crate::retention) computes what may be removed. [`Keeper`] runs it on
-//! the sidecar that holds the [`Lease`]. [`Acting`] runs an order of [`stuck`](crate::stuck) in the same way: a script checks each item again.
+//! the sidecar that holds the [`Lease`], and beside it [`StuckWork`], the rules that set entries aside and delete consumers. [`Acting`] runs
+//! their orders and those of commands: a script checks each item again.
 
 mod acting;
 mod enforce;
 mod fallback;
 mod keeper;
 mod lease;
+mod stuck_work;
 mod trim;
 mod write;
 
@@ -16,5 +18,6 @@ pub use acting::{Acted, Acting};
 pub use enforce::Enforcer;
 pub use keeper::{Keeper, Order};
 pub use lease::Lease;
+pub use stuck_work::StuckWork;
 pub use trim::Trim;
 pub use write::Write;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    actions::{Enforcer, Keeper, Lease, Order, Write},
+    actions::{Enforcer, Keeper, Lease, Order, StuckWork, Write},
     clock,
     config::{Config, Sources},
     http::{Documents, Fingerprint, Server, ServerState, Trims},
@@ -63,7 +63,7 @@ pub enum AppError {
 /// The sidecar's own metrics, with a label for each command that it may send.
 #[must_use]
 pub fn self_stats() -> Arc<SelfStats> {
-    Arc::new(SelfStats::new(&[Command::LABELS, Write::LABELS].concat()))
+    Arc::new(SelfStats::new(&[Command::LABELS, Details::LABELS, Write::LABELS].concat()))
 }
 
 /// Runs the sidecar until a signal stops it.
@@ -191,6 +191,7 @@ impl WithRedis {
         let keeper = Keeper {
             enforcer: Enforcer::new(Arc::clone(&stats)).reporting_to(removals_in),
             lease: Lease::new(&config.borrow()),
+            stuck_work: StuckWork::new(Details::new(Link::new(Arc::clone(&stats)))),
             config: config.clone(),
             streams: Watching::new(streams_out.clone()),
             orders,

@@ -8,6 +8,8 @@ mod address;
 mod alert_families;
 mod check;
 mod cover;
+mod dead_letter_key;
+mod dead_letters;
 mod declare;
 mod discovered;
 mod effect;
@@ -39,14 +41,16 @@ pub use access::{Access, Ignored};
 pub use address::{Address, AddressError, Endpoint, Resp, Route, Service};
 pub(crate) use address::{DEFAULT_PORT, DEFAULT_USER};
 pub use alert_families::{ALERT_FAMILIES, AlertFamilies};
+pub use dead_letter_key::DeadLetterKey;
 pub use discovered::Discovered;
 pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
 pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
-    CONFIGURED, Cluster, Consumers, Entries, Exposition, Http, LagCount, Limits, Log, LogFormat, Mode, Otlp,
-    Poll, ReadFrom, Retention, States, Status, StreamRetention, StreamRule, Thresholds, Tls,
+    CONFIGURED, Cluster, Consumers, DeadLetterRule, Entries, Exposition, Http, LagCount, Limits, Log,
+    LogFormat, Mode, Otlp, Poll, ReadFrom, ReapRule, Retention, States, Status, StreamRetention, StreamRule,
+    Thresholds, Tls,
 };
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
@@ -108,6 +112,9 @@ section! {
         if it.status.window < least {
             let least = humantime::format_duration(least);
             section.problem("status.window", format!("must be at least four times poll.interval, {least}"));
+        }
+        for (key, what) in it.misplaced_dead_letters() {
+            section.problem(&key, what);
         }
     }
 }

@@ -90,6 +90,20 @@ pub(crate) fn retention_step(stream: &Name) -> Span {
     )
 }
 
+/// One run of a stream's rules about stuck work.
+pub(crate) fn stuck_work(stream: &Name) -> Span {
+    info_span!(
+        "stuck work",
+        "messaging.system" = SYSTEM,
+        "messaging.destination.name" = %stream,
+        "streamwarden.stuck.moved" = Empty,
+        "streamwarden.stuck.reaped" = Empty,
+        "error.type" = Empty,
+        "db.response.status_code" = Empty,
+        "otel.status_description" = Empty,
+    )
+}
+
 /// One step of an act on stuck work.
 pub(crate) fn act(act: &str, stream: Option<&Name>) -> Span {
     info_span!(

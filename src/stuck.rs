@@ -6,7 +6,11 @@
 mod act;
 mod dead_letter;
 mod outcome;
+mod round;
+mod status;
 
 pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Planned, Script};
-pub use dead_letter::{DeadLetter, dead_letters_of, origins_of};
+pub use dead_letter::{DEFAULT_BEGIN, DeadLetter, dead_letters_of, origins_of};
 pub use outcome::{Outcome, Outcomes};
+pub use round::Round;
+pub use status::{Cause, RuleRun, RuleStatus, Stop};

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{ACTING, CLUSTER, Holder, LEASING, enforces, is_exact, reading, trimming};
+use super::{
+    ACTING, CLUSTER, Holder, LEASING, REAPING, SETTING_ASIDE, acts, enforces, is_exact, reading, trimming,
+};
 use crate::{
     config::{Config, StreamRule, Watched, Watchlist},
     model::{Feature, Name, Need, Permission, Server},
@@ -44,8 +46,9 @@ pub fn needs(
         };
         (feature, permission, samples.clone())
     });
-    let is_leased = config.streams.iter().any(|rule| enforces(config, rule));
-    let trimming = (is_leased || is_token).then(|| trimming(config)).into_iter().flatten();
+    let is_enforced = config.streams.iter().any(|rule| enforces(config, rule));
+    let is_leased = is_enforced || config.streams.iter().any(|rule| acts(config, rule));
+    let trimming = (is_enforced || is_token).then(|| trimming(config)).into_iter().flatten();
     let trimming = trimming.map(|permission| {
         if permission == Permission::Xdel {
             (Feature::Exact, permission, of_rules(is_exact))
@@ -65,6 +68,7 @@ pub fn needs(
     reading
         .chain(trimming)
         .chain(leasing)
+        .chain(by_rule(config, watchlist))
         .chain(acting)
         .filter(|(_, permission, _)| *permission != Permission::Hello)
         .map(|(feature, permission, keys)| Need {
@@ -73,6 +77,30 @@ pub fn needs(
             keys: if permission.has_key() { keys } else { Vec::new() },
         })
         .collect()
+}
+
+/// What the rules about stuck work need, on streams and on their dead letters.
+fn by_rule(config: &Config, watchlist: &Watchlist) -> Vec<(Feature, Permission, Vec<Name>)> {
+    let of_rules = |is_meant: fn(&Watched) -> bool| -> Vec<&Watched> {
+        let applies = |watched: &&Watched| {
+            watched.rule.as_deref().is_some_and(|rule| acts(config, rule)) && is_meant(watched)
+        };
+        watchlist.iter().filter(applies).take(MAX_SAMPLES).collect()
+    };
+    let set_aside = of_rules(|watched| watched.dead_letter().is_some());
+    let names = |all: &[&Watched]| all.iter().map(|watched| watched.name.clone()).collect::<Vec<_>>();
+    let (streams, dead_letters): (_, Vec<Name>) =
+        (names(&set_aside), set_aside.iter().filter_map(|watched| watched.dead_letters()).collect());
+    let reaped = names(&of_rules(|watched| watched.reap_consumers().is_some()));
+    let setting_aside = SETTING_ASIDE.into_iter().filter(|_| !streams.is_empty()).map(|permission| {
+        let of_streams =
+            streams.iter().filter(|_| !is_of_dead_letters(permission) && permission != Permission::Xadd);
+        let of_dead_letters = dead_letters.iter().filter(|_| !is_of_streams(permission));
+        (Feature::ActingRules, permission, of_streams.chain(of_dead_letters).cloned().collect())
+    });
+    let reaping = REAPING.into_iter().filter(|_| !reaped.is_empty());
+    let reaping = reaping.map(|permission| (Feature::ActingRules, permission, reaped.clone()));
+    setting_aside.chain(reaping).collect()
 }
 
 /// Whether acts need it on dead letters only. Reading the streams is another feature.

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
 
-use super::{Enforcer, Lease, Trim};
+use super::{Enforcer, Lease, StuckWork, Trim, stuck_work};
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode, Policy, Watchlist},
@@ -48,6 +48,8 @@ pub struct Keeper {
     pub enforcer: Enforcer,
     /// Elects one of several sidecars.
     pub lease: Lease,
+    /// The rules about stuck work.
+    pub stuck_work: StuckWork,
     /// The current configuration.
     pub config: watch::Receiver<Arc<Config>>,
     /// The watched streams.
@@ -76,9 +78,11 @@ impl Keeper {
                 policies = enforced(&list);
                 keep_schedules(&mut schedules, &policies);
                 self.failing.retain(|stream, _| policies.contains_key(stream));
+                self.stuck_work.follow(&config, &list, first_schedule);
                 listed = Some(list);
             }
-            if policies.is_empty() {
+            let is_idle = policies.is_empty() && self.stuck_work.is_empty();
+            if is_idle {
                 self.lease.release(&mut self.enforcer, &config).await;
             } else if let Err(failure) = self.lease.check_if_due(&mut self.enforcer, &config).await {
                 self.stats.retention_failed(&failure);
@@ -86,12 +90,14 @@ impl Keeper {
             self.stats.retention_leader.set(self.lease.is_held().into());
             self.publish_holder();
             if self.lease.is_held() {
+                self.run_stuck_work(&config, &mut schedules, &stop).await;
                 self.run_due(&config, &policies, &mut schedules, &stop).await;
             }
-            let next_run = schedules.values().map(Schedule::due).min().filter(|_| self.lease.is_held());
+            let due = schedules.values().map(Schedule::due).chain(self.stuck_work.due());
+            let next_run = due.min().filter(|_| self.lease.is_held());
             let wake = next_run.map_or(self.lease.due(), |due| self.lease.due().min(due));
             tokio::select! {
-                () = sleep_until(wake), if !policies.is_empty() => {}
+                () = sleep_until(wake), if !is_idle => {}
                 () = stop.cancelled() => {}
                 is_open = self.streams.changed() => if !is_open { break },
                 changed = self.config.changed() => {
@@ -103,6 +109,37 @@ impl Keeper {
         }
         let config = Arc::clone(&self.config.borrow());
         let _late_or_released = timeout(RELEASE, self.lease.release(&mut self.enforcer, &config)).await;
+    }
+
+    /// Runs the rules about stuck work that are due, before retention: what is set aside no longer blocks it.
+    async fn run_stuck_work(&mut self, config: &Config, schedules: &mut Schedules, stop: &CancellationToken) {
+        let changes = self.config.clone();
+        let is_over = || stop.is_cancelled() || changes.has_changed().unwrap_or(true);
+        for stream in self.stuck_work.due_streams(clock::now()) {
+            if is_over() || !self.lease.is_held() {
+                return;
+            }
+            let run = self.stuck_work.run(config, &stream, &mut self.enforcer, &self.stats).await;
+            let Some(run) = run else { continue };
+            self.retention_statuses.send_modify(|statuses| {
+                let rules = &mut Arc::make_mut(statuses).rules;
+                rules.entry(stream.clone()).or_default().note(&run, clock::unix_time());
+            });
+            if let Some(schedule) = schedules.get_mut(&stream).filter(|_| run.moved() > 0) {
+                schedule.retry_in(clock::now(), Duration::ZERO);
+            }
+            self.after_run(stuck_work::unanswered(&run), config).await;
+        }
+    }
+
+    /// Gives up the lease if the server does not answer, else renews it when it is due.
+    async fn after_run(&mut self, unanswered: Option<&Failure>, config: &Config) {
+        if let Some(failure) = unanswered.filter(|_| !self.enforcer.is_of_cluster()) {
+            // The server would not answer for the other streams either. They stay due.
+            self.lease.unanswered(failure);
+        } else if let Err(failure) = self.lease.check_if_due(&mut self.enforcer, config).await {
+            self.stats.retention_failed(&failure);
+        }
     }
 
     async fn run_due(
@@ -125,12 +162,7 @@ impl Keeper {
             let trim = Trim { config, stream, policy, budget, is_over };
             let run = self.trim(trim, RetentionStatus::note).await;
             schedule_next(schedule, &run, began, clock::now(), policy, config);
-            if let Some(failure) = unanswered(&run).filter(|_| !self.enforcer.is_of_cluster()) {
-                // The server would not answer for the other streams either. They stay due.
-                self.lease.unanswered(failure);
-            } else if let Err(failure) = self.lease.check_if_due(&mut self.enforcer, config).await {
-                self.stats.retention_failed(&failure);
-            }
+            self.after_run(unanswered(&run), config).await;
         }
     }
 
@@ -220,10 +252,14 @@ fn enforced(list: &Watchlist) -> Policies {
 fn keep_schedules(schedules: &mut Schedules, policies: &Policies) {
     schedules.retain(|stream, _| policies.contains_key(stream));
     for (stream, interval) in policies.iter().map(|(stream, policy)| (stream, &policy.interval)) {
-        let first = || clock::now() + LONGEST_FIRST_WAIT.min(*interval).mul_f64(fastrand::f64());
-        let schedule = schedules.entry(stream.clone());
-        schedule.or_insert_with(|| Schedule::new(first(), *interval, fastrand::f64())).every(*interval);
+        schedules.entry(stream.clone()).or_insert_with(|| first_schedule(*interval)).every(*interval);
     }
+}
+
+/// The schedule of a stream that is new.
+fn first_schedule(interval: Duration) -> Schedule {
+    let wait = LONGEST_FIRST_WAIT.min(interval).mul_f64(fastrand::f64());
+    Schedule::new(clock::now() + wait, interval, fastrand::f64())
 }
 
 /// Schedules the next run after one has ended.

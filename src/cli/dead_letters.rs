@@ -18,7 +18,7 @@ use crate::{
     model::{Entry, Name, ServerTime, StreamId},
     planner::{Looker, Pages, select},
     source::{Discovery, Link},
-    stuck::{Act, DEFAULT_PREFIX, DeadLetter, Planned, dead_letters_of},
+    stuck::{Act, DEFAULT_BEGIN, DEFAULT_PREFIX, DeadLetter, Planned, dead_letters_of},
     telemetry,
 };
 
@@ -36,7 +36,7 @@ enum What {
     Purge(Purge),
 }
 
-/// List the streams of dead letters: those of the watched streams, by their default names, and those that are named here. Read-only.
+/// List the streams of dead letters: those of the watched streams, by their rules and default names, and those that are named here. Read-only.
 ///
 /// Exit code: 0, 1 on a failure, 2 on wrong usage or configuration.
 #[derive(Debug, Args)]
@@ -127,8 +127,12 @@ impl List {
         let streams = Discovery::new(Link::new(self_stats())).search(config).await.map_err(failed)?;
         let watched = streams.watchlist(config);
         let of_watched = watched.iter().flat_map(|watched| {
-            let is_itself = watched.name.as_bytes().starts_with(b"dead:");
-            [is_itself.then(|| watched.name.clone()), dead_letters_of(&watched.name)].into_iter().flatten()
+            let its_own = (watched.holds_dead_letters
+                || watched.name.as_bytes().starts_with(DEFAULT_BEGIN.as_bytes()))
+            .then(|| watched.name.clone());
+            [its_own, config.dead_letters(&watched.name), dead_letters_of(&watched.name)]
+                .into_iter()
+                .flatten()
         });
         let mut keys: Vec<Name> = self.key.iter().map(name).chain(of_watched).collect();
         keys.sort_unstable();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, Watchlist};
+use super::{Config, Watched, Watchlist};
 use crate::model::Name;
 
 /// The streams to watch.
@@ -23,13 +23,19 @@ impl Discovered {
         Self::bounded(config, BTreeSet::new(), 0)
     }
 
-    /// The streams to read, each with its rule. The configuration may be newer than the search: it decides which of the streams found
-    /// are watched.
+    /// The streams to read, each with its rule, and beside them the dead letters of those whose rule sets entries aside. The configuration
+    /// may be newer than the search: it decides which of the streams found are watched.
     #[must_use]
     pub fn watchlist(&self, config: &Config) -> Watchlist {
         let is_found = |stream: &&Name| config.watches(stream) && !config.expects(stream);
         let found = self.streams.iter().filter(is_found).cloned().collect();
-        Watchlist::new(config, Self::bounded(config, found, 0).streams)
+        let list = Watchlist::new(config, Self::bounded(config, found, 0).streams);
+        let dead_letters: Vec<Name> = list.iter().filter_map(Watched::dead_letters).collect();
+        if dead_letters.is_empty() {
+            return list;
+        }
+        let dead_letters = dead_letters.into_iter().filter(|key| !config.exclude.matches(key));
+        Watchlist::new(config, list.iter().map(|watched| watched.name.clone()).chain(dead_letters))
     }
 
     /// Named streams and those found beside them, as many as the limit allows.
@@ -72,5 +78,17 @@ mod tests {
         let discovered = Discovered::bounded(&before, found, 0);
         let after = config("streams: [{match: y}, {match: 'c*'}]");
         assert_eq!(read(&discovered, &after), [("c".into(), false), ("y".into(), true)]);
+    }
+
+    #[test]
+    fn the_dead_letters_of_a_rule_are_read_beside_its_streams() {
+        let rule = "dead_letter: {after_deliveries: 8, idle: 10m}";
+        let config = config(&format!("exclude: ['dead:{{b}}']\nstreams: [{{match: '*', {rule}}}]"));
+        let found = ["a", "b", "c}", "dead:{a}"].into_iter().map(Name::from).collect();
+        let discovered = Discovered::bounded(&config, found, 0);
+        assert_eq!(read(&discovered, &config), ["a", "b", "c}", "dead:{a}"].map(|name| (name.into(), false)));
+        let found = ["a", "b"].into_iter().map(Name::from).collect();
+        let discovered = Discovered::bounded(&config, found, 0);
+        assert_eq!(read(&discovered, &config), ["a", "b", "dead:{a}"].map(|name| (name.into(), false)));
     }
 }

@@ -12,10 +12,13 @@ use std::{
 };
 
 use super::{
-    Pattern, Sentinel, check,
+    DeadLetterKey, Pattern, Sentinel, check,
     declare::{choice, section},
 };
-use crate::model::{Name, NodeAddress};
+use crate::{
+    model::{Name, NodeAddress},
+    stuck::DEFAULT_PREFIX,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -194,6 +197,10 @@ section! {
         groups: Vec<Name> = Vec::new();
         /// Limits of the streams. Without it nothing is ever removed.
         retention: Option<StreamRetention> = None;
+        /// Sets pending entries aside that fail each time. Without it nothing is moved.
+        dead_letter: Option<DeadLetterRule> = None;
+        /// Deletes consumers that are gone. Without it none is.
+        reap_consumers: Option<ReapRule> = None;
         /// Numbers from which on something needs attention.
         thresholds: Thresholds;
     }
@@ -231,6 +238,34 @@ section! {
             }
             _ => {}
         }
+    }
+}
+
+section! {
+    /// When pending entries are set aside: copied to the dead letters, and acknowledged for their group. Both conditions must hold.
+    #[derive(Debug, Clone)]
+    pub struct DeadLetterRule {
+        /// Deliveries that an entry must have. Each restart of a consumer and each claim may add one.
+        after_deliveries: u64 [5..=*COUNTS.end()], required "give the deliveries that an entry must have, as in 8";
+        /// Time since its last delivery. It must be longer than any handler works on an entry.
+        idle: Duration [MINUTE..=*AGES.end()], required "give a time that is longer than any handler works on an entry, as in 10m";
+        /// Key of the dead letters; %s is the key of the stream, and braces are a hash tag. Without it dead:{%s}.
+        to: Option<DeadLetterKey> = None;
+        /// Dead letters at which moving stops. Nothing is acknowledged then.
+        max_length: u64 [COUNTS] = 10_000;
+        /// Entries of a stream that one run moves at most. The next run is a minute later then.
+        per_run: u64 [1..=10_000] = 100;
+        /// What the names of the fields begin with that are added to an entry.
+        prefix: String [check::any] = DEFAULT_PREFIX.to_owned();
+    }
+}
+
+section! {
+    /// When consumers are deleted. One that holds pending entries never is.
+    #[derive(Debug, Clone)]
+    pub struct ReapRule {
+        /// Time without any command of the consumer. A blocking read counts as idle while it waits, so it must exceed the longest BLOCK.
+        idle: Duration [DAY..=*AGES.end()] = 7 * DAY;
     }
 }
 

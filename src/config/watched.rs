@@ -2,36 +2,53 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Config, Policy, StreamRule, Thresholds};
-use crate::{
-    model::{InOrder, Name},
-    stuck::origins_of,
-};
+use super::{Config, DeadLetterRule, Policy, ReapRule, StreamRule, Thresholds};
+use crate::model::{InOrder, Name};
 
 /// A watched stream.
 #[derive(Debug, Clone)]
 pub struct Watched {
     /// Its name.
     pub name: Name,
-    /// Its rule in the configuration; `None` if no rule matches.
+    /// Its rule in the configuration; `None` if no rule matches. A common rule does not apply to dead letters.
     pub rule: Option<Arc<StreamRule>>,
     /// Its limits; `None` without limits. Streams of one rule share them.
     pub policy: Option<Arc<Policy>>,
     /// Whether the configuration names it, and so expects it to exist.
     pub is_expected: bool,
+    /// Whether it holds the dead letters of another stream.
+    pub holds_dead_letters: bool,
 }
 
 impl Watched {
     /// A stream without a rule.
     #[must_use]
     pub const fn unknown(name: Name) -> Self {
-        Self { name, rule: None, policy: None, is_expected: false }
+        Self { name, rule: None, policy: None, is_expected: false, holds_dead_letters: false }
     }
 
     /// Groups that must exist.
     #[must_use]
     pub fn groups(&self) -> &[Name] {
         self.rule.as_ref().map_or(&[], |rule| &rule.groups)
+    }
+
+    /// When its pending entries are set aside; `None` if they never are.
+    #[must_use]
+    pub fn dead_letter(&self) -> Option<&DeadLetterRule> {
+        self.rule.as_ref()?.dead_letter.as_ref().filter(|_| !self.holds_dead_letters)
+    }
+
+    /// The key of its dead letters; `None` if nothing is set aside, or if the rule must name the key.
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<Name> {
+        self.dead_letter()?.key(&self.name).filter(|key| *key != self.name)
+    }
+
+    /// When its consumers are deleted; `None` if they never are.
+    #[must_use]
+    pub fn reap_consumers(&self) -> Option<&ReapRule> {
+        self.rule.as_ref()?.reap_consumers.as_ref()
     }
 
     /// Deliveries from which on an entry of it counts as poison.
@@ -54,20 +71,13 @@ impl Watchlist {
         names.dedup();
         let mut policies = HashMap::new();
         let watched = |name: Name| {
-            let rule = config.streams.rule(&name).cloned();
-            // A rule is not meant for the dead letters of its own streams: what failed must not be trimmed with what is old.
-            let is_of_its_dead_letters = origins_of(&name).any(|origin| {
-                config
-                    .streams
-                    .rule(&origin)
-                    .zip(rule.as_ref())
-                    .is_some_and(|(one, other)| Arc::ptr_eq(one, other))
-            });
-            let policy = rule.as_ref().filter(|_| !is_of_its_dead_letters).and_then(|rule| {
+            let (rule, holds_dead_letters) = config.rule_of(&name);
+            let policy = rule.and_then(|rule| {
                 let made = policies.entry(Arc::as_ptr(rule));
                 made.or_insert_with(|| Policy::of(config, rule).map(Arc::new)).clone()
             });
-            Watched { is_expected: config.expects(&name), name, rule, policy }
+            let (is_expected, rule) = (config.expects(&name), rule.cloned());
+            Watched { name, rule, policy, is_expected, holds_dead_letters }
         };
         Self(names.into_iter().map(watched).collect())
     }

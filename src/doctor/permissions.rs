@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
-const FEATURES: [Feature; 8] = [
+const FEATURES: [Feature; 9] = [
     Feature::Observing,
     Feature::Cluster,
     Feature::Discovery,
@@ -17,6 +17,7 @@ const FEATURES: [Feature; 8] = [
     Feature::Retention,
     Feature::Exact,
     Feature::Lease,
+    Feature::ActingRules,
     Feature::Acting,
 ];
 
@@ -67,11 +68,14 @@ const fn name(feature: Feature) -> &'static str {
         Feature::Retention => "trimming",
         Feature::Exact => "exact trimming",
         Feature::Lease => "lease",
+        Feature::ActingRules => "rules about stuck work",
         Feature::Acting => "acting on stuck work",
     }
 }
 
 const ACTING: &str = "dead-letter, replay, claim or reap-consumers fail";
+
+const ACTING_RULES: &str = "dead_letter or reap_consumers has no effect";
 
 /// The effect of a refused command, and its severity: a problem if nothing replaces the command.
 const fn loss(permission: Permission) -> (Level, &'static str) {
@@ -155,8 +159,17 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
     let mut untried = Vec::new();
     for tried in tried {
         let command = tried.need.permission.word(server);
-        let is_acting = feature == Feature::Acting;
-        let (level, loss) = if is_acting { (Problem, ACTING) } else { loss(tried.need.permission) };
+        let (level, loss) = match feature {
+            Feature::Acting => (Problem, ACTING),
+            Feature::ActingRules => (Problem, ACTING_RULES),
+            Feature::Observing
+            | Feature::Cluster
+            | Feature::Discovery
+            | Feature::Counting
+            | Feature::Retention
+            | Feature::Exact
+            | Feature::Lease => loss(tried.need.permission),
+        };
         let mut add = |level: Level, what: String, meaning: String| {
             let what = format!("{}: {command} {what}", name(feature));
             findings.push(Finding::new(Permissions, level, what, meaning));

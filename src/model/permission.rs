@@ -93,6 +93,8 @@ pub enum Feature {
     Exact,
     /// Electing the one sidecar that removes entries.
     Lease,
+    /// Acting on stuck work by rules.
+    ActingRules,
     /// Acting on stuck work, with commands.
     Acting,
 }

@@ -2,10 +2,10 @@
 
 use super::{Looked, Looker, Refusal, refusal::Wrong};
 use crate::{
-    config::{Config, Mode},
+    config::{Config, Mode, StreamRule},
     model::{Millis, Name, PendingEntry, ServerTime, StreamId},
     source::{Details, Found, Wanted},
-    stuck::{Act, Outcome, Outcomes, Planned, dead_letters_of},
+    stuck::{Act, Outcome, Outcomes, Planned},
 };
 
 /// Entries whose existence a plan checks: each is read from Redis.
@@ -124,24 +124,25 @@ impl DeadLetterOrder {
     /// Where the entries go; or why no key is in the stream's slot by default, or a rule would remove dead letters from this one.
     fn target(&self, config: &Config) -> Result<Name, Wrong> {
         let stream = &self.stream;
-        let default = dead_letters_of(stream);
-        let target = self.to.clone().or_else(|| default.clone());
+        let target = self.to.clone().or_else(|| config.dead_letters(stream));
         let target = target.ok_or_else(|| ("to", format!("needed for {stream}: {NO_DEFAULT}")))?;
         if target == *stream {
             return Err(("to", format!("{target}: the dead letters need a key of their own")));
         }
-        // The sidecar spares the default name.
-        let rule = config.rule(&target).filter(|_| default.as_ref() != Some(&target));
-        let trims =
-            rule.is_some_and(|rule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe));
-        let is_shared = rule.zip(config.rule(stream)).is_some_and(|(one, other)| std::ptr::eq(one, other));
-        match rule.filter(|_| trims && is_shared) {
+        // The sidecar knows its own dead letters, and spares them from common rules.
+        let rule = config.rule(&target).filter(|_| !config.holds_dead_letters(&target));
+        let trims = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe);
+        let is_common = |rule: &StreamRule| {
+            rule.pattern.exact().is_none()
+                || config.rule(stream).is_some_and(|other| std::ptr::eq(rule, other))
+        };
+        match rule.filter(|rule| trims(rule) && is_common(rule)) {
             None => Ok(target),
             Some(rule) => Err((
                 "to",
                 format!(
-                    "the limit of the rule `match: {}` is meant for {stream}, and also applies to {target}: retention would remove dead \
-                     letters. Put a rule `match: dead:*` without a limit before it, or name another key",
+                    "the limit of the rule `match: {}` applies to {target}: retention would remove dead letters. Put a rule for \
+                     {target} before it, or name another key",
                     rule.pattern
                 ),
             )),

@@ -3,13 +3,18 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Outcome, Run, TrimBlocker};
-use crate::model::{Name, Text};
+use crate::{
+    model::{Name, Text},
+    stuck::RuleStatus,
+};
 
 /// What retention has done.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RetentionStatuses {
     /// By stream. Streams without a run by this sidecar are missing.
     pub streams: BTreeMap<Name, RetentionStatus>,
+    /// What the rules did with stuck work, by stream in the same way.
+    pub rules: BTreeMap<Name, RuleStatus>,
     /// Another sidecar that holds the lease, and therefore trims in place of this one; `None` if this one holds it, or
     /// no holder is known.
     pub other_holder: Option<Text>,

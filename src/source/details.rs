@@ -151,6 +151,9 @@ pub struct Details {
 }
 
 impl Details {
+    /// The values of the `command` label that polls do not have.
+    pub const LABELS: &'static [&'static str] = &["xinfo_consumers"];
+
     /// It connects at its first question.
     #[must_use]
     pub fn new(link: Link) -> Self {

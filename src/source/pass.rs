@@ -414,10 +414,11 @@ impl<'a> Taken<'a> {
                 self.strategies.push((stream.clone(), next));
             }
             // A deleted stream is dropped, unless the configuration names it. One that the user may not read is only counted: the
-            // search finds all keys, whatever the permissions.
+            // search finds all keys, whatever the permissions. Dead letters of a rule are no find: whether there are some is unknown then.
             let failure = state.as_ref().err().filter(|_| !watched.is_expected);
             let is_gone = failure.is_some_and(|failure| failure.reason == Reason::NoKey);
-            let is_forbidden = length.is_none() && failure.is_some_and(Failure::is_of_key);
+            let is_forbidden =
+                !watched.holds_dead_letters && length.is_none() && failure.is_some_and(Failure::is_of_key);
             self.forbidden += usize::from(is_forbidden);
             self.lengths.extend(length.map(|length| (stream.clone(), length)));
             if !is_gone && !is_forbidden {

@@ -3,7 +3,8 @@
 use crate::model::{Content, Entry, Name, StreamId, hash_tag};
 
 /// What the default name begins with.
-const BEGIN: &[u8] = b"dead:";
+pub const DEFAULT_BEGIN: &str = "dead:";
+const BEGIN: &[u8] = DEFAULT_BEGIN.as_bytes();
 /// Fields that a dead letter has behind those of its entry, in this order. `items.lua` has them too.
 const FIELDS: [&str; 7] = ["stream", "group", "id", "consumer", "deliveries", "time", "by"];
 

@@ -157,7 +157,7 @@ pub(super) fn next_reading(
     retention_status.note(&run, Duration::ZERO);
     retention_status.last_success = Some(Duration::from_millis(1_767_225_600_500));
     let streams = BTreeMap::from([("events:session".into(), retention_status)]);
-    let retention_statuses = RetentionStatuses { streams, other_holder: None };
+    let retention_statuses = RetentionStatuses { streams, ..RetentionStatuses::default() };
     let read_at = clock::Moment { unix: Duration::from_millis(NOW), ..clock::moment() };
     Reading::new(&watchlist, &retention_statuses, snapshot, report, read_at)
 }

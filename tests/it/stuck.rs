@@ -5,6 +5,7 @@ mod http;
 mod kills;
 mod look;
 mod races;
+mod rules;
 mod scripts;
 mod stories;
 

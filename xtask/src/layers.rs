@@ -35,8 +35,8 @@ const MODULES: Modules<'_> = &[
     ("evaluate", &["config", "model"]),
     ("source", &["clock", "config", "files", "model"]),
     ("recorder", &["config", "model", "self_stats", "source", "spans"]),
-    ("retention", &["config", "evaluate", "model"]),
-    ("reading", &["clock", "config", "evaluate", "model", "retention"]),
+    ("retention", &["config", "evaluate", "model", "stuck"]),
+    ("reading", &["clock", "config", "evaluate", "model", "retention", "stuck"]),
     ("removals", &["model"]),
     ("reader", &["clock", "config", "evaluate", "model", "reading", "removals", "retention", "source"]),
     (
@@ -75,7 +75,7 @@ const MODULES: Modules<'_> = &[
     ("planner", &["config", "evaluate", "model", "source", "stuck"]),
     ("operator", &["config", "model", "planner", "source"]),
     ("doctor", &["config", "evaluate", "model", "reading", "retention"]),
-    ("views", &["config", "doctor", "evaluate", "model", "reading", "retention"]),
+    ("views", &["config", "doctor", "evaluate", "model", "reading", "retention", "stuck"]),
     ("renderer", &["clock", "config", "views", "reading", "self_stats"]),
     (
         "http",

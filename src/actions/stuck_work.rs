@@ -1,0 +1,310 @@
+//! The rules about stuck work: sets entries aside that fail each time, and deletes consumers that are gone.
+//!
+//! Runs on the sidecar that holds the lease, as often as retention. What to act on is read from the lists of pending entries and consumers.
+//! The script of each act checks it again, so that nothing depends on the lease.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tracing::{Instrument, info, warn};
+
+use super::{Acting, Enforcer};
+use crate::{
+    clock::{self, Instant},
+    config::{Config, DeadLetterRule, Watched, Watchlist},
+    model::{Class, Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason},
+    outage::{News, Outage},
+    schedule::Schedule,
+    self_stats::SelfStats,
+    source::{Details, Wanted},
+    spans,
+    stuck::{Act, Cause, Outcome, Round, RuleRun, Stop},
+};
+
+/// Who acts, in the log and in each dead letter.
+const BY: &str = "rule";
+/// Maximum time until what one run left is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+/// Pending entries of a stream that one run looks at. A page of 1,000 takes the server less than a millisecond.
+const MOST_LOOKED_AT: u64 = 100_000;
+/// Consumers of a stream that one run deletes.
+const MOST_REAPED: usize = 1_000;
+
+/// The rules of all streams, and when they are due.
+pub struct StuckWork {
+    details: Details,
+    rules: BTreeMap<Name, Rule>,
+    failing: BTreeMap<Name, Outage>,
+}
+
+/// The rules of a stream.
+struct Rule {
+    watched: Watched,
+    schedule: Schedule,
+    interval: Duration,
+    round: Round,
+}
+
+impl StuckWork {
+    /// Without rules, and with a connection that is opened when it is needed.
+    #[must_use]
+    pub fn new(details: Details) -> Self {
+        Self { details, rules: BTreeMap::new(), failing: BTreeMap::new() }
+    }
+
+    /// Whether no stream has such rules.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Applies the rules of these streams from now on. If retention is switched off, nothing is done.
+    pub(super) fn follow(&mut self, config: &Config, list: &Watchlist, first: impl Fn(Duration) -> Schedule) {
+        let has_rules = |watched: &&Watched| {
+            config.retention.enabled
+                && (watched.dead_letter().is_some() || watched.reap_consumers().is_some())
+        };
+        let mut before = std::mem::take(&mut self.rules);
+        for watched in list.iter().filter(has_rules).cloned() {
+            let interval =
+                watched.policy.as_ref().map_or(config.retention.interval, |policy| policy.interval);
+            let name = watched.name.clone();
+            let (mut schedule, round) = match before.remove(&name) {
+                Some(rule) => (rule.schedule, rule.round),
+                None => (first(interval), Round::default()),
+            };
+            schedule.every(interval);
+            self.rules.insert(name, Rule { watched, schedule, interval, round });
+        }
+        self.failing.retain(|stream, _| self.rules.contains_key(stream));
+    }
+
+    /// When the next rule is due; `None` without rules.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.rules.values().map(|rule| rule.schedule.due()).min()
+    }
+
+    /// The streams whose rules are due.
+    pub(super) fn due_streams(&self, now: Instant) -> Vec<Name> {
+        let due = self.rules.iter().filter(|(_, rule)| rule.schedule.due() <= now);
+        due.map(|(stream, _)| stream.clone()).collect()
+    }
+
+    /// Runs the rules of a stream; `None` if it has none.
+    pub(super) async fn run(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        enforcer: &mut Enforcer,
+        stats: &SelfStats,
+    ) -> Option<RuleRun> {
+        let rule = self.rules.get_mut(stream)?;
+        let span = spans::stuck_work(stream);
+        let began = clock::now();
+        let mut pass = Pass { config, details: &mut self.details, enforcer, run: RuleRun::default() };
+        let result = pass.run(&rule.watched, &mut rule.round).instrument(span.clone()).await;
+        let run = RuleRun { failure: result.err(), ..pass.run };
+        rule.schedule_next(&run, began);
+        span.record("streamwarden.stuck.moved", spans::int(run.moved()));
+        span.record("streamwarden.stuck.reaped", spans::int(run.reaped));
+        if let Some(failure) = &run.failure {
+            spans::record_failure(&span, failure);
+            stats.retention_failed(failure);
+        }
+        span.in_scope(|| self.log(stream, &run));
+        Some(run)
+    }
+
+    /// Logs what was not done. What was done is in the log of each step.
+    fn log(&mut self, stream: &Name, run: &RuleRun) {
+        let failure = run.failure.clone().or_else(|| {
+            let what = match run.stop? {
+                Stop::Full => "the dead letters are at max_length",
+                Stop::TooManyFields => "an entry has more fields than a script can copy (3,500)",
+                Stop::Failed(_) => return None,
+            };
+            Some(Failure::new(Reason::Other, what))
+        });
+        if failure.is_none() && !self.failing.contains_key(stream) {
+            return;
+        }
+        let outage = self.failing.entry(stream.clone()).or_default();
+        match (outage.note(failure.as_ref()), &failure) {
+            (Some(News::Failed), Some(failure)) => {
+                let (moved, detail) = (run.moved(), &failure.detail);
+                let reason = run.stop.map_or(failure.reason.as_str(), Stop::as_str);
+                warn!(%stream, reason, %detail, moved, "stuck work stays as it is and will be retried");
+            }
+            (Some(News::Recovered { failures, .. }), _) => {
+                info!(%stream, failures, "the rules for stuck work work again");
+                self.failing.remove(stream);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Rule {
+    fn schedule_next(&mut self, run: &RuleRun, began: Instant) {
+        let ended = clock::now();
+        let retry = RETRY.min(self.interval);
+        match unanswered(run) {
+            Some(failure) => self.schedule.failed_by(failure.reason, ended, fastrand::f64()),
+            None if run.failure.is_some() || run.stop.is_some() || run.is_cut_short => {
+                self.schedule.retry_in(ended, retry);
+            }
+            None => self.schedule.succeeded(began, ended),
+        }
+    }
+}
+
+/// The failure of a run, if it is the server's and not only this stream's.
+pub(super) fn unanswered(run: &RuleRun) -> Option<&Failure> {
+    run.failure.as_ref().filter(|failure| failure.class() != Class::Object)
+}
+
+/// One run in progress.
+struct Pass<'a> {
+    config: &'a Config,
+    details: &'a mut Details,
+    enforcer: &'a mut Enforcer,
+    run: RuleRun,
+}
+
+impl Pass<'_> {
+    async fn run(&mut self, watched: &Watched, round: &mut Round) -> Result<(), Failure> {
+        let mut groups = match self.details.groups(self.config, &watched.name).await {
+            Ok(groups) => groups,
+            Err(failure) if failure.reason == Reason::NoKey => return Ok(()),
+            Err(failure) => return Err(self.stopped(watched, failure)),
+        };
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        if let Some(rule) = watched.dead_letter() {
+            let result = self.set_aside(watched, rule, &groups, round).await;
+            if self.run.stop.is_some() || result.is_err() || !self.run.is_cut_short {
+                // What was looked at and stayed is looked at again.
+                *round = Round::default();
+            }
+            result.map_err(|failure| self.stopped(watched, failure))?;
+        }
+        if let Some(rule) = watched.reap_consumers() {
+            self.reap(&watched.name, &groups, millis(rule.idle)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a failure keeps entries from being set aside.
+    fn stopped(&mut self, watched: &Watched, failure: Failure) -> Failure {
+        if watched.dead_letter().is_some() {
+            self.run.stop = Some(Stop::Failed(failure.reason));
+        }
+        failure
+    }
+
+    async fn set_aside(
+        &mut self,
+        watched: &Watched,
+        rule: &DeadLetterRule,
+        groups: &[GroupPending],
+        round: &mut Round,
+    ) -> Result<(), Failure> {
+        let stream = &watched.name;
+        let key = watched.dead_letters().ok_or_else(|| {
+            let what = "the stream has no default key for dead letters in its slot of a cluster; its rule needs dead_letter.to";
+            Failure::new(Reason::CrossSlot, what)
+        })?;
+        let mut left = usize::try_from(rule.per_run).unwrap_or(usize::MAX);
+        let mut looked_at = 0;
+        while let Some((group, from)) = round.next(groups) {
+            if left == 0 || looked_at >= MOST_LOOKED_AT {
+                self.run.is_cut_short = true;
+                break;
+            }
+            let (deliveries, idle) = (rule.after_deliveries, millis(rule.idle));
+            let look_at = MOST_LOOKED_AT - looked_at;
+            let wanted = Wanted { consumer: None, deliveries, idle, from, limit: left, look_at };
+            let found = match self.details.find(self.config, (stream, group), &wanted).await {
+                Ok(found) => found,
+                Err(failure) if failure.reason == Reason::NoGroup => Default::default(),
+                Err(failure) => return Err(failure),
+            };
+            looked_at += found.looked_at;
+            left = left.saturating_sub(found.entries.len());
+            let act = Act::dead_letter(
+                (stream, group, &key),
+                (deliveries, idle),
+                rule.max_length,
+                (&rule.prefix, BY),
+                false,
+            );
+            self.move_entries(&act, &found.entries).await?;
+            if self.run.stop == Some(Stop::Full) {
+                break;
+            }
+            round.looked_at(group, found.next);
+        }
+        Ok(())
+    }
+
+    async fn move_entries(&mut self, act: &Act, entries: &[PendingEntry]) -> Result<(), Failure> {
+        for cause in Cause::ALL {
+            let of_cause = entries.iter().filter(|entry| Cause::of(entry) == cause);
+            let items: Vec<Box<[u8]>> =
+                of_cause.map(|entry| entry.id().to_string().into_bytes().into()).collect();
+            if items.is_empty() {
+                continue;
+            }
+            let acting = Acting { config: self.config, act, by: BY, rate: None };
+            let acted = acting.run(self.enforcer, items).await;
+            if let Some(moved) = self.run.moved.get_mut(cause as usize) {
+                *moved += acted.outcomes.count(Outcome::Moved);
+            }
+            if acted.outcomes.count(Outcome::TooManyFields) > 0 {
+                self.run.stop.get_or_insert(Stop::TooManyFields);
+            }
+            if acted.outcomes.count(Outcome::Full) > 0 {
+                self.run.stop = Some(Stop::Full);
+            }
+            if let Some(failure) = acted.failure {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    async fn reap(&mut self, stream: &Name, groups: &[GroupPending], idle: Millis) -> Result<(), Failure> {
+        let mut left = MOST_REAPED;
+        for GroupPending { name: group, .. } in groups {
+            let consumers = match self.details.consumers(self.config, (stream, group)).await {
+                Ok(consumers) => consumers,
+                Err(failure) if matches!(failure.reason, Reason::NoGroup | Reason::NoKey) => continue,
+                Err(failure) => return Err(failure),
+            };
+            let is_gone = |consumer: &Consumer| consumer.pending == 0 && consumer.idle >= idle;
+            let items: Vec<Box<[u8]>> = consumers
+                .iter()
+                .filter(|consumer| is_gone(consumer))
+                .take(left)
+                .map(|consumer| consumer.name.as_bytes().into())
+                .collect();
+            if items.is_empty() {
+                continue;
+            }
+            left -= items.len();
+            let act = Act::reap(stream, group, idle);
+            let acted =
+                Acting { config: self.config, act: &act, by: BY, rate: None }.run(self.enforcer, items).await;
+            self.run.reaped += acted.outcomes.count(Outcome::Deleted);
+            if let Some(failure) = acted.failure {
+                return Err(failure);
+            }
+            if left == 0 {
+                self.run.is_cut_short = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::new(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

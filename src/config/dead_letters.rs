@@ -1,0 +1,302 @@
+//! Which key has the dead letters of a stream, and which streams hold dead letters.
+//!
+//! Both follow from the configuration and the name alone: what was set aside stays protected after its stream is gone.
+
+use std::{ptr, sync::Arc};
+
+use super::{
+    Config, DeadLetterKey, DeadLetterRule, Pattern, StreamRule, dead_letter_key::KEY, pattern::literal,
+};
+use crate::{
+    model::{Name, Slot},
+    stuck::{DEFAULT_BEGIN, dead_letters_of, origins_of},
+};
+
+impl DeadLetterRule {
+    /// The key of this stream's dead letters; `None` if it needs `to`.
+    #[must_use]
+    pub fn key(&self, stream: &Name) -> Option<Name> {
+        self.to.as_ref().map_or_else(|| dead_letters_of(stream), |to| Some(to.of(stream)))
+    }
+}
+
+/// Whether a rule is for the dead letters whose keys begin so: it names one, or is a glob with the same beginning.
+fn is_for(rule: &StreamRule, beginning: &str) -> bool {
+    match &rule.pattern {
+        Pattern::Name(_) => true,
+        Pattern::Glob(_) => {
+            let glob = rule.pattern.glob().unwrap_or_default();
+            !beginning.is_empty() && literal(glob).starts_with(beginning)
+        }
+    }
+}
+
+impl Config {
+    /// The key of a stream's dead letters: by its rule, else by default. `None` if there is no default.
+    #[must_use]
+    pub fn dead_letters(&self, stream: &Name) -> Option<Name> {
+        let rule = self.rule(stream).and_then(|rule| rule.dead_letter.as_ref());
+        rule.map_or_else(|| dead_letters_of(stream), |rule| rule.key(stream))
+    }
+
+    /// Whether a stream holds the dead letters of another one.
+    #[must_use]
+    pub fn holds_dead_letters(&self, key: &Name) -> bool {
+        self.beginning_of_dead_letters(key).is_some()
+    }
+
+    /// The rule of a stream. For one that holds dead letters it is `None`, unless the rule is for these: a common rule is not meant for what failed.
+    pub(super) fn rule_of(&self, stream: &Name) -> (Option<&Arc<StreamRule>>, bool) {
+        let rule = self.streams.rule(stream);
+        match self.beginning_of_dead_letters(stream) {
+            None => (rule, false),
+            Some(beginning) => (rule.filter(|rule| is_for(rule, beginning)), true),
+        }
+    }
+
+    /// The beginning of the keys of such dead letters, if the stream holds some.
+    fn beginning_of_dead_letters(&self, key: &Name) -> Option<&str> {
+        if origins_of(key).any(|origin| self.watches(&origin)) {
+            return Some(DEFAULT_BEGIN);
+        }
+        let is_of = |rule: &StreamRule, to: &DeadLetterKey| match to.origin(key) {
+            Some(origin) => {
+                let first = self.streams.rule(&origin);
+                first.is_some_and(|first| ptr::eq(Arc::as_ptr(first), rule)) && !self.exclude.matches(&origin)
+            }
+            None => to.is_only(key),
+        };
+        let of_rules =
+            self.streams.iter().filter_map(|rule| Some((rule, rule.dead_letter.as_ref()?.to.as_ref()?)));
+        of_rules.filter(|(rule, to)| is_of(rule, to)).map(|(_, to)| to.beginning()).next()
+    }
+
+    /// Rules whose entries can't be set aside where they say, each as its key and what is wrong.
+    pub(super) fn misplaced_dead_letters(&self) -> Vec<(String, String)> {
+        let rules = self.streams.iter().enumerate();
+        let rules = rules.filter_map(|(index, rule)| Some((index, rule, rule.dead_letter.as_ref()?)));
+        let problem = |(index, rule, dead_letter): (usize, &StreamRule, &DeadLetterRule)| {
+            let what = self.misplaced(&rule.pattern, dead_letter)?;
+            Some((format!("streams[{index}].dead_letter.to"), what))
+        };
+        rules.filter_map(problem).collect()
+    }
+
+    fn misplaced(&self, pattern: &Pattern, rule: &DeadLetterRule) -> Option<String> {
+        // Of a glob that is a beginning and a `*`, one of its keys stands for all.
+        let (stream, is_sample) = match (pattern.exact(), pattern.prefix()) {
+            (Some(name), _) => (name.clone(), false),
+            (None, Some(prefix)) if rule.to.is_some() => (format!("{prefix}x").as_str().into(), true),
+            _ => return None,
+        };
+        let Some(key) = rule.key(&stream) else {
+            return Some(format!(
+                "is missing: {stream} has no default key for dead letters in its slot of a cluster"
+            ));
+        };
+        if key == stream {
+            return Some("must be another key than that of the stream".to_owned());
+        }
+        if self.holds_dead_letters(&stream) && !is_sample {
+            return Some(format!(
+                "{stream} holds dead letters, which are not moved again; remove `dead_letter`"
+            ));
+        }
+        let of_key =
+            self.streams.rule(&key).filter(|of_key| of_key.dead_letter.is_some() && rule.to.is_some());
+        if let Some(of_key) = of_key.filter(|_| !self.exclude.matches(&key)) {
+            return Some(format!(
+                "leads to {key}, which the rule `match: {}` watches to set entries aside as well: dead letters are not moved again. Put a \
+                 rule for {key} without `dead_letter` before it, or choose another key",
+                of_key.pattern
+            ));
+        }
+        let is_cluster = !self.redis.nodes.is_empty() || !self.redis.cluster_address_map.is_empty();
+        (is_cluster && Slot::of(key.as_bytes()) != Slot::of(stream.as_bytes())).then(|| {
+            format!("leads from {stream} to {key}, which is in another slot of the cluster; give both the same hash tag, as in dead:{{{KEY}}}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Watchlist, check_in, test_config::config};
+
+    const RULE: &str = "after_deliveries: 8, idle: 10m";
+
+    fn dead_letters(yaml: &str, stream: &str) -> Option<String> {
+        config(yaml).dead_letters(&stream.into()).map(|key| key.to_string())
+    }
+
+    #[test]
+    fn dead_letters_are_where_the_rule_says_and_by_default_beside_the_stream() {
+        let with = |to: &str| {
+            format!(
+                "streams: [{{match: '*:dlq'}}, {{match: 'a*', dead_letter: {{{RULE}{to}}}}}, {{match: b}}]"
+            )
+        };
+        for (to, stream, key) in [
+            ("", "a", Some("dead:{a}")),
+            ("", "a}b", None),
+            (", to: 'failed:{%s}'", "a}b", Some("failed:{a}b}")),
+            (", to: '%s:dlq'", "a", Some("a:dlq")),
+            (", to: 'x{y}'", "a", Some("x{y}")),
+            (", to: 'x'", "b", Some("dead:{b}")),
+        ] {
+            assert_eq!(dead_letters(&with(to), stream).as_deref(), key, "{to} {stream}");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_dead_letters_is_known_by_its_name_alone() {
+        let yaml = format!(
+            "exclude: ['old*']\nstreams:\n  - {{match: 'a*', dead_letter: {{{RULE}, to: 'failed:{{%s}}'}}}}\n  - {{match: 'c*', \
+             dead_letter: {{{RULE}, to: every}}}}\n  - {{match: 'old*', dead_letter: {{{RULE}, to: '%s-dead'}}}}\n  - {{match: b}}"
+        );
+        let config = config(&yaml);
+        for (key, is) in [
+            ("failed:{a1}", true),
+            ("failed:{b}", false),
+            ("failed:{}", false),
+            ("failed:a1", false),
+            ("every", true),
+            ("every2", false),
+            ("dead:{a1}", true),
+            ("dead:{b}", true),
+            ("dead:{x}", false),
+            ("old-dead", false),
+            ("a1", false),
+        ] {
+            assert_eq!(config.holds_dead_letters(&key.into()), is, "{key}");
+        }
+    }
+
+    #[test]
+    fn only_a_limit_that_is_for_dead_letters_applies_to_them() {
+        let limit = |length: u32| format!("groups: [g], retention: {{max_length: {length}}}");
+        let to = "{match: 'a*', dead_letter: {after_deliveries: 8, idle: 10m, to: 'failed:{%s}'}}";
+        let default = "{match: 'a*', dead_letter: {after_deliveries: 8, idle: 10m}}";
+        for (rules, key, applies) in [
+            (format!("{to}, {{match: '*', {}}}", limit(1)), "failed:{a}", None),
+            (format!("{to}, {{match: 'f*', {}}}", limit(1)), "failed:{a}", None),
+            (format!("{to}, {{match: 'failed:*', {}}}", limit(2)), "failed:{a}", Some(2)),
+            (
+                format!("{to}, {{match: 'failed:{{a}}', {}}}, {{match: '*', {}}}", limit(3), limit(4)),
+                "failed:{a}",
+                Some(3),
+            ),
+            (format!("{default}, {{match: '*', {}}}", limit(1)), "dead:{a}", None),
+            (format!("{default}, {{match: '{{dead,x}}:*', {}}}", limit(1)), "dead:{a}", None),
+            (format!("{default}, {{match: 'dead:*', {}}}", limit(2)), "dead:{a}", Some(2)),
+            (format!("{default}, {{match: '*', {}}}", limit(5)), "b", Some(5)),
+        ] {
+            let config = config(&format!("streams: [{rules}]"));
+            let list = Watchlist::new(&config, [key.into()]);
+            let watched = list.get(&key.into()).unwrap();
+            let its_own = watched.policy.as_ref().and_then(|policy| policy.max_length);
+            assert_eq!((its_own, watched.groups().is_empty()), (applies, applies.is_none()), "{rules} {key}");
+            assert!(watched.dead_letter().is_none());
+        }
+    }
+
+    fn problems(yaml: &str) -> String {
+        let yaml = format!("redis: {{uri: 'redis://h'}}\n{yaml}");
+        check_in(&yaml, &[]).map_or_else(|problems| problems.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_rule_that_would_move_too_early_or_nowhere_is_refused() {
+        for (rule, expected) in [
+            ("{}", &["after_deliveries: is missing", "idle: is missing"][..]),
+            ("{after_deliveries: 4, idle: 10m}", &["after_deliveries: must be a whole number from 5 to"]),
+            ("{after_deliveries: 5, idle: 59s}", &["idle: must be a duration from 1m to"]),
+            ("{after_deliveries: 5, idle: 1m, to: '%s'}", &["to: must be more than %s"]),
+            (
+                "{after_deliveries: 5, idle: 1m, to: '%s%s'}",
+                &["to: must have %s, which stands for the key of the stream, only once"],
+            ),
+            ("{after_deliveries: 5, idle: 1m, to: ''}", &["to: must not be empty"]),
+            ("{after_deliveries: 5, idle: 1m, to: s}", &["to: must be another key"]),
+            (
+                "{after_deliveries: 5, idle: 1m, max_length: 0}",
+                &["max_length: must be a whole number from 1"],
+            ),
+        ] {
+            let actual = problems(&format!("streams: [{{match: s, dead_letter: {rule}}}]"));
+            assert_eq!(
+                actual.lines().filter(|line| line.contains("dead_letter")).count(),
+                expected.len(),
+                "{actual}"
+            );
+            for expected in expected {
+                assert!(actual.contains(&format!("streams[0].dead_letter.{expected}")), "{rule}: {actual}");
+            }
+        }
+        assert_eq!(
+            problems(
+                "streams: [{match: s, dead_letter: {after_deliveries: 5, idle: 1m}, reap_consumers: {idle: 1d}}]"
+            ),
+            ""
+        );
+        let reap = problems("streams: [{match: s, reap_consumers: {idle: 23h}}]");
+        assert!(reap.contains("reap_consumers.idle: must be a duration from 1day to"), "{reap}");
+    }
+
+    #[test]
+    fn dead_letters_that_would_be_moved_again_or_that_no_slot_holds_are_refused_all_at_once() {
+        let rule = |of: &str, to: &str| format!("{{match: '{of}', dead_letter: {{{RULE}{to}}}}}");
+        let nodes = "redis: {uri: 'redis://h', nodes: ['h:1']}\n";
+        for (head, rules, expected) in [
+            (
+                "",
+                vec![rule("a}b", "")],
+                &["streams[0].dead_letter.to: is missing: a}b has no default key"][..],
+            ),
+            (
+                "",
+                vec![rule("a", ", to: b"), rule("b", ", to: a")],
+                &[
+                    "streams[0].dead_letter.to: a holds dead letters",
+                    "streams[1].dead_letter.to: b holds dead letters",
+                ],
+            ),
+            (
+                "",
+                vec![rule("x:*", ", to: 'x:dead'")],
+                &["leads to x:dead, which the rule `match: x:*` watches"],
+            ),
+            (
+                "",
+                vec![rule("*", ", to: 'failed:{%s}'")],
+                &["leads to failed:{x}, which the rule `match: *` watches"],
+            ),
+            ("", vec!["{match: 'failed:*'}".to_owned(), rule("*", ", to: 'failed:{%s}'")], &[]),
+            (
+                "",
+                vec![rule("dead:{s}", ""), rule("s", "")],
+                &["streams[0].dead_letter.to: dead:{s} holds dead letters"],
+            ),
+            ("", vec![rule("*", "")], &[]),
+            ("", vec![rule("a", ", to: b"), rule("c", ", to: b")], &[]),
+            (
+                nodes,
+                vec![rule("a", ", to: b"), rule("c", ", to: '{%s}d'"), rule("e*", ", to: f")],
+                &[
+                    "leads from a to b, which is in another slot",
+                    "leads from ex to f, which is in another slot",
+                ],
+            ),
+        ] {
+            let rules = rules.join(", ");
+            let yaml = format!(
+                "{}streams: [{rules}]",
+                if head.is_empty() { "redis: {uri: 'redis://h'}\n" } else { head }
+            );
+            let actual = check_in(&yaml, &[]).map_or_else(|problems| problems.to_string(), |_| String::new());
+            assert_eq!(actual.lines().count(), expected.len(), "{rules}: {actual}");
+            for expected in expected {
+                assert!(actual.contains(expected), "{rules}: {actual}");
+            }
+        }
+    }
+}

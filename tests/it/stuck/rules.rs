@@ -1,0 +1,244 @@
+//! The rules `dead_letter` and `reap_consumers`, as the running sidecar applies them.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use redis::Value;
+
+use super::{redeliver, stream};
+use crate::retention::trimming;
+use support::{Redis, Sidecar, stays_so, wait_for};
+
+const DEAD: &str = "dead:{s}";
+const RULE: &str = "after_deliveries: 5, idle: 10m";
+const HOUR: u64 = 3_600_000;
+
+/// A run a second.
+fn config(rule: &str) -> String {
+    format!("retention: {{interval: 1s, lease_ttl: 2s}}\nstreams: [{{match: '*', {rule}}}]")
+}
+
+fn dead_letter(more: &str) -> String {
+    config(&format!("dead_letter: {{{RULE}{more}}}"))
+}
+
+/// So many entries, all pending, of which the first `poison` fail each time.
+fn poisoned(entries: u64, poison: u64) -> Redis {
+    let redis = stream(entries);
+    redis.read("s", "g", "c", usize::try_from(entries).unwrap());
+    let ids: Vec<String> = (1..=poison).map(|number| format!("{number}-0")).collect();
+    ids.chunks(500).for_each(|ids| redeliver(&redis, "g", &ids.join(" "), 7, HOUR));
+    redis
+}
+
+fn pending(redis: &Redis) -> u64 {
+    redis.run::<Vec<Value>>("XPENDING s g - + 10000").len().try_into().unwrap()
+}
+
+fn length(redis: &Redis, key: &str) -> u64 {
+    redis.run(&format!("XLEN {key}"))
+}
+
+/// Waits until so many entries are pending and so many are dead letters.
+#[track_caller]
+fn wait_until(redis: &Redis, left: u64, dead: u64) {
+    wait_for(&format!("{left} pending entries and {dead} dead letters"), || {
+        (pending(redis) == left && length(redis, DEAD) == dead).then_some(())
+    });
+}
+
+/// The IDs that the dead letters had in their stream.
+fn origins(redis: &Redis) -> Vec<String> {
+    let letters: Vec<(String, Vec<String>)> = redis.run(&format!("XRANGE {DEAD} - +"));
+    let origin = |fields: Vec<String>| {
+        let place = fields.iter().position(|field| field == "dlq:id").unwrap();
+        fields[place + 1].clone()
+    };
+    letters.into_iter().map(|(_, fields)| origin(fields)).collect()
+}
+
+#[test]
+fn the_rule_sets_poison_aside_and_retention_goes_on() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    drop(redis);
+    let redis = poisoned(1_000, 1);
+    let acknowledged: Vec<String> = (2..=1_000).map(|number| format!("{number}-0")).collect();
+    redis.run::<u64>(&format!("XACK s g {}", acknowledged.join(" ")));
+    let limit = "retention: {max_length: 500}";
+    let sidecar = Sidecar::with_config(&redis.uri(), &config(limit));
+    sidecar.wait("retention to be blocked", |page| {
+        page.get("streamwarden_retention_blocked", &[("group", "g"), ("reason", "pending")]) == Some(1.0)
+    });
+    assert_eq!((length(&redis, "s"), length(&redis, DEAD)), (1_000, 0), "off unless written");
+    sidecar.configure(&config(&format!("{limit}, dead_letter: {{{RULE}}}")));
+    wait_until(&redis, 0, 1);
+    wait_for("the stream to be trimmed", || (length(&redis, "s") == 500).then_some(()));
+    let letter: Vec<(String, Vec<String>)> = redis.run(&format!("XRANGE {DEAD} - +"));
+    let (_, fields) = &letter[0];
+    assert_eq!(fields[..2], ["field", "value 1"]);
+    assert_eq!(fields[fields.len() - 2..], ["dlq:by", "rule"]);
+    wait_for("the log", || sidecar.log().contains("retention is no longer blocked").then_some(()));
+    let log = sidecar.log();
+    let line = log.lines().find(|line| line.contains("acted on stuck work")).unwrap();
+    for words in [
+        "\"act\":\"dead_letter\"",
+        "\"stream\":\"s\"",
+        "\"by\":\"rule\"",
+        "\"done\":1",
+        "\"to\":\"dead:{s}\"",
+    ] {
+        assert!(line.contains(words), "{line}");
+    }
+
+    // Without the rule nothing is moved any more.
+    sidecar.configure(&config(limit));
+    wait_for("the reload", || (sidecar.log().matches("configuration").count() >= 2).then_some(()));
+    redis.run::<String>("XADD s 2000-0 a b");
+    redis.read("s", "g", "c", 1);
+    redeliver(&redis, "g", "2000-0", 9, HOUR);
+    stays_so(Duration::from_millis(1_500), "nothing is moved", || pending(&redis) == 1);
+}
+
+#[test]
+fn only_what_meets_both_conditions_is_moved_a_bounded_number_a_run() {
+    let redis = poisoned(2_000, 150);
+    redeliver(&redis, "g", "1999-0", 50, 60_000);
+    redeliver(&redis, "g", "2000-0", 4, HOUR);
+    redis.run::<()>("XGROUP CREATE s other 0");
+    redis.read("s", "other", "c", 2_000);
+    redeliver(&redis, "other", "1500-0", 5, HOUR);
+    let sidecar = Sidecar::with_config(&redis.uri(), &dead_letter(", per_run: 100"));
+    wait_until(&redis, 1_900, 100);
+    let calls = redis.calls("eval");
+    wait_until(&redis, 1_850, 151);
+    assert!(calls <= 2, "{calls}");
+    let moved: BTreeSet<String> = origins(&redis).into_iter().collect();
+    let expected: BTreeSet<String> = (1..=150).chain([1_500]).map(|number| format!("{number}-0")).collect();
+    assert_eq!(moved, expected);
+    assert_eq!(length(&redis, "s"), 2_000, "the entries stay");
+    drop(sidecar);
+}
+
+#[test]
+fn dead_letters_are_kept_whatever_a_common_rule_says() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    drop(redis);
+    let redis = poisoned(8, 8);
+    let all = config(&format!("retention: {{max_length: 5, exact: true}}, dead_letter: {{{RULE}}}"));
+    let sidecar = Sidecar::with_config(&redis.uri(), &all);
+    wait_until(&redis, 0, 8);
+    wait_for("the stream to be trimmed", || (length(&redis, "s") == 5).then_some(()));
+    stays_so(Duration::from_millis(1_200), "nothing is trimmed", || length(&redis, DEAD) == 8);
+    redis.run::<()>("XGROUP CREATE dead:{s} look 0");
+    redis.read(DEAD, "look", "c", 8);
+    let ids: Vec<(String, Value)> = redis.run("XRANGE dead:{s} - +");
+    for (id, _) in &ids {
+        redis.run::<Value>(&format!("XCLAIM dead:{{s}} look c 0 {id} IDLE {HOUR} RETRYCOUNT 9"));
+    }
+    stays_so(Duration::from_millis(1_200), "nothing is moved again", || {
+        length(&redis, DEAD) == 8 && redis.run::<Vec<String>>("KEYS dead:*").len() == 1
+    });
+    // A limit that somebody wrote for them applies.
+    let own = all.replace(
+        "streams: [",
+        "streams: [{match: 'dead:{s}', retention: {max_length: 3, mode: strict, exact: true}}, ",
+    );
+    sidecar.configure(&own);
+    wait_for("the dead letters to be trimmed", || (length(&redis, DEAD) == 3).then_some(()));
+}
+
+#[test]
+fn what_the_server_refuses_stays_pending_and_moves_later() {
+    let redis = poisoned(5, 3);
+    redis.run::<()>("SET dead:{s} text");
+    let sidecar = Sidecar::with_config(&redis.uri(), &dead_letter(", max_length: 2"));
+    let logged = |reason: &str| {
+        let words = format!("\"reason\":\"{reason}\"");
+        wait_for(reason, || sidecar.log().contains(&words).then_some(()));
+    };
+    logged("wrongtype");
+    redis.run::<()>("CONFIG SET maxmemory 1");
+    redis.run::<u64>("DEL dead:{s}");
+    logged("oom");
+    assert_eq!((pending(&redis), length(&redis, DEAD)), (5, 0));
+    redis.run::<()>("CONFIG SET maxmemory 0");
+    wait_until(&redis, 3, 2);
+    logged("full");
+    stays_so(Duration::from_millis(1_200), "moving has stopped", || pending(&redis) == 3);
+    redis.run::<u64>(&format!("XTRIM {DEAD} MAXLEN 0"));
+    wait_until(&redis, 2, 1);
+    wait_for("the recovery", || sidecar.log().contains("the rules for stuck work work again").then_some(()));
+    drop(sidecar);
+}
+
+#[test]
+fn a_user_without_the_permission_moves_nothing() {
+    let redis = poisoned(3, 3);
+    redis.run::<()>("ACL SETUSER narrow on nopass ~* +@all -xack");
+    let uri = redis.uri().replace("redis://", "redis://narrow:any@");
+    let sidecar = Sidecar::with_config(&uri, &dead_letter(""));
+    wait_for("the refusal", || sidecar.log().contains("\"reason\":\"noperm\"").then_some(()));
+    assert_eq!((pending(&redis), length(&redis, DEAD)), (3, 0));
+    redis.run::<()>("ACL SETUSER narrow +xack");
+    wait_until(&redis, 0, 3);
+}
+
+#[test]
+fn several_sidecars_and_one_that_is_killed_move_each_entry_once() {
+    let redis = poisoned(3_000, 3_000);
+    let config = dead_letter(", per_run: 3000");
+    let first = Sidecar::with_config(&redis.uri(), &config);
+    let second = Sidecar::with_config(&redis.uri(), &config);
+    wait_for("the first moves", || (length(&redis, DEAD) > 0).then_some(()));
+    let holder: String = redis.run("GET streamwarden:retention:lease");
+    let (holding, _other) =
+        if holder.contains(&format!(":{}:", first.id())) { (first, second) } else { (second, first) };
+    holding.signal("KILL");
+    wait_until(&redis, 0, 3_000);
+    let moved = origins(&redis);
+    assert_eq!(moved.iter().collect::<BTreeSet<_>>().len(), 3_000);
+}
+
+/// Makes a consumer as idle as it would be after so many milliseconds, as its server stores it.
+fn age_consumer(redis: &Redis, consumer: &str, by: u64) {
+    let dump = redis::cmd("DUMP").arg("s").query::<Vec<u8>>(&mut redis.connect()).unwrap();
+    let name = [&[u8::try_from(consumer.len()).unwrap()], consumer.as_bytes()].concat();
+    let place = dump.windows(name.len()).rposition(|window| window == name).unwrap() + name.len();
+    let mut aged = dump[..dump.len() - 8].to_vec();
+    let seen = &mut aged[place..place + 8];
+    let at = u64::from_le_bytes(seen.try_into().unwrap());
+    assert!(redis.milliseconds().abs_diff(at) < 60_000, "not a time: {at}");
+    seen.copy_from_slice(&(at - by).to_le_bytes());
+    let checksum = crc64(&aged).to_le_bytes();
+    let mut restore = redis::cmd("RESTORE");
+    restore.arg("s").arg(0).arg([aged, checksum.to_vec()].concat()).arg("REPLACE");
+    restore.query::<()>(&mut redis.connect()).unwrap();
+}
+
+/// The checksum of a dump: CRC-64 by Jones.
+fn crc64(bytes: &[u8]) -> u64 {
+    let mut crc = 0_u64;
+    for bit in bytes.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)) {
+        let flips = (crc >> 63 == 1) != bit;
+        crc = (crc << 1) ^ if flips { 0xad93_d235_94c9_35a9 } else { 0 };
+    }
+    crc.reverse_bits()
+}
+
+#[test]
+fn consumers_that_are_gone_are_deleted_and_those_with_entries_are_not() {
+    let redis = stream(3);
+    for (consumer, count) in [("gone", 1), ("holding", 1), ("alive", 1)] {
+        redis.read("s", "g", consumer, count);
+    }
+    redis.run::<u64>("XACK s g 1-0 3-0");
+    age_consumer(&redis, "gone", 25 * HOUR);
+    age_consumer(&redis, "holding", 25 * HOUR);
+    let sidecar = Sidecar::with_config(&redis.uri(), &config("reap_consumers: {idle: 1d}"));
+    let consumers = || {
+        let consumers: Vec<Vec<Value>> = redis.run("XINFO CONSUMERS s g");
+        consumers.len()
+    };
+    wait_for("a consumer to be deleted", || (consumers() == 2).then_some(()));
+    wait_for("the log", || sidecar.log().contains("\"act\":\"reap\"").then_some(()));
+    stays_so(Duration::from_millis(1_200), "the others stay", || consumers() == 2 && pending(&redis) == 1);
+}
