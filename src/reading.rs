@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Moment,
-    config::{Policy, StreamRule, Watched, Watchlist},
-    evaluate::{GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
+    config::{DeadLetterRule, Policy, StreamRule, Watched, Watchlist},
+    evaluate::{Age, GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
     model::{
         EntryHead, Failure, GroupState, Name, Node, Reason, ServerTime, Snapshot, StreamId, StreamState, Text,
     },
     retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
+    stuck::{RuleStatus, Stop},
 };
 
 /// State of the polls, for the renderer and the probes.
@@ -44,6 +45,46 @@ struct Row {
     watched: Watched,
     /// Boxed, since few streams have limits.
     retention: Option<Box<RetentionReading>>,
+    /// Boxed for the same reason.
+    rules: Option<Box<RuleReading>>,
+}
+
+/// What the rules about stuck work do with a stream.
+pub struct RuleReading {
+    /// The key of its dead letters; `None` if nothing is set aside, or if the rule must name the key.
+    pub dead_letters: Option<Name>,
+    /// The number of its dead letters; `None` if it is unknown.
+    pub length: Option<u64>,
+    /// The age of the oldest one; `None` without one, or if it is unknown.
+    pub oldest_age: Option<Age>,
+    /// What this sidecar did; zeros before its first run.
+    pub status: RuleStatus,
+}
+
+impl RuleReading {
+    fn new(
+        watched: &Watched,
+        watchlist: &Watchlist,
+        statuses: &RetentionStatuses,
+        (snapshot, report): (&Snapshot, &Report),
+    ) -> Option<Self> {
+        watched.dead_letter().is_some().then_some(()).or(watched.reap_consumers().map(|_| ()))?;
+        let dead_letters = watched.dead_letters();
+        let length = dead_letters.as_ref().and_then(|key| match snapshot.streams.get(key) {
+            Some(Ok(state)) => Some(state.length),
+            Some(Err(failure)) if failure.reason == Reason::NoKey => Some(0),
+            Some(Err(_)) => snapshot.lengths.get(key).copied(),
+            // It was asked for, and does not exist.
+            None => watchlist.get(key).map(|_| 0),
+        });
+        let of_key = dead_letters.as_ref().and_then(|key| report.streams.get(key)?.read.as_ref());
+        Some(Self {
+            length,
+            oldest_age: of_key.and_then(|report| report.oldest_entry_age),
+            status: statuses.rules.get(&watched.name).cloned().unwrap_or_default(),
+            dead_letters,
+        })
+    }
 }
 
 /// The limits of a stream, and their enforcement.
@@ -67,10 +108,10 @@ impl Reading {
         report: Arc<Report>,
         read_at: Moment,
     ) -> Self {
-        let mut watchlist = watchlist.in_order();
+        let mut in_order = watchlist.in_order();
         let states = snapshot.streams.iter().zip(report.streams.values());
         let rows = states.map(|((name, state), verdict)| {
-            let watched = watchlist.get(name).cloned().unwrap_or_else(|| Watched::unknown(name.clone()));
+            let watched = in_order.get(name).cloned().unwrap_or_else(|| Watched::unknown(name.clone()));
             let retention = watched.policy.clone().map(|policy| {
                 let plan = state.as_ref().ok().map(|state| Plan::new(&policy, state, verdict));
                 Box::new(RetentionReading {
@@ -79,7 +120,8 @@ impl Reading {
                     retention_status: retention_statuses.streams.get(name).cloned(),
                 })
             });
-            Row { watched, retention }
+            let rules = RuleReading::new(&watched, watchlist, retention_statuses, (&snapshot, &report));
+            Row { watched, retention, rules: rules.map(Box::new) }
         });
         let rows = rows.collect();
         let health = report.streams.values().map(|verdict| verdict.health).collect();
@@ -132,7 +174,7 @@ impl Reading {
         state: &'a Result<StreamState, Failure>,
         verdict: &'a StreamVerdict,
     ) -> StreamReading<'a> {
-        let Row { watched, retention } = row;
+        let Row { watched, retention, rules } = row;
         StreamReading {
             snapshot: &self.snapshot,
             name: &watched.name,
@@ -141,6 +183,7 @@ impl Reading {
             report: verdict.read.as_ref(),
             verdict,
             retention: retention.as_deref(),
+            rules: rules.as_deref(),
             other_holder: self.other_holder.as_ref(),
         }
     }
@@ -173,6 +216,8 @@ pub struct StreamReading<'a> {
     pub verdict: &'a StreamVerdict,
     /// Its limits and their enforcement; `None` for a stream without limits.
     pub retention: Option<&'a RetentionReading>,
+    /// What the rules about stuck work do with it; `None` without such rules.
+    pub rules: Option<&'a RuleReading>,
     other_holder: Option<&'a Text>,
 }
 
@@ -225,6 +270,19 @@ impl<'a> StreamReading<'a> {
             Some(status) if status.has_enforced && self.other_holder.is_none() => status.blocked_by.as_ref(),
             _ => retention.plan.as_ref()?.blocked_by(),
         }
+    }
+
+    /// The rule that sets its entries aside, and what came of it.
+    #[must_use]
+    pub fn dead_letter(&self) -> Option<(&'a DeadLetterRule, &'a RuleReading)> {
+        self.watched.dead_letter().zip(self.rules)
+    }
+
+    /// Why entries stay pending that should be set aside, as of the last run here. If another sidecar holds the lease, its runs are not
+    /// known here.
+    #[must_use]
+    pub fn dead_letters_stopped(&self) -> Option<Stop> {
+        self.dead_letter()?.1.status.stop.filter(|_| self.other_holder.is_none())
     }
 
     /// Why the stream could not be read; `None` for one that does not exist, which [`present`](Self::present)

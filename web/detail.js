@@ -2,9 +2,9 @@
 
 import { blockerWords, groupReason } from "./cause.js";
 import { h } from "./dom.js";
-import { rich, t } from "./language.js";
+import { rich, t, tOr } from "./language.js";
 import { lagWords, limitOf, reasonOf } from "./list.js";
-import { ago, badge, count, duration, entries, exactRate, exactSeconds, idTime, line, outcome, passed, rate, statusWord, value } from "./values.js";
+import { ago, badge, count, duration, entries, exactRate, exactSeconds, failure, idTime, line, outcome, passed, rate, statusWord, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
 /** @import { Key } from "./language.js" */
@@ -22,7 +22,7 @@ export function detail(stream, { home, ages, now }) {
     h("div", { class: "title" }, h("h2", { tabindex: "-1" }, h("bdi", null, stream.name)), badge(stream.health)),
     reasonOf(stream),
     h("div", { class: "charts" }, charts(stream, ages)),
-    h("div", { class: "panels" }, panel(t("stream"), facts(streamFacts(stream))), panel(t("retention"), retention(stream, now)), panel(t("thresholds"), thresholds(stream))),
+    h("div", { class: "panels" }, panel(t("stream"), facts(streamFacts(stream))), panel(t("retention"), retention(stream, now)), panel(t("thresholds"), thresholds(stream)), stream.dead_letter && panel(t("dead_letters"), deadLetters(stream.dead_letter)), stream.reap_consumers && panel(t("reaping"), reaping(stream.reap_consumers))),
     stream.last_entries && lastEntries(stream.last_entries, now),
     h("h3", null, t("groups", { n: stream.groups.length })),
     stream.groups.length === 0
@@ -125,6 +125,27 @@ function retention({ retention, mode, max_length: length, max_age_seconds: age }
     [t("removed_term"), t("removed_here", { n: retention.trimmed_entries })],
     length != null && [t("excess"), value(retention.excess, count, { why: t("why_unread") })],
     [t("blocked_by"), retention.blocked_by.length === 0 ? t("nothing") : h("ul", null, retention.blocked_by.map((it) => h("li", { class: "blocked" }, blockerWords(it))))],
+  ]);
+}
+
+/** @param {Api.DeadLetter} of */
+function deadLetters(of) {
+  return facts([
+    [t("dead_letters_in"), of.key == null ? t("dead_letters_no_key") : h("a", { href: `#stream=${of.key}` }, h("bdi", null, of.name))],
+    [t("length"), value(of.length, count, { why: t("why_unread") })],
+    [t("limit"), entries(of.max_length)],
+    of.oldest_age_seconds != null && [t("oldest_entry"), since(of.oldest_age_seconds)],
+    [t("moved_when"), t("moved_when_text", { n: of.after_deliveries, time: duration(of.idle_seconds) })],
+    [t("moved"), t("moved_here", { n: of.moved_entries })],
+    of.stopped != null && [t("moving_stopped"), h("span", { class: "blocked" }, tOr(`stopped_${of.stopped}`, failure(of.stopped)))],
+  ]);
+}
+
+/** @param {Api.ReapConsumers} of */
+function reaping(of) {
+  return facts([
+    [t("reaped_when"), t("reaped_when_text", { time: duration(of.idle_seconds) })],
+    [t("reaped"), t("reaped_here", { n: of.deleted })],
   ]);
 }
 

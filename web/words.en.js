@@ -183,6 +183,23 @@ export const en = {
   why_no_groups: "its groups do not exist",
   lag_at_most: "The exact lag is unknown: {why}. It is at most this.",
 
+  // Dead letters
+  dead_letters: "Dead letters",
+  dead_letters_in: "Stream",
+  dead_letters_no_key: "no key; the rule needs dead_letter.to",
+  moved_when: "Moved",
+  moved_when_text: "after {n} deliveries, and {time} without one",
+  moved: "So far",
+  moved_here: "{n} entry by this sidecar|{n} entries by this sidecar",
+  moving_stopped: "Stopped",
+  stopped_full: "the dead letters are full (dead_letter.max_length)",
+  stopped_too_many_fields: "an entry has more fields than a script can copy",
+  reaping: "Consumers that are gone",
+  reaped_when: "Deleted",
+  reaped_when_text: "after {time} without a command, if they hold nothing",
+  reaped: "So far",
+  reaped_here: "{n} consumer by this sidecar|{n} consumers by this sidecar",
+
   // What blocks retention
   blocked_unread: "group {group} has not read the oldest entries",
   blocked_pending: "group {group} has not acknowledged the oldest entries",

@@ -183,6 +183,23 @@ export const zh = {
   why_no_groups: "其消费者组不存在",
   lag_at_most: "确切积压未知：{why}。不会超过此值。",
 
+  // Dead letters
+  dead_letters: "死信",
+  dead_letters_in: "Stream",
+  dead_letters_no_key: "没有键；规则需要 dead_letter.to",
+  moved_when: "移动条件",
+  moved_when_text: "投递 {n} 次，并且 {time}没有再投递",
+  moved: "至今",
+  moved_here: "本 sidecar 移动了 {n} 条",
+  moving_stopped: "已停止",
+  stopped_full: "死信已满（dead_letter.max_length）",
+  stopped_too_many_fields: "有一条消息的字段太多，脚本无法复制",
+  reaping: "已消失的消费者",
+  reaped_when: "删除条件",
+  reaped_when_text: "{time}没有命令，并且没有待处理消息",
+  reaped: "至今",
+  reaped_here: "本 sidecar 删除了 {n} 个消费者",
+
   // What blocks retention
   blocked_unread: "消费者组 {group} 尚未读取最早的消息",
   blocked_pending: "消费者组 {group} 尚未确认最早的消息",

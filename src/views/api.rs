@@ -33,7 +33,10 @@ pub use number::{GroupLagDocument, GroupLagSecondsDocument, NoNumber};
 pub use pending::{PendingDocument, PendingEntryDocument};
 pub use pieces::Take;
 pub(crate) use stream::holds_the_lease;
-pub use stream::{EntryDocument, RetentionDocument, StreamDocument, StreamHistory, ThresholdsDocument};
+pub use stream::{
+    DeadLetterDocument, EntryDocument, ReapDocument, RetentionDocument, StreamDocument, StreamHistory,
+    ThresholdsDocument,
+};
 pub use trim::{BlockedBy, LosingGroup, TrimDocument, TrimMode, TrimRequest};
 pub use view::View;
 pub use word::{Word, Words};

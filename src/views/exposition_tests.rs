@@ -81,7 +81,7 @@ fn the_nodes_of_a_cluster_are_on_the_page_while_polls_succeed() {
             "streamwarden_node_up{node=\"redis-7003.example:7003\"} 0",
             "streamwarden_node_poll_duration_seconds{node=\"redis-7001.example:7001\"} 0.003",
             "streamwarden_node_poll_duration_seconds{node=\"redis-7002.example:7002\"} 0.002",
-            "streamwarden_node_streams{node=\"redis-7001.example:7001\"} 2",
+            "streamwarden_node_streams{node=\"redis-7001.example:7001\"} 3",
             "streamwarden_node_streams{node=\"redis-7002.example:7002\"} 1",
             "streamwarden_node_streams{node=\"redis-7003.example:7003\"} 1",
             "streamwarden_cluster_slots_unserved 5461",
@@ -180,6 +180,6 @@ fn a_page_larger_than_a_chunk_is_whole() {
     let reading = reading(snapshot, &config);
     let page = text(&config, &reading, &[], Format::Text);
     let lengths = page.lines().filter(|line| line.starts_with("streamwarden_stream_length{")).count();
-    assert_eq!(lengths, 2_002);
+    assert_eq!(lengths, 2_003);
     assert_eq!(page.matches("# TYPE streamwarden_stream_length gauge\n").count(), 1);
 }

@@ -12,6 +12,7 @@ use crate::{
     model::{self, ClusterState, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
     reading::{GroupReading, NodeReading, StreamReading},
     retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
+    stuck::Cause,
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
@@ -242,6 +243,19 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_retention_failures_total", Counter, Own(&["reason"]),
         "Runs and lease requests that Redis refused or did not answer."),
 
+    family("streamwarden_dead_letters", Gauge, Stream(|row| Some(Count(row.dead_letter()?.1.length?))),
+        "Entries in the stream that has the dead letters of this one, by its rule dead_letter; 0 if it does not exist. Left out if it could not be read."),
+    family("streamwarden_dead_letters_max_length", Gauge, Stream(|row| Some(Count(row.dead_letter()?.0.max_length))),
+        "Dead letters at which moving stops."),
+    family("streamwarden_dead_letters_oldest_age_seconds", Gauge, Stream(|row| seconds(row.dead_letter()?.1.oldest_age)),
+        "Time since the oldest dead letter was set aside, by its ID and the server's clock. Left out if there is none."),
+    family("streamwarden_dead_letters_moved_total", Counter, StreamMore(&["db", "stream", "reason"], moved),
+        "Pending entries that this sidecar moved to the dead letters, by reason: deliveries, or fatal if a consumer had marked the entry so (XNACK)."),
+    family("streamwarden_dead_letters_stopped", Gauge, StreamMore(&["db", "stream", "reason"], stopped),
+        "1 if the last run left entries pending that should be moved to the dead letters, with the reason: full (dead_letter.max_length), too_many_fields, or that of a failure."),
+    family("streamwarden_consumers_reaped_total", Counter, Stream(|row| row.watched.reap_consumers().and(row.rules).map(|rules| Count(rules.status.reaped))),
+        "Consumers of the stream's groups that this sidecar deleted, by its rule reap_consumers."),
+
     family("streamwarden_redis_info", Info, Redis,
         "Information about the watched Redis, as labels; always 1. `name` is the configured name, else host, port and database; `external_url` is http.external_url; the other labels describe the server. Unknown labels are empty."),
     family("streamwarden_redis_up", Gauge, Own(&[]),
@@ -359,6 +373,17 @@ fn runs(row: &StreamReading<'_>) -> Vec<(String, Number)> {
     let runs = enforced(row).map(|status| status.runs);
     let outcomes = Outcome::ALL.into_iter().zip(runs.into_iter().flatten());
     outcomes.map(|(outcome, runs)| (format!("outcome=\"{}\"", outcome.as_str()), Count(runs))).collect()
+}
+
+fn moved(row: &StreamReading<'_>) -> Vec<(String, Number)> {
+    let moved = row.dead_letter().map(|(_, rules)| rules.status.moved);
+    let causes = Cause::ALL.into_iter().zip(moved.into_iter().flatten());
+    causes.map(|(cause, moved)| (format!("reason=\"{}\"", cause.as_str()), Count(moved))).collect()
+}
+
+fn stopped(row: &StreamReading<'_>) -> Vec<(String, Number)> {
+    let stop = row.dead_letters_stopped();
+    stop.iter().map(|stop| (format!("reason=\"{}\"", stop.as_str()), Count(1))).collect()
 }
 
 fn retention_mode(row: &StreamReading<'_>) -> Vec<(String, Number)> {

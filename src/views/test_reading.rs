@@ -15,6 +15,7 @@ use crate::{
     },
     reading::Reading,
     retention::{BlockReason, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
+    stuck::{RuleStatus, Stop},
 };
 
 pub(super) use crate::model::test_snapshot::NOW_MS as NOW;
@@ -22,7 +23,8 @@ pub(super) use crate::model::test_snapshot::NOW_MS as NOW;
 pub(super) fn config() -> Config {
     let yaml = "streams:\n  - match: events:session\n    groups: [readers, missing]\n    \
                 retention: {max_length: 100000, max_age: 30d}\n    thresholds: {lag: 10000, lag_age: 1m, pending: 10000, \
-                pending_age: 5m, deliveries: 5, silence: 1h}\n  - match: events:absent\n  - match: '*'\n";
+                pending_age: 5m, deliveries: 5, silence: 1h}\n    dead_letter: {after_deliveries: 8, idle: 10m}\n    \
+                reap_consumers: {idle: 7d}\n  - match: events:absent\n  - match: '*'\n";
     test_config::config(yaml)
 }
 
@@ -84,6 +86,13 @@ pub(super) fn snapshot() -> Snapshot {
         idempotence: None,
         ..session.clone()
     };
+    let dead_letters = StreamState {
+        length: 3,
+        first_entry_id: Some(StreamId::new(NOW - 7_200_000, 0)),
+        groups: NameMap::default(),
+        idempotence: None,
+        ..session.clone()
+    };
     let failed = |reason| Err(Failure::new(reason, "words"));
     Snapshot {
         nodes: vec![Node {
@@ -97,6 +106,7 @@ pub(super) fn snapshot() -> Snapshot {
         }],
         place: "redis.example:6379".into(),
         ..test_snapshot::snapshot([
+            ("dead:{events:session}".into(), Ok(dead_letters)),
             ("events:session".into(), Ok(session)),
             ("events:absent".into(), failed(Reason::NoKey)),
             ("forbidden".into(), failed(Reason::NoPermission)),
@@ -126,7 +136,7 @@ pub(super) fn cluster_snapshot() -> Snapshot {
     Snapshot {
         nodes: vec![node(7_001, 3), node(7_002, 2), down],
         // In the order of the names: the last stream is on the node that does not answer.
-        placement: [0, 0, 1, 2, 0].into(),
+        placement: [0, 0, 0, 1, 2, 0].into(),
         cluster: Some(Box::new(ClusterState {
             unserved_slots: 5_461,
             topology_age: Duration::from_secs(12),
@@ -157,7 +167,15 @@ pub(super) fn next_reading(
     retention_status.note(&run, Duration::ZERO);
     retention_status.last_success = Some(Duration::from_millis(1_767_225_600_500));
     let streams = BTreeMap::from([("events:session".into(), retention_status)]);
-    let retention_statuses = RetentionStatuses { streams, ..RetentionStatuses::default() };
+    let rule_status = RuleStatus {
+        moved: [3, 1],
+        reaped: 2,
+        stop: Some(Stop::Full),
+        last_run: Some(Duration::from_millis(1_767_225_600_500)),
+        last_success: Some(Duration::from_millis(1_767_225_600_500)),
+    };
+    let rules = BTreeMap::from([("events:session".into(), rule_status)]);
+    let retention_statuses = RetentionStatuses { streams, rules, other_holder: None };
     let read_at = clock::Moment { unix: Duration::from_millis(NOW), ..clock::moment() };
     Reading::new(&watchlist, &retention_statuses, snapshot, report, read_at)
 }

@@ -13,6 +13,9 @@ const OBSERVE: &str = "streams: [{match: 'o:*'}]";
 const RETAIN: &str = "retention: {interval: 1s, lease_ttl: 1s}\n\
      streams: [{match: 'r:*', retention: {max_length: 50, exact: true}}, {match: 'o:*'}]";
 
+const ACT: &str = "retention: {interval: 1s, lease_ttl: 1s}\n\
+     streams: [{match: 'a:*', dead_letter: {after_deliveries: 5, idle: 10m}, reap_consumers: {idle: 1d}}, {match: 'o:*'}]";
+
 /// A server with a stream for each way to read: by position, by counting, and without its large entries.
 fn server() -> Redis {
     let redis = Redis::start();
@@ -57,7 +60,7 @@ fn lag(page: &Page, stream: &str) -> Option<f64> {
 
 #[test]
 fn the_printed_rule_alone_lets_everything_work() {
-    for config in [OBSERVE, RETAIN] {
+    for config in [OBSERVE, RETAIN, ACT] {
         let redis = server();
         if config == RETAIN && !redis.meets(Need::SAFE_TRIMS) {
             continue;
@@ -72,6 +75,16 @@ fn the_printed_rule_alone_lets_everything_work() {
         if config == RETAIN {
             wait_for("the trim", || (redis.run::<u64>("XLEN r:s") == 50).then_some(()));
             stays_so(Duration::from_secs(1), "no entry goes", || redis.run::<u64>("XLEN r:s") == 50);
+        }
+        if config == ACT {
+            redis.run::<String>("XADD a:s 1-0 a b");
+            redis.run::<()>("XGROUP CREATE a:s g 0");
+            redis.read("a:s", "g", "c", 1);
+            redis.run::<redis::Value>("XCLAIM a:s g c 0 1-0 IDLE 3600000 RETRYCOUNT 7");
+            wait_for("the move", || (redis.run::<u64>("XLEN dead:{a:s}") == 1).then_some(()));
+            sidecar.wait("the dead letters to be read", |page| {
+                page.get("streamwarden_dead_letters", &[("stream", "a:s")]) == Some(1.0)
+            });
         }
         sidecar.signal("TERM");
         assert!(sidecar.wait_for_exit().success());
@@ -177,6 +190,16 @@ fn the_rule_follows_the_configuration_and_the_version() {
         format!(
             "ACL SETUSER streamwarden reset on >PASSWORD %R~a1 %R~a2 {observe} +client|no-touch +scan \
              (~a1 ~a2 +eval +xtrim) (~streamwarden:retention:lease +get +set +pexpire +del)\n"
+        )
+    );
+    let act = "streams: [{match: 'a*', dead_letter: {after_deliveries: 5, idle: 1m, to: 'x{%s}y'}}, {match: 'b*'}, \
+               {match: c, dead_letter: {after_deliveries: 5, idle: 1m}, reap_consumers: {}}]";
+    assert_eq!(
+        print(act, "8.0", "redis://h"),
+        format!(
+            "ACL SETUSER streamwarden reset on >PASSWORD %R~a* %R~b* %R~c %R~dead:{{c}} %R~x{{a*}}y {observe} +client|no-touch +scan \
+             +xrevrange (~streamwarden:retention:lease +get +set +pexpire +del) (~a* ~c ~dead:{{c}} ~x{{a*}}y +eval +xack +xadd +xlen \
+             +xrange) (~c +eval +xgroup|delconsumer +xinfo|consumers)\n"
         )
     );
     assert_eq!(

@@ -80,6 +80,13 @@ pub struct StreamDocument<'a> {
     pub history: StreamHistory,
     /// What retention has done, and what blocks it; `null` where no limit is set.
     pub retention: Option<RetentionDocument<'a>>,
+    /// Whether it holds the dead letters of another stream.
+    #[serde(default)]
+    pub holds_dead_letters: bool,
+    /// Its dead letters, and what its rule `dead_letter` has done; `null` without that rule.
+    pub dead_letter: Option<DeadLetterDocument<'a>>,
+    /// What its rule `reap_consumers` has done; `null` without that rule.
+    pub reap_consumers: Option<ReapDocument>,
 }
 
 /// An entry without its contents.
@@ -162,6 +169,42 @@ pub struct RetentionDocument<'a> {
     pub blocked_by: Vec<BlockedBy<'a>>,
 }
 
+/// The dead letters of a stream, and what its rule has done since the sidecar started.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "DeadLetter"))]
+pub struct DeadLetterDocument<'a> {
+    /// The name of their stream; `null` if the rule must name one and does not.
+    pub name: Option<Cow<'a, str>>,
+    /// The name's bytes, percent-encoded, as in `/api/v1/streams/{key}`.
+    pub key: Option<Cow<'a, str>>,
+    /// How many there are; `null` where their stream could not be read.
+    pub length: Option<u64>,
+    /// The number at which moving stops.
+    pub max_length: u64,
+    /// Time since the oldest one was set aside; `null` without one.
+    pub oldest_age_seconds: Option<f64>,
+    /// Deliveries that an entry must have.
+    pub after_deliveries: u64,
+    /// The time since its last delivery that it must have.
+    pub idle_seconds: f64,
+    /// Entries that this sidecar moved.
+    pub moved_entries: u64,
+    /// Why the last run left entries pending that should be moved: a value of the metrics' `reason` label; `null` if it left none.
+    pub stopped: Option<Cow<'a, str>>,
+    /// When the last run ended; `null` before the first run since the sidecar started.
+    pub last_run_unix_ms: Option<u64>,
+}
+
+/// What the rule that deletes consumers has done since the sidecar started.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ReapConsumers"))]
+pub struct ReapDocument {
+    /// The idle time that a consumer without pending entries must have.
+    pub idle_seconds: f64,
+    /// Consumers that this sidecar deleted.
+    pub deleted: u64,
+}
+
 /// A stream of the reading, to be written.
 #[derive(Clone, Copy)]
 pub(super) struct Stream<'a> {
@@ -224,6 +267,11 @@ impl<'a> Stream<'a> {
             history: self.history(&groups),
             groups,
             retention: self.of.retention.map(|retention| retention_document(self.of, retention)),
+            holds_dead_letters: self.of.watched.holds_dead_letters,
+            dead_letter: dead_letter(self.of),
+            reap_consumers: self.of.watched.reap_consumers().zip(self.of.rules).map(|(rule, rules)| {
+                ReapDocument { idle_seconds: seconds(rule.idle), deleted: rules.status.reaped }
+            }),
         }
     }
 
@@ -288,6 +336,22 @@ fn retention_document<'a>(of: StreamReading<'a>, retention: &'a RetentionReading
         lease_holder: of.other_holder().map(|holder| (**holder).into()),
         blocked_by: blocked_by.collect(),
     }
+}
+
+fn dead_letter(of: StreamReading<'_>) -> Option<DeadLetterDocument<'_>> {
+    let (rule, rules) = of.dead_letter()?;
+    Some(DeadLetterDocument {
+        name: rules.dead_letters.as_ref().map(text),
+        key: rules.dead_letters.as_ref().map(key),
+        length: rules.length,
+        max_length: rule.max_length,
+        oldest_age_seconds: age(rules.oldest_age),
+        after_deliveries: rule.after_deliveries,
+        idle_seconds: seconds(rule.idle),
+        moved_entries: rules.status.moved.iter().sum(),
+        stopped: of.dead_letters_stopped().map(|stop| stop.as_str().into()),
+        last_run_unix_ms: rules.status.last_run.map(milliseconds),
+    })
 }
 
 fn idempotence(of: &Idempotence) -> Option<IdempotenceDocument> {

@@ -11,7 +11,10 @@ use super::{
 use crate::{
     evaluate::entries,
     model::StreamId,
-    views::api::{ConsumerDocument, GroupDocument, OneStreamDocument, StreamDocument, holds_the_lease},
+    views::api::{
+        ConsumerDocument, DeadLetterDocument, GroupDocument, OneStreamDocument, StreamDocument,
+        holds_the_lease,
+    },
 };
 
 const LABEL_WIDTH: usize = 16;
@@ -80,12 +83,29 @@ fn facts(stream: &StreamDocument<'_>) -> Vec<Fact> {
     if let Some(mode) = &stream.mode {
         lines.push(("retention", format!("{}, {mode}", limits.join(" and "))));
     }
-    let Some(retention) = &stream.retention else { return lines };
-    if let Some(outcome) = &retention.outcome {
-        lines.push(("last run", format!("{outcome}, {} removed so far", entries(retention.trimmed_entries))));
+    if let Some(retention) = &stream.retention {
+        let removed = |outcome| format!("{outcome}, {} removed so far", entries(retention.trimmed_entries));
+        lines.extend(retention.outcome.iter().map(|outcome| ("last run", removed(outcome))));
+        lines.extend(retention.lease_holder.iter().map(|holder| ("lease", holds_the_lease(holder))));
+        lines.extend(retention.blocked_by.iter().map(|it| ("blocked", it.detail.to_string())));
     }
-    lines.extend(retention.lease_holder.iter().map(|holder| ("lease", holds_the_lease(holder))));
-    lines.extend(retention.blocked_by.iter().map(|it| ("blocked", it.detail.to_string())));
+    lines.extend(stream.dead_letter.iter().flat_map(dead_letters));
+    lines.extend(stream.reap_consumers.iter().map(|rule| {
+        let idle = duration(rule.idle_seconds);
+        ("consumers", format!("deleted after {idle} without a command, {} so far", grouped(rule.deleted)))
+    }));
+    lines
+}
+
+fn dead_letters(of: &DeadLetterDocument<'_>) -> Vec<Fact> {
+    let name = of.name.as_deref().unwrap_or("no key; the rule needs dead_letter.to");
+    let oldest = of.oldest_age_seconds.map(|oldest| format!(", the oldest {} old", age(Some(oldest))));
+    let oldest = oldest.unwrap_or_default();
+    let (length, most) = (count(of.length), grouped(of.max_length));
+    let moved = grouped(of.moved_entries);
+    let mut lines =
+        vec![("dead letters", format!("{name}: {length} of at most {most}{oldest}, {moved} moved so far"))];
+    lines.extend(of.stopped.iter().map(|reason| ("  stopped", reason.to_string())));
     lines
 }
 

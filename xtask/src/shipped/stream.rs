@@ -157,6 +157,19 @@ fn pending() -> Row {
             )
             .query("{{group}} poison", SCOPE.max("streamwarden_group_poison_entries"))
             .query("{{group}} dangling", SCOPE.max("streamwarden_group_dangling_pending")),
+            graph(
+                "Dead letters",
+                Unit::Short,
+                "Entries that were set aside, and how many the rule moved per interval of the graph. Dashed: where moving stops.",
+            )
+            .query("dead letters", SCOPE.max("streamwarden_dead_letters"))
+            .query(
+                "moved ({{reason}})",
+                max(&SCOPE.over("increase", "streamwarden_dead_letters_moved_total", "$__rate_interval")),
+            )
+            .threshold("limit", SCOPE.max("streamwarden_dead_letters_max_length")),
+            graph("Oldest dead letter", Unit::Seconds, "Time since it was set aside.")
+                .query("age", SCOPE.max("streamwarden_dead_letters_oldest_age_seconds")),
         ],
     }
 }
@@ -193,6 +206,8 @@ fn consumers() -> Row {
                 .query("{{group}} stuck", SCOPE.max("streamwarden_group_stuck_consumers"))
                 .query("{{group}} not listed", SCOPE.max("streamwarden_group_unlisted_consumers"))
                 .query("{{group}} pending, not listed", SCOPE.max("streamwarden_group_unlisted_pending")),
+            graph("Consumers deleted", Unit::Short, "Consumers without pending entries that the rule reap_consumers deleted, per interval of the graph.")
+                .query("deleted", max(&SCOPE.over("increase", "streamwarden_consumers_reaped_total", "$__rate_interval"))),
         ],
     }
 }
