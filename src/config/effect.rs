@@ -57,6 +57,16 @@ const NEEDS: &[Need] = &[
         |it| it.consumers.metrics && it.consumers.max_per_group > 0,
         "consumers have no series of their own (consumers.metrics, consumers.max_per_group)",
     ),
+    (
+        &["RedisStreamDeadLettersGrowing", "RedisStreamDeadLettersNearLimit"],
+        |it| it.reached().any(|rule| rule.dead_letter.is_some()),
+        "no rule sets dead_letter",
+    ),
+    (
+        &["RedisStreamDeadLettersStopped"],
+        |it| it.retention.enabled && it.reached().any(|rule| rule.dead_letter.is_some()),
+        "no rule sets dead_letter, or retention.enabled is false",
+    ),
     (&["RedisStreamRetentionBlocked"], |it| it.has_limit(|_| true), "no rule sets a limit (retention)"),
     (
         &["RedisStreamNearLoss"],
@@ -184,11 +194,11 @@ mod tests {
         let (nothing, everything) = (
             silent(""),
             silent(
-                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', thresholds: {lag: 1, lag_age: 1s, pending: 1, pending_age: 1s, silence: 1s}}",
+                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', dead_letter: {after_deliveries: 5, idle: 1m}, thresholds: {lag: 1, lag_age: 1s, pending: 1, pending_age: 1s, silence: 1s}}",
             ),
         );
         assert_eq!(everything, [""; 0]);
-        assert_eq!(nothing.len(), 13, "{nothing:?}");
+        assert_eq!(nothing.len(), 16, "{nothing:?}");
         assert!(
             silent("retention: {enabled: false}\nstreams: [{match: a, retention: {max_length: 9}}]")
                 .contains(&"RedisStreamRetentionFailing")

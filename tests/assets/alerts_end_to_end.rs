@@ -36,6 +36,7 @@ streams:
   - {match: "test:gone"}
   - {match: "test:text"}
   - {match: "test:grouped", groups: [wanted]}
+  - {match: "test:poison", dead_letter: {after_deliveries: 5, idle: 1m, to: "test:dead"}, reap_consumers: {idle: 1d}}
   - {match: "events:*"}
 "#;
 
@@ -80,6 +81,10 @@ fn redis() -> Redis {
     redis.run::<()>("SET test:text text");
     redis.run::<()>("XGROUP CREATE test:grouped wanted $");
     redis.run::<()>("XGROUP CREATE test:lossy loser 0");
+    redis.run::<String>("XADD test:poison 1-0 a b");
+    redis.run::<()>("XGROUP CREATE test:poison picky 0");
+    redis.read("test:poison", "picky", "reader", 1);
+    redis.run::<redis::Value>("XCLAIM test:poison picky reader 0 1-0 IDLE 3600000 RETRYCOUNT 9");
     redis
 }
 
