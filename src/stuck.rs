@@ -4,12 +4,14 @@
 //! again, and answers with an [`Outcome`] for each. [`actions`](crate::actions) sends it.
 
 mod act;
+mod command_line;
 mod dead_letter;
 mod outcome;
 mod round;
 mod status;
 
 pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Planned, Script};
+pub use command_line::command_line;
 pub use dead_letter::{DEFAULT_BEGIN, DeadLetter, dead_letters_of, origins_of};
 pub use outcome::{Outcome, Outcomes};
 pub use round::Round;

@@ -4,6 +4,7 @@ import { blockerWords, groupReason } from "./cause.js";
 import { h } from "./dom.js";
 import { rich, t, tOr } from "./language.js";
 import { lagWords, limitOf, reasonOf } from "./list.js";
+import { help, pendingEntries } from "./pending.js";
 import { ago, badge, count, duration, entries, exactRate, exactSeconds, failure, idTime, line, outcome, passed, rate, statusWord, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
@@ -190,7 +191,7 @@ function idAge(id, now) {
  */
 function groupCard(group, ages) {
   const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, statusWord(group)));
-  const rest = group.present ? [facts(groupFacts(group)), chart(t("lag"), group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group)] : [];
+  const rest = group.present ? [facts(groupFacts(group)), help(group), chart(t("lag"), group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group), ifSome(group.pending, () => pendingEntries(group))] : [];
   return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, groupReason(group)), rest);
 }
 

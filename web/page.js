@@ -10,6 +10,7 @@ import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
 import { label, switchLanguage, t } from "./language.js";
 import { chosen, healthButtons, table, totals } from "./list.js";
+import * as pending from "./pending.js";
 import { ago } from "./values.js";
 
 /** @import { Wanted } from "./address.js" */
@@ -38,7 +39,7 @@ function shown(document) {
   if (!feed.isStale()) return last;
   const unknown = { health: /** @type {const} */ ("unknown"), reason: t("last_read", { ago: ago(feed.age() ?? 0) }), cause: null };
   const streams = last.streams.map((stream) => ({
-    ...stream, ...unknown, stale: true, groups: stream.groups.map((group) => ({ ...group, ...unknown, status: /** @type {const} */ ("unknown") })),
+    ...stream, ...unknown, stale: true, groups: stream.groups.map((group) => ({ ...group, ...unknown, commands: [], status: /** @type {const} */ ("unknown") })),
   }));
   const cluster = last.cluster && { ...last.cluster, slots_unserved: null, nodes: last.cluster.nodes.map((node) => ({ ...node, up: null })) };
   return { ...last, streams, cluster, summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
@@ -100,6 +101,7 @@ function emptiness({ streams, sidecar }, hasReading) {
  */
 function drawDetail(shows, key) {
   const stream = shows.streams.find((it) => it.key === key);
+  pending.showing(key);
   const home = address({ stream: null });
   const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, now: shows.now }) : nothing(key, home);
   render($("detail"), view);
@@ -166,6 +168,10 @@ document.addEventListener("click", (event) => {
   const button = target.closest("button[data-health], button[data-sort]");
   if (button?.dataset.health !== undefined) return refine({ health: button.dataset.health });
   if (button) return refine({ sort: button.dataset.sort });
+  /** @type {HTMLElement | null} */
+  const asks = target.closest("button[data-pending], button[data-copy]");
+  if (asks?.dataset.pending !== undefined) return void pending.ask(asks.dataset.pending, asks.dataset.from ?? "", draw);
+  if (asks) return void pending.copy(asks, draw);
   const row = target.closest("#streams tbody tr");
   if (row && !target.closest("a") && getSelection()?.isCollapsed) row.querySelector("a")?.click();
 });

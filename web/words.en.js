@@ -297,6 +297,28 @@ export const en = {
   why_no_idle: "the user may not read Redis's clock",
   why_no_inactive: "it never received an entry, or Redis is older than 7.2",
 
+  // Pending entries one by one, and commands that may help
+  pending_show: "Show pending entries",
+  pending_again: "Ask again",
+  pending_first: "First page",
+  pending_next: "Next page",
+  pending_of: "Pending entries of {group}",
+  pending_asked: "Asking Redis …",
+  pending_failed: "No answer: {why}",
+  pending_as_of: "{n} pending entry at {time}|{n} pending entries at {time}",
+  entry: "Entry",
+  entry_exists: "exists",
+  entry_gone: "gone",
+  why_released: "a consumer gave it back",
+  why_fatal: "a consumer declared it fatal",
+  may_help: "Commands that may help",
+  help_blocks_retention: "Entry {about} blocks retention. To set it aside:",
+  help_poison: "To set aside what is delivered again and again:",
+  help_dead_consumer: "To hand over what {about} holds:",
+  help_unused_consumer: "To delete consumers that do nothing, such as {about}:",
+  copy: "Copy",
+  copied: "Copied",
+
   // Why a group has its status: the API's sentences
   between_clauses: "; ",
   entries_wait: "{n} entry waits|{n} entries wait",

@@ -297,6 +297,28 @@ export const zh = {
   why_no_idle: "用户无权读取 Redis 时钟",
   why_no_inactive: "从未收到消息，或 Redis 版本低于 7.2",
 
+  // Pending entries one by one, and commands that may help
+  pending_show: "显示待处理条目",
+  pending_again: "重新查询",
+  pending_first: "第一页",
+  pending_next: "下一页",
+  pending_of: "{group} 的待处理条目",
+  pending_asked: "正在查询 Redis……",
+  pending_failed: "没有结果：{why}",
+  pending_as_of: "{time} 时有 {n} 个待处理条目",
+  entry: "条目",
+  entry_exists: "存在",
+  entry_gone: "已不存在",
+  why_released: "消费者已将其退回",
+  why_fatal: "消费者已声明其无法处理",
+  may_help: "可能有帮助的命令",
+  help_blocks_retention: "条目 {about} 阻塞了保留策略。将其移出：",
+  help_poison: "将反复投递的条目移出：",
+  help_dead_consumer: "移交 {about} 持有的条目：",
+  help_unused_consumer: "删除已不再使用的消费者，例如 {about}：",
+  copy: "复制",
+  copied: "已复制",
+
   // Why a group has its status: the API's sentences
   between_clauses: "；",
   entries_wait: "{n} 条消息等待投递",

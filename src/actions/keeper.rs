@@ -16,11 +16,12 @@ use crate::{
     config::{Config, Mode, Policy, Watchlist},
     model::{Class, Failure, Name},
     outage::{News, Outage},
-    retention::{Outcome, RetentionStatus, RetentionStatuses, Run},
+    retention::{BlockReason, Outcome, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Watching,
     spans,
+    stuck::command_line,
 };
 
 /// Maximum time until a blocked or failed stream is tried again: the blocking group may have moved on.
@@ -307,20 +308,26 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
     }
     if run.failure.is_none() && run.blocked_by != before.blocked_by {
         match &run.blocked_by {
-            Some(blocker) => warn!(%stream, length = run.length, %blocker, floor, "retention is blocked"),
+            Some(blocker) => {
+                let help = help(stream, run, blocker);
+                warn!(%stream, length = run.length, %blocker, floor, help, "retention is blocked");
+            }
             None => info!(%stream, "retention is no longer blocked"),
         }
     }
 }
 
+/// The command that may help: the floor is the entry that a group has not acknowledged.
+fn help(stream: &Name, run: &Run, blocker: &TrimBlocker) -> Option<String> {
+    let group = blocker.group.as_ref().filter(|_| blocker.reason == BlockReason::Pending)?;
+    let id = run.floor?.to_string();
+    Some(command_line("dead-letter", (stream, group), &[("--id", id.as_bytes())]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::Sources,
-        model::Reason,
-        retention::{BlockReason, TrimBlocker},
-    };
+    use crate::{config::Sources, model::Reason};
 
     const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3_600);

@@ -21,8 +21,9 @@ use crate::{
     model::{Failure, Name, Role, ServerTime, StreamId, StreamState, Text},
     reader::Reader,
     reading::Reading,
-    retention::{Losing, Outcome, Plan, Run, TrimBlocker},
+    retention::{BlockReason, Losing, Outcome, Plan, Run, TrimBlocker},
     source::Link,
+    stuck::command_line,
     telemetry,
 };
 
@@ -37,7 +38,7 @@ pub(super) struct Trim {
     /// Key of the stream.
     stream: OsString,
 
-    /// Entries that the stream may hold afterwards. Without this and --max-age: the limits of the stream's rule.
+    /// Entries that the stream may hold afterwards. Without this and --max-age: max_length, max_age and exact of the stream's rule.
     #[arg(long, value_name = "N")]
     max_length: Option<u64>,
 
@@ -276,6 +277,12 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan, age: &Aged
     }
     if let Some((id, holder)) = &plan.floor {
         text += &format!("must stay     from {id} on: {holder}\n");
+        let group = holder.group.as_ref().filter(|_| holder.reason == BlockReason::Pending);
+        text.extend(group.map(|group| {
+            let command =
+                command_line("dead-letter", (stream, group), &[("--id", id.to_string().as_bytes())]);
+            format!("              to set that entry aside: {command}\n")
+        }));
     }
     text += &match plan.at_most {
         _ if policy.max_length.is_none() => String::new(),

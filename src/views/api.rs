@@ -9,6 +9,7 @@ mod cause;
 mod group;
 mod head;
 mod held;
+mod help;
 mod number;
 mod pending;
 mod pieces;
@@ -29,6 +30,7 @@ pub use head::{
     ClusterDocument, Head, NodeDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,
     Summary,
 };
+pub use help::{HelpDocument, HelpKind};
 pub use number::{GroupLagDocument, GroupLagSecondsDocument, NoNumber};
 pub use pending::{PendingDocument, PendingEntryDocument};
 pub use pieces::Take;

@@ -45,6 +45,7 @@ const FILES: &[WebFile] = &[
     page_file!("language.js", JAVASCRIPT),
     page_file!("words.en.js", JAVASCRIPT),
     page_file!("words.zh.js", JAVASCRIPT),
+    page_file!("pending.js", JAVASCRIPT),
     page_file!("values.js", JAVASCRIPT),
     page_file!("banner.js", JAVASCRIPT),
     page_file!("cluster.js", JAVASCRIPT),

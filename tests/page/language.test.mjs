@@ -56,7 +56,7 @@ test("the tables have a word for every value that the API describes", async () =
     const parts = [schema.anyOf ?? schema.oneOf ?? schema].flat();
     return parts.flatMap((part) => (part.$ref ? enumerated(schemas[part.$ref.split("/").at(-1)]) : part.enum ?? []));
   };
-  for (const [schema, field, family] of [["Group", "status", "status"], ["Retention", "outcome", "outcome"], ["BlockedBy", "reason", "blocked"], ["Poll", "last_failure", "failure"]]) {
+  for (const [schema, field, family] of [["Group", "status", "status"], ["Retention", "outcome", "outcome"], ["BlockedBy", "reason", "blocked"], ["Poll", "last_failure", "failure"], ["Help", "kind", "help"]]) {
     const values = enumerated(schemas[schema].properties[field]).filter((value) => value !== null);
     assert.ok(values.length > 3, `${schema}.${field} is enumerated`);
     assert.deepEqual(values.filter((value) => !(`${family}_${value}` in en)), [], `${schema}.${field}`);

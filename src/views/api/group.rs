@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cause::GroupCauseDocument,
+    help::{HelpDocument, help},
     values::{age, key, per_second, sentence, span, text},
     word::Word,
 };
 use crate::{
     evaluate::{GroupStatus, Health, Series},
     model::{ConsumerState, StreamId},
-    reading::GroupReading,
+    reading::{GroupReading, StreamReading},
 };
 
 /// A group that exists, or that the configuration expects.
@@ -89,6 +90,9 @@ pub struct GroupDocument<'a> {
     pub unlisted_pending: Option<u64>,
     /// The consumers with the most pending entries, at most `consumers.max_per_group`; `null` where they were not read.
     pub consumers: Option<Vec<ConsumerDocument<'a>>>,
+    /// Commands that may help, where something is stuck.
+    #[serde(default)]
+    pub commands: Vec<HelpDocument<'a>>,
     /// Recent values.
     pub history: GroupHistory,
 }
@@ -132,6 +136,7 @@ pub struct GroupHistory {
 
 /// A group of the reading, to be written.
 pub(super) struct Group<'a> {
+    pub(super) stream: StreamReading<'a>,
     pub(super) of: GroupReading<'a>,
     pub(super) stale: Option<&'a str>,
 }
@@ -182,6 +187,7 @@ impl<'a> Group<'a> {
             consumers: state
                 .filter(|state| state.unlisted_pending.is_some())
                 .map(|state| state.consumers.iter().map(consumer).collect()),
+            commands: if self.stale.is_some() { Vec::new() } else { help(&self.stream, &self.of) },
             history: GroupHistory { lag: values(&self.of.verdict.lags) },
         }
     }

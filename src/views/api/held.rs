@@ -58,6 +58,7 @@ impl StreamDocument<'_> {
             group.health = GroupStatus::Unknown.health().into();
             group.reason = stale.to_owned().into();
             group.cause = None;
+            group.commands.clear();
         }
     }
 }

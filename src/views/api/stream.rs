@@ -276,7 +276,7 @@ impl<'a> Stream<'a> {
     }
 
     pub(super) fn groups(self) -> impl Iterator<Item = Group<'a>> {
-        self.of.groups().map(move |of| Group { of, stale: self.stale })
+        self.of.groups().map(move |of| Group { stream: self.of, of, stale: self.stale })
     }
 
     pub(super) fn groups_with_stream(self) -> impl Iterator<Item = GroupOfStream<'a>> {

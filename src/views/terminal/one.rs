@@ -12,7 +12,8 @@ use crate::{
     evaluate::entries,
     model::StreamId,
     views::api::{
-        ConsumerDocument, DeadLetterDocument, GroupDocument, OneStreamDocument, StreamDocument,
+        ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, OneStreamDocument,
+        StreamDocument,
         holds_the_lease,
     },
 };
@@ -45,6 +46,7 @@ pub fn one_stream(document: &OneStreamDocument<'_>, style: Style) -> Vec<Line> {
         let facts = group_facts(group).into_iter();
         lines.extend(facts.flat_map(|(label, text)| fact(label, &text, None, style)));
         lines.extend(consumers(group, style));
+        lines.extend(help(group, style));
     }
     lines
 }
@@ -142,6 +144,24 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Fact> {
         lines.push(("  also", counts.join(", ")));
     }
     lines
+}
+
+/// Commands that may help. Each is on a line of its own, whole, so that it can be copied.
+fn help(group: &GroupDocument<'_>, style: Style) -> Vec<Line> {
+    let line = |help: &HelpDocument<'_>| {
+        let about = help.about.as_deref().unwrap_or_default();
+        let what = match help.kind.known() {
+            Some(HelpKind::BlocksRetention) => format!("entry {about} blocks retention; to set it aside:"),
+            Some(HelpKind::Poison) => "to set aside what is delivered again and again:".to_owned(),
+            Some(HelpKind::DeadConsumer) => format!("to hand over what {about} holds:"),
+            Some(HelpKind::UnusedConsumer) => "to delete consumers that are gone:".to_owned(),
+            None => "this may help:".to_owned(),
+        };
+        let mut command = Line::default();
+        command.push(&format!("{:LABEL_WIDTH$} {}", "", help.command), None);
+        fact("  help", &what, None, style).into_iter().chain([command])
+    };
+    group.commands.iter().flat_map(line).collect()
 }
 
 fn consumers(group: &GroupDocument<'_>, style: Style) -> Vec<Line> {

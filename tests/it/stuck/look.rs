@@ -3,6 +3,7 @@
 use redis::Value;
 
 use super::{printed, redeliver, run, stream};
+use crate::process::config_file;
 use support::Redis;
 
 /// The words of the line that begins with this one.
@@ -146,6 +147,29 @@ fn what_is_not_there_is_a_clear_error() {
     let output = crate::process::streamwarden(&["pending", "s"], &[("REDIS_URI", &uri)]);
     let complaints = crate::process::text(&output.stderr);
     assert!(output.status.code() == Some(1) && complaints.contains("xpending"), "{complaints}");
+}
+
+#[test]
+fn what_is_stuck_is_shown_with_the_command_that_may_help() {
+    let redis = stream(30);
+    redis.read("s", "g", "c", 10);
+    redis.run::<u64>("XACK s g 1-0");
+    redeliver(&redis, "g", "2-0", 7, 3_600_000);
+    let file = config_file("streams: [{match: '*', retention: {max_length: 5}}]");
+    let config = ["--config", file.path().to_str().unwrap()];
+    let (_, status, _) = run(&redis, &[&["status", "s"][..], &config].concat());
+    let blocks = "streamwarden dead-letter --id 2-0 --dry-run s g";
+    let poison = "streamwarden dead-letter --deliveries 5 --idle 10m --dry-run s g";
+    let help =
+        format!("  help           entry 2-0 blocks retention; to set it aside:\n                 {blocks}\n");
+    assert!(status.contains(&help) && status.contains(poison), "{status}");
+    let (_, trim, _) = run(&redis, &[&["trim", "s", "--dry-run"][..], &config].concat());
+    assert!(trim.contains(&format!("to set that entry aside: {blocks}\n")), "{trim}");
+    for command in [blocks, poison] {
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        let planned = printed(&redis, &words);
+        assert!(planned.contains("would move    1 entry\n"), "{planned}");
+    }
 }
 
 #[test]

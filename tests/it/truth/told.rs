@@ -98,7 +98,9 @@ fn objects(array: Option<Value>) -> Vec<Map<String, Value>> {
 
 fn object(told: &mut Told, subject: &Subject, prefix: &str, object: Map<String, Value>) {
     // The cause is the reason in another form, for translations.
-    let is_told = |(name, value): &(String, Value)| !value.is_null() && name != "cause";
+    let is_told = |(name, value): &(String, Value)| {
+        !value.is_null() && name != "cause" && !name.starts_with("commands")
+    };
     for (name, value) in object.into_iter().filter(is_told) {
         let name = format!("{prefix}{name}");
         if let Value::Object(inner) = value {
