@@ -2,7 +2,7 @@
 -- refuses it, nothing is acknowledged. The entry stays in the stream, since other groups may need it.
 --
 -- KEYS[1]  the stream
--- KEYS[2]  the dead letters
+-- KEYS[2]  the dead letters; without it only entries that no longer exist are acknowledged, if that is asked for
 -- ARGV     the group, deliveries and idle time in milliseconds that an entry must have, the length at which the dead letters are full,
 --          the prefix of the fields, who did it, whether to acknowledge entries that no longer exist ("1" or ""), the IDs...
 -- Returns  for each ID a word
@@ -30,6 +30,7 @@ local function set_aside(id)
     table.insert(gone, id)
     return 'acknowledged'
   end
+  if not dead then return 'exists' end
   for index = 1, #fields, 2 do
     if fields[index] == names[1] then return 'dead_letter' end
   end

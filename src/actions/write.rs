@@ -202,6 +202,7 @@ pub(super) mod tests {
                 "dead_letter.lua",
                 "2|s|d|g|0|9|7|x|me||1-0",
             ),
+            (Act::acknowledge_gone(stream, group, "me"), "dead_letter.lua", "1|s|g|0|0|0||me|1|1-0"),
             (Act::replay(dead, stream, "dlq:", Some(group), 3), "replay.lua", "2|d|s|dlq:|g|3|1-0"),
             (Act::replay(dead, stream, "dlq:", None, 3), "replay.lua", "2|d|s|dlq:||3|1-0"),
             (Act::purge(dead, "dlq:"), "replay.lua", "1|d|dlq:||0|1-0"),

@@ -26,7 +26,7 @@ use crate::{
 ///
 /// Exit code: 0 if all entries were moved, or on a dry run, 1 if not, or on a failure, 2 on wrong usage or configuration.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("which").required(true).multiple(true).args(["id", "deliveries"])))]
+#[command(group(ArgGroup::new("which").required(true).multiple(true).args(["id", "deliveries", "acknowledge_gone"])))]
 pub(super) struct DeadLetter {
     /// Key of the stream.
     stream: OsString,
@@ -62,7 +62,8 @@ pub(super) struct DeadLetter {
     #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..))]
     max_length: u64,
 
-    /// Also acknowledge entries that no longer exist in the stream. Nothing of them is left to copy.
+    /// Also acknowledge entries that no longer exist in the stream. Nothing of them is left to copy. Without --id and --deliveries it only
+    /// does this.
     #[arg(long)]
     acknowledge_gone: bool,
 
@@ -86,29 +87,22 @@ impl DeadLetter {
         let plan = order.plan(config, &mut details(), BY).await?;
         let DeadLetterPlan { to, looked, now, .. } = &plan;
         print(format_args!("stream        {}, group {}\n", order.stream, order.group))?;
-        print(format_args!("dead letters  {to}, at most {}\n", grouped(order.max_length)))?;
+        if let Some(to) = to {
+            print(format_args!("dead letters  {to}, at most {}\n", grouped(order.max_length)))?;
+        }
         print(pending_table(looked, *now))?;
         if let Some(next) = looked.found.next {
             print(format_args!("looked at {}; go on with --from {next}\n", grouped(looked.found.looked_at)))?;
         }
-        let at_most = if plan.is_checked { "" } else { "at most " };
-        let entries = format!("{at_most}{}", counted(plan.movable(), "entry"));
-        print(format_args!("\nwould move    {entries}\n"))?;
-        let gone = format!(
-            "{}, gone from the stream",
-            counted(usize::try_from(plan.gone).unwrap_or(usize::MAX), "entry")
-        );
-        match (plan.gone, order.acknowledge_gone) {
-            (0, _) => {}
-            (_, true) => print(format_args!("would acknowledge  {gone}\n"))?,
-            (_, false) => {
-                print(format_args!(
-                    "would leave   {gone}: --acknowledge-gone acknowledges what nobody can handle\n"
-                ))?;
-            }
-        }
-        let question = format!("Move {entries} to {to}?");
-        let is_left = plan.left(&order).count(Outcome::Gone) > 0 && !self.confirm.dry_run;
+        print("\n")?;
+        would(&order, &plan)
+            .iter()
+            .try_for_each(|(what, which)| print(format_args!("would {what:<7} {which}\n")))?;
+        let question = match to {
+            Some(to) => format!("Set them aside in {to}?"),
+            None => "Acknowledge them?".to_owned(),
+        };
+        let is_left = plan.left(&order).iter().next().is_some() && !self.confirm.dry_run;
         let exit = carry_out(config, &self.confirm, &question, vec![plan.planned], None).await?;
         Ok(if is_left { Exit::Failure } else { exit })
     }
@@ -128,4 +122,26 @@ impl DeadLetter {
             prefix: self.prefix.clone(),
         }
     }
+}
+
+/// What would be done with how many entries.
+fn would(order: &DeadLetterOrder, plan: &DeadLetterPlan) -> Vec<(&'static str, String)> {
+    let entries = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "entry");
+    let mut would = Vec::new();
+    if plan.to.is_some() {
+        let at_most = if plan.is_checked { "" } else { "at most " };
+        would.push(("move", format!("{at_most}{}", counted(plan.movable(), "entry"))));
+    }
+    if plan.gone > 0 || plan.to.is_none() {
+        let gone = format!("{}, gone from the stream", entries(plan.gone));
+        would.push(if order.acknowledge_gone {
+            ("acknowledge", gone)
+        } else {
+            ("leave", format!("{gone}: --acknowledge-gone acknowledges what nobody can handle"))
+        });
+    }
+    if plan.unfit > 0 {
+        would.push(("leave", format!("{}, {}", entries(plan.unfit), Outcome::Changed.meaning())));
+    }
+    would
 }

@@ -21,7 +21,8 @@ pub struct DeadLetterOrder {
     pub group: Name,
     /// These entries; empty: all that fit the rest.
     pub ids: Vec<StreamId>,
-    /// Only those that were delivered at least so often.
+    /// Only those that were delivered at least so often. Without this and without IDs, nothing is moved: entries that no longer exist are
+    /// acknowledged.
     pub deliveries: Option<u64>,
     /// Only those that were not delivered for at least so long.
     pub idle: Option<Millis>,
@@ -42,8 +43,8 @@ pub struct DeadLetterOrder {
 /// What would be set aside.
 #[derive(Debug)]
 pub struct DeadLetterPlan {
-    /// The key of the dead letters.
-    pub to: Name,
+    /// The key of the dead letters; `None` if nothing is to be moved.
+    pub to: Option<Name>,
     /// The entries, and whether the first ones of them exist.
     pub looked: Looked,
     /// The server's clock.
@@ -52,6 +53,8 @@ pub struct DeadLetterPlan {
     pub planned: Planned,
     /// Entries that no longer exist.
     pub gone: u64,
+    /// Entries with the IDs of the order that were not delivered so often, or not so long ago.
+    pub unfit: u64,
     /// Whether it was checked of each entry whether it exists.
     pub is_checked: bool,
 }
@@ -66,39 +69,59 @@ impl DeadLetterOrder {
         by: &str,
     ) -> Result<DeadLetterPlan, Refusal> {
         let mut wrong = self.wrong();
-        let to = self.target(config).map_err(|problem| wrong.push(problem));
+        let to = self.moves().then(|| self.target(config)).transpose().map_err(|problem| wrong.push(problem));
         let (Ok(to), []) = (to, wrong.as_slice()) else { return Err(Refusal::Wrong(wrong)) };
         let mut looker = Looker { config, stream: &self.stream, details };
         let group = looker.group(&self.group).await?;
         let now = looker.time().await?;
-        let found = self.find(&mut looker).await?;
+        let mut found = self.find(&mut looker).await?;
+        let unfit = self.ids.len().saturating_sub(found.entries.len());
         let mut ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let entries = looker.entries(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
+        let mut entries = looker.entries(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
         let is_checked = entries.len() == ids.len();
-        let mut exist = entries.iter().map(Option::is_some);
-        if !self.acknowledge_gone {
+        if to.is_none() {
+            let mut exist = entries.iter().map(Option::is_some);
+            found.entries.retain(|_| !exist.next().unwrap_or(true));
+            entries.retain(Option::is_none);
+            ids = found.entries.iter().map(PendingEntry::id).collect();
+        } else if !self.acknowledge_gone {
+            let mut exist = entries.iter().map(Option::is_some);
             ids.retain(|_| exist.next().unwrap_or(true));
         }
         let gone = entries.iter().filter(|entry| entry.is_none()).count();
         // Since an entry that is delivered meanwhile is less idle than now, it stays.
         let least_idle = found.entries.iter().filter_map(|it| it.entry.idle).min().unwrap_or(Millis::ZERO);
         let needed = (self.deliveries.unwrap_or(0), self.idle.unwrap_or(least_idle));
-        let names = (&self.stream, &self.group, &to);
-        let act = Act::dead_letter(names, needed, self.max_length, (&self.prefix, by), self.acknowledge_gone);
-        let gone = u64::try_from(gone).unwrap_or(u64::MAX);
-        let planned = Planned::of_ids(act, ids);
-        Ok(DeadLetterPlan { to, looked: Looked { group, found, entries }, now, planned, gone, is_checked })
+        let act = match &to {
+            None => Act::acknowledge_gone(&self.stream, &self.group, by),
+            Some(to) => {
+                let (names, how) = ((&self.stream, &self.group, to), (self.prefix.as_str(), by));
+                Act::dead_letter(names, needed, self.max_length, how, self.acknowledge_gone)
+            }
+        };
+        let [gone, unfit] = [gone, unfit].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+        let (planned, looked) = (Planned::of_ids(act, ids), Looked { group, found, entries });
+        Ok(DeadLetterPlan { to, looked, now, planned, gone, unfit, is_checked })
+    }
+
+    /// Whether entries are to be moved, and not only acknowledged if they no longer exist.
+    fn moves(&self) -> bool {
+        !(self.acknowledge_gone && self.ids.is_empty() && self.deliveries.is_none())
     }
 
     /// What is wrong, whatever Redis holds.
     fn wrong(&self) -> Vec<Wrong> {
         let mut wrong = Vec::new();
-        if self.ids.is_empty() && self.deliveries.is_none() {
+        if self.moves() && self.ids.is_empty() && self.deliveries.is_none() {
             wrong.push(("ids", "needed, or deliveries and an idle time: which entries?".to_owned()));
         }
         if self.deliveries.is_some() && self.idle.is_none() {
             let what = "needs an idle time beside it: a restart also delivers again";
             wrong.push(("deliveries", what.to_owned()));
+        }
+        if self.prefix.is_empty() {
+            let what = "empty: the added fields would have names that fields of entries have too";
+            wrong.push(("prefix", what.to_owned()));
         }
         wrong
     }
@@ -126,6 +149,9 @@ impl DeadLetterOrder {
         let stream = &self.stream;
         let target = self.to.clone().or_else(|| config.dead_letters(stream));
         let target = target.ok_or_else(|| ("to", format!("needed for {stream}: {NO_DEFAULT}")))?;
+        if target.as_bytes().is_empty() {
+            return Err(("to", "empty: a variable that is not set?".to_owned()));
+        }
         if target == *stream {
             return Err(("to", format!("{target}: the dead letters need a key of their own")));
         }
@@ -161,6 +187,8 @@ impl DeadLetterPlan {
     #[must_use]
     pub fn left(&self, order: &DeadLetterOrder) -> Outcomes {
         let gone = if order.acknowledge_gone { 0 } else { self.gone };
-        Outcomes::of(Outcome::Gone, gone)
+        let mut left = Outcomes::of(Outcome::Gone, gone);
+        (0..self.unfit).for_each(|_| left.add(Outcome::Changed));
+        left
     }
 }

@@ -103,6 +103,13 @@ impl Act {
         }
     }
 
+    /// Acknowledges pending entries that no longer exist.
+    #[must_use]
+    pub fn acknowledge_gone(stream: &Name, group: &Name, by: &str) -> Self {
+        let act = Self::dead_letter((stream, group, stream), (0, Millis::ZERO), 0, ("", by), true);
+        Self { keys: vec![stream.clone()], ..act }
+    }
+
     /// Adds dead letters to a stream again. With `origin`, only those that are from it.
     #[must_use]
     pub fn replay(

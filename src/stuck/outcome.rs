@@ -44,6 +44,8 @@ outcomes! {
     Left "left" "not reached",
     /// It does not exist.
     Gone "gone" "no longer there",
+    /// It still exists, and only those that do not were meant.
+    Exists "exists" "still in the stream: not acknowledged",
     /// It was acknowledged meanwhile.
     NotPending "not_pending" "not pending (any longer)",
     /// It was delivered again, or not as often as asked for.

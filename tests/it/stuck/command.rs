@@ -96,6 +96,30 @@ fn single_entries_are_set_aside_by_their_ids() {
     assert!(dry.contains(words) && dry.ends_with("nothing to do\n"), "{dry}");
     let (code, _, _) = run(&redis, &["dead-letter", "s", "g", "--id", "4-0", "--yes"]);
     assert_eq!(code, 1, "something was left");
+    let (code, shown, _) = run(
+        &redis,
+        &[
+            "dead-letter",
+            "s",
+            "g",
+            "--id",
+            "5-0",
+            "--id",
+            "2-0",
+            "--deliveries",
+            "5",
+            "--idle",
+            "10m",
+            "--dry-run",
+        ],
+    );
+    assert!(
+        code == 0
+            && shown.contains(
+                "would move    1 entry\nwould leave   1 entry, not delivered so often, or delivered since\n"
+            ),
+        "{shown}"
+    );
     let gone = printed(&redis, &["dead-letter", "s", "g", "--id", "4-0", "--acknowledge-gone", "--yes"]);
     assert!(gone.ends_with("1 no longer existed, and acknowledged\n"), "{gone}");
     let (code, _, complaints) =
