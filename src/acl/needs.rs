@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{Config, StreamRule, Watched, Watchlist},
     model::{Feature, Name, Need, Permission, Server},
-    stuck::dead_letters_of,
+    stuck::{dead_letters_of, origins_of},
 };
 
 /// Streams to try reading on, one a rule. Refusals on other streams show when they are read.
@@ -59,9 +59,11 @@ pub fn needs(
     let lease = Name::from(config.retention.lease_key.as_str());
     let leasing = LEASING.into_iter().filter(|_| is_leased);
     let leasing = leasing.map(|permission| (Feature::Lease, permission, vec![lease.clone()]));
-    let dead_letters: Vec<Name> = samples.iter().filter_map(dead_letters_of).collect();
+    // Dead letters that are watched have none of their own.
+    let acted_on = samples.iter().filter(|name| origins_of(name).next().is_none());
+    let dead_letters: Vec<Name> = acted_on.clone().filter_map(dead_letters_of).collect();
     let acting = ACTING.into_iter().filter(|_| holder == Holder::Actor).map(|permission| {
-        let of_streams = samples.iter().filter(|_| !is_of_dead_letters(permission));
+        let of_streams = acted_on.clone().filter(|_| !is_of_dead_letters(permission));
         let of_dead_letters = dead_letters.iter().filter(|_| !is_of_streams(permission));
         (Feature::Acting, permission, of_streams.chain(of_dead_letters).cloned().collect())
     });
@@ -184,5 +186,16 @@ mod tests {
                 assert_eq!(keys(Permission::Xadd).unwrap(), ["a1", "b", "dead:{a1}", "dead:{b}"]);
             }
         }
+    }
+
+    #[test]
+    fn dead_letters_that_are_watched_have_none_of_their_own() {
+        let config = config("streams: [{match: 'dead:*'}, {match: '*'}]");
+        let streams = Watchlist::new(&config, ["a", "dead:{a}"].map(Name::from));
+        let needs = needs(&config, Holder::Actor, 0, &Server::UNKNOWN, &streams);
+        let acting = needs.iter().filter(|need| need.feature == Feature::Acting);
+        let keys: BTreeSet<String> =
+            acting.flat_map(|need| need.keys.iter().map(ToString::to_string)).collect();
+        assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["a", "dead:{a}"]);
     }
 }

@@ -65,7 +65,8 @@ fn reason(config: &Config, act: &Act, failure: &Failure) -> String {
 }
 
 const UNKNOWN: &str = "it is unknown whether the last step was executed. Run the command again: what was done is not done twice";
-const HINTS: [(Reason, &str); 11] = [
+const NO_WRITES: &str = "the server accepts no writes now, so nothing of this step was changed";
+const HINTS: [(Reason, &str); 14] = [
     (Reason::CrossSlot, "KEYS must be in one slot of the cluster: pass --to with the same hash tag"),
     (Reason::OutOfMemory, "the server refuses the copy, so nothing of this step was acknowledged or removed"),
     (
@@ -74,7 +75,17 @@ const HINTS: [(Reason, &str); 11] = [
     ),
     (Reason::WrongType, "one of KEYS is not a stream; nothing of this step was changed"),
     (Reason::ReadOnly, "this server is a replica, which accepts no writes: run the command on its primary"),
-    (Reason::NoPermission, "`streamwarden acl --acting` prints the rule of a user that may do this"),
+    (
+        Reason::NoPermission,
+        "`streamwarden acl --acting` prints the rule of a user that may do this, with watched streams and keys that begin with dead:; \
+         for another key (--to) add ~KEY",
+    ),
+    (
+        Reason::TryAgain,
+        "KEYS are moving to another node of the cluster; nothing of this step was changed. Run the command again in a moment",
+    ),
+    (Reason::Misconfigured, NO_WRITES),
+    (Reason::NoReplicas, NO_WRITES),
     (Reason::Closed, UNKNOWN),
     (Reason::Timeout, UNKNOWN),
     (Reason::Io, UNKNOWN),

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Address, Config, Discovered, Mode, StreamRule},
-    model::{ClusterFacts, Facts, Failure, Rights, SentinelView},
+    model::{ClusterFacts, Facts, Failure, Feature, Rights, SentinelView},
     reading::Reading,
 };
 
@@ -34,5 +34,11 @@ impl Evidence<'_> {
     pub(super) fn retains(self) -> bool {
         let enforces = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe);
         self.config.retention.enabled && self.config.streams.iter().any(enforces)
+    }
+
+    /// Whether it was asked what acting on stuck work needs.
+    pub(super) fn acts(self) -> bool {
+        let tried = self.rights.as_ref().ok().and_then(|rights| rights.tried.as_ref().ok());
+        tried.is_some_and(|tried| tried.iter().any(|tried| tried.need.feature == Feature::Acting))
     }
 }

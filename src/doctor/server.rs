@@ -91,6 +91,11 @@ fn replica(evidence: Evidence<'_>, link: PrimaryLink) -> Finding {
         let meaning = "retention can't remove anything here (READONLY): point the address at the primary";
         return Finding::new(Server, Problem, "the server is a replica", meaning);
     }
+    if evidence.acts() {
+        let meaning =
+            "commands that act on stuck work fail here (READONLY): point the address at the primary";
+        return Finding::new(Server, Problem, "the server is a replica", meaning);
+    }
     match link {
         PrimaryLink::Up => {
             let meaning = "data is as old as its replication lag, and ages include that lag";
