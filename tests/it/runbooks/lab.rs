@@ -73,7 +73,7 @@ impl Lab {
         let lab = Self { redis, is_in_cluster: false, directory: tempfile::tempdir().unwrap() };
         fs::write(lab.state(), set_up()).unwrap();
         lab.configure("");
-        for (name, value) in [("REDIS_URI", lab.redis.uri()), ("IDLE_MS", IDLE_MS.to_string())] {
+        for (name, value) in [("REDIS_URI", lab.redis.uri()), ("IDLE", format!("{IDLE_MS}ms"))] {
             assert!(set_up().contains(&format!("export {name}=")), "the set-up has {name}");
             lab.set(&format!("{name}={value}"));
         }
@@ -169,7 +169,7 @@ impl Lab {
         entries.filter(|(_, fields)| fields.is_some()).map(|(id, _)| id).collect()
     }
 
-    /// Waits until a consumer has been silent for longer than `IDLE_MS`, and all that it holds for as long.
+    /// Waits until a consumer has been silent for longer than `IDLE`, and all that it holds for as long.
     pub(crate) fn wait_until_idle(&self, consumer: &str) {
         wait_for("the consumer and its entries to be idle", || {
             let consumers: Vec<BTreeMap<String, Value>> =
