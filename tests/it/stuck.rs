@@ -5,6 +5,7 @@ mod http;
 mod kills;
 mod look;
 mod races;
+mod refusals;
 mod rules;
 mod scripts;
 mod stories;

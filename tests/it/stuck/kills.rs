@@ -25,8 +25,9 @@ const DEAD: &str = "dead:{s}";
 /// Of so many entries one is handled at once, and the others fail until the handlers are fixed.
 const ONE_SUCCEEDS: u64 = 8;
 const CONSUMERS: u8 = 3;
-/// Commands are killed within this time; a whole run takes longer than half of it.
-const MOST_MILLISECONDS: u64 = 400;
+/// Commands are killed within so many milliseconds, doubled up to so many times: at any point of a run, on a fast machine and on a slow one.
+const LEAST_WAIT: u64 = 16;
+const DOUBLED: u64 = 9;
 
 /// A server with consumers, and what these did.
 struct Chaos<'a> {
@@ -75,8 +76,14 @@ impl Chaos<'_> {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let mut child = start(self.redis, commands[turn % commands.len()]);
             turn += 1;
-            sleep(Duration::from_millis((random >> 33) % MOST_MILLISECONDS));
-            kills += u64::from(child.try_wait().unwrap().is_none());
+            let wait = (random >> 33) % (LEAST_WAIT << ((random >> 24) % DOUBLED));
+            let has_ended = |child: &mut Child| child.try_wait().unwrap().is_some();
+            for _ in 0..wait.div_ceil(LEAST_WAIT) {
+                if !has_ended(&mut child) {
+                    sleep(Duration::from_millis(wait.min(LEAST_WAIT)));
+                }
+            }
+            kills += u64::from(!has_ended(&mut child));
             drop(child.kill());
             child.wait().unwrap();
             is_done().then_some(())
