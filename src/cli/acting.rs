@@ -1,22 +1,34 @@
 //! How commands act on stuck work: a plan, a question, a run, and what came of it.
 
 use super::{
-    command::{Error, Exit, print},
+    command::{Error, Exit, block_on, print},
     confirm::Confirm,
 };
 use crate::{
     actions::{Acting, Enforcer},
     app::self_stats,
-    config::Config,
+    config::{Config, Log},
     evaluate::grouped,
     model::{Failure, Reason},
     stuck::{Act, Outcomes, Planned},
+    telemetry,
 };
 
 /// Who gives the orders.
 pub(super) const BY: &str = "cli";
 /// Rows of a plan that are shown.
 pub(super) const MOST_ROWS: usize = 20;
+
+/// Runs a command that shows a plan and asks.
+pub(super) fn run_asking(
+    confirm: &Confirm,
+    log: &Log,
+    command: impl Future<Output = Result<Exit, Error>>,
+) -> Result<Exit, Error> {
+    confirm.is_possible()?;
+    telemetry::start_logging(log);
+    block_on(command)?
+}
 
 /// Asks, acts, and prints the result. The plan was shown already.
 pub(super) async fn carry_out(

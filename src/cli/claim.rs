@@ -5,8 +5,8 @@ use std::{ffi::OsString, time::Duration};
 use clap::Args;
 
 use super::{
-    acting::carry_out,
-    command::{Error, Exit, block_on, print},
+    acting::{carry_out, run_asking},
+    command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
     pending::pending_table,
@@ -15,7 +15,6 @@ use crate::{
     config::{Config, Log},
     evaluate::grouped,
     planner::ClaimOrder,
-    telemetry,
 };
 
 /// When a claim helps.
@@ -58,12 +57,10 @@ pub(super) struct Claim {
 
 impl Claim {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
-        self.confirm.is_possible()?;
-        telemetry::start_logging(log);
-        block_on(self.plan_and_claim(config))?
+        run_asking(&self.confirm, log, self.plan_and_claim(config))
     }
 
-    async fn plan_and_claim(self, config: &Config) -> Result<Exit, Error> {
+    async fn plan_and_claim(&self, config: &Config) -> Result<Exit, Error> {
         let order = ClaimOrder {
             stream: name(&self.stream),
             group: name(&self.group),

@@ -5,8 +5,8 @@ use std::{ffi::OsString, time::Duration};
 use clap::{ArgGroup, Args};
 
 use super::{
-    acting::{BY, carry_out},
-    command::{Error, Exit, block_on, print},
+    acting::{BY, carry_out, run_asking},
+    command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
     pending::pending_table,
@@ -17,7 +17,6 @@ use crate::{
     model::StreamId,
     planner::{DeadLetterOrder, DeadLetterPlan},
     stuck::{DEFAULT_PREFIX, Outcome},
-    telemetry,
 };
 
 /// Set pending entries aside: copy them to a stream of dead letters, and acknowledge them for the group.
@@ -77,12 +76,10 @@ pub(super) struct DeadLetter {
 
 impl DeadLetter {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
-        self.confirm.is_possible()?;
-        telemetry::start_logging(log);
-        block_on(self.plan_and_move(config))?
+        run_asking(&self.confirm, log, self.plan_and_move(config))
     }
 
-    async fn plan_and_move(self, config: &Config) -> Result<Exit, Error> {
+    async fn plan_and_move(&self, config: &Config) -> Result<Exit, Error> {
         let order = self.order();
         let plan = order.plan(config, &mut details(), BY).await?;
         let DeadLetterPlan { to, looked, now, .. } = &plan;

@@ -9,7 +9,7 @@ use super::{
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
     details::{age, counted, details, fields_of, millis, name, span},
-    table::table,
+    table::{table, table_with},
 };
 use crate::{
     app::self_stats,
@@ -218,18 +218,12 @@ impl Show {
             ]
         };
         let rows: Vec<_> = entries.iter().map(row).collect();
-        let lines = table(["ID", "SINCE", "FROM", "GROUP", "ITS ID", "DELIVERIES", "REPLAYS"], &rows);
-        if !self.show {
-            return lines;
-        }
-        let mut lines = lines.lines();
-        let title = lines.next().unwrap_or_default();
-        let shown = lines.zip(entries).map(|(line, entry)| {
+        let shown = entries.iter().map(|entry| {
             let letter = DeadLetter::of(entry, &self.prefix);
             let fields = letter.map_or(entry.fields.as_slice(), |letter| letter.fields);
-            format!("{line}\n{}", fields_of(fields))
+            if self.show { fields_of(fields) } else { String::new() }
         });
-        format!("{title}\n{}", shown.collect::<String>())
+        table_with(["ID", "SINCE", "FROM", "GROUP", "ITS ID", "DELIVERIES", "REPLAYS"], &rows, shown)
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     command::{Error, Exit, block_on, print},
     details::{age, counted, details, fields, name, span},
-    table::table,
+    table::table_with,
 };
 use crate::{
     config::{Config, Log},
@@ -96,13 +96,7 @@ impl Entries {
             [entry.id.to_string(), span(age(entry.id, now)), counted(entry.fields.len(), "field"), size]
         };
         let rows: Vec<_> = entries.iter().map(row).collect();
-        let lines = table(["ID", "AGE", "FIELDS", "SIZE"], &rows);
-        if !self.show {
-            return lines;
-        }
-        let mut lines = lines.lines();
-        let title = lines.next().unwrap_or_default();
-        let shown = lines.zip(entries).map(|(line, entry)| format!("{line}\n{}", fields(entry)));
-        format!("{title}\n{}", shown.collect::<String>())
+        let shown = entries.iter().map(|entry| if self.show { fields(entry) } else { String::new() });
+        table_with(["ID", "AGE", "FIELDS", "SIZE"], &rows, shown)
     }
 }

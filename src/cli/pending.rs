@@ -9,7 +9,7 @@ use super::{
     acting::MOST_ROWS,
     command::{Error, Exit, block_on, print},
     details::{age, counted, details, fields, millis, name, span},
-    table::table,
+    table::{table, table_with},
 };
 use crate::{
     config::{Config, Log},
@@ -187,16 +187,9 @@ impl Pending {
     fn rows(&self, pending: &[PendingEntry], entries: &[Option<Entry>], now: Option<ServerTime>) -> String {
         let rows: Vec<_> =
             pending.iter().zip(entries).map(|(it, entry)| row(it, entry.is_some(), now)).collect();
-        let lines = table(TITLES, &rows);
-        if !self.show {
-            return lines;
-        }
-        let mut lines = lines.lines();
-        let title = lines.next().unwrap_or_default();
-        let shown = lines
-            .zip(entries)
-            .map(|(line, entry)| format!("{line}\n{}", entry.as_ref().map(fields).unwrap_or_default()));
-        format!("{title}\n{}", shown.collect::<String>())
+        let shown =
+            entries.iter().map(|entry| entry.as_ref().filter(|_| self.show).map(fields).unwrap_or_default());
+        table_with(TITLES, &rows, shown)
     }
 }
 

@@ -5,8 +5,8 @@ use std::{ffi::OsString, time::Duration};
 use clap::Args;
 
 use super::{
-    acting::carry_out,
-    command::{Error, Exit, block_on, print},
+    acting::{carry_out, run_asking},
+    command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
 };
@@ -15,7 +15,6 @@ use crate::{
     model::{Name, StreamId},
     planner::{ReplayOrder, Replayed},
     stuck::{DEFAULT_PREFIX, MOST_REPLAYS},
-    telemetry,
 };
 
 /// Add dead letters to their stream again, and remove them from the dead letters.
@@ -72,21 +71,19 @@ fn parse_filter(text: &str) -> Result<(String, String), String> {
 
 impl Replay {
     pub(super) fn run(self, config: &Config, log: &Log) -> Result<Exit, Error> {
-        self.confirm.is_possible()?;
-        telemetry::start_logging(log);
-        block_on(self.plan_and_replay(config))?
+        run_asking(&self.confirm, log, self.plan_and_replay(config))
     }
 
-    async fn plan_and_replay(self, config: &Config) -> Result<Exit, Error> {
+    async fn plan_and_replay(&self, config: &Config) -> Result<Exit, Error> {
         let order = ReplayOrder {
             key: name(&self.key),
-            ids: self.id,
-            filter: self.filter,
+            ids: self.id.clone(),
+            filter: self.filter.clone(),
             since: self.since.map(millis),
             to: self.to.as_ref().map(name),
             max: usize::try_from(self.max).unwrap_or(usize::MAX),
             most_replays: self.max_replays,
-            prefix: self.prefix,
+            prefix: self.prefix.clone(),
         };
         let plan = order.plan(config, &mut details()).await?;
         print(format_args!("dead letters  {}\n", order.key))?;

@@ -22,6 +22,18 @@ pub(super) fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> 
     [line(titles)].into_iter().chain(rows).collect()
 }
 
+/// The same with text behind each row.
+pub(super) fn table_with<const N: usize>(
+    titles: [&str; N],
+    rows: &[[String; N]],
+    texts: impl Iterator<Item = String>,
+) -> String {
+    let table = table(titles, rows);
+    // The titles have none.
+    let texts = [String::new()].into_iter().chain(texts);
+    table.split_inclusive('\n').zip(texts).map(|(line, text)| format!("{line}{text}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

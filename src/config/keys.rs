@@ -32,24 +32,9 @@ const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
 const SERVING: &[&str] = &["serve", "check-config"];
 /// The same, and the one that asks the sidecar where it listens.
 const LISTENING: &[&str] = &["serve", "check-config", "healthcheck"];
-/// The commands that log.
-const LOGGING: &[&str] = &[
-    "serve",
-    "check-config",
-    "acl",
-    "doctor",
-    "status",
-    "pending",
-    "entries",
-    "dead-letter",
-    "dead-letters",
-    "replay",
-    "claim",
-    "reap-consumers",
-    "trim",
-];
 /// The commands that load the configuration.
 pub const CONFIGURED: &[&str] = &[
+    "healthcheck",
     "serve",
     "check-config",
     "acl",
@@ -63,8 +48,12 @@ pub const CONFIGURED: &[&str] = &[
     "claim",
     "reap-consumers",
     "trim",
-    "healthcheck",
 ];
+/// The commands that log: all of them but the first.
+const LOGGING: &[&str] = match CONFIGURED {
+    [_healthcheck, all @ ..] => all,
+    [] => &[],
+};
 
 section! {
     /// How to reach Redis, as the user writes it. [`Redis`](super::Redis) is what it leads to.

@@ -162,7 +162,7 @@ pub(super) fn a_poison_entry_is_set_aside_whole_and_played_back_after_the_fix() 
     let dead = lab.entries(DEAD_LETTERS);
     assert!(dead.len() == 1 && dead[0].1.starts_with(fields), "{dead:?}");
     assert_eq!(lab.entries(STREAM), entries, "other groups still have it");
-    assert_untouched(&without(&before, &[poison.clone()]), &lab.pending());
+    assert_untouched(&without(&before, std::slice::from_ref(&poison)), &lab.pending());
     looks(&lab, SHOW_DEAD, &poison);
     lab.refuses(SET_ASIDE, "not pending in group");
 

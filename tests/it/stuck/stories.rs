@@ -63,7 +63,13 @@ enum Op {
     /// Another group is created or reads, and is destroyed.
     Other(u8),
     EndOther,
-    /// The script that moves what was delivered so often, and acknowledges what is gone if it may.
+    Ours(Act),
+}
+
+/// What we do.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Moves what was delivered so often, and acknowledges what is gone if it may.
     Move(u8, u8, bool),
     Replay(u8),
     Purge(u8),
@@ -83,11 +89,19 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0_u8..6).prop_map(Op::Trim),
         1 => few.clone().prop_map(Op::Other),
         1 => Just(Op::EndOther),
-        4 => (1_u8..3, 1_u8..12, any::<bool>()).prop_map(|(deliveries, count, drops)| Op::Move(deliveries, count, drops)),
-        2 => few.clone().prop_map(Op::Replay),
-        1 => (1_u8..3).prop_map(Op::Purge),
-        1 => (one.clone(), one).prop_map(|(from, to)| Op::HandOver(from, to)),
-        1 => Just(Op::Reap),
+        9 => act().prop_map(Op::Ours),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let (few, one) = (1_u8..6, 0_u8..3);
+    prop_oneof![
+        4 => (1_u8..3, 1_u8..12, any::<bool>())
+            .prop_map(|(deliveries, count, drops_gone)| Act::Move(deliveries, count, drops_gone)),
+        2 => few.prop_map(Act::Replay),
+        1 => (1_u8..3).prop_map(Act::Purge),
+        1 => (one.clone(), one).prop_map(|(from, to)| Act::HandOver(from, to)),
+        1 => Just(Act::Reap),
     ]
 }
 
@@ -151,9 +165,9 @@ impl Story {
                 read(connection, "o", 0, &count.to_string(), ">");
             }
             Op::EndOther => cmd("XGROUP").arg(&["DESTROY", "s", "o"]).query::<()>(connection).unwrap(),
-            Op::Move(..) | Op::Replay(_) | Op::Purge(_) | Op::HandOver(..) | Op::Reap => {
+            Op::Ours(act) => {
                 let before = other_group(connection);
-                self.act(connection, op, held_by);
+                self.act(connection, act, held_by);
                 prop_assert_eq!(other_group(connection), before, "another group is not touched");
                 self.check(connection)?;
             }
@@ -165,14 +179,14 @@ impl Story {
     fn act(
         &mut self,
         connection: &mut Connection,
-        op: &Op,
+        act: Act,
         held_by: impl Fn(&mut Connection, u8, u8) -> Vec<String>,
     ) {
         let dead = |connection: &mut Connection, count: u8| {
             numbers(connection, "dead").into_iter().take(count.into())
         };
-        match *op {
-            Op::Move(deliveries, count, drops_gone) => {
+        match act {
+            Act::Move(deliveries, count, drops_gone) => {
                 let ids: Vec<String> =
                     pending(connection, count.into()).into_iter().map(|row| row.0).collect();
                 let drops_gone = if drops_gone { "1" } else { "_" };
@@ -180,21 +194,21 @@ impl Story {
                 let outcome = eval(connection, "dead_letter", &["s", "dead"], &arguments);
                 self.moves += outcome.iter().filter(|word| *word == "moved").count() as u64;
             }
-            Op::Replay(count) => {
+            Act::Replay(count) => {
                 let ids: Vec<String> = dead(connection, count).map(|(id, _)| id).collect();
                 eval(connection, "replay", &["dead", "s"], &words("dlq: s 2", &ids));
             }
-            Op::Purge(count) => {
+            Act::Purge(count) => {
                 let (ids, numbers): (Vec<String>, Vec<u64>) = dead(connection, count).unzip();
                 let outcome = eval(connection, "replay", &["dead"], &words("dlq: _ 0", &ids));
                 assert!(outcome.iter().all(|word| word == "purged"), "{outcome:?}");
                 self.purged.extend(numbers);
             }
-            Op::HandOver(from, to) => {
+            Act::HandOver(from, to) => {
                 let ids = held_by(connection, from, 10);
                 eval(connection, "claim", &["s"], &words(&format!("g c{from} c{to} 0"), &ids));
             }
-            _ => {
+            Act::Reap => {
                 let names: Vec<String> = (0..3).map(|number| format!("c{number}")).collect();
                 eval(connection, "reap", &["s"], &words("g 0", &names));
             }
@@ -242,8 +256,11 @@ fn position(connection: &mut Connection, group: &str) -> Option<StreamId> {
     Some(text(&group["last-delivered-id"]).parse().unwrap())
 }
 
+/// A group's position, and its pending entries with consumer and deliveries.
+type GroupState = (StreamId, Vec<(String, String, u64)>);
+
 /// All that belongs to the other group, if it exists.
-fn other_group(connection: &mut Connection) -> Option<(StreamId, Vec<(String, String, u64)>)> {
+fn other_group(connection: &mut Connection) -> Option<GroupState> {
     let position = position(connection, "o")?;
     let rows: Rows =
         cmd("XPENDING").arg("s").arg("o").arg("-").arg("+").arg(1_000).query(connection).unwrap();
