@@ -21,6 +21,7 @@ mod load;
 mod nodes;
 mod pattern;
 mod patterns;
+mod percent;
 mod policy;
 mod problem;
 mod redis;
@@ -31,6 +32,7 @@ mod section;
 mod sentinel;
 mod setting;
 mod show;
+mod slo;
 mod telemetry;
 #[cfg(test)]
 pub(crate) mod test_config;
@@ -48,15 +50,16 @@ pub use environment::{Environment, wants_no_colour};
 pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
-    CONFIGURED, Cluster, Consumers, DeadLetterRule, Entries, Exposition, Http, LagCount, Limits, Log,
-    LogFormat, Mode, Otlp, Poll, ReadFrom, ReapRule, Retention, States, Status, StreamRetention, StreamRule,
-    Thresholds, Tls,
+    CONFIGURED, Cluster, Consumers, DeadLetterRule, Entries, Exposition, Http, LagCount, Latency, Limits,
+    Log, LogFormat, Mode, Otlp, Poll, ReadFrom, ReapRule, Retention, Slo, States, Status, StreamRetention,
+    StreamRule, Thresholds, Tls,
 };
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
 pub use load::{LoadError, Overrides, Sources};
 pub use pattern::{Pattern, PatternError};
 pub use patterns::Patterns;
+pub use percent::Percent;
 pub use policy::Policy;
 pub use problem::{Problem, Problems};
 pub use redis::Redis;
@@ -94,6 +97,8 @@ section! {
         lag_count: LagCount;
         /// Which last entries of streams are shown, by ID and type, never by content.
         entries: Entries;
+        /// How the objectives of streams (`slo`) are measured, on a connection of its own.
+        latency: Latency [redis.billed_by_command];
         /// What the metrics page serves.
         exposition: Exposition;
         /// Bounds on the sidecar's own size. Whatever exceeds them is left out, counted and alerted on.
@@ -115,6 +120,14 @@ section! {
         }
         for (key, what) in it.misplaced_dead_letters() {
             section.problem(&key, what);
+        }
+        let tick = it.latency.tick;
+        for (index, rule) in it.streams.iter().enumerate() {
+            for (key, _) in rule.slo.iter().flat_map(Slo::objectives).filter(|(_, objective)| *objective < tick) {
+                let tick = humantime::format_duration(tick);
+                let must = format!("must be at least latency.tick, {tick}: less is not told apart");
+                section.problem(&format!("streams[{index}].slo.{key}"), must);
+            }
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod model;
 pub mod source;
 
 pub mod evaluate;
+pub mod latency;
 
 pub mod reader;
 pub mod reading;

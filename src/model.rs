@@ -24,6 +24,7 @@ mod terms;
 #[cfg(test)]
 pub(crate) mod test_snapshot;
 mod text;
+mod tick;
 
 pub use detail::{Consumer, Content, Entry, GroupPending, PendingEntry};
 pub use facts::{ClockSkew, ClusterFacts, Facts, Info, PrimaryFacts, Rights, Section, SeedFacts, Setting};
@@ -49,3 +50,4 @@ pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;
 pub use text::Text;
 pub(crate) use text::cleaned;
+pub use tick::{GroupPosition, TickTime};

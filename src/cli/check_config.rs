@@ -41,6 +41,7 @@ fn show(config: &Config) -> Result<Exit, Error> {
     print(config)?;
     print(silent_alerts(config))?;
     print(exclusions(config))?;
+    print(objectives(config))?;
     Ok(Exit::Success)
 }
 
@@ -54,6 +55,11 @@ fn silent_alerts(config: &Config) -> String {
     } else {
         format!("# Shipped alerts that cannot fire with this configuration:\n{lines}")
     }
+}
+
+fn objectives(config: &Config) -> String {
+    let lines: String = config.notes_on_objectives().iter().map(|note| format!("#   {note}\n")).collect();
+    if lines.is_empty() { lines } else { format!("# Objectives:\n{lines}") }
 }
 
 fn exclusions(config: &Config) -> String {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    DeadLetterKey, Pattern, Sentinel, check,
+    DeadLetterKey, Pattern, Percent, Sentinel, check,
     declare::{choice, section},
 };
 use crate::{
@@ -192,6 +192,39 @@ section! {
         reap_consumers: Option<ReapRule> = None;
         /// Numbers from which on something needs attention.
         thresholds: Thresholds;
+        /// How long entries may take. Without it that is not measured.
+        slo: Option<Slo> = None;
+    }
+}
+
+section! {
+    /// Service level objectives: how long entries may take to each group of the stream. One of delivery and handled is required.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Slo {
+        /// Time from an entry's ID to its delivery to the group; at least latency.tick.
+        delivery: Option<Duration> [SECOND / 20..=HOUR] = None;
+        /// Time from an entry's ID to its acknowledgement; at least latency.tick.
+        handled: Option<Duration> [SECOND / 20..=HOUR] = None;
+        /// Share of the entries that must meet each objective. Alerts take the rest as the error budget of 30 days.
+        target: Percent [Percent::new(50)..=Percent::MOST] = Percent::new(99);
+    }
+    check |_, section| {
+        if !section.has("delivery") && !section.has("handled") {
+            section.problem("delivery", "is missing, and so is handled; give at least one objective");
+        }
+    }
+}
+
+section! {
+    /// How the objectives of streams are measured: at each tick, two commands or more are sent to each server.
+    #[derive(Debug, Clone)]
+    pub struct Latency(is_billed: bool) {
+        /// Whether to measure; off where each command is billed.
+        enabled: bool = !is_billed;
+        /// Time between two ticks: one TIME a server, and one XINFO GROUPS a stream. It bounds what can be told apart.
+        tick: Duration [SECOND / 20..=10 * SECOND] = SECOND / 4;
+        /// Streams with an objective that are measured, the first by name.
+        streams: usize [1..=1_000] = 50;
     }
 }
 

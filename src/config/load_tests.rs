@@ -145,6 +145,24 @@ fn each_wrong_value_is_reported_with_its_place_and_a_fix() {
             "streams: [{match: a, retention: {max_length: 1, mode: sfe}}]",
             "streams[0].retention.mode: must be one of: safe",
         ),
+        ("streams: [{match: a, slo: {}}]", "streams[0].slo.delivery: is missing, and so is handled"),
+        (
+            "streams: [{match: a, slo: {delivery: 100ms}}]",
+            "streams[0].slo.delivery: must be at least latency.tick, 250ms",
+        ),
+        (
+            "latency: {tick: 2s}\nstreams: [{match: a}, {match: b, slo: {delivery: 2s, handled: 1s}}]",
+            "streams[1].slo.handled: must be at least latency.tick, 2s",
+        ),
+        (
+            "streams: [{match: a, slo: {handled: 1s, target: 100%}}]",
+            "streams[0].slo.target: must be a percentage from 50% to 99.9999%, as in 99% or 99.9%",
+        ),
+        (
+            "streams: [{match: a, slo: {handled: 2h}}]",
+            "streams[0].slo.handled: must be a duration from 50ms to 1h",
+        ),
+        ("latency: {tick: 1ms}", "latency.tick: must be a duration from 50ms to 10s"),
         ("enabled: yes", "enabled: must be true or false"),
         ("log: {format: xml}", "log.format: must be one of: auto, text, json"),
         ("log: {level: 'a=b=c'}", "log.level: must be error, warn, info, debug or trace"),

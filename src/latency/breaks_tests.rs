@@ -1,0 +1,249 @@
+//! Curves that break: nothing that is measured is far from the truth, and what is not is counted.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{
+    Histogram, LeftOut, Stage,
+    group::{Aims, Tracker},
+};
+use crate::model::{GroupPosition, StreamId, TickTime};
+
+const START: u64 = 1_800_000_000_000;
+const TICK: u64 = 250;
+
+fn aims() -> Aims {
+    let tick = Duration::from_millis(TICK);
+    let objectives = [Some(tick * 2); 2];
+    Aims { tick, bounds: Histogram::bounds(tick), window: Duration::from_secs(3_600), objectives }
+}
+
+fn time(ms: u64) -> TickTime {
+    TickTime { from: START + ms, to: START + ms + 1 }
+}
+
+fn at(ms: u64, read: u64, lag: u64, pending: u64) -> GroupPosition {
+    let last_delivered_id = StreamId::new(START + ms, 0);
+    GroupPosition { last_delivered_id, entries_read: Some(read), lag: Some(lag), pending, consumers: 1 }
+}
+
+/// The stages after these ticks: the times and the positions.
+fn after(ticks: &[(u64, GroupPosition)]) -> (Stage, Stage) {
+    let (mut tracker, aims) = (Tracker::new(&aims()), aims());
+    ticks.iter().for_each(|(ms, position)| tracker.tick(time(*ms), *position, &aims));
+    let summary = tracker.summary();
+    (summary.delivery, summary.handling)
+}
+
+/// What was measured, and what was left out.
+fn counts(stage: &Stage) -> (u64, Vec<(&'static str, u64)>) {
+    let left_out = LeftOut::ALL.iter().zip(stage.left_out).filter(|(_, count)| *count > 0);
+    (stage.histogram.count(), left_out.map(|(reason, count)| (reason.as_str(), count)).collect())
+}
+
+#[test]
+fn each_break_restarts_the_curve_and_counts_what_it_leaves_out() {
+    let (one, two) = ((0, at(0, 10, 0, 0)), (250, at(240, 20, 0, 0)));
+    let next = (500, at(490, 26, 0, 0));
+    let id = |id, position| GroupPosition { last_delivered_id: id, ..position };
+    for (what, ticks, measured, left_out) in [
+        ("none", vec![one, two, next], 16, vec![]),
+        (
+            "set back, and all delivered again",
+            vec![one, two, (500, at(0, 10, 10, 0)), (750, at(740, 24, 0, 0)), (1_000, at(900, 25, 0, 0))],
+            11,
+            vec![("rewound", 14)],
+        ),
+        (
+            "counted anew",
+            vec![one, two, (500, at(240, 90, 0, 0)), (750, at(700, 91, 0, 0))],
+            11,
+            vec![("rewound", 70)],
+        ),
+        (
+            "recreated, without consumers",
+            vec![one, two, (500, GroupPosition { consumers: 0, ..at(490, 26, 0, 0) })],
+            10,
+            vec![("rewound", 6)],
+        ),
+        (
+            "fewer added than before",
+            vec![one, (250, at(240, 20, 9, 0)), (500, at(490, 22, 3, 0))],
+            10,
+            vec![("trimmed", 2)],
+        ),
+        (
+            "delivered later than counted",
+            vec![one, (250, at(240, 20, 9, 0)), (500, at(490, 22, 9, 0))],
+            10,
+            vec![("trimmed", 2)],
+        ),
+        (
+            "no count of reads",
+            vec![one, (250, GroupPosition { entries_read: None, ..two.1 }), next],
+            0,
+            vec![("lag_unknown", 16)],
+        ),
+        ("no lag", vec![one, two, (500, GroupPosition { lag: None, ..next.1 })], 16, vec![]),
+        (
+            "no lag after a long time",
+            vec![one, (90_000, GroupPosition { lag: None, ..at(90_000, 12, 0, 0) })],
+            1,
+            vec![("late_tick", 1)],
+        ),
+        (
+            "IDs of the application",
+            vec![(0, id(StreamId::new(7, 1), one.1)), (250, id(StreamId::new(8, 1), two.1))],
+            0,
+            vec![("ids_not_times", 10)],
+        ),
+        ("IDs ahead of the clock", vec![one, (250, at(9_000, 20, 0, 0))], 0, vec![("ids_not_times", 10)]),
+        (
+            "older than its number",
+            vec![one, (250, at(0, 10, 0, 0)), (90_000, at(100, 11, 0, 0))],
+            0,
+            vec![("ids_not_times", 1)],
+        ),
+        (
+            "the clock set back",
+            vec![(9_000, at(0, 10, 0, 0)), (9_250, at(9_100, 11, 0, 0)), (100, at(9_200, 13, 0, 0))],
+            1,
+            vec![("clock", 2)],
+        ),
+        ("a late tick", vec![one, two, (9_000, at(8_990, 26, 0, 0))], 11, vec![("late_tick", 5)]),
+        (
+            "what waited before the first tick",
+            vec![(0, id(StreamId::ZERO, at(0, 0, 5, 0))), (250, at(100, 6, 0, 0))],
+            1,
+            vec![("start", 5)],
+        ),
+        (
+            "the first entry after an idle time",
+            vec![one, (600_000, at(0, 10, 0, 0)), (600_250, at(600_100, 12, 0, 0))],
+            2,
+            vec![],
+        ),
+    ] {
+        assert_eq!(counts(&after(&ticks).0), (measured, left_out), "{what}");
+    }
+}
+
+#[test]
+fn entries_are_handled_when_they_are_acknowledged_or_where_nobody_acknowledges_delivered() {
+    let handled = |ticks: &[(u64, GroupPosition)]| counts(&after(ticks).1);
+    let one = (0, at(0, 10, 0, 0));
+    assert_eq!(handled(&[one, (250, at(240, 20, 0, 6)), (500, at(490, 26, 0, 2))]), (14, vec![]));
+    assert_eq!(handled(&[one, (250, at(240, 20, 0, 0))]), (10, vec![]), "NOACK");
+    let deleted = GroupPosition { consumers: 0, ..at(240, 20, 0, 0) };
+    assert_eq!(handled(&[one, (250, at(240, 20, 0, 6)), (500, deleted)]), (4, vec![("consumer_deleted", 6)]));
+    assert_eq!(
+        handled(&[one, (250, at(240, 20, 0, 6)), (500, at(240, 20, 0, 9)), (750, at(240, 20, 0, 0))]),
+        (13, vec![]),
+        "claimed again"
+    );
+    assert_eq!(
+        handled(&[one, (250, at(240, 20, 0, 99)), (500, at(490, 26, 0, 0))]),
+        (0, vec![]),
+        "more pending than read"
+    );
+}
+
+/// Something that breaks a curve, at a tick.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Back(usize),
+    Forward(usize),
+    Uncounted,
+    Unlagged,
+    Lost,
+    Clock(u64),
+    /// Entries are trimmed before they are delivered. Redis 7.0 counts them as waiting for ever, later ones as delivered.
+    Trim(usize, bool),
+    Late(u64),
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        (1_usize..500).prop_map(Fault::Back),
+        (1_usize..500).prop_map(Fault::Forward),
+        Just(Fault::Uncounted),
+        Just(Fault::Unlagged),
+        Just(Fault::Lost),
+        (1_u64..5_000).prop_map(Fault::Clock),
+        (1_usize..500, any::<bool>()).prop_map(|(entries, is_old)| Fault::Trim(entries, is_old)),
+        (250_u64..5_000).prop_map(Fault::Late),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// The reader reads all that waits at each interval, so no first delivery takes longer than that, or the tick that was late.
+    #[test]
+    fn no_wait_is_wild_whatever_breaks(
+        rate in 1_u64..2_000, every in 1_u64..2_000,
+        faults in prop::collection::vec((1_usize..20, fault()), 1..12),
+    ) {
+        let (mut tracker, aims) = (Tracker::new(&aims()), aims());
+        let (mut now, mut back, mut owed, mut longest) = (START, 0, 0, 0);
+        // The next entry to deliver; how many Redis counts as read beyond that, and as waiting beyond the truth.
+        let (mut ids, mut next, mut new_from) = (Vec::<u64>::new(), 0_usize, 0_usize);
+        let (mut shift, mut inflated) = (100_000_u64, 0_u64);
+        for (calm, fault) in faults {
+            let mut ticks = vec![TICK; calm];
+            ticks.push(if let Fault::Late(ms) = fault { ms } else { TICK });
+            for (tick, span) in ticks.iter().enumerate() {
+                for _ in 0..*span {
+                    now += 1;
+                    owed += rate;
+                    while owed >= 1_000 {
+                        owed -= 1_000;
+                        let at = ids.last().copied().unwrap_or(0).max(now - back);
+                        ids.push(at);
+                    }
+                    if now % every == 0 {
+                        for id in ids.iter().skip(next.max(new_from)) {
+                            longest = longest.max((now - back).saturating_sub(*id));
+                        }
+                        next = ids.len();
+                        new_from = new_from.max(next);
+                    }
+                }
+                let (mut read, mut lag) = (Some(next as u64 + shift), Some((ids.len() - next) as u64 + inflated));
+                if tick == calm {
+                    let first = next;
+                    match fault {
+                        Fault::Back(by) => next = next.saturating_sub(by),
+                        Fault::Forward(by) => next = (next + by).min(ids.len()),
+                        Fault::Uncounted => (read, lag) = (None, None),
+                        Fault::Unlagged => lag = None,
+                        Fault::Lost => tracker.lose(),
+                        Fault::Clock(by) => back += by,
+                        Fault::Trim(entries, is_old) => {
+                            let gone = entries.min(ids.len() - next);
+                            next += gone;
+                            // Redis 7.0 does not count them as read.
+                            if is_old && shift >= gone as u64 { shift -= gone as u64; inflated += gone as u64; }
+                        }
+                        Fault::Late(_) => {}
+                    }
+                    // Nothing tells entries that are skipped from delivered ones.
+                    for id in ids.iter().take(next).skip(first) {
+                        longest = longest.max((now - back).saturating_sub(*id));
+                    }
+                    new_from = new_from.max(next);
+                    if read.is_some() { read = Some(next as u64 + shift); }
+                    if lag.is_some() { lag = Some((ids.len() - next) as u64 + inflated); }
+                }
+                let last_delivered_id = next.checked_sub(1).map_or(StreamId::ZERO, |last| StreamId::new(ids[last], last as u64));
+                let position = GroupPosition { last_delivered_id, entries_read: read, lag, pending: 0, consumers: 1 };
+                tracker.tick(TickTime { from: now - back, to: now - back + 1 }, position, &aims);
+            }
+        }
+        if let Some(quantiles) = tracker.summary().delivery.quantiles {
+            let likely = quantiles.p99.likely;
+            prop_assert!(likely <= longest + longest / 8 + 2 * TICK, "{likely}, and none waited longer than {longest}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A group's curves from tick to tick, and what came of them.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Histogram, LeftOut, Outcomes, Quantiles, Wait,
+    arrivals::{Arrivals, SLACK_MS},
+    curve::{At, Curve},
+    window::Window,
+};
+use crate::model::{GroupPosition, Millis, StreamId, TickTime};
+
+/// What is measured, and against what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Aims {
+    /// Time between two ticks.
+    pub(super) tick: Duration,
+    /// Bounds of the histograms.
+    pub(super) bounds: Arc<[u64]>,
+    /// How far back quantiles look.
+    pub(super) window: Duration,
+    /// Objectives for delivery and handling.
+    pub(super) objectives: [Option<Duration>; 2],
+}
+
+/// How long a group's entries took to a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// All entries that were measured.
+    pub histogram: Histogram,
+    /// Those that met the objective, and those that did not; `None` without one.
+    pub outcomes: Option<Outcomes>,
+    /// Entries that were not measured, in the order of [`LeftOut::ALL`].
+    pub left_out: [u64; LeftOut::ALL.len()],
+    /// Of the window; `None` if nothing was measured in it.
+    pub quantiles: Option<Quantiles>,
+}
+
+/// How long a group's entries take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupLatency {
+    /// From an entry's ID to its delivery.
+    pub delivery: Stage,
+    /// From an entry's ID to its acknowledgement.
+    pub handling: Stage,
+}
+
+/// A stage with its curve.
+#[derive(Debug, Clone)]
+struct Measured {
+    curve: Curve,
+    histogram: Histogram,
+    objective: Option<Duration>,
+    outcomes: Outcomes,
+    left_out: [u64; LeftOut::ALL.len()],
+    window: Window,
+}
+
+impl Measured {
+    fn new(aims: &Aims, objective: Option<Duration>) -> Self {
+        Self {
+            curve: Curve::default(),
+            histogram: Histogram::new(Arc::clone(&aims.bounds)),
+            objective,
+            outcomes: Outcomes::default(),
+            left_out: Default::default(),
+            window: Window::default(),
+        }
+    }
+
+    fn leave_out(&mut self, reason: LeftOut, entries: u64) {
+        if let Some(count) = self.left_out.get_mut(reason as usize) {
+            *count += entries;
+        }
+    }
+
+    /// Restarts the curve. What it has passed since the last tick is left out.
+    fn restart(&mut self, reason: LeftOut, at: Option<At>) {
+        let passed = at.zip(self.curve.number()).map_or(0, |(at, before)| at.number.saturating_sub(before));
+        self.leave_out(reason, passed);
+        self.curve.restart(at);
+    }
+
+    fn record(&mut self, waits: &[Wait], is_late: bool, aims: &Aims) {
+        let tick = Millis::from(aims.tick).get();
+        for wait in waits {
+            if let Some(objective) = self.objective {
+                self.outcomes.add(wait, objective);
+            }
+            if wait.is_close(tick) {
+                self.histogram.add(wait);
+            } else {
+                self.leave_out(if is_late { LeftOut::LateTick } else { LeftOut::Start }, wait.entries);
+            }
+        }
+    }
+
+    fn summary(&self) -> Stage {
+        Stage {
+            histogram: self.histogram.clone(),
+            outcomes: self.objective.map(|_| self.outcomes),
+            left_out: self.left_out,
+            quantiles: self.window.quantiles(),
+        }
+    }
+}
+
+/// The last tick at which the curves were known.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    time: TickTime,
+    position: GroupPosition,
+    number: u64,
+}
+
+/// A group from tick to tick.
+#[derive(Debug, Clone)]
+pub(super) struct Tracker {
+    arrivals: Arrivals,
+    delivery: Measured,
+    handling: Measured,
+    last: Option<Last>,
+    /// Why the curves are broken since then.
+    broken: Option<LeftOut>,
+    /// Redis counts entries as waiting that no longer exist.
+    is_lag_inflated: bool,
+    /// Entries up to this ID had been delivered before the group was set back.
+    former: StreamId,
+    /// Entries up to this number are not new to the group; the greatest number while it is behind its former position.
+    old_up_to: u64,
+}
+
+impl Tracker {
+    pub(super) fn new(aims: &Aims) -> Self {
+        let [delivery, handling] = aims.objectives.map(|objective| Measured::new(aims, objective));
+        Self {
+            arrivals: Arrivals::default(),
+            delivery,
+            handling,
+            last: None,
+            broken: None,
+            is_lag_inflated: false,
+            former: StreamId::ZERO,
+            old_up_to: 0,
+        }
+    }
+
+    /// The group could not be read, or another server answers.
+    pub(super) const fn lose(&mut self) {
+        self.broken = Some(LeftOut::Unread);
+    }
+
+    /// Takes the group's position at a tick.
+    pub(super) fn tick(&mut self, time: TickTime, position: GroupPosition, aims: &Aims) {
+        let Some(number) = position.entries_read else {
+            self.broken = self.broken.or(Some(LeftOut::LagUnknown));
+            return;
+        };
+        let now = Last { time, position, number };
+        let Some(last) = self.last.replace(now) else {
+            return self.restart(now, LeftOut::Start);
+        };
+        if position.lag == Some(0) {
+            self.is_lag_inflated = false;
+        }
+        let advanced = self.broken.take().map_or_else(|| self.advance(last, now), Err);
+        if let Err(reason) = advanced {
+            if reason == LeftOut::Rewound && last.position.last_delivered_id.ms <= time.to {
+                self.former = self.former.max(last.position.last_delivered_id);
+            }
+            self.is_lag_inflated |= reason == LeftOut::Trimmed;
+            self.restart(now, reason);
+        } else {
+            self.step(last, now, aims);
+        }
+        if position.last_delivered_id < self.former {
+            self.old_up_to = u64::MAX;
+        } else if self.old_up_to == u64::MAX {
+            self.old_up_to = number;
+        }
+        let handled = self.handling.curve.number().unwrap_or(number);
+        self.arrivals.forget(handled.min(number));
+    }
+
+    /// Adds the tick to the arrivals.
+    ///
+    /// # Errors
+    /// The curves break here.
+    fn advance(&mut self, last: Last, now: Last) -> Result<(), LeftOut> {
+        let (before, after) = (last.position, now.position);
+        if now.time.from + SLACK_MS < last.time.from {
+            return Err(LeftOut::Clock);
+        }
+        let moved = after.last_delivered_id.cmp(&before.last_delivered_id);
+        // A group that is recreated has no consumers at first.
+        let is_recreated = after.consumers == 0 && before.consumers > 0 && moved.is_ne();
+        if is_recreated || moved != now.number.cmp(&last.number) || moved.is_lt() {
+            return Err(LeftOut::Rewound);
+        }
+        if let Some(added) = self.added(now) {
+            self.arrivals.added(added, now.time)?;
+        }
+        if moved.is_gt() {
+            self.arrivals.entry(now.number, after.last_delivered_id, now.time)?;
+        }
+        Ok(())
+    }
+
+    /// Entries that had been added by then, if their number can be believed.
+    fn added(&self, now: Last) -> Option<u64> {
+        let lag = now.position.lag.filter(|_| !self.is_lag_inflated)?;
+        now.number.checked_add(lag)
+    }
+
+    fn delivered(&self, now: Last) -> At {
+        let behind = now.position.lag.filter(|_| !self.is_lag_inflated);
+        At { time: now.time, number: now.number, behind, last: now.position.last_delivered_id.ms }
+    }
+
+    /// `None` if more entries are pending than were delivered.
+    fn handled(&self, now: Last) -> Option<At> {
+        let pending = now.position.pending;
+        let delivered = self.delivered(now);
+        let behind = delivered.behind.map(|behind| behind.saturating_add(pending));
+        Some(At { number: now.number.checked_sub(pending)?, behind, ..delivered })
+    }
+
+    fn restart(&mut self, now: Last, reason: LeftOut) {
+        self.arrivals.restart(now.number, now.position.last_delivered_id);
+        if let Some(added) = self.added(now) {
+            // Not fewer than those that were delivered, which is all that is known yet.
+            self.arrivals.added(added, now.time).ok();
+        }
+        let (delivered, handled) = (self.delivered(now), self.handled(now));
+        self.delivery.restart(reason, Some(delivered));
+        self.handling.restart(reason, handled);
+    }
+
+    /// Measures what has moved since the last tick.
+    fn step(&mut self, last: Last, now: Last, aims: &Aims) {
+        let tick = Millis::from(aims.tick).get();
+        let is_late = now.time.to.saturating_sub(last.time.from) > 2 * tick;
+        let (delivered, handled) = (self.delivered(now), self.handled(now));
+        measure(&mut self.delivery, delivered, &self.arrivals, self.old_up_to, is_late, aims);
+        let before = self.handling.curve.number();
+        match handled {
+            Some(at) if before.is_none_or(|before| at.number < before) => {
+                self.handling.restart(LeftOut::Rewound, Some(at));
+            }
+            Some(at) if now.position.consumers < last.position.consumers => {
+                self.handling.restart(LeftOut::ConsumerDeleted, Some(at));
+            }
+            Some(at) => measure(&mut self.handling, at, &self.arrivals, self.old_up_to, is_late, aims),
+            None => self.handling.restart(LeftOut::LagUnknown, None),
+        }
+    }
+
+    /// What came of it.
+    pub(super) fn summary(&self) -> GroupLatency {
+        GroupLatency { delivery: self.delivery.summary(), handling: self.handling.summary() }
+    }
+}
+
+fn measure(stage: &mut Measured, at: At, arrivals: &Arrivals, old_up_to: u64, is_late: bool, aims: &Aims) {
+    let is_old = stage.curve.number().is_some_and(|before| before < old_up_to);
+    let waits = stage.curve.step(at, arrivals);
+    if is_old {
+        return stage.leave_out(LeftOut::Rewound, waits.iter().map(|wait| wait.entries).sum());
+    }
+    stage.record(&waits, is_late, aims);
+    let tick = Millis::from(aims.tick).get();
+    let close: Vec<Wait> = waits.into_iter().filter(|wait| wait.is_close(tick)).collect();
+    stage.window.add(&close, at.time.from, aims.window);
+}

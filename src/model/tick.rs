@@ -1,0 +1,27 @@
+//! What the sampler reads at a tick: where each group of a stream is.
+
+use super::StreamId;
+
+/// The time of a tick on the server's clock, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TickTime {
+    /// The reply to `TIME`. The groups were read at this time or later.
+    pub from: u64,
+    /// The groups were read at this time or earlier: that reply, and as long as all replies took to arrive.
+    pub to: u64,
+}
+
+/// A group in the reply to `XINFO GROUPS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupPosition {
+    /// The ID that was last delivered to it.
+    pub last_delivered_id: StreamId,
+    /// Entries that were delivered to it; `None` if Redis does not know the number, and before Redis 7.0.
+    pub entries_read: Option<u64>,
+    /// Entries not yet delivered, by Redis's own count. Redis before 8.0 and Valkey count entries that were trimmed too.
+    pub lag: Option<u64>,
+    /// Entries delivered and not acknowledged.
+    pub pending: u64,
+    /// Its consumers.
+    pub consumers: u64,
+}
