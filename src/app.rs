@@ -12,15 +12,16 @@ use crate::{
     config::{Config, Sources},
     http::{Documents, Fingerprint, Server, ServerState, Trims},
     operator::{Operator, Question},
-    poll::{Heartbeat, Poller, Searcher},
+    poll::{Heartbeat, Poller, Sampler, Searcher},
     reader::Reader,
     reading::Latest,
+    recorder::Untraced,
     reload::{Reloader, warn_of_ignored},
     removals,
     renderer::{Renderer, first_page},
     self_stats::SelfStats,
     signals::Signals,
-    source::{Command, Details, Discovery, Link, Watching},
+    source::{Command, Details, Discovery, Link, TickReader, Watching},
     tasks::{TaskEnded, Tasks},
     telemetry::Traces,
     worker::Worker,
@@ -206,9 +207,19 @@ impl WithRedis {
             questions,
         };
         tasks.spawn("operator", operator.run(stop.clone()));
+        let (report_in, report_out) = watch::channel(Arc::default());
+        let sampler = Sampler {
+            reader: TickReader::new(Link::new(Arc::new(Untraced(Arc::clone(&stats))))),
+            config: config.clone(),
+            streams: Watching::new(streams_out.clone()),
+            report: report_in,
+            stats: Arc::clone(&stats),
+        };
+        // Not on the worker: a poll keeps it busy for longer than a tick.
+        tasks.spawn("sampler", sampler.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).within_budget();
         let poller = Poller {
-            reader: reader.beside_retention(removals_out, statuses_out),
+            reader: reader.beside_retention(removals_out, statuses_out).beside_sampler(report_out),
             config,
             streams: Watching::new(streams_out),
             latest,

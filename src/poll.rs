@@ -1,7 +1,8 @@
-//! The two loops over Redis: poll (observe, evaluate, publish) and search for streams, each on its schedule.
+//! The loops that read Redis: poll (observe, evaluate, publish), search for streams, and sample, each on its schedule.
 
 mod changes;
 mod finds;
+mod sampler;
 mod turns;
 
 use std::{sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ use crate::{
 };
 use changes::{OutageLog, StreamFailures};
 use finds::Finds;
+pub use sampler::Sampler;
 use turns::Turns;
 
 /// The pause after a search that the server refuses: long, since each attempt may be billed, and short enough for the alert.

@@ -13,6 +13,7 @@ use crate::{
     clock::{self, Instant},
     config::{Config, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
+    latency::LatencyReport,
     model::{Failure, Name, Snapshot},
     reading::Reading,
     removals::RemovalReceiver,
@@ -30,6 +31,8 @@ pub struct Reader {
     budget: Option<Budget>,
     /// What this sidecar itself removes, and the results of its retention.
     retention: Option<(RemovalReceiver, watch::Receiver<Arc<RetentionStatuses>>)>,
+    /// How long entries take, if that is measured.
+    latency: Option<watch::Receiver<Arc<LatencyReport>>>,
     started: Instant,
     left_out: LeftOut,
 }
@@ -53,6 +56,7 @@ impl Reader {
             source: String::new(),
             budget: None,
             retention: None,
+            latency: None,
             started: clock::now(),
             left_out: LeftOut::default(),
         }
@@ -78,6 +82,12 @@ impl Reader {
         retention_statuses: watch::Receiver<Arc<RetentionStatuses>>,
     ) -> Self {
         Self { retention: Some((removals, retention_statuses)), ..self }
+    }
+
+    /// The same for a reader beside the sampler: its readings have how long entries take.
+    #[must_use]
+    pub fn beside_sampler(self, latency: watch::Receiver<Arc<LatencyReport>>) -> Self {
+        Self { latency: Some(latency), ..self }
     }
 
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
@@ -126,7 +136,8 @@ impl Reader {
         let retention_statuses =
             self.retention.as_ref().map(|(_, retention_statuses)| Arc::clone(&retention_statuses.borrow()));
         let retention_statuses = retention_statuses.unwrap_or_default();
-        Ok(Reading::new(watchlist, &retention_statuses, snapshot, report, read_at))
+        let latency = self.latency.as_ref().map(|latency| Arc::clone(&latency.borrow())).unwrap_or_default();
+        Ok(Reading::new(watchlist, &retention_statuses, snapshot, report, read_at).with_latency(latency))
     }
 
     /// What the last reading left out.

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Moment,
-    config::{DeadLetterRule, Policy, StreamRule, Watched, Watchlist},
+    config::{DeadLetterRule, Policy, Slo, StreamRule, Watched, Watchlist},
     evaluate::{Age, GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
+    latency::{GroupLatency, LatencyReport},
     model::{
         EntryHead, Failure, GroupState, Name, Node, Reason, ServerTime, Snapshot, StreamId, StreamState, Text,
     },
@@ -32,6 +33,7 @@ pub struct Reading {
     pub report: Arc<Report>,
     /// One per stream of the snapshot, in the same order.
     rows: Vec<Row>,
+    latency: Arc<LatencyReport>,
     /// Another sidecar that holds the retention lease.
     other_holder: Option<Text>,
     /// Number of streams by health.
@@ -126,7 +128,14 @@ impl Reading {
         let rows = rows.collect();
         let health = report.streams.values().map(|verdict| verdict.health).collect();
         let other_holder = retention_statuses.other_holder.clone();
-        Self { snapshot, report, rows, other_holder, health, read_at }
+        let latency = Arc::default();
+        Self { snapshot, report, rows, latency, other_holder, health, read_at }
+    }
+
+    /// The same with how long entries take, as far as that is measured.
+    #[must_use]
+    pub fn with_latency(self, latency: Arc<LatencyReport>) -> Self {
+        Self { latency, ..self }
     }
 
     /// Whether all nodes of a cluster answered, for all slots.
@@ -177,6 +186,7 @@ impl Reading {
         let Row { watched, retention, rules } = row;
         StreamReading {
             snapshot: &self.snapshot,
+            latency: &self.latency,
             name: &watched.name,
             watched,
             state,
@@ -204,6 +214,7 @@ pub struct NodeReading<'a> {
 #[derive(Clone, Copy)]
 pub struct StreamReading<'a> {
     snapshot: &'a Snapshot,
+    latency: &'a LatencyReport,
     /// Its name.
     pub name: &'a Name,
     /// Its configuration.
@@ -347,6 +358,8 @@ impl<'a> StreamReading<'a> {
             report: verdict.read.as_ref(),
             verdict,
             is_expected: self.watched.groups().contains(name),
+            latency: self.latency.group(self.name, name),
+            slo: self.rule().and_then(|rule| rule.slo),
             is_stream_known,
         })
     }
@@ -365,6 +378,9 @@ pub struct GroupReading<'a> {
     pub verdict: &'a GroupVerdict,
     /// Whether the configuration expects it.
     pub is_expected: bool,
+    /// How long its entries take, if that is measured.
+    pub latency: Option<&'a GroupLatency>,
+    slo: Option<Slo>,
     is_stream_known: bool,
 }
 
@@ -373,6 +389,12 @@ impl GroupReading<'_> {
     #[must_use]
     pub fn present(&self) -> Option<bool> {
         self.is_stream_known.then_some(self.state.is_some())
+    }
+
+    /// The share of entries that must meet each objective of the stream, if it has any.
+    #[must_use]
+    pub fn target(&self) -> Option<f64> {
+        self.slo.map(|slo| slo.target.ratio())
     }
 }
 

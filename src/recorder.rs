@@ -1,6 +1,8 @@
 //! Records the traffic that [source](crate::source) reports: as metrics, as spans, and in the log when something
 //! changes.
 
+use std::sync::Arc;
+
 use tracing::{Span, info, warn};
 
 use crate::{
@@ -63,5 +65,36 @@ impl Recorder for SelfStats {
                 "Redis does not support a command or refuses it; whatever needs it is missing"
             );
         }
+    }
+}
+
+/// The same for traffic that has no spans, since it would fill traces several times a second.
+pub(crate) struct Untraced(pub(crate) Arc<SelfStats>);
+
+impl Recorder for Untraced {
+    fn connecting(&self) -> Span {
+        Span::none()
+    }
+
+    fn connecting_to(&self, _: &Endpoint) {}
+
+    fn connected(&self) {
+        self.0.connected();
+    }
+
+    fn sending(&self, commands: &[&'static str], _: &Endpoint, _: i64) -> Span {
+        self.0.commands(commands);
+        self.0.round_trips.inc();
+        Span::none()
+    }
+
+    fn failed(&self, _: &Span, _: &Failure) {}
+
+    fn redirected(&self, kind: &'static str) {
+        self.0.redirected(kind);
+    }
+
+    fn refused(&self, command: &'static str, failure: &Failure) {
+        self.0.refused(command, failure);
     }
 }

@@ -43,6 +43,8 @@ pub struct SelfStats {
     pub found_streams: IntGauge,
     /// Streams that the user may not read.
     pub forbidden_streams: IntGauge,
+    /// Streams with an objective that are not measured.
+    pub unsampled_streams: IntGauge,
     /// Series on the page.
     pub series: IntGauge,
     /// Series dropped because of the limit.
@@ -74,6 +76,8 @@ pub struct SelfStats {
     discovery_last_success: Gauge,
     discovery_failures: IntCounterVec,
     retention_failures: IntCounterVec,
+    ticks: IntCounter,
+    tick_failures: IntCounterVec,
     commands: IntCounterVec,
     refused: Mutex<BTreeSet<&'static str>>,
 }
@@ -107,6 +111,7 @@ impl SelfStats {
             unwatched_groups: maker.integer("streamwarden_unwatched_groups"),
             found_streams: maker.integer("streamwarden_found_streams"),
             forbidden_streams: maker.integer("streamwarden_forbidden_streams"),
+            unsampled_streams: maker.integer("streamwarden_latency_unsampled_streams"),
             series: maker.integer("streamwarden_series"),
             dropped_series: maker.integer("streamwarden_dropped_series"),
             poll_interval: maker.gauge("streamwarden_poll_interval_seconds"),
@@ -127,6 +132,8 @@ impl SelfStats {
             discovery_last_success: maker.gauge("streamwarden_discovery_last_success_timestamp_seconds"),
             discovery_failures: maker.counters("streamwarden_discovery_failures_total", "reason", &reasons),
             retention_failures: maker.counters("streamwarden_retention_failures_total", "reason", &reasons),
+            ticks: maker.counter("streamwarden_latency_ticks_total"),
+            tick_failures: maker.counters("streamwarden_latency_tick_failures_total", "reason", &reasons),
             commands: maker.counters("streamwarden_redis_commands_total", "command", commands),
             refused: Mutex::default(),
             registry: maker.0,
@@ -180,6 +187,14 @@ impl SelfStats {
     /// A poll succeeded, but could not read this stream.
     pub fn stream_failed(&self, failure: &Failure) {
         self.stream_failures.with_label_values(&[failure.reason.as_str()]).inc();
+    }
+
+    /// A tick of the sampler has ended.
+    pub fn tick_ends(&self, failure: Option<&Failure>) {
+        self.ticks.inc();
+        if let Some(failure) = failure {
+            self.tick_failures.with_label_values(&[failure.reason.as_str()]).inc();
+        }
     }
 
     /// A search for streams has ended.

@@ -1,7 +1,7 @@
 //! The only code that reads from Redis: connect, discover, observe.
 //!
 //! A [`Link`] keeps one connection. [`Observer`] and [`Discovery`] have one each to each server, so that a long search never delays a
-//! poll. Each
+//! poll. So has the [`TickReader`]. Each
 //! [`Command`] is from a closed set, and none of them writes. `doctor` asks once, through the [`Examiner`], from a closed set
 //! of its own, so that the sidecar's metrics list no commands that it never sends. So do commands that show single entries, through
 //! [`Details`]. A [`Recorder`] is called for all traffic;
@@ -34,6 +34,7 @@ mod observe;
 mod pass;
 mod plausible;
 mod portions;
+mod positions;
 mod read_strategy;
 mod recorder;
 mod redirect;
@@ -51,6 +52,7 @@ mod server_clock;
 mod session;
 mod stream;
 mod stream_reply;
+mod ticks;
 mod tls;
 mod tls_words;
 mod token;
@@ -73,5 +75,6 @@ pub use router::{Next, Router};
 pub(crate) use sentinel_survey::survey_sentinels;
 pub(crate) use server_clock::polls_between_checks;
 pub use stream_reply::read_stream;
+pub use ticks::{GroupsAt, TickReader};
 pub(crate) use tls::check_files;
 pub use watching::Watching;

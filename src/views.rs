@@ -6,6 +6,7 @@ mod exposition;
 mod families;
 mod metrics_pages;
 mod number;
+mod objectives;
 mod redis_exporter;
 mod rows;
 mod served;

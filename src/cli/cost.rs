@@ -175,6 +175,7 @@ impl Cost {
             interval: config.poll.interval,
             rows: rows
                 .into_iter()
+                .chain(ticks(config, streams))
                 .chain(config.needs_discovery().then_some(search))
                 .chain(retention)
                 .collect(),
@@ -260,6 +261,20 @@ impl Cost {
         }
         text + "\"At most\": if each poll leaves something open on each group.\n"
     }
+}
+
+/// The commands that measure objectives: `TIME`, and one a stream.
+fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
+    let measured =
+        watchlist.iter().filter(|watched| watched.rule.as_ref().is_some_and(|rule| rule.slo.is_some()));
+    let measured = measured.take(config.latency.streams).count();
+    let commands = u64::try_from(measured).unwrap_or(u64::MAX).saturating_add(1);
+    (config.latency.enabled && measured > 0).then(|| Row {
+        what: format!("the objectives of {measured} streams"),
+        commands,
+        pace: Pace::Every(config.latency.tick),
+        how_known: "by design; one more for each other node of a cluster".to_owned(),
+    })
 }
 
 /// The commands of retention, which depend on what is to be trimmed.

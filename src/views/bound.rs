@@ -41,6 +41,9 @@ pub(super) fn bound(rows: &mut Rows<'_>, served: &Served, limit: usize) -> Serie
     let of_group = |row: &GroupReading<'_>| {
         let series = sources.iter().map(|source| match source {
             Source::Group(value) => value(row).is_some().into(),
+            Source::GroupMore(_, values) => values(row).len(),
+            // Its buckets and the one without a bound, the sum and the count.
+            Source::GroupHistogram(value) => value(row).map_or(0, |waits| waits.buckets.len() + 2),
             Source::GroupStatus => served.states(GroupStatus::ALL, row.verdict.status).count(),
             _ => 0,
         });

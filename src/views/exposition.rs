@@ -3,6 +3,7 @@
 use std::{
     fmt::{self, Write as _},
     io,
+    time::Duration,
 };
 
 use prometheus::proto;
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     evaluate::{GroupStatus, Health},
+    latency::Histogram,
     model::Server,
 };
 
@@ -113,6 +115,14 @@ impl<W: io::Write> Page<'_, W> {
                 self.states(name, &row.labels, states.map(|(of, is)| (of.as_str(), is)))
             }),
             Source::Group(value) => self.rows(name, &rows.groups, |row| (&row.labels, value(&row.of))),
+            Source::GroupMore(_, values) => rows.groups.iter().try_for_each(|row| {
+                let mut more = values(&row.of).into_iter();
+                more.try_for_each(|(labels, value)| self.sample(name, &[&row.labels, ",", &labels], value))
+            }),
+            Source::GroupHistogram(value) => rows.groups.iter().try_for_each(|row| match value(&row.of) {
+                Some(waits) => self.waits(name, &row.labels, waits),
+                None => Ok(()),
+            }),
             Source::GroupStatus => rows.groups.iter().try_for_each(|row| {
                 let states = self.served.states(GroupStatus::ALL, row.of.verdict.status);
                 self.states(name, &row.labels, states.map(|(of, is)| (of.as_str(), is)))
@@ -223,15 +233,41 @@ impl<W: io::Write> Page<'_, W> {
     }
 
     fn histogram(&mut self, name: &str, histogram: &proto::Histogram) -> io::Result<()> {
-        let (bucket_name, total) = (format!("{name}_bucket"), Number::Count(histogram.get_sample_count()));
-        for bucket in histogram.get_bucket() {
+        let buckets = histogram.get_bucket().iter();
+        let buckets = buckets.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+        let sum = Number::Float(histogram.get_sample_sum());
+        self.buckets(name, "", buckets, sum, histogram.get_sample_count())
+    }
+
+    fn waits(&mut self, name: &str, labels: &str, waits: &Histogram) -> io::Result<()> {
+        let mut sum = 0;
+        let buckets = waits.bounds.iter().zip(&waits.buckets).map(|(bound, entries)| {
+            sum += entries;
+            (Duration::from_millis(*bound).as_secs_f64(), sum)
+        });
+        let all = Number::Seconds(Duration::from_millis(waits.sum_ms));
+        self.buckets(name, labels, buckets, all, waits.count())
+    }
+
+    /// Buckets by their upper bounds, each with those below it.
+    fn buckets(
+        &mut self,
+        name: &str,
+        labels: &str,
+        buckets: impl Iterator<Item = (f64, u64)>,
+        sum: Number,
+        count: u64,
+    ) -> io::Result<()> {
+        let (bucket_name, total) = (format!("{name}_bucket"), Number::Count(count));
+        let comma = if labels.is_empty() { "" } else { "," };
+        for (bound, count) in buckets {
             // OpenMetrics wants the bound as a float even where it is whole, which Debug writes.
-            let labels = format!("le=\"{:?}\"", bucket.upper_bound());
-            self.sample(&bucket_name, &[&labels], Number::Count(bucket.cumulative_count()))?;
+            let bound = format!("le=\"{bound:?}\"");
+            self.sample(&bucket_name, &[labels, comma, &bound], Number::Count(count))?;
         }
-        self.sample(&bucket_name, &["le=\"+Inf\""], total)?;
-        self.sample(&format!("{name}_sum"), &[], Number::Float(histogram.get_sample_sum()))?;
-        self.sample(&format!("{name}_count"), &[], total)
+        self.sample(&bucket_name, &[labels, comma, "le=\"+Inf\""], total)?;
+        self.sample(&format!("{name}_sum"), &[labels], sum)?;
+        self.sample(&format!("{name}_count"), &[labels], total)
     }
 }
 

@@ -4,11 +4,13 @@
 
 use super::{
     number::Number::{self, Count, Seconds},
+    objectives::{slo, slo_events, slo_left_out, slo_objectives},
     rows::escaped,
 };
 use crate::{
     config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport},
+    latency::Histogram as Waits,
     model::{self, ClusterState, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
     reading::{GroupReading, NodeReading, StreamReading},
     retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
@@ -16,7 +18,9 @@ use crate::{
 };
 
 use Kind::{Counter, Gauge, Histogram, Info};
-use Source::{Consumer, Group, Node, OfCluster, OfServer, Own, Redis, Stream, StreamMore};
+use Source::{
+    Consumer, Group, GroupHistogram, GroupMore, Node, OfCluster, OfServer, Own, Redis, Stream, StreamMore,
+};
 
 /// A metric family.
 pub struct Family {
@@ -65,6 +69,10 @@ pub(super) enum Source {
     GroupStatus,
     /// A value per group.
     Group(fn(&GroupReading<'_>) -> Option<Number>),
+    /// Several values per group, each with additional labels. The list has all labels.
+    GroupMore(&'static [&'static str], fn(&GroupReading<'_>) -> Vec<(String, Number)>),
+    /// A histogram per group.
+    GroupHistogram(for<'a> fn(&GroupReading<'a>) -> Option<&'a Waits>),
     /// A value per consumer.
     Consumer(fn(&ConsumerState) -> Option<Number>),
 }
@@ -84,7 +92,8 @@ impl Family {
             StreamMore(labels, _) => labels,
             Source::StreamHealth => &["db", "stream", "status"],
             Source::GroupStatus => &["db", "stream", "group", "status"],
-            Group(_) => &["db", "stream", "group"],
+            Group(_) | GroupHistogram(_) => &["db", "stream", "group"],
+            GroupMore(labels, _) => labels,
             Consumer(_) => &["db", "stream", "group", "consumer"],
         }
     }
@@ -213,6 +222,19 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_last_delivered_id", Gauge, Group(|row| id_ms(Some(row.state?.last_delivered_id))),
         "The milliseconds part of the last ID delivered to the group."),
 
+    family("streamwarden_group_delivery_seconds", Histogram, GroupHistogram(|row| Some(&row.latency?.delivery.histogram)),
+        "Time from an entry's ID to its delivery to the group, of every entry, for streams with an objective (slo). Each observation is known to an interval of two ticks (latency.tick) or less, and a value in it is counted; intervals of more than four ticks and an eighth of the time are left out. Redis 7.0 and later."),
+    family("streamwarden_group_handling_seconds", Histogram, GroupHistogram(|row| Some(&row.latency?.handling.histogram)),
+        "Time from an entry's ID to its acknowledgement, measured in the same way. Single values assume that entries are acknowledged in the order of their delivery; where a consumer holds entries for long, those of the others seem to take longer than they do. Entries that a group reads with NOACK count as acknowledged when they are delivered."),
+    family("streamwarden_slo_events_total", Counter, GroupMore(&["db", "stream", "group", "objective", "outcome"], slo_events),
+        "Entries by whether they met the objective (delivery or handled): good, bad, or unknown if the interval of the observation has the objective in it."),
+    family("streamwarden_slo_left_out_total", Counter, GroupMore(&["db", "stream", "group", "objective", "reason"], slo_left_out),
+        "Entries that are not in the histogram (delivery or handled), by reason: unread, clock, lag_unknown, rewound, trimmed, ids_not_times, consumer_deleted, late_tick or start."),
+    family("streamwarden_slo_objective_seconds", Gauge, StreamMore(&["db", "stream", "objective"], slo_objectives),
+        "The configured objectives of the stream (delivery or handled)."),
+    family("streamwarden_slo_target_ratio", Gauge, Stream(|row| Some(Number::Float(slo(row)?.target.ratio()))),
+        "The configured share of entries that must meet each objective of the stream."),
+
     family("streamwarden_consumer_pending", Gauge, Consumer(|consumer| Some(Count(consumer.pending))),
         "Entries delivered to the consumer but not acknowledged."),
     family("streamwarden_consumer_pending_limit", Gauge, OfServer(|server| Some(Count(server.terms().consumer_pending?))),
@@ -304,6 +326,12 @@ pub const FAMILIES: &[Family] = &[
         "Streams that the last search found by the configured patterns, without those that the configuration names; 0 if it names all."),
     family("streamwarden_forbidden_streams", Gauge, Own(&[]),
         "Streams that a search found but whose keys the user may not read, as of the last poll. They have no series of their own."),
+    family("streamwarden_latency_ticks_total", Counter, Own(&[]),
+        "Times that the groups of streams with an objective were read, each latency.tick. The metrics about them are as of the last poll."),
+    family("streamwarden_latency_tick_failures_total", Counter, Own(&["reason"]),
+        "Ticks that failed as a whole."),
+    family("streamwarden_latency_unsampled_streams", Gauge, Own(&[]),
+        "Streams with an objective that are not measured, because there are more than latency.streams."),
     family("streamwarden_series", Gauge, Own(&[]),
         "Series about streams, groups and consumers on this page."),
     family("streamwarden_dropped_series", Gauge, Own(&[]),

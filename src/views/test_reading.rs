@@ -1,6 +1,6 @@
 //! A fixed reading with an example of everything, and golden files of what views make of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nonmax::NonMaxU64;
 
@@ -8,10 +8,11 @@ use crate::{
     clock,
     config::{Config, Watchlist, test_config},
     evaluate::{History, MOST_QUESTIONS},
+    latency::{LatencyHistory, LatencyReport, StreamTick},
     model::{
-        Answers, ClusterState, ConsumerState, Failure, Flavour, GroupState, Idempotence, Millis, Name,
-        NameMap, Node, OldestPending, Pending, Reason, Role, Server, Snapshot, StreamId, StreamState,
-        test_snapshot,
+        Answers, ClusterState, ConsumerState, Failure, Flavour, GroupPosition, GroupState, Idempotence,
+        Millis, Name, NameMap, Node, OldestPending, Origin, Pending, Reason, Role, Server, Snapshot,
+        StreamId, StreamState, TickTime, test_snapshot,
     },
     reading::Reading,
     retention::{BlockReason, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
@@ -23,8 +24,8 @@ pub(super) use crate::model::test_snapshot::NOW_MS as NOW;
 pub(super) fn config() -> Config {
     let yaml = "streams:\n  - match: events:session\n    groups: [readers, missing]\n    \
                 retention: {max_length: 100000, max_age: 30d}\n    thresholds: {lag: 10000, lag_age: 1m, pending: 10000, \
-                pending_age: 5m, deliveries: 5, silence: 1h}\n    dead_letter: {after_deliveries: 8, idle: 10m}\n    \
-                reap_consumers: {idle: 7d}\n  - match: events:absent\n  - match: '*'\n";
+                 pending_age: 5m, deliveries: 5, silence: 1h}\n    dead_letter: {after_deliveries: 8, idle: 10m}\n    \
+                 reap_consumers: {idle: 7d}\n    slo: {delivery: 500ms, handled: 2s}\n  - match: events:absent\n  - match: '*'\n";
     test_config::config(yaml)
 }
 
@@ -177,7 +178,30 @@ pub(super) fn next_reading(
     let rules = BTreeMap::from([("events:session".into(), rule_status)]);
     let retention_statuses = RetentionStatuses { streams, rules, other_holder: None };
     let read_at = clock::Moment { unix: Duration::from_millis(NOW), ..clock::moment() };
-    Reading::new(&watchlist, &retention_statuses, snapshot, report, read_at)
+    let reading = Reading::new(&watchlist, &retention_statuses, snapshot, report, read_at);
+    reading.with_latency(Arc::new(latency(config)))
+}
+
+/// Two ticks of the group, after the first one.
+fn latency(config: &Config) -> LatencyReport {
+    let stream = Name::from("events:session");
+    let slo = config.rule(&stream).and_then(|rule| rule.slo);
+    let mut history = LatencyHistory::default();
+    for (ms, entries_read, pending) in [(0, 36, 0), (250, 38, 1), (500, 40, 4)] {
+        let from = NOW - 5_500 + ms;
+        let position = GroupPosition {
+            last_delivered_id: StreamId::new(from - 10, 0),
+            entries_read: Some(entries_read),
+            lag: Some(0),
+            pending,
+            consumers: 2,
+        };
+        let origin = Origin { connection: 1, process: None };
+        let read = Some((origin, TickTime { from, to: from + 1 }, vec![("readers".into(), position)]));
+        let tick = slo.map(|slo| StreamTick { stream: stream.clone(), slo, read });
+        history.tick(config, tick.into_iter().collect());
+    }
+    history.report()
 }
 
 /// Compares with the file in `tests/golden`. To accept a change: `INSTA_UPDATE=always cargo test --lib views`.

@@ -13,8 +13,7 @@ use crate::{
     model::StreamId,
     views::api::{
         ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, OneStreamDocument,
-        StreamDocument,
-        holds_the_lease,
+        StreamDocument, holds_the_lease,
     },
 };
 

@@ -12,6 +12,8 @@ pub(crate) enum View {
     Graph,
     Table,
     Timeline,
+    /// The buckets of a histogram over time.
+    Heat,
 }
 
 /// The unit of the values: Grafana's unit IDs.
@@ -53,7 +55,7 @@ impl Panel {
     pub(crate) fn new(view: View, title: &'static str, unit: Unit, description: &str) -> Self {
         let width = match view {
             View::Stat => 4,
-            View::Graph | View::Table | View::Timeline => 12,
+            View::Graph | View::Table | View::Timeline | View::Heat => 12,
         };
         let description = description.to_owned();
         let (targets, steps, words) = (Vec::new(), Vec::new(), Vec::new());
@@ -130,7 +132,11 @@ impl Panel {
             "legendFormat": target.legend,
             "instant": is_instant,
             "range": !is_instant,
-            "format": if self.view == View::Table { "table" } else { "time_series" },
+            "format": match self.view {
+                View::Table => "table",
+                View::Heat => "heatmap",
+                View::Stat | View::Graph | View::Timeline => "time_series",
+            },
         })
     }
 
@@ -155,7 +161,9 @@ impl Panel {
                     "/d/streamwarden-stream?var-db=${__data.fields.db}&var-stream=${__data.fields.stream}"
                         .to_owned()
                 }
-                View::Stat | View::Graph | View::Timeline => format!("/d/streamwarden-stream?{series}"),
+                View::Stat | View::Graph | View::Timeline | View::Heat => {
+                    format!("/d/streamwarden-stream?{series}")
+                }
             };
             defaults["links"] = json!([{"title": "Stream dashboard", "url": format!("{url}&${{__url_time_range}}&var-datasource=${{datasource}}")}]);
         }
@@ -194,6 +202,7 @@ impl View {
             Self::Graph => "timeseries",
             Self::Table => "table",
             Self::Timeline => "state-timeline",
+            Self::Heat => "heatmap",
         }
     }
 
@@ -207,6 +216,17 @@ impl View {
             Self::Graph => json!({
                 "legend": {"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": ["lastNotNull", "max"]},
                 "tooltip": tooltip,
+            }),
+            Self::Heat => json!({
+                "calculate": false,
+                "cellGap": 1,
+                "color": {"mode": "scheme", "scheme": "Blues", "steps": 64, "exponent": 0.5, "fill": "dark-blue", "scale": "exponential", "reverse": false},
+                "exemplars": {"color": "rgba(255,0,255,0.7)"},
+                "filterValues": {"le": 1e-9},
+                "legend": {"show": true},
+                "rowsFrame": {"layout": "auto"},
+                "tooltip": {"mode": "single", "yHistogram": false, "showColorScale": false},
+                "yAxis": {"axisPlacement": "left", "unit": "s", "reverse": false},
             }),
             Self::Table => json!({"showHeader": true, "cellHeight": "sm"}),
             Self::Timeline => json!({
@@ -222,7 +242,7 @@ impl View {
                 "drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never", "spanNulls": false,
                 "thresholdsStyle": {"mode": if has_steps { "dashed" } else { "off" }},
             }),
-            Self::Stat | Self::Table | Self::Timeline => json!({}),
+            Self::Stat | Self::Table | Self::Timeline | Self::Heat => json!({}),
         }
     }
 }

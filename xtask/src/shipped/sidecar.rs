@@ -74,6 +74,9 @@ fn polls() -> Row {
                 .query("{{instance}} {{reason}}", by_reason("streamwarden_stream_read_failures_total")),
             graph("Failed searches", Unit::PerSecond, "Searches for streams that failed, by reason.")
                 .query("{{instance}} {{reason}}", by_reason("streamwarden_discovery_failures_total")),
+            graph("Failed ticks", Unit::PerSecond, "Ticks that measure objectives, and those that failed as a whole, by reason.")
+                .query("{{instance}} ticks", SCOPE.rate("streamwarden_latency_ticks_total"))
+                .query("{{instance}} {{reason}}", by_reason("streamwarden_latency_tick_failures_total")),
             graph("Duration of a poll", Unit::Seconds, "Median and 99th percentile. Dashed: 80% of the interval, where an alert starts.")
                 .query("{{instance}} median", quantile("0.5"))
                 .query("{{instance}} 99%", quantile("0.99"))
@@ -85,7 +88,8 @@ fn polls() -> Row {
                 .query("{{instance}} streams", SCOPE.series("streamwarden_unwatched_streams"))
                 .query("{{instance}} groups", SCOPE.series("streamwarden_unwatched_groups"))
                 .query("{{instance}} series", SCOPE.series("streamwarden_dropped_series"))
-                .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups")),
+                .query("{{instance}} lookups", SCOPE.series("streamwarden_skipped_lookups"))
+                .query("{{instance}} objectives", SCOPE.series("streamwarden_latency_unsampled_streams")),
             Panel::new(View::Graph, "Postponed lookups", Unit::Short, "Lookups of the last poll that exceeded the budget of redis.lookups_a_month. Their results are unknown until a later poll.")
                 .query(EACH, SCOPE.series("streamwarden_postponed_lookups")),
             Panel::new(View::Graph, "Rereads", Unit::Short, "Streams read again between two polls, per second, because others may soon remove undelivered entries. None where commands are billed.")

@@ -28,7 +28,7 @@ pub(super) fn board() -> Board {
         title: "Redis Streams: one stream",
         description: "One stream and its groups, from symptoms to causes.",
         scope: SCOPE,
-        rows: vec![now(), lag(), pending(), losses(), consumers(), stream()],
+        rows: vec![now(), lag(), objectives(), pending(), losses(), consumers(), stream()],
     }
 }
 
@@ -112,6 +112,55 @@ fn lag() -> Row {
             graph("Lag known", Unit::YesNo, "1 if the exact lag is known, 0 if only its upper bound is.")
                 .query(GROUP, SCOPE.max("streamwarden_group_lag_known"))
                 .width(24),
+        ],
+    }
+}
+
+/// How many times as fast as allowed the error budget is spent, over this range.
+fn burn(range: &str) -> String {
+    let events = |outcomes: &str| {
+        let series = SCOPE.series_with("streamwarden_slo_events_total", outcomes);
+        format!("sum without (outcome) ({})", max(&format!("rate({series}[{range}])")))
+    };
+    let target = SCOPE.max("streamwarden_slo_target_ratio");
+    format!(
+        "{} / {} / on (job, db, stream) group_left () (1 - {target})",
+        events("outcome=\"bad\""),
+        events("outcome=~\"good|bad\"")
+    )
+}
+
+fn objectives() -> Row {
+    const OBJECTIVE: &str = "{{group}} {{objective}}";
+    let increase = |name: &str| max(&SCOPE.over("increase", name, "$__rate_interval"));
+    let heat = |name: &str| format!("sum by (le) ({})", increase(name));
+    let quantile = |name: &str| {
+        let rate = max(&SCOPE.rate(name));
+        format!("histogram_quantile(0.99, sum by (group, le) ({rate}))")
+    };
+    let heat_map = |title, what: &str| Panel::new(View::Heat, title, Unit::Short, what);
+    Row {
+        title: "How long entries take",
+        panels: vec![
+            heat_map("Time to delivery", "Entries by the time from their IDs to their delivery. Empty without an objective (slo).")
+                .query("{{le}}", heat("streamwarden_group_delivery_seconds_bucket")),
+            heat_map("Time to acknowledgement", "Entries by the time from their IDs to their acknowledgement. Empty without an objective (slo).")
+                .query("{{le}}", heat("streamwarden_group_handling_seconds_bucket")),
+            graph("99th percentile", Unit::Seconds, "99 of 100 entries took no longer, to a bucket of the histogram. Dashed: the objectives.")
+                .query("{{group}} delivery", quantile("streamwarden_group_delivery_seconds_bucket"))
+                .query("{{group}} handled", quantile("streamwarden_group_handling_seconds_bucket"))
+                .threshold("{{objective}}", SCOPE.max("streamwarden_slo_objective_seconds")),
+            graph("Burn rate", Unit::Short, "How many times as fast as allowed the error budget is spent: 1 spends all of it in 30 days. Over an hour, and over six.")
+                .query("{{group}} {{objective}}, 1h", burn("1h"))
+                .query("{{group}} {{objective}}, 6h", burn("6h")),
+            graph("Error budget left", Unit::Share, "Of the budget of 30 days, as far as Prometheus keeps them; below 0 the objective is missed.")
+                .query(OBJECTIVE, format!("1 - ({})", burn("30d"))),
+            graph("Not measured", Unit::Short, "Entries whose outcome is unknown, and those that were left out, with the reason, per interval of the graph.")
+                .query("{{group}} {{objective}} unknown", max(&format!(
+                    "increase({}[$__rate_interval])",
+                    SCOPE.series_with("streamwarden_slo_events_total", "outcome=\"unknown\"")
+                )))
+                .query("{{group}} {{objective}} {{reason}}", format!("{} > 0", increase("streamwarden_slo_left_out_total"))),
         ],
     }
 }
