@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench bench-instructions bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: bench bench-instructions bench-stuck bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
@@ -156,6 +156,11 @@ bench: redis program ## what it costs, beside redis_exporter, with many rules, a
 
 bill: redis program ## what the sidecar sends in an hour where each command is billed, and in 30 days (an hour; SECONDS=600 for less, which weighs the start too much)
 	benches/bill.py --program $(PROGRAM) --seconds $(or $(SECONDS),3600)
+
+bench-stuck: redis program ## the server's time for a step on stuck work beside a plain script, and how long another client waits (minutes per server; SERVERS="program program" PENDING=)
+	for server in $(SERVERS); do \
+	  STREAMWARDEN_TEST_REDIS="$$server" cargo bench --locked --package streamwarden-tests --bench stuck -- $(or $(PENDING),1000000); \
+	done
 
 bench-instructions: ## instructions of the parts of a poll, counted by callgrind
 	@$(call install,command -v valgrind,valgrind)

@@ -13,12 +13,12 @@
 
 use std::{
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
-    thread::{scope, sleep},
-    time::{Duration, Instant},
+    thread::sleep,
+    time::Duration,
 };
 
 use redis::{Connection, cmd};
+use support::beside;
 
 const KEPT: u64 = 100_000;
 /// Runs inside the server: over a connection it would take minutes.
@@ -79,27 +79,4 @@ fn fill(connection: &mut Connection, entries: u64) {
     for _ in 0..entries / FILLED_AT_ONCE {
         cmd("EVAL").arg(FILL).arg(1).arg("s").arg(FILLED_AT_ONCE).query::<()>(connection).unwrap();
     }
-}
-
-/// How long the work took, and how long a client that pings every half millisecond waited during it, sorted.
-fn beside(mut client: Connection, work: impl FnOnce()) -> (Duration, Vec<Duration>) {
-    let is_over = AtomicBool::new(false);
-    scope(|scope| {
-        let pinging = scope.spawn(|| {
-            let mut waits = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
-                let started = Instant::now();
-                cmd("PING").query::<String>(&mut client).unwrap();
-                waits.push(started.elapsed());
-                sleep(Duration::from_micros(500));
-            }
-            waits.sort();
-            waits
-        });
-        let started = Instant::now();
-        work();
-        let took = started.elapsed();
-        is_over.store(true, Ordering::Relaxed);
-        (took, pinging.join().unwrap())
-    })
 }

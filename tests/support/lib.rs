@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected fails, and says where"
 )]
 
+mod beside;
 mod cluster;
 mod cluster_client;
 mod needs;
@@ -25,6 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use beside::beside;
 pub use cluster::{Cluster, NODE_TIMEOUT, SLOTS, Seen};
 pub use cluster_client::{ClusterClient, KeyConnection};
 pub use needs::{Need, skip};
