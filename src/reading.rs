@@ -138,6 +138,12 @@ impl Reading {
         Self { latency, ..self }
     }
 
+    /// The same, by one that is not a sidecar and knows which sidecar holds the retention lease.
+    #[must_use]
+    pub fn with_holder(self, other_holder: Option<Text>) -> Self {
+        Self { other_holder, ..self }
+    }
+
     /// Whether all nodes of a cluster answered, for all slots.
     #[must_use]
     pub fn is_whole(&self) -> bool {

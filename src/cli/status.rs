@@ -24,7 +24,7 @@ use feed::Feed;
 pub(super) use live::columns;
 use view::View;
 
-/// Between two readings. More is a mistyped unit.
+/// Between two readings. More is a mistyped unit. The flag's help says so.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Show the health of all streams.
@@ -47,7 +47,7 @@ pub(super) struct Status {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Time between two readings. Without --url and --watch, the second one is shown.
+    /// Time between two readings, at most 1d. Without --url and --watch, the second one is shown.
     #[arg(long = "every", value_name = "DURATION", default_value = "2s", value_parser = pause)]
     every: Duration,
 }

@@ -148,8 +148,8 @@ fn ids(reading: &Reading) -> Vec<Finding> {
             Warning,
             &ahead,
             "IDs ahead of the server's clock",
-            "ages are unknown and age alerts can't fire until the clock has caught up: was it set back, or was there a \
-             failover to a server whose clock is behind?",
+            "ages are unknown and age alerts can't fire until the clock has caught up: was it set back, did a failover lead \
+             to a server whose clock is behind, or does a producer with a wrong clock make IDs of its own?",
         ),
     ]
     .into_iter()
@@ -218,7 +218,8 @@ mod tests {
         for (config, last_ms, expected) in [
             ("", Case::NOW_MS, None),
             ("", Case::NOW_MS + 60_000, Some(Warning)),
-            ("", Case::NOW_MS + 100_000_000, Some(Notice)),
+            ("", Case::NOW_MS + 100_000_000, Some(Warning)),
+            ("", 10 * Case::NOW_MS, Some(Notice)),
             ("", 5, Some(Notice)),
             (aged, 5, Some(Problem)),
             (aged, Case::NOW_MS, None),

@@ -7,8 +7,12 @@ use crate::model::{Millis, ServerTime, StreamId};
 const EARLIEST_MS: u64 = 1_000_000_000_000;
 /// How far a server's own ID may seem to be ahead of its clock: a poll reads the time first, and then takes a while.
 pub(super) const POLL_SLACK_MS: u64 = 5_000;
-/// An ID up to this far ahead is a time of another clock: IDs survive a failover to a node whose clock is behind.
-const CLOCK_SKEW_MS: u64 = 24 * 60 * 60 * 1_000;
+/// An ID up to this far ahead may be of a server: IDs survive a failover to a node whose clock is behind.
+const CLOCK_SKEW: Millis = Millis::new(24 * 60 * 60 * 1_000);
+/// November 2286, the end of the times of 13 digits. Up to here an ID that is ahead is a time: of another clock, since IDs survive a
+/// failover to a node whose clock is behind, or of a producer that makes IDs of its own. Greater numbers are of other units:
+/// microseconds, snowflakes.
+const LATEST_MS: u64 = 9_999_999_999_999;
 
 /// Time since an entry was added; `None` if its ID is not a time, or is in the future.
 ///
@@ -36,7 +40,12 @@ impl Age {
 #[must_use]
 pub fn clock_behind(id: StreamId, now: ServerTime) -> Option<Millis> {
     let ahead = id.ms.saturating_sub(now.0);
-    (ahead > POLL_SLACK_MS && ahead <= CLOCK_SKEW_MS).then_some(Millis::new(ahead))
+    (ahead > POLL_SLACK_MS && id.ms <= LATEST_MS).then_some(Millis::new(ahead))
+}
+
+/// Whether a server whose clock was ahead may have made this ID.
+pub(super) fn is_of_another_clock(id: StreamId, now: ServerTime) -> bool {
+    clock_behind(id, now).is_some_and(|behind| behind <= CLOCK_SKEW)
 }
 
 #[cfg(test)]
@@ -58,11 +67,20 @@ mod tests {
 
     #[test]
     fn an_id_of_a_clock_that_is_ahead_has_no_age_but_a_difference() {
-        let (hour, day) = (3_600_000, 86_400_000);
-        for (by, actual) in [(5_001, Some(5_001)), (hour, Some(hour)), (day, Some(day)), (day + 1, None)] {
+        let (hour, latest) = (3_600_000, LATEST_MS - NOW.0);
+        for (by, actual) in
+            [(5_001, Some(5_001)), (hour, Some(hour)), (latest, Some(latest)), (latest + 1, None)]
+        {
             let id = StreamId::new(NOW.0 + by, 0);
             assert_eq!((Age::of(id, NOW), clock_behind(id, NOW)), (None, actual.map(Millis::new)), "{by}");
         }
+    }
+
+    #[test]
+    fn an_id_is_of_another_server_only_up_to_a_day_ahead() {
+        let day = 86_400_000;
+        let is_so = |by| is_of_another_clock(StreamId::new(NOW.0 + by, 0), NOW);
+        assert_eq!([0, 5_001, day, day + 1].map(is_so), [false, true, true, false]);
     }
 
     #[test]

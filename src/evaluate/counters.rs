@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::age::{Age, POLL_SLACK_MS, clock_behind};
+use super::age::{Age, POLL_SLACK_MS, is_of_another_clock};
 use crate::model::{GroupState, Name, ServerTime, StreamId, StreamState};
 
 /// A stream's counters. They never decrease while the stream exists.
@@ -89,7 +89,7 @@ impl Counters {
     pub(super) fn has_ids_of_the_server(&self) -> bool {
         let is_over = |id: StreamId| {
             id == StreamId::ZERO
-                || self.time.is_some_and(|now| Age::of(id, now).is_some() || clock_behind(id, now).is_some())
+                || self.time.is_some_and(|now| Age::of(id, now).is_some() || is_of_another_clock(id, now))
         };
         self.last_id.is_some_and(is_over) && self.first_id.is_none_or(is_over)
     }

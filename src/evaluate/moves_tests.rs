@@ -237,6 +237,16 @@ fn a_position_that_goes_back_with_the_server_is_no_progress_and_has_no_rate() {
 }
 
 #[test]
+fn a_stream_that_is_not_read_has_no_rate() {
+    let mut moving = Moving::in_a_cluster();
+    for _ in 0..3 {
+        moving.read("a", entries(51, 100, 50));
+    }
+    let report = moving.fail("a", Reason::Unreachable);
+    assert_eq!(report.streams.get(&Name::from("s")).unwrap().rate_in, None);
+}
+
+#[test]
 fn a_stream_of_a_cluster_is_missing_only_if_a_second_reading_does_not_find_it_either() {
     let health = |report: &Report| report.streams.get(&"s".into()).map(|stream| stream.cause.clone());
     let looks_again = Some(StreamCause::Unreadable(Reason::TryAgain));

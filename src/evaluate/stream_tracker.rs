@@ -160,7 +160,8 @@ impl StreamTracker {
             health,
             cause,
             read: subject.report,
-            rate_in: rate(moment.ticks.within(&added, moment.rate_window())),
+            // Of a stream that is not read the rate is unknown, not zero.
+            rate_in: stream.and_then(|_| rate(moment.ticks.within(&added, moment.rate_window()))),
             lengths,
             added,
             groups,

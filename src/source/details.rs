@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     model::{
         Class, Consumer, Content, Entry, Failure, GroupPending, Millis, Name, PendingEntry, ServerTime,
-        StreamId,
+        StreamId, Text,
     },
 };
 
@@ -200,6 +200,15 @@ impl Details {
     pub async fn time(&mut self, config: &Config, stream: &Name) -> Result<Option<ServerTime>, Failure> {
         let time = self.send(config, stream, &[Command::Time]).await?.pop();
         Ok(time.and_then(|time| reply::server_time(&time.ok()?).ok()))
+    }
+
+    /// The sidecar that holds the lease; `None` if none does.
+    ///
+    /// # Errors
+    /// Why it can't be read.
+    pub async fn lease_holder(&mut self, config: &Config) -> Result<Option<Text>, Failure> {
+        let key = config.retention.lease_key.as_str();
+        reply::optional_text(&self.one(config, &Name::from(key), Command::Get(key)).await?)
     }
 
     /// The groups of a stream.

@@ -172,6 +172,10 @@ impl Sentinels {
         let failure = no_primary(&service, &failures);
         if !std::mem::replace(&mut self.is_silent, true) {
             warn!(%failure, "no Sentinel names the primary");
+            // All in one text may be too long.
+            for (sentinel, failure) in &failures {
+                warn!(%sentinel, %failure, advice = advice(failure.reason), "a Sentinel names no primary");
+            }
         }
         Err(failure)
     }

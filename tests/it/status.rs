@@ -1,5 +1,6 @@
 //! Each status, brought about on a real server and left again: the same in the metrics, the JSON and the terminal.
 
+mod lease;
 mod life;
 mod live;
 

@@ -7,11 +7,12 @@ use url::Url;
 
 use crate::{
     app::self_stats,
-    cli::http,
-    config::{Config, Watchlist},
+    cli::{command::complain, http},
+    config::{Config, Watched, Watchlist},
     model::Name,
     reader::Reader,
-    source::{Discovery, Link},
+    reading::Reading,
+    source::{Details, Discovery, Link},
     views::api::View,
 };
 
@@ -29,6 +30,9 @@ pub(super) struct Direct {
     only: Option<Name>,
     discovery: Discovery,
     reader: Reader,
+    details: Details,
+    /// Whether it was said that the holder of the lease can't be read.
+    lacks_holder: bool,
 }
 
 impl Feed {
@@ -56,9 +60,10 @@ impl Feed {
         }
         let stats = self_stats();
         let discovery = Discovery::new(Link::new(Arc::clone(&stats)));
+        let details = Details::new(Link::new(Arc::clone(&stats)));
         let reader = Reader::new(Link::new(stats));
         let reader = if is_long { reader.within_budget() } else { reader };
-        Self::Redis(Box::new(Direct { config, only, discovery, reader }))
+        Self::Redis(Box::new(Direct { config, only, discovery, reader, details, lacks_holder: is_long }))
     }
 
     /// Whether a judgement needs two readings.
@@ -96,6 +101,7 @@ impl Direct {
                 return Err(access.cannot("read streams", &failure));
             }
         };
+        let reading = self.with_holder(reading, &streams).await;
         let view = View::new(&self.config, Some((&reading, Duration::ZERO)), None, true);
         let mut document = Vec::new();
         match &self.only {
@@ -106,5 +112,22 @@ impl Direct {
             }
         }
         Ok(document)
+    }
+
+    /// Adds the sidecar that trims, if a stream has limits that are enforced.
+    async fn with_holder(&mut self, reading: Reading, streams: &Watchlist) -> Reading {
+        let enforces = |watched: &Watched| watched.policy.as_ref().is_some_and(|policy| policy.enforces());
+        if !streams.iter().any(enforces) {
+            return reading;
+        }
+        match self.details.lease_holder(&self.config).await {
+            Ok(holder) => reading.with_holder(holder),
+            Err(failure) => {
+                if !std::mem::replace(&mut self.lacks_holder, true) {
+                    complain(format_args!("which sidecar trims is unknown: {failure}\n"));
+                }
+                reading
+            }
+        }
     }
 }
