@@ -138,8 +138,8 @@ fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
 
 fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
     use Permission::{
-        ClientNoTouch, ClientSetName, Hello, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen, Xpending,
-        Xrange, Xrevrange,
+        ClientNoTouch, ClientSetName, Hello, Info, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen,
+        Xpending, Xrange, Xrevrange,
     };
     let has_selectors = has_selectors(server);
     // Without rules for subcommands this would permit every CLIENT command. The sidecar works without it.
@@ -148,6 +148,8 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
     let sometimes = [
         // 7.0 refuses rules for subcommands that it does not know. Earlier versions report an unknown one only to permitted users.
         (has_client && (is_since(server, NO_TOUCH_SINCE) || !has_selectors), ClientNoTouch),
+        // Polls of other servers do not send it.
+        (has_client, Info),
         // Later versions permit it to everybody.
         (!has_selectors, Hello),
         (database != 0, Select),

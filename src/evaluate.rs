@@ -26,6 +26,7 @@ mod rereads;
 mod second_look;
 mod sentence;
 mod series;
+mod server_fault;
 mod sources;
 mod status;
 mod stillness;
@@ -44,6 +45,7 @@ pub use rates::Rate;
 pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict};
 pub use sentence::{entries, grouped, short};
 pub use series::{SLOTS, Series, Ticks};
+pub use server_fault::{ServerFault, refusing_writes};
 pub use status::{GroupStatus, Health};
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! The model depends on no other module, and on no Redis client, runtime or clock. `None` means that Redis did not
 //! report the value.
 
+mod condition;
 mod detail;
 mod facts;
 mod failure;
 mod in_order;
+mod info;
 mod lookup;
 mod millis;
 mod name;
@@ -26,10 +28,12 @@ pub(crate) mod test_snapshot;
 mod text;
 mod tick;
 
+pub use condition::{Condition, NEARLY_FULL_PERCENT};
 pub use detail::{Consumer, Content, Entry, GroupPending, PendingEntry};
-pub use facts::{ClockSkew, ClusterFacts, Facts, Info, PrimaryFacts, Rights, Section, SeedFacts, Setting};
+pub use facts::{ClockSkew, ClusterFacts, Facts, PrimaryFacts, Rights, Section, SeedFacts, Setting};
 pub use failure::{Class, Failure, Reason};
 pub use in_order::InOrder;
+pub use info::Info;
 pub use lookup::{Answers, Counted, Finding, GroupAnswers, Lookup, Question};
 pub use millis::Millis;
 pub use name::Name;

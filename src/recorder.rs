@@ -13,7 +13,7 @@ use crate::{
     spans,
 };
 
-/// Commands that nothing shown depends on. Some hosted services refuse them to every user, with the error of a
+/// Commands that polls can do without. Some hosted services refuse them to every user, with the error of a
 /// missing permission.
 const OPTIONAL: [&str; 4] = ["client_setname", "client_no_touch", "info", "role"];
 
@@ -50,7 +50,7 @@ impl Recorder for SelfStats {
             return;
         }
         if *reason == Reason::NoPermission && OPTIONAL.contains(&command) {
-            info!(command, %detail, "Redis refuses an optional command; no metric of a primary needs it");
+            info!(command, %detail, "Redis refuses an optional command; `streamwarden doctor` says what is unknown without it");
         } else if *reason == Reason::NoPermission {
             warn!(
                 command,

@@ -1,5 +1,6 @@
 // Whether the numbers are fresh, and if not, since when and why.
 
+import { faultWords } from "./cause.js";
 import { h } from "./dom.js";
 import { t, tOr } from "./language.js";
 import { ago, clock, duration, failure, value } from "./values.js";
@@ -35,7 +36,18 @@ export function banner(feed) {
     const text = t("poll_failed_text", { why: whyNotNewer(poll), numbers: numbers(feed), time: duration(poll.stale_after_seconds) });
     return { kind: "odd", title: t("poll_failed"), text };
   }
-  return null;
+  return faulty(document.faults ?? []);
+}
+
+// What is wrong with the server although its streams can be read.
+/** @param {Api.Fault[]} faults */
+function faulty(faults) {
+  if (faults.length === 0) return null;
+  const isBad = faults.some((fault) => fault.health === "critical");
+  /** @type {"bad" | "odd"} */
+  const kind = isBad ? "bad" : "odd";
+  const text = faults.map((fault) => t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }));
+  return { kind, title: t(isBad ? "writes_refused" : "server_at_risk"), text: text.join(t("between_sentences")) };
 }
 
 /** @param {Api.Poll} poll */
@@ -66,11 +78,12 @@ export function renderable({ title, text }) {
 
 // Which server is read.
 /** @param {Api.Streams} document */
-export function server({ name, server, database, sidecar }) {
+export function server({ name, server, cluster, database, sidecar }) {
   if (!server) return [name ?? h("span", { class: "quiet" }, `v${sidecar.version}`)];
   const flavour = { redis: "Redis", valkey: "Valkey", upstash: "Upstash" }[server.flavour];
   const link = server.primary_link === "unknown" && t("primary_link_unknown");
-  const role = server.role && tOr(`role_${server.role}`, server.role);
+  // Of a cluster all primaries are read, and the address may be that of any node.
+  const role = !cluster && server.role && tOr(`role_${server.role}`, server.role);
   const words = [name, `${flavour} ${server.version ?? ""}`.trim(), role, link, server.mode !== "standalone" && server.mode, database];
   return [words.filter(Boolean).join(" · ")];
 }

@@ -6,7 +6,7 @@ import { clock, duration, statusWord } from "./values.js";
 
 /** @import { Child } from "./dom.js" */
 /** @import { Values } from "./language.js" */
-/** @typedef {Api.StreamCause | Api.GroupCause} Cause */
+/** @typedef {Api.StreamCause | Api.GroupCause | Api.FaultCause} Cause */
 
 // Why a group has its status.
 /** @type {(group: Api.Group) => Child} */
@@ -23,6 +23,10 @@ export function streamReason(stream) {
   const isOver = cause.kind === "too_long" || cause.kind === "too_old";
   return sentence(cause, reason, words && isOver && retention ? heldBack(words, retention) : words);
 }
+
+// A fault of the server.
+/** @type {(fault: Api.Fault) => string} */
+export const faultWords = ({ cause, reason }) => (cause && kindWords(cause)) || reason;
 
 // Of a stream over its limit: what keeps it there, and which other sidecar trims.
 /** @type {(words: string, retention: Api.Retention) => string} */
@@ -69,6 +73,7 @@ export function kindWords(cause) {
   for (const [field, value] of Object.entries(cause)) {
     if (field === "backlog") values.backlog = backlogWords(value);
     else if (field === "reason") values.reason = isEnglish() ? value : tOr(`failure_${value}`, value);
+    else if (field.endsWith("_bytes")) values[field.replace("_bytes", "_mib")] = Math.floor(value / 2 ** 20);
     else values[field] = field.endsWith("_seconds") ? duration(value) : value;
   }
   const counted = ["entries", "groups", "consumers"].find((field) => field in values);

@@ -42,7 +42,7 @@ function shown(document) {
     ...stream, ...unknown, stale: true, groups: stream.groups.map((group) => ({ ...group, ...unknown, commands: [], status: /** @type {const} */ ("unknown") })),
   }));
   const cluster = last.cluster && { ...last.cluster, slots_unserved: null, nodes: last.cluster.nodes.map((node) => ({ ...node, up: null })) };
-  return { ...last, streams, cluster, summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
+  return { ...last, streams, cluster, faults: [], summary: { health: "unknown", critical: 0, warning: 0, unknown: streams.length, healthy: 0 } };
 }
 
 function draw() {

@@ -71,6 +71,11 @@ export const en = {
   stale_text: "Since {time} ({ago}). {why} {numbers}",
   poll_failed: "Poll failed",
   poll_failed_text: "{why} {numbers} They become stale at an age of {time}.",
+  writes_refused: "Writes refused",
+  server_at_risk: "Redis at risk",
+  fault: "{fault}.",
+  fault_of_node: "{node}: {fault}.",
+  between_sentences: " ",
   no_reading: "There is no reading yet.",
   numbers_from: "The numbers shown are from {time} ({ago}).",
   last_read: "last read {ago}",
@@ -364,5 +369,11 @@ export const en = {
   cause_silent: "no entry was added for {silent_seconds}; the threshold is {threshold_seconds}",
   cause_clock_behind: "its last ID is {ahead_seconds} ahead of the server's clock: until the clock catches up, ages are unknown and alerts on them can't fire",
   lease_elsewhere: "another sidecar ({holder}) holds the lease",
+  // What is wrong with the server: the API's sentences
+  cause_out_of_memory: "Redis refuses writes (OOM): {used_mib} MiB are used, over maxmemory ({limit_mib} MiB); no entries can be added, but trimming still works",
+  cause_append_only_file_fails: "Redis refuses writes (MISCONF): its last write to the append-only file failed; free the disk",
+  cause_snapshot_fails: "Redis's last RDB snapshot failed: by default it refuses writes (MISCONF) until one succeeds; free the disk",
+  cause_no_replicas: "Redis refuses writes (NOREPLICAS): min-replicas-to-write is set, and no replica is connected",
+  cause_eviction: "Redis may delete whole streams: maxmemory-policy is {policy}, and {used_mib} of {limit_mib} MiB are used",
   with_blocker: "{cause}: {blocker}",
 };

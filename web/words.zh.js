@@ -71,6 +71,11 @@ export const zh = {
   stale_text: "自 {time}（{ago}）起。{why}{numbers}",
   poll_failed: "轮询失败",
   poll_failed_text: "{why}{numbers}数据超过 {time} 即视为过期。",
+  writes_refused: "写入被拒绝",
+  server_at_risk: "Redis 存在风险",
+  fault: "{fault}。",
+  fault_of_node: "{node}：{fault}。",
+  between_sentences: "",
   no_reading: "尚无数据。",
   numbers_from: "显示的是 {time}（{ago}）的数据。",
   last_read: "最近一次读取：{ago}",
@@ -364,5 +369,11 @@ export const zh = {
   cause_silent: "{silent_seconds}内没有新消息；阈值为 {threshold_seconds}",
   cause_clock_behind: "最后一个 ID 比服务器时钟超前 {ahead_seconds}：在时钟赶上之前，各项时长未知，相关告警无法触发",
   lease_elsewhere: "另一个 sidecar（{holder}）持有租约",
+  // What is wrong with the server: the API's sentences
+  cause_out_of_memory: "Redis 拒绝写入（OOM）：已使用 {used_mib} MiB，超过 maxmemory（{limit_mib} MiB）；无法添加消息，但仍可修剪",
+  cause_append_only_file_fails: "Redis 拒绝写入（MISCONF）：最近一次写入 AOF 文件失败；请清理磁盘空间",
+  cause_snapshot_fails: "Redis 最近一次 RDB 快照失败：默认情况下，在快照成功之前会拒绝写入（MISCONF）；请清理磁盘空间",
+  cause_no_replicas: "Redis 拒绝写入（NOREPLICAS）：已设置 min-replicas-to-write，但没有副本连接",
+  cause_eviction: "Redis 可能删除整个 Stream：maxmemory-policy 为 {policy}，已使用 {used_mib} MiB，上限 {limit_mib} MiB",
   with_blocker: "{cause}。修剪受阻：{blocker}",
 };

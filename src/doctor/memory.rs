@@ -7,11 +7,9 @@ use super::{
 };
 use crate::{
     evaluate::grouped,
-    model::{Info, Section},
+    model::{Info, NEARLY_FULL_PERCENT, Section},
 };
 
-/// Percentage of `maxmemory` above which the server counts as nearly full.
-const NEARLY_FULL_PERCENT: u64 = 90;
 const MIB: u64 = 1024 * 1024;
 
 pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {

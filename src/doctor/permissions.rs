@@ -82,6 +82,7 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
     match permission {
         Permission::ClientSetName => (Notice, "CLIENT LIST does not show the sidecar's name"),
         Permission::ClientNoTouch => (Notice, "polls mark streams as recently used, which affects eviction"),
+        Permission::Info => (Notice, "whether Redis refuses writes while it answers reads is unknown"),
         Permission::Hello | Permission::Select => (Problem, "the sidecar can't connect"),
         Permission::ClusterShards => {
             (Notice, "CLUSTER SLOTS is asked instead, which does not tell which primaries have failed")

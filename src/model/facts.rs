@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Method, Name, NodeAddress, Server, SlotRanges, Text, Tried};
+use super::{Failure, Info, Method, Name, NodeAddress, Server, SlotRanges, Text, Tried};
 
 /// What a server reports about itself. A fact that it refuses to report is a failure, with the reason.
 #[derive(Debug, Clone)]
@@ -65,24 +65,6 @@ pub struct ClockSkew {
     pub ms: i64,
     /// The maximum error: half the round trip.
     pub error: Duration,
-}
-
-/// A section of `INFO`: its fields by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Info(pub BTreeMap<String, Text>);
-
-impl Info {
-    /// A field.
-    #[must_use]
-    pub fn get(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(Text::as_str)
-    }
-
-    /// A numeric field.
-    #[must_use]
-    pub fn number(&self, field: &str) -> Option<u64> {
-        self.get(field)?.parse().ok()
-    }
 }
 
 /// The sections of `INFO` that are read. Each takes a command of its own, since old servers accept one section a

@@ -28,6 +28,7 @@ permissions! {
     ClusterSlots "cluster|slots",
     Asking "asking",
     Time "time",
+    Info "info",
     Scan "scan",
     XinfoStream "xinfo|stream",
     XinfoGroups "xinfo|groups",
@@ -71,6 +72,7 @@ impl Permission {
                 | Self::ClusterSlots
                 | Self::Asking
                 | Self::Time
+                | Self::Info
                 | Self::Scan
         )
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use super::{Answers, Failure, Finding, Millis, Name, NameMap, Pending, Role, StreamId, Text};
+use super::{Answers, Condition, Failure, Finding, Millis, Name, NameMap, Pending, Role, StreamId, Text};
 
 /// Everything that one poll read.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Node {
     pub server: Server,
     /// The source of its part of the reading, as far as it is known. If it did not answer, that of its last answer.
     pub origin: Origin,
+    /// Whether it accepts writes, as of the last check of its role. Unknown to users without permission for `INFO`.
+    pub condition: Condition,
     /// Its clock at the start of the poll. Without permission for `TIME` no age is known.
     pub time: Result<Now, Failure>,
     /// How long its part of the poll took.

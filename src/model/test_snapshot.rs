@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Failure, Name, Node, Now, Origin, Server, ServerTime, Snapshot, StreamState};
+use super::{Condition, Failure, Name, Node, Now, Origin, Server, ServerTime, Snapshot, StreamState};
 
 /// The server's clock in them, in milliseconds since the Unix epoch.
 pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
@@ -13,6 +13,7 @@ pub(crate) fn node() -> Node {
         address: "h:6379".into(),
         server: Server::UNKNOWN,
         origin: Origin::default(),
+        condition: Condition::default(),
         time: Ok(Now::exactly(ServerTime(NOW_MS))),
         took: Duration::ZERO,
         failure: None,

@@ -4,13 +4,24 @@ use super::{Command, failure::no_reply, resp::Reply, role::Question, session::Se
 use crate::{
     clock::{self, Instant},
     config::{self, ReadFrom},
-    model::{Failure, Now, PrimaryLink, Reason, Role},
+    model::{Failure, Flavour, Now, PrimaryLink, Reason, Role},
 };
 
 impl Session {
     /// The commands that ask for the clock and the role. Pass the replies to [`note`](Self::note).
     pub(super) fn questions(&mut self) -> Vec<Command<'static>> {
         [Command::Time].into_iter().chain(self.role_question()).collect()
+    }
+
+    /// [`questions`](Self::questions) of a poll. The role comes from `INFO` if the user may run it, which reports more.
+    pub(super) fn questions_of_poll(&mut self) -> Vec<Command<'static>> {
+        let is_useless =
+            self.role.useless.contains(&Question::Info) || self.server.flavour == Flavour::Upstash;
+        if is_useless || self.past.lacks_info {
+            return self.questions();
+        }
+        self.role.sent = Some(Question::Info);
+        vec![Command::Time, Question::Info.command()]
     }
 
     /// Takes the replies to [`questions`](Self::questions), which were sent at this moment and have just arrived.
@@ -53,10 +64,12 @@ impl Session {
     ) -> Result<(), Failure> {
         let Some(question) = self.role.sent.take() else { return Ok(()) };
         let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
-        let answer = reply.and_then(|reply| question.role(&reply)).ok().flatten();
+        let (answer, condition) = reply.and_then(|reply| question.answer(&reply)).unwrap_or_default();
         if answer.is_none() {
             self.role.useless.push(question);
+            self.past.lacks_info |= question == Question::Info;
         }
+        self.condition = condition.unwrap_or_else(|| std::mem::take(&mut self.condition));
         let before = self.server.role;
         // A useless reply changes nothing while another question is left to try.
         self.server.role = answer.or(before.filter(|_| self.role.best(before).is_some()));

@@ -48,8 +48,9 @@ pub enum Command<'a> {
     Hello,
     /// `INFO server`, for servers without `HELLO`. It has one section, since old servers refuse several.
     InfoServer,
-    /// `INFO replication`: the role, and how long a replica's link to its primary has been down.
-    InfoReplication,
+    /// `INFO`: the role, how long a replica's link to its primary has been down, and whether writes are accepted. It has no
+    /// section, since old servers refuse several.
+    Info,
     /// `ROLE`: the role, and whether a replica's link to its primary is up.
     Role,
     /// `CLIENT SETNAME streamwarden`, so that `CLIENT LIST` shows the sidecar's name.
@@ -90,7 +91,7 @@ pub enum Command<'a> {
 
 labels! {
     Self::Hello => "hello",
-    Self::InfoServer | Self::InfoReplication => "info",
+    Self::InfoServer | Self::Info => "info",
     Self::Role => "role",
     Self::SetName => "client_setname",
     Self::NoTouch => "client_no_touch",
@@ -122,7 +123,7 @@ impl Request for Command<'_> {
         match self {
             Self::Hello
             | Self::InfoServer
-            | Self::InfoReplication
+            | Self::Info
             | Self::Role
             | Self::SetName
             | Self::NoTouch
@@ -152,7 +153,7 @@ impl Request for Command<'_> {
                 | Self::Pending(..)
                 | Self::Hello
                 | Self::Role
-                | Self::InfoReplication
+                | Self::Info
                 | Self::ClusterShards
                 | Self::ClusterSlots
         )
@@ -163,7 +164,7 @@ impl Request for Command<'_> {
         match self {
             Self::Hello => cmd.arg("HELLO").arg(3),
             Self::InfoServer => cmd.arg("INFO").arg("server"),
-            Self::InfoReplication => cmd.arg("INFO").arg("replication"),
+            Self::Info => cmd.arg("INFO"),
             Self::Role => cmd.arg("ROLE"),
             Self::SetName => cmd.arg("CLIENT").arg("SETNAME").arg(env!("CARGO_PKG_NAME")),
             Self::NoTouch => cmd.arg("CLIENT").arg("NO-TOUCH").arg("ON"),

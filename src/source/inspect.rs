@@ -99,6 +99,7 @@ impl Trial<'_> {
             Permission::ClusterSlots => return Command::ClusterSlots.encode(),
             Permission::Asking => return Command::Asking.encode(),
             Permission::Time => return Command::Time.encode(),
+            Permission::Info => return Command::Info.encode(),
             Permission::Scan => return Command::Scan(0).encode(),
             Permission::XinfoStream => return Command::StreamFull(key).encode(),
             Permission::XinfoGroups => return Command::Groups(key).encode(),

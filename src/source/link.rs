@@ -74,6 +74,7 @@ impl Link {
         if self.session.as_ref().is_some_and(|session| !session.is_by(redis)) {
             self.disconnect();
             self.past.protocol = None;
+            self.past.lacks_info = false;
             self.sentinels = Sentinels::default();
         }
         let session = match self.rested() {

@@ -9,8 +9,8 @@ use super::redirected::RedirectedReading;
 use crate::{
     config::Watchlist,
     model::{
-        ClusterState, EntryHead, Failure, Name, Node, NodeAddress, NodeIndex, Origin, Reason, Server, Slot,
-        Snapshot, StreamState, Text,
+        ClusterState, Condition, EntryHead, Failure, Name, Node, NodeAddress, NodeIndex, Origin, Reason,
+        Server, Slot, Snapshot, StreamState, Text,
     },
 };
 
@@ -209,6 +209,7 @@ fn unanswered(address: &NodeAddress, origin: &Origin, failure: Failure) -> Node 
         address: address.to_string().into(),
         server: Server::UNKNOWN,
         origin: origin.clone(),
+        condition: Condition::default(),
         time: Err(failure.clone()),
         took: Duration::ZERO,
         failure: Some(failure),

@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         if self.origin.is_none() {
             // A poll without streams still asks for the clock and the role.
             let now = if self.streams.is_empty() { None } else { session.clock.without_asking(clock::now()) };
-            questions = if now.is_some() { questions } else { session.questions() };
+            questions = if now.is_some() { questions } else { session.questions_of_poll() };
             self.taken.time = now.unwrap_or_else(|| Err(no_reply()));
         } else {
             // The new connection has just learned its role.
@@ -335,6 +335,7 @@ impl<'a> Pass<'a> {
             address: session.place().into(),
             server: session.server.clone(),
             origin: origin.clone(),
+            condition: session.condition.clone(),
             time,
             took: clock::now() - self.started,
             failure: None,

@@ -86,6 +86,7 @@ impl NodeObserver {
             address: session.place().into(),
             server: session.server.clone(),
             origin: self.origin.clone(),
+            condition: session.condition.clone(),
             time,
             took: clock::now() - started,
             failure: None,

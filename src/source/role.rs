@@ -1,14 +1,15 @@
 //! The server's role: which command asks for it, and the search for a primary that was replaced by a replica.
 //!
-//! A primary gets `HELLO 3`, which a connection with RESP3 may always send. Only `INFO replication` and `ROLE` report
-//! whether a replica's link to its primary is up, so a replica gets those if the user may run them.
+//! A primary gets `HELLO 3`, which a connection with RESP3 may always send. Only `INFO` and `ROLE` report
+//! whether a replica's link to its primary is up, so a replica gets those if the user may run them. A poll sends `INFO` to
+//! any server where the user may run it: it costs no further command, and reports whether the server accepts writes.
 
 use std::time::Duration;
 
 use super::{Command, fields::Parsed, reply, resp::Reply};
 use crate::{
     clock::{self, Instant},
-    model::{PrimaryLink, Role},
+    model::{Condition, PrimaryLink, Role},
 };
 
 /// If a link was never up, Redis 6 reports the seconds since the Unix epoch as its time down, and later versions -1. A time
@@ -64,14 +65,15 @@ impl Question {
         match self {
             Self::Hello => Command::Hello,
             Self::Role => Command::Role,
-            Self::Info => Command::InfoReplication,
+            Self::Info => Command::Info,
         }
     }
 
-    pub(super) fn role(self, reply: &Reply) -> Parsed<Option<Role>> {
+    /// The role, and what else the reply reports of the server.
+    pub(super) fn answer(self, reply: &Reply) -> Parsed<(Option<Role>, Option<Condition>)> {
         match self {
-            Self::Hello => Ok(reply::hello(reply)?.role),
-            Self::Role => reply::role(reply),
+            Self::Hello => Ok((reply::hello(reply)?.role, None)),
+            Self::Role => Ok((reply::role(reply)?, None)),
             Self::Info => {
                 let info = reply::info_fields(reply)?;
                 let down = info.number("master_link_down_since_seconds").map(Duration::from_secs);
@@ -84,7 +86,8 @@ impl Question {
                     },
                     None => PrimaryLink::Unknown,
                 };
-                Ok(info.get("role").and_then(|role| reply::role_named(role, link)))
+                let role = info.get("role").and_then(|role| reply::role_named(role, link));
+                Ok((role, Some(Condition::new(&info))))
             }
         }
     }
@@ -127,7 +130,7 @@ mod tests {
 
     fn role_of(question: Question, reply: &str) -> Option<Role> {
         let reply = Reply::whole(&Bytes::from(reply.to_owned())).unwrap();
-        question.role(&reply).unwrap()
+        question.answer(&reply).unwrap().0
     }
 
     fn info(lines: &str) -> Option<Role> {

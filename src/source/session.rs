@@ -23,7 +23,7 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::{self, DEFAULT_PORT, Endpoint, Resp},
-    model::{Class, Failure, Flavour, NodeAddress, Origin, Reason, Role, Server},
+    model::{Class, Condition, Failure, Flavour, NodeAddress, Origin, Reason, Role, Server},
 };
 
 const SENTINEL: &str = "this is the port of a Sentinel, which holds no streams; write redis+sentinel://HOST:PORT/SERVICE for the Redis that it watches";
@@ -39,6 +39,8 @@ pub(super) struct Past {
     pub(super) was_cut: bool,
     /// Whether the server does not reveal that.
     pub(super) is_anonymous: bool,
+    /// Whether the user may not run `INFO`.
+    pub(super) lacks_info: bool,
     /// Connections with an unexpected reply. Earlier replies on them may belong to other commands.
     pub(super) disturbed: u64,
 }
@@ -67,13 +69,15 @@ pub(crate) struct Session {
     redis: config::Redis,
     /// The node of a cluster that it leads to; `None`: the address of the configuration.
     node: Option<NodeAddress>,
-    past: Past,
+    pub(super) past: Past,
     /// Whether nothing was sent since the last pause.
     is_rested: bool,
     is_default_user: bool,
     recorder: Arc<dyn Recorder>,
     pub(super) clock: ServerClock,
     pub(super) role: RoleQuestions,
+    /// As of the last reply to `INFO`.
+    pub(super) condition: Condition,
     /// The run ID of the server's process.
     run_id: Option<String>,
     pub(crate) server: Server,
@@ -125,6 +129,7 @@ impl Session {
             recorder,
             clock: ServerClock::new(redis.billed_by_command),
             role: RoleQuestions::new(connected.protocol == Resp::V3),
+            condition: Condition::default(),
             run_id: None,
             server: Server::UNKNOWN,
             database: connected.database,

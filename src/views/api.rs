@@ -6,6 +6,7 @@
 //! stands for the object in paths.
 
 mod cause;
+mod fault;
 mod group;
 mod head;
 mod held;
@@ -25,6 +26,7 @@ mod golden_tests;
 use serde::{Deserialize, Serialize};
 
 pub use cause::{BacklogDocument, ConsumerLimitDocument, GroupCauseDocument, StreamCauseDocument};
+pub use fault::{FaultCauseDocument, FaultDocument};
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
 pub use head::{
     ClusterDocument, Head, NodeDocument, PollDocument, SCHEMA_VERSION, ServerDocument, SidecarDocument,

@@ -104,6 +104,10 @@ impl<W: io::Write> Page<'_, W> {
                 Some(value) => self.sample(name, &[], value),
                 None => Ok(()),
             },
+            Source::OfNodes(_, values) => {
+                let mut values = values(rows.servers).into_iter();
+                values.try_for_each(|(label, value)| self.sample(name, &[&label], value))
+            }
             Source::Node(value) => self.rows(name, &rows.nodes, |row| (&row.labels, value(&row.of))),
             Source::Stream(value) => self.rows(name, &rows.streams, |row| (&row.labels, value(&row.of))),
             Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {

@@ -9,9 +9,12 @@ use super::{
 };
 use crate::{
     config::{StreamRetention, Thresholds},
-    evaluate::{Age, GroupReport},
+    evaluate::{Age, GroupReport, refusing_writes},
     latency::Histogram as Waits,
-    model::{self, ClusterState, ConsumerState, GroupState, Idempotence, OldestPending, StreamId},
+    model::{
+        self, ClusterState, Condition, ConsumerState, GroupState, Idempotence, OldestPending, Reason,
+        StreamId,
+    },
     reading::{GroupReading, NodeReading, StreamReading},
     retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
     stuck::Cause,
@@ -19,7 +22,8 @@ use crate::{
 
 use Kind::{Counter, Gauge, Histogram, Info};
 use Source::{
-    Consumer, Group, GroupHistogram, GroupMore, Node, OfCluster, OfServer, Own, Redis, Stream, StreamMore,
+    Consumer, Group, GroupHistogram, GroupMore, Node, OfCluster, OfNodes, OfServer, Own, Redis, Stream,
+    StreamMore,
 };
 
 /// A metric family.
@@ -57,6 +61,8 @@ pub(super) enum Source {
     OfServer(fn(&model::Server) -> Option<Number>),
     /// A value of the cluster.
     OfCluster(fn(&ClusterState) -> Option<Number>),
+    /// Several values of the servers that were read, each with a label of its own.
+    OfNodes(&'static [&'static str], fn(&[model::Node]) -> Vec<(String, Number)>),
     /// A value per primary of the cluster.
     Node(fn(&NodeReading<'_>) -> Option<Number>),
     /// A value per stream.
@@ -89,7 +95,7 @@ impl Family {
             OfServer(_) | OfCluster(_) => &[],
             Node(_) => &["node"],
             Stream(_) => &["db", "stream"],
-            StreamMore(labels, _) => labels,
+            StreamMore(labels, _) | OfNodes(labels, _) => labels,
             Source::StreamHealth => &["db", "stream", "status"],
             Source::GroupStatus => &["db", "stream", "group", "status"],
             Group(_) | GroupHistogram(_) => &["db", "stream", "group"],
@@ -261,7 +267,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_retention_interval_seconds", Gauge, Own(&[]),
         "The configured time between two runs on a stream, unless its rule sets another."),
     family("streamwarden_retention_leader", Gauge, Own(&[]),
-        "1 while this sidecar holds the lease and is therefore the one that trims."),
+        "1 while this sidecar trims: it holds the lease, or goes on without it, because Redis refuses it or the node of a cluster that has it does not answer. 0 otherwise."),
     family("streamwarden_retention_failures_total", Counter, Own(&["reason"]),
         "Runs and lease requests that Redis refused or did not answer."),
 
@@ -288,6 +294,8 @@ pub const FAMILIES: &[Family] = &[
         "Commands sent to Redis, except those of the login. A script counts as one command."),
     family("streamwarden_redis_round_trips_total", Counter, Own(&[]),
         "Pipelines of commands sent to Redis. Two of a poll may be under way at once."),
+    family("streamwarden_redis_writes_refused", Gauge, OfNodes(&["reason"], refusing),
+        "Servers that answer reads but refuse writes, by reason: `oom` (memory is above maxmemory and nothing may be evicted), `misconf` (data can't be persisted), `noreplicas` (too few replicas are connected). 0 or 1, or the number of primaries of a cluster. A reason is left out while it is unknown whether it applies, for replicas, while the last poll failed, and if the user may not run INFO."),
     family("streamwarden_node_up", Gauge, Node(|row| Some(row.node.failure.is_none().into())),
         "1 if the primary of the cluster answered the last poll, 0 otherwise. `node` is its address, as the cluster announces it or as redis.cluster_address_map replaces it. The metrics of nodes and of the cluster are left out if the server is not in cluster mode, and while the last poll failed as a whole."),
     family("streamwarden_node_poll_duration_seconds", Gauge, Node(|row| row.node.failure.is_none().then_some(Seconds(row.node.took))),
@@ -366,6 +374,13 @@ pub const FAMILIES: &[Family] = &[
     family("process_virtual_memory_bytes", Gauge, Own(&[]),
         "The sidecar's virtual memory."),
 ];
+
+fn refusing(nodes: &[model::Node]) -> Vec<(String, Number)> {
+    let number = |reason: Reason| {
+        Some((format!("reason=\"{}\"", reason.as_str()), Count(refusing_writes(nodes, reason)?)))
+    };
+    Condition::REFUSALS.into_iter().filter_map(number).collect()
+}
 
 fn seconds(age: Option<Age>) -> Option<Number> {
     age.map(|Age(age)| Seconds(age.duration()))

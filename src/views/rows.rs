@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     config::Config,
-    model::{ClusterState, ConsumerState, Name, Server, Snapshot},
+    model::{ClusterState, ConsumerState, Name, Node, Server, Snapshot},
     reading::{GroupReading, NodeReading, Reading, StreamReading},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct RedisRow<'a> {
 pub(super) struct Rows<'a> {
     /// Which Redis it is; `None` where the sidecar is switched off.
     pub redis: Option<RedisRow<'a>>,
+    /// The servers that were read, if the last poll did not fail.
+    pub servers: &'a [Node],
     /// The cluster, if it is one and the last poll did not fail.
     pub cluster: Option<&'a ClusterState>,
     /// Its primaries.
@@ -61,6 +63,7 @@ impl<'a> Rows<'a> {
     }
 
     fn add_nodes(&mut self, reading: &'a Reading) {
+        self.servers = &reading.snapshot.nodes;
         self.cluster = reading.snapshot.cluster.as_deref();
         let row = |of: NodeReading<'a>| Row { labels: format!("node=\"{}\"", of.node.address), of };
         self.nodes = reading.nodes().into_iter().map(row).collect();
@@ -73,9 +76,9 @@ impl<'a> Rows<'a> {
         });
     }
 
-    /// Leaves out the nodes and the cluster: the last poll failed as a whole, so nothing is known about them now.
+    /// Leaves out the servers, the nodes and the cluster: the last poll failed as a whole, so nothing is known about them now.
     pub(super) fn without_nodes(self) -> Self {
-        Self { cluster: None, nodes: Vec::new(), ..self }
+        Self { servers: &[], cluster: None, nodes: Vec::new(), ..self }
     }
 
     fn add_streams(&mut self, reading: &'a Reading) {

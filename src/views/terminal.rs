@@ -11,7 +11,8 @@ pub use line::{Colour, Line, Style};
 pub use one::one_stream;
 
 use super::api::{
-    ClusterDocument, GroupDocument, Head, NodeDocument, PollDocument, StreamDocument, StreamsDocument, Word,
+    ClusterDocument, FaultDocument, GroupDocument, Head, NodeDocument, PollDocument, StreamDocument,
+    StreamsDocument, Word,
 };
 use crate::evaluate::{SLOTS, grouped, short};
 use line::Align::{Left, Right};
@@ -87,7 +88,7 @@ pub fn streams(document: &StreamsDocument<'_>, style: Style) -> Vec<Line> {
     streams.sort_by_key(|stream| Reverse(stream.health.known()));
     let names = streams.iter().flat_map(|stream| widths(stream));
     let layout = Layout::new(names, style);
-    let mut lines = head(&document.head);
+    let mut lines = head(&document.head, style);
     lines.push(Line::default());
     if streams.is_empty() {
         lines.push(Line::plain("no stream was found"));
@@ -108,7 +109,7 @@ fn widths<'a>(stream: &'a StreamDocument<'_>) -> impl Iterator<Item = usize> + u
 }
 
 /// Which Redis was read, and how fresh the reading is.
-fn head(head: &Head<'_>) -> Vec<Line> {
+fn head(head: &Head<'_>, style: Style) -> Vec<Line> {
     let summary = &head.summary;
     let mut line = Line::default();
     line.push(summary.health.as_str(), colour(summary.health.as_str()));
@@ -127,7 +128,8 @@ fn head(head: &Head<'_>) -> Vec<Line> {
             let version = server.version.as_deref().unwrap_or("of unknown version");
             let link = server.primary_link.as_ref().filter(|link| link.as_str() != "up");
             let link = link.map(|link| format!("link to its primary {link}"));
-            let role = server.role.as_ref().map(Word::as_str);
+            // The address may be that of a replica, or of a primary that was replaced. All primaries are read.
+            let role = server.role.as_ref().filter(|_| head.cluster.is_none()).map(Word::as_str);
             let parts = [role, link.as_deref(), server.mode.as_deref(), head.database.as_deref()];
             format!(
                 "{} {version} ({})",
@@ -151,7 +153,20 @@ fn head(head: &Head<'_>) -> Vec<Line> {
         second.push(", stale", Some(Colour::Red));
     }
     let cluster = head.cluster.as_ref().map(|cluster| cluster_line(cluster, &head.poll));
-    [line, second].into_iter().chain(cluster).collect()
+    let faults = head.faults.iter().flat_map(|fault| fault_lines(fault, style));
+    [line, second].into_iter().chain(cluster).chain(faults).collect()
+}
+
+/// A fault of the server. It is never cut.
+fn fault_lines(fault: &FaultDocument<'_>, style: Style) -> Vec<Line> {
+    let node = fault.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
+    let text = line::wrapped(&format!("{node}{}", fault.reason), style.width.unwrap_or(usize::MAX));
+    let coloured = |part: String| {
+        let mut line = Line::default();
+        line.push(&part, colour(fault.health.as_str()));
+        line
+    };
+    text.into_iter().map(coloured).collect()
 }
 
 /// How many primaries a cluster has, which of them do not answer, and the slots that nobody serves.

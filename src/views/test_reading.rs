@@ -10,9 +10,9 @@ use crate::{
     evaluate::{History, MOST_QUESTIONS},
     latency::{LatencyHistory, LatencyReport, StreamTick},
     model::{
-        Answers, ClusterState, ConsumerState, Failure, Flavour, GroupPosition, GroupState, Idempotence,
-        Millis, Name, NameMap, Node, OldestPending, Origin, Pending, Reason, Role, Server, Snapshot,
-        StreamId, StreamState, TickTime, test_snapshot,
+        Answers, ClusterState, Condition, ConsumerState, Failure, Flavour, GroupPosition, GroupState,
+        Idempotence, Millis, Name, NameMap, Node, OldestPending, Origin, Pending, Reason, Role, Server,
+        Snapshot, StreamId, StreamState, TickTime, test_snapshot,
     },
     reading::Reading,
     retention::{BlockReason, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
@@ -103,6 +103,13 @@ pub(super) fn snapshot() -> Snapshot {
                 role: Some(Role::Primary),
                 mode: Some("standalone".into()),
             },
+            condition: Condition {
+                used_memory: Some(1 << 20),
+                max_memory: Some(0),
+                log_fails: Some(false),
+                snapshot_fails: Some(false),
+                ..Condition::default()
+            },
             ..test_snapshot::node()
         }],
         place: "redis.example:6379".into(),
@@ -130,12 +137,20 @@ pub(super) fn cluster_snapshot() -> Snapshot {
         since: Some(Duration::from_millis(NOW - 90_000)),
         ..Failure::new(Reason::Refused, "words")
     };
+    let full = Condition {
+        used_memory: Some(2_000 << 20),
+        max_memory: Some(1_900 << 20),
+        eviction: Some("noeviction".into()),
+        snapshot_fails: Some(true),
+        ..Condition::default()
+    };
+    let full = Node { condition: full, ..node(7_002, 2) };
     let down = Node { server: Server::UNKNOWN, failure: Some(failure.clone()), ..node(7_003, 0) };
     let unreachable = Failure { reason: Reason::Unreachable, ..failure };
     let states = snapshot.streams.iter().map(|(name, state)| (name.clone(), state.clone()));
     let streams = states.chain([("other".into(), Err(unreachable))]).collect();
     Snapshot {
-        nodes: vec![node(7_001, 3), node(7_002, 2), down],
+        nodes: vec![node(7_001, 3), full, down],
         // In the order of the names: the last stream is on the node that does not answer.
         placement: [0, 0, 0, 1, 2, 0].into(),
         cluster: Some(Box::new(ClusterState {

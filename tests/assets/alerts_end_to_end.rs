@@ -58,6 +58,7 @@ const ON_STREAMS: [Told; 9] = [
     ("RedisStreamRetentionFailing", &[("stream", "locked")]),
 ];
 const UNREACHABLE: Told = ("RedisStreamRedisUnreachable", &[("job", "streamwarden")]);
+const REFUSED: Told = ("RedisStreamWritesRefused", &[("reason", "noreplicas")]);
 const ABSENT: Told = ("RedisStreamSidecarAbsent", &[("severity", "critical")]);
 
 /// A redis that the sidecars may write to, but for one stream.
@@ -198,6 +199,11 @@ fn every_page_arrives_and_clears_and_every_panel_shows() {
     redis.resume();
     webhook.wait("resolved", UNREACHABLE.0, UNREACHABLE.1);
 
+    redis.run::<()>("CONFIG SET min-replicas-to-write 1");
+    webhook.wait("firing", REFUSED.0, REFUSED.1);
+    redis.run::<()>("CONFIG SET min-replicas-to-write 0");
+    webhook.wait("resolved", REFUSED.0, REFUSED.1);
+
     drop(both);
     webhook.wait("firing", ABSENT.0, ABSENT.1);
     let both = sidecars(&redis);
@@ -228,7 +234,7 @@ fn one_alert_for_one_trouble(prometheus: &Prometheus) {
 const OF_CLUSTERS: [&str; 2] = ["RedisStreamClusterNodeDown", "RedisStreamClusterSlotsUnserved"];
 
 fn every_page_was_tested() {
-    let here = ON_STREAMS.iter().chain([&UNREACHABLE, &ABSENT]).map(|(name, _)| *name);
+    let here = ON_STREAMS.iter().chain([&UNREACHABLE, &REFUSED, &ABSENT]).map(|(name, _)| *name);
     let tested: Vec<&str> = here.chain(OF_CLUSTERS).collect();
     for alert in alerts().iter().filter(|alert| alert.severity == "critical") {
         assert!(tested.contains(&alert.name.as_str()), "{} wakes people and was never seen", alert.name);

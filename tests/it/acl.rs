@@ -176,19 +176,19 @@ fn the_rule_follows_the_configuration_and_the_version() {
     let observe = "+client|setname +time +xinfo|stream +xinfo|groups +xlen +xpending +xrange";
     assert_eq!(
         print("streams: [{match: a}]", "7.0", "redis://h/2"),
-        format!("ACL SETUSER streamwarden reset on >PASSWORD %R~a {observe} +select +xrevrange\n")
+        format!("ACL SETUSER streamwarden reset on >PASSWORD %R~a {observe} +info +select +xrevrange\n")
     );
     assert_eq!(
         print("{}", "7.2", "redis://h"),
         format!(
-            "ACL SETUSER streamwarden reset on >PASSWORD %R~* {observe} +client|no-touch +scan +xrevrange\n"
+            "ACL SETUSER streamwarden reset on >PASSWORD %R~* {observe} +client|no-touch +info +scan +xrevrange\n"
         )
     );
     let retain = "{lag_count: {entries: 0}, streams: [{match: 'a{1,2}', retention: {max_length: 5}}]}";
     assert_eq!(
         print(retain, "8.0", "redis://h"),
         format!(
-            "ACL SETUSER streamwarden reset on >PASSWORD %R~a1 %R~a2 {observe} +client|no-touch +scan \
+            "ACL SETUSER streamwarden reset on >PASSWORD %R~a1 %R~a2 {observe} +client|no-touch +info +scan \
              (~a1 ~a2 +eval +xtrim) (~streamwarden:retention:lease +get +set +pexpire +del)\n"
         )
     );
@@ -205,7 +205,7 @@ fn the_rule_follows_the_configuration_and_the_version() {
     assert_eq!(
         print(retain, "6.2", "redis://h"),
         format!(
-            "ACL SETUSER streamwarden reset on >PASSWORD ~a1 ~a2 {observe} +client|no-touch +hello +scan \
+            "ACL SETUSER streamwarden reset on >PASSWORD ~a1 ~a2 {observe} +client|no-touch +info +hello +scan \
              +eval +xtrim ~streamwarden:retention:lease +get +set +pexpire +del\n"
         )
     );

@@ -44,7 +44,7 @@ fn cost(sidecar: &Sidecar) -> (f64, f64) {
         (
             polls(&page),
             reading.iter().map(|name| sent(&page, name)).sum::<f64>(),
-            ["time", "hello"].map(|name| sent(&page, name)).iter().sum::<f64>(),
+            ["time", "hello", "info"].map(|name| sent(&page, name)).iter().sum::<f64>(),
         )
     };
     // What is asked once is asked by then.

@@ -3,6 +3,7 @@
 mod lease;
 mod life;
 mod live;
+mod refused;
 
 use std::process::Command;
 

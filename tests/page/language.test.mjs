@@ -73,17 +73,17 @@ const causes = () => {
 async function wordsOfCauses(sidecar, locale) {
   const page = await browser.open(sidecar, { locale });
   return page.evaluate(async (causes) => {
-    const { blockerWords, groupReason, streamReason } = await import("/page/cause.js");
+    const { blockerWords, faultWords, groupReason, streamReason } = await import("/page/cause.js");
     const backlog = { lag: 3, lag_known: true, pending: 0 };
     const billing = { name: "billing", status: "stopped", reason: "", cause: { kind: "no_consumers", backlog } };
-    const words = { group: groupReason, stream: (stream) => streamReason({ ...stream, groups: [billing], retention: null }), blocker: ({ cause }) => blockerWords(cause) };
+    const words = { group: groupReason, stream: (stream) => streamReason({ ...stream, groups: [billing], retention: null }), blocker: ({ cause }) => blockerWords(cause), fault: faultWords };
     return causes.map((it) => words[it.of](it));
   }, causes());
 }
 
 test("each kind of cause that the API describes has words, which in English are the API's sentence", async () => {
   const { schemas } = JSON.parse(readFileSync(new URL("../../src/views/api/openapi.json", import.meta.url), "utf8")).components;
-  for (const [of, schema] of [["group", "GroupCause"], ["stream", "StreamCause"]]) {
+  for (const [of, schema] of [["group", "GroupCause"], ["stream", "StreamCause"], ["fault", "FaultCause"]]) {
     const kinds = new Set(causes().filter((it) => it.of === of).map((it) => it.cause.kind));
     assert.deepEqual(kinds, new Set(schemas[schema].oneOf.map((kind) => kind.properties.kind.const)), `the list of ${schema}`);
   }
@@ -93,7 +93,7 @@ test("each kind of cause that the API describes has words, which in English are 
 
 test("each kind of cause has a sentence in Chinese with the same numbers, and no English", async () => {
   const { sidecar } = await both();
-  const names = /billing|\bStream\b|\bID\b|\bRedis\b|\bValkey\b|\bsidecar\b|\bsafe\b|thresholds\.\w+|limits\.\w+/g;
+  const names = /billing|\bStream\b|\bID\b|\bRedis\b|\bValkey\b|\bsidecar\b|\bsafe\b|thresholds\.\w+|limits\.\w+|\b(OOM|MISCONF|NOREPLICAS|AOF|RDB|MiB)\b|maxmemory(-policy)?|min-replicas-to-write|allkeys-lru/g;
   const numbers = (text) => new Set(text.match(/[\d,.]*\d/g));
   const chinese = await wordsOfCauses(sidecar, "zh-CN");
   for (const [index, { cause, reason }] of causes().entries()) {

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    evaluate::{GroupStatus, GroupVerdict, Health, Series, StreamVerdict},
+    evaluate::{GroupStatus, GroupVerdict, Health, Series, ServerFault, StreamVerdict},
     model::Millis,
     retention::{BlockReason, TrimBlocker},
-    views::{api::trim::blocked_by, test_reading},
+    views::{
+        api::{FaultCauseDocument, trim::blocked_by},
+        test_reading,
+    },
 };
 
 const SOON: Duration = Duration::from_secs(59);
@@ -83,6 +86,17 @@ fn streams() -> Vec<StreamCause> {
     ]
 }
 
+fn faults() -> Vec<ServerFault> {
+    let (used, limit) = (2_000 << 20, 1_900 << 20);
+    vec![
+        ServerFault::OutOfMemory { used, limit },
+        ServerFault::LogFails,
+        ServerFault::SnapshotFails,
+        ServerFault::NoReplicas,
+        ServerFault::Eviction { policy: "allkeys-lru".into(), used, limit },
+    ]
+}
+
 /// A stream of this health, whose one group is stopped.
 fn verdict(cause: StreamCause) -> StreamVerdict {
     let billing = GroupVerdict {
@@ -121,7 +135,14 @@ fn each_kind_of_cause_has_a_sentence() {
     let of_blockers = blockers
         .iter()
         .map(|blocker| json!({"of": "blocker", "reason": blocker.to_string(), "cause": blocked_by(blocker)}));
-    let lines: Vec<String> =
-        of_groups.chain(of_streams).chain(of_blockers).map(|line: Value| line.to_string()).collect();
+    let of_faults = faults().into_iter().map(
+        |fault| json!({"of": "fault", "reason": fault.to_string(), "cause": FaultCauseDocument::from(fault)}),
+    );
+    let lines: Vec<String> = of_groups
+        .chain(of_streams)
+        .chain(of_blockers)
+        .chain(of_faults)
+        .map(|line: Value| line.to_string())
+        .collect();
     test_reading::assert_golden("causes", &lines.join("\n"));
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::word::Word;
+use super::{FaultDocument, word::Word};
 use crate::{
     evaluate::Health,
     model::{Flavour, PrimaryLink, Reason, Role},
@@ -30,9 +30,13 @@ pub struct Head<'a> {
     pub database: Option<Cow<'a, str>>,
     /// The cluster; `null` for a server that is not in cluster mode, and before the first reading.
     pub cluster: Option<ClusterDocument<'a>>,
+    /// Faults of the server, or of primaries of the cluster, that nothing in the streams shows. Empty without any, where the reading is
+    /// stale, and where the user may not run `INFO`.
+    #[serde(default)]
+    pub faults: Vec<FaultDocument<'a>>,
     /// The state of the polls.
     pub poll: PollDocument<'a>,
-    /// The worst health of all streams, and how many streams have each health.
+    /// The worst health of all streams and faults, and how many streams have each health.
     pub summary: Summary,
     /// How far back statuses and rates look.
     pub window_seconds: f64,
@@ -138,7 +142,7 @@ pub struct PollDocument<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Summary"))]
 pub struct Summary {
-    /// The worst health of all streams; `unknown` where nothing was read.
+    /// The worst health of all streams and of the server's `faults`; `unknown` where nothing was read.
     pub health: Word<Health>,
     /// Healthy streams.
     pub healthy: u64,

@@ -36,6 +36,7 @@ impl Head<'_> {
             return None;
         }
         self.poll.stale = true;
+        self.faults.clear();
         if let Some(cluster) = &mut self.cluster {
             cluster.slots_unserved = None;
             cluster.nodes.iter_mut().for_each(|node| node.up = None);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::{
-    ClusterDocument, GroupsDocument, Head, NodeDocument, OneStreamDocument, PollDocument, SCHEMA_VERSION,
-    ServerDocument, SidecarDocument, StreamsDocument, Summary,
+    ClusterDocument, FaultDocument, GroupsDocument, Head, NodeDocument, OneStreamDocument, PollDocument,
+    SCHEMA_VERSION, ServerDocument, SidecarDocument, StreamsDocument, Summary,
+    fault::faults,
     pieces::{Take, write},
     stream::Stream,
     values::{milliseconds, seconds},
@@ -95,6 +96,7 @@ impl<'a> View<'a> {
             }),
             database: self.reading.map(|reading| format!("db{}", reading.snapshot.database).into()),
             cluster: self.cluster(),
+            faults: self.faults(),
             poll: self.poll(),
             summary: self.summary(),
             window_seconds: seconds(self.config.status.window),
@@ -115,6 +117,14 @@ impl<'a> View<'a> {
             topology_age_seconds: seconds(cluster.topology_age),
             nodes,
         })
+    }
+
+    /// Those of a stale reading may be over.
+    fn faults(&self) -> Vec<FaultDocument<'_>> {
+        let snapshot = self.reading.filter(|_| !self.is_stale()).map(|reading| &reading.snapshot);
+        let nodes =
+            snapshot.into_iter().flat_map(|it| it.nodes.iter().map(|node| (node, it.cluster.is_some())));
+        nodes.flat_map(|(node, is_of_cluster)| faults(node, is_of_cluster)).collect()
     }
 
     fn poll(&self) -> PollDocument<'_> {
@@ -142,7 +152,9 @@ impl<'a> View<'a> {
         let worst = counts.worst().unwrap_or(Health::Unknown);
         // A node that was never read may have streams that nobody knows of.
         let is_whole = self.reading.is_none_or(Reading::is_whole);
-        let health = if worst == Health::Healthy && !is_whole { Health::Unknown } else { worst };
+        let worst = if worst == Health::Healthy && !is_whole { Health::Unknown } else { worst };
+        let of_server = self.faults().iter().filter_map(|fault| fault.health.known()).max();
+        let health = of_server.map_or(worst, |health| health.max(worst));
         Summary {
             health: health.into(),
             healthy: counts.of(Health::Healthy),

@@ -28,7 +28,7 @@ const MOST_CONSUMERS: usize = 10;
 pub fn one_stream(document: &OneStreamDocument<'_>, style: Style) -> Vec<Line> {
     let stream = &document.stream;
     let layout = Layout::new(widths(stream), style);
-    let mut lines: Vec<Line> = head(&document.head).into_iter().skip(1).collect();
+    let mut lines: Vec<Line> = head(&document.head, style).into_iter().skip(1).collect();
     lines.push(Line::default());
     lines.extend(titles(&layout).into_iter().take(1));
     // Its reason is below, among the facts.

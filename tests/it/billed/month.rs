@@ -195,7 +195,7 @@ fn month(case: Case, defaults: &Config) -> u64 {
     let is_used_up = lookups > polls * budget / polls_a_month * 8 / 10;
     assert_eq!(is_used_up, case == Case::Lagging, "{case:?}: {lookups} lookups in {polls} polls");
     assert_eq!(
-        sum(observer, &["hello", "client"]) + asked + observer["time"] + lookups,
+        sum(observer, &["hello", "info", "client"]) + asked + observer["time"] + lookups,
         observer.values().sum::<u64>()
     );
 

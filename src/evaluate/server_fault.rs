@@ -1,0 +1,171 @@
+//! Faults of a server that nothing in its streams shows: reads are answered while writes are refused.
+
+use std::fmt;
+
+use super::{Health, grouped};
+use crate::model::{Condition, Node, Reason, Role, Text};
+
+const MIB: u64 = 1024 * 1024;
+
+/// A fault of a server whose streams can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerFault {
+    /// Writes are refused: memory is above `maxmemory`.
+    OutOfMemory {
+        /// The memory in use, in bytes.
+        used: u64,
+        /// `maxmemory`, in bytes.
+        limit: u64,
+    },
+    /// Writes are refused: the last write to the append-only file failed.
+    LogFails,
+    /// Writes are refused, unless the settings say otherwise: the last RDB snapshot failed.
+    SnapshotFails,
+    /// Writes are refused: no replica is connected, and a minimum is configured.
+    NoReplicas,
+    /// Memory is nearly full, and the server may delete any key then.
+    Eviction {
+        /// `maxmemory-policy`.
+        policy: Text,
+        /// The memory in use, in bytes.
+        used: u64,
+        /// `maxmemory`, in bytes.
+        limit: u64,
+    },
+}
+
+impl ServerFault {
+    /// All faults of this server, the worst first. A replica refuses writes anyway, and deletes nothing by itself.
+    #[must_use]
+    pub fn of(node: &Node) -> Vec<Self> {
+        if node.failure.is_some() || node.server.role.is_some_and(Role::is_replica) {
+            return Vec::new();
+        }
+        let condition = &node.condition;
+        let refuses = |reason| condition.refuses_writes(reason) == Some(true);
+        let memory = condition.used_memory.zip(condition.max_memory);
+        let out_of_memory = memory
+            .filter(|_| refuses(Reason::OutOfMemory))
+            .map(|(used, limit)| Self::OutOfMemory { used, limit });
+        let log = (condition.log_fails == Some(true)).then_some(Self::LogFails);
+        let replicas = refuses(Reason::NoReplicas).then_some(Self::NoReplicas);
+        let snapshot = (condition.snapshot_fails == Some(true)).then_some(Self::SnapshotFails);
+        let eviction = condition.evicts_streams().zip(memory).map(|(policy, (used, limit))| Self::Eviction {
+            policy: policy.clone(),
+            used,
+            limit,
+        });
+        [out_of_memory, log, replicas, snapshot, eviction].into_iter().flatten().collect()
+    }
+
+    /// How bad it is: critical if writes are certainly refused.
+    #[must_use]
+    pub const fn health(&self) -> Health {
+        match self {
+            Self::OutOfMemory { .. } | Self::LogFails | Self::NoReplicas => Health::Critical,
+            Self::SnapshotFails | Self::Eviction { .. } => Health::Warning,
+        }
+    }
+}
+
+/// The number of these servers that refuse writes for this reason; `None` where that is unknown.
+#[must_use]
+pub fn refusing_writes(nodes: &[Node], reason: Reason) -> Option<u64> {
+    let is_primary = |node: &&Node| !node.server.role.is_some_and(Role::is_replica);
+    let refuse = |node: &Node| {
+        let condition: Option<&Condition> = node.failure.is_none().then_some(&node.condition);
+        condition.and_then(|condition| condition.refuses_writes(reason))
+    };
+    let answers: Vec<Option<bool>> = nodes.iter().filter(is_primary).map(refuse).collect();
+    let refusing = answers.iter().filter(|refuses| **refuses == Some(true)).count();
+    let is_known = refusing > 0 || (!answers.is_empty() && answers.iter().all(Option::is_some));
+    u64::try_from(refusing).ok().filter(|_| is_known)
+}
+
+impl fmt::Display for ServerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfMemory { used, limit } => write!(
+                f,
+                "Redis refuses writes (OOM): {} MiB are used, over maxmemory ({} MiB); no entries can be added, but trimming still works",
+                grouped(used / MIB),
+                grouped(limit / MIB)
+            ),
+            Self::LogFails => f.write_str(
+                "Redis refuses writes (MISCONF): its last write to the append-only file failed; free the disk",
+            ),
+            Self::SnapshotFails => f.write_str(
+                "Redis's last RDB snapshot failed: by default it refuses writes (MISCONF) until one succeeds; free the disk",
+            ),
+            Self::NoReplicas => f.write_str(
+                "Redis refuses writes (NOREPLICAS): min-replicas-to-write is set, and no replica is connected",
+            ),
+            Self::Eviction { policy, used, limit } => write!(
+                f,
+                "Redis may delete whole streams: maxmemory-policy is {policy}, and {} of {} MiB are used",
+                grouped(used / MIB),
+                grouped(limit / MIB)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Failure, PrimaryLink, Server, test_snapshot};
+
+    fn node(role: Role, condition: Condition) -> Node {
+        Node { server: Server { role: Some(role), ..Server::UNKNOWN }, condition, ..test_snapshot::node() }
+    }
+
+    fn full() -> Condition {
+        Condition {
+            used_memory: Some(101 * MIB),
+            max_memory: Some(100 * MIB),
+            eviction: Some("noeviction".into()),
+            ..Condition::default()
+        }
+    }
+
+    #[test]
+    fn a_primary_that_refuses_writes_is_critical_and_a_replica_or_one_that_does_not_answer_is_not() {
+        let faults = ServerFault::of(&node(Role::Primary, full()));
+        assert_eq!(faults, [ServerFault::OutOfMemory { used: 101 * MIB, limit: 100 * MIB }]);
+        assert_eq!(faults[0].health(), Health::Critical);
+        assert_eq!(ServerFault::of(&node(Role::Replica(PrimaryLink::Up), full())), []);
+        let failure = Some(Failure::new(Reason::Refused, ""));
+        assert_eq!(ServerFault::of(&Node { failure, ..node(Role::Primary, full()) }), []);
+    }
+
+    #[test]
+    fn each_fault_has_its_level() {
+        let condition = Condition {
+            log_fails: Some(true),
+            snapshot_fails: Some(true),
+            good_replicas: Some(0),
+            eviction: Some("allkeys-lru".into()),
+            ..full()
+        };
+        let faults = ServerFault::of(&node(Role::Primary, condition));
+        let levels: Vec<_> = faults.iter().map(ServerFault::health).collect();
+        use Health::{Critical, Warning};
+        assert_eq!(levels, [Critical, Critical, Warning, Warning]);
+    }
+
+    #[test]
+    fn the_number_of_servers_that_refuse_is_unknown_unless_all_are_known_or_one_refuses() {
+        let calm = || node(Role::Primary, Condition { max_memory: Some(0), ..full() });
+        let (refusing, unknown) =
+            (|| node(Role::Primary, full()), || node(Role::Primary, Condition::default()));
+        for (nodes, expected) in [
+            (vec![calm(), calm()], Some(0)),
+            (vec![calm(), refusing()], Some(1)),
+            (vec![unknown(), refusing()], Some(1)),
+            (vec![calm(), unknown()], None),
+            (vec![], None),
+        ] {
+            assert_eq!(refusing_writes(&nodes, Reason::OutOfMemory), expected);
+        }
+    }
+}

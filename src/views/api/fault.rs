@@ -1,0 +1,85 @@
+//! Faults of a server that nothing in its streams shows.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::word::Word;
+use crate::{
+    evaluate::{Health, ServerFault},
+    model::Node,
+};
+
+/// A fault of a server whose streams can be read: it refuses writes, or may delete streams.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fault"))]
+pub struct FaultDocument<'a> {
+    /// The primary of the cluster; `null` for a server that is not in cluster mode.
+    pub node: Option<Cow<'a, str>>,
+    /// `critical` if writes are certainly refused, else `warning`.
+    pub health: Word<Health>,
+    /// The fault, in a sentence with its numbers.
+    pub reason: String,
+    /// The same as a kind with its numbers.
+    #[serde(skip_deserializing)]
+    pub cause: Option<FaultCauseDocument<'a>>,
+}
+
+/// The kind of a fault.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "FaultCause"))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FaultCauseDocument<'a> {
+    /// Writes are refused (`OOM`): memory is above `maxmemory`, and nothing may be evicted. Trims still work.
+    OutOfMemory {
+        /// The memory in use that counts against `maxmemory`.
+        used_bytes: u64,
+        /// `maxmemory`.
+        limit_bytes: u64,
+    },
+    /// Writes are refused (`MISCONF`): the last write to the append-only file failed.
+    AppendOnlyFileFails,
+    /// The last RDB snapshot failed. Writes are refused (`MISCONF`) unless `stop-writes-on-bgsave-error` is `no` or no snapshots are
+    /// configured; `INFO` does not say.
+    SnapshotFails,
+    /// Writes are refused (`NOREPLICAS`): `min-replicas-to-write` is set, and no replica is connected.
+    NoReplicas,
+    /// Memory is nearly full, and the server may evict any key then, a whole stream too.
+    Eviction {
+        /// `maxmemory-policy`.
+        policy: Cow<'a, str>,
+        /// The memory in use that counts against `maxmemory`.
+        used_bytes: u64,
+        /// `maxmemory`.
+        limit_bytes: u64,
+    },
+}
+
+/// The faults of this server.
+pub(super) fn faults<'a>(node: &'a Node, is_of_cluster: bool) -> impl Iterator<Item = FaultDocument<'a>> {
+    let address = is_of_cluster.then_some(node.address.as_str());
+    ServerFault::of(node).into_iter().map(move |fault| FaultDocument {
+        node: address.map(Into::into),
+        health: fault.health().into(),
+        reason: fault.to_string(),
+        cause: Some(fault.into()),
+    })
+}
+
+impl From<ServerFault> for FaultCauseDocument<'_> {
+    fn from(fault: ServerFault) -> Self {
+        match fault {
+            ServerFault::OutOfMemory { used, limit } => {
+                Self::OutOfMemory { used_bytes: used, limit_bytes: limit }
+            }
+            ServerFault::LogFails => Self::AppendOnlyFileFails,
+            ServerFault::SnapshotFails => Self::SnapshotFails,
+            ServerFault::NoReplicas => Self::NoReplicas,
+            ServerFault::Eviction { policy, used, limit } => Self::Eviction {
+                policy: policy.as_str().to_owned().into(),
+                used_bytes: used,
+                limit_bytes: limit,
+            },
+        }
+    }
+}
