@@ -194,6 +194,22 @@ test("the page shows IDs and types of the last entries if configured, and never 
   cleanly(page);
 });
 
+test("the page says that Redis refuses writes, although its streams are healthy", async () => {
+  const redis = await start(Redis.start());
+  await redis.run("XADD orders * a 1\nXGROUP CREATE orders billing $");
+  const sidecar = await start(Sidecar.start(redis.port, QUICK));
+  const page = await browser.open(sidecar);
+  await until("a healthy stream", async () => /Healthy/.test(await row(page, "orders").innerText()));
+  assert.equal(await page.locator("#banner").isVisible(), false);
+  await redis.run("CONFIG SET maxmemory 100kb");
+  await until("the banner", async () => /^Writes refused Redis refuses writes \(OOM\): \d+ MiB are used, over maxmemory/.test(await banner(page)));
+  assert.match(await row(page, "orders").innerText(), /Healthy/);
+  assert.match(await page.title(), /^Writes refused/);
+  await redis.run("CONFIG SET maxmemory 0");
+  await until("no banner", () => page.locator("#banner").isHidden());
+  cleanly(page);
+});
+
 test("the page says since when it is stale while Redis hangs, and is fresh again afterwards", async () => {
   const { redis, sidecar } = await both(STREAMS);
   const page = await browser.open(sidecar);
