@@ -11,7 +11,7 @@ use crate::runbooks::{
 use support::{Sidecar, project};
 
 /// Blocks that are not run here: their page, words that no other block of it has, and who runs them, or why nobody does.
-const NOT_RUN: [(&str, &str, &str); 23] = [
+const NOT_RUN: [(&str, &str, &str); 20] = [
     ("README.md", "make demo ", "it runs until it is stopped; continuous integration runs `make test`"),
     ("README.md", "cargo build ", "each build of the program is this one"),
     ("CONTRIBUTING.md", "make          #", "continuous integration runs its targets"),
@@ -25,19 +25,24 @@ const NOT_RUN: [(&str, &str, &str); 23] = [
     ("docs/src/get-started.md", "sudo apt-get install", "installs packages"),
     ("docs/src/get-started.md", "cargo build ", "each build of the program is this one"),
     ("docs/src/get-started.md", "make demo", "it runs until it is stopped"),
-    ("docs/src/get-started.md", "REDIS_URI=redis://localhost:6379 streamwarden\n", SERVES),
-    ("docs/src/get-started.md", "streamwarden --config streamwarden.yaml\n", SERVES),
     ("docs/src/kubernetes.md", "port-forward", CLUSTER),
     ("docs/src/kubernetes.md", "create secret generic streamwarden-login", CLUSTER),
     ("docs/src/kubernetes.md", "-- streamwarden check-config", CLUSTER),
     ("docs/src/kubernetes.md", "exec deployment/shop", CLUSTER),
     ("docs/src/stuck-work.md", "claim", "needs a consumer that is gone; tests/it/stuck/command.rs has one"),
-    ("docs/src/traces.md", "OTEL_EXPORTER_OTLP_ENDPOINT", "needs a collector; tests/it/traces.rs has one"),
     ("docs/src/traces.md", "--no-default-features", "`make check` checks this build"),
     ("docs/src/views.md", "--watch", "needs a terminal; tests/it/status/live.rs has one"),
 ];
 const CLUSTER: &str = "needs a cluster";
-const SERVES: &str = "it runs until it is stopped; each test starts it";
+
+/// Blocks that start the sidecar: their page, and words that no other block of it has. Each serves, on a free port, until it is told to stop.
+const SERVING: [(&str, &str); 3] = [
+    ("docs/src/get-started.md", "REDIS_URI=redis://localhost:6379 streamwarden\n"),
+    ("docs/src/get-started.md", "streamwarden --config streamwarden.yaml\n"),
+    ("docs/src/traces.md", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+];
+const SERVE: &str =
+    r#"streamwarden() { STREAMWARDEN_LISTEN=127.0.0.1:0 timeout --preserve-status 5 streamwarden "$@"; }"#;
 
 /// The blocks for a shell on a page.
 fn blocks(page: &str) -> Vec<String> {
@@ -80,13 +85,16 @@ fn every_command_runs_as_it_is_written_or_says_why_not() {
                 not_run.remove(at);
                 continue;
             }
+            let serves = SERVING.iter().any(|(on, words)| *on == page && block.contains(words));
+            let serve = if serves { SERVE } else { "" };
             // A curl that is refused fails.
-            let block = format!("curl() {{ command curl --fail \"$@\"; }}\n{block}")
+            let block = format!("curl() {{ command curl --fail \"$@\"; }}\n{serve}\n{block}")
                 .replace("localhost:6379", &format!("localhost:{}", lab.redis.port()))
                 .replace("localhost:19121", &sidecar.address().to_string());
             let (is_done, said) = lab.run(&block);
             assert!(is_done, "{page}: {block}{said}");
             assert!(!REFUSALS.iter().any(|word| said.contains(word)), "{page}: {block}{said}");
+            assert!(!serves || said.contains("stopped"), "it did not serve: {block}{said}");
             runs += 1;
         }
     }
