@@ -138,7 +138,7 @@ impl Reading {
         Self { latency, ..self }
     }
 
-    /// The same, by one that is not a sidecar and knows which sidecar holds the retention lease.
+    /// The same with the sidecar that holds the retention lease, for a reader that is no sidecar itself.
     #[must_use]
     pub fn with_holder(self, other_holder: Option<Text>) -> Self {
         Self { other_holder, ..self }

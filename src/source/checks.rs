@@ -69,7 +69,8 @@ impl Session {
             self.role.useless.push(question);
             self.past.lacks_info |= question == Question::Info;
         }
-        self.condition = condition.unwrap_or_else(|| std::mem::take(&mut self.condition));
+        // What an earlier reply said may be over.
+        self.condition = condition.unwrap_or_default();
         let before = self.server.role;
         // A useless reply changes nothing while another question is left to try.
         self.server.role = answer.or(before.filter(|_| self.role.best(before).is_some()));

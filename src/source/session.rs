@@ -76,7 +76,7 @@ pub(crate) struct Session {
     recorder: Arc<dyn Recorder>,
     pub(super) clock: ServerClock,
     pub(super) role: RoleQuestions,
-    /// As of the last reply to `INFO`.
+    /// As of the last question about the role; unknown unless that was `INFO`.
     pub(super) condition: Condition,
     /// The run ID of the server's process.
     run_id: Option<String>,

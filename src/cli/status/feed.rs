@@ -31,8 +31,8 @@ pub(super) struct Direct {
     discovery: Discovery,
     reader: Reader,
     details: Details,
-    /// Whether it was said that the holder of the lease can't be read.
-    lacks_holder: bool,
+    /// Whether it is not said (again) that the holder of the lease can't be read: once is enough, and never into a live view.
+    is_quiet: bool,
 }
 
 impl Feed {
@@ -63,7 +63,7 @@ impl Feed {
         let details = Details::new(Link::new(Arc::clone(&stats)));
         let reader = Reader::new(Link::new(stats));
         let reader = if is_long { reader.within_budget() } else { reader };
-        Self::Redis(Box::new(Direct { config, only, discovery, reader, details, lacks_holder: is_long }))
+        Self::Redis(Box::new(Direct { config, only, discovery, reader, details, is_quiet: is_long }))
     }
 
     /// Whether a judgement needs two readings.
@@ -123,7 +123,7 @@ impl Direct {
         match self.details.lease_holder(&self.config).await {
             Ok(holder) => reading.with_holder(holder),
             Err(failure) => {
-                if !std::mem::replace(&mut self.lacks_holder, true) {
+                if !std::mem::replace(&mut self.is_quiet, true) {
                     complain(format_args!("which sidecar trims is unknown: {failure}\n"));
                 }
                 reading

@@ -93,8 +93,12 @@ fn every_command_runs_as_it_is_written_or_says_why_not() {
                 .replace("localhost:19121", &sidecar.address().to_string());
             let (is_done, said) = lab.run(&block);
             assert!(is_done, "{page}: {block}{said}");
-            assert!(!REFUSALS.iter().any(|word| said.contains(word)), "{page}: {block}{said}");
-            assert!(!serves || said.contains("stopped"), "it did not serve: {block}{said}");
+            if serves {
+                // Its log also has what old servers do not support.
+                assert!(said.contains("\"stopped\""), "it did not serve: {block}{said}");
+            } else {
+                assert!(!REFUSALS.iter().any(|word| said.contains(word)), "{page}: {block}{said}");
+            }
             runs += 1;
         }
     }
