@@ -60,6 +60,7 @@ mod cli;
 pub mod clock;
 mod doctor;
 mod files;
+mod http_client;
 mod outage;
 mod recorder;
 pub mod reload;
