@@ -11,6 +11,7 @@ use crate::{
     clock,
     config::{Config, Sources},
     http::{Documents, Fingerprint, Server, ServerState, Trims},
+    notify::{Outbox, Sender, Watcher},
     operator::{Operator, Question},
     poll::{Heartbeat, Poller, Sampler, Searcher},
     reader::Reader,
@@ -140,7 +141,7 @@ async fn start(
     tasks.spawn("http", server.run(stop.clone()));
     let renderer = Renderer {
         config: config_out.clone(),
-        latest: latest_out,
+        latest: latest_out.clone(),
         pages: pages_in,
         stats: Arc::clone(&stats),
     };
@@ -152,6 +153,7 @@ async fn start(
         orders: orders_out,
         questions: questions_out,
         latest: latest_in,
+        latest_out,
         heartbeat: heartbeat_in,
         stats,
         stop: stop.clone(),
@@ -171,6 +173,7 @@ struct WithRedis {
     orders: mpsc::Receiver<Order>,
     questions: mpsc::Receiver<Question>,
     latest: watch::Sender<Latest>,
+    latest_out: watch::Receiver<Latest>,
     heartbeat: Heartbeat,
     stats: Arc<SelfStats>,
     stop: CancellationToken,
@@ -178,7 +181,11 @@ struct WithRedis {
 
 impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
-        let Self { config, orders, questions, latest, heartbeat, stats, stop } = self;
+        let Self { config, orders, questions, latest, latest_out, heartbeat, stats, stop } = self;
+        let outbox = Arc::new(Outbox::new(Arc::clone(&stats)));
+        let watcher = Watcher { config: config.clone(), latest: latest_out, outbox: Arc::clone(&outbox) };
+        tasks.spawn_on(worker.handle(), "changes", watcher.run(stop.clone()));
+        tasks.spawn("webhook", Sender { config: config.clone(), outbox }.run(stop.clone()));
         let (streams_in, streams_out) = watch::channel(None);
         let (statuses_in, statuses_out) = watch::channel(Arc::default());
         let searcher = Searcher {

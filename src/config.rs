@@ -43,6 +43,7 @@ pub use access::{Access, Ignored};
 pub use address::{Address, AddressError, Endpoint, Resp, Route, Service};
 pub(crate) use address::{DEFAULT_PORT, DEFAULT_USER};
 pub use alert_families::{ALERT_FAMILIES, AlertFamilies};
+pub(crate) use check::webhook_address;
 pub use dead_letter_key::DeadLetterKey;
 pub use discovered::Discovered;
 pub use effect::SilentAlerts;
@@ -51,8 +52,8 @@ pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
     CONFIGURED, Cluster, Consumers, DeadLetterRule, Entries, Exposition, Http, LagCount, Latency, Limits,
-    Log, LogFormat, Mode, Otlp, Poll, ReadFrom, ReapRule, Retention, Slo, States, Status, StreamRetention,
-    StreamRule, Thresholds, Tls,
+    Log, LogFormat, Mode, Notify, Otlp, Poll, ReadFrom, ReapRule, Retention, Slo, States, Status,
+    StreamRetention, StreamRule, Thresholds, Tls,
 };
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
@@ -107,6 +108,8 @@ section! {
         retention: Retention [redis.billed_by_command];
         /// Where to serve.
         http: Http [redis.billed_by_command];
+        /// Where changes of statuses are sent.
+        notify: Notify;
         /// What to log.
         log: Log;
         /// Where telemetry is sent.

@@ -109,6 +109,12 @@ pub(crate) fn read_text(path: &Path, kind: Kind) -> Result<String, ReadError> {
     String::from_utf8(bytes).map_err(|_utf8_error| ReadError::new(path, kind, Problem::NotUtf8))
 }
 
+/// The machine's name; in Kubernetes the Pod's.
+pub(crate) fn host_name() -> Text {
+    let name = read(Path::new("/proc/sys/kernel/hostname"), Kind::System).unwrap_or_default();
+    Text::from(name.trim_ascii())
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
 fn read_bounded(path: &Path, kind: Kind) -> Result<Vec<u8>, Problem> {
     let limit = kind.limit();

@@ -61,6 +61,7 @@ pub mod clock;
 mod doctor;
 mod files;
 mod http_client;
+mod notify;
 mod outage;
 mod recorder;
 pub mod reload;

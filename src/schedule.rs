@@ -134,6 +134,30 @@ impl Schedule {
     }
 }
 
+/// Maximum pause after the first failed delivery, and after many.
+const DELIVERY_BACK_OFFS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The pause before a failed delivery is repeated. It is longer than between polls, since a receiver that is down or overloaded
+/// belongs to others, and what waits is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeliveryBackOff(Duration);
+
+impl Default for DeliveryBackOff {
+    fn default() -> Self {
+        Self(DELIVERY_BACK_OFFS.0)
+    }
+}
+
+impl DeliveryBackOff {
+    /// The pause after one more failure: from half of the maximum to the whole, as `jitter` says, from 0 to below 1. The maximum
+    /// doubles with each failure.
+    pub(crate) fn failed(&mut self, jitter: f64) -> Duration {
+        let pause = self.0.mul_f64(f64::midpoint(1.0, jitter));
+        self.0 = (self.0 * 2).min(DELIVERY_BACK_OFFS.1);
+        pause
+    }
+}
+
 #[cfg(test)]
 #[path = "schedule_tests.rs"]
 mod tests;

@@ -316,3 +316,15 @@ proptest! {
         prop_assert_eq!(often, once);
     }
 }
+
+#[test]
+fn a_delivery_is_repeated_after_a_pause_that_doubles_up_to_a_minute() {
+    let pauses = |jitter| -> Vec<f64> {
+        let mut back_off = DeliveryBackOff::default();
+        (0..8).map(|_| back_off.failed(jitter).as_secs_f64()).collect()
+    };
+    assert_eq!(pauses(0.0), [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
+    assert!(
+        pauses(0.999).iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]).all(|(it, most)| *it <= most)
+    );
+}

@@ -67,6 +67,9 @@ pub struct SelfStats {
     pub rejected_connections: IntCounter,
     /// Trim requests without a valid token.
     pub unauthorized_trims: IntCounter,
+    /// Changes that wait to be sent to the webhook.
+    pub waiting_notifications: IntGauge,
+    notifications: IntCounterVec,
     redis_up: IntGauge,
     polls: IntCounter,
     poll_duration: Histogram,
@@ -123,6 +126,12 @@ impl SelfStats {
             retention_interval: maker.gauge("streamwarden_retention_interval_seconds"),
             rejected_connections: maker.counter("streamwarden_http_rejected_connections_total"),
             unauthorized_trims: maker.counter("streamwarden_http_unauthorized_trims_total"),
+            waiting_notifications: maker.integer("streamwarden_waiting_notifications"),
+            notifications: maker.counters(
+                "streamwarden_notifications_total",
+                "outcome",
+                &[Self::SENT, Self::REFUSED, Self::DROPPED],
+            ),
             redis_up: maker.integer("streamwarden_redis_up"),
             polls: maker.counter("streamwarden_polls_total"),
             poll_duration: maker.histogram("streamwarden_poll_duration_seconds", &POLL_BUCKETS),
@@ -140,6 +149,19 @@ impl SelfStats {
         };
         stats.config_reload_successful.set(1);
         stats
+    }
+
+    /// The receiver of the webhook took the change.
+    pub const SENT: &str = "sent";
+    /// The receiver says that the change is invalid, so it is not sent again.
+    pub const REFUSED: &str = "refused";
+    /// The change was never sent, or its attempts were given up.
+    pub const DROPPED: &str = "dropped";
+
+    /// Counts changes for the webhook, by what came of them.
+    pub fn notified(&self, outcome: &str, changes: usize) {
+        let changes = u64::try_from(changes).unwrap_or(u64::MAX);
+        self.notifications.with_label_values(&[outcome]).inc_by(changes);
     }
 
     /// The current values of all metrics.

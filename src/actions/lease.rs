@@ -3,7 +3,7 @@
 //! The lease only saves work. Two sidecars that both believe they hold it do no harm, since each step is safe on its
 //! own. So plain commands suffice, and no two clocks have to agree.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use tracing::{Instrument, info, warn};
 
@@ -11,7 +11,7 @@ use super::{Enforcer, Write};
 use crate::{
     clock::{self, Instant},
     config::Config,
-    files::{self, Kind},
+    files,
     model::{Class, Failure, Reason, Text},
     schedule::Schedule,
     source::{Command, reply},
@@ -44,9 +44,8 @@ impl Lease {
     /// A lease without a known holder, due at once.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        // The host name shows people which sidecar it is. In Kubernetes it is the Pod's name.
-        let host = files::read(Path::new("/proc/sys/kernel/hostname"), Kind::System).unwrap_or_default();
-        let host = Text::from(host.trim_ascii());
+        // The host name shows people which sidecar it is.
+        let host = files::host_name();
         let holder = format!("{host}:{}:{:08x}", std::process::id(), fastrand::u32(..)).into();
         let schedule = Schedule::new(clock::now(), Self::pace(config), fastrand::f64());
         Self {

@@ -39,17 +39,40 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     }
 }
 
+fn has_login(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 /// A link that goes into alerts, so it must hold no secret.
 pub(super) fn web_page(text: &str) -> Result<String, String> {
     let is_page = |url: &Url| {
         let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
-        let has_login = !url.username().is_empty() || url.password().is_some();
-        is_web && !has_login && url.query().is_none() && url.fragment().is_none()
+        is_web && !has_login(url) && url.query().is_none() && url.fragment().is_none()
     };
     match Url::parse(text) {
         Ok(url) if is_page(&url) => Ok(url.as_str().trim_end_matches('/').to_owned()),
         _ => Err("must be an address of the page as people reach it, without a login, a query or a #, as in https://streamwarden.example".to_owned()),
     }
+}
+
+/// The address of a webhook, as its file has it. It may hold a secret, so errors have nothing of it.
+pub(crate) fn webhook_address(path: &Path) -> Result<Url, String> {
+    let text = files::read_text(path, Kind::Secret).map_err(|error| error.to_string())?;
+    let is_webhook = |url: &Url| {
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        is_web && !has_login(url) && url.fragment().is_none()
+    };
+    // The parser ignores line breaks, and so would join two addresses.
+    let line = Some(text.trim()).filter(|line| !line.contains(char::is_whitespace));
+    line.and_then(|line| Url::parse(line).ok()).filter(is_webhook).ok_or_else(|| {
+        "holds no address of a webhook: one line with http:// or https://, without a user, a password or a #, as in https://hooks.example/path"
+            .to_owned()
+    })
+}
+
+/// A file that holds the address of a webhook.
+pub(super) fn webhook(path: &Path) -> Result<(), String> {
+    webhook_address(path).map(drop)
 }
 
 /// A level, or a filter as `tracing_subscriber::EnvFilter` takes it.

@@ -470,6 +470,15 @@ impl Http {
 }
 
 section! {
+    /// Where changes of statuses are sent.
+    #[derive(Debug, Clone)]
+    pub struct Notify {
+        /// File with the address of a webhook, http:// or https://, that gets each change of a status. It is read again for each request.
+        webhook_file: Option<PathBuf> [check::webhook] = None;
+    }
+}
+
+section! {
     /// What to log.
     #[derive(Debug, Clone)]
     pub struct Log {

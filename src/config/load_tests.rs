@@ -353,3 +353,40 @@ fn each_problem_of_a_file_has_its_line() {
         assert!(actual.starts_with(expected), "{actual}: {expected}");
     }
 }
+
+#[test]
+fn a_webhook_is_one_address_in_a_file_and_no_error_shows_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let check = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        let path = file.path().display();
+        check(&format!(
+            "redis: {{uri: 'redis://h'}}\npoll: {{interval: 5}}\nnotify: {{webhook_file: {path}}}"
+        ))
+    };
+    for (text, is_accepted) in [
+        ("https://hooks.example/t0ken?k=t0ken\n", true),
+        ("  http://[::1]:8080\n\n", true),
+        ("", false),
+        ("t0ken", false),
+        ("hooks.example/t0ken", false),
+        ("ftp://hooks.example/t0ken", false),
+        ("https://t0ken@hooks.example/", false),
+        ("https://u:t0ken@hooks.example/", false),
+        ("https://hooks.example/#t0ken", false),
+        ("https://hooks.example/t0ken\nhttps://hooks.example/t0ken", false),
+    ] {
+        // The other problem is reported too.
+        let problems = check(text).unwrap_err().to_string();
+        let expected = if is_accepted { 1 } else { 2 };
+        assert_eq!(problems.lines().count(), expected, "{text}: {problems}");
+        assert!(is_accepted || problems.contains("notify.webhook_file: holds no address"), "{problems}");
+        assert!(!problems.contains("t0ken"), "{problems}");
+    }
+    // In place of the file's name.
+    let problems = problems("notify: {webhook_file: 'https://hooks.example/t0ken'}");
+    assert!(
+        problems.starts_with("notify.webhook_file: cannot read the file of this name, which is not shown")
+    );
+    assert!(!problems.contains("t0ken"), "{problems}");
+}

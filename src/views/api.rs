@@ -6,6 +6,7 @@
 //! stands for the object in paths.
 
 mod cause;
+mod change;
 mod fault;
 mod group;
 mod head;
@@ -26,6 +27,7 @@ mod golden_tests;
 use serde::{Deserialize, Serialize};
 
 pub use cause::{BacklogDocument, ConsumerLimitDocument, GroupCauseDocument, StreamCauseDocument};
+pub use change::{ChangeDocument, ChangeHead, GroupChange, RedisState, StreamChange};
 pub use fault::{FaultCauseDocument, FaultDocument};
 pub use group::{ConsumerDocument, GroupDocument, GroupHistory, GroupOfStream};
 pub use head::{

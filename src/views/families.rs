@@ -356,6 +356,10 @@ pub const FAMILIES: &[Family] = &[
         "Connections rejected because too many were open."),
     family("streamwarden_http_unauthorized_trims_total", Counter, Own(&[]),
         "Trim requests over HTTP without the configured token."),
+    family("streamwarden_notifications_total", Counter, Own(&["outcome"]),
+        "Changes for the webhook (notify.webhook_file), by what came of them: `sent`; `refused`, if its receiver said that the change is invalid; `dropped`, if too many waited or the webhook was removed from the configuration."),
+    family("streamwarden_waiting_notifications", Gauge, Own(&[]),
+        "Changes that wait to be sent to the webhook, at most 1,001."),
     family("streamwarden_build_info", Info, Own(&["version"]),
         "The sidecar's version, as a label; always 1."),
 

@@ -30,6 +30,7 @@ mod http;
 mod losses;
 mod many;
 mod metrics;
+mod notify;
 mod outage;
 mod process;
 mod retention;

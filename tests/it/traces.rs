@@ -1,6 +1,6 @@
 //! Traces, as a collector of the test's own receives them.
 
-mod collector;
+pub(crate) mod collector;
 mod faults;
 mod settings;
 

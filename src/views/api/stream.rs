@@ -220,7 +220,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Why the stream has its health; of one over its limit also who keeps it there, and who trims.
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let verdict = self.of.verdict;
         let mut reason = verdict.reason();
         if matches!(verdict.cause, StreamCause::TooLong { .. } | StreamCause::TooOld { .. }) {

@@ -44,10 +44,7 @@ impl<'a> View<'a> {
         has_polled: bool,
     ) -> Self {
         let age = reading.map(|(_, age)| age);
-        let stale = age.filter(|age| *age >= config.poll.stale_after).map(|age| {
-            let cause = failure.map_or("no poll has ended since", |failure| failure.reason.as_str());
-            format!("last read {} ago: {cause}", short(age))
-        });
+        let stale = age.filter(|age| *age >= config.poll.stale_after).map(|age| last_read(age, failure));
         let reading = reading.map(|(reading, _)| reading);
         let ages = reading.map(|reading| reading.report.ticks.ages().collect()).unwrap_or_default();
         Self { config, reading, failure, has_polled, age, stale, ages }
@@ -183,6 +180,12 @@ impl<'a> View<'a> {
         let stream = self.of(self.reading?.stream(name)?);
         Some(OneStreamDocument { stream: stream.document(), head: self.head() })
     }
+}
+
+/// Why a reading of this age is stale.
+pub(super) fn last_read(age: Duration, failure: Option<&Failure>) -> String {
+    let cause = failure.map_or("no poll has ended since", |failure| failure.reason.as_str());
+    format!("last read {} ago: {cause}", short(age))
 }
 
 fn node_document<'a>(

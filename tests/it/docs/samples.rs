@@ -6,7 +6,7 @@ use super::markdown::{below, read};
 use crate::runbooks::pages::in_fences;
 
 /// Samples that are not the sidecar's configuration, by their page and words that they have, with what holds them to the truth.
-const OTHERS: [(&str, &str, &str); 8] = [
+const OTHERS: [(&str, &str, &str); 9] = [
     ("deploy/README.md", "resources: [streamwarden/deploy", "tests/deploy renders it"),
     ("deploy/README.md", "resources: [shop.yaml]", "tests/deploy renders it"),
     ("deploy/README.md", "serviceMonitor: {enabled: true}", "tests/deploy/helm_test.py renders it"),
@@ -23,6 +23,7 @@ const OTHERS: [(&str, &str, &str); 8] = [
         "kind: Middleware",
         "tests/deploy validates the Ingress; the Middleware is Traefik's",
     ),
+    ("docs/src/webhook.md", "webhook_file:", "tests/it/notify.rs has such a file"),
 ];
 
 #[test]

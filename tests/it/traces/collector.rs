@@ -160,7 +160,7 @@ fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
     pairs.iter().map(|pair| (pair.key.clone(), text(pair))).collect()
 }
 
-fn acceptor(folder: &Path, protocol: &str) -> TlsAcceptor {
+pub(crate) fn acceptor(folder: &Path, protocol: &str) -> TlsAcceptor {
     let chain = CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
     let config = ServerConfig::builder().with_no_client_auth();
