@@ -24,7 +24,7 @@ VALUES = {
         "redis": {"existingSecret": "redis", "uriKey": "address", "passwordKey": "pass"},
     },
     "ingress": {
-        "trimToken": {"existingSecret": "trim", "key": "key"},
+        "trimToken": {"existingSecret": "trim", "key": "key"}, "webhook": {"existingSecret": "hook"},
         "ingress": {"enabled": True, "className": "traefik", "host": "streams.example", "tlsSecret": "tls",
                     "annotations": {"traefik.ingress.kubernetes.io/router.middlewares": "shop-login@kubernetescrd"}},
     },
@@ -232,7 +232,8 @@ class Chart(unittest.TestCase):
         self.assertEqual(CONFIG, configuration(self.sets["own address"]))
         self.assertIsNone(configuration(self.sets["defaults"]), "comments only")
         http = {"trim_token_file": "/etc/streamwarden/trim-token/key", "external_url": "https://streams.example"}
-        self.assertEqual({"http": http}, configuration(self.sets["ingress"]))
+        notify = {"webhook_file": "/etc/streamwarden/webhook/url"}
+        self.assertEqual({"http": http, "notify": notify}, configuration(self.sets["ingress"]))
         self.assertEqual({"http": {"external_url": "http://streams.example"}}, configuration(self.sets["login elsewhere"]))
         self.assertFalse([item for item in self.sets["existing objects"] if item["kind"] == "ConfigMap"])
 
@@ -252,6 +253,9 @@ class Chart(unittest.TestCase):
             self.assertEqual(secret, volumes["streamwarden-redis"]["secret"]["secretName"])
         mounts = {mount["name"]: mount["mountPath"] for mount in self.container("ingress")["volumeMounts"]}
         self.assertEqual("/etc/streamwarden/trim-token", mounts["streamwarden-trim-token"])
+        self.assertEqual("/etc/streamwarden/webhook", mounts["streamwarden-webhook"])
+        volumes = {volume["name"]: volume for volume in pod(one(self.sets["ingress"], "Deployment"))["volumes"]}
+        self.assertEqual("hook", volumes["streamwarden-webhook"]["secret"]["secretName"])
 
     def test_another_port_is_the_one_that_is_served_and_let_through(self):
         self.assertEqual(8080, self.container("other port")["ports"][0]["containerPort"])

@@ -72,6 +72,11 @@ streamwarden/sidecar: {{ include "streamwarden.fullname" . | quote }}
       mountPath: /etc/streamwarden/trim-token
       readOnly: true
     {{- end }}
+    {{- if .Values.webhook.existingSecret }}
+    - name: streamwarden-webhook
+      mountPath: /etc/streamwarden/webhook
+      readOnly: true
+    {{- end }}
     {{- with .Values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -86,6 +91,11 @@ streamwarden/sidecar: {{ include "streamwarden.fullname" . | quote }}
     secretName: {{ include "streamwarden.redisSecretName" . }}
 {{- with .Values.trimToken.existingSecret }}
 - name: streamwarden-trim-token
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.webhook.existingSecret }}
+- name: streamwarden-webhook
   secret:
     secretName: {{ . }}
 {{- end }}
