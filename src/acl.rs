@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub use needs::needs;
 
 use crate::{
-    config::{Cluster, Config, Mode, StreamRule},
+    config::{Cluster, Config, Mode, ReadFrom, StreamRule},
     model::{Flavour, Permission, Server},
 };
 
@@ -20,6 +20,8 @@ const NO_TOUCH_SINCE: (u16, u16, u16) = (7, 2, 0);
 const SHARDS_SINCE: (u16, u16, u16) = (7, 0, 0);
 
 const CLUSTER: [Permission; 3] = [Permission::ClusterShards, Permission::ClusterSlots, Permission::Asking];
+
+const REPLICAS: [Permission; 2] = [Permission::Role, Permission::ReadOnly];
 
 const ALL_KEYS: &str = "*";
 /// Keys of dead letters, by their default names.
@@ -160,13 +162,21 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
     let of_cluster = CLUSTER.into_iter().filter(|_| is_cluster(config, server));
     let of_cluster =
         of_cluster.filter(|command| *command != Permission::ClusterShards || is_since(server, SHARDS_SINCE));
-    has_client.then_some(ClientSetName).into_iter().chain(always).chain(needed).chain(of_cluster).collect()
+    let of_replicas = REPLICAS.into_iter().filter(|_| config.redis.read_from == ReadFrom::ReplicaPreferred);
+    let of_replicas =
+        of_replicas.filter(|command| *command != Permission::ReadOnly || is_node(config, server));
+    let first = has_client.then_some(ClientSetName).into_iter().chain(always).chain(needed);
+    first.chain(of_cluster).chain(of_replicas).collect()
 }
 
 /// Whether all primaries of a cluster are read.
 fn is_cluster(config: &Config, server: &Server) -> bool {
-    let is_one = server.mode.as_deref() == Some("cluster") || !config.redis.nodes.is_empty();
-    is_one && config.redis.cluster == Cluster::Auto
+    is_node(config, server) && config.redis.cluster == Cluster::Auto
+}
+
+/// Whether the server is a node of a cluster.
+fn is_node(config: &Config, server: &Server) -> bool {
+    server.is_of_cluster() || !config.redis.nodes.is_empty()
 }
 
 fn trimming(config: &Config) -> Vec<Permission> {

@@ -224,7 +224,7 @@ impl WithRedis {
         };
         // Not on the worker: a poll keeps it busy for longer than a tick.
         tasks.spawn("sampler", sampler.run(stop.clone()));
-        let reader = Reader::new(Link::new(Arc::clone(&stats))).within_budget();
+        let reader = Reader::new(Link::new(Arc::clone(&stats))).of_replicas().within_budget();
         let poller = Poller {
             reader: reader.beside_retention(removals_out, statuses_out).beside_sampler(report_out),
             config,

@@ -68,6 +68,12 @@ impl Reader {
         Self { observer: self.observer.asking_owners_only(), ..self }
     }
 
+    /// The same for a reader by whose readings nothing is removed: it reads replicas where `redis.read_from` prefers them.
+    #[must_use]
+    pub fn of_replicas(self) -> Self {
+        Self { observer: self.observer.of_replicas(), ..self }
+    }
+
     /// The same for a reader that polls: its lookups are limited by `redis.lookups_a_month`.
     #[must_use]
     pub fn within_budget(self) -> Self {

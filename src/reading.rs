@@ -8,7 +8,8 @@ use crate::{
     evaluate::{Age, GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
     latency::{GroupLatency, LatencyReport},
     model::{
-        EntryHead, Failure, GroupState, Name, Node, Reason, ServerTime, Snapshot, StreamId, StreamState, Text,
+        EntryHead, Failure, GroupState, Name, Node, Reason, Role, ServerTime, Snapshot, StreamId,
+        StreamState, Text,
     },
     retention::{Plan, RetentionStatus, RetentionStatuses, TrimBlocker},
     stuck::{RuleStatus, Stop},
@@ -358,6 +359,7 @@ impl<'a> StreamReading<'a> {
     pub fn groups(self) -> impl Iterator<Item = GroupReading<'a>> {
         // The groups of a stream that could not be read are unknown.
         let is_stream_known = self.present().is_some();
+        let is_of_replica = self.node().and_then(|node| node.server.role).is_some_and(Role::is_replica);
         self.verdict.groups.iter().map(move |(name, verdict)| GroupReading {
             name,
             state: self.read().and_then(|state| state.groups.get(name)),
@@ -367,6 +369,7 @@ impl<'a> StreamReading<'a> {
             latency: self.latency.group(self.name, name),
             slo: self.rule().and_then(|rule| rule.slo),
             is_stream_known,
+            is_of_replica,
         })
     }
 }
@@ -388,6 +391,7 @@ pub struct GroupReading<'a> {
     pub latency: Option<&'a GroupLatency>,
     slo: Option<Slo>,
     is_stream_known: bool,
+    is_of_replica: bool,
 }
 
 impl GroupReading<'_> {
@@ -401,6 +405,12 @@ impl GroupReading<'_> {
     #[must_use]
     pub fn target(&self) -> Option<f64> {
         self.slo.map(|slo| slo.target.ratio())
+    }
+
+    /// Number of its consumers; `None` where a replica was read, which lacks those that were never given an entry.
+    #[must_use]
+    pub fn consumer_count(&self) -> Option<u64> {
+        self.state.filter(|_| !self.is_of_replica).map(|state| state.consumer_count)
     }
 }
 

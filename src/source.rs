@@ -16,6 +16,7 @@ mod cluster_survey;
 mod command;
 mod connect;
 mod connection;
+mod copies;
 mod details;
 mod discover;
 mod entries;

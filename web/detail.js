@@ -224,14 +224,18 @@ function consumers(group) {
   const number = group.consumer_count;
   const stuck = ifSome(group.stuck_consumers, (n) => h("span", { class: "blocked" }, t("stuck", { n })));
   if (number === 0) return h("p", { class: "note" }, t("no_consumer"));
-  if (number === null) return h("p", { class: "note" }, t("consumers_unknown"));
-  if (!group.consumers) return h("p", { class: "note" }, t("consumers_not_read", { n: number }));
-  const rest = number - group.consumers.length;
+  if (!group.consumers || (number === null && group.consumers.length === 0)) {
+    return h("p", { class: "note" }, number === null ? t("consumers_unknown") : t("consumers_not_read", { n: number }));
+  }
+  const rest = number === null ? null : number - group.consumers.length;
   const read = ifSome(group.consumers_age_seconds, (seconds) => t("as_of", { ago: ago(seconds) }));
+  const title = number === null ? t("consumers_of_replica", { n: group.consumers.length }) : t("consumers", { n: number });
+  /** @type {(words: "why_no_idle" | "why_no_inactive") => string} */
+  const why = (words) => t(number === null ? "why_replica" : words);
   /** @type {(consumer: Api.Consumer) => Described} */
   const row = (consumer) => h("tr", { key: consumer.key }, h("th", { scope: "row" }, h("bdi", null, consumer.name)),
-    h("td", null, count(consumer.pending)), h("td", null, since(consumer.idle_seconds, t("why_no_idle"))), h("td", null, since(consumer.inactive_seconds, t("why_no_inactive"))));
-  return h("details", { open: true }, h("summary", null, t("consumers", { n: number }), stuck, read),
+    h("td", null, count(consumer.pending)), h("td", null, since(consumer.idle_seconds, why("why_no_idle"))), h("td", null, since(consumer.inactive_seconds, why("why_no_inactive"))));
+  return h("details", { open: true }, h("summary", null, title, stuck, read),
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("consumers_of", { group: group.name }) },
       h("table", null, h("thead", null, h("tr", null, [t("consumer"), t("pending"), t("last_asked"), t("last_received")].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, group.consumers.map(row)))),
     ifSome(rest, (n) => h("p", { class: "note" }, moreConsumers(n, group.unlisted_pending))));

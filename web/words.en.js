@@ -290,6 +290,7 @@ export const en = {
   no_consumer: "No consumer",
   consumers_unknown: "Consumers unknown",
   consumers: "{n} consumer|{n} consumers",
+  consumers_of_replica: "{n} consumer that received entries, as a replica knows it|{n} consumers that received entries, as a replica knows them",
   consumers_not_read: "{n} consumer, not read one by one|{n} consumers, not read one by one",
   consumers_of: "Consumers of {group}",
   consumers_more: "{n} more consumer|{n} more consumers",
@@ -300,6 +301,7 @@ export const en = {
   last_asked: "Last request",
   last_received: "Last received",
   why_no_idle: "the user may not read Redis's clock",
+  why_replica: "a replica does not know it",
   why_no_inactive: "it never received an entry, or Redis is older than 7.2",
 
   // Pending entries one by one, and commands that may help

@@ -290,6 +290,7 @@ export const zh = {
   no_consumer: "无消费者",
   consumers_unknown: "消费者未知",
   consumers: "{n} 个消费者",
+  consumers_of_replica: "{n} 个收到过消息的消费者（从副本读取）",
   consumers_not_read: "{n} 个消费者，未逐个读取",
   consumers_of: "{group} 的消费者",
   consumers_more: "另有 {n} 个消费者",
@@ -300,6 +301,7 @@ export const zh = {
   last_asked: "最近请求",
   last_received: "最近收到消息",
   why_no_idle: "用户无权读取 Redis 时钟",
+  why_replica: "副本不知道",
   why_no_inactive: "从未收到消息，或 Redis 版本低于 7.2",
 
   // Pending entries one by one, and commands that may help

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    ACTING, CLUSTER, Holder, LEASING, REAPING, SETTING_ASIDE, acts, enforces, is_exact, reading, trimming,
+    ACTING, CLUSTER, Holder, LEASING, REAPING, REPLICAS, SETTING_ASIDE, acts, enforces, is_exact, reading,
+    trimming,
 };
 use crate::{
     config::{Config, StreamRule, Watched, Watchlist},
@@ -39,6 +40,8 @@ pub fn needs(
             Feature::Discovery
         } else if CLUSTER.contains(&permission) {
             Feature::Cluster
+        } else if REPLICAS.contains(&permission) {
+            Feature::Replicas
         } else if permission == Permission::Xrevrange {
             Feature::Counting
         } else {
@@ -153,6 +156,25 @@ mod tests {
             let needs = needs(&config, Holder::Sidecar, 0, &server, &Watchlist::new(&config, []));
             let needed = needs.iter().filter(|need| need.feature == Feature::Cluster);
             assert_eq!(needed.map(|need| need.permission.as_str()).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn where_replicas_are_read_the_role_is_needed_and_in_a_cluster_readonly() {
+        for (keys, mode, expected) in [
+            ("", "standalone", [""; 0].as_slice()),
+            ("", "cluster", &[]),
+            (", read_from: replica-preferred", "standalone", &["role"]),
+            (", read_from: replica-preferred", "cluster", &["role", "readonly"]),
+        ] {
+            let config = check_in(&format!("redis: {{uri: 'redis://h'{keys}}}"), &[]).unwrap();
+            let server = Server { mode: Some(mode.into()), ..Server::UNKNOWN };
+            let needs = needs(&config, Holder::Sidecar, 0, &server, &Watchlist::new(&config, []));
+            let needed = needs.iter().filter(|need| need.feature == Feature::Replicas);
+            let needed: Vec<&str> = needed.map(|need| need.permission.as_str()).collect();
+            assert_eq!(needed, expected, "{keys} {mode}");
+            let rule = rule(&config, "u", Holder::Sidecar, 0, &server);
+            assert!(needed.iter().all(|word| rule.contains(&format!(" +{word}"))), "{rule}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The parts of a configuration without effect: rules that no stream reaches, and alerts that cannot fire.
 
-use super::{Config, Ignored, Mode, StreamRetention, StreamRule, Thresholds, cover::Cover};
+use super::{Config, Ignored, Mode, ReadFrom, StreamRetention, StreamRule, Thresholds, cover::Cover};
 
 /// Shipped alerts that cannot fire with a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,11 @@ const NEEDS: &[Need] = &[
         &["RedisStreamSilent"],
         |it| it.has_threshold(|set| set.silence.is_some()),
         "no rule sets thresholds.silence",
+    ),
+    (
+        &["RedisStreamGroupNoConsumers", "RedisStreamConsumersStuck"],
+        |it| it.redis.read_from != ReadFrom::ReplicaPreferred,
+        "redis.read_from is replica-preferred, and a replica does not know which consumers are active; they fire while the primary is read",
     ),
     (&["RedisStreamMissing"], |it| it.named_streams().next().is_some(), "no rule names a stream"),
     (

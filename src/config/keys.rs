@@ -77,7 +77,7 @@ section! {
         connect_timeout: Duration [SECOND / 20..=MINUTE] = 5 * SECOND;
         /// How long one pipeline of commands may take.
         command_timeout: Duration [SECOND / 20..=MINUTE] = 5 * SECOND;
-        /// Servers to read from. `primary` refuses a replica and waits for a primary.
+        /// Servers to read from. `primary` refuses a replica and waits for a primary; `replica-preferred` reads a replica of the server or node, if one is up.
         read_from: ReadFrom = ReadFrom::Any;
         /// Whether to read all primaries of a cluster. `auto`: if the server is in cluster mode.
         cluster: Cluster = Cluster::Auto;
@@ -99,6 +99,9 @@ choice! {
         Any = "any",
         /// A primary only.
         Primary = "primary",
+        /// A replica of the server at the address, or of each primary of the cluster. The primary, if no replica is up. The idle times of
+        /// consumers are unknown then.
+        ReplicaPreferred = "replica-preferred",
     }
 }
 
@@ -382,9 +385,9 @@ section! {
     pub struct Entries {
         /// Last entries of each stream to show; 0 reads none. Each stream costs a command a poll.
         last: u64 [0..=100] = 0;
-        /// Streams whose last entries are read, the first by name.
+        /// Streams whose last entries are read, the first by name. Of each primary of a cluster, since none waits for another.
         streams: usize [1..=10_000] = 100;
-        /// Bytes of all of them in a poll, estimated by each stream's first entry.
+        /// Bytes of all of them in a poll, estimated by each stream's first entry. Of each primary of a cluster.
         bytes: u64 [0..=1_000_000_000] = 1_000_000;
         /// Field of an entry that names its type. No other field is kept.
         type_field: String [check::any] = "event_type".to_owned();

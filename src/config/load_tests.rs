@@ -197,6 +197,11 @@ fn nodes_of_a_cluster_are_addresses_and_have_an_effect_or_are_refused() {
         ("redis://a", "nodes: [::1:6379]", "redis.nodes: number 1 is not an IPv6 address in brackets"),
         ("redis://a", "nodes: [b:1], cluster: off", "redis.nodes: has no effect with redis.cluster: off"),
         ("unix:///s", "nodes: [b:1]", "redis.nodes: is set, and the address is a Unix socket"),
+        (
+            "unix:///s",
+            "read_from: replica-preferred",
+            "redis.read_from: is replica-preferred, and the address is a Unix",
+        ),
         ("redis+sentinel://a/m", "nodes: [b:1]", "redis.nodes: is set, and the address names Sentinels"),
         ("redis://a", "cluster: on", "redis.cluster: must be one of: auto, off"),
         ("redis://a", "cluster_address_map: [a:1]", "redis.cluster_address_map: must be a map of addresses"),

@@ -102,6 +102,7 @@ impl Group for Redis {
             Billed::Auto => address.as_ref().is_some_and(Address::is_upstash),
         };
         let without_nodes = address.as_ref().and_then(Address::without_nodes);
+        let is_socket = address.as_ref().is_some_and(|it| matches!(it.route(), Some(Route::Unix(_))));
         let redis = Self {
             place: address.map(|address| format!("{address}/{}", address.database())),
             access,
@@ -117,6 +118,11 @@ impl Group for Redis {
             lookups_a_month: keys.lookups_a_month.or(is_billed.then_some(LOOKUPS_A_MONTH)),
         };
         redis.check_cluster(section, without_nodes);
+        if redis.read_from == ReadFrom::ReplicaPreferred && is_socket {
+            let what = "is replica-preferred, and the address is a Unix socket, so no replica can be reached the same way; give \
+                 the address as redis:// or rediss://, or write `any`";
+            section.problem("read_from", what);
+        }
         redis
     }
 

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
-const FEATURES: [Feature; 9] = [
+const FEATURES: [Feature; 10] = [
     Feature::Observing,
     Feature::Cluster,
+    Feature::Replicas,
     Feature::Discovery,
     Feature::Counting,
     Feature::Retention,
@@ -63,6 +64,7 @@ const fn name(feature: Feature) -> &'static str {
     match feature {
         Feature::Observing => "observing",
         Feature::Cluster => "nodes of the cluster",
+        Feature::Replicas => "reading replicas",
         Feature::Discovery => "searching for streams",
         Feature::Counting => "counting lags",
         Feature::Retention => "trimming",
@@ -91,6 +93,8 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
             (Notice, "the primary of a shard is unknown while CLUSTER SHARDS is refused or leaves it out")
         }
         Permission::Asking => (Warning, "streams can't be read while their slots move to another node"),
+        Permission::ReadOnly => (Problem, "the primaries of the cluster are read, not their replicas"),
+        Permission::Role => (Problem, "the primary is read, not its replicas"),
         Permission::Time => (Problem, "ages are unknown, and age limits do not work"),
         Permission::Scan => (Problem, "only streams that the configuration names are found"),
         Permission::XinfoStream => (Problem, "streams can't be read"),
@@ -165,6 +169,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             Feature::ActingRules => (Problem, ACTING_RULES),
             Feature::Observing
             | Feature::Cluster
+            | Feature::Replicas
             | Feature::Discovery
             | Feature::Counting
             | Feature::Retention

@@ -73,9 +73,30 @@ fn role(evidence: Evidence<'_>) -> Finding {
             Finding::new(Server, Unknown, "the server's role: unknown", "the server does not report it")
         }
         (None, Err(failure)) => Finding::unknown(Server, "the server's role", "info", &failure),
+        (Some(Role::Primary), Result::Ok(info)) if prefers_replicas(evidence) => {
+            read_replicas(info.number("connected_slaves").unwrap_or_default())
+        }
         (Some(Role::Primary), _) => Finding::new(Server, Ok, "the server is a primary", ""),
         (Some(Role::Replica(link)), _) => replica(evidence, link),
     }
+}
+
+fn prefers_replicas(evidence: Evidence<'_>) -> bool {
+    evidence.config.redis.read_from == ReadFrom::ReplicaPreferred
+}
+
+/// A primary whose replicas are read.
+fn read_replicas(connected: u64) -> Finding {
+    if connected == 0 {
+        let what = "the server is a primary without a connected replica";
+        let meaning =
+            "redis.read_from is replica-preferred: the primary is read until a replica is connected";
+        return Finding::new(Server, Warning, what, meaning);
+    }
+    let what = format!("the server is a primary, and one of its replicas is read ({connected} connected)");
+    let meaning = "a replica does not know when consumers last read, nor consumers that never received an entry: both are \
+         unknown, and groups without active consumers are not reported. Retention and the search for streams use the primary";
+    Finding::new(Server, Notice, what, meaning)
 }
 
 fn replica(evidence: Evidence<'_>, link: PrimaryLink) -> Finding {

@@ -212,7 +212,7 @@ impl GroupTracker {
     }
 
     fn no_consumers(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
-        let holds = present.waits() == Some(true) && present.state.consumer_count == 0;
+        let holds = present.waits() == Some(true) && present.has_no_consumer();
         let is_so = self.no_consumers.update(holds, moment.at, moment.missing_after, Duration::ZERO);
         if is_so { Some(GroupCause::NoConsumer { backlog: present.backlog() }) } else { None }
     }

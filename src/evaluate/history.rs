@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
-    model::{Answers, InOrder, Name, NameMap, Node, NodeIndex, Question, Removal, Snapshot, StreamState},
+    model::{
+        Answers, InOrder, Name, NameMap, Node, NodeIndex, Question, Removal, Role, Snapshot, StreamState,
+    },
 };
 
 /// Number of removed streams that are remembered, the latest ones.
@@ -203,16 +205,25 @@ impl History {
                 }
             };
             history.is_near_loss &= state.is_ok();
+            let node = nodes.get(usize::from(place));
+            let is_of_replica = node.and_then(|node| node.server.role).is_some_and(Role::is_replica);
             if let Ok(stream) = state {
-                let node = nodes.get(usize::from(place));
                 let time = node.and_then(|node| Some(node.time.as_ref().ok()?.time));
-                history.tracker.correct(stream, last_state, time, &moment);
+                history.tracker.correct(stream, last_state, time, is_of_replica, &moment);
             }
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());
             let may_be_behind = history.may_be_behind;
-            let subject =
-                Subject { state, report, rule, is_expected, last_state, may_be_behind, last_verdict };
+            let subject = Subject {
+                state,
+                report,
+                rule,
+                is_expected,
+                last_state,
+                may_be_behind,
+                is_of_replica,
+                last_verdict,
+            };
             streams.push((name.clone(), history.tracker.judge(&subject, reports, &moment)));
         }
         let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);

@@ -24,6 +24,8 @@ pub(super) struct Present<'a> {
     pub(super) silence: Option<Duration>,
     /// Whether this reading may lack what happened before the last one.
     pub(super) may_be_behind: bool,
+    /// Whether this reading is of a replica, which lacks consumers that were never given an entry.
+    pub(super) is_of_replica: bool,
     pub(super) report: GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
@@ -72,6 +74,11 @@ impl Present<'_> {
     pub(super) fn silent(&self, moment: &Moment<'_>) -> Option<Duration> {
         let silent = self.silence.or(self.state.least_idle.map(Millis::duration));
         silent.filter(|silent| *silent > moment.config.status.stopped_after)
+    }
+
+    /// Whether the group has no consumer, as far as is known.
+    pub(super) const fn has_no_consumer(&self) -> bool {
+        self.state.consumer_count == 0 && !self.is_of_replica
     }
 
     /// A consumer that is close to the server's limit on pending entries.

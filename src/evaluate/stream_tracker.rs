@@ -12,7 +12,7 @@ use super::{
     rates::rate,
     report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
     series::{Series, low_part, saturated},
-    takeover::{FirstReading, SLACK, Takeover},
+    takeover::{FirstReading, SLACK, Takeover, without_activity},
 };
 use crate::{
     config::{Mode, StreamRetention, StreamRule},
@@ -31,6 +31,8 @@ pub(super) struct Subject<'a> {
     pub(super) last_state: Option<&'a StreamState>,
     /// Whether this reading may lack what happened before that one.
     pub(super) may_be_behind: bool,
+    /// Whether it is of a replica, which lacks consumers that were never given an entry.
+    pub(super) is_of_replica: bool,
     /// The verdict on that reading. It has the series, which continue from there.
     pub(super) last_verdict: Option<&'a StreamVerdict>,
 }
@@ -86,9 +88,23 @@ impl StreamTracker {
         self.taken_over.as_ref().is_none_or(|taken_over| read_at.since(taken_over.at) > after)
     }
 
-    /// Corrects what a server that has taken the stream over can't know about consumers. `last` is the last reading, and `time` the
-    /// server's clock.
+    /// Corrects what a replica, or a server that has taken the stream over, can't know about consumers. `last` is the last reading, and
+    /// `time` the server's clock.
     pub(super) fn correct(
+        &mut self,
+        stream: &mut StreamState,
+        last: Option<&StreamState>,
+        time: Option<ServerTime>,
+        is_of_replica: bool,
+        moment: &Moment<'_>,
+    ) {
+        self.correct_after_takeover(stream, last, time, moment);
+        if is_of_replica {
+            stream.groups.values_mut().for_each(without_activity);
+        }
+    }
+
+    fn correct_after_takeover(
         &mut self,
         stream: &mut StreamState,
         last: Option<&StreamState>,
@@ -197,6 +213,7 @@ impl StreamTracker {
                 last_state,
                 silence,
                 may_be_behind: subject.may_be_behind,
+                is_of_replica: subject.is_of_replica,
                 report,
                 thresholds,
             });

@@ -70,6 +70,15 @@ struct Idle {
     at_most: Option<Millis>,
 }
 
+/// Drops what a replica never knows about a group's consumers: when they were last active.
+pub(super) fn without_activity(group: &mut GroupState) {
+    group.least_idle = None;
+    for consumer in &mut group.consumers {
+        (consumer.idle, consumer.inactive) = (None, None);
+    }
+    group.stuck_consumers = if group.pending == 0 { NonMaxU64::new(0) } else { None };
+}
+
 impl FirstReading {
     /// How long all consumers have been silent, if they were silent for too long before and have shown no activity since.
     pub(super) fn silence(&self, at: Millis) -> Option<Duration> {

@@ -27,6 +27,8 @@ permissions! {
     ClusterShards "cluster|shards",
     ClusterSlots "cluster|slots",
     Asking "asking",
+    ReadOnly "readonly",
+    Role "role",
     Time "time",
     Info "info",
     Scan "scan",
@@ -71,6 +73,8 @@ impl Permission {
                 | Self::ClusterShards
                 | Self::ClusterSlots
                 | Self::Asking
+                | Self::ReadOnly
+                | Self::Role
                 | Self::Time
                 | Self::Info
                 | Self::Scan
@@ -85,6 +89,8 @@ pub enum Feature {
     Observing,
     /// Finding the nodes of a cluster.
     Cluster,
+    /// Reading replicas.
+    Replicas,
     /// Searching for streams.
     Discovery,
     /// Counting entries, for lags that nothing else proves.

@@ -81,6 +81,8 @@ pub enum Command<'a> {
     Before(&'a Name, StreamId, u64),
     /// `ASKING`: the next command is executed although its slot is only about to move here.
     Asking,
+    /// `READONLY`: a replica of a cluster answers instead of redirecting to its primary.
+    ReadOnly,
     /// `CLUSTER SHARDS`: the nodes of the cluster and their slots. Redis 7.0 and later.
     ClusterShards,
     /// `CLUSTER SLOTS`: the same, for older servers.
@@ -105,6 +107,7 @@ labels! {
     Self::First(..) | Self::Before(..) => "xrange",
     Self::Newest(..) => "xrevrange",
     Self::Asking => "asking",
+    Self::ReadOnly => "readonly",
     Self::ClusterShards => "cluster_shards",
     Self::ClusterSlots => "cluster_slots",
     Self::Get(_) => "get",
@@ -130,6 +133,7 @@ impl Request for Command<'_> {
             | Self::Time
             | Self::Scan(_)
             | Self::Asking
+            | Self::ReadOnly
             | Self::ClusterShards
             | Self::ClusterSlots => None,
             Self::StreamFull(stream)
@@ -195,6 +199,7 @@ impl Request for Command<'_> {
                 key.arg("-").arg(format!("({end}")).arg("COUNT").arg(*count)
             }
             Self::Asking => cmd.arg("ASKING"),
+            Self::ReadOnly => cmd.arg("READONLY"),
             Self::ClusterShards => cmd.arg("CLUSTER").arg("SHARDS"),
             Self::ClusterSlots => cmd.arg("CLUSTER").arg("SLOTS"),
             Self::Get(key) => cmd.arg("GET").arg(*key),

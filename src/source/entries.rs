@@ -1,6 +1,7 @@
 //! Reads the last entries of streams, where the configuration asks for them: their IDs and one field, never their contents.
 //!
-//! Redis always sends whole entries, so a poll is bounded by streams and by bytes.
+//! Redis always sends whole entries, so a poll is bounded by streams and by bytes. In a cluster both bounds are those of a primary: the
+//! primaries are read at the same time, and none waits for what another one has.
 
 use super::{Command, reply, session::Session};
 use crate::{

@@ -98,6 +98,8 @@ impl Trial<'_> {
             Permission::ClusterShards => return Command::ClusterShards.encode(),
             Permission::ClusterSlots => return Command::ClusterSlots.encode(),
             Permission::Asking => return Command::Asking.encode(),
+            Permission::ReadOnly => return Command::ReadOnly.encode(),
+            Permission::Role => return Command::Role.encode(),
             Permission::Time => return Command::Time.encode(),
             Permission::Info => return Command::Info.encode(),
             Permission::Scan => return Command::Scan(0).encode(),

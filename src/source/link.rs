@@ -47,8 +47,14 @@ impl Link {
     }
 
     /// The same to a node of a cluster, with the login and the certificates of the configuration.
-    pub(super) fn to_node(&self, node: NodeAddress) -> Self {
+    pub(crate) fn to_node(&self, node: NodeAddress) -> Self {
         Self::of(Arc::clone(&self.recorder), Some(node))
+    }
+
+    /// The same to a replica, which is to answer itself.
+    pub(super) fn to_replica(&self, node: NodeAddress) -> Self {
+        let link = self.to_node(node);
+        Self { past: Past { is_for_replica: true, ..link.past }, ..link }
     }
 
     /// Another link to the same place.

@@ -29,6 +29,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) trait PerNode {
     fn new(link: Link) -> Self;
     fn link(&mut self) -> &mut Link;
+    /// Drops all connections.
+    fn disconnect(&mut self) {
+        self.link().disconnect();
+    }
 }
 
 impl PerNode for Link {
@@ -117,9 +121,9 @@ impl<T: PerNode> Nodes<T> {
 
     /// Drops all connections.
     pub(super) fn disconnect(&mut self) {
-        self.first.link().disconnect();
+        self.first.disconnect();
         if let Known::Cluster(cluster) = &mut self.known {
-            cluster.members.iter_mut().for_each(|member| member.node.link().disconnect());
+            cluster.members.iter_mut().for_each(|member| member.node.disconnect());
         }
     }
 }
@@ -254,7 +258,8 @@ impl<T: PerNode> Cluster<T> {
         let mut before = std::mem::take(&mut self.members);
         let mut member =
             |address: &NodeAddress| match before.iter().position(|member| member.address == *address) {
-                Some(index) => before.swap_remove(index),
+                // Those that were named since are behind the others, and may have the address of one of them.
+                Some(index) => before.remove(index),
                 None => Member::new(&self.link, address.clone()),
             };
         self.members = topology.primaries().iter().map(|primary| member(&primary.address)).collect();
@@ -317,7 +322,13 @@ impl<T: PerNode> Cluster<T> {
 
     /// The member at this address, which another node named.
     pub(super) fn member_at(&mut self, address: &NodeAddress) -> usize {
-        let known = self.members.iter().position(|member| member.address == *address);
+        self.member_where(address, |_| true)
+    }
+
+    /// The same where the member must be fit.
+    pub(super) fn member_where(&mut self, address: &NodeAddress, is_fit: impl Fn(&T) -> bool) -> usize {
+        let is_it = |member: &Member<T>| member.address == *address && is_fit(&member.node);
+        let known = self.members.iter().position(is_it);
         known.unwrap_or_else(|| {
             self.members.push(Member::new(&self.link, address.clone()));
             self.members.len() - 1
@@ -336,7 +347,10 @@ impl<T: PerNode> Member<T> {
     pub(super) fn redirect(&mut self, failure: &Failure, config: &Config) -> Option<Redirect> {
         let seen = Seen { asked: &self.address, address_map: &config.redis.cluster_address_map };
         let redirect = Redirect::of(failure, &seen)?;
-        self.node.link().recorder().redirected(failure.reason.as_str());
+        // A replica that leaves it to its primary is none.
+        if redirect.to != self.address {
+            self.node.link().recorder().redirected(failure.reason.as_str());
+        }
         Some(redirect)
     }
 

@@ -14,15 +14,15 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Link,
+    copies::{Copies, Wanted},
     merge::Merge,
-    node_observer::NodeObserver,
     nodes::{Arranged, Cluster, Member, Nodes, PATIENCE, PerNode},
     redirect::RedirectKind,
     redirected::{RedirectedReading, RedirectedStream},
 };
 use crate::{
     clock,
-    config::{self, Config, Watched, Watchlist},
+    config::{self, Config, ReadFrom, Watched, Watchlist},
     model::{
         Answers, ClusterState, Failure, Name, NameMap, Origin, Question, Reason, Slot, SlotRanges, Snapshot,
         StreamState,
@@ -37,7 +37,9 @@ const HANDOVER: Duration = Duration::from_millis(20);
 
 /// Reads all streams, with connections of its own.
 pub struct Observer {
-    nodes: Nodes<NodeObserver>,
+    nodes: Nodes<Copies>,
+    /// Whether replicas may be read, if the configuration prefers them.
+    may_read_replicas: bool,
     /// The streams that were last read from another node than their slot's owner.
     elsewhere: BTreeMap<Name, usize>,
     /// Whether nodes without any of the streams are not asked.
@@ -48,7 +50,12 @@ impl Observer {
     /// An observer that connects at its first reading.
     #[must_use]
     pub fn new(link: Link) -> Self {
-        Self { nodes: Nodes::new(link), elsewhere: BTreeMap::new(), asks_owners_only: false }
+        Self {
+            nodes: Nodes::new(link),
+            may_read_replicas: false,
+            elsewhere: BTreeMap::new(),
+            asks_owners_only: false,
+        }
     }
 
     /// The same where only the streams matter, and not the nodes of a cluster that have none of them.
@@ -57,14 +64,22 @@ impl Observer {
         Self { asks_owners_only: true, ..self }
     }
 
+    /// The same for an observer that reads replicas where `redis.read_from` prefers them. Nothing may be removed by its readings.
+    #[must_use]
+    pub fn of_replicas(self) -> Self {
+        Self { may_read_replicas: true, ..self }
+    }
+
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     ///
     /// # Errors
     /// Where no server answered. What failed for one stream or one node only is in the snapshot.
     pub async fn observe(&mut self, config: &Config, watchlist: &Watchlist) -> Result<Snapshot, Failure> {
         self.elsewhere.clear();
+        let reads_replicas = self.may_read_replicas && config.redis.read_from == ReadFrom::ReplicaPreferred;
+        let wanted = if reads_replicas { Wanted::OfPrimary } else { Wanted::None };
         if let Arranged::Plain(node) = self.nodes.arrange(config).await? {
-            let snapshot = node.observe(config, watchlist).await?;
+            let snapshot = node.observe(config, watchlist, wanted).await?;
             if config.redis.cluster == config::Cluster::Off || !snapshot.server().is_of_cluster() {
                 return Ok(snapshot);
             }
@@ -72,11 +87,12 @@ impl Observer {
             self.nodes.forget();
         }
         match self.nodes.arrange(config).await? {
-            Arranged::Plain(node) => node.observe(config, watchlist).await,
+            Arranged::Plain(node) => node.observe(config, watchlist, wanted).await,
             Arranged::Cluster(cluster) => {
-                let Self { elsewhere, asks_owners_only, .. } = self;
+                let asks_owners_only = self.asks_owners_only;
+                let elsewhere = &mut self.elsewhere;
                 let reading =
-                    ClusterReading { config, watchlist, elsewhere, asks_owners_only: *asks_owners_only };
+                    ClusterReading { config, watchlist, reads_replicas, elsewhere, asks_owners_only };
                 reading.read(cluster).await
             }
         }
@@ -148,7 +164,7 @@ impl Observer {
 
 /// The part of each member of the cluster.
 fn parts<T: Clone>(
-    cluster: &Cluster<NodeObserver>,
+    cluster: &Cluster<Copies>,
     elsewhere: &BTreeMap<Name, usize>,
     all: &[T],
     stream: impl Fn(&T) -> &Name,
@@ -168,12 +184,13 @@ fn parts<T: Clone>(
 struct ClusterReading<'a> {
     config: &'a Config,
     watchlist: &'a Watchlist,
+    reads_replicas: bool,
     elsewhere: &'a mut BTreeMap<Name, usize>,
     asks_owners_only: bool,
 }
 
 impl ClusterReading<'_> {
-    async fn read(mut self, cluster: &mut Cluster<NodeObserver>) -> Result<Snapshot, Failure> {
+    async fn read(mut self, cluster: &mut Cluster<Copies>) -> Result<Snapshot, Failure> {
         if cluster.members.is_empty() {
             cluster.doubt();
             let what = "CLUSTERDOWN no node of the cluster has slots; assign them with redis-cli --cluster create or fix";
@@ -199,7 +216,7 @@ impl ClusterReading<'_> {
     }
 
     /// Asks each member for the streams of its slots, all at the same time.
-    async fn read_members(&self, cluster: &mut Cluster<NodeObserver>) -> Merge {
+    async fn read_members(&self, cluster: &mut Cluster<Copies>) -> Merge {
         // One alone delays no other.
         if let [alone] = cluster.members.as_mut_slice() {
             alone.patience = Duration::MAX;
@@ -209,17 +226,21 @@ impl ClusterReading<'_> {
             all.into_iter().partition(|watched| cluster.owner(watched.name.as_bytes()).is_some());
         let parts = parts(cluster, self.elsewhere, &served, |watched| &watched.name);
         let parts: Vec<Watchlist> = parts.into_iter().map(|part| part.into_iter().collect()).collect();
-        let members = cluster.members.iter_mut().zip(&parts);
-        let read = join_all(members.map(async |(member, part)| {
+        let replicas = cluster.topology.primaries().iter().map(|primary| &*primary.replicas);
+        let wanted = replicas.filter(|_| self.reads_replicas).map(Wanted::These);
+        let wanted = wanted.chain(std::iter::repeat(Wanted::None));
+        let members = cluster.members.iter_mut().zip(&parts).zip(wanted);
+        let read = join_all(members.map(async |((member, part), wanted)| {
             if self.asks_owners_only && part.is_empty() {
                 return Err(Failure::new(Reason::Unreachable, "the node was not asked"));
             }
-            member.observe(self.config, part).await
+            member.observe(self.config, part, wanted).await
         }))
         .await;
         let mut merge = Merge::default();
         for ((member, part), read) in cluster.members.iter().zip(&parts).zip(read) {
-            merge.add(&member.address, &member.node.origin, part, read);
+            let address = member.node.replica().unwrap_or(&member.address);
+            merge.add(address, member.node.origin(), part, read);
         }
         merge.add_unserved(&unserved.into_iter().collect());
         // Some other node may have taken over its slots.
@@ -232,21 +253,25 @@ impl ClusterReading<'_> {
     }
 
     /// Asks for streams that are elsewhere where they are said to be. Returns whether there were any.
-    async fn follow(&mut self, cluster: &mut Cluster<NodeObserver>, merge: &mut Merge) -> bool {
-        let mut redirections = Vec::new();
+    async fn follow(&mut self, cluster: &mut Cluster<Copies>, merge: &mut Merge) -> bool {
+        let (mut redirections, mut is_news) = (Vec::new(), false);
         for elsewhere in merge.elsewhere() {
             let Some(member) = cluster.members.get_mut(elsewhere.node) else { continue };
             let redirect = member.redirect(elsewhere.failure, self.config);
+            is_news |= redirect.as_ref().is_some_and(|redirect| redirect.to != member.address);
             redirections
                 .extend(redirect.zip(self.watchlist.get(elsewhere.name)).map(|to| (elsewhere.place, to)));
         }
         if redirections.is_empty() {
             return false;
         }
-        cluster.doubt();
+        if is_news {
+            cluster.doubt();
+        }
         let mut parts: Vec<(Vec<usize>, Vec<RedirectedStream<'_>>)> = Vec::new();
         for (place, (redirect, watched)) in redirections {
-            let member = cluster.member_at(&redirect.to);
+            // What is read of a replica is not mixed with what its primary says.
+            let member = cluster.member_where(&redirect.to, |node| node.replica().is_none());
             parts.resize_with(parts.len().max(member + 1), Default::default);
             if let Some((places, streams)) = parts.get_mut(member) {
                 places.push(place);
@@ -271,18 +296,23 @@ impl ClusterReading<'_> {
     }
 }
 
-impl Member<NodeObserver> {
+impl Member<Copies> {
     /// Reads these streams, within the time of one node.
-    async fn observe(&mut self, config: &Config, streams: &Watchlist) -> Result<Snapshot, Failure> {
+    async fn observe(
+        &mut self,
+        config: &Config,
+        streams: &Watchlist,
+        wanted: Wanted<'_>,
+    ) -> Result<Snapshot, Failure> {
         self.node.link().set_patience(self.patience);
         let started = clock::now();
         let read = match self.knock(config).await {
             // A node that takes longer makes the whole reading late.
-            Ok(()) => timeout(config.poll.stale_after / 2, self.node.observe(config, streams)).await,
+            Ok(()) => timeout(config.poll.stale_after / 2, self.node.observe(config, streams, wanted)).await,
             Err(failure) => Ok(Err(failure)),
         };
-        let read = read.unwrap_or_else(|_elapsed| {
-            self.node.link().disconnect();
+        let mut read = read.unwrap_or_else(|_elapsed| {
+            self.node.disconnect();
             Err(Failure::new(Reason::Timeout, "the node took longer than half of poll.stale_after"))
         });
         // No reply takes longer than all of them took. Where one did, the next one may take longer still.
@@ -291,8 +321,27 @@ impl Member<NodeObserver> {
             Err(failure) if failure.reason == Reason::Timeout => self.patience.saturating_mul(2),
             Err(_) => self.patience,
         };
+        if self.node.replica().is_some()
+            && let Ok(snapshot) = &mut read
+        {
+            self.leave_to_primary(snapshot);
+        }
         self.note(&read);
         read.map_err(|failure| self.failing.clone().unwrap_or(failure))
+    }
+
+    /// A replica does not know that a key has been moved away, or is only about to arrive: its primary is asked.
+    fn leave_to_primary(&self, snapshot: &mut Snapshot) {
+        for (name, state) in snapshot.streams.iter_mut() {
+            if state.as_ref().is_err_and(|failure| failure.reason == Reason::NoKey) {
+                let what = format!(
+                    "MOVED {} {} a replica has no such key",
+                    Slot::of(name.as_bytes()).number(),
+                    self.address
+                );
+                *state = Err(Failure::new(Reason::Moved, what));
+            }
+        }
     }
 
     async fn read_redirected(
@@ -309,7 +358,7 @@ impl Member<NodeObserver> {
             Err(failure) => Ok(Err(failure)),
         };
         let found = found.unwrap_or_else(|_elapsed| {
-            self.node.link().disconnect();
+            self.node.disconnect();
             Err(Failure::new(Reason::Timeout, "the node to which streams were redirected is too slow"))
         });
         self.note(&found);
@@ -318,11 +367,11 @@ impl Member<NodeObserver> {
 }
 
 /// Why no node of the cluster could be read. If all refuse, the cause is not a node that refuses, but slots that no node serves.
-fn whole(cluster: &Cluster<NodeObserver>, failure: &Failure) -> Failure {
+fn whole(cluster: &Cluster<Copies>, failure: &Failure) -> Failure {
     if failure.reason != Reason::ClusterDown {
         return failure.clone();
     }
-    let does_not_answer = |member: &Member<NodeObserver>| {
+    let does_not_answer = |member: &Member<Copies>| {
         member.failing.as_ref().is_some_and(|failure| failure.reason != Reason::ClusterDown)
     };
     let answers = |slot: Slot| {
@@ -341,7 +390,7 @@ fn whole(cluster: &Cluster<NodeObserver>, failure: &Failure) -> Failure {
 }
 
 /// `in_circles`: slots whose nodes redirect to each other, although the topology names an owner.
-fn state(cluster: &Cluster<NodeObserver>, in_circles: &BTreeSet<Slot>) -> ClusterState {
+fn state(cluster: &Cluster<Copies>, in_circles: &BTreeSet<Slot>) -> ClusterState {
     let slots = |index: usize| cluster.topology.primaries().get(index).map_or(0, |primary| primary.slots);
     let is_served = |slot: &Slot| cluster.topology.is_served(*slot) && !in_circles.contains(slot);
     ClusterState {

@@ -7,8 +7,8 @@ use super::{
     resp::{Reply, Value},
 };
 use crate::model::{
-    Answer, EntryHead, Flavour, Info, Millis, Name, OldestPending, PrimaryLink, Role, Server, ServerTime,
-    StreamId, Text,
+    Answer, EntryHead, Flavour, Info, Millis, Name, NodeAddress, OldestPending, PrimaryLink, Role, Server,
+    ServerTime, StreamId, Text,
 };
 
 /// The reply to `TIME`: seconds and microseconds.
@@ -58,6 +58,20 @@ pub(super) fn role(reply: &Reply) -> Parsed<Option<Role>> {
         None => PrimaryLink::Unknown,
     };
     Ok(parts.first().and_then(text).and_then(|name| role_named(name, link)))
+}
+
+/// A primary's reply to `ROLE`: the addresses of its replicas. It is empty for a replica.
+pub(super) fn replicas(reply: &Reply) -> Parsed<Vec<NodeAddress>> {
+    let parts = list(reply.value()?, "role")?;
+    let is_primary = parts.first().and_then(text) == Some("master");
+    let replicas = parts.into_iter().nth(2).filter(|_| is_primary);
+    let replicas = replicas.map_or(Ok(Vec::new()), |replicas| list(replicas, "replicas"))?;
+    let address = |replica| {
+        let parts = list(replica, "replica").ok()?;
+        let (host, port) = parts.first().and_then(text).zip(parts.get(1).and_then(text))?;
+        NodeAddress::new(host, port.parse().ok()?).ok()
+    };
+    Ok(replicas.into_iter().filter_map(address).collect())
 }
 
 /// The reply to `INFO server`, for servers without `HELLO`. Other servers also report the version of Redis that they imitate.

@@ -10,6 +10,20 @@ use crate::model::*;
 
 const NOW: ServerTime = ServerTime(1_800_000_000_000);
 
+#[test]
+fn a_primary_names_its_replicas_in_its_role() {
+    let of = |words: &str| {
+        let replicas = replicas(&Reply::whole(&bytes::Bytes::from(words.to_owned())).unwrap()).unwrap();
+        replicas.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let one = |host: &str, port: &str| {
+        format!("*3\r\n${}\r\n{host}\r\n${}\r\n{port}\r\n$1\r\n7\r\n", host.len(), port.len())
+    };
+    let all = [one("10.0.0.7", "6379"), one("::1", "7000"), one("", "0")].concat();
+    assert_eq!(of(&format!("*3\r\n$6\r\nmaster\r\n:7\r\n*3\r\n{all}")), ["10.0.0.7:6379", "[::1]:7000"]);
+    assert_eq!(of("*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:7\r\n"), [""; 0]);
+}
+
 /// The state in a reply to `XINFO STREAM FULL`, read with these settings changed.
 fn full_state(reply: &Reply, change: impl FnOnce(&mut ReadWith<'_>)) -> Parsed<StreamState> {
     let names = Names::default();

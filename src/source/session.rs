@@ -14,6 +14,7 @@ use super::{
     Command, Recorder, Request,
     connect::connect,
     connection::{Connection, Look},
+    failure::no_reply,
     reply,
     resp::{Reply, Texts},
     role::RoleQuestions,
@@ -28,7 +29,7 @@ use crate::{
 
 const SENTINEL: &str = "this is the port of a Sentinel, which holds no streams; write redis+sentinel://HOST:PORT/SERVICE for the Redis that it watches";
 
-/// What a connection needs to know of earlier ones.
+/// What a connection needs to know of its purpose and of earlier ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Past {
     /// The number of the last one, unique in the process; 0 before the first.
@@ -41,6 +42,8 @@ pub(super) struct Past {
     pub(super) is_anonymous: bool,
     /// Whether the user may not run `INFO`.
     pub(super) lacks_info: bool,
+    /// Whether it is for a replica.
+    pub(super) is_for_replica: bool,
     /// Connections with an unexpected reply. Earlier replies on them may belong to other commands.
     pub(super) disturbed: u64,
 }
@@ -194,6 +197,9 @@ impl Session {
         self.past.is_anonymous |= info.is_some() && self.run_id.is_none();
         if is_upstash {
             self.server.flavour = Flavour::Upstash;
+        }
+        if self.past.is_for_replica && self.is_of_cluster() {
+            self.send_once(&[Command::ReadOnly]).await?.pop().unwrap_or_else(|| Err(no_reply()))?;
         }
         self.learn_role().await
     }

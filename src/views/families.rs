@@ -11,10 +11,7 @@ use crate::{
     config::{StreamRetention, Thresholds},
     evaluate::{Age, GroupReport, refusing_writes},
     latency::Histogram as Waits,
-    model::{
-        self, ClusterState, Condition, ConsumerState, GroupState, Idempotence, OldestPending, Reason,
-        StreamId,
-    },
+    model::{self, ClusterState, Condition, ConsumerState, Idempotence, OldestPending, Reason, StreamId},
     reading::{GroupReading, NodeReading, StreamReading},
     retention::{Outcome, Plan, RetentionStatus, TrimBlocker},
     stuck::Cause,
@@ -217,9 +214,9 @@ pub const FAMILIES: &[Family] = &[
         "Consumers with pending entries that have been idle, or have received nothing, for longer than consumers.stuck_after."),
     family("streamwarden_group_entries_read_total", Counter, Group(|row| Some(Count(row.state?.entries_read?.try_into().ok()?))),
         "Redis's own count of the entries that the group has read. Left out if Redis does not know it. Redis 7.0 and later."),
-    family("streamwarden_group_consumers", Gauge, Group(|row| Some(Count(row.state?.consumer_count))),
-        "Consumers of the group, active or not: Redis keeps them until they are deleted."),
-    family("streamwarden_group_unlisted_consumers", Gauge, Group(|row| unlisted(row.state?)),
+    family("streamwarden_group_consumers", Gauge, Group(|row| Some(Count(row.consumer_count()?))),
+        "Consumers of the group, active or not: Redis keeps them until they are deleted. Left out where a replica is read, which lacks consumers that were never given an entry."),
+    family("streamwarden_group_unlisted_consumers", Gauge, Group(unlisted),
         "Consumers of the group without series of their own, because the group has more than the limit."),
     family("streamwarden_group_unlisted_pending", Gauge, Group(|row| Some(Count(row.state?.unlisted_pending?.get()))),
         "Pending entries of the group's consumers without series of their own."),
@@ -470,10 +467,11 @@ fn oldest_pending(row: &GroupReading<'_>) -> Option<OldestPending> {
 }
 
 /// `None` where consumers are not listed.
-fn unlisted(group: &GroupState) -> Option<Number> {
+fn unlisted(row: &GroupReading<'_>) -> Option<Number> {
+    let group = row.state?;
     group.unlisted_pending?;
     let listed = u64::try_from(group.consumers.len()).unwrap_or(u64::MAX);
-    Some(Count(group.consumer_count.saturating_sub(listed)))
+    Some(Count(row.consumer_count()?.saturating_sub(listed)))
 }
 
 #[cfg(test)]

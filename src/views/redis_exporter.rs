@@ -29,7 +29,7 @@ pub const REDIS_EXPORTER_FAMILIES: &[Family] = &[
         "The epoch timestamp (ms) of the first message in the stream"),
     family("redis_stream_last_entry_id", Gauge, Stream(|row| id_ms(row.last_entry())),
         "The epoch timestamp (ms) of the last message in the stream"),
-    family("redis_stream_group_consumers", Gauge, Group(|row| Some(Count(row.state?.consumer_count))),
+    family("redis_stream_group_consumers", Gauge, Group(|row| Some(Count(row.consumer_count()?))),
         "Consumers count of stream group"),
     family("redis_stream_group_messages_pending", Gauge, Group(|row| Some(Count(row.state?.pending))),
         "Pending number of messages in that stream group"),

@@ -36,7 +36,7 @@ fn float(number: usize) -> f64 {
 }
 
 /// Fills the streams, and has a group read the first entries of each.
-fn fill(cluster: &Cluster) {
+pub(crate) fn fill(cluster: &Cluster) {
     let mut client = cluster.client();
     for (index, stream) in names().iter().enumerate() {
         let mut query =
@@ -49,7 +49,7 @@ fn fill(cluster: &Cluster) {
 }
 
 /// A cluster with the streams, and a sidecar that was given the address of its first node.
-fn filled(cluster: Cluster) -> (Cluster, Sidecar) {
+pub(crate) fn filled(cluster: Cluster) -> (Cluster, Sidecar) {
     fill(&cluster);
     let sidecar = Sidecar::start(cluster.node(0));
     sidecar.wait("all streams", is_all_read);
@@ -67,7 +67,7 @@ fn is_read(page: &Page, index: usize) -> bool {
     numbers == (Some(float(length(index))), Some(float(length(index) - PENDING)), Some(float(PENDING)))
 }
 
-fn is_all_read(page: &Page) -> bool {
+pub(crate) fn is_all_read(page: &Page) -> bool {
     (0..STREAMS).all(|index| is_read(page, index))
 }
 
@@ -82,7 +82,7 @@ fn unreadable(page: &Page, stream: &str) -> Option<String> {
 /// Fails where a page says what did not happen: that a stream is missing, was recreated, lost entries, or was rewound, or
 /// a number that is wrong.
 #[track_caller]
-fn nothing_is_wrong(page: &Page) {
+pub(crate) fn nothing_is_wrong(page: &Page) {
     for index in 0..STREAMS {
         let stream = format!("s{index}");
         let is = |what: &str, value: Option<f64>, right: f64| {
@@ -104,7 +104,7 @@ fn nothing_is_wrong(page: &Page) {
 }
 
 /// Does something, and looks at all pages meanwhile.
-fn watched<T: Send>(sidecar: &Sidecar, look: impl Fn(&Page), act: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn watched<T: Send>(sidecar: &Sidecar, look: impl Fn(&Page), act: impl FnOnce() -> T + Send) -> T {
     scope(|scope| {
         let acting = scope.spawn(act);
         while !acting.is_finished() {
@@ -116,7 +116,7 @@ fn watched<T: Send>(sidecar: &Sidecar, look: impl Fn(&Page), act: impl FnOnce() 
 
 /// Adds an entry where nobody expects one, and waits until the page has it.
 #[track_caller]
-fn follows(cluster: &Cluster, sidecar: &Sidecar, stream: &str) {
+pub(crate) fn follows(cluster: &Cluster, sidecar: &Sidecar, stream: &str) {
     let length = || cluster.run::<u32>(stream, &format!("XLEN {stream}"));
     let mut add = cmd("XADD");
     cluster.client().query::<()>(stream, add.arg(stream).arg("*").arg("f").arg("v")).unwrap();

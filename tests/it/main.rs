@@ -33,6 +33,7 @@ mod metrics;
 mod notify;
 mod outage;
 mod process;
+mod replicas;
 mod retention;
 mod rotation;
 mod runbooks;

@@ -61,7 +61,7 @@ impl Feed {
         let stats = self_stats();
         let discovery = Discovery::new(Link::new(Arc::clone(&stats)));
         let details = Details::new(Link::new(Arc::clone(&stats)));
-        let reader = Reader::new(Link::new(stats));
+        let reader = Reader::new(Link::new(stats)).of_replicas();
         let reader = if is_long { reader.within_budget() } else { reader };
         Self::Redis(Box::new(Direct { config, only, discovery, reader, details, is_quiet: is_long }))
     }

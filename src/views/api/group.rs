@@ -78,9 +78,9 @@ pub struct GroupDocument<'a> {
     pub last_delivered_id: Option<StreamId>,
     /// Redis's own count of the entries that it has read.
     pub entries_read: Option<u64>,
-    /// Its consumers, active or not.
+    /// Its consumers, active or not; `null` where a replica was read, which lacks those that were never given an entry.
     pub consumer_count: Option<u64>,
-    /// Time since any consumer last tried to read, claim or acknowledge.
+    /// Time since any consumer last tried to read, claim or acknowledge; `null` where a replica was read.
     pub least_idle_seconds: Option<f64>,
     /// Consumers that hold pending entries and have been inactive for too long.
     pub stuck_consumers: Option<u64>,
@@ -179,7 +179,7 @@ impl<'a> Group<'a> {
             rewinds: report.map(|report| report.rewinds.into()),
             last_delivered_id: state.map(|state| state.last_delivered_id),
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
-            consumer_count: state.map(|state| state.consumer_count),
+            consumer_count: self.of.consumer_count(),
             least_idle_seconds: state.and_then(|state| state.least_idle.map(span)),
             stuck_consumers: state.and_then(|state| Some(state.stuck_consumers?.get())),
             consumers_age_seconds: state.and_then(|state| state.consumers_age.map(span)),

@@ -1,0 +1,158 @@
+//! `redis.read_from: replica-preferred`: replicas are read, what they can't know is unknown, and the primary is trimmed, and read
+//! where no replica is up.
+
+use support::{Cluster, Need, Page, Redis, Sentinels, Sidecar, wait_for};
+
+const PROMPT: &str = "repl-diskless-sync-delay 0";
+const QUICK: &str = "poll: {interval: 100ms, discovery_interval: 1s, stale_after: 5s}\n\
+     status: {window: 3s, stopped_after: 1s}\nretention: {interval: 1s}\nconsumers: {stuck_after: 1s}\n\
+     redis: {read_from: replica-preferred, command_timeout: 1s, connect_timeout: 1s}\n";
+const TRIMS: &str = "streams: [{match: kept, retention: {max_length: 100}}, {match: '*'}]";
+
+fn role(page: &Page) -> Option<String> {
+    page.label_values("streamwarden_redis_info", "role").pop()
+}
+
+/// A primary with a group of which one consumer was given entries and one only waits, and a group without consumers.
+fn fill(primary: &Redis) {
+    primary.add("s", 100);
+    primary.add("kept", 1_000);
+    primary.run::<()>("XGROUP CREATE s g 0");
+    primary.run::<()>("XGROUP CREATE s nobody 0");
+    primary.read("s", "g", "worker", 40);
+    let nothing = "XREADGROUP GROUP g waits STREAMS s 0";
+    primary.run::<redis::Value>(nothing);
+}
+
+/// What a replica knows is right, and the rest is unknown. A consumer of the primary only is not missed, and no group is without.
+fn is_of_replica(page: &Page) -> bool {
+    let numbers = (
+        page.stream("length", "s"),
+        page.group("lag", "s", "g"),
+        page.group("pending", "s", "g"),
+        page.consumer("pending", "worker"),
+    );
+    let unknown = [
+        page.group("consumers", "s", "g"),
+        page.group("stuck_consumers", "s", "g"),
+        page.consumer("idle_seconds", "worker"),
+        page.consumer("inactive_seconds", "worker"),
+    ];
+    numbers == (Some(100.0), Some(60.0), Some(40.0), Some(40.0)) && unknown == [None; 4]
+}
+
+fn has_status(page: &Page, group: &str, status: &str) -> bool {
+    let labels = [("stream", "s"), ("group", group), ("status", status)];
+    page.get("streamwarden_group_status", &labels) == Some(1.0)
+}
+
+fn is_of_primary(page: &Page) -> bool {
+    page.stream("length", "s") == Some(100.0) && page.group("consumers", "s", "g") == Some(2.0)
+}
+
+#[test]
+fn a_replica_is_read_and_the_primary_where_none_is_up() {
+    let (primary, mut replica) = (Redis::with_settings(PROMPT), Redis::with_settings(PROMPT));
+    fill(&primary);
+    let follow = format!("REPLICAOF 127.0.0.1 {}", primary.port());
+    replica.run::<()>(&follow);
+    wait_for("the replica to follow", || (replica.run::<u64>("XLEN s") == 100).then_some(()));
+    let sidecar = Sidecar::with_config(&primary.uri(), &format!("{QUICK}{TRIMS}"));
+    let of_replica = |page: &Page| role(page).as_deref() == Some("replica") && is_of_replica(page);
+    sidecar.wait("the replica", of_replica);
+    let place = format!("127.0.0.1:{}", replica.port());
+    assert!(sidecar.get("/api/v1/streams").text().contains(&place), "the server that was read is shown");
+    // Retention is the primary's: it is trimmed, and the replica was sent nothing.
+    if primary.meets(Need::SAFE_TRIMS) {
+        sidecar.wait("retention", |page| page.stream("length", "kept") <= Some(200.0));
+        assert!(primary.calls("eval") > 0 && replica.calls("eval") == 0);
+    }
+    // By now a group without consumers would be reported.
+    let page = sidecar.wait("a status", |page| !has_status(page, "nobody", "unknown"));
+    let stalled = sidecar.wait("no progress", |page| has_status(page, "nobody", "stalled"));
+    for page in [page, stalled] {
+        assert!(!has_status(&page, "nobody", "no_consumers") && !has_status(&page, "g", "stopped"));
+    }
+    let reads = primary.calls("xinfo|stream");
+    (0..5).for_each(|_| drop(sidecar.next_poll()));
+    assert_eq!(primary.calls("xinfo|stream"), reads, "the primary is not read");
+    replica.kill();
+    let page = sidecar.wait("the primary", is_of_primary);
+    assert_eq!(role(&page).as_deref(), Some("master"));
+    assert_eq!(page.stream("recreations_total", "s"), Some(0.0));
+    assert_eq!(page.group("entries_lost_total", "s", "g"), Some(0.0));
+    sidecar.wait("a group without consumers", |page| has_status(page, "nobody", "no_consumers"));
+    replica.restart();
+    replica.run::<()>(&follow);
+    sidecar.wait("the replica again", of_replica);
+    // One that is cut off from its primary is stale.
+    replica.run::<()>("REPLICAOF 127.0.0.1 1");
+    sidecar.wait("the primary again", is_of_primary);
+    assert!(sidecar.log().contains("a replica can't be read"), "{}", sidecar.log());
+}
+
+#[test]
+fn replicas_of_a_service_are_read_until_one_is_its_primary() {
+    let mut all = Sentinels::start();
+    fill(&all.primary);
+    wait_for("the replica to follow", || (all.replica.run::<u64>("XLEN s") == 100).then_some(()));
+    let sidecar = Sidecar::with_config(&all.uri(), &format!("{QUICK}{TRIMS}"));
+    sidecar.wait("the replica", |page| role(page).as_deref() == Some("replica") && is_of_replica(page));
+    if all.primary.meets(Need::SAFE_TRIMS) {
+        sidecar.wait("retention", |page| page.stream("length", "kept") <= Some(200.0));
+    }
+    all.primary.kill();
+    all.wait_until_they_name_the_replica(3);
+    all.replica.add("kept", 1_000);
+    let page = sidecar.wait("the new primary", |page| role(page).as_deref() == Some("master"));
+    assert_eq!(page.stream("recreations_total", "s"), Some(0.0));
+    if all.replica.meets(Need::SAFE_TRIMS) {
+        sidecar.wait("retention there", |page| page.stream("length", "kept") <= Some(200.0));
+    }
+}
+
+#[test]
+fn replicas_of_a_cluster_are_read_while_slots_move() {
+    let cluster = Cluster::steady();
+    super::cluster::fill(&cluster);
+    let config = format!("{QUICK}streams: [{{match: missing}}, {{match: '*'}}]");
+    let sidecar = Sidecar::with_config(&cluster.node(0).uri(), &config);
+    let roles = |sidecar: &Sidecar| {
+        let text = sidecar.get("/api/v1/streams").text();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let nodes = document["cluster"]["nodes"].as_array().unwrap().clone();
+        nodes
+            .into_iter()
+            .filter(|node| node["slots"] != 0)
+            .map(|node| node["role"].clone())
+            .collect::<Vec<_>>()
+    };
+    let all_replicas = vec![serde_json::Value::from("replica"); 3];
+    sidecar.wait("all streams", super::cluster::is_all_read);
+    wait_for("all replicas", || (roles(&sidecar) == all_replicas).then_some(()));
+    let reads = || (0..3).map(|node| cluster.node(node).calls("xinfo|stream")).sum::<u64>();
+    let before = reads();
+    (0..5).for_each(|_| drop(sidecar.next_poll()));
+    // Only for the stream that is missing.
+    assert!(reads() < before + 30, "the primaries are read: {before}, {}, {}", reads(), sidecar.log());
+    sidecar.wait("the missing one", |page| page.stream("present", "missing") == Some(0.0));
+    // A key that has moved is not missing, although a replica does not know where it is.
+    let (slot, from) = (cluster.slot("s1"), cluster.owner("s1"));
+    let to = (from + 1) % 3;
+    super::cluster::watched(&sidecar, super::cluster::nothing_is_wrong, || {
+        cluster.begin_move(slot, from, to);
+        while cluster.move_keys(slot, from, to, 1) > 0 {}
+        (0..5).for_each(|_| drop(sidecar.next_poll()));
+        cluster.end_move(slot, from, to);
+    });
+    sidecar.wait("all streams", super::cluster::is_all_read);
+    super::cluster::follows(&cluster, &sidecar, "s1");
+    // Where the replica is gone, its primary is read.
+    let replica = cluster.replica_of(to).unwrap();
+    cluster.kill(replica);
+    wait_for("a primary among them", || {
+        let roles = roles(&sidecar);
+        (roles.iter().filter(|role| **role == "master").count() == 1).then_some(())
+    });
+    super::cluster::follows(&cluster, &sidecar, "s1");
+}
