@@ -15,9 +15,9 @@ use crate::{
     app::self_stats,
     config::{Config, Log},
     evaluate::grouped,
-    model::{Entry, Name, ServerTime, StreamId},
+    model::{Entry, Failure, Name, ServerTime, StreamId},
     planner::{Looker, Pages, select},
-    source::{Discovery, Link},
+    source::{Details, Discovery, Link},
     stuck::{Act, DEFAULT_BEGIN, DEFAULT_PREFIX, DeadLetter, Planned, dead_letters_of},
     telemetry,
 };
@@ -38,7 +38,7 @@ enum What {
 
 /// List the streams of dead letters: those of the watched streams, by their rules and default names, and those that are named here. Read-only.
 ///
-/// Exit code: 0, 1 on a failure, 2 on wrong usage or configuration.
+/// Exit code: 0, 1 on a failure or if a node of the cluster does not answer, 2 on wrong usage or configuration.
 #[derive(Debug, Args)]
 struct List {
     /// Key of dead letters that have another name.
@@ -124,7 +124,8 @@ impl DeadLetters {
 impl List {
     async fn look(self, config: &Config) -> Result<Exit, Error> {
         let failed = |failure| Error::of_redis("search for streams", &config.redis.access, &failure);
-        let streams = Discovery::new(Link::new(self_stats())).search(config).await.map_err(failed)?;
+        let mut discovery = Discovery::new(Link::new(self_stats()));
+        let streams = discovery.search(config).await.map_err(failed)?;
         let watched = streams.watchlist(config);
         let of_watched = watched.iter().flat_map(|watched| {
             let its_own = (watched.holds_dead_letters
@@ -138,27 +139,42 @@ impl List {
         keys.sort_unstable();
         keys.dedup();
         let mut details = details();
-        let failed = |failure| Error::of_redis("read dead letters", &config.redis.access, &failure);
-        let now = match keys.first() {
-            Some(key) => details.time(config, key).await.map_err(failed)?,
-            None => None,
-        };
-        let lengths = details.lengths(config, &keys).await.map_err(failed)?;
-        let mut rows = Vec::new();
-        for (key, length) in keys.iter().zip(lengths).filter(|(_, length)| *length > 0) {
-            let oldest = details.entries_from(config, key, StreamId::ZERO, 1).await.map_err(failed)?.pop();
-            let letter = oldest.as_ref().and_then(|oldest| DeadLetter::of(oldest, DEFAULT_PREFIX));
-            let origin = letter.map_or_else(|| "?".to_owned(), |letter| letter.stream.to_string());
-            let oldest = span(oldest.and_then(|oldest| age(oldest.id, now)));
-            rows.push([key.to_string(), grouped(length), oldest, origin]);
+        let (mut rows, mut unread) = (Vec::new(), Vec::new());
+        for key in &keys {
+            match row(&mut details, config, key).await {
+                Ok(row) => rows.extend(row),
+                Err(failure) => unread.push((key, failure)),
+            }
         }
-        if rows.is_empty() {
+        let unanswered = discovery.unanswered();
+        if rows.is_empty() && unread.is_empty() && unanswered.is_empty() {
             print("there are no dead letters\n")?;
-        } else {
+        } else if !rows.is_empty() {
             print(table(["KEY", "ENTRIES", "OLDEST", "FROM"], &rows))?;
         }
-        Ok(Exit::Success)
+        let unsearched =
+            unanswered.iter().map(|(node, failure)| format!("the streams of {node} ({failure})"));
+        let unread = unread.iter().map(|(key, failure)| format!("{key} ({failure})"));
+        let missing: Vec<String> = unsearched.chain(unread).collect();
+        if missing.is_empty() {
+            return Ok(Exit::Success);
+        }
+        Err(Error::Other(format!("the list is incomplete; it lacks\n  {}", missing.join("\n  "))))
     }
+}
+
+/// The row of a key; `None` if it has no dead letters.
+async fn row(details: &mut Details, config: &Config, key: &Name) -> Result<Option<[String; 4]>, Failure> {
+    let length = details.length(config, key).await?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let now = details.time(config, key).await?;
+    let oldest = details.entries_from(config, key, StreamId::ZERO, 1).await?.pop();
+    let letter = oldest.as_ref().and_then(|oldest| DeadLetter::of(oldest, DEFAULT_PREFIX));
+    let origin = letter.map_or_else(|| "?".to_owned(), |letter| letter.stream.to_string());
+    let oldest = span(oldest.and_then(|oldest| age(oldest.id, now)));
+    Ok(Some([key.to_string(), grouped(length), oldest, origin]))
 }
 
 impl Show {

@@ -21,7 +21,7 @@ use crate::{
     app::self_stats,
     config::{Address, Cluster, Config, DEFAULT_USER, Discovered, Log, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
-    model::{ClusterFacts, Failure, Name, Reason},
+    model::{ClusterFacts, Facts, Failure, Name, NodeAddress, Reason, SeedFacts},
     reader::Reader,
     source::{ClusterSurvey, Discovery, Examiner, Link, survey_sentinels},
     telemetry,
@@ -75,7 +75,7 @@ impl Doctor {
             _ if !config.enabled => unused(),
             Ok(address) => block_on(self.examine(config, address))?,
             Err(problems) => {
-                unreachable(config, None, &[], &Failure::new(Reason::Address, format!("{problems:#}")))
+                unreachable(config, None, &[], &[], &Failure::new(Reason::Address, format!("{problems:#}")))
             }
         };
         let address = address.ok().filter(|_| config.enabled);
@@ -94,11 +94,16 @@ impl Doctor {
         };
         let stats = self_stats();
         let link = || Link::new(Arc::clone(&stats));
-        let mut examiner = Examiner::new(link());
-        let facts = match examiner.facts(&config.redis).await {
-            Ok(facts) => facts,
-            Err(failure) => return unreachable(config, Some(address), &sentinels, &failure),
+        let Asked { seed, mut examiner, facts } = match ask(config, link).await {
+            Ok(asked) => asked,
+            Err((failure, seeds)) => {
+                return unreachable(config, Some(address), &sentinels, &seeds, &failure);
+            }
         };
+        let at_seed = seed.as_ref().map(|(seed, _)| address.clone().at(seed.clone()));
+        let away = seed.as_ref().map(|(_, failure)| (address, failure));
+        let address = at_seed.as_ref().unwrap_or(address);
+        let start = seed.as_ref().map_or_else(link, |(seed, _)| link().to_node(seed.clone()));
         let streams = search(&mut Discovery::new(link()), config).await;
         let known = streams.clone().unwrap_or_else(|_failure| Discovered::named(config));
         let watchlist = known.watchlist(config);
@@ -110,7 +115,7 @@ impl Doctor {
         let mut rights = examiner.rights(&config.redis, asked_of, is_own, &needs, &names).await;
         let cluster = if config.redis.cluster == Cluster::Auto {
             ClusterSurvey { config, user: asked_of, is_own, needs: &needs, streams: &names }
-                .of_cluster(link())
+                .of_cluster(start)
                 .await
         } else {
             Ok(None)
@@ -122,7 +127,18 @@ impl Doctor {
         let user = self.user.as_deref();
         let (sentinels, cluster) = (&sentinels, &cluster);
         let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
-        diagnose(Evidence { config, address, sentinels, user, facts, streams, rights, cluster, reading })
+        diagnose(Evidence {
+            config,
+            address,
+            away,
+            sentinels,
+            user,
+            facts,
+            streams,
+            rights,
+            cluster,
+            reading,
+        })
     }
 
     fn print_table(&self, found: &Diagnosis, address: Option<&Address>) -> Result<(), Error> {
@@ -160,6 +176,40 @@ impl Doctor {
              REDIS_URI='{uri}' streamwarden doctor --user {user}"
         ))
     }
+}
+
+/// The server that answers first: that of the address, else one of `redis.nodes` that is in cluster mode.
+struct Asked {
+    /// The node of `redis.nodes`, with the reason why the address does not answer.
+    seed: Option<(NodeAddress, Failure)>,
+    examiner: Examiner,
+    facts: Facts,
+}
+
+/// # Errors
+/// Why the address does not answer, and what each of `redis.nodes` is.
+async fn ask(
+    config: &Config,
+    link: impl Fn() -> Link,
+) -> Result<Asked, (Failure, Vec<(NodeAddress, SeedFacts)>)> {
+    let mut examiner = Examiner::new(link());
+    let failure = match examiner.facts(&config.redis).await {
+        Ok(facts) => return Ok(Asked { seed: None, examiner, facts }),
+        Err(failure) => failure,
+    };
+    let mut seeds = Vec::new();
+    for seed in &config.redis.nodes {
+        let mut examiner = Examiner::new(link().to_node(seed.clone()));
+        let facts = match examiner.facts(&config.redis).await {
+            Ok(facts) if facts.server.is_of_cluster() => {
+                return Ok(Asked { seed: Some((seed.clone(), failure)), examiner, facts });
+            }
+            Ok(_) => SeedFacts::NoCluster,
+            Err(failure) => SeedFacts::Failed(failure),
+        };
+        seeds.push((seed.clone(), facts));
+    }
+    Err((failure, seeds))
 }
 
 /// The streams of all primaries that expire.

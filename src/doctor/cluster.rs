@@ -149,7 +149,7 @@ fn refused(rights: &Rights) -> Option<BTreeSet<&'static str>> {
     Some(refused.map(|it| it.need.permission.as_str()).collect())
 }
 
-fn useless_seed(address: &NodeAddress, seed: &SeedFacts) -> Option<Finding> {
+pub(super) fn useless_seed(address: &NodeAddress, seed: &SeedFacts) -> Option<Finding> {
     let (what, meaning) = match seed {
         SeedFacts::Same => return None,
         SeedFacts::Failed(failure) => (

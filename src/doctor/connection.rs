@@ -7,6 +7,7 @@ use super::{
     Evidence, Finding,
     Level::{Notice, Ok, Unknown, Warning},
     sentinels,
+    unreachable::{advice, step},
 };
 use crate::{
     config::{Address, Config},
@@ -33,8 +34,9 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         }
     );
     let connected = Finding::new(Connection, Ok, what, "");
-    [connected]
+    away(evidence)
         .into_iter()
+        .chain([connected])
         .chain(secrecy(evidence.config, address))
         .chain(
             evidence.address.service().into_iter().flat_map(|it| sentinels::findings(it, evidence.sentinels)),
@@ -42,6 +44,21 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
         .chain(latency(evidence))
         .chain([clock(evidence)])
         .collect()
+}
+
+/// The configured address, if a node of `redis.nodes` was asked in its place.
+fn away(evidence: Evidence<'_>) -> Option<Finding> {
+    let (address, failure) = evidence.away?;
+    let what = format!(
+        "no connection to {address}: {}; a node of redis.nodes was asked instead",
+        step(failure.reason)
+    );
+    let meaning = format!(
+        "the sidecar starts from redis.nodes too. If the node does not come back, give the address of another one: {}; error: {}",
+        advice(failure.reason),
+        failure.detail
+    );
+    Some(Finding::new(Connection, Warning, what, meaning))
 }
 
 /// Findings that need the configuration only.

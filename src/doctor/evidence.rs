@@ -13,6 +13,8 @@ pub(crate) struct Evidence<'a> {
     pub config: &'a Config,
     /// The address that was connected to.
     pub address: &'a Address,
+    /// The configured address with the reason why it does not answer, if a node of `redis.nodes` was connected to in its place.
+    pub away: Option<(&'a Address, &'a Failure)>,
     /// What the Sentinels of the address report; empty if it names none.
     pub sentinels: &'a [SentinelView],
     /// The user whose permissions were tested, if it is not the one that is logged in.

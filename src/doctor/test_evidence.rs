@@ -69,7 +69,18 @@ impl Case {
 
     pub(super) fn evidence(&self) -> Evidence<'_> {
         let Self { config, address, facts, streams, rights, cluster, reading } = self;
-        Evidence { config, address, sentinels: &[], user: None, facts, streams, rights, cluster, reading }
+        Evidence {
+            config,
+            address,
+            away: None,
+            sentinels: &[],
+            user: None,
+            facts,
+            streams,
+            rights,
+            cluster,
+            reading,
+        }
     }
 
     /// Sets a section of `INFO`, in the server's format.

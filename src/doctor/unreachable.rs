@@ -4,20 +4,22 @@ use super::{
     Area::{Connection, Retention},
     Diagnosis, Finding,
     Level::{Notice, Ok, Problem},
+    cluster::useless_seed,
     connection::secrecy,
     sentinels,
 };
 use crate::{
     config::{Address, Config},
-    model::{Failure, Reason, SentinelView},
+    model::{Failure, NodeAddress, Reason, SeedFacts, SentinelView},
 };
 
-/// Diagnoses a failed connection.
+/// Diagnoses a failed connection. `seeds` are the nodes of `redis.nodes`, none of which was of use.
 #[must_use]
 pub(crate) fn unreachable(
     config: &Config,
     address: Option<&Address>,
     views: &[SentinelView],
+    seeds: &[(NodeAddress, SeedFacts)],
     failure: &Failure,
 ) -> Diagnosis {
     let place = address.map_or("the address".to_owned(), ToString::to_string);
@@ -30,6 +32,7 @@ pub(crate) fn unreachable(
     let what = format!("no connection to {place}: {step}");
     let meaning = format!("{advice}; error: {}", failure.detail);
     let mut findings = vec![Finding::new(Connection, Problem, what, meaning)];
+    findings.extend(seeds.iter().filter_map(|(address, seed)| useless_seed(address, seed)));
     for (secret, path) in config.redis.access.files() {
         let what = format!("the {secret} is read from {}", path.display());
         findings.push(Finding::new(Connection, Ok, what, "again for each connection"));
@@ -60,9 +63,9 @@ pub(crate) fn unused() -> Diagnosis {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
-fn step(reason: Reason) -> &'static str {
+pub(super) fn step(reason: Reason) -> &'static str {
     match reason {
-        Reason::Address => "the address could not be read",
+        Reason::Address => "the address can't be used",
         Reason::Dns => "the host name has no address",
         Reason::Refused => "nothing listens there",
         Reason::Timeout => "no answer in time",
@@ -131,7 +134,7 @@ mod tests {
         ] {
             let case = Case::new(uri, "");
             let diagnosis =
-                unreachable(&case.config, Some(&case.address), &[], &Failure::new(reason, "words"));
+                unreachable(&case.config, Some(&case.address), &[], &[], &Failure::new(reason, "words"));
             let first = &diagnosis.findings[0];
             assert!(first.level == Problem && first.what.contains(what), "{}", first.what);
             assert!(first.meaning.contains(meaning) && first.meaning.ends_with("words"), "{}", first.meaning);

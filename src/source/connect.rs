@@ -186,7 +186,7 @@ fn of_database(failure: Failure, database: i64) -> Failure {
         return failure;
     }
     let meaning = if is_cluster {
-        "a cluster has database 0 only; leave the database out of the address"
+        "a cluster has database 0 only; leave the database out of the address (redis.uri)"
     } else {
         "the server has fewer databases (`databases`; in a cluster of Valkey 9 `cluster-databases`); correct it in the address"
     };

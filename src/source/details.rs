@@ -340,21 +340,16 @@ impl Details {
         entries(&self.one(config, stream, Detail::From(stream, from, count)).await?)
     }
 
-    /// The number of entries of each stream; 0 for one that does not exist or may not be read.
+    /// The number of entries of a stream; 0 for one that does not exist or may not be read.
     ///
     /// # Errors
-    /// Why there is no connection.
-    pub async fn lengths(&mut self, config: &Config, streams: &[Name]) -> Result<Vec<u64>, Failure> {
-        let mut lengths = Vec::with_capacity(streams.len());
-        // In a cluster each may be on another node.
-        for stream in streams {
-            let length = self.one(config, stream, Command::Length(stream)).await;
-            match length.and_then(|length| reply::count(&length)) {
-                Err(failure) if failure.class() != Class::Object => return Err(failure),
-                length => lengths.push(length.unwrap_or(0)),
-            }
+    /// Why its server does not answer.
+    pub async fn length(&mut self, config: &Config, stream: &Name) -> Result<u64, Failure> {
+        let length = self.one(config, stream, Command::Length(stream)).await;
+        match length.and_then(|length| reply::count(&length)) {
+            Err(failure) if failure.class() != Class::Object => Err(failure),
+            length => Ok(length.unwrap_or(0)),
         }
-        Ok(lengths)
     }
 
     /// At most `count` entries up to this ID, the newest first.

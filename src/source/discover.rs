@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock,
     config::{Config, Discovered},
-    model::{Failure, Name},
+    model::{Failure, Name, NodeAddress},
 };
 
 /// The search pauses this many times as long as a step took, so that it never takes more than a fifth of the server's
@@ -99,6 +99,18 @@ impl Discovery {
             }
         };
         Ok(Discovered::bounded(config, found.streams, found.dropped))
+    }
+
+    /// The nodes of a cluster that did not answer the last search, and why: it may lack their streams.
+    pub fn unanswered(&mut self) -> Vec<(NodeAddress, Failure)> {
+        match self.nodes.arranged() {
+            Arranged::Plain(_) => Vec::new(),
+            Arranged::Cluster(cluster) => {
+                let failing =
+                    |member: &Member<Search>| Some((member.address.clone(), member.failing.clone()?));
+                cluster.members.iter().filter_map(failing).collect()
+            }
+        }
     }
 
     /// Drops the connection, so that the next search makes a new one.

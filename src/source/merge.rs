@@ -70,7 +70,7 @@ impl Merge {
             Err(failure) => {
                 let of_stream = of_streams(&failure, address);
                 self.add_unread(asked, &of_stream, index);
-                self.nodes.push(unanswered(address, origin, failure));
+                self.nodes.push(unanswered(address, origin, explained(failure, origin)));
             }
         }
     }
@@ -202,6 +202,28 @@ fn is_elsewhere(failure: &Failure) -> bool {
 
 fn index_of(member: usize) -> NodeIndex {
     NodeIndex::try_from(member).unwrap_or(NOWHERE)
+}
+
+/// With what to set, where it is not simply down.
+#[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons a few are those of a connection")]
+fn explained(failure: Failure, origin: &Origin) -> Failure {
+    let advice = match failure.reason {
+        Reason::NoAuth | Reason::WrongPassword => {
+            "every node needs the same user and password, those of the address or of redis.username and redis.password"
+        }
+        // It has never answered.
+        Reason::Refused | Reason::Timeout | Reason::Dns | Reason::Io | Reason::Tls
+            if *origin == Origin::default() =>
+        {
+            "the cluster announces this address. If the node runs, correct that there (cluster-announce-ip, -port, -hostname) or in \
+             redis.cluster_address_map"
+        }
+        _ => return failure,
+    };
+    Failure {
+        since: failure.since,
+        ..Failure::new(failure.reason, format!("{}; {advice}", failure.detail.trim_end_matches('.')))
+    }
 }
 
 fn unanswered(address: &NodeAddress, origin: &Origin, failure: Failure) -> Node {

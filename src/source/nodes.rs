@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::debug;
 
 use super::{
     Command, Link, announced::Seen, failure::no_reply, redirect::Redirect, resp::Reply, session::Session,
@@ -139,15 +138,20 @@ async fn find<T: PerNode>(first: &mut T, config: &Config) -> Result<Known<T>, Fa
         }
         Err(failure) => failure,
     };
+    let mut useless = Vec::new();
     for node in &config.redis.nodes {
         let mut link = first.link().to_node(node.clone());
-        match describe(&mut link, config).await {
+        useless.push(match describe(&mut link, config).await {
             Ok(Some(topology)) => return Ok(Known::Cluster(Box::new(Cluster::new(link, topology)))),
-            Ok(None) => debug!(%node, "a node of redis.nodes is not in cluster mode"),
-            Err(failure) => debug!(%node, %failure, "a node of redis.nodes did not answer"),
-        }
+            Ok(None) => format!("{node} is not in cluster mode"),
+            Err(failure) => failure.to_string(),
+        });
     }
-    Err(failure)
+    if useless.is_empty() {
+        return Err(failure);
+    }
+    let detail = format!("{}; nor is redis.nodes of use: {}", failure.detail, useless.join("; "));
+    Err(Failure { since: failure.since, ..Failure::new(failure.reason, detail) })
 }
 
 /// The cluster, as the server on this link describes it; `None` for a server that is not in cluster mode.

@@ -1,6 +1,8 @@
 //! How a cluster is found: by one address, by several, and by what its nodes announce.
 
-use support::{free_port, wait_for};
+use std::process::{Command, Output};
+
+use support::{free_port, program, wait_for, write};
 
 use super::{Cluster, Page, Sidecar, fill, is_all_read, names, unreadable};
 
@@ -21,6 +23,56 @@ fn another_seed_is_asked_where_the_first_one_is_dead() {
     });
     cluster.wait_until_served();
     sidecar.wait("all streams", is_all_read);
+}
+
+/// Runs a command with this configuration.
+fn run(words: &str, config: &str) -> (String, Option<i32>) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    write(&file, config);
+    let mut command = Command::new(program());
+    command.args(words.split(' ')).arg("--config").arg(&file).env_clear();
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)), status.code())
+}
+
+#[test]
+fn commands_use_the_other_seeds_and_name_the_nodes_that_do_not_answer() {
+    let cluster = Cluster::with_settings(3, 0, "cluster-require-full-coverage no");
+    fill(&cluster);
+    let letters: Vec<String> = (0..9).map(|index| format!("dead:{{s{index}}}")).collect();
+    letters.iter().for_each(|key| cluster.add(key, 2));
+    let (nobody, another, seed) = (free_port(), free_port(), cluster.node(1).port());
+    let config = |nodes: &str| format!("redis: {{uri: 'redis://127.0.0.1:{nobody}', nodes: [{nodes}]}}");
+    let one = config(&format!("'127.0.0.1:{another}', '127.0.0.1:{seed}'"));
+    let (said, code) = run("doctor", &one);
+    for words in [
+        format!(
+            "no connection to 127.0.0.1:{nobody}: nothing listens there; a node of redis.nodes was asked instead"
+        ),
+        format!("connected to 127.0.0.1:{seed}"),
+        format!("127.0.0.1:{another} of redis.nodes does not answer (refused)"),
+        "a cluster of 3 primaries, and all slots are served".to_owned(),
+    ] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    assert_eq!(code, Some(0), "{said}");
+    let none = config(&format!("'127.0.0.1:{another}'"));
+    let (said, code) = run("doctor", &none);
+    assert!(said.contains(&format!("127.0.0.1:{another} of redis.nodes does not answer")), "{said}");
+    assert_eq!(code, Some(1));
+    let (said, _) = run("status", &none);
+    assert!(said.contains("nor is redis.nodes of use") && said.contains(&another.to_string()), "{said}");
+
+    let lists = |said: &str, key: &String| said.lines().any(|line| line.starts_with(&format!("{key} ")));
+    let (said, code) = run("dead-letters list", &one);
+    assert!(letters.iter().all(|key| lists(&said, key)) && code == Some(0), "{said}");
+    let lost: Vec<&String> = letters.iter().filter(|key| cluster.owner(key) == 2).collect();
+    cluster.kill(2);
+    let (said, code) = run("dead-letters list", &one);
+    assert!(letters.iter().all(|key| lists(&said, key) != lost.contains(&key)), "{said}");
+    let gone = format!("127.0.0.1:{}", cluster.node(2).port());
+    assert!(said.contains("the list is incomplete") && said.contains(&gone) && code == Some(1), "{said}");
 }
 
 #[test]
