@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use support::{Redis, Sidecar};
+use support::{Cluster, Redis, Sidecar};
 
 use crate::{
     activity::{Activity, Nexus, command},
@@ -60,6 +60,11 @@ const ON_STREAMS: [Told; 9] = [
 const UNREACHABLE: Told = ("RedisStreamRedisUnreachable", &[("job", "streamwarden")]);
 const REFUSED: Told = ("RedisStreamWritesRefused", &[("reason", "noreplicas")]);
 const ABSENT: Told = ("RedisStreamSidecarAbsent", &[("severity", "critical")]);
+
+const NODE_DOWN: &str = "RedisStreamClusterNodeDown";
+const SLOTS_UNSERVED: &str = "RedisStreamClusterSlotsUnserved";
+/// A test of their own brings them about.
+const OF_CLUSTERS: [&str; 2] = [NODE_DOWN, SLOTS_UNSERVED];
 
 /// A redis that the sidecars may write to, but for one stream.
 fn redis() -> Redis {
@@ -214,6 +219,40 @@ fn every_page_arrives_and_clears_and_every_panel_shows() {
     every_panel_shows(&prometheus, &redis);
 }
 
+/// A primary without a replica dies: that is one page, although its slots are not served either. Slots that nobody has are the other.
+#[test]
+fn the_pages_of_a_cluster_arrive_and_clear() {
+    let cluster = Cluster::with_settings(3, 0, "cluster-require-full-coverage no");
+    (0..9).for_each(|index| cluster.add(&format!("s{index}"), 3));
+    let webhook = Webhook::start();
+    let alertmanager = Alertmanager::start(&PACE.alertmanager(), &webhook.url());
+    let prometheus =
+        Prometheus::start(&PACE.rules(), alertmanager.address(), Duration::from_millis(250), Jobs::new());
+    let sidecar = Sidecar::with_config(&cluster.node(0).uri(), CONFIG);
+    prometheus.scrape(&[sidecar.address()]);
+    eventually("Prometheus to have seen the nodes", || found(&prometheus, "sum(streamwarden_node_up) == 3"));
+
+    let node = format!("127.0.0.1:{}", cluster.node(2).port());
+    cluster.kill(2);
+    let told = webhook.wait("firing", NODE_DOWN, &[("node", &node)]);
+    assert_eq!(told["labels"]["severity"], "critical");
+    eventually("the slots to be unserved", || {
+        let firing = format!("ALERTS{{alertname=\"{SLOTS_UNSERVED}\", alertstate=\"firing\"}}");
+        found(&prometheus, &firing)
+    });
+    assert!(!webhook.has_told(SLOTS_UNSERVED), "the cause mutes it");
+    cluster.restart(2);
+    webhook.wait("resolved", NODE_DOWN, &[("node", &node)]);
+
+    // Nobody has them any more.
+    let all = |words: &str| (0..3).for_each(|node| cluster.node(node).run::<()>(words));
+    all("CLUSTER DELSLOTSRANGE 0 9");
+    let told = webhook.wait("firing", SLOTS_UNSERVED, &[]);
+    assert_eq!(told["labels"]["severity"], "critical");
+    cluster.node(0).run::<()>("CLUSTER ADDSLOTSRANGE 0 9");
+    webhook.wait("resolved", SLOTS_UNSERVED, &[]);
+}
+
 /// Whether a query finds something, now.
 fn found(prometheus: &Prometheus, query: &str) -> Option<()> {
     let answer = prometheus.get("query", &[("query", query)]);
@@ -229,9 +268,6 @@ fn one_alert_for_one_trouble(prometheus: &Prometheus) {
         assert!(alert["labels"].get("instance").is_none(), "{alert}");
     }
 }
-
-/// Here is one server, so only the rules' unit tests have these.
-const OF_CLUSTERS: [&str; 2] = ["RedisStreamClusterNodeDown", "RedisStreamClusterSlotsUnserved"];
 
 fn every_page_was_tested() {
     let here = ON_STREAMS.iter().chain([&UNREACHABLE, &REFUSED, &ABSENT]).map(|(name, _)| *name);

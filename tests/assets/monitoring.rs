@@ -244,6 +244,13 @@ impl Webhook {
         self.received.lock().unwrap().clone()
     }
 
+    /// Whether an alert of this name was told.
+    pub(crate) fn has_told(&self, name: &str) -> bool {
+        let received = self.received.lock().unwrap();
+        let mut alerts = received.iter().flat_map(|it| it.body["alerts"].as_array().unwrap());
+        alerts.any(|alert| alert["labels"]["alertname"] == name)
+    }
+
     /// Waits for an alert of this name with these labels to be told as firing or resolved.
     #[track_caller]
     pub(crate) fn wait(&self, status: &str, name: &str, labels: &[(&str, &str)]) -> Value {
