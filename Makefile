@@ -150,7 +150,7 @@ test-peers: redis program ## beside redis_exporter, promtool and Prometheus, unp
 	tests/tools.sh target/tools
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" cargo test --locked --package streamwarden-tests --test peers
 
-bench: redis program ## what it costs, beside redis_exporter, with many rules, and against a raw client (20 minutes; WORKLOADS="rules floor" for less, ALSO=program for another Streamwarden beside it)
+bench: redis program ## what it costs, beside redis_exporter, with many rules, against a raw client, and on a cluster (25 minutes; WORKLOADS="rules floor" for less, ALSO=program for another Streamwarden beside it)
 	tests/tools.sh target/tools
 	benches/compare.py --streamwarden $(PROGRAM) $(if $(ALSO),--also $(ALSO)) $(WORKLOADS)
 

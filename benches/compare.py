@@ -13,12 +13,14 @@ from pathlib import Path
 
 import own
 import peer
+import sharded
 
 WORKLOADS = {name: peer.costs(name) for name in peer.DATA} | {
     "pages": peer.pages,
     "rules": own.rules,
     "names": own.names,
     "floor": own.floor,
+    "cluster": sharded.cluster,
 }
 
 

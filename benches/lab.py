@@ -211,6 +211,12 @@ def polls(port):
     return value(text, f"{name}count"), value(text, f"{name}sum") * 1000
 
 
+def each(polls):
+    """The duration of each poll, from pairs of count and sum at several times."""
+    steps = zip(polls, polls[1:])
+    return [(spent - before_spent) / (count - before) for (before, before_spent), (count, spent) in steps if count > before]
+
+
 def times(fetch, count, at_once=1):
     """Milliseconds per fetch, for `at_once` clients with `count` fetches each: median and 99th percentile."""
     taken = []

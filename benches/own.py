@@ -7,6 +7,7 @@ import time
 from lab import (
     FIRST_POLLS,
     cpu_of,
+    each,
     encode,
     get,
     page,
@@ -129,12 +130,6 @@ def wait_for_poll(redis, streams):
     before = redis.info("total_commands_processed")
     wait_for("a poll", lambda: redis.info("total_commands_processed") - before >= streams, pause=0.05)
     time.sleep(0.7)
-
-
-def each(polls):
-    """The duration of each poll, from pairs of count and sum at several times."""
-    steps = zip(polls, polls[1:])
-    return [(spent - before_spent) / (count - before) for (before, before_spent), (count, spent) in steps if count > before]
 
 
 def floor(options):
