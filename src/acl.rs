@@ -75,7 +75,7 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let by_rule = acting_rules.into_iter().filter(|(keys, _)| !keys.is_empty());
     let by_rule = by_rule.map(|(keys, commands)| (keys, commands.to_vec()));
     let acted_on = || watched.iter().cloned().chain([DEAD_LETTERS.to_owned()]).collect();
-    let acting = (holder == Holder::Actor).then(|| (acted_on(), ACTING.to_vec()));
+    let acting = acts_on_request(config, holder).then(|| (acted_on(), ACTING.to_vec()));
 
     let password = if server.terms().has_fine_rules { ">PASSWORD" } else { ">TOKEN" };
     let mut words = ["ACL", "SETUSER", user, "reset", "on", password].map(str::to_owned).to_vec();
@@ -101,6 +101,11 @@ pub fn sentinel_rule(user: &str) -> String {
     let commands =
         ["get-master-addr-by-name", "master", "replicas"].map(|command| format!("+sentinel|{command}"));
     format!("ACL SETUSER {user} reset on >PASSWORD {}", commands.join(" "))
+}
+
+/// Whether they act on stuck work: also a sidecar does that may be asked for it over HTTP.
+fn acts_on_request(config: &Config, holder: Holder) -> bool {
+    holder == Holder::Actor || config.http.write_token_file.is_some()
 }
 
 /// What to know before using the rule on such a server.

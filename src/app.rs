@@ -10,9 +10,9 @@ use crate::{
     actions::{Enforcer, Keeper, Lease, Order, StuckWork, Write},
     clock,
     config::{Config, Sources},
-    http::{Documents, Fingerprint, Server, ServerState, Trims},
+    http::{Documents, Fingerprint, Gate, Server, ServerState, Trims},
     notify::{Outbox, Sender, Watcher},
-    operator::{Operator, Question},
+    operator::{Job, Operator},
     poll::{Heartbeat, Poller, Sampler, Searcher},
     reader::Reader,
     reading::Latest,
@@ -37,8 +37,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Trim requests that may wait behind a running one. Further ones are refused.
 const ORDERS: usize = 8;
 
-/// Questions about single entries that may wait behind one that is being answered. Further ones are refused.
-const QUESTIONS: usize = 8;
+/// Requests about single entries that may wait behind one that is being answered. Further ones are refused.
+const JOBS: usize = 8;
 
 /// Why the process can't start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,7 @@ async fn start(
     let (latest_in, latest_out) = watch::channel(Latest::default());
     let (pages_in, pages_out) = watch::channel(Arc::new(first_page));
     let (orders_in, orders_out) = mpsc::channel(ORDERS);
-    let (questions_in, questions_out) = mpsc::channel(QUESTIONS);
+    let (jobs_in, jobs_out) = mpsc::channel(JOBS);
     let (heartbeat_in, heartbeat_out) = watch::channel(clock::now());
     let state = ServerState {
         config: config_out.clone(),
@@ -130,7 +130,8 @@ async fn start(
         heartbeat: heartbeat_out,
         stopping: stop.clone(),
         trims: Trims::new(orders_in),
-        questions: questions_in,
+        gate: Gate::default(),
+        jobs: jobs_in,
         documents: Documents::default(),
         fingerprint: Fingerprint::default(),
         stats: Arc::clone(&stats),
@@ -151,7 +152,7 @@ async fn start(
     let with_redis = WithRedis {
         config: config_out,
         orders: orders_out,
-        questions: questions_out,
+        jobs: jobs_out,
         latest: latest_in,
         latest_out,
         heartbeat: heartbeat_in,
@@ -171,7 +172,7 @@ async fn start(
 struct WithRedis {
     config: watch::Receiver<Arc<Config>>,
     orders: mpsc::Receiver<Order>,
-    questions: mpsc::Receiver<Question>,
+    jobs: mpsc::Receiver<Job>,
     latest: watch::Sender<Latest>,
     latest_out: watch::Receiver<Latest>,
     heartbeat: Heartbeat,
@@ -181,7 +182,7 @@ struct WithRedis {
 
 impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
-        let Self { config, orders, questions, latest, latest_out, heartbeat, stats, stop } = self;
+        let Self { config, orders, jobs, latest, latest_out, heartbeat, stats, stop } = self;
         let outbox = Arc::new(Outbox::new(Arc::clone(&stats)));
         let watcher = Watcher { config: config.clone(), latest: latest_out, outbox: Arc::clone(&outbox) };
         tasks.spawn_on(worker.handle(), "changes", watcher.run(stop.clone()));
@@ -210,8 +211,10 @@ impl WithRedis {
         tasks.spawn("retention", keeper.run(stop.clone()));
         let operator = Operator {
             details: Details::new(Link::new(Arc::clone(&stats))),
+            enforcer: Enforcer::new(Arc::clone(&stats)),
             config: config.clone(),
-            questions,
+            jobs,
+            stats: Arc::clone(&stats),
         };
         tasks.spawn("operator", operator.run(stop.clone()));
         let (report_in, report_out) = watch::channel(Arc::default());

@@ -1,9 +1,12 @@
 //! The HTTP server: an accept loop and its limits, so that slow or greedy clients do no harm.
 
+mod acts;
 mod answer;
 mod api;
 mod asked;
+mod attempts;
 mod body;
+mod gate;
 mod metrics;
 mod negotiate;
 #[cfg(feature = "schema")]
@@ -16,7 +19,14 @@ mod server_state;
 mod trim;
 mod web;
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,7 +42,7 @@ use tracing::{debug, info, warn};
 use crate::outage::{News, Outage};
 
 pub use routes::{Methods, ROUTES, Route};
-pub use server_state::{Documents, Fingerprint, ServerState, Trims};
+pub use server_state::{Documents, Fingerprint, Gate, ServerState, Trims};
 
 /// Connections at once. Prometheus pairs, probes and people need a handful.
 const MAX_CONNECTIONS: u32 = 128;
@@ -85,11 +95,11 @@ impl Server {
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _peer)) => {
+                Ok((stream, peer)) => {
                     if let Some(News::Recovered { failures, .. }) = outage.note_reason(None) {
                         info!(failures, "connections are accepted again");
                     }
-                    self.take(stream, &places, &stop);
+                    self.take(stream, peer.ip(), &places, &stop);
                 }
                 Err(error) => {
                     let detail = error.to_string();
@@ -107,20 +117,21 @@ impl Server {
         }
     }
 
-    fn take(&self, stream: TcpStream, places: &Arc<Semaphore>, stop: &CancellationToken) {
+    fn take(&self, stream: TcpStream, peer: IpAddr, places: &Arc<Semaphore>, stop: &CancellationToken) {
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
             self.state.stats.rejected_connections.inc();
             reject(&stream);
             return;
         };
         // Not a supervised task: it ends in bounded time, and `run` waits for it.
-        tokio::spawn(serve(stream, Arc::clone(&self.state), stop.clone(), place));
+        tokio::spawn(serve(stream, peer, Arc::clone(&self.state), stop.clone(), place));
     }
 }
 
 /// Serves one connection, until it has ended, is too old, or the server stops.
 async fn serve(
     stream: TcpStream,
+    peer: IpAddr,
     state: Arc<ServerState>,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
@@ -128,7 +139,7 @@ async fn serve(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let answer = service_fn(move |request| {
-        let answer = routes::answer(Arc::clone(&state), request);
+        let answer = routes::answer(Arc::clone(&state), peer, request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = pin!(

@@ -5,6 +5,7 @@
 
 mod claim;
 mod dead_letter;
+mod failed_act;
 mod looker;
 mod order;
 mod reap;
@@ -13,6 +14,7 @@ mod replay;
 
 pub use claim::{ClaimOrder, ClaimPlan};
 pub use dead_letter::{DeadLetterOrder, DeadLetterPlan};
+pub use failed_act::cannot_act;
 pub use looker::{Looked, Looker};
 pub use order::{Order, Plan};
 pub use reap::{ReapOrder, ReapPlan};

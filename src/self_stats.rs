@@ -67,6 +67,9 @@ pub struct SelfStats {
     pub rejected_connections: IntCounter,
     /// Trim requests without a valid token.
     pub unauthorized_trims: IntCounter,
+    /// Requests to act on stuck work without a valid token.
+    pub unauthorized_writes: IntCounter,
+    acted: IntCounterVec,
     /// Changes that wait to be sent to the webhook.
     pub waiting_notifications: IntGauge,
     notifications: IntCounterVec,
@@ -126,6 +129,12 @@ impl SelfStats {
             retention_interval: maker.gauge("streamwarden_retention_interval_seconds"),
             rejected_connections: maker.counter("streamwarden_http_rejected_connections_total"),
             unauthorized_trims: maker.counter("streamwarden_http_unauthorized_trims_total"),
+            unauthorized_writes: maker.counter("streamwarden_http_unauthorized_writes_total"),
+            acted: maker.counters(
+                "streamwarden_http_acted_items_total",
+                "act",
+                &["dead_letter", "replay", "reap", "claim"],
+            ),
             waiting_notifications: maker.integer("streamwarden_waiting_notifications"),
             notifications: maker.counters(
                 "streamwarden_notifications_total",
@@ -225,6 +234,11 @@ impl SelfStats {
             Some(failure) => self.discovery_failures.with_label_values(&[failure.reason.as_str()]).inc(),
             None => self.discovery_last_success.set(clock::unix_seconds()),
         }
+    }
+
+    /// A request over HTTP changed so many items.
+    pub fn acted(&self, act: &str, items: u64) {
+        self.acted.with_label_values(&[act]).inc_by(items);
     }
 
     /// Redis refused or did not answer a request of retention.

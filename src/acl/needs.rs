@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    ACTING, CLUSTER, Holder, LEASING, REAPING, REPLICAS, SETTING_ASIDE, acts, enforces, is_exact, reading,
-    trimming,
+    ACTING, CLUSTER, Holder, LEASING, REAPING, REPLICAS, SETTING_ASIDE, acts, acts_on_request, enforces,
+    is_exact, reading, trimming,
 };
 use crate::{
     config::{Config, StreamRule, Watched, Watchlist},
@@ -65,7 +65,7 @@ pub fn needs(
     // Dead letters that are watched have none of their own.
     let acted_on = samples.iter().filter(|name| origins_of(name).next().is_none());
     let dead_letters: Vec<Name> = acted_on.clone().filter_map(dead_letters_of).collect();
-    let acting = ACTING.into_iter().filter(|_| holder == Holder::Actor).map(|permission| {
+    let acting = ACTING.into_iter().filter(|_| acts_on_request(config, holder)).map(|permission| {
         let of_streams = acted_on.clone().filter(|_| !is_of_dead_letters(permission));
         let of_dead_letters = dead_letters.iter().filter(|_| !is_of_streams(permission));
         (Feature::Acting, permission, of_streams.chain(of_dead_letters).cloned().collect())

@@ -462,8 +462,15 @@ section! {
         external_url: Option<String> [check::web_page] = None;
         /// File with the token that allows trims over HTTP. Without it nobody may trim over HTTP.
         trim_token_file: Option<PathBuf> [check::token] = None;
+        /// File with the token that allows acts on stuck work over HTTP: not that of trims. Without it nobody may act over HTTP.
+        write_token_file: Option<PathBuf> [check::token] = None;
         /// Whether the page and the API may ask Redis for single pending entries; false where each command is billed.
         pending_entries: bool = !is_billed;
+    }
+    check |it, section| {
+        if it.write_token_file.is_some() && it.write_token_file == it.trim_token_file {
+            section.problem("write_token_file", "is the file of trim_token_file; each needs a token of its own");
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{API, GROUP, KEY, Methods, ROUTES, Route};
 use crate::views::api::{
-    ConfigDocument, GroupLagDocument, GroupLagSecondsDocument, GroupsDocument, OneStreamDocument,
-    PendingDocument, Problem, SCHEMA_VERSION, StreamsDocument, TrimDocument, TrimRequest,
+    ActsDocument, ClaimRequest, ConfigDocument, DeadLetterRequest, GroupLagDocument, GroupLagSecondsDocument,
+    GroupsDocument, OneStreamDocument, PendingDocument, Problem, ReapRequest, ReplayRequest, SCHEMA_VERSION,
+    StreamsDocument, TrimDocument, TrimRequest,
 };
 
 /// A route's path, operation ID, summary and answer.
@@ -26,6 +27,10 @@ const OPERATIONS: &[Operation] = &[
     ("/api/v1/config", "getConfig", "The configuration in force, without secrets", schema::<ConfigDocument>),
     ("/api/v1/openapi.json", "getOpenApi", "This document", |_| json!({"type": "object"})),
     ("/api/v1/streams/{key}/trim", "trimStream", "Trim a stream", schema::<TrimDocument<'_>>),
+    ("/api/v1/groups/{key}/{group}/dead-letter", "setAside", "Set pending entries aside", schema::<ActsDocument<'_>>),
+    ("/api/v1/groups/{key}/{group}/claim", "claim", "Hand pending entries over to another consumer", schema::<ActsDocument<'_>>),
+    ("/api/v1/groups/{key}/{group}/reap-consumers", "reapConsumers", "Delete consumers that hold nothing", schema::<ActsDocument<'_>>),
+    ("/api/v1/streams/{key}/replay", "replay", "Play dead letters back", schema::<ActsDocument<'_>>),
 ];
 
 /// The errors of all documents.
@@ -66,9 +71,43 @@ const TRIM_PROBLEMS: &[(&str, &str)] = &[
     ("409", "The stream is already being trimmed."),
     ("413", "The body is too large."),
     ("415", "The body is not application/json."),
+    ("429", "Too many wrong tokens from this address."),
     ("502", "Redis refused the trim."),
     ("503", "Too many trims are waiting, retention is switched off, or the sidecar is stopping."),
 ];
+
+const ACT_PROBLEMS: &[(&str, &str)] = &[
+    ("400", "The body is no such request: all that is wrong with it."),
+    ("401", "Missing or wrong bearer token (http.write_token_file)."),
+    ("403", "Requests from browsers are refused."),
+    (
+        "404",
+        "No such stream is watched, it has no such group, consumer or entry, or http.write_token_file is not configured.",
+    ),
+    ("405", "Only POST is allowed."),
+    ("409", "What Redis holds does not permit it."),
+    ("415", "The body is not application/json."),
+    ("429", "Too many wrong tokens from this address."),
+    ("502", "Redis did not answer, or refused. The detail says what was done before."),
+    ("503", "Too many requests are waiting, or the sidecar is stopping."),
+];
+
+/// The body, the security scheme, the configuration and the problems of a path that writes.
+fn posted(
+    path: &str,
+    requests: &mut SchemaGenerator,
+) -> (Value, &'static str, &'static str, &'static [(&'static str, &'static str)]) {
+    let body = match path.rsplit('/').next() {
+        Some("trim") => {
+            return (schema::<TrimRequest>(requests), "trimToken", "http.trim_token_file", TRIM_PROBLEMS);
+        }
+        Some("dead-letter") => schema::<DeadLetterRequest>(requests),
+        Some("claim") => schema::<ClaimRequest>(requests),
+        Some("reap-consumers") => schema::<ReapRequest>(requests),
+        _ => schema::<ReplayRequest>(requests),
+    };
+    (body, "writeToken", "http.write_token_file", ACT_PROBLEMS)
+}
 
 /// The document, with its line's end.
 ///
@@ -103,7 +142,10 @@ pub fn openapi() -> String {
                 "IfNoneMatch": {"name": "If-None-Match", "in": "header", "required": false, "schema": {"type": "string"}},
             },
             "schemas": schemas,
-            "securitySchemes": {"trimToken": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "trimToken": {"type": "http", "scheme": "bearer"},
+                "writeToken": {"type": "http", "scheme": "bearer"},
+            },
         },
     });
     format!("{document:#}\n")
@@ -125,7 +167,7 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
     let operation = OPERATIONS.iter().find(|(path, ..)| *path == route.path);
     let (_, id, summary, answer) = operation.expect("each route of the API has an operation");
     let is_live = route.path.ends_with("/pending");
-    let is_number = route.path.contains(GROUP) && !is_live;
+    let is_number = route.path.contains("/lag");
     let mut parameters = Vec::new();
     if route.path.contains(KEY) {
         parameters.push(name_in_path("key", "streams", "events%3Asession"));
@@ -161,12 +203,13 @@ fn path(route: &Route, answers: &mut SchemaGenerator, requests: &mut SchemaGener
             "get"
         }
         Methods::Post => {
-            let description = "Only where http.trim_token_file is configured.";
+            let (body, token, key, its_problems) = posted(route.path, requests);
+            let description = format!("Only where {key} is configured.");
             operation.insert("description".to_owned(), description.into());
-            operation.insert("security".to_owned(), json!([{"trimToken": []}]));
-            let content = json!({"application/json": {"schema": schema::<TrimRequest>(requests)}});
+            operation.insert("security".to_owned(), json!([{token: []}]));
+            let content = json!({"application/json": {"schema": body}});
             operation.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
-            problems.extend_from_slice(TRIM_PROBLEMS);
+            problems.extend_from_slice(its_problems);
             "post"
         }
     };

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{Millis, Name, StreamId},
-    operator::Question,
+    operator::Job,
     planner::{Looked, Refusal},
     source::Wanted,
     views::api::PendingDocument,
@@ -45,7 +45,7 @@ impl ServerState {
             return problem(StatusCode::NOT_FOUND, reason);
         }
         let (answer, found) = oneshot::channel();
-        if self.questions.try_send(Question { stream, group, wanted, answer }).is_err() {
+        if self.jobs.try_send(Job::Look { stream, group, wanted, answer }).is_err() {
             let answer = problem(StatusCode::SERVICE_UNAVAILABLE, "too many questions are waiting");
             return with(answer, RETRY_AFTER, "1");
         }

@@ -1,7 +1,7 @@
 //! The table of routes: method, path and handler. 404, 405, `Allow`, the API's description and the test of README's list come
 //! from it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
     Method, Request, StatusCode, Version,
@@ -18,7 +18,7 @@ use super::{
     server_state::ServerState,
     web,
 };
-use crate::{config::Config, model::Name};
+use crate::{config::Config, model::Name, stuck::Script};
 
 /// The beginning of the API's paths.
 pub(super) const API: &str = "/api/";
@@ -26,7 +26,7 @@ pub(super) const API: &str = "/api/";
 pub(super) const KEY: &str = "{key}";
 /// The same of a group, after its stream.
 pub(super) const GROUP: &str = "{group}";
-/// Only a trim has a body. Any other body that is larger than this is refused before it is read.
+/// Only what is posted has a body. Any other body that is larger than this is refused before it is read.
 const MAX_BODY_BYTES: u64 = 4 * 1024;
 
 /// A route.
@@ -79,10 +79,17 @@ enum Handler {
     Trim,
     /// With what Redis says now.
     Pending,
+    /// With an act on stuck work.
+    Act(Script),
 }
 
 const fn get(path: &'static str, handler: Handler) -> Route {
     Route { methods: Methods::Get, path, handler, is_there: |_| true }
+}
+
+const fn act(path: &'static str, script: Script) -> Route {
+    let is_there: fn(&Config) -> bool = |config| config.http.write_token_file.is_some();
+    Route { methods: Methods::Post, path, handler: Handler::Act(script), is_there }
 }
 
 /// All routes, except those of the page's files.
@@ -104,6 +111,10 @@ pub const ROUTES: &[Route] = &[
         handler: Handler::Trim,
         is_there: |config| config.http.trim_token_file.is_some(),
     },
+    act("/api/v1/groups/{key}/{group}/dead-letter", Script::DeadLetter),
+    act("/api/v1/groups/{key}/{group}/claim", Script::Claim),
+    act("/api/v1/groups/{key}/{group}/reap-consumers", Script::Reap),
+    act("/api/v1/streams/{key}/replay", Script::Replay),
 ];
 
 const PAGE: Route = get("/", Handler::Quick(web::answer));
@@ -113,7 +124,7 @@ const fn always(_: &ServerState, _: &Asked) -> bool {
 }
 
 /// The answer to a request.
-pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(state: Arc<ServerState>, peer: IpAddr, request: Request<Incoming>) -> Answer {
     let (route, names) = match state.route(&request) {
         Ok(found) => found,
         Err(refusal) => return *refusal,
@@ -121,10 +132,11 @@ pub(super) async fn answer(state: Arc<ServerState>, request: Request<Incoming>) 
     let (head, body) = request.into_parts();
     let mut names = names.into_iter();
     let mut name = || names.next().unwrap_or_else(|| Name::from(""));
-    let asked = Asked { uri: head.uri, headers: head.headers, stream: name(), group: name() };
+    let asked = Asked { peer, uri: head.uri, headers: head.headers, stream: name(), group: name() };
     match route.handler {
         Handler::Trim => state.trim(asked, body).await,
         Handler::Pending => state.pending(&asked).await,
+        Handler::Act(script) => state.act(script, asked, body).await,
         Handler::Slow(is_slow, answer) if is_slow(&state, &asked) => {
             let answer = spawn_blocking(move || answer(&state, &asked)).await;
             answer.unwrap_or_else(|_panicked| {

@@ -8,8 +8,9 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use super::attempts::Attempts;
 use crate::{
-    actions::Order, clock::Instant, config::Config, model::Name, operator::Question, reading::Latest,
+    actions::Order, clock::Instant, config::Config, model::Name, operator::Job, reading::Latest,
     self_stats::SelfStats, views::MetricsPages,
 };
 
@@ -30,8 +31,10 @@ pub struct ServerState {
     pub stopping: tokio_util::sync::CancellationToken,
     /// Trims requested over HTTP.
     pub trims: Trims,
-    /// Questions about single entries, for the task that asks Redis.
-    pub questions: mpsc::Sender<Question>,
+    /// Who may write.
+    pub gate: Gate,
+    /// For the task that asks Redis on behalf of clients.
+    pub jobs: mpsc::Sender<Job>,
     /// Permits for the API's documents.
     pub documents: Documents,
     /// The fingerprint of the running configuration.
@@ -45,6 +48,19 @@ impl ServerState {
     pub(super) fn is_watched(&self, stream: &Name) -> bool {
         let latest = self.latest.borrow();
         latest.reading.as_ref().is_some_and(|reading| reading.stream(stream).is_some())
+    }
+}
+
+/// What the paths that write share.
+pub struct Gate {
+    /// One read of a token's file at a time: on a hanging mount each would block a thread.
+    pub(super) reading: Arc<Semaphore>,
+    pub(super) attempts: Mutex<Attempts>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { reading: Arc::new(Semaphore::new(1)), attempts: Mutex::default() }
     }
 }
 
@@ -88,15 +104,13 @@ impl Documents {
 pub struct Trims {
     pub(super) orders: mpsc::Sender<Order>,
     under_way: Mutex<BTreeSet<Name>>,
-    /// One read of the token's file at a time: on a hanging mount each would block a thread.
-    pub(super) token: Arc<Semaphore>,
 }
 
 impl Trims {
     /// Trims that are sent to the task that trims.
     #[must_use]
     pub fn new(orders: mpsc::Sender<Order>) -> Self {
-        Self { orders, under_way: Mutex::default(), token: Arc::new(Semaphore::new(1)) }
+        Self { orders, under_way: Mutex::default() }
     }
 
     /// Marks this stream as being trimmed until the value is dropped; `None` where it is already.

@@ -1,29 +1,22 @@
-//! `POST /api/v1/streams/{key}/trim`: the only path that changes anything. It exists only where a token is configured.
+//! `POST /api/v1/streams/{key}/trim`: trims a stream. It exists only where a token is configured.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
-use hyper::{
-    HeaderMap, StatusCode,
-    body::Incoming,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN, WWW_AUTHENTICATE},
-};
-use subtle::ConstantTimeEq;
-use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
+use hyper::{StatusCode, body::Incoming};
+use tokio::sync::oneshot;
 use tracing::info;
 
 use super::{
-    answer::{Answer, JSON, json, problem, respond, with},
+    answer::{Answer, JSON, json, problem, respond},
     asked::Asked,
-    negotiate::header,
+    gate::{Token, received},
     server_state::ServerState,
 };
 use crate::{
     actions::Order,
     clock,
     config::{Mode, Policy},
-    files::{self, Kind},
     model::Name,
     retention::{Losing, Plan},
     views::api::{TrimDocument, TrimMode, TrimRequest},
@@ -31,27 +24,12 @@ use crate::{
 
 /// A request's body: four short fields.
 const MAX_BODY_BYTES: usize = 4 * 1024;
-/// For reading the token's file.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// For receiving the body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl ServerState {
     /// Answers a trim request. A trim that has begun goes on if the client disconnects.
     pub(super) async fn trim(&self, asked: Asked, body: Incoming) -> Answer {
         let config = self.config.borrow().clone();
-        let token = match &config.http.trim_token_file {
-            Some(file) => self.token(file.clone()).await,
-            // The configuration has changed since the route was found.
-            None => return problem(StatusCode::NOT_FOUND, "no such path"),
-        };
-        let Some(token) = token else {
-            return problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "cannot read http.trim_token_file in time: is its mount hanging?",
-            );
-        };
-        if let Err(answer) = self.admit(&token, &asked.headers) {
+        if let Err(answer) = self.admit(Token::Trim, &config, &asked).await {
             return *answer;
         }
         let stream = asked.stream;
@@ -77,43 +55,6 @@ impl ServerState {
         }
         info!(%stream, max_length = request.max_length, mode = mode.as_str(), "trim requested over HTTP");
         self.order(stream, policy, &plan).await
-    }
-
-    /// The token, read for each request, so that a rotated token needs no restart; `None` where that takes too long.
-    async fn token(&self, file: PathBuf) -> Option<Vec<u8>> {
-        let read = async {
-            // Never closed. The thread holds the permit, also after this timed out.
-            let place = Arc::clone(&self.trims.token).acquire_owned().await.ok();
-            let read = spawn_blocking(move || {
-                let _held = place;
-                files::read(&file, Kind::Secret).unwrap_or_default()
-            });
-            read.await.ok()
-        };
-        timeout(TOKEN_TIMEOUT, read).await.ok().flatten()
-    }
-
-    /// Whether the client is allowed to trim.
-    fn admit(&self, token: &[u8], headers: &HeaderMap) -> Result<(), Box<Answer>> {
-        let refuse = |status, reason: &str| Err(Box::new(problem(status, reason)));
-        let token = token.trim_ascii();
-        let given = header(headers, &AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default().as_bytes();
-        if token.is_empty() || !bool::from(token.ct_eq(given)) {
-            self.stats.unauthorized_trims.inc();
-            let answer =
-                problem(StatusCode::UNAUTHORIZED, "missing or wrong bearer token (http.trim_token_file)");
-            return Err(Box::new(with(answer, WWW_AUTHENTICATE, "Bearer")));
-        }
-        let fetched_by = header(headers, &HeaderName::from_static("sec-fetch-site"));
-        if headers.contains_key(ORIGIN) || !matches!(fetched_by, "" | "none" | "same-origin") {
-            return refuse(StatusCode::FORBIDDEN, "requests from browsers are refused");
-        }
-        let content_type =
-            header(headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if content_type != "application/json" {
-            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
-        }
-        Ok(())
     }
 
     /// The stream's length and the reading's age, the plan, and the groups that would lose entries.
@@ -151,11 +92,7 @@ impl ServerState {
 
 /// The request in a body, or why it is invalid.
 async fn request(body: Incoming) -> Result<TrimRequest, String> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
-    let Ok(Ok(body)) = body else {
-        return Err("the body is too long or did not arrive in time".to_owned());
-    };
-    let body = body.to_bytes();
+    let body = received(body, MAX_BODY_BYTES).await?;
     // serde would accept a list of the fields' values.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("the body must be a JSON object".to_owned());

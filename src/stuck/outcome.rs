@@ -105,6 +105,11 @@ impl Outcomes {
         *self.0.entry(outcome).or_default() += 1;
     }
 
+    /// Counts those of another run too.
+    pub fn join(&mut self, others: &Self) {
+        others.iter().for_each(|(outcome, count)| *self.0.entry(outcome).or_default() += count);
+    }
+
     /// How many had this outcome.
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> u64 {

@@ -5,6 +5,7 @@
 //! epoch, IDs of entries are text. A `name` is for people to read; a `key` is the name's bytes, percent-encoded, and
 //! stands for the object in paths.
 
+mod acts;
 mod cause;
 mod change;
 mod fault;
@@ -26,6 +27,9 @@ mod golden_tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use acts::{
+    ActDocument, ActsDocument, ClaimRequest, DeadLetterRequest, MOST_ITEMS, ReapRequest, ReplayRequest,
+};
 pub use cause::{BacklogDocument, ConsumerLimitDocument, GroupCauseDocument, StreamCauseDocument};
 pub use change::{ChangeDocument, ChangeHead, GroupChange, RedisState, StreamChange};
 pub use fault::{FaultCauseDocument, FaultDocument};

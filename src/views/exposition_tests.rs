@@ -98,7 +98,7 @@ fn the_nodes_of_a_cluster_are_on_the_page_while_polls_succeed() {
     assert_eq!(
         streams,
         [
-            "streamwarden_node_streams{node=\"redis-7001.example:7001\"} 3",
+            "streamwarden_node_streams{node=\"redis-7001.example:7001\"} 4",
             "streamwarden_node_streams{node=\"redis-7002.example:7002\"} 1",
         ],
         "no series twice"

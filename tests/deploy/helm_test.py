@@ -24,7 +24,8 @@ VALUES = {
         "redis": {"existingSecret": "redis", "uriKey": "address", "passwordKey": "pass"},
     },
     "ingress": {
-        "trimToken": {"existingSecret": "trim", "key": "key"}, "webhook": {"existingSecret": "hook"},
+        "trimToken": {"existingSecret": "trim", "key": "key"}, "writeToken": {"existingSecret": "write", "key": "word"},
+        "webhook": {"existingSecret": "hook"},
         "ingress": {"enabled": True, "className": "traefik", "host": "streams.example", "tlsSecret": "tls",
                     "annotations": {"traefik.ingress.kubernetes.io/router.middlewares": "shop-login@kubernetescrd"}},
     },
@@ -231,7 +232,8 @@ class Chart(unittest.TestCase):
     def test_the_configuration_is_what_was_asked_for(self):
         self.assertEqual(CONFIG, configuration(self.sets["own address"]))
         self.assertIsNone(configuration(self.sets["defaults"]), "comments only")
-        http = {"trim_token_file": "/etc/streamwarden/trim-token/key", "external_url": "https://streams.example"}
+        http = {"trim_token_file": "/etc/streamwarden/trim-token/key", "external_url": "https://streams.example",
+                "write_token_file": "/etc/streamwarden/write-token/word"}
         notify = {"webhook_file": "/etc/streamwarden/webhook/url"}
         self.assertEqual({"http": http, "notify": notify}, configuration(self.sets["ingress"]))
         self.assertEqual({"http": {"external_url": "http://streams.example"}}, configuration(self.sets["login elsewhere"]))
@@ -253,6 +255,7 @@ class Chart(unittest.TestCase):
             self.assertEqual(secret, volumes["streamwarden-redis"]["secret"]["secretName"])
         mounts = {mount["name"]: mount["mountPath"] for mount in self.container("ingress")["volumeMounts"]}
         self.assertEqual("/etc/streamwarden/trim-token", mounts["streamwarden-trim-token"])
+        self.assertEqual("/etc/streamwarden/write-token", mounts["streamwarden-write-token"])
         self.assertEqual("/etc/streamwarden/webhook", mounts["streamwarden-webhook"])
         volumes = {volume["name"]: volume for volume in pod(one(self.sets["ingress"], "Deployment"))["volumes"]}
         self.assertEqual("hook", volumes["streamwarden-webhook"]["secret"]["secretName"])

@@ -72,10 +72,17 @@ fn every_command_runs_as_it_is_written_or_says_why_not() {
     }
     let token = lab.folder().join("token");
     support::write(&token, "a-token-that-nobody-guesses");
-    let config = format!("http: {{trim_token_file: {}}}", token.display());
+    let write_token = lab.folder().join("write-token");
+    support::write(&write_token, "another-token-that-nobody-guesses");
+    let config = format!(
+        "http: {{trim_token_file: {}, write_token_file: {}}}",
+        token.display(),
+        write_token.display()
+    );
     let sidecar = Sidecar::with_config(&lab.redis.uri(), &config);
     sidecar.wait("the stream to be seen", |page| page.stream("length", lab::STREAM).is_some());
     lab.set("TOKEN=a-token-that-nobody-guesses");
+    lab.set("WRITE_TOKEN=another-token-that-nobody-guesses");
 
     let mut not_run = NOT_RUN.to_vec();
     let mut runs = 0;

@@ -1,12 +1,12 @@
-//! Pending entries over HTTP.
+//! Pending entries over HTTP, and acts on them for who has the token.
 
-use std::thread;
+use std::{path::Path, thread};
 
 use redis::Value;
 use serde_json::{Value as Json, json};
 
 use super::{redeliver, stream};
-use support::{Answer, Redis, Sidecar};
+use support::{Answer, Cluster, Redis, Sidecar, wait_for, write};
 
 fn watching(redis: &Redis, config: &str) -> Sidecar {
     let sidecar = Sidecar::with_config(&redis.uri(), config);
@@ -132,4 +132,205 @@ fn where_commands_are_billed_nothing_is_asked_unless_it_is_permitted() {
         let answer = sidecar.get("/api/v1/groups/s/g/pending");
         assert_eq!(answer.status, status, "{config}: {}", answer.text());
     }
+}
+
+const TRIM_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const WRITE_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+const DEAD_LETTER: &str = "groups/s/g/dead-letter";
+const POISON: &str = r#"{"deliveries": 5, "idle_seconds": 600, "dry_run": false}"#;
+
+/// A sidecar with both tokens.
+fn acting(uri: &str, directory: &Path) -> Sidecar {
+    for (name, token) in [("trim", TRIM_TOKEN), ("write", WRITE_TOKEN)] {
+        write(&directory.join(name), &format!("{token}\n"));
+    }
+    let path = directory.display();
+    let config = format!("http: {{trim_token_file: {path}/trim, write_token_file: {path}/write}}");
+    let sidecar = Sidecar::with_config(uri, &config);
+    sidecar.wait("the stream", |page| page.count("streamwarden_stream_length") > 0);
+    sidecar
+}
+
+fn post_as(sidecar: &Sidecar, headers: &str, path: &str, body: &str) -> (u16, Json) {
+    let headers = format!("{headers}content-length: {}\r\n", body.len());
+    let request =
+        format!("POST /api/v1/{path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n{body}");
+    let answer = sidecar.send(request.as_bytes());
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+}
+
+fn with_token(token: &str) -> String {
+    format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\n")
+}
+
+fn post(sidecar: &Sidecar, path: &str, body: &str) -> (u16, Json) {
+    post_as(sidecar, &with_token(WRITE_TOKEN), path, body)
+}
+
+/// Five entries, all pending, of which the second fails each time.
+fn poisoned() -> Redis {
+    let redis = stream(5);
+    redis.read("s", "g", "c", 5);
+    redeliver(&redis, "g", "2-0", 7, 3_600_000);
+    redis
+}
+
+#[test]
+fn a_request_plans_first_and_acts_only_if_it_says_so() {
+    let redis = poisoned();
+    redis.run::<String>("XADD s 6-0 field value");
+    redis.run::<Value>("XREADGROUP GROUP g d STREAMS s >");
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = acting(&redis.uri(), directory.path());
+    let (status, plan) = post(&sidecar, DEAD_LETTER, r#"{"deliveries": 5, "idle_seconds": 600}"#);
+    assert_eq!((status, &plan["dry_run"], &plan["done"]), (200, &json!(true), &Json::Null), "{plan}");
+    assert_eq!(plan["acts"], json!([{"key": "s", "to": "dead:{s}", "items": ["2-0"]}]));
+    assert_eq!(redis.run::<u64>("EXISTS dead:{s}"), 0);
+    let (status, done) = post(&sidecar, DEAD_LETTER, POISON);
+    assert_eq!((status, &done["done"], &done["outcomes"]), (200, &json!(1), &json!({"moved": 1})), "{done}");
+    let letters: Vec<(String, Vec<String>)> = redis.run("XRANGE dead:{s} - +");
+    assert_eq!(letters[0].1[letters[0].1.len() - 2..], ["dlq:by", "http"]);
+
+    redis.run::<u64>("XDEL s 4-0");
+    let (_, gone) = post(&sidecar, DEAD_LETTER, r#"{"ids": ["4-0"], "dry_run": false}"#);
+    assert_eq!((&gone["left"], &gone["done"]), (&json!({"gone": 1}), &json!(0)), "{gone}");
+    let (_, gone) =
+        post(&sidecar, DEAD_LETTER, r#"{"ids": ["4-0"], "dry_run": false, "acknowledge_gone": true}"#);
+    assert_eq!(gone["outcomes"], json!({"acknowledged": 1}));
+
+    let claim = r#"{"from": "c", "to": "d", "idle_seconds": 0, "dry_run": false}"#;
+    let (status, claimed) = post(&sidecar, "groups/s/g/claim", claim);
+    assert_eq!((status, &claimed["outcomes"]), (200, &json!({"claimed": 3})), "{claimed}");
+    let reap = r#"{"idle_seconds": 0, "force": true, "dry_run": false}"#;
+    let (status, reaped) = post(&sidecar, "groups/s/g/reap-consumers", reap);
+    assert_eq!(
+        (status, &reaped["acts"][0]["items"], &reaped["left"]),
+        (200, &json!(["c"]), &json!({"holds_pending": 1}))
+    );
+    let (status, replayed) = post(&sidecar, "streams/dead%3A%7Bs%7D/replay", r#"{"dry_run": false}"#);
+    assert_eq!((status, &replayed["outcomes"]), (200, &json!({"replayed": 1})), "{replayed}");
+    assert_eq!((redis.run::<u64>("XLEN s"), redis.run::<u64>("XLEN dead:{s}")), (6, 0));
+
+    let counted =
+        |act| move |page: &support::Page| page.get("streamwarden_http_acted_items_total", &[("act", act)]);
+    let page = sidecar.scrape();
+    let acts = ["dead_letter", "claim", "reap", "replay"].map(|act| counted(act)(&page));
+    assert_eq!(acts, [Some(2.0), Some(3.0), Some(1.0), Some(1.0)]);
+    let log = sidecar.log();
+    assert!(log.contains("act requested over HTTP") && log.contains("acted on stuck work"), "{log}");
+    assert!(!log.contains(WRITE_TOKEN));
+}
+
+#[test]
+fn who_has_not_the_token_of_the_path_or_no_sense_is_refused() {
+    let redis = poisoned();
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = acting(&redis.uri(), directory.path());
+    let trim = with_token(WRITE_TOKEN);
+    assert_eq!(post_as(&sidecar, &trim, "streams/s/trim", r#"{"max_length": 1}"#).0, 401, "another token");
+    let json = "content-type: application/json\r\n";
+    for (headers, status) in [
+        (json.to_owned(), 401),
+        (with_token(TRIM_TOKEN), 401),
+        (format!("{}origin: http://evil.example\r\n", with_token(WRITE_TOKEN)), 403),
+        (format!("authorization: Bearer {WRITE_TOKEN}\r\n"), 415),
+    ] {
+        assert_eq!(post_as(&sidecar, &headers, DEAD_LETTER, POISON).0, status, "{headers}");
+    }
+    for (path, body, status, words) in [
+        (
+            DEAD_LETTER,
+            r#"{"ids": "x", "max": 0, "dry_run": 1}"#,
+            400,
+            "ids must be a list of IDs, 1,000 at most; max must be",
+        ),
+        (DEAD_LETTER, r#"{"ids": "x", "max": 0, "dry_run": 1}"#, 400, "dry_run must be true or false"),
+        (DEAD_LETTER, "{}", 400, "ids: needed, or deliveries and an idle time"),
+        (DEAD_LETTER, r#"{"deliveries": 5, "to": "s"}"#, 400, "deliveries: needs an idle time beside it"),
+        (
+            DEAD_LETTER,
+            r#"{"deliveries": 5, "to": "s"}"#,
+            400,
+            "to: s: the dead letters need a key of their own",
+        ),
+        (DEAD_LETTER, r#"{"ids": ["9-0"]}"#, 404, "not pending in group g: 9-0"),
+        ("groups/s/no/dead-letter", POISON, 404, "there is no group no; the stream has: g"),
+        ("groups/other/g/dead-letter", POISON, 404, "stream other is not watched"),
+        ("groups/s/g/claim", "{}", 400, "from must be"),
+        (
+            "groups/s/g/claim",
+            r#"{"from": "c", "to": "no", "idle_seconds": 0}"#,
+            404,
+            "group g has no consumer no",
+        ),
+        (
+            "groups/s/g/claim",
+            r#"{"from": "c", "to": "c", "idle_seconds": 0}"#,
+            400,
+            "to: both consumers are c",
+        ),
+        (
+            "groups/s/g/reap-consumers",
+            r#"{"idle_seconds": 5}"#,
+            400,
+            "less than 1d is accepted only with force",
+        ),
+        ("streams/s/replay", r#"{"ids": ["1-0"]}"#, 409, "s: 1-0 is not a dead letter"),
+    ] {
+        let (its_status, problem) = post(&sidecar, path, body);
+        assert_eq!(its_status, status, "{path} {body}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{path} {body}: {problem}");
+    }
+    assert_eq!(redis.run::<u64>("EXISTS dead:{s}"), 0);
+    sidecar.wait("the refusals", |page| page.own("streamwarden_http_unauthorized_writes_total") == 2.0);
+    let refused = wait_for("too many", || {
+        let status = post_as(&sidecar, json, DEAD_LETTER, POISON).0;
+        (status != 401).then_some(status)
+    });
+    assert_eq!((refused, post(&sidecar, DEAD_LETTER, POISON).0), (429, 429), "also with the token");
+}
+
+#[test]
+fn a_replica_and_a_user_without_permission_change_nothing() {
+    let redis = poisoned();
+    let directory = tempfile::tempdir().unwrap();
+    redis.run::<()>("ACL SETUSER narrow on >word ~* +@read +hello +client +time -eval +info");
+    let narrow = redis.uri().replace("redis://", "redis://narrow:word@");
+    let sidecar = acting(&narrow, directory.path());
+    let (status, problem) = post(&sidecar, DEAD_LETTER, POISON);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        status == 502 && detail.contains("acl --acting") && detail.ends_with("0 items were done before"),
+        "{problem}"
+    );
+
+    let replica = Redis::start();
+    replica.run::<()>(&format!("REPLICAOF 127.0.0.1 {}", redis.port()));
+    let is_up = || replica.run::<String>("INFO replication").contains("master_link_status:up");
+    wait_for("the replica", || is_up().then_some(()));
+    let sidecar = acting(&replica.uri(), directory.path());
+    let (status, problem) = post(&sidecar, DEAD_LETTER, POISON);
+    assert!(status == 502 && problem["detail"].as_str().unwrap().contains("on its primary"), "{problem}");
+    assert_eq!(redis.run::<u64>("EXISTS dead:{s}"), 0);
+    assert_eq!(redis.run::<Vec<Value>>("XPENDING s g - + 10").len(), 5);
+}
+
+#[test]
+fn in_a_cluster_the_stream_and_its_dead_letters_are_in_one_slot() {
+    let cluster = Cluster::start();
+    cluster.run::<()>("s", "XGROUP CREATE s g 0 MKSTREAM");
+    cluster.run::<String>("s", "XADD s 1-0 field value");
+    cluster.run::<Value>("s", "XREADGROUP GROUP g c STREAMS s >");
+    let directory = tempfile::tempdir().unwrap();
+    // Another node than the stream's may be asked.
+    let sidecar = acting(&cluster.node(0).uri(), directory.path());
+    let elsewhere = r#"{"ids": ["1-0"], "to": "elsewhere", "dry_run": false}"#;
+    let (status, problem) = post(&sidecar, DEAD_LETTER, elsewhere);
+    assert!(
+        status == 502 && problem["detail"].as_str().unwrap().contains("must be in one slot"),
+        "{problem}"
+    );
+    let (status, done) = post(&sidecar, DEAD_LETTER, r#"{"ids": ["1-0"], "dry_run": false}"#);
+    assert_eq!((status, &done["outcomes"]), (200, &json!({"moved": 1})), "{done}");
+    assert_eq!(cluster.run::<u64>("s", "XLEN dead:{s}"), 1);
 }

@@ -188,10 +188,17 @@ fn process() -> Row {
             graph(
                 "Rejected requests",
                 Unit::PerSecond,
-                "Connections beyond the limit, and trim requests without a valid token.",
+                "Connections beyond the limit, and requests to trim or to act without a valid token.",
             )
             .query("{{instance}} connections", SCOPE.rate("streamwarden_http_rejected_connections_total"))
-            .query("{{instance}} trims", SCOPE.rate("streamwarden_http_unauthorized_trims_total")),
+            .query("{{instance}} trims", SCOPE.rate("streamwarden_http_unauthorized_trims_total"))
+            .query("{{instance}} acts", SCOPE.rate("streamwarden_http_unauthorized_writes_total")),
+            graph(
+                "Acts over HTTP",
+                Unit::PerSecond,
+                "Entries and consumers that requests over HTTP changed.",
+            )
+            .query("{{instance}} {{act}}", SCOPE.rate("streamwarden_http_acted_items_total")),
             table("Versions", "Versions of the sidecars.").query("", SCOPE.series("streamwarden_build_info")),
             table("Servers", "The Redis servers.").query("", SCOPE.series("streamwarden_redis_info")),
         ],

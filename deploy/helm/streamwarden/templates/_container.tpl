@@ -77,6 +77,11 @@ streamwarden/sidecar: {{ include "streamwarden.fullname" . | quote }}
       mountPath: /etc/streamwarden/webhook
       readOnly: true
     {{- end }}
+    {{- if .Values.writeToken.existingSecret }}
+    - name: streamwarden-write-token
+      mountPath: /etc/streamwarden/write-token
+      readOnly: true
+    {{- end }}
     {{- with .Values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -96,6 +101,11 @@ streamwarden/sidecar: {{ include "streamwarden.fullname" . | quote }}
 {{- end }}
 {{- with .Values.webhook.existingSecret }}
 - name: streamwarden-webhook
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.writeToken.existingSecret }}
+- name: streamwarden-write-token
   secret:
     secretName: {{ . }}
 {{- end }}
