@@ -128,7 +128,7 @@ section! {
         for (index, rule) in it.streams.iter().enumerate() {
             for (key, _) in rule.slo.iter().flat_map(Slo::objectives).filter(|(_, objective)| *objective < tick) {
                 let tick = humantime::format_duration(tick);
-                let must = format!("must be at least latency.tick, {tick}: less is not told apart");
+                let must = format!("must be at least latency.tick, {tick}: less is not distinguished");
                 section.problem(&format!("streams[{index}].slo.{key}"), must);
             }
         }

@@ -10,6 +10,7 @@ mod bugs;
 mod cluster;
 mod connection;
 mod evidence;
+mod failed_step;
 mod finding;
 mod hosted;
 mod limits;

@@ -5,7 +5,7 @@ import { t, tOr } from "./language.js";
 import { ago, count, exactSeconds, idTime, value } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
-/** What is shown of a group: a page, or why there is none; `null` while it is on its way.
+/** What is shown of a group: a page, or why it is missing; `null` while it is on its way.
  * @typedef {{ from: string, page: Api.PendingEntries | null, problem: string | null, at: number }} Shown */
 
 const TIMEOUT_MS = 30_000;

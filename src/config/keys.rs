@@ -224,7 +224,7 @@ section! {
     pub struct Latency(is_billed: bool) {
         /// Whether to measure; off where each command is billed.
         enabled: bool = !is_billed;
-        /// Time between two ticks: one TIME a server, and one XINFO GROUPS a stream. It bounds what can be told apart.
+        /// Time between two ticks: one TIME a server, and one XINFO GROUPS a stream. It bounds what can be distinguished.
         tick: Duration [SECOND / 20..=10 * SECOND] = SECOND / 4;
         /// Streams with an objective that are measured, the first by name.
         streams: usize [1..=1_000] = 50;

@@ -6,7 +6,7 @@ use super::{
     Area::{Permissions, Server},
     Evidence, Finding,
     Level::{Notice, Ok, Problem, Unknown, Warning},
-    unreachable::advice,
+    failed_step::advice,
 };
 use crate::{
     config::Cluster,

@@ -6,8 +6,8 @@ use super::{
     Area::Connection,
     Evidence, Finding,
     Level::{Notice, Ok, Unknown, Warning},
+    failed_step::{advice, step},
     sentinels,
-    unreachable::{advice, step},
 };
 use crate::{
     config::{Address, Config},

@@ -56,7 +56,7 @@ fn each_break_restarts_the_curve_and_counts_what_it_leaves_out() {
             vec![("rewound", 14)],
         ),
         (
-            "counted anew",
+            "counted again",
             vec![one, two, (500, at(240, 90, 0, 0)), (750, at(700, 91, 0, 0))],
             11,
             vec![("rewound", 70)],

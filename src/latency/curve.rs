@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::TickTime;
 
-/// Entries that arrived in the same interval are told apart in so many steps.
+/// Entries that arrived in the same interval are spread over so many steps.
 const STEPS: u64 = 16;
 /// How much of the average of earlier ticks is kept at each tick, in eighths.
 const KEPT: u64 = 7;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::Wait;
 use crate::model::Millis;
 
-/// Upper bounds of buckets, in milliseconds. The tick is the first one: what is below it is not told apart.
+/// Upper bounds of buckets, in milliseconds. The tick is the first one: what is below it is not distinguished.
 const BOUNDS_MS: [u64; 15] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000,
     1_800_000, 3_600_000,

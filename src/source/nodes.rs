@@ -351,7 +351,7 @@ impl<T: PerNode> Member<T> {
     pub(super) fn redirect(&mut self, failure: &Failure, config: &Config) -> Option<Redirect> {
         let seen = Seen { asked: &self.address, address_map: &config.redis.cluster_address_map };
         let redirect = Redirect::of(failure, &seen)?;
-        // A replica that leaves it to its primary is none.
+        // A replica that leaves it to its primary does not redirect to another node.
         if redirect.to != self.address {
             self.node.link().recorder().redirected(failure.reason.as_str());
         }

@@ -273,7 +273,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_dead_letters_max_length", Gauge, Stream(|row| Some(Count(row.dead_letter()?.0.max_length))),
         "Dead letters at which moving stops."),
     family("streamwarden_dead_letters_oldest_age_seconds", Gauge, Stream(|row| seconds(row.dead_letter()?.1.oldest_age)),
-        "Time since the oldest dead letter was set aside, by its ID and the server's clock. Left out if there is none."),
+        "Time since the oldest dead letter was set aside, by its ID and the server's clock. Left out if there are no dead letters."),
     family("streamwarden_dead_letters_moved_total", Counter, StreamMore(&["db", "stream", "reason"], moved),
         "Pending entries that this sidecar moved to the dead letters, by reason: deliveries, or fatal if a consumer had marked the entry so (XNACK)."),
     family("streamwarden_dead_letters_stopped", Gauge, StreamMore(&["db", "stream", "reason"], stopped),

@@ -244,7 +244,7 @@ impl Webhook {
         self.received.lock().unwrap().clone()
     }
 
-    /// Whether an alert of this name was told.
+    /// Whether an alert of this name was reported.
     pub(crate) fn has_told(&self, name: &str) -> bool {
         let received = self.received.lock().unwrap();
         let mut alerts = received.iter().flat_map(|it| it.body["alerts"].as_array().unwrap());

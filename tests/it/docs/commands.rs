@@ -35,7 +35,7 @@ const NOT_RUN: [(&str, &str, &str); 20] = [
 ];
 const CLUSTER: &str = "needs a cluster";
 
-/// Blocks that start the sidecar: their page, and words that no other block of it has. Each serves, on a free port, until it is told to stop.
+/// Blocks that start the sidecar: their page, and words that no other block of it has. Each serves, on a free port, until it is stopped.
 const SERVING: [(&str, &str); 3] = [
     ("docs/src/get-started.md", "REDIS_URI=redis://localhost:6379 streamwarden\n"),
     ("docs/src/get-started.md", "streamwarden --config streamwarden.yaml\n"),
