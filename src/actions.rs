@@ -10,6 +10,7 @@ mod enforce;
 mod fallback;
 mod keeper;
 mod lease;
+mod pace;
 mod stuck_work;
 mod trim;
 mod write;

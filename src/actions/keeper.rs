@@ -10,7 +10,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
 
-use super::{Enforcer, Lease, StuckWork, Trim, stuck_work};
+use super::{
+    Enforcer, Lease, StuckWork, Trim,
+    pace::{first_schedule, retry_after},
+    stuck_work,
+};
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode, Policy, Watchlist},
@@ -24,12 +28,6 @@ use crate::{
     stuck::command_line,
 };
 
-/// Maximum time until a blocked or failed stream is tried again: the blocking group may have moved on.
-const RETRY: Duration = Duration::from_secs(60);
-/// The same, where each command is billed.
-const BILLED_RETRY: Duration = Duration::from_secs(3600);
-/// Maximum time from the start to a stream's first run, so that restarts do not postpone it again and again.
-const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(60);
 /// Maximum time to release the lease when the process stops.
 const RELEASE: Duration = Duration::from_secs(1);
 
@@ -79,7 +77,7 @@ impl Keeper {
                 policies = enforced(&list);
                 keep_schedules(&mut schedules, &policies);
                 self.failing.retain(|stream, _| policies.contains_key(stream));
-                self.stuck_work.follow(&config, &list, first_schedule);
+                self.stuck_work.follow(&config, &list);
                 listed = Some(list);
             }
             let is_idle = policies.is_empty() && self.stuck_work.is_empty();
@@ -257,12 +255,6 @@ fn keep_schedules(schedules: &mut Schedules, policies: &Policies) {
     }
 }
 
-/// The schedule of a stream that is new.
-fn first_schedule(interval: Duration) -> Schedule {
-    let wait = LONGEST_FIRST_WAIT.min(interval).mul_f64(fastrand::f64());
-    Schedule::new(clock::now() + wait, interval, fastrand::f64())
-}
-
 /// Schedules the next run after one has ended.
 fn schedule_next(
     schedule: &mut Schedule,
@@ -272,12 +264,13 @@ fn schedule_next(
     policy: &Policy,
     config: &Config,
 ) {
-    let retry = if config.redis.billed_by_command { BILLED_RETRY } else { RETRY };
     match (run.outcome(), unanswered(run)) {
         (_, Some(failure)) => schedule.failed_by(failure.reason, ended, fastrand::f64()),
         (Outcome::Reached, None) => schedule.succeeded(began, ended),
         (Outcome::Incomplete, None) => schedule.retry_in(ended, config.retention.pause),
-        (Outcome::Blocked | Outcome::Failed, None) => schedule.retry_in(ended, retry.min(policy.interval)),
+        (Outcome::Blocked | Outcome::Failed, None) => {
+            schedule.retry_in(ended, retry_after(config, policy.interval))
+        }
     }
 }
 
@@ -326,7 +319,7 @@ fn help(stream: &Name, run: &Run, blocker: &TrimBlocker) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::pace::RETRY, *};
     use crate::{config::Sources, model::Reason};
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tracing::{Instrument, info, warn};
 
-use super::{Acting, Enforcer};
+use super::{
+    Acting, Enforcer,
+    pace::{first_schedule, retry_after},
+};
 use crate::{
     clock::{self, Instant},
     config::{Config, DeadLetterRule, Watched, Watchlist},
@@ -22,8 +25,6 @@ use crate::{
 
 /// Who acts, in the log and in each dead letter.
 const BY: &str = "rule";
-/// Maximum time until what one run left is tried again.
-const RETRY: Duration = Duration::from_secs(60);
 /// Pending entries of a stream that one run looks at. A page of 1,000 takes the server less than a millisecond.
 const MOST_LOOKED_AT: u64 = 100_000;
 /// Consumers of a stream that one run deletes.
@@ -57,7 +58,7 @@ impl StuckWork {
     }
 
     /// Applies the rules of these streams from now on. If retention is switched off, nothing is done.
-    pub(super) fn follow(&mut self, config: &Config, list: &Watchlist, first: impl Fn(Duration) -> Schedule) {
+    pub(super) fn follow(&mut self, config: &Config, list: &Watchlist) {
         let has_rules = |watched: &&Watched| {
             config.retention.enabled
                 && (watched.dead_letter().is_some() || watched.reap_consumers().is_some())
@@ -69,7 +70,7 @@ impl StuckWork {
             let name = watched.name.clone();
             let (mut schedule, round) = match before.remove(&name) {
                 Some(rule) => (rule.schedule, rule.round),
-                None => (first(interval), Round::default()),
+                None => (first_schedule(interval), Round::default()),
             };
             schedule.every(interval);
             self.rules.insert(name, Rule { watched, schedule, interval, round });
@@ -102,7 +103,7 @@ impl StuckWork {
         let mut pass = Pass { config, details: &mut self.details, enforcer, run: RuleRun::default() };
         let result = pass.run(&rule.watched, &mut rule.round).instrument(span.clone()).await;
         let run = RuleRun { failure: result.err(), ..pass.run };
-        rule.schedule_next(&run, began);
+        rule.schedule_next(&run, began, config);
         span.record("streamwarden.stuck.moved", spans::int(run.moved()));
         span.record("streamwarden.stuck.reaped", spans::int(run.reaped));
         if let Some(failure) = &run.failure {
@@ -143,13 +144,12 @@ impl StuckWork {
 }
 
 impl Rule {
-    fn schedule_next(&mut self, run: &RuleRun, began: Instant) {
+    fn schedule_next(&mut self, run: &RuleRun, began: Instant, config: &Config) {
         let ended = clock::now();
-        let retry = RETRY.min(self.interval);
         match unanswered(run) {
             Some(failure) => self.schedule.failed_by(failure.reason, ended, fastrand::f64()),
             None if run.failure.is_some() || run.stop.is_some() || run.is_cut_short => {
-                self.schedule.retry_in(ended, retry);
+                self.schedule.retry_in(ended, retry_after(config, self.interval));
             }
             None => self.schedule.succeeded(began, ended),
         }
@@ -179,7 +179,8 @@ impl Pass<'_> {
         groups.sort_by(|one, other| one.name.cmp(&other.name));
         if let Some(rule) = watched.dead_letter() {
             let result = self.set_aside(watched, rule, &groups, round).await;
-            if self.run.stop.is_some() || result.is_err() || !self.run.is_cut_short {
+            let goes_on = self.run.is_cut_short && result.is_ok() && self.run.stop != Some(Stop::Full);
+            if !goes_on {
                 // What was looked at and stayed is looked at again.
                 *round = Round::default();
             }

@@ -128,9 +128,8 @@ impl List {
         let streams = discovery.search(config).await.map_err(failed)?;
         let watched = streams.watchlist(config);
         let of_watched = watched.iter().flat_map(|watched| {
-            let its_own = (watched.holds_dead_letters
-                || watched.name.as_bytes().starts_with(DEFAULT_BEGIN.as_bytes()))
-            .then(|| watched.name.clone());
+            let is_named_so = watched.name.as_bytes().starts_with(DEFAULT_BEGIN.as_bytes());
+            let its_own = (watched.holds_dead_letters || is_named_so).then(|| watched.name.clone());
             [its_own, config.dead_letters(&watched.name), dead_letters_of(&watched.name)]
                 .into_iter()
                 .flatten()

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::{redeliver, stream};
 use crate::retention::trimming;
-use support::{Redis, Sidecar, stays_so, wait_for};
+use support::{Cluster, Page, Redis, Sidecar, stays_so, wait_for};
 
 const DEAD: &str = "dead:{s}";
 const RULE: &str = "after_deliveries: 5, idle: 10m";
@@ -241,4 +241,68 @@ fn consumers_that_are_gone_are_deleted_and_those_with_entries_are_not() {
     wait_for("a consumer to be deleted", || (consumers() == 2).then_some(()));
     wait_for("the log", || sidecar.log().contains("\"act\":\"reap\"").then_some(()));
     stays_so(Duration::from_millis(1_200), "the others stay", || consumers() == 2 && pending(&redis) == 1);
+}
+
+#[test]
+fn in_a_cluster_dead_letters_are_beside_their_stream_and_nothing_moves_to_another_slot() {
+    let cluster = Cluster::start();
+    // Streams on each node, and a fixed key that is in the slot of none.
+    let streams = ["a1", "a2", "a3", "a4", "{t}b", "other"];
+    for stream in streams {
+        cluster.add(stream, 3);
+        cluster.run::<()>(stream, &format!("XGROUP CREATE {stream} g 0"));
+        cluster.run::<Value>(stream, &format!("XREADGROUP GROUP g c STREAMS {stream} >"));
+        let rows: Vec<(String, Value, Value, Value)> =
+            cluster.run(stream, &format!("XPENDING {stream} g - + 2"));
+        let ids: Vec<String> = rows.into_iter().map(|row| row.0).collect();
+        let claim = format!("XCLAIM {stream} g c 0 {} IDLE {HOUR} RETRYCOUNT 9", ids.join(" "));
+        cluster.run::<Value>(stream, &claim);
+    }
+    let rule = |of: &str, to: &str| format!("{{match: '{of}', dead_letter: {{{RULE}{to}}}}}");
+    let rules = [rule("a*", ""), rule("{t}b", ", to: 'failed:%s'"), rule("other", ", to: elsewhere")];
+    let config = format!("retention: {{interval: 1s, lease_ttl: 2s}}\nstreams: [{}]", rules.join(", "));
+    let sidecar = Sidecar::with_config(&cluster.node(0).uri(), &config);
+    for (stream, dead) in [
+        ("a1", "dead:{a1}"),
+        ("a2", "dead:{a2}"),
+        ("a3", "dead:{a3}"),
+        ("a4", "dead:{a4}"),
+        ("{t}b", "failed:{t}b"),
+    ] {
+        wait_for(dead, || (cluster.run::<u64>(dead, &format!("XLEN {dead}")) == 2).then_some(()));
+        let left: Vec<Value> = cluster.run(stream, &format!("XPENDING {stream} g - + 10"));
+        assert_eq!(left.len(), 1, "{stream}");
+    }
+    wait_for("the refusal", || sidecar.log().contains("\"reason\":\"crossslot\"").then_some(()));
+    sidecar.wait("it to be shown", |page| {
+        let labels = [("stream", "other"), ("reason", "crossslot")];
+        page.get("streamwarden_dead_letters_stopped", &labels) == Some(1.0)
+    });
+    let left: Vec<Value> = cluster.run("other", "XPENDING other g - + 10");
+    assert_eq!((left.len(), cluster.run::<u64>("elsewhere", "EXISTS elsewhere")), (3, 0));
+}
+
+#[test]
+fn a_full_target_and_what_was_moved_are_in_the_metrics_and_a_replica_is_not_written_to() {
+    let redis = poisoned(5, 3);
+    let config = dead_letter(", max_length: 2");
+    let sidecar = Sidecar::with_config(&redis.uri(), &config);
+    let of =
+        |page: &Page, name: &str| page.get(&format!("streamwarden_dead_letters{name}"), &[("stream", "s")]);
+    let page = sidecar.wait("moving to stop", |page| {
+        of(page, "") == Some(2.0)
+            && page.get("streamwarden_dead_letters_stopped", &[("stream", "s"), ("reason", "full")])
+                == Some(1.0)
+    });
+    assert_eq!((of(&page, "_max_length"), of(&page, "_oldest_age_seconds").is_some()), (Some(2.0), true));
+    let moved = [("stream", "s"), ("reason", "deliveries")];
+    assert_eq!(page.get("streamwarden_dead_letters_moved_total", &moved), Some(2.0));
+
+    let replica = Redis::start();
+    replica.run::<()>(&format!("REPLICAOF 127.0.0.1 {}", redis.port()));
+    wait_for("the copy", || (replica.run::<u64>("EXISTS s") == 1).then_some(()));
+    let reader = Sidecar::with_config(&replica.uri(), &config);
+    reader.wait("the dead letters", |page| of(page, "") == Some(2.0));
+    stays_so(Duration::from_millis(1_500), "nothing is written", || replica.calls("eval") == 0);
+    assert_eq!(reader.scrape().own("streamwarden_retention_leader"), 0.0);
 }

@@ -221,6 +221,7 @@ impl Expected<'_> {
             (("", "name"), json!(self.stream)),
             (("", "key"), json!(self.stream)),
             (("", "stale"), json!(0)),
+            (("", "holds_dead_letters"), json!(0)),
             (("retention_info", "mode"), json!("observe")),
             (("", "retention.trimmed_entries"), json!(0)),
             (("stream_max_length", "max_length"), json!(MAX_LENGTH)),

@@ -1,0 +1,23 @@
+//! How soon a stream is looked at for the first time, and again after something was left.
+
+use std::time::Duration;
+
+use crate::{clock, config::Config, schedule::Schedule};
+
+/// Maximum time until a blocked or failed stream is tried again: the blocking group may have moved on.
+pub(super) const RETRY: Duration = Duration::from_secs(60);
+/// The same, where each command is billed.
+const BILLED_RETRY: Duration = Duration::from_secs(3600);
+/// Maximum time from the start to a stream's first run, so that restarts do not postpone it again and again.
+const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(60);
+
+/// The time until a stream with this interval is tried again.
+pub(super) fn retry_after(config: &Config, interval: Duration) -> Duration {
+    interval.min(if config.redis.billed_by_command { BILLED_RETRY } else { RETRY })
+}
+
+/// The schedule of a stream that is new.
+pub(super) fn first_schedule(interval: Duration) -> Schedule {
+    let wait = LONGEST_FIRST_WAIT.min(interval).mul_f64(fastrand::f64());
+    Schedule::new(clock::now() + wait, interval, fastrand::f64())
+}
