@@ -1,4 +1,4 @@
--- Sets pending entries aside: copies each to the dead letters, then acknowledges it for the group. The copy comes first: if the server
+-- Sets pending entries aside: copies them to the dead letters, then acknowledges them for the group. The copy comes first: if the server
 -- refuses it, nothing is acknowledged. The entry stays in the stream, since other groups may need it.
 --
 -- KEYS[1]  the stream
@@ -11,7 +11,14 @@ local group, deliveries, idle = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_length, names, by, drops_gone = tonumber(ARGV[4]), origin_names(ARGV[5]), ARGV[6], ARGV[7] == '1'
 -- What is asked for once in a script.
 local length, time
-local gone = {}
+-- The IDs to acknowledge, once all is copied: a server above `maxmemory` refuses only the first write of a script, which so is a copy. One
+-- command for all takes the server less time.
+local done, is_done = {}, {}
+
+local function acknowledge_later(id)
+  table.insert(done, id)
+  is_done[id] = true
+end
 
 -- Milliseconds since 1970.
 local function now()
@@ -21,13 +28,13 @@ end
 
 local function set_aside(id)
   local row = call('XPENDING', key, group, id, id, 1)[1]
-  if not row then return 'not_pending' end
+  if not row or is_done[id] then return 'not_pending' end
   -- The idle time of an entry that its consumer gave back is negative: nobody works on it.
   if row[4] < deliveries or (row[3] >= 0 and row[3] < idle) then return 'changed' end
   local fields = fields_of(key, id)
   if not fields then
     if not drops_gone then return 'gone' end
-    table.insert(gone, id)
+    acknowledge_later(id)
     return 'acknowledged'
   end
   if not dead then return 'exists' end
@@ -45,13 +52,12 @@ local function set_aside(id)
   end
   call('XADD', dead, '*', unpack(fields))
   length = length + 1
-  call('XACK', key, group, id)
+  acknowledge_later(id)
   return 'moved'
 end
 
 local function act()
   local words = each(8, set_aside)
-  -- After all copies, since a server above `maxmemory` refuses only the first write of a script.
-  for _, id in ipairs(gone) do call('XACK', key, group, id) end
+  if #done > 0 then call('XACK', key, group, unpack(done)) end
   return words
 end

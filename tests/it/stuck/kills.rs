@@ -49,9 +49,8 @@ impl Chaos<'_> {
             if is_history {
                 history = entries.last().map_or_else(|| "0".to_owned(), |(id, _)| id.clone());
             }
-            if entries.is_empty() {
-                sleep(Duration::from_millis(5));
-            }
+            // Without a pause they would have the server and a core to themselves.
+            sleep(Duration::from_millis(if entries.is_empty() { 5 } else { 1 }));
             is_history = !is_history;
             for (id, number) in entries {
                 if number % ONE_SUCCEEDS == 0 || self.are_fixed.load(Relaxed) {
