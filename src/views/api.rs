@@ -13,6 +13,7 @@ mod group;
 mod head;
 mod held;
 mod help;
+mod latency;
 mod number;
 mod pending;
 mod pieces;
@@ -39,6 +40,7 @@ pub use head::{
     Summary,
 };
 pub use help::{HelpDocument, HelpKind};
+pub use latency::{LatencyDocument, QuantileDocument, StageDocument};
 pub use number::{GroupLagDocument, GroupLagSecondsDocument, NoNumber};
 pub use pending::{PendingDocument, PendingEntryDocument};
 pub use pieces::Take;

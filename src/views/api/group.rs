@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     cause::GroupCauseDocument,
     help::{HelpDocument, help},
+    latency::LatencyDocument,
     values::{age, key, per_second, sentence, span, text},
     word::Word,
 };
@@ -93,6 +94,8 @@ pub struct GroupDocument<'a> {
     /// Commands that may help, where something is stuck.
     #[serde(default)]
     pub commands: Vec<HelpDocument<'a>>,
+    /// How long its entries take; `null` if that is not measured, as for a stream without objectives (`slo`).
+    pub latency: Option<LatencyDocument>,
     /// Recent values.
     pub history: GroupHistory,
 }
@@ -188,6 +191,7 @@ impl<'a> Group<'a> {
                 .filter(|state| state.unlisted_pending.is_some())
                 .map(|state| state.consumers.iter().map(consumer).collect()),
             commands: if self.stale.is_some() { Vec::new() } else { help(&self.stream, &self.of) },
+            latency: self.of.latency.map(|latency| LatencyDocument::new(latency, self.of.target())),
             history: GroupHistory { lag: values(&self.of.verdict.lags) },
         }
     }

@@ -12,8 +12,8 @@ use crate::{
     evaluate::entries,
     model::StreamId,
     views::api::{
-        ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, OneStreamDocument,
-        StreamDocument, holds_the_lease,
+        ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, LatencyDocument,
+        OneStreamDocument, QuantileDocument, StageDocument, StreamDocument, holds_the_lease,
     },
 };
 
@@ -127,6 +127,9 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Fact> {
             format!("{id}, {} old, deliveries: {deliveries}{last}", age(group.oldest_pending_age_seconds));
         lines.push(("  oldest pending", text));
     }
+    for (label, stage) in group.latency.iter().flat_map(stages) {
+        lines.extend(took(stage).map(|text| (label, text)));
+    }
     let counts = [
         ("released", group.nacked_entries.filter(|nacked| *nacked > 0)),
         ("dangling", group.dangling_pending),
@@ -161,6 +164,23 @@ fn help(group: &GroupDocument<'_>, style: Style) -> Vec<Line> {
         fact("  help", &what, None, style).into_iter().chain([command])
     };
     group.commands.iter().flat_map(line).collect()
+}
+
+fn stages(latency: &LatencyDocument) -> [(&'static str, &StageDocument); 2] {
+    [("  delivered in", &latency.delivery), ("  handled in", &latency.handled)]
+}
+
+/// How long entries took of late, and what is left of the error budget; `None` if nothing was measured.
+fn took(stage: &StageDocument) -> Option<String> {
+    let quantile = |of: Option<QuantileDocument>| of.map(|of| milliseconds(of.seconds));
+    let (p50, p95, p99) = (quantile(stage.p50)?, quantile(stage.p95)?, quantile(stage.p99)?);
+    let budget = stage.error_budget_left.map(|left| format!("; error budget left: {:.0}%", left * 100.0));
+    Some(format!("p50 {p50}, p95 {p95}, p99 {p99}{}", budget.unwrap_or_default()))
+}
+
+/// A short time, to the millisecond.
+fn milliseconds(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0}ms", seconds * 1_000.0) } else { format!("{seconds:.2}s") }
 }
 
 fn consumers(group: &GroupDocument<'_>, style: Style) -> Vec<Line> {
