@@ -76,6 +76,6 @@ pub use router::{Next, Router};
 pub(crate) use sentinel_survey::survey_sentinels;
 pub(crate) use server_clock::polls_between_checks;
 pub use stream_reply::read_stream;
-pub use ticks::{GroupsAt, TickReader};
+pub use ticks::TickReader;
 pub(crate) use tls::check_files;
 pub use watching::Watching;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, Slo},
-    model::{GroupPosition, Name, Origin, TickTime},
+    model::{GroupsAt, Name, Origin},
 };
 
 /// A stream at a tick.
@@ -19,7 +19,7 @@ pub struct StreamTick {
     /// Its objectives.
     pub slo: Slo,
     /// The server, the time and the groups; `None` if it could not be read.
-    pub read: Option<(Origin, TickTime, Vec<(Name, GroupPosition)>)>,
+    pub read: Option<GroupsAt>,
 }
 
 /// What is measured, for the views.
@@ -77,7 +77,7 @@ impl LatencyHistory {
 }
 
 impl Stream {
-    fn take(&mut self, read: Option<(Origin, TickTime, Vec<(Name, GroupPosition)>)>) {
+    fn take(&mut self, read: Option<GroupsAt>) {
         let is_same =
             read.as_ref().zip(self.origin.as_ref()).is_some_and(|((of, ..), before)| of.is_same(before));
         if !is_same {

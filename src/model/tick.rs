@@ -1,6 +1,6 @@
 //! What the sampler reads at a tick: where each group of a stream is.
 
-use super::StreamId;
+use super::{Name, Origin, StreamId};
 
 /// The time of a tick on the server's clock, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,3 +25,6 @@ pub struct GroupPosition {
     /// Its consumers.
     pub consumers: u64,
 }
+
+/// The groups of a stream at a tick: by which server, when, and where they are.
+pub type GroupsAt = (Origin, TickTime, Vec<(Name, GroupPosition)>);

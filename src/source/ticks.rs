@@ -19,16 +19,13 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Failure, GroupPosition, Millis, Name, Origin, Reason, TickTime},
+    model::{Failure, GroupsAt, Millis, Name, Reason, TickTime},
 };
 
 /// How long a node of a cluster may take, since the ticks of the others wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long one that did not answer is left alone.
 const REST: Duration = Duration::from_secs(5);
-
-/// The groups of a stream: by which server, when, and where they are.
-pub type GroupsAt = (Origin, TickTime, Vec<(Name, GroupPosition)>);
 
 /// Reads ticks, with connections of its own.
 pub struct TickReader {

@@ -226,7 +226,7 @@ pub const FAMILIES: &[Family] = &[
         "The milliseconds part of the last ID delivered to the group."),
 
     family("streamwarden_group_delivery_seconds", Histogram, GroupHistogram(|row| Some(&row.latency?.delivery.histogram)),
-        "Time from an entry's ID to its delivery to the group, of every entry, for streams with an objective (slo). Each observation is known to an interval of two ticks (latency.tick) or less, and a value in it is counted; intervals of more than four ticks and an eighth of the time are left out. Redis 7.0 and later."),
+        "Time from an entry's ID to its delivery to the group, of every entry, for streams with an objective (slo). Each observation is known to an interval of two ticks (latency.tick) or less, or wider where a tick is late, and a value in it is counted; intervals of more than 20 ticks and an eighth of the time are left out. Redis 7.0 and later."),
     family("streamwarden_group_handling_seconds", Histogram, GroupHistogram(|row| Some(&row.latency?.handling.histogram)),
         "Time from an entry's ID to its acknowledgement, measured in the same way. Single values assume that entries are acknowledged in the order of their delivery; where a consumer holds entries for long, those of the others seem to take longer than they do. Entries that a group reads with NOACK count as acknowledged when they are delivered."),
     family("streamwarden_slo_events_total", Counter, GroupMore(&["db", "stream", "group", "objective", "outcome"], slo_events),
