@@ -40,6 +40,8 @@ pub const ALERT_FAMILIES: &[AlertFamilies] = &[
     AlertFamilies { name: "RedisStreamConsumerNearPendingLimit", needs: &["streamwarden_consumer_pending", "streamwarden_consumer_pending_limit"], mutes: &[] },
     AlertFamilies { name: "RedisStreamPendingDropped", needs: &["streamwarden_group_pending_dropped_total"], mutes: &[] },
     AlertFamilies { name: "RedisStreamPendingDangling", needs: &["streamwarden_group_dangling_pending"], mutes: &[] },
+    AlertFamilies { name: "RedisStreamErrorBudgetBurningFast", needs: &["streamwarden_slo_events_total", "streamwarden_slo_target_ratio"], mutes: &["streamwarden_group_status"] },
+    AlertFamilies { name: "RedisStreamErrorBudgetBurningSlowly", needs: &["streamwarden_slo_events_total", "streamwarden_slo_target_ratio"], mutes: &["streamwarden_group_status"] },
     AlertFamilies { name: "RedisStreamMissing", needs: &["streamwarden_stream_present"], mutes: &[] },
     AlertFamilies { name: "RedisStreamsVanished", needs: &["streamwarden_discovery_last_success_timestamp_seconds", "streamwarden_found_streams"], mutes: &[] },
     AlertFamilies { name: "RedisStreamGroupMissing", needs: &["streamwarden_group_present"], mutes: &[] },
