@@ -27,6 +27,7 @@ mod faults;
 mod finds;
 mod hosted;
 mod http;
+mod latency;
 mod losses;
 mod many;
 mod metrics;

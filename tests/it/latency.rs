@@ -1,0 +1,99 @@
+//! How long entries take: what is measured of them, and what is left out.
+
+use std::time::Duration;
+
+use support::{Need, Page, Redis, Sidecar, wait_for};
+
+const CONFIG: &str =
+    "latency: {tick: 50ms}\nstreams: [{match: s, slo: {delivery: 1s, handled: 1s}}, {match: other}]";
+
+fn events(page: &Page, objective: &str, outcome: &str) -> Option<f64> {
+    let labels = [("stream", "s"), ("group", "g"), ("objective", objective), ("outcome", outcome)];
+    page.get("streamwarden_slo_events_total", &labels)
+}
+
+fn left_out(page: &Page, objective: &str, reason: &str) -> Option<f64> {
+    let labels = [("stream", "s"), ("group", "g"), ("objective", objective), ("reason", reason)];
+    page.get("streamwarden_slo_left_out_total", &labels)
+}
+
+/// A group that has read everything, so that its positions are known, and a sidecar that has seen it.
+fn watched(redis: &Redis) -> Sidecar {
+    redis.add("s", 1);
+    redis.add("other", 1);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.run::<()>("XGROUP CREATE other g 0");
+    redis.read("s", "g", "c", 1);
+    let sidecar = Sidecar::with_config(&redis.uri(), CONFIG);
+    sidecar.wait("a tick", |page| events(page, "delivery", "good").is_some());
+    sidecar
+}
+
+/// Adds entries, and reads them at once.
+fn pass(redis: &Redis, entries: u32) {
+    redis.add("s", entries as usize);
+    redis.read("s", "g", "c", entries as usize);
+}
+
+#[test]
+fn entries_meet_their_objective_or_miss_it() {
+    let redis = Redis::start();
+    if !redis.meets(Need::COUNTED_ADDITIONS) {
+        return;
+    }
+    let sidecar = watched(&redis);
+    pass(&redis, 3);
+    sidecar.wait("entries in time", |page| events(page, "delivery", "good") == Some(3.0));
+    redis.add("s", 2);
+    // The objective, and the ticks around it.
+    std::thread::sleep(Duration::from_millis(1_500));
+    redis.read("s", "g", "c", 2);
+    let page = sidecar.wait("entries that are late", |page| events(page, "delivery", "bad") == Some(2.0));
+    assert_eq!(events(&page, "delivery", "good"), Some(3.0));
+    assert_eq!(page.group("delivery_seconds_count", "s", "g"), Some(5.0));
+    assert!(page.group("delivery_seconds_sum", "s", "g").unwrap() > 2.5);
+    // Nothing is acknowledged yet.
+    assert_eq!(events(&page, "handled", "good"), Some(0.0));
+    assert_eq!(page.get("streamwarden_slo_target_ratio", &[("stream", "s")]), Some(0.99));
+    assert_eq!(page.group("delivery_seconds_count", "other", "g"), None);
+}
+
+#[test]
+fn entries_that_a_group_reads_again_are_left_out() {
+    let redis = Redis::start();
+    if !redis.meets(Need::COUNTED_ADDITIONS) {
+        return;
+    }
+    let sidecar = watched(&redis);
+    pass(&redis, 3);
+    sidecar.wait("entries in time", |page| events(page, "delivery", "good") == Some(3.0));
+    redis.run::<()>("XGROUP SETID s g 0");
+    redis.read("s", "g", "c", 9);
+    pass(&redis, 1);
+    wait_for("a new entry after those", || {
+        pass(&redis, 1);
+        let page = sidecar.next_poll();
+        (events(&page, "delivery", "good")? > 3.0).then_some(())
+    });
+    let page = sidecar.next_poll();
+    assert_eq!(events(&page, "delivery", "bad"), Some(0.0), "nothing is taken for an old entry that waited");
+    assert!(left_out(&page, "delivery", "rewound").is_some());
+}
+
+#[test]
+fn nothing_is_asked_without_an_objective_or_where_commands_are_billed() {
+    let redis = Redis::start();
+    redis.add("s", 1);
+    let sent = |sidecar: &Sidecar| {
+        (0..3).for_each(|_| drop(sidecar.next_poll()));
+        let page = sidecar.scrape();
+        (
+            page.own("streamwarden_latency_ticks_total"),
+            page.get("streamwarden_redis_commands_total", &[("command", "xinfo_groups")]),
+        )
+    };
+    for config in ["streams: [{match: s}]", &format!("{CONFIG}\nredis: {{billed_by_command: true}}")] {
+        let sidecar = Sidecar::with_config(&redis.uri(), config);
+        assert_eq!(sent(&sidecar), (0.0, Some(0.0)), "{config}");
+    }
+}
