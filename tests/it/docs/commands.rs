@@ -44,6 +44,9 @@ const SERVING: [(&str, &str); 3] = [
 const SERVE: &str =
     r#"streamwarden() { STREAMWARDEN_LISTEN=127.0.0.1:0 timeout --preserve-status 5 streamwarden "$@"; }"#;
 
+/// Its blocks are a story, which `tests/it/stuck/tour.rs` runs in their order.
+const STORY: &str = "docs/src/dead-letters.md";
+
 /// The blocks for a shell on a page.
 fn blocks(page: &str) -> Vec<String> {
     in_fences(&read(page)).into_iter().filter(|(kind, _)| kind == "sh").map(|(_, block)| block).collect()
@@ -51,7 +54,8 @@ fn blocks(page: &str) -> Vec<String> {
 
 /// The pages with commands, but for the runbooks, which have tests of their own, and translations, whose commands are the same.
 fn pages() -> Vec<String> {
-    let of_the_book = below("docs/src").into_iter().filter(|page| !page.starts_with("docs/src/runbooks/"));
+    let has_others = |page: &String| page.starts_with("docs/src/runbooks/") || page == STORY;
+    let of_the_book = below("docs/src").into_iter().filter(|page| !has_others(page));
     ["README.md", "CONTRIBUTING.md", "deploy/README.md"]
         .into_iter()
         .map(str::to_owned)
