@@ -211,11 +211,11 @@ fn a_request_plans_first_and_acts_only_if_it_says_so() {
     assert_eq!((status, &replayed["outcomes"]), (200, &json!({"replayed": 1})), "{replayed}");
     assert_eq!((redis.run::<u64>("XLEN s"), redis.run::<u64>("XLEN dead:{s}")), (6, 0));
 
-    let counted =
-        |act| move |page: &support::Page| page.get("streamwarden_http_acted_items_total", &[("act", act)]);
-    let page = sidecar.scrape();
-    let acts = ["dead_letter", "claim", "reap", "replay"].map(|act| counted(act)(&page));
-    assert_eq!(acts, [Some(2.0), Some(3.0), Some(1.0), Some(1.0)]);
+    let family = "streamwarden_http_acted_items_total";
+    sidecar.wait("the counters", |page| {
+        let counted = |act| page.get(family, &[("act", act)]);
+        ["dead_letter", "claim", "reap", "replay"].map(counted) == [2.0, 3.0, 1.0, 1.0].map(Some)
+    });
     let log = sidecar.log();
     assert!(log.contains("act requested over HTTP") && log.contains("acted on stuck work"), "{log}");
     assert!(!log.contains(WRITE_TOKEN));
