@@ -94,7 +94,7 @@ fn polls() -> Row {
                 .query(EACH, SCOPE.series("streamwarden_postponed_lookups")),
             Panel::new(View::Graph, "Rereads", Unit::Short, "Streams read again between two polls, per second, because others may soon remove undelivered entries. None where commands are billed.")
                 .query(EACH, SCOPE.rate("streamwarden_rereads_total")),
-            graph("Webhook", Unit::PerSecond, "Changes for the webhook: sent, refused by its receiver, or dropped since too many waited. Empty lines at 0 if none is configured.")
+            graph("Webhook", Unit::PerSecond, "Changes for the webhook: sent, refused by its receiver, or dropped since too many waited.")
                 .query("{{instance}} {{outcome}}", SCOPE.rate("streamwarden_notifications_total")),
             graph("Waiting for the webhook", Unit::Short, "Changes that wait to be sent. They are kept while the receiver does not answer, up to 1,000.")
                 .query(EACH, SCOPE.series("streamwarden_waiting_notifications")),
