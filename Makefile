@@ -39,7 +39,7 @@ help: ## this list
 demo: ## a private Redis, the example application, the sidecar and a tour of what goes wrong; until Ctrl-C (TOUR=enter, auto or none)
 	$(call run-demo)
 
-demo-cluster: ## the same over a private cluster of three primaries with replicas: slots move, a primary dies, and then its replica too
+demo-cluster: ## the same over a private cluster of three primaries with replicas: slots move, a primary dies, and then its replica too (TOUR=random has random events, until Ctrl-C)
 	$(call run-demo,--cluster)
 
 demo-alerts: redis curl ## half an hour of random events in the cluster of the demo under a real Prometheus: no shipped alert may wake anybody (MINUTES=)

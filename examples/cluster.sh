@@ -47,7 +47,7 @@ alive() {
 is_served() {
   local port
   for port in "${ports[@]}"; do
-    [[ -z ${processes[redis-$port]:-} ]] || redis-cli -p "$port" CLUSTER INFO | grep -q cluster_state:ok || return 1
+    [[ -z ${processes[redis-$port]:-} ]] || redis-cli -p "$port" CLUSTER INFO 2>/dev/null | grep -q cluster_state:ok || return 1
   done
 }
 

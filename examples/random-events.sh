@@ -28,11 +28,11 @@ is_whole() {
   local port info
   is_served || return 1
   for port in "${ports[@]}"; do
-    info=$(redis-cli -p "$port" INFO replication)
+    info=$(redis-cli -p "$port" INFO replication 2>/dev/null)
     [[ $info == *role:slave*master_link_status:up* || $info == *role:master*state=online* ]] || return 1
   done
   # All of them know it.
-  [[ $(for port in "${ports[@]}"; do redis-cli -p "$port" CLUSTER NODES; done | grep -cE ' [^ ]*(fail|handshake)[^ ]* ') == 0 ]]
+  [[ $(for port in "${ports[@]}"; do redis-cli -p "$port" CLUSTER NODES 2>/dev/null; done | grep -cE ' [^ ]*(fail|handshake)[^ ]* ') == 0 ]]
 }
 
 any_port() { echo "${ports[RANDOM % ${#ports[@]}]}"; }
