@@ -50,6 +50,7 @@ impl Condition {
 
     /// Whether the server, a primary, refuses all writes that add something, for this reason. `None` if that is not certain.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of the many reasons three are those of `REFUSALS`")]
     pub fn refuses_writes(&self, reason: Reason) -> Option<bool> {
         match reason {
             Reason::OutOfMemory => {

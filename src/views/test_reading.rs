@@ -56,6 +56,17 @@ fn group() -> GroupState {
     }
 }
 
+/// A server that accepts writes.
+fn without_faults() -> Condition {
+    Condition {
+        used_memory: Some(1 << 20),
+        max_memory: Some(0),
+        log_fails: Some(false),
+        snapshot_fails: Some(false),
+        ..Condition::default()
+    }
+}
+
 pub(super) fn snapshot() -> Snapshot {
     let session = StreamState {
         length: 12,
@@ -103,13 +114,7 @@ pub(super) fn snapshot() -> Snapshot {
                 role: Some(Role::Primary),
                 mode: Some("standalone".into()),
             },
-            condition: Condition {
-                used_memory: Some(1 << 20),
-                max_memory: Some(0),
-                log_fails: Some(false),
-                snapshot_fails: Some(false),
-                ..Condition::default()
-            },
+            condition: without_faults(),
             ..test_snapshot::node()
         }],
         place: "redis.example:6379".into(),
