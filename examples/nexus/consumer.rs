@@ -15,6 +15,7 @@ use crate::{
     shutdown::Shutdown,
     topic::Topic,
     totals::Totals,
+    waits::Waits,
 };
 
 const BATCH: u32 = 10;
@@ -50,6 +51,7 @@ pub(crate) struct Consumer {
     pub(crate) fault_after: Duration,
     pub(crate) started: Instant,
     pub(crate) totals: Arc<Totals>,
+    pub(crate) waits: Arc<Waits>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -86,6 +88,9 @@ impl Consumer {
                 (after, tried) = ("0".to_owned(), now);
             }
             let entries = self.read(&after).await?;
+            if after == ">" {
+                entries.iter().for_each(|(id, _)| self.waits.delivered(self.topic, id));
+            }
             if fault == Some(Fault::Crash) && !entries.is_empty() {
                 return Ok(());
             }
@@ -137,6 +142,7 @@ impl Consumer {
         if !handled.is_empty() {
             let command = cmd("XACK").arg(self.topic.stream()).arg(self.topic.group()).arg(&handled).take();
             self.totals.acknowledged(self.link.query(&command).await?);
+            handled.iter().for_each(|id| self.waits.handled(self.topic, id));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Parser, ValueEnum, builder::PossibleValue};
 
@@ -51,6 +51,10 @@ pub(crate) struct Flags {
     /// Stop after this time
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) duration: Option<Duration>,
+
+    /// Serve how long entries took, as the consumers measure it, as metrics at this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// Trim each stream to about this many entries while publishing
     #[arg(long, value_name = "ENTRIES")]

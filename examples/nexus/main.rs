@@ -12,6 +12,7 @@ mod publisher;
 mod shutdown;
 mod topic;
 mod totals;
+mod waits;
 
 use std::{
     env::VarError,
@@ -39,6 +40,7 @@ use crate::{
     shutdown::Shutdown,
     topic::Topic,
     totals::Totals,
+    waits::Waits,
 };
 
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -87,7 +89,11 @@ fn redis(is_cluster: bool) -> anyhow::Result<Redis> {
 /// Runs until a signal, the end of its time, or a failure that retrying does not solve.
 async fn run(flags: &Flags, redis: Redis, totals: &Arc<Totals>) -> anyhow::Result<()> {
     let (end, shutdown) = Shutdown::channel();
-    let mut tasks = start(flags, &Arc::new(redis), totals, &shutdown);
+    let waits = Arc::new(Waits::default());
+    if let Some(address) = flags.metrics {
+        waits::serve(address, Arc::clone(&waits)).with_context(|| format!("cannot listen on {address}"))?;
+    }
+    let mut tasks = start(flags, &Arc::new(redis), totals, &waits, &shutdown);
     tokio::select! {
         result = finish(&mut tasks) => return result,
         result = ending(flags.duration) => result?,
@@ -105,6 +111,7 @@ fn start(
     flags: &Flags,
     redis: &Arc<Redis>,
     totals: &Arc<Totals>,
+    waits: &Arc<Waits>,
     shutdown: &Shutdown,
 ) -> JoinSet<anyhow::Result<()>> {
     let started = Instant::now();
@@ -121,6 +128,7 @@ fn start(
                 fault_after: flags.after,
                 started,
                 totals: Arc::clone(totals),
+                waits: Arc::clone(waits),
                 shutdown: shutdown.clone(),
             };
             tasks.spawn(consumer.run());
