@@ -50,7 +50,7 @@ impl Chaos<'_> {
                 history = entries.last().map_or_else(|| "0".to_owned(), |(id, _)| id.clone());
             }
             // Without a pause they would have the server and a core to themselves.
-            sleep(Duration::from_millis(if entries.is_empty() { 5 } else { 1 }));
+            sleep(Duration::from_millis(5));
             is_history = !is_history;
             for (id, number) in entries {
                 if number % ONE_SUCCEEDS == 0 || self.are_fixed.load(Relaxed) {
