@@ -43,6 +43,7 @@ fn counts(stage: &Stage) -> (u64, Vec<(&'static str, u64)>) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_break_restarts_the_curve_and_counts_what_it_leaves_out() {
     let (one, two) = ((0, at(0, 10, 0, 0)), (250, at(240, 20, 0, 0)));
     let next = (500, at(490, 26, 0, 0));
