@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, Watched, Watchlist};
+use super::{Config, Watchlist};
 use crate::model::Name;
 
 /// The streams to watch.
@@ -29,13 +29,7 @@ impl Discovered {
     pub fn watchlist(&self, config: &Config) -> Watchlist {
         let is_found = |stream: &&Name| config.watches(stream) && !config.expects(stream);
         let found = self.streams.iter().filter(is_found).cloned().collect();
-        let list = Watchlist::new(config, Self::bounded(config, found, 0).streams);
-        let dead_letters: Vec<Name> = list.iter().filter_map(Watched::dead_letters).collect();
-        if dead_letters.is_empty() {
-            return list;
-        }
-        let dead_letters = dead_letters.into_iter().filter(|key| !config.exclude.matches(key));
-        Watchlist::new(config, list.iter().map(|watched| watched.name.clone()).chain(dead_letters))
+        Watchlist::with_dead_letters(config, Self::bounded(config, found, 0).streams)
     }
 
     /// Named streams and those found beside them, as many as the limit allows.

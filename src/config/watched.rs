@@ -82,6 +82,18 @@ impl Watchlist {
         Self(names.into_iter().map(watched).collect())
     }
 
+    /// The same, and beside them the dead letters of streams whose rule sets entries aside.
+    #[must_use]
+    pub fn with_dead_letters(config: &Config, names: impl IntoIterator<Item = Name>) -> Self {
+        let list = Self::new(config, names);
+        let dead_letters: Vec<Name> = list.iter().filter_map(Watched::dead_letters).collect();
+        if dead_letters.is_empty() {
+            return list;
+        }
+        let dead_letters = dead_letters.into_iter().filter(|key| !config.exclude.matches(key));
+        Self::new(config, list.iter().map(|watched| watched.name.clone()).chain(dead_letters))
+    }
+
     /// Whether both share their content, and are not only equal.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

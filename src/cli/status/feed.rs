@@ -87,7 +87,7 @@ impl Direct {
         }
         let access = &self.config.redis.access;
         let streams = match &self.only {
-            Some(stream) => Watchlist::new(&self.config, [stream.clone()]),
+            Some(stream) => Watchlist::with_dead_letters(&self.config, [stream.clone()]),
             None => {
                 let found = self.discovery.search(&self.config).await;
                 let found = found.map_err(|failure| access.cannot("search for streams", &failure))?;

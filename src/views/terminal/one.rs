@@ -92,8 +92,9 @@ fn facts(stream: &StreamDocument<'_>) -> Vec<Fact> {
     }
     lines.extend(stream.dead_letter.iter().flat_map(dead_letters));
     lines.extend(stream.reap_consumers.iter().map(|rule| {
+        let deleted = (rule.deleted > 0).then(|| format!(", {} so far", grouped(rule.deleted)));
         let idle = duration(rule.idle_seconds);
-        ("consumers", format!("deleted after {idle} without a command, {} so far", grouped(rule.deleted)))
+        ("consumers", format!("deleted after {idle} without a command{}", deleted.unwrap_or_default()))
     }));
     lines
 }
@@ -101,11 +102,11 @@ fn facts(stream: &StreamDocument<'_>) -> Vec<Fact> {
 fn dead_letters(of: &DeadLetterDocument<'_>) -> Vec<Fact> {
     let name = of.name.as_deref().unwrap_or("no key; the rule needs dead_letter.to");
     let oldest = of.oldest_age_seconds.map(|oldest| format!(", the oldest {} old", age(Some(oldest))));
-    let oldest = oldest.unwrap_or_default();
-    let (length, most) = (count(of.length), grouped(of.max_length));
-    let moved = grouped(of.moved_entries);
-    let mut lines =
-        vec![("dead letters", format!("{name}: {length} of at most {most}{oldest}, {moved} moved so far"))];
+    // Only a sidecar knows what it moved.
+    let moved = of.last_run_unix_ms.map(|_| format!(", {} moved so far", grouped(of.moved_entries)));
+    let more: String = oldest.into_iter().chain(moved).collect();
+    let text = format!("{name}: {} of at most {}{more}", count(of.length), grouped(of.max_length));
+    let mut lines = vec![("dead letters", text)];
     lines.extend(of.stopped.iter().map(|reason| ("  stopped", reason.to_string())));
     lines
 }
