@@ -88,25 +88,30 @@ pub struct SelfStats {
     refused: Mutex<BTreeSet<&'static str>>,
 }
 
+/// Metrics that need no further change: those of the process, the version, and the defaults of thresholds.
+fn constants(maker: &Maker) {
+    if let Some(process) = ProcessStats::own() {
+        maker.0.register(Box::new(process)).expect(VALID);
+    }
+    maker
+        .register(IntGaugeVec::new(options("streamwarden_build_info"), &["version"]).expect(VALID))
+        .with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1);
+    for (name, default) in [
+        ("streamwarden_lag_default_threshold_seconds", Thresholds::LAG_AGE),
+        ("streamwarden_pending_age_default_threshold_seconds", Thresholds::PENDING_AGE),
+    ] {
+        maker.gauge(name).set(default.as_secs_f64());
+    }
+}
+
 impl SelfStats {
     /// Creates all metrics. Each label value exists from the start, since `rate()` misses the first step of a counter
     /// that appears with it. `commands` are the labels of all commands that may be sent.
     #[must_use]
     pub fn new(commands: &[&str]) -> Self {
         let maker = Maker(Registry::new());
-        if let Some(process) = ProcessStats::own() {
-            maker.0.register(Box::new(process)).expect(VALID);
-        }
-        maker
-            .register(IntGaugeVec::new(options("streamwarden_build_info"), &["version"]).expect(VALID))
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1);
-        for (name, default) in [
-            ("streamwarden_lag_default_threshold_seconds", Thresholds::LAG_AGE),
-            ("streamwarden_pending_age_default_threshold_seconds", Thresholds::PENDING_AGE),
-        ] {
-            maker.gauge(name).set(default.as_secs_f64());
-        }
+        constants(&maker);
         let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         let stats = Self {
             connections: maker.counter("streamwarden_redis_connections_total"),

@@ -176,10 +176,8 @@ impl History {
             Moment { config, at: at.into(), ticks: &self.ticks, slot, missing_after, consumer_pending_limit };
         let evidence = Evidence { answers, config, poll: self.polls };
         let last = self.last.take();
-        let (last_snapshot, last_report) =
-            last.as_ref().map(|(snapshot, report)| (&**snapshot, &**report)).unzip();
-        let mut last_states = InOrder::new(last_snapshot.iter().flat_map(|last| &last.streams));
-        let mut last_verdicts = InOrder::new(last_report.iter().flat_map(|last| &last.streams));
+        let mut last_states = InOrder::new(last.iter().flat_map(|(snapshot, _)| &snapshot.streams));
+        let mut last_verdicts = InOrder::new(last.iter().flat_map(|(_, report)| &report.streams));
         let mut watchlist = watchlist.in_order();
         let mut streams = Vec::with_capacity(snapshot.streams.len());
         let places: Vec<NodeIndex> = snapshot.nodes_of_streams().collect();
@@ -190,7 +188,6 @@ impl History {
             let unread = if state.is_ok() { history.unread.take() } else { None };
             let last_state = last_state.or(unread.as_deref());
             let watched = watchlist.get(name);
-            let last_verdict = last_verdicts.get(name);
             let (report, reports) = match state.as_ref().ok().zip(nodes.get(usize::from(place))) {
                 Some((stream, node)) => {
                     let trail = self.rereads.remove(name);
@@ -213,16 +210,15 @@ impl History {
             }
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());
-            let may_be_behind = history.may_be_behind;
             let subject = Subject {
                 state,
                 report,
                 rule,
                 is_expected,
                 last_state,
-                may_be_behind,
+                may_be_behind: history.may_be_behind,
                 is_of_replica,
-                last_verdict,
+                last_verdict: last_verdicts.get(name),
             };
             streams.push((name.clone(), history.tracker.judge(&subject, reports, &moment)));
         }

@@ -221,6 +221,33 @@ fn a_request_plans_first_and_acts_only_if_it_says_so() {
     assert!(!log.contains(WRITE_TOKEN));
 }
 
+/// Requests that nobody can fulfil: path, body, status, and words of the answer.
+const SENSELESS: &[(&str, &str, u16, &str)] = &[
+    (
+        DEAD_LETTER,
+        r#"{"ids": "x", "max": 0, "dry_run": 1}"#,
+        400,
+        "ids must be a list of IDs, 1,000 at most; max must be",
+    ),
+    (DEAD_LETTER, r#"{"ids": "x", "max": 0, "dry_run": 1}"#, 400, "dry_run must be true or false"),
+    (DEAD_LETTER, "{}", 400, "ids: needed, or deliveries and an idle time"),
+    (DEAD_LETTER, r#"{"deliveries": 5, "to": "s"}"#, 400, "deliveries: needs an idle time beside it"),
+    (DEAD_LETTER, r#"{"deliveries": 5, "to": "s"}"#, 400, "to: s: the dead letters need a key of their own"),
+    (DEAD_LETTER, r#"{"ids": ["9-0"]}"#, 404, "not pending in group g: 9-0"),
+    ("groups/s/no/dead-letter", POISON, 404, "there is no group no; the stream has: g"),
+    ("groups/other/g/dead-letter", POISON, 404, "stream other is not watched"),
+    ("groups/s/g/claim", "{}", 400, "from must be"),
+    (
+        "groups/s/g/claim",
+        r#"{"from": "c", "to": "no", "idle_seconds": 0}"#,
+        404,
+        "group g has no consumer no",
+    ),
+    ("groups/s/g/claim", r#"{"from": "c", "to": "c", "idle_seconds": 0}"#, 400, "to: both consumers are c"),
+    ("groups/s/g/reap-consumers", r#"{"idle_seconds": 5}"#, 400, "less than 1d is accepted only with force"),
+    ("streams/s/replay", r#"{"ids": ["1-0"]}"#, 409, "s: 1-0 is not a dead letter"),
+];
+
 #[test]
 fn who_has_not_the_token_of_the_path_or_no_sense_is_refused() {
     let redis = poisoned();
@@ -237,46 +264,7 @@ fn who_has_not_the_token_of_the_path_or_no_sense_is_refused() {
     ] {
         assert_eq!(post_as(&sidecar, &headers, DEAD_LETTER, POISON).0, status, "{headers}");
     }
-    for (path, body, status, words) in [
-        (
-            DEAD_LETTER,
-            r#"{"ids": "x", "max": 0, "dry_run": 1}"#,
-            400,
-            "ids must be a list of IDs, 1,000 at most; max must be",
-        ),
-        (DEAD_LETTER, r#"{"ids": "x", "max": 0, "dry_run": 1}"#, 400, "dry_run must be true or false"),
-        (DEAD_LETTER, "{}", 400, "ids: needed, or deliveries and an idle time"),
-        (DEAD_LETTER, r#"{"deliveries": 5, "to": "s"}"#, 400, "deliveries: needs an idle time beside it"),
-        (
-            DEAD_LETTER,
-            r#"{"deliveries": 5, "to": "s"}"#,
-            400,
-            "to: s: the dead letters need a key of their own",
-        ),
-        (DEAD_LETTER, r#"{"ids": ["9-0"]}"#, 404, "not pending in group g: 9-0"),
-        ("groups/s/no/dead-letter", POISON, 404, "there is no group no; the stream has: g"),
-        ("groups/other/g/dead-letter", POISON, 404, "stream other is not watched"),
-        ("groups/s/g/claim", "{}", 400, "from must be"),
-        (
-            "groups/s/g/claim",
-            r#"{"from": "c", "to": "no", "idle_seconds": 0}"#,
-            404,
-            "group g has no consumer no",
-        ),
-        (
-            "groups/s/g/claim",
-            r#"{"from": "c", "to": "c", "idle_seconds": 0}"#,
-            400,
-            "to: both consumers are c",
-        ),
-        (
-            "groups/s/g/reap-consumers",
-            r#"{"idle_seconds": 5}"#,
-            400,
-            "less than 1d is accepted only with force",
-        ),
-        ("streams/s/replay", r#"{"ids": ["1-0"]}"#, 409, "s: 1-0 is not a dead letter"),
-    ] {
+    for (path, body, status, words) in SENSELESS.iter().copied() {
         let (its_status, problem) = post(&sidecar, path, body);
         assert_eq!(its_status, status, "{path} {body}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(words), "{path} {body}: {problem}");
