@@ -178,6 +178,8 @@ impl<'a> Chaos<'a> {
         let primaries = self.cluster.primaries();
         let victim = dice.one_of(&primaries).expect("three of them").node;
         let replica = self.cluster.replica_of(victim).expect("each has one");
+        let port = |node: usize| self.cluster.node(node).port();
+        eprintln!("{blow:?} of {}, whose replica is {}", port(victim), port(replica));
         match blow {
             Blow::Failover => {
                 drop(writing);

@@ -83,7 +83,14 @@ impl Stream<'_> {
         let now = now.unwrap_or_else(|| self.facts.clone());
         let told = page.told(self.name);
         let compared = self.oracle.compare_moving([&self.facts, &now], times, &told);
-        let is_read = compared.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let is_read = compared.unwrap_or_else(|error| {
+            let read_from =
+                page.reading.snapshot.node_of(&self.name.into()).map(|node| node.address.to_string());
+            panic!(
+                "{}, read from {read_from:?}: {error}\nbefore: {:?}\nafter: {now:?}",
+                self.name, self.facts
+            )
+        });
         if is_served && !is_read {
             eprintln!(
                 "{} is served and not read: {:?}",
