@@ -182,8 +182,12 @@ impl<'a> Chaos<'a> {
         eprintln!("{blow:?} of {}, whose replica is {}", port(victim), port(replica));
         match blow {
             Blow::Failover => {
-                drop(writing);
                 self.cluster.failover(replica);
+                // Until it hears of that, which takes long on a busy machine, the old primary answers with what was there before.
+                wait_for("the old primary to follow", || {
+                    self.cluster.replica_of(replica).filter(|node| *node == victim)
+                });
+                drop(writing);
             }
             Blow::ShortFreeze => {
                 self.cluster.freeze(victim);
