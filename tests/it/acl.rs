@@ -197,7 +197,7 @@ fn the_rule_follows_the_configuration_and_the_version() {
     assert_eq!(
         print(act, "8.0", "redis://h"),
         format!(
-            "ACL SETUSER streamwarden reset on >PASSWORD %R~a* %R~b* %R~c %R~dead:{{c}} %R~x{{a*}}y {observe} +client|no-touch +scan \
+            "ACL SETUSER streamwarden reset on >PASSWORD %R~a* %R~b* %R~c %R~dead:{{c}} %R~x{{a*}}y {observe} +client|no-touch +info +scan \
              +xrevrange (~streamwarden:retention:lease +get +set +pexpire +del) (~a* ~c ~dead:{{c}} ~x{{a*}}y +eval +xack +xadd +xlen \
              +xrange) (~c +eval +xgroup|delconsumer +xinfo|consumers)\n"
         )

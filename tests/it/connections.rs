@@ -162,12 +162,12 @@ fn adds_a_reply(proxy: &Proxy) -> Arc<AtomicBool> {
     let add = Arc::new(AtomicBool::new(false));
     let now = Arc::clone(&add);
     proxy.rule(move |direction, bytes| {
-        let start = |from: usize| bytes[from..].iter().position(|byte| *byte == b'%').map(|at| from + at);
         let streams = bytes.windows(6).filter(|word| word == b"length").count();
-        // RESP3 begins each stream with a map, and these streams have no other maps.
+        // RESP3 begins each stream with a map, and these streams have no other maps. INFO has shares in per cent.
+        let is_map = |at: &usize| bytes[*at] == b'%' && bytes[at + 1].is_ascii_digit();
         if direction == Direction::ToClient && streams == 3 && now.swap(false, SeqCst) {
-            let first = start(0).unwrap();
-            let last = bytes.iter().rposition(|byte| *byte == b'%').unwrap();
+            let first = (0..bytes.len()).find(is_map).unwrap();
+            let last = (0..bytes.len()).rfind(is_map).unwrap();
             let copy = bytes[last..].to_vec();
             bytes.splice(first..first, copy);
         }
