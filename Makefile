@@ -61,7 +61,8 @@ test-core: redis curl program ## the program against a real server: needs Debian
 	cargo test --locked --lib --bins
 	cargo test --locked --doc
 	@rm -f $(SKIPPED)
-	cargo test --locked --package streamwarden-tests --test it
+	# Most of them wait for a server, so there are more of them at a time than processors.
+	cargo test --locked --package streamwarden-tests --test it -- --test-threads=$$((2 * $$(nproc)))
 	@$(list-skipped)
 
 faults: redis ## seconds blind per fault at default settings, of any built program: make faults PROGRAM=/path/to/streamwarden
