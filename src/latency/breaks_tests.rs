@@ -57,6 +57,19 @@ fn each_break_restarts_the_curve_and_counts_what_it_leaves_out() {
             vec![("rewound", 14)],
         ),
         (
+            "set back while the count is unknown",
+            vec![
+                one,
+                two,
+                (500, GroupPosition { entries_read: None, ..next.1 }),
+                (750, at(240, 20, 6, 0)),
+                (1_000, at(490, 26, 0, 0)),
+                (1_250, at(1_100, 27, 0, 0)),
+            ],
+            11,
+            vec![("rewound", 6)],
+        ),
+        (
             "counted again",
             vec![one, two, (500, at(240, 90, 0, 0)), (750, at(700, 91, 0, 0))],
             11,
@@ -210,7 +223,6 @@ proptest! {
                             longest = longest.max((now - back).saturating_sub(*id));
                         }
                         next = ids.len();
-                        new_from = new_from.max(next);
                     }
                 }
                 let (mut read, mut lag) = (Some(next as u64 + shift), Some((ids.len() - next) as u64 + inflated));
@@ -235,13 +247,14 @@ proptest! {
                     for id in ids.iter().take(next).skip(first) {
                         longest = longest.max((now - back).saturating_sub(*id));
                     }
-                    new_from = new_from.max(next);
                     if read.is_some() { read = Some(next as u64 + shift); }
                     if lag.is_some() { lag = Some((ids.len() - next) as u64 + inflated); }
                 }
                 let last_delivered_id = next.checked_sub(1).map_or(StreamId::ZERO, |last| StreamId::new(ids[last], last as u64));
                 let position = GroupPosition { last_delivered_id, entries_read: read, lag, pending: 0, consumers: 1 };
                 tracker.tick(TickTime { from: now - back, to: now - back + 1 }, position, &aims);
+                // What is delivered and taken back between two ticks is as new as before.
+                new_from = new_from.max(next);
             }
         }
         if let Some(quantiles) = tracker.summary().delivery.quantiles {

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::model::{GroupPosition, Millis, StreamId, TickTime};
 
+/// IDs may be so far ahead of a clock that was set back.
+const MOST_AHEAD_MS: u64 = 3_600_000;
+
 /// What is measured, and against what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Aims {
@@ -124,9 +127,9 @@ pub(super) struct Tracker {
     broken: Option<LeftOut>,
     /// Redis counts entries as waiting that no longer exist.
     is_lag_inflated: bool,
-    /// Entries up to this ID had been delivered before the group was set back.
-    former: StreamId,
-    /// Entries up to this number are not new to the group; the greatest number while it is behind its former position.
+    /// The furthest position of the group at any tick: what is delivered again up to there is not new.
+    furthest: StreamId,
+    /// Entries up to this number are not new to the group; the greatest number while it is behind its furthest position.
     old_up_to: u64,
 }
 
@@ -140,7 +143,7 @@ impl Tracker {
             last: None,
             broken: None,
             is_lag_inflated: false,
-            former: StreamId::ZERO,
+            furthest: StreamId::ZERO,
             old_up_to: 0,
         }
     }
@@ -152,6 +155,10 @@ impl Tracker {
 
     /// Takes the group's position at a tick.
     pub(super) fn tick(&mut self, time: TickTime, position: GroupPosition, aims: &Aims) {
+        // After a position that is far ahead of the clock, everything would be left out until then.
+        if position.last_delivered_id.ms <= time.to + MOST_AHEAD_MS {
+            self.furthest = self.furthest.max(position.last_delivered_id);
+        }
         let Some(number) = position.entries_read else {
             self.broken = self.broken.or(Some(LeftOut::LagUnknown));
             return;
@@ -165,15 +172,12 @@ impl Tracker {
         }
         let advanced = self.broken.take().map_or_else(|| self.advance(last, now), Err);
         if let Err(reason) = advanced {
-            if reason == LeftOut::Rewound && last.position.last_delivered_id.ms <= time.to {
-                self.former = self.former.max(last.position.last_delivered_id);
-            }
             self.is_lag_inflated |= reason == LeftOut::Trimmed;
             self.restart(now, reason);
         } else {
             self.step(last, now, aims);
         }
-        if position.last_delivered_id < self.former {
+        if position.last_delivered_id < self.furthest {
             self.old_up_to = u64::MAX;
         } else if self.old_up_to == u64::MAX {
             self.old_up_to = number;
