@@ -106,8 +106,9 @@ impl Operator {
             self.stats.acted(planned.act.script.as_str(), acted.outcomes.done());
             outcomes.join(&acted.outcomes);
             if let Some(failure) = acted.failure {
-                let before = format!("{} items were done before", outcomes.done());
-                let what = format!("{}; {before}", cannot_act(config, &planned.act, &failure));
+                // The number first, since a long text is cut at its end.
+                let why = cannot_act(config, &planned.act, &failure).replace('\n', "; ");
+                let what = format!("{} items were done before this: {why}", outcomes.done());
                 return Err(Refusal::Failed(failure.reason, what));
             }
         }

@@ -176,8 +176,7 @@ fn in_a_cluster_each_command_finds_its_stream_and_keys_of_two_slots_are_refused(
         .find(|key| cluster.owner(key) == owner && cluster.slot(key) != slot);
     for to in ["aside", elsewhere.unwrap().as_str()] {
         let (code, _, complaints) = run(other, &[&move_all[..], &["--to", to]].concat());
-        let words =
-            format!("s and {to} must be in one slot of the cluster: pass --to with the same hash tag");
+        let words = format!("s and {to} must be in one slot of the cluster: `to` needs the same hash tag");
         assert!(code == 1 && complaints.contains(&words), "{complaints}");
     }
     let to = (owner + 1) % 3;

@@ -182,6 +182,7 @@ impl Expected<'_> {
     fn page(&self, truths: &mut Truths) {
         let page = Subject::Page;
         truths.known(&page, ("redis_info", ""), Right::Any);
+        truths.known(&page, ("", "faults"), Right::Is(json!([])));
         for words in ["sidecar.version", "server.flavour", "server.version", "server.role", "server.mode"] {
             truths.maybe(&page, ("", words), Right::Any);
         }

@@ -42,10 +42,11 @@ pub(super) fn metrics(page: &Page, stream: &str) -> Told {
             Value::from(labels.join(" "))
         };
         let value = match name {
-            "stream_health" | "group_status" if *value == 0.0 => continue,
+            "stream_health" | "group_status" | "redis_writes_refused" if *value == 0.0 => continue,
             "stream_health" | "group_status" => text(&["status"]),
             "retention_info" => text(&["mode"]),
             "retention_blocked" => text(&["group", "reason"]),
+            "redis_writes_refused" => text(&["reason"]),
             "redis_info" => text(&["flavour", "version", "role", "mode"]),
             _ => Value::from(*value),
         };
