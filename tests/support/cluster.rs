@@ -399,20 +399,6 @@ impl Cluster {
         self.nodes[index].pause();
     }
 
-    /// A primary and its replica go on. Which of them is the primary now is decided before any client asks them, by another node's word.
-    pub fn thaw_shard(&self, nodes: [usize; 2], witness: usize) {
-        nodes.iter().for_each(|node| self.nodes[*node].resume());
-        wait_at_most(FORMS_WITHIN, "a shard to have a primary and a replica", || {
-            let seen = self.see_from(witness);
-            let of = |node: usize| seen.iter().find(|it| it.node == node && !it.has_failed);
-            let shard = [of(nodes[0])?, of(nodes[1])?];
-            let replica =
-                shard.iter().find(|it| it.primary.is_some_and(|primary| nodes.contains(&primary)))?;
-            is_linked(&self.nodes[replica.node]).then_some(())
-        });
-        nodes.iter().for_each(|node| self.wait_until_told(*node));
-    }
-
     pub fn thaw(&self, index: usize) {
         self.nodes[index].resume();
         self.wait_until_told(index);
