@@ -1,4 +1,4 @@
-//! The only code that writes to Redis: single steps of retention, and the lease.
+//! The only code that writes to Redis: single steps of retention, acts on stuck work, and the lease.
 //!
 //! Finding the floor and removing entries are one script on one key. As two commands they can lose entries: a group
 //! may be created or moved between them, and `WATCH` does not notice. Where scripts are forbidden, one `XTRIM key

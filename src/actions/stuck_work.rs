@@ -212,10 +212,11 @@ impl Pass<'_> {
             let what = "the stream has no default key for dead letters in its slot of a cluster; its rule needs dead_letter.to";
             Failure::new(Reason::CrossSlot, what)
         })?;
-        let mut left = usize::try_from(rule.per_run).unwrap_or(usize::MAX);
-        let mut looked_at = 0;
+        let until = clock::now() + self.config.retention.budget;
+        let (mut moved, mut looked_at) = (0, 0);
         while let Some((group, from)) = round.next(groups) {
-            if left == 0 || looked_at >= MOST_LOOKED_AT {
+            let left = usize::try_from(rule.per_run.saturating_sub(moved)).unwrap_or(usize::MAX);
+            if left == 0 || looked_at >= MOST_LOOKED_AT || clock::now() >= until {
                 self.run.is_cut_short = true;
                 break;
             }
@@ -228,7 +229,6 @@ impl Pass<'_> {
                 Err(failure) => return Err(failure),
             };
             looked_at += found.looked_at;
-            left = left.saturating_sub(found.entries.len());
             let act = Act::dead_letter(
                 (stream, group, &key),
                 (deliveries, idle),
@@ -237,6 +237,8 @@ impl Pass<'_> {
                 false,
             );
             self.move_entries(&act, &found.entries).await?;
+            // What stays, as an entry that no longer exists does, takes nothing from those behind it.
+            moved = self.run.moved();
             if self.run.stop == Some(Stop::Full) {
                 break;
             }

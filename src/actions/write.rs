@@ -58,8 +58,8 @@ pub enum Write<'a> {
 }
 
 impl Write<'_> {
-    /// The values of the `command` label of what the sidecar writes. Commands that people run write more.
-    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "xack", "set", "pexpire", "del"];
+    /// All values of the `command` label.
+    pub const LABELS: &'static [&'static str] = &["eval", "xtrim", "xack", "xdel", "set", "pexpire", "del"];
 }
 
 impl Request for Write<'_> {
@@ -239,9 +239,7 @@ pub(super) mod tests {
         ] {
             let words = words(&command);
             assert_eq!(command.label(), words[0].to_lowercase());
-            // Only commands that people run send that.
-            let is_of_replay = matches!(command, Write::TryDelete(_));
-            assert!(is_of_replay || Write::LABELS.contains(&command.label()));
+            assert!(Write::LABELS.contains(&command.label()));
             assert!(!command.may_repeat(), "{command:?}");
             // The reply to a step contains group names.
             assert_eq!(command.has_long_names(), text.is_none(), "{command:?}");

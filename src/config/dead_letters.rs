@@ -20,13 +20,24 @@ impl DeadLetterRule {
     }
 }
 
-/// Whether a rule is for the dead letters whose keys begin so: it names one, or is a glob with the same beginning.
-fn is_for(rule: &StreamRule, beginning: &str) -> bool {
-    match &rule.pattern {
-        Pattern::Name(_) => true,
-        Pattern::Glob(_) => {
-            let glob = rule.pattern.glob().unwrap_or_default();
-            !beginning.is_empty() && literal(glob).starts_with(beginning)
+/// What a stream of dead letters follows from.
+struct Kept<'a> {
+    /// What its key begins with, like those of the same rule.
+    beginning: &'a str,
+    /// The stream that they are from; `None` if they are from several.
+    origin: Option<Name>,
+}
+
+impl Kept<'_> {
+    /// Whether a rule is for them: it names their key, or is a glob with the same beginning that their origin does not match.
+    fn has(&self, rule: &StreamRule) -> bool {
+        match &rule.pattern {
+            Pattern::Name(_) => true,
+            Pattern::Glob(_) => {
+                let begins_so = literal(rule.pattern.glob().unwrap_or_default()).starts_with(self.beginning);
+                let is_of_origin = self.origin.as_ref().is_some_and(|origin| rule.pattern.matches(origin));
+                !self.beginning.is_empty() && begins_so && !is_of_origin
+            }
         }
     }
 }
@@ -42,22 +53,22 @@ impl Config {
     /// Whether a stream holds the dead letters of another one.
     #[must_use]
     pub fn holds_dead_letters(&self, key: &Name) -> bool {
-        self.beginning_of_dead_letters(key).is_some()
+        self.kept_in(key).is_some()
     }
 
     /// The rule of a stream. For one that holds dead letters it is `None`, unless the rule is for these: a common rule is not meant for what failed.
     pub(super) fn rule_of(&self, stream: &Name) -> (Option<&Arc<StreamRule>>, bool) {
         let rule = self.streams.rule(stream);
-        match self.beginning_of_dead_letters(stream) {
+        match self.kept_in(stream) {
             None => (rule, false),
-            Some(beginning) => (rule.filter(|rule| is_for(rule, beginning)), true),
+            Some(kept) => (rule.filter(|rule| kept.has(rule)), true),
         }
     }
 
-    /// The beginning of the keys of such dead letters, if the stream holds some.
-    fn beginning_of_dead_letters(&self, key: &Name) -> Option<&str> {
-        if origins_of(key).any(|origin| self.watches(&origin)) {
-            return Some(DEFAULT_BEGIN);
+    /// The dead letters that a stream holds, if it holds some.
+    fn kept_in(&self, key: &Name) -> Option<Kept<'_>> {
+        if let Some(origin) = origins_of(key).find(|origin| self.watches(origin)) {
+            return Some(Kept { beginning: DEFAULT_BEGIN, origin: Some(origin) });
         }
         let is_of = |rule: &StreamRule, to: &DeadLetterKey| match to.origin(key) {
             Some(origin) => {
@@ -68,7 +79,8 @@ impl Config {
         };
         let of_rules =
             self.streams.iter().filter_map(|rule| Some((rule, rule.dead_letter.as_ref()?.to.as_ref()?)));
-        of_rules.filter(|(rule, to)| is_of(rule, to)).map(|(_, to)| to.beginning()).next()
+        let (_, to) = of_rules.filter(|(rule, to)| is_of(rule, to)).next()?;
+        Some(Kept { beginning: to.beginning(), origin: to.origin(key) })
     }
 
     /// Rules whose entries can't be set aside where they say, each as its key and what is wrong.
@@ -184,6 +196,15 @@ mod tests {
                 format!("{to}, {{match: 'failed:{{a}}', {}}}, {{match: '*', {}}}", limit(3), limit(4)),
                 "failed:{a}",
                 Some(3),
+            ),
+            // A glob that begins like the key but is for the origins.
+            (
+                format!(
+                    "{{match: 'a:b', dead_letter: {{after_deliveries: 8, idle: 10m, to: 'a:{{%s}}:dead'}}}}, {{match: 'a:*', {}}}",
+                    limit(1)
+                ),
+                "a:{a:b}:dead",
+                None,
             ),
             (format!("{default}, {{match: '*', {}}}", limit(1)), "dead:{a}", None),
             (format!("{default}, {{match: '{{dead,x}}:*', {}}}", limit(1)), "dead:{a}", None),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Health, grouped};
-use crate::model::{Condition, Node, Reason, Role, Text};
+use crate::model::{Node, Reason, Role, Text};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -71,12 +71,12 @@ impl ServerFault {
 /// The number of these servers that refuse writes for this reason; `None` where that is unknown.
 #[must_use]
 pub fn refusing_writes(nodes: &[Node], reason: Reason) -> Option<u64> {
-    let is_primary = |node: &&Node| !node.server.role.is_some_and(Role::is_replica);
+    // A replica does not say whether its primary refuses writes.
     let refuse = |node: &Node| {
-        let condition: Option<&Condition> = node.failure.is_none().then_some(&node.condition);
-        condition.and_then(|condition| condition.refuses_writes(reason))
+        let is_asked = node.failure.is_none() && !node.server.role.is_some_and(Role::is_replica);
+        is_asked.then_some(&node.condition)?.refuses_writes(reason)
     };
-    let answers: Vec<Option<bool>> = nodes.iter().filter(is_primary).map(refuse).collect();
+    let answers: Vec<Option<bool>> = nodes.iter().map(refuse).collect();
     let refusing = answers.iter().filter(|refuses| **refuses == Some(true)).count();
     let is_known = refusing > 0 || (!answers.is_empty() && answers.iter().all(Option::is_some));
     u64::try_from(refusing).ok().filter(|_| is_known)
@@ -113,6 +113,7 @@ impl fmt::Display for ServerFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Condition;
     use crate::model::{Failure, PrimaryLink, Server, test_snapshot};
 
     fn node(role: Role, condition: Condition) -> Node {

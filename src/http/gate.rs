@@ -72,7 +72,8 @@ impl ServerState {
             return Err(Box::new(problem(StatusCode::NOT_FOUND, "no such path")));
         };
         let Some(expected) = self.token(file).await else {
-            let reason = format!("cannot read {} in time: is its mount hanging?", token.key());
+            let reason =
+                format!("cannot read the file of {}: is it there, and its mount not hanging?", token.key());
             return Err(Box::new(problem(StatusCode::SERVICE_UNAVAILABLE, reason)));
         };
         let expected = expected.trim_ascii();
@@ -91,16 +92,16 @@ impl ServerState {
         is_from_a_program(&asked.headers)
     }
 
-    /// The token, read for each request, so that a rotated token needs no restart; `None` where that takes too long.
+    /// The token, read for each request, so that a rotated token needs no restart; `None` if it can't be read in time.
     async fn token(&self, file: PathBuf) -> Option<Vec<u8>> {
         let read = async {
             // Never closed. The thread holds the permit, also after this timed out.
             let place = Arc::clone(&self.gate.reading).acquire_owned().await.ok();
             let read = spawn_blocking(move || {
                 let _held = place;
-                files::read(&file, Kind::Secret).unwrap_or_default()
+                files::read(&file, Kind::Secret).ok()
             });
-            read.await.ok()
+            read.await.ok().flatten()
         };
         timeout(TOKEN_TIMEOUT, read).await.ok().flatten()
     }

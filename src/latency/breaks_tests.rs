@@ -233,7 +233,7 @@ proptest! {
                         Fault::Forward(by) => next = (next + by).min(ids.len()),
                         Fault::Uncounted => (read, lag) = (None, None),
                         Fault::Unlagged => lag = None,
-                        Fault::Lost => tracker.lose(),
+                        Fault::Lost => tracker.lose(&aims),
                         Fault::Clock(by) => back += by,
                         Fault::Trim(entries, is_old) => {
                             let gone = entries.min(ids.len() - next);

@@ -123,6 +123,8 @@ pub(super) struct Tracker {
     delivery: Measured,
     handling: Measured,
     last: Option<Last>,
+    /// Number of ticks in a row at which the group could not be read.
+    unread: u32,
     /// Why the curves are broken since then.
     broken: Option<LeftOut>,
     /// Redis counts entries as waiting that no longer exist.
@@ -141,6 +143,7 @@ impl Tracker {
             delivery,
             handling,
             last: None,
+            unread: 0,
             broken: None,
             is_lag_inflated: false,
             furthest: StreamId::ZERO,
@@ -149,12 +152,20 @@ impl Tracker {
     }
 
     /// The group could not be read, or another server answers.
-    pub(super) const fn lose(&mut self) {
+    pub(super) fn lose(&mut self, aims: &Aims) {
         self.broken = Some(LeftOut::Unread);
+        self.unread += 1;
+        if aims.tick * self.unread >= aims.window {
+            (self.delivery.window, self.handling.window) = Default::default();
+        }
     }
 
     /// Takes the group's position at a tick.
     pub(super) fn tick(&mut self, time: TickTime, position: GroupPosition, aims: &Aims) {
+        self.unread = 0;
+        for stage in [&mut self.delivery, &mut self.handling] {
+            stage.window.follow(time.from, aims.window);
+        }
         // After a position that is far ahead of the clock, everything would be left out until then.
         if position.last_delivered_id.ms <= time.to + MOST_AHEAD_MS {
             self.furthest = self.furthest.max(position.last_delivered_id);

@@ -81,7 +81,7 @@ impl Stream {
         let is_same =
             read.as_ref().zip(self.origin.as_ref()).is_some_and(|((of, ..), before)| of.is_same(before));
         if !is_same {
-            self.groups.values_mut().for_each(Tracker::lose);
+            self.groups.values_mut().for_each(|group| group.lose(&self.aims));
         }
         let Some((origin, time, groups)) = read else { return };
         self.origin = Some(origin);

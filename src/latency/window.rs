@@ -52,10 +52,16 @@ struct Slice {
 pub(super) struct Window(VecDeque<Slice>);
 
 impl Window {
-    /// Adds waits that ended at this time.
-    pub(super) fn add(&mut self, waits: &[Wait], now_ms: u64, window: Duration) {
+    /// Drops what was longer ago than the window at this time. Returns the number of the present slice.
+    pub(super) fn follow(&mut self, now_ms: u64, window: Duration) -> u64 {
         let number = now_ms / (Millis::from(window).get() / SLICES).max(1);
         self.0.retain(|slice| slice.number + SLICES > number && slice.number <= number);
+        number
+    }
+
+    /// Adds waits that ended at this time.
+    pub(super) fn add(&mut self, waits: &[Wait], now_ms: u64, window: Duration) {
+        let number = self.follow(now_ms, window);
         if waits.is_empty() {
             return;
         }
@@ -128,8 +134,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn a_bucket_has_its_number_between_its_start_and_the_next_one(ms in 0_u64..10_000_000_000) {
+            fn a_bucket_has_its_number_between_its_start_and_the_next_one(ms in 0_u64..10_000_000_000) {
             let bucket = bucket(ms);
             prop_assert!(start(bucket) <= ms && ms < start(bucket + 1), "{ms} {bucket}");
             prop_assert!(start(bucket + 1) - start(bucket) <= ms / PER_DOUBLING + 1);

@@ -1,4 +1,4 @@
-//! Reads single pending entries, entries and consumers, for commands that people run.
+//! Reads single pending entries, entries and consumers, for commands, rules and requests that act on them.
 //!
 //! Polls never send these. Each read is bounded by a count, and none writes. Entries come in small batches, since an entry may be large:
 //! of a string over 64 KiB only the size is kept.
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Config,
     model::{
-        Class, Consumer, Content, Entry, Failure, GroupPending, Millis, Name, PendingEntry, ServerTime,
+        Consumer, Content, Entry, Failure, GroupPending, Millis, Name, PendingEntry, Reason, ServerTime,
         StreamId, Text,
     },
 };
@@ -340,15 +340,15 @@ impl Details {
         entries(&self.one(config, stream, Detail::From(stream, from, count)).await?)
     }
 
-    /// The number of entries of a stream; 0 for one that does not exist or may not be read.
+    /// The number of entries of a stream; 0 for one that does not exist, and for a key of another type.
     ///
     /// # Errors
-    /// Why its server does not answer.
+    /// Why it can't be read.
     pub async fn length(&mut self, config: &Config, stream: &Name) -> Result<u64, Failure> {
         let length = self.one(config, stream, Command::Length(stream)).await;
         match length.and_then(|length| reply::count(&length)) {
-            Err(failure) if failure.class() != Class::Object => Err(failure),
-            length => Ok(length.unwrap_or(0)),
+            Err(failure) if matches!(failure.reason, Reason::NoKey | Reason::WrongType) => Ok(0),
+            length => length,
         }
     }
 
