@@ -204,6 +204,8 @@ proptest! {
         // The next entry to deliver; how many Redis counts as read beyond that, and as waiting beyond the truth.
         let (mut ids, mut next, mut new_from) = (Vec::<u64>::new(), 0_usize, 0_usize);
         let (mut shift, mut inflated) = (100_000_u64, 0_u64);
+        // While a clock is behind, Redis goes on from the last ID, so an entry is older than its ID says.
+        let mut added = Vec::<u64>::new();
         let mut late = 0;
         for (calm, fault) in faults {
             late = late.max(if let Fault::Late(ms) = fault { ms } else { 0 });
@@ -217,10 +219,11 @@ proptest! {
                         owed -= 1_000;
                         let at = ids.last().copied().unwrap_or(0).max(now - back);
                         ids.push(at);
+                        added.push(now);
                     }
                     if now % every == 0 {
-                        for id in ids.iter().skip(next.max(new_from)) {
-                            longest = longest.max((now - back).saturating_sub(*id));
+                        for (id, added) in ids.iter().zip(&added).skip(next.max(new_from)) {
+                            longest = longest.max((now - back).saturating_sub(*id)).max(now - added);
                         }
                         next = ids.len();
                     }
@@ -244,8 +247,8 @@ proptest! {
                         Fault::Late(_) => {}
                     }
                     // Nothing tells entries that are skipped from delivered ones.
-                    for id in ids.iter().take(next).skip(first) {
-                        longest = longest.max((now - back).saturating_sub(*id));
+                    for (id, added) in ids.iter().zip(&added).take(next).skip(first) {
+                        longest = longest.max((now - back).saturating_sub(*id)).max(now - added);
                     }
                     if read.is_some() { read = Some(next as u64 + shift); }
                     if lag.is_some() { lag = Some((ids.len() - next) as u64 + inflated); }
