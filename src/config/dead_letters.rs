@@ -77,9 +77,9 @@ impl Config {
             }
             None => to.is_only(key),
         };
-        let of_rules =
+        let mut of_rules =
             self.streams.iter().filter_map(|rule| Some((rule, rule.dead_letter.as_ref()?.to.as_ref()?)));
-        let (_, to) = of_rules.filter(|(rule, to)| is_of(rule, to)).next()?;
+        let (_, to) = of_rules.find(|(rule, to)| is_of(rule, to))?;
         Some(Kept { beginning: to.beginning(), origin: to.origin(key) })
     }
 

@@ -180,7 +180,7 @@ fn alerts_say_what_they_must() {
         assert!(alert.summary.ends_with('.') && !alert.summary.contains("{{"), "{name}: {}", alert.summary);
         assert!(alert.description.ends_with('.'), "{name}");
         assert_eq!(alert.runbook, format!("{RUNBOOKS}{name}.md"));
-        let collapses = ["without (instance, pod", ":max", ":rate5m", "absent("]
+        let collapses = ["without (instance, pod", ":max", ":rate5m", ":ratio", "absent("]
             .iter()
             .any(|it| alert.expression.contains(it));
         assert!(collapses, "{name} would fire once a sidecar");

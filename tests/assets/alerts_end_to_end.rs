@@ -37,7 +37,7 @@ streams:
   - {match: "test:text"}
   - {match: "test:grouped", groups: [wanted]}
   - {match: "test:poison", dead_letter: {after_deliveries: 5, idle: 1m, to: "test:dead"}, reap_consumers: {idle: 1d}}
-  - {match: "events:*"}
+  - {match: "events:*", slo: {delivery: 1h, handled: 1h}}
 "#;
 
 /// What goes wrong, as the webhook should tell it.
