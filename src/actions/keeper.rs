@@ -78,6 +78,7 @@ impl Keeper {
                 keep_schedules(&mut schedules, &policies);
                 self.failing.retain(|stream, _| policies.contains_key(stream));
                 self.stuck_work.follow(&config, &list);
+                self.forget_rules();
                 listed = Some(list);
             }
             let is_idle = policies.is_empty() && self.stuck_work.is_empty();
@@ -108,6 +109,19 @@ impl Keeper {
         }
         let config = Arc::clone(&self.config.borrow());
         let _late_or_released = timeout(RELEASE, self.lease.release(&mut self.enforcer, &config)).await;
+    }
+
+    /// Drops what was done by rules that no longer run.
+    fn forget_rules(&self) {
+        self.retention_statuses.send_if_modified(|statuses| {
+            let ended: Vec<Name> =
+                statuses.rules.keys().filter(|stream| !self.stuck_work.has(stream)).cloned().collect();
+            if !ended.is_empty() {
+                let rules = &mut Arc::make_mut(statuses).rules;
+                ended.iter().for_each(|stream| drop(rules.remove(stream)));
+            }
+            !ended.is_empty()
+        });
     }
 
     /// Runs the rules about stuck work that are due, before retention: what is set aside no longer blocks it.

@@ -78,6 +78,11 @@ impl StuckWork {
         self.failing.retain(|stream, _| self.rules.contains_key(stream));
     }
 
+    /// Whether a stream has rules that run.
+    pub(super) fn has(&self, stream: &Name) -> bool {
+        self.rules.contains_key(stream)
+    }
+
     /// When the next rule is due; `None` without rules.
     pub(super) fn due(&self) -> Option<Instant> {
         self.rules.values().map(|rule| rule.schedule.due()).min()

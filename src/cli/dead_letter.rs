@@ -16,7 +16,7 @@ use crate::{
     evaluate::grouped,
     model::StreamId,
     planner::{DeadLetterOrder, DeadLetterPlan},
-    stuck::{DEFAULT_PREFIX, Outcome},
+    stuck::Outcome,
 };
 
 /// Set pending entries aside: copy them to a stream of dead letters, and acknowledge them for the group.
@@ -57,18 +57,18 @@ pub(super) struct DeadLetter {
     #[arg(long, value_name = "KEY")]
     to: Option<OsString>,
 
-    /// Stop when there are this many dead letters.
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..))]
-    max_length: u64,
+    /// Stop when there are this many dead letters. [default: as the stream's rule says, else 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_length: Option<u64>,
 
     /// Also acknowledge entries that no longer exist in the stream. Nothing of them is left to copy. Without --id and --deliveries it only
     /// does this.
     #[arg(long)]
     acknowledge_gone: bool,
 
-    /// What the names of added fields begin with.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    prefix: String,
+    /// What the names of added fields begin with. [default: as the stream's rule says, else dlq:]
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
 
     #[command(flatten)]
     confirm: Confirm,
@@ -85,7 +85,7 @@ impl DeadLetter {
         let DeadLetterPlan { to, looked, now, .. } = &plan;
         print(format_args!("stream        {}, group {}\n", order.stream, order.group))?;
         if let Some(to) = to {
-            print(format_args!("dead letters  {to}, at most {}\n", grouped(order.max_length)))?;
+            print(format_args!("dead letters  {to}, at most {}\n", grouped(plan.max_length)))?;
         }
         print(pending_table(looked, *now))?;
         if let Some(next) = looked.found.next {

@@ -18,7 +18,7 @@ use crate::{
     model::{Entry, Failure, Name, ServerTime, StreamId},
     planner::{Looker, Pages, select},
     source::{Details, Discovery, Link},
-    stuck::{Act, DEFAULT_BEGIN, DEFAULT_PREFIX, DeadLetter, Planned, dead_letters_of},
+    stuck::{Act, DEFAULT_BEGIN, DeadLetter, Planned, dead_letters_of},
     telemetry,
 };
 
@@ -69,9 +69,9 @@ struct Show {
     #[arg(long)]
     show: bool,
 
-    /// What the names of added fields begin with.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    prefix: String,
+    /// What the names of added fields begin with. [default: as the rule of the dead letters says, else dlq:]
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
 }
 
 /// Remove dead letters for good. Other entries of the stream stay.
@@ -99,9 +99,9 @@ struct Purge {
     #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max: u32,
 
-    /// What the names of added fields begin with.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    prefix: String,
+    /// What the names of added fields begin with. [default: as the rule of the dead letters says, else dlq:]
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
 
     #[command(flatten)]
     confirm: Confirm,
@@ -170,7 +170,8 @@ async fn row(details: &mut Details, config: &Config, key: &Name) -> Result<Optio
     }
     let now = details.time(config, key).await?;
     let oldest = details.entries_from(config, key, StreamId::ZERO, 1).await?.pop();
-    let letter = oldest.as_ref().and_then(|oldest| DeadLetter::of(oldest, DEFAULT_PREFIX));
+    let letter =
+        oldest.as_ref().and_then(|oldest| DeadLetter::of(oldest, config.prefix_of_dead_letters(key)));
     let origin = letter.map_or_else(|| "?".to_owned(), |letter| letter.stream.to_string());
     let oldest = span(oldest.and_then(|oldest| age(oldest.id, now)));
     Ok(Some([key.to_string(), grouped(length), oldest, origin]))
@@ -201,16 +202,17 @@ impl Show {
         if entries.is_empty() && missing.is_empty() {
             print(format_args!("{key} has no dead letters\n"))?;
         } else if !entries.is_empty() {
-            print(self.text(&entries, now))?;
+            let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&key));
+            print(self.text(&entries, prefix, now))?;
         }
         missing.iter().try_for_each(|id| print(format_args!("{key} has no entry {id}\n")))?;
         Ok(Exit::success_if(missing.is_empty()))
     }
 
-    fn text(&self, entries: &[Entry], now: Option<ServerTime>) -> String {
+    fn text(&self, entries: &[Entry], prefix: &str, now: Option<ServerTime>) -> String {
         let row = |entry: &Entry| {
             let id = entry.id.to_string();
-            let Some(letter) = DeadLetter::of(entry, &self.prefix) else {
+            let Some(letter) = DeadLetter::of(entry, prefix) else {
                 return [
                     id,
                     "?".into(),
@@ -234,7 +236,7 @@ impl Show {
         };
         let rows: Vec<_> = entries.iter().map(row).collect();
         let shown = entries.iter().map(|entry| {
-            let letter = DeadLetter::of(entry, &self.prefix);
+            let letter = DeadLetter::of(entry, prefix);
             let fields = letter.map_or(entry.fields.as_slice(), |letter| letter.fields);
             if self.show { fields_of(fields) } else { String::new() }
         });
@@ -254,15 +256,16 @@ impl Purge {
             let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
             least_age.is_none_or(|least| its_age.is_some_and(|its_own| its_own >= least))
         };
+        let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&key));
         let mut chosen = Vec::new();
-        select(&mut looker, &self.id, &self.prefix, |letter| {
+        select(&mut looker, &self.id, prefix, |letter| {
             chosen.extend(is_meant(letter).then_some(letter.id));
             chosen.len() < most
         })
         .await?;
         print(format_args!("would remove  {} from {key}, for good\n", counted(chosen.len(), "dead letter")))?;
         let question = format!("Remove {} for good?", counted(chosen.len(), "dead letter"));
-        let plan = Planned::of_ids(Act::purge(&key, &self.prefix), chosen);
+        let plan = Planned::of_ids(Act::purge(&key, prefix), chosen);
         carry_out(config, &self.confirm, &question, vec![plan], None).await
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Log},
     model::{Name, StreamId},
     planner::{ReplayOrder, Replayed},
-    stuck::{DEFAULT_PREFIX, MOST_REPLAYS},
+    stuck::MOST_REPLAYS,
 };
 
 /// Add dead letters to their stream again, and remove them from the dead letters.
@@ -56,9 +56,9 @@ pub(super) struct Replay {
     #[arg(long, value_name = "N", default_value_t = MOST_REPLAYS, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     max_replays: u64,
 
-    /// What the names of added fields begin with.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    prefix: String,
+    /// What the names of added fields begin with. [default: as the rule of the dead letters says, else dlq:]
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
 
     #[command(flatten)]
     confirm: Confirm,

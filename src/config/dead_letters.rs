@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{Name, Slot},
-    stuck::{DEFAULT_BEGIN, dead_letters_of, origins_of},
+    stuck::{DEFAULT_BEGIN, DEFAULT_PREFIX, dead_letters_of, origins_of},
 };
 
 impl DeadLetterRule {
@@ -26,6 +26,8 @@ struct Kept<'a> {
     beginning: &'a str,
     /// The stream that they are from; `None` if they are from several.
     origin: Option<Name>,
+    /// The rule that sets them aside; `None` if only commands do.
+    rule: Option<&'a DeadLetterRule>,
 }
 
 impl Kept<'_> {
@@ -50,6 +52,18 @@ impl Config {
         rule.map_or_else(|| dead_letters_of(stream), |rule| rule.key(stream))
     }
 
+    /// The rule that sets entries aside in this key, if one does.
+    #[must_use]
+    pub fn rule_of_dead_letters(&self, key: &Name) -> Option<&DeadLetterRule> {
+        self.kept_in(key)?.rule
+    }
+
+    /// What the names of the fields begin with that dead letters in this key have: as their rule says, else the default.
+    #[must_use]
+    pub fn prefix_of_dead_letters(&self, key: &Name) -> &str {
+        self.rule_of_dead_letters(key).map_or(DEFAULT_PREFIX, |rule| &rule.prefix)
+    }
+
     /// Whether a stream holds the dead letters of another one.
     #[must_use]
     pub fn holds_dead_letters(&self, key: &Name) -> bool {
@@ -68,7 +82,9 @@ impl Config {
     /// The dead letters that a stream holds, if it holds some.
     fn kept_in(&self, key: &Name) -> Option<Kept<'_>> {
         if let Some(origin) = origins_of(key).find(|origin| self.watches(origin)) {
-            return Some(Kept { beginning: DEFAULT_BEGIN, origin: Some(origin) });
+            let rule = self.rule(&origin).and_then(|rule| rule.dead_letter.as_ref());
+            let rule = rule.filter(|rule| rule.to.is_none());
+            return Some(Kept { beginning: DEFAULT_BEGIN, origin: Some(origin), rule });
         }
         let is_of = |rule: &StreamRule, to: &DeadLetterKey| match to.origin(key) {
             Some(origin) => {
@@ -79,8 +95,8 @@ impl Config {
         };
         let mut of_rules =
             self.streams.iter().filter_map(|rule| Some((rule, rule.dead_letter.as_ref()?.to.as_ref()?)));
-        let (_, to) = of_rules.find(|(rule, to)| is_of(rule, to))?;
-        Some(Kept { beginning: to.beginning(), origin: to.origin(key) })
+        let (rule, to) = of_rules.find(|(rule, to)| is_of(rule, to))?;
+        Some(Kept { beginning: to.beginning(), origin: to.origin(key), rule: rule.dead_letter.as_ref() })
     }
 
     /// Rules whose entries can't be set aside where they say, each as its key and what is wrong.

@@ -22,13 +22,12 @@ use crate::{
     model::{Millis, Name, StreamId},
     operator::{Done, Job},
     planner::{ClaimOrder, DeadLetterOrder, Order, Plan, ReapOrder, ReplayOrder},
-    stuck::{DEFAULT_PREFIX, MOST_REPLAYS, Script, origins_of},
+    stuck::{MOST_REPLAYS, Script, origins_of},
     views::api::{ActsDocument, ClaimRequest, DeadLetterRequest, MOST_ITEMS, ReapRequest, ReplayRequest},
 };
 
 /// A thousand IDs, and more than that.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-const MAX_LENGTH: u64 = 10_000;
 const DAY: f64 = 86_400.0;
 
 impl ServerState {
@@ -77,7 +76,6 @@ impl ServerState {
 fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Vec<String>> {
     let (stream, group) = (asked.stream.clone(), asked.group.clone());
     let max = |max: Option<u64>| usize::try_from(max.unwrap_or(MOST_ITEMS)).unwrap_or(usize::MAX);
-    let prefix = |prefix: Option<String>| prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned());
     let (order, dry_run) = match script {
         Script::DeadLetter => {
             let it = DeadLetterRequest::read(body)?;
@@ -90,9 +88,9 @@ fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Ve
                 from: it.from.unwrap_or(StreamId::ZERO),
                 max: max(it.max),
                 to: it.to.as_deref().map(name),
-                max_length: it.max_length.unwrap_or(MAX_LENGTH),
+                max_length: it.max_length,
                 acknowledge_gone: it.acknowledge_gone.unwrap_or(false),
-                prefix: prefix(it.prefix),
+                prefix: it.prefix,
             };
             (Order::DeadLetter(order), it.dry_run)
         }
@@ -116,7 +114,7 @@ fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Ve
                 to: it.to.as_deref().map(name),
                 max: max(it.max),
                 most_replays: it.max_replays.unwrap_or(MOST_REPLAYS),
-                prefix: prefix(it.prefix),
+                prefix: it.prefix,
             };
             (Order::Replay(order), it.dry_run)
         }

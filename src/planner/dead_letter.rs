@@ -10,6 +10,8 @@ use crate::{
 
 /// Entries whose existence a plan checks: each is read from Redis.
 const MOST_CHECKED: usize = 1_000;
+/// Dead letters at which moving stops where no rule says so.
+const MAX_LENGTH: u64 = 10_000;
 const NO_DEFAULT: &str = "no default name for its dead letters is in the stream's slot of a cluster";
 
 /// What to set aside.
@@ -32,12 +34,12 @@ pub struct DeadLetterOrder {
     pub max: usize,
     /// The key of the dead letters, unless it is the default one.
     pub to: Option<Name>,
-    /// Dead letters at which moving stops.
-    pub max_length: u64,
+    /// Dead letters at which moving stops, unless it is as the stream's rule says.
+    pub max_length: Option<u64>,
     /// Whether to acknowledge entries that no longer exist.
     pub acknowledge_gone: bool,
-    /// What the names of added fields begin with.
-    pub prefix: String,
+    /// What the names of added fields begin with, unless it is as the stream's rule says.
+    pub prefix: Option<String>,
 }
 
 /// What would be set aside.
@@ -45,6 +47,8 @@ pub struct DeadLetterOrder {
 pub struct DeadLetterPlan {
     /// The key of the dead letters; `None` if nothing is to be moved.
     pub to: Option<Name>,
+    /// Dead letters at which moving stops.
+    pub max_length: u64,
     /// The entries, and whether the first ones of them exist.
     pub looked: Looked,
     /// The server's clock.
@@ -92,16 +96,19 @@ impl DeadLetterOrder {
         // Since an entry that is delivered meanwhile is less idle than now, it stays.
         let least_idle = found.entries.iter().filter_map(|it| it.entry.idle).min().unwrap_or(Millis::ZERO);
         let needed = (self.deliveries.unwrap_or(0), self.idle.unwrap_or(least_idle));
+        let rule = to.as_ref().and_then(|to| config.rule_of_dead_letters(to));
+        let max_length = self.max_length.or(rule.map(|rule| rule.max_length)).unwrap_or(MAX_LENGTH);
         let act = match &to {
             None => Act::acknowledge_gone(&self.stream, &self.group, by),
             Some(to) => {
-                let (names, how) = ((&self.stream, &self.group, to), (self.prefix.as_str(), by));
-                Act::dead_letter(names, needed, self.max_length, how, self.acknowledge_gone)
+                let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(to));
+                let names = (&self.stream, &self.group, to);
+                Act::dead_letter(names, needed, max_length, (prefix, by), self.acknowledge_gone)
             }
         };
         let [gone, unfit] = [gone, unfit].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
         let (planned, looked) = (Planned::of_ids(act, ids), Looked { group, found, entries });
-        Ok(DeadLetterPlan { to, looked, now, planned, gone, unfit, is_checked })
+        Ok(DeadLetterPlan { to, max_length, looked, now, planned, gone, unfit, is_checked })
     }
 
     /// Whether entries are to be moved, and not only acknowledged if they no longer exist.
@@ -119,7 +126,7 @@ impl DeadLetterOrder {
             let what = "needs an idle time beside it: a restart also delivers again";
             wrong.push(("deliveries", what.to_owned()));
         }
-        if self.prefix.is_empty() {
+        if self.prefix.as_ref().is_some_and(String::is_empty) {
             let what = "empty: the added fields would have names that fields of entries have too";
             wrong.push(("prefix", what.to_owned()));
         }

@@ -12,6 +12,8 @@ use crate::{
 
 /// Entries in one reply, since each may be large.
 const PORTION: u64 = 20;
+/// Entries after which a stream without a dead letter counts as one that holds none.
+const MOST_OTHERS: usize = 1_000;
 
 /// What to play back.
 #[derive(Debug, Clone)]
@@ -30,8 +32,8 @@ pub struct ReplayOrder {
     pub max: usize,
     /// How often one is replayed.
     pub most_replays: u64,
-    /// What the names of added fields begin with.
-    pub prefix: String,
+    /// What the names of added fields begin with, unless it is as the rule of the dead letters says.
+    pub prefix: Option<String>,
 }
 
 /// What would be played back.
@@ -58,7 +60,8 @@ impl ReplayOrder {
     /// # Errors
     /// A parameter is wrong, something is missing, or Redis failed.
     pub async fn plan(&self, config: &Config, details: &mut Details) -> Result<ReplayPlan, Refusal> {
-        let (by_origin, looped) = self.choose(config, details).await?;
+        let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&self.key));
+        let (by_origin, looped) = self.choose(config, details, prefix).await?;
         let key = &self.key;
         if self.to.as_ref() == Some(key) || by_origin.contains_key(key) {
             let what = format!("{key} is the stream of the dead letters itself; name another one");
@@ -68,7 +71,7 @@ impl ReplayOrder {
         for (origin, ids) in by_origin {
             let to = self.to.as_ref().unwrap_or(&origin).clone();
             let groups = Looker { config, stream: &to, details }.groups().await?;
-            let act = Act::replay(key, &to, &self.prefix, Some(&origin), self.most_replays);
+            let act = Act::replay(key, &to, prefix, Some(&origin), self.most_replays);
             let groups = groups.into_iter().map(|group| group.name).collect();
             streams.push(Replayed { to, groups, planned: Planned::of_ids(act, ids) });
         }
@@ -80,11 +83,12 @@ impl ReplayOrder {
         &self,
         config: &Config,
         details: &mut Details,
+        prefix: &str,
     ) -> Result<(BTreeMap<Name, Vec<StreamId>>, u64), Refusal> {
         let mut looker = Looker { config, stream: &self.key, details };
         let now = looker.time().await?;
         let (mut by_origin, mut count, mut looped) = (BTreeMap::<Name, Vec<StreamId>>::new(), 0, 0);
-        select(&mut looker, &self.ids, &self.prefix, |letter| {
+        select(&mut looker, &self.ids, prefix, |letter| {
             let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
             let is_recent =
                 self.since.is_none_or(|most| its_age.is_some_and(|its_own| its_own <= most.get()));
@@ -152,7 +156,7 @@ impl Pages {
 /// Calls `take` with the dead letters of these IDs, or with all of the stream, until it returns false.
 ///
 /// # Errors
-/// An ID that does not exist or is not a dead letter, or why they can't be read.
+/// An ID that does not exist or is not a dead letter, a stream without dead letters, or why they can't be read.
 pub async fn select(
     looker: &mut Looker<'_>,
     ids: &[StreamId],
@@ -172,12 +176,26 @@ pub async fn select(
         return Ok(());
     }
     let mut pages = Pages::new(StreamId::ZERO);
+    let (mut others, mut has_letters) = (0, false);
     while let Some(page) = pages.next(looker).await? {
-        for letter in page.iter().filter_map(|entry| DeadLetter::of(entry, prefix)) {
-            if !take(&letter) {
-                return Ok(());
+        for entry in &page {
+            match DeadLetter::of(entry, prefix) {
+                Some(letter) if !take(&letter) => return Ok(()),
+                Some(_) => has_letters = true,
+                None => others += 1,
             }
         }
+        if !has_letters && others >= MOST_OTHERS {
+            break;
+        }
     }
-    Ok(())
+    if has_letters || others == 0 {
+        return Ok(());
+    }
+    let others =
+        if others >= MOST_OTHERS { format!("of its oldest {others}") } else { format!("of its {others}") };
+    Err(Refusal::Forbidden(format!(
+        "{} holds no dead letters: none {others} entries has the fields of one, which begin with {prefix} (`prefix`)",
+        looker.stream
+    )))
 }

@@ -141,11 +141,11 @@ request! {
         max: Option<u64>, "a number from 1 to 1,000", is_a_max;
         /// The key of the dead letters, percent-encoded; by default `dead:` and the stream's.
         to: Option<String>, "a key, percent-encoded", any;
-        /// Moving stops at so many dead letters (10,000).
+        /// Moving stops at so many dead letters (as the stream's rule says, else 10,000).
         max_length: Option<u64>, "a number from 1 on", is_positive;
         /// Whether to acknowledge entries that no longer exist (false).
         acknowledge_gone: Option<bool>, "true or false", any;
-        /// What the names of added fields begin with (`dlq:`).
+        /// What the names of added fields begin with (as the rule of the dead letters says, else `dlq:`).
         prefix: Option<String>, "text", any;
         /// Whether to only report what would be done (true).
         dry_run: Option<bool>, "true or false", any;
@@ -195,7 +195,7 @@ request! {
         max: Option<u64>, "a number from 1 to 1,000", is_a_max;
         /// How often one is replayed (3).
         max_replays: Option<u64>, "a number from 1 on", is_positive;
-        /// What the names of added fields begin with (`dlq:`).
+        /// What the names of added fields begin with (as the rule of the dead letters says, else `dlq:`).
         prefix: Option<String>, "text", any;
         /// Whether to only report what would be done (true).
         dry_run: Option<bool>, "true or false", any;

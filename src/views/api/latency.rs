@@ -14,7 +14,7 @@ use crate::{
 pub struct LatencyDocument {
     /// From an entry's ID to its delivery to the group.
     pub delivery: StageDocument,
-    /// From an entry's ID to its acknowledgement.
+    /// From an entry's ID to its acknowledgement. All but the mean assumes that entries are acknowledged in the order of their delivery.
     pub handled: StageDocument,
 }
 
@@ -34,9 +34,9 @@ pub struct StageDocument {
     pub p95: Option<QuantileDocument>,
     /// 99 of 100 of them took no longer.
     pub p99: Option<QuantileDocument>,
-    /// Entries that certainly met the objective; `null` without one.
+    /// Entries that met the objective; `null` without one.
     pub good: Option<u64>,
-    /// Entries that certainly missed it.
+    /// Entries that missed it.
     pub bad: Option<u64>,
     /// Entries of which neither is certain.
     pub unknown: Option<u64>,
@@ -50,9 +50,9 @@ pub struct StageDocument {
 pub struct QuantileDocument {
     /// About what it is.
     pub seconds: f64,
-    /// It is certainly not less.
+    /// It is not less.
     pub at_least_seconds: f64,
-    /// It is certainly not more.
+    /// It is not more.
     pub at_most_seconds: f64,
 }
 
