@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use redis::Value;
 
 use super::{redeliver, stream};
-use crate::retention::trimming;
+use crate::{
+    process::{streamwarden, text},
+    retention::trimming,
+};
 use support::{Cluster, Page, Redis, Sidecar, stays_so, wait_for};
 
 const DEAD: &str = "dead:{s}";
@@ -144,6 +147,28 @@ fn dead_letters_are_kept_whatever_a_common_rule_says() {
     );
     sidecar.configure(&own);
     wait_for("the dead letters to be trimmed", || (length(&redis, DEAD) == 3).then_some(()));
+}
+
+#[test]
+fn commands_follow_the_limit_and_the_prefix_of_the_rule() {
+    let redis = poisoned(6, 6);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("streamwarden.yaml");
+    let rule = config(&format!("dead_letter: {{{RULE}, max_length: 3, prefix: 'x-'}}"));
+    std::fs::write(&file, format!("redis: {{uri: '{}'}}\n{rule}\n", redis.uri())).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = streamwarden(&[arguments, &["--config", file.to_str().unwrap()]].concat(), &[]);
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    let (code, moved) = run(&["dead-letter", "s", "g", "--deliveries", "5", "--idle", "10m", "--yes"]);
+    assert!(code == 1 && moved.contains("at most 3") && moved.contains("3 moved"), "{moved}");
+    assert_eq!(length(&redis, DEAD), 3);
+    let fields: Vec<(String, Vec<String>)> = redis.run(&format!("XRANGE {DEAD} - +"));
+    assert!(fields.iter().all(|(_, fields)| fields.contains(&"x-id".to_owned())), "{fields:?}");
+    let (code, plan) = run(&["replay", DEAD, "--dry-run"]);
+    assert!(code == 0 && plan.contains("would replay  3"), "{plan}");
+    let (_, list) = run(&["dead-letters", "show", DEAD]);
+    assert!(!list.contains("not a dead letter"), "{list}");
 }
 
 #[test]
