@@ -114,13 +114,11 @@ impl Keeper {
     /// Drops what was done by rules that no longer run.
     fn forget_rules(&self) {
         self.retention_statuses.send_if_modified(|statuses| {
-            let ended: Vec<Name> =
-                statuses.rules.keys().filter(|stream| !self.stuck_work.has(stream)).cloned().collect();
-            if !ended.is_empty() {
-                let rules = &mut Arc::make_mut(statuses).rules;
-                ended.iter().for_each(|stream| drop(rules.remove(stream)));
+            let has_ended = statuses.rules.keys().any(|stream| !self.stuck_work.has(stream));
+            if has_ended {
+                Arc::make_mut(statuses).rules.retain(|stream, _| self.stuck_work.has(stream));
             }
-            !ended.is_empty()
+            has_ended
         });
     }
 
