@@ -67,7 +67,7 @@ tour() {
   step 2 "A primary dies" events:user "unknown: " \
     "The primary of these two streams is killed with kill -9. They are unknown, and the other streams stay healthy." \
     "After $((NODE_TIMEOUT / 1000)) seconds without an answer its replica takes over, and they are read there."
-  step 3 "Slots that nobody serves" events:project "clusterdown" \
+  step 3 "Slots that nobody serves" events:project "the last poll failed: clusterdown" \
     "A primary is killed with its replica. The whole cluster refuses every command then, as is Redis's default, and the log" \
     "names the slots. The last numbers are shown with their age, and later as stale."
   printf '\n  That was the tour: all streams are healthy again.\n'

@@ -10,6 +10,8 @@ step() { # NUMBER TITLE STREAM PATTERN TEXT...
   shift 4
   printf '\n[%s/%s] %s\n\n' "$number" "$steps" "$title"
   printf '  %s\n' "$@"
+  # What is reported then must not be left from the step before.
+  until_true "$REPORT_SECONDS" is_new "$stream" "$pattern" || fail "step $number was reported before it began" streamwarden
   began=$SECONDS
   "break_$number" >/dev/null
   until_true "$REPORT_SECONDS" reports "$stream" "$pattern" || fail "the sidecar did not report step $number" streamwarden
@@ -26,6 +28,7 @@ step() { # NUMBER TITLE STREAM PATTERN TEXT...
 # The exit code is the stream's health, which is no failure here.
 report() { "$streamwarden" status --url "$page" "$1" || true; }
 reports() { report "$1" | tr "\n" " " | grep -Eq -- "$2"; }
+is_new() { ! reports "$@"; }
 
 # Whether there is something to repair.
 is_fault() { declare -F "repair_$1" >/dev/null; }
