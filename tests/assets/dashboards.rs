@@ -144,9 +144,10 @@ fn counters_are_rated_over_the_interval_that_grafana_chooses() {
                     range == "$__rate_interval" || range == "$__range" && query.contains("increase(");
                 // Runs are hourly: over less there is nothing to see.
                 let is_hourly = range == "1h" && query.contains("increase(streamwarden_retention_runs_total");
-                // The burn rate is what the alert compares.
-                let is_burn_rate = range == "1h" && query.contains("rate(streamwarden_slo_events_total");
-                assert!(is_variable || is_hourly || is_burn_rate, "{name}: {query}");
+                // Burn rates are over what their alerts compare, and the budget is that of 30 days.
+                let is_of_budget = ["1h", "6h", "30d"].contains(&range)
+                    && query.contains("rate(streamwarden_slo_events_total");
+                assert!(is_variable || is_hourly || is_of_budget, "{name}: {query}");
             }
         }
     }
