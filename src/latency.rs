@@ -1,9 +1,9 @@
 //! How long entries take: from their IDs to their delivery to a group, and to their acknowledgement. Pure.
 //!
 //! A group is given entries in order. So how long the n-th entry waited is the horizontal distance between two curves: entries added,
-//! and entries delivered. Each tick has a point of both, and no entry is read ([`Arrivals`](arrivals::Arrivals),
-//! [`Curve`](curve::Curve)). What is known of an entry is an interval ([`Wait`]): it arrived between two points, and was delivered
-//! between two ticks. Acknowledgements are a third curve. They may be out of order, so what it says of single entries is assumed.
+//! and entries delivered. Each tick has a point of both, and no entry is read (`Arrivals`, `Curve`). What is known of an entry is an
+//! interval ([`Wait`]): it arrived between two points, and was delivered between two ticks. Acknowledgements are a third curve. They
+//! may be out of order, so what it says of single entries is assumed.
 //!
 //! If a curve breaks, as after a rewind, it restarts. Entries in between are left out and counted, each with its [`LeftOut`].
 
