@@ -1,4 +1,4 @@
-//! What is said of which readings.
+//! Which changes each reading brings.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn reading(source: &str, streams: &[(&str, Stream<'_>)]) -> Reading {
     Reading::new(&watchlist, &RetentionStatuses::default(), snapshot.into(), Arc::new(report), read_at)
 }
 
-/// What is said of a reading: `stream: from>to group:from>to`.
+/// The changes that a reading brings: `stream: from>to group:from>to`.
 fn said(changes: &mut Changes, reading: &Reading) -> Vec<String> {
     let word = |word: Option<&'static str>| word.unwrap_or("-");
     let said = changes.of_streams(reading, STALE_AFTER).into_iter().map(|change| {
