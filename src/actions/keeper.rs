@@ -12,13 +12,12 @@ use tracing::{Instrument, info, warn};
 
 use super::{
     Enforcer, Lease, StuckWork, Trim,
-    pace::{first_schedule, retry_after},
-    stuck_work,
+    pace::{first_schedule, retry_after, unanswered},
 };
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode, Policy, Watchlist},
-    model::{Class, Failure, Name},
+    model::{Failure, Name},
     outage::{News, Outage},
     retention::{BlockReason, Outcome, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
     schedule::Schedule,
@@ -139,7 +138,7 @@ impl Keeper {
             if let Some(schedule) = schedules.get_mut(&stream).filter(|_| run.moved() > 0) {
                 schedule.retry_in(clock::now(), Duration::ZERO);
             }
-            self.after_run(stuck_work::unanswered(&run), config).await;
+            self.after_run(unanswered(run.failure.as_ref()), config).await;
         }
     }
 
@@ -173,7 +172,7 @@ impl Keeper {
             let trim = Trim { config, stream, policy, budget, is_over };
             let run = self.trim(trim, RetentionStatus::note).await;
             schedule_next(schedule, &run, began, clock::now(), policy, config);
-            self.after_run(unanswered(&run), config).await;
+            self.after_run(unanswered(run.failure.as_ref()), config).await;
         }
     }
 
@@ -276,7 +275,7 @@ fn schedule_next(
     policy: &Policy,
     config: &Config,
 ) {
-    match (run.outcome(), unanswered(run)) {
+    match (run.outcome(), unanswered(run.failure.as_ref())) {
         (_, Some(failure)) => schedule.failed_by(failure.reason, ended, fastrand::f64()),
         (Outcome::Reached, None) => schedule.succeeded(began, ended),
         (Outcome::Incomplete, None) => schedule.retry_in(ended, config.retention.pause),
@@ -284,11 +283,6 @@ fn schedule_next(
             schedule.retry_in(ended, retry_after(config, policy.interval))
         }
     }
-}
-
-/// The failure of a run, if it is the server's and not only this stream's.
-fn unanswered(run: &Run) -> Option<&Failure> {
-    run.failure.as_ref().filter(|failure| failure.class() != Class::Object)
 }
 
 /// Maximum number of groups that one run names in the log. The metrics cover all of them.

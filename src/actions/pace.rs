@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{clock, config::Config, schedule::Schedule};
+use crate::{
+    clock,
+    config::Config,
+    model::{Class, Failure},
+    schedule::Schedule,
+};
 
 /// Maximum time until a blocked or failed stream is tried again: the blocking group may have moved on.
 pub(super) const RETRY: Duration = Duration::from_secs(60);
@@ -20,4 +25,9 @@ pub(super) fn retry_after(config: &Config, interval: Duration) -> Duration {
 pub(super) fn first_schedule(interval: Duration) -> Schedule {
     let wait = LONGEST_FIRST_WAIT.min(interval).mul_f64(fastrand::f64());
     Schedule::new(clock::now() + wait, interval, fastrand::f64())
+}
+
+/// The failure of a run, if it is the server's and not only this stream's.
+pub(super) fn unanswered(failure: Option<&Failure>) -> Option<&Failure> {
+    failure.filter(|failure| failure.class() != Class::Object)
 }

@@ -9,12 +9,12 @@ use tracing::{Instrument, info, warn};
 
 use super::{
     Acting, Enforcer,
-    pace::{first_schedule, retry_after},
+    pace::{first_schedule, retry_after, unanswered},
 };
 use crate::{
     clock::{self, Instant},
     config::{Config, DeadLetterRule, Watched, Watchlist},
-    model::{Class, Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason},
+    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason},
     outage::{News, Outage},
     schedule::Schedule,
     self_stats::SelfStats,
@@ -151,7 +151,7 @@ impl StuckWork {
 impl Rule {
     fn schedule_next(&mut self, run: &RuleRun, began: Instant, config: &Config) {
         let ended = clock::now();
-        match unanswered(run) {
+        match unanswered(run.failure.as_ref()) {
             Some(failure) => self.schedule.failed_by(failure.reason, ended, fastrand::f64()),
             None if run.failure.is_some() || run.stop.is_some() || run.is_cut_short => {
                 self.schedule.retry_in(ended, retry_after(config, self.interval));
@@ -159,11 +159,6 @@ impl Rule {
             None => self.schedule.succeeded(began, ended),
         }
     }
-}
-
-/// The failure of a run, if it is the server's and not only this stream's.
-pub(super) fn unanswered(run: &RuleRun) -> Option<&Failure> {
-    run.failure.as_ref().filter(|failure| failure.class() != Class::Object)
 }
 
 /// One run in progress.
