@@ -90,7 +90,7 @@ pub async fn run(config: Config, sources: Sources, traces: Traces) -> Result<(),
     stop.cancel();
     tokio::select! {
         () = wind_down(tasks, traces) => {}
-        signal = signals.stop() => warn!(signal, "stopped immediately"),
+        signal = signals.stop_again() => warn!(signal, "stopped immediately"),
     }
     ended
 }
