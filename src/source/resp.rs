@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     failure::from_error,
-    token::{Kind, Long, Token, long, malformed, token},
+    token::{Kind, Long, Malformed, Token, long, malformed, token},
 };
 use crate::model::Failure;
 
@@ -58,7 +58,12 @@ impl Reply {
     /// The server's error, or [`Reason::Protocol`](crate::model::Reason::Protocol) if it is not a value of the protocol.
     pub(crate) fn value(&self) -> Result<Value<'_>, Failure> {
         let mut rest = &*self.0;
-        value(&mut rest, DEEPEST)
+        // As a list of one value.
+        let values = list(&mut rest, 1, DEEPEST + 1);
+        values.map(|mut values| values.pop().unwrap_or_default()).map_err(|bad| match bad {
+            Bad::Malformed(malformed) => malformed.into(),
+            Bad::Error(text) => from_error(text, text.len()),
+        })
     }
 }
 
@@ -154,7 +159,7 @@ impl Framer {
     }
 
     /// Removes the bytes that have arrived of a value that is too long. Returns whether the value has ended.
-    fn pass_over(&mut self, received: &mut BytesMut) -> Result<bool, Failure> {
+    fn pass_over(&mut self, received: &mut BytesMut) -> Result<bool, Malformed> {
         let Some(Passing { at, missing, is_error }) = &mut self.passing else { return Ok(true) };
         let come = received.get(*at..).unwrap_or_default();
         let line_end = || come.iter().position(|byte| *byte == b'\r').unwrap_or(come.len());
@@ -203,7 +208,7 @@ impl Default for End {
 
 impl End {
     /// Continues to the value's end; false if some of its bytes have not arrived yet.
-    fn find(&mut self, rest: &mut &[u8]) -> Result<bool, Failure> {
+    fn find(&mut self, rest: &mut &[u8]) -> Result<bool, Malformed> {
         while self.missing > 0 {
             let Some(token) = token(rest)? else { return Ok(false) };
             let more = match token {
@@ -219,32 +224,45 @@ impl End {
     }
 }
 
-fn whole<'a>(rest: &mut &'a [u8]) -> Result<Token<'a>, Failure> {
+fn whole<'a>(rest: &mut &'a [u8]) -> Result<Token<'a>, Malformed> {
     token(rest)?.ok_or_else(cut_short)
 }
 
-/// A value with at most `depth` levels of nested lists.
-fn value<'a>(rest: &mut &'a [u8], depth: usize) -> Result<Value<'a>, Failure> {
-    loop {
-        let (kind, count) = match whole(rest)? {
-            Token::Nil => return Ok(Value::Nil),
-            Token::Int(number) => return Ok(Value::Int(number)),
-            Token::Text(text) => return Ok(Value::Text(text)),
-            Token::Error(text) => return Err(from_error(text, text.len())),
-            Token::Open(kind, count) => (kind, count),
-        };
-        let depth = depth.checked_sub(1).ok_or_else(|| malformed("arrays are nested too deeply"))?;
-        let mut values = Vec::with_capacity(count.min(rest.len() / LEAST_VALUE_BYTES));
-        for _ in 0..count {
-            values.push(value(rest, depth)?);
-        }
-        if kind != Kind::Attributes {
-            return Ok(Value::List(values));
-        }
+/// Why there is no value.
+enum Bad<'a> {
+    Malformed(Malformed),
+    /// The server's error.
+    Error(&'a [u8]),
+}
+
+impl From<Malformed> for Bad<'_> {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
     }
 }
 
-fn cut_short() -> Failure {
+/// So many values, with fewer than `depth` levels of nested lists in them.
+fn list<'a>(rest: &mut &'a [u8], count: usize, depth: usize) -> Result<Vec<Value<'a>>, Bad<'a>> {
+    let depth = depth.checked_sub(1).ok_or_else(|| malformed("arrays are nested too deeply"))?;
+    let mut values = Vec::with_capacity(count.min(rest.len() / LEAST_VALUE_BYTES));
+    while values.len() < count {
+        // Each kind has a push of its own, since a value that is made in one place and copied to another costs more than to parse it.
+        match whole(rest)? {
+            Token::Nil => values.push(Value::Nil),
+            Token::Int(number) => values.push(Value::Int(number)),
+            Token::Text(text) => values.push(Value::Text(text)),
+            Token::Error(text) => return Err(Bad::Error(text)),
+            // The value that has these attributes comes after them.
+            Token::Open(Kind::Attributes, count) => drop(list(rest, count, depth)?),
+            Token::Open(Kind::List | Kind::Push, count) => {
+                values.push(Value::List(list(rest, count, depth)?))
+            }
+        }
+    }
+    Ok(values)
+}
+
+fn cut_short() -> Malformed {
     malformed("it is incomplete")
 }
 

@@ -9,6 +9,16 @@ pub(super) const LONGEST_TEXT: usize = 64 * 1024;
 /// Numbers with this many digits always fit.
 const SAFE_DIGITS: usize = 18;
 
+/// Why bytes are not a token. It is small: results that hold a whole [`Failure`] were most of the time that a reply took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Malformed(&'static str);
+
+impl From<Malformed> for Failure {
+    fn from(Malformed(what): Malformed) -> Self {
+        Self::new(Reason::Protocol, format!("the reply is not valid RESP: {what}"))
+    }
+}
+
 /// The beginning of a value.
 pub(super) enum Token<'a> {
     Nil,
@@ -28,7 +38,7 @@ pub(super) enum Kind {
 
 /// Takes a token; `None` if some of its bytes have not arrived yet.
 #[inline]
-pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+pub(super) fn token<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Malformed> {
     // Most tokens are short strings: names of fields, and IDs.
     if let Some(text) = short_text(rest) {
         return Ok(Some(Token::Text(text)));
@@ -51,7 +61,7 @@ fn short_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(text)
 }
 
-fn any<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+fn any<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Malformed> {
     let Some((kind, mut after)) = rest.split_first() else { return Ok(None) };
     let token = match kind {
         b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => {
@@ -119,7 +129,7 @@ pub(super) fn long(rest: &[u8]) -> Option<Long> {
     Some(if *kind == b'!' { Long::Error(before, length) } else { Long::Text(before, length) })
 }
 
-fn open<'a>(kind: u8, length: usize) -> Result<Token<'a>, Failure> {
+fn open<'a>(kind: u8, length: usize) -> Result<Token<'a>, Malformed> {
     let (kind, of_each) = match kind {
         b'%' => (Kind::List, 2),
         b'|' => (Kind::Attributes, 2),
@@ -131,7 +141,7 @@ fn open<'a>(kind: u8, length: usize) -> Result<Token<'a>, Failure> {
 }
 
 /// Takes a string of this length, and the CRLF after it.
-fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Failure> {
+fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Malformed> {
     let Some((text, end)) = rest.split_at_checked(length) else { return Ok(None) };
     match end {
         [b'\r', b'\n', behind @ ..] => {
@@ -144,13 +154,13 @@ fn text<'a>(rest: &mut &'a [u8], length: usize) -> Result<Option<&'a [u8]>, Fail
 }
 
 /// Takes a line without its end; `None` if the end has not arrived yet.
-fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
+fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
     let line = line_of_any_length(rest)?;
     let is_endless = line.is_none() && rest.len() > LONGEST_LINE;
     if is_endless { Err(malformed("a line is too long")) } else { Ok(line) }
 }
 
-fn line_of_any_length<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failure> {
+fn line_of_any_length<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
     let Some(end) = rest.iter().position(|byte| *byte == b'\r') else { return Ok(None) };
     let (line, end) = rest.split_at(end);
     match end {
@@ -165,7 +175,7 @@ fn line_of_any_length<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Failu
 
 /// Takes a line that is an integer. One that does not fit, such as a negative counter that is written as unsigned, becomes a
 /// string of its digits. Then only this value cannot be used, not the whole reply.
-fn integer<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
+fn integer<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Malformed> {
     let mut whole = *rest;
     let malformed = match number(rest) {
         Ok(number) => return Ok(number.map(Token::Int)),
@@ -180,7 +190,7 @@ fn integer<'a>(rest: &mut &'a [u8]) -> Result<Option<Token<'a>>, Failure> {
 }
 
 /// Takes a line that is a number, in one pass, since most lines of a reply are numbers.
-fn number(rest: &mut &[u8]) -> Result<Option<i64>, Failure> {
+fn number(rest: &mut &[u8]) -> Result<Option<i64>, Malformed> {
     let (mut behind, is_negative) = rest.strip_prefix(b"-").map_or((*rest, false), |digits| (digits, true));
     let (mut number, mut digits) = (0_i64, 0_usize);
     loop {
@@ -205,6 +215,6 @@ fn number(rest: &mut &[u8]) -> Result<Option<i64>, Failure> {
     }
 }
 
-pub(super) fn malformed(what: &str) -> Failure {
-    Failure::new(Reason::Protocol, format!("the reply is not valid RESP: {what}"))
+pub(super) const fn malformed(what: &'static str) -> Malformed {
+    Malformed(what)
 }
