@@ -35,17 +35,17 @@ mod stream_tracker;
 mod takeover;
 mod trend;
 
-pub use age::{Age, clock_behind};
+pub use age::{Age, NoAge, clock_behind};
 pub use cause::{Backlog, GroupCause, NearLimit, Over, StreamCause};
 pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;
 pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE};
-pub use rates::Rate;
+pub use rates::{Rate, rate_window};
 pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict};
 pub use sentence::{entries, grouped, short};
 pub use series::{SLOTS, Series, Ticks};
-pub use server_fault::{ServerFault, refusing_writes};
+pub use server_fault::{SeenFault, ServerFault, refusing_writes};
 pub use status::{GroupStatus, Health};
 
 #[cfg(test)]

@@ -183,6 +183,8 @@ impl Poller {
             latest.polls += 1;
             match result {
                 Ok(reading) => {
+                    let longest = self.config.borrow().poll.stale_after;
+                    let reading = reading.after(latest.reading.as_deref(), longest);
                     latest.reading = Some(Arc::new(reading));
                     latest.failure = None;
                 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::Moment,
     config::{DeadLetterRule, Policy, Slo, StreamRule, Watched, Watchlist},
-    evaluate::{Age, GroupReport, GroupVerdict, Health, Report, StreamReport, StreamVerdict},
+    evaluate::{Age, GroupReport, GroupVerdict, Health, Report, SeenFault, StreamReport, StreamVerdict},
     latency::{GroupLatency, LatencyReport},
     model::{
         EntryHead, Failure, GroupState, Name, Node, Reason, Role, ServerTime, Snapshot, StreamId,
@@ -37,6 +37,8 @@ pub struct Reading {
     latency: Arc<LatencyReport>,
     /// Another sidecar that holds the retention lease.
     other_holder: Option<Text>,
+    /// Faults of the servers.
+    pub faults: Vec<SeenFault>,
     /// Number of streams by health.
     pub health: HealthCounts,
     /// Time of the poll.
@@ -130,7 +132,29 @@ impl Reading {
         let health = report.streams.values().map(|verdict| verdict.health).collect();
         let other_holder = retention_statuses.other_holder.clone();
         let latency = Arc::default();
-        Self { snapshot, report, rows, latency, other_holder, health, read_at }
+        let faults = SeenFault::of(&snapshot.nodes);
+        Self { snapshot, report, rows, latency, other_holder, faults, health, read_at }
+    }
+
+    /// The same after the reading before it: a fault of a server that both show goes on. If they are so far apart, or the first
+    /// is missing, what was between them is unknown.
+    #[must_use]
+    pub fn after(mut self, last: Option<&Self>, longest: Duration) -> Self {
+        let last = last.filter(|last| self.read_at.at.duration_since(last.read_at.at) < longest);
+        let of_last = last
+            .into_iter()
+            .flat_map(|last| last.faults.iter().filter_map(|fault| Some((last.node_address(fault)?, fault))));
+        let of_last: Vec<_> = of_last.collect();
+        for fault in &mut self.faults {
+            if let Some(node) = self.snapshot.nodes.get(fault.node) {
+                fault.follow(&node.address, self.read_at.unix, &of_last);
+            }
+        }
+        self
+    }
+
+    fn node_address(&self, fault: &SeenFault) -> Option<&str> {
+        Some(&self.snapshot.nodes.get(fault.node)?.address)
     }
 
     /// The same with how long entries take, as far as that is measured.

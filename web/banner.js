@@ -46,8 +46,13 @@ function faulty(faults) {
   const isBad = faults.some((fault) => fault.health === "critical");
   /** @type {"bad" | "odd"} */
   const kind = isBad ? "bad" : "odd";
-  const text = faults.map((fault) => t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }));
-  return { kind, title: t(isBad ? "writes_refused" : "server_at_risk"), text: text.join(t("between_sentences")) };
+  const text = faults.flatMap((fault) => [t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }), seenSince(fault)]);
+  return { kind, title: t(isBad ? "writes_refused" : "server_at_risk"), text: text.filter(Boolean).join(t("between_sentences")) };
+}
+
+/** @param {Api.Fault} fault */
+function seenSince({ seen_since_unix_ms: since }) {
+  return since == null ? "" : t("seen_since", { time: clock(since), ago: ago(Math.max(0, Date.now() - since) / 1000) });
 }
 
 /** @param {Api.Poll} poll */

@@ -28,6 +28,10 @@ export function streamReason(stream) {
 /** @type {(fault: Api.Fault) => string} */
 export const faultWords = ({ cause, reason }) => (cause && kindWords(cause)) || reason;
 
+// What a fault of the server means for its streams.
+/** @type {(fault: Api.Fault) => string} */
+export const effectWords = (fault) => tOr(`effect_${fault.cause?.kind}`, faultWords(fault));
+
 // Of a stream over its limit: what keeps it there, and which other sidecar trims.
 /** @type {(words: string, retention: Api.Retention) => string} */
 function heldBack(words, { blocked_by: [blocker], lease_holder: holder }) {

@@ -3,32 +3,35 @@
 import { blockerWords, groupReason } from "./cause.js";
 import { h } from "./dom.js";
 import { rich, t, tOr } from "./language.js";
-import { lagWords, limitOf, reasonOf } from "./list.js";
+import { averageOver, effects, limitOf, reasonOf } from "./list.js";
 import { help, pendingEntries } from "./pending.js";
-import { ago, badge, count, duration, entries, exactRate, exactSeconds, failure, idTime, line, outcome, passed, rate, statusWord, value } from "./values.js";
+import { ago, badge, cards, clock, count, duration, entries, exactRate, exactSeconds, explained, failure, idTime, line, outcome, passed, rate, statusWord, whyNoAge, whyNoEntryAge, whyNoRate } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
 /** @import { Key } from "./language.js" */
 /** @import { Known, Words } from "./values.js" */
+/** @typedef {{ home: string, ages: number[], now: number, span: number, isClockKnown: boolean, faults: Api.Fault[] }} View */
 /** @typedef {[string, ...Child[]]} Fact */
 /** @typedef {false | null | undefined} Absent */
 
 /**
  * @param {Api.Stream} stream
- * @param {{ home: string, ages: number[], now: number }} view
+ * @param {View} view
  */
-export function detail(stream, { home, ages, now }) {
+export function detail(stream, view) {
+  const { home, ages, now, faults } = view;
   return [
     back(home),
     h("div", { class: "title" }, h("h2", { tabindex: "-1" }, h("bdi", null, stream.name)), badge(stream.health)),
     reasonOf(stream),
+    effects(stream, faults),
     h("div", { class: "charts" }, charts(stream, ages)),
-    h("div", { class: "panels" }, panel(t("stream"), facts(streamFacts(stream))), panel(t("retention"), retention(stream, now)), panel(t("thresholds"), thresholds(stream)), stream.dead_letter && panel(t("dead_letters"), deadLetters(stream.dead_letter)), stream.reap_consumers && panel(t("reaping"), reaping(stream.reap_consumers))),
+    h("div", { class: "panels" }, panel(t("stream"), facts(streamFacts(stream, view))), panel(t("retention"), retention(stream, now)), panel(t("thresholds"), thresholds(stream)), stream.dead_letter && panel(t("dead_letters"), deadLetters(stream.dead_letter)), stream.reap_consumers && panel(t("reaping"), reaping(stream.reap_consumers))),
     stream.last_entries && lastEntries(stream.last_entries, now),
     h("h3", null, t("groups", { n: stream.groups.length })),
     stream.groups.length === 0
       ? h("p", { class: "note" }, stream.length === null ? t("groups_unknown", { why: t("why_unread") }) : t("groups_none"))
-      : h("div", { class: "groups" }, stream.groups.map((group) => groupCard(group, ages))),
+      : h("div", { class: "groups" }, stream.groups.map((group) => groupCard(group, stream, view))),
   ];
 }
 
@@ -56,9 +59,13 @@ const facts = (pairs) => h("dl", null, pairs.filter((pair) => pair != null && pa
 /** @type {<T>(number: Known, show: (number: number) => T) => T | null} */
 const ifSome = (number, show) => (number != null && number > 0 ? show(number) : null);
 /** @type {(number: Known, why?: string) => Described} */
-const since = (number, why) => value(number, ago, { exact: exactSeconds, why });
+const since = (number, why) => explained(number, ago, { exact: exactSeconds, why });
 /** @type {(text: string | null, why?: string) => Described} */
-const id = (text, why) => (text == null ? value(null, count, { why }) : h("code", { title: idTime(text) ?? t("not_a_time") }, text));
+const id = (text, why) => (text == null ? explained(null, count, { why }) : h("code", { title: idTime(text) ?? t("not_a_time") }, text));
+
+// When something was noticed last.
+/** @type {(unixMs: Known, now: number) => Described | null} */
+const noticed = (unixMs, now) => (unixMs == null ? null : h("div", { class: "under" }, t("last_noticed", { time: clock(unixMs), ago: ago(Math.max(0, now - unixMs) / 1000) })));
 
 /**
  * @param {Api.Stream} stream
@@ -91,22 +98,25 @@ function chart(title, values, ages, { words, now, floor }) {
 
 /**
  * @param {Api.Stream} stream
+ * @param {View} view
  * @returns {(Fact | Absent)[]}
  */
-function streamFacts(stream) {
+function streamFacts(stream, { now, span, isClockKnown }) {
   const unread = t("why_unread");
   /** @type {(why: Key) => string} */
   const or = (why) => (stream.length === null ? unread : t(why));
+  const last = stream.last_generated_id;
+  const noLastWrite = or(last === null || last === "0-0" ? "why_never_added" : whyNoAge(last, isClockKnown));
   return [
-    [t("length"), value(stream.length, count, { why: unread }), limitOf(stream)],
-    [t("rate_in"), value(stream.rate_in_per_second, rate, { exact: exactRate, why: or("why_rate") })],
-    [t("last_write"), since(stream.last_write_age_seconds, or("why_no_entry_age"))],
-    [t("oldest_entry"), since(stream.oldest_entry_age_seconds, or("why_no_entry_age"))],
-    [t("first_id"), id(stream.first_entry_id, stream.length === 0 ? t("why_empty") : unread)],
+    [t("length"), explained(stream.length, count, { why: unread }), limitOf(stream)],
+    [t("rate_in"), explained(stream.rate_in_per_second, rate, { exact: exactRate, why: t(whyNoRate(stream)) }), averageOver(stream.rate_in_per_second, span)],
+    [t("last_write"), since(stream.last_write_age_seconds, noLastWrite)],
+    [t("oldest_entry"), since(stream.oldest_entry_age_seconds, t(whyNoEntryAge(stream, isClockKnown)))],
+    [t("first_id"), id(stream.first_entry_id, or(stream.length === 0 ? "why_empty" : "why_first_unread"))],
     [t("last_id"), id(stream.last_generated_id, unread)],
-    [t("entries_added"), value(stream.entries_added, count, { why: or("why_redis_7") })],
+    [t("entries_added"), explained(stream.entries_added, count, { why: or("why_redis_7") })],
     stream.node != null && [t("node"), h("bdi", null, stream.node)],
-    ifSome(stream.recreations, (n) => [t("recreated"), t("times", { n })]),
+    ifSome(stream.recreations, (n) => [t("recreated"), t("times", { n }), noticed(stream.last_recreation_unix_ms, now)]),
   ];
 }
 
@@ -124,7 +134,7 @@ function retention({ retention, mode, max_length: length, max_age_seconds: age }
     [t("last_run"), ran === null ? t("no_run") : h("span", { title: new Date(ran).toISOString() }, t("run", { ago: ago((now - ran) / 1000), outcome: outcome(retention.outcome) }))],
     retention.lease_holder != null && [t("lease"), t("lease_elsewhere", { holder: retention.lease_holder })],
     [t("removed_term"), t("removed_here", { n: retention.trimmed_entries })],
-    length != null && [t("excess"), value(retention.excess, count, { why: t("why_unread") })],
+    length != null && [t("excess"), explained(retention.excess, count, { why: t("why_unread") })],
     [t("blocked_by"), retention.blocked_by.length === 0 ? t("nothing") : h("ul", null, retention.blocked_by.map((it) => h("li", { class: "blocked" }, blockerWords(it))))],
   ]);
 }
@@ -133,7 +143,7 @@ function retention({ retention, mode, max_length: length, max_age_seconds: age }
 function deadLetters(of) {
   return facts([
     [t("dead_letters_in"), of.key == null ? t("dead_letters_no_key") : h("a", { href: `#stream=${of.key}` }, h("bdi", null, of.name))],
-    [t("length"), value(of.length, count, { why: t("why_unread") })],
+    [t("length"), explained(of.length, count, { why: t("why_unread") })],
     [t("limit"), entries(of.max_length)],
     of.oldest_age_seconds != null && [t("oldest_entry"), since(of.oldest_age_seconds)],
     [t("moved_when"), t("moved_when_text", { n: of.after_deliveries, time: duration(of.idle_seconds) })],
@@ -161,6 +171,9 @@ function thresholds({ thresholds: set }) {
   return facts(list.map(([term, number, words]) => number != null && [term, words(number)]));
 }
 
+// As in `src/evaluate/age.rs`.
+const AHEAD_S = 5;
+
 /** @type {Words} */
 const byDefault = (seconds) => t("by_default", { time: duration(seconds) });
 
@@ -170,53 +183,68 @@ const byDefault = (seconds) => t("by_default", { time: duration(seconds) });
  * @param {number} now
  */
 function lastEntries(last, now) {
-  /** @type {(entry: Api.Entry) => Described} */
-  const row = ({ id: text, type }) => h("tr", { key: text }, h("th", { scope: "row" }, id(text)), h("td", null, type ?? value(null, count, { why: t("why_no_type") })),
-    h("td", null, value(idAge(text, now), ago, { exact: () => idTime(text) ?? text, why: t("why_not_a_time") })));
+  /** @type {(entry: Api.Entry) => { key: string, cells: Child[] }} */
+  const row = ({ id: text, type }) => ({ key: text, cells: [id(text), type ?? explained(null, count, { why: t("why_no_type") }),
+    explained(idAge(text, now), ago, { exact: () => idTime(text) ?? text, why: t(whyNoAge(text, true)) })] });
   return h("details", { open: true, key: "entries" }, h("summary", null, t("last_entries", { n: last.length })),
     h("div", { class: "scroll panel", tabindex: "0", role: "group", "aria-label": t("last_entries", { n: last.length }) },
-      h("table", null, h("thead", null, h("tr", null, [t("id"), t("type"), t("added")].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, last.map(row)))));
+      cards([t("id"), t("type"), t("added")], last.map(row))));
 }
 
 /** @param {string} id
  * @param {number} now */
 function idAge(id, now) {
   const time = idTime(id);
-  return time === null ? null : Math.max(0, (now - Date.parse(time)) / 1000);
+  const age = time === null ? null : (now - Date.parse(time)) / 1000;
+  // An ID of the time of the reading may be slightly ahead of another machine's clock.
+  return age === null || age < -AHEAD_S ? null : Math.max(0, age);
 }
 
 /**
  * @param {Api.Group} group
- * @param {number[]} ages
+ * @param {Api.Stream} stream
+ * @param {View} view
  */
-function groupCard(group, ages) {
+function groupCard(group, stream, view) {
   const head = h("div", { class: "title" }, h("h4", null, h("bdi", null, group.name)), badge(group.health, statusWord(group)));
-  const rest = group.present ? [facts(groupFacts(group)), help(group), chart(t("lag"), group.history.lag, ages, { words: count, now: group.lag, floor: 0 }), consumers(group), ifSome(group.pending, () => pendingEntries(group))] : [];
+  const rest = group.present ? [facts(groupFacts(group, stream, view)), help(group), chart(t("lag"), group.history.lag, view.ages, { words: count, now: group.lag, floor: 0 }), consumers(group), ifSome(group.pending, () => pendingEntries(group, view.isClockKnown))] : [];
   return h("article", { key: group.key, class: group.health }, head, h("p", { class: "reason" }, groupReason(group)), rest);
 }
 
 /**
  * @param {Api.Group} group
+ * @param {Api.Stream} stream
+ * @param {View} view
  * @returns {(Fact | Absent)[]}
  */
-function groupFacts(group) {
+function groupFacts(group, stream, { now, span, isClockKnown }) {
+  const oldest = group.oldest_pending_id;
+  /** @type {(why: Key) => string} */
+  const ofOldest = (why) => t(oldest === null ? "why_unread_pending" : why);
   const waits = group.pending !== null && group.pending > 0;
   /** @type {Words} */
   const often = (n) => t("delivered_times", { n });
   return [
-    [t("lag"), lagWords(group.lag, group.lag_upper_bound), ifSome(group.lag_seconds, (seconds) => h("div", { class: "under" }, t("oldest", { time: passed(seconds) })))],
-    [t("rate_out"), value(group.rate_out_per_second, rate, { exact: exactRate, why: t("why_rate_out") })],
-    [t("pending"), value(group.pending, count, { why: t("why_unread") })],
-    waits && [t("oldest_pending"), since(group.oldest_pending_age_seconds, t("why_no_pending_age")), h("div", { class: "under" }, id(group.oldest_pending_id, t("why_unread_pending")))],
-    waits && [t("last_delivered"), since(group.oldest_pending_idle_seconds, t("why_no_delivery_age")), h("div", { class: "under" }, value(group.oldest_pending_deliveries, often, { why: t("why_no_deliveries") }))],
-    [t("lost"), value(group.entries_lost, count, { why: t("why_lost") }), ifSome(group.entries_suspected_lost, (n) => h("div", { class: "under" }, t("maybe_more", { n })))],
+    [t("lag"), lag(group), ifSome(group.lag_seconds, (seconds) => h("div", { class: "under" }, t("oldest", { time: passed(seconds) })))],
+    [t("rate_out"), explained(group.rate_out_per_second, rate, { exact: exactRate, why: t(group.lag === null ? "why_rate_of_lag" : "why_two_readings") }), averageOver(group.rate_out_per_second, span)],
+    [t("pending"), explained(group.pending, count, { why: t("why_unread") })],
+    waits && [t("oldest_pending"), since(group.oldest_pending_age_seconds, oldest === null ? undefined : t(whyNoAge(oldest, isClockKnown))), h("div", { class: "under" }, id(oldest, t("why_unread_pending")))],
+    waits && [t("last_delivered"), since(group.oldest_pending_idle_seconds, ofOldest("why_released")), h("div", { class: "under" }, explained(group.oldest_pending_deliveries, often, { why: ofOldest("why_fatal") }))],
+    [t("lost"), explained(group.entries_lost, count, { why: t(stream.entries_added === null ? "why_redis_7" : "why_lost") }), ifSome(group.entries_suspected_lost, (n) => h("div", { class: "under" }, t("maybe_more", { n })))],
     ifSome(group.nacked_entries, (n) => [t("returned"), entries(n)]),
     ifSome(group.poison_entries, (n) => [t("poison"), entries(n)]),
     ifSome(group.dangling_pending, (n) => [t("dangling"), t("at_least", { n })]),
     ifSome(group.pending_dropped, (n) => [t("dropped"), t("at_most", { n })]),
-    ifSome(group.rewinds, (n) => [t("rewound"), t("times", { n })]),
+    ifSome(group.rewinds, (n) => [t("rewound"), t("times", { n }), noticed(group.last_rewind_unix_ms, now)]),
     [t("position"), id(group.last_delivered_id, t("why_unread"))],
   ];
+}
+
+// A lag: exact, an upper bound with the reason, or unknown.
+/** @param {Api.Group} group */
+function lag({ lag, lag_upper_bound: bound }) {
+  if (lag != null || bound == null) return explained(lag, count, { why: t("why_lag") });
+  return [`≤ ${count(bound)}`, h("div", { class: "under" }, t("lag_at_most", { why: t("why_lag") }))];
 }
 
 /** @param {Api.Group} group */
@@ -232,12 +260,12 @@ function consumers(group) {
   const title = number === null ? t("consumers_of_replica", { n: group.consumers.length }) : t("consumers", { n: number });
   /** @type {(words: "why_no_idle" | "why_no_inactive") => string} */
   const why = (words) => t(number === null ? "why_replica" : words);
-  /** @type {(consumer: Api.Consumer) => Described} */
-  const row = (consumer) => h("tr", { key: consumer.key }, h("th", { scope: "row" }, h("bdi", null, consumer.name)),
-    h("td", null, count(consumer.pending)), h("td", null, since(consumer.idle_seconds, why("why_no_idle"))), h("td", null, since(consumer.inactive_seconds, why("why_no_inactive"))));
+  /** @type {(consumer: Api.Consumer) => { key: string, cells: Child[] }} */
+  const row = (consumer) => ({ key: consumer.key, cells: [h("bdi", null, consumer.name), count(consumer.pending),
+    since(consumer.idle_seconds, why("why_no_idle")), since(consumer.inactive_seconds, why("why_no_inactive"))] });
   return h("details", { open: true }, h("summary", null, title, stuck, read),
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("consumers_of", { group: group.name }) },
-      h("table", null, h("thead", null, h("tr", null, [t("consumer"), t("pending"), t("last_asked"), t("last_received")].map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, group.consumers.map(row)))),
+      cards([t("consumer"), t("pending"), t("last_asked"), t("last_received")], group.consumers.map(row))),
     ifSome(rest, (n) => h("p", { class: "note" }, moreConsumers(n, group.unlisted_pending))));
 }
 

@@ -1,17 +1,20 @@
 // All streams in a table, worst first.
 
-import { blockerWords, streamReason } from "./cause.js";
+import { blockerWords, effectWords, streamReason } from "./cause.js";
 import { h } from "./dom.js";
 import { rich, t } from "./language.js";
-import { HEALTHS, ago, badge, bar, count, exactRate, exactSeconds, healthWord, line, passed, rate, statusWord, value } from "./values.js";
+import { HEALTHS, ago, badge, bar, count, duration, exactRate, exactSeconds, healthWord, line, passed, rate, statusWord, value, whyNoEntryAge, whyNoRate } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
 /** @import { Key } from "./language.js" */
 /** @import { Known, Words } from "./values.js" */
-/** @typedef {{ ages: number[], now: number, address: (key: string) => string }} View */
+/** `span`: over how many seconds rates are averages.
+ * @typedef {{ ages: number[], now: number, span: number, isClockKnown: boolean, faults: Api.Fault[], address: (key: string) => string }} View */
 
 // More rows take long to draw; a filter finds the others.
 const MOST_ROWS = 1000;
+// Streams that the sentence above the list names; the list has the others.
+const MOST_NAMED = 5;
 
 // The greatest lag among a stream's groups, exact or as an upper bound.
 /** @param {Api.Stream} stream */
@@ -84,17 +87,37 @@ export function chosen(streams, { filter, health, sort }) {
  * @param {boolean} hasReading
  * @param {string} selected
  */
-export function healthButtons({ summary }, hasReading, selected) {
+export function healthButtons({ summary, faults }, hasReading, selected) {
   const all = HEALTHS.reduce((sum, health) => sum + summary[health], 0);
   /** @type {(health: string, label: Child, number: number) => Described} */
   const button = (health, label, number) => h("button", { key: health || "all", type: "button", "data-health": health, "aria-pressed": String(selected === health), class: number ? "some" : "" },
     label, h("span", { class: "number" }, hasReading ? count(number) : "–"));
-  return [button("", t("all"), all), ...HEALTHS.map((health) => button(health, badge(health), summary[health]))];
+  // The numbers are of streams, which stay healthy while their server refuses writes.
+  const worst = HEALTHS.find((health) => faults?.some((fault) => fault.health === health));
+  const ofServer = worst && [h("span", { key: "server", class: "server" }, t("server"), badge(worst)), h("span", { key: "streams", class: "quiet" }, t("streams"))];
+  return [...(ofServer ?? []), button("", t("all"), all), ...HEALTHS.map((health) => button(health, badge(health), summary[health]))];
+}
+
+// What is wrong, in a sentence for each health that someone should look at.
+/** @type {(streams: Api.Stream[]) => Child} */
+export function worst(streams) {
+  /** @type {(health: "critical" | "warning") => Child} */
+  const sentence = (health) => {
+    const names = streams.filter((stream) => stream.health === health).map((stream) => stream.name);
+    if (names.length === 0) return null;
+    const named = names.slice(0, MOST_NAMED).map((name, index) => [index > 0 && t("between_items"), h("bdi", null, name)]);
+    const rest = names.length - MOST_NAMED;
+    return h("p", { key: health, class: `worst ${health}` }, t(`${health}_streams`, { n: names.length }), t("before_names"), named, rest > 0 && [" ", t("and_more_streams", { n: rest })]);
+  };
+  return [sentence("critical"), sentence("warning")];
 }
 
 // Sums over all streams.
-/** @param {Api.Stream[]} streams */
-export function totals(streams) {
+/**
+ * @param {Api.Stream[]} streams
+ * @param {number} span
+ */
+export function totals(streams, span) {
   const there = streams.filter((stream) => stream.present !== false);
   /** @type {(of: (stream: Api.Stream) => Known) => { total: number | null, sign: string }} */
   const sum = (of) => {
@@ -105,7 +128,7 @@ export function totals(streams) {
   /** @type {(label: string, sum: { total: number | null, sign: string }, words: Words, why: string) => Described} */
   const item = (label, { total, sign }, words, why) => h("span", { class: "total" }, label, " ", h("b", null, total == null ? "" : sign, value(total, words, { why })));
   return [
-    item(t("rate_in"), sum((stream) => stream.rate_in_per_second), rate, t("why_rate")),
+    item(span > 0 ? t("rate_in_over", { time: duration(span) }) : t("rate_in"), sum((stream) => stream.rate_in_per_second), rate, t("why_no_rates")),
     item(t("total_entries"), sum((stream) => stream.length), count, t("why_unread")),
     item(t("pending"), sum(pending), count, t("why_unread")),
   ];
@@ -115,10 +138,10 @@ export function totals(streams) {
  * @param {Api.Stream[]} streams
  * @param {View & { sort: string }} view
  */
-export function table(streams, { sort, address, ages, now }) {
+export function table(streams, { sort, ...view }) {
   const head = COLUMNS.map(([words, key]) => h("th", { role: "columnheader", scope: "col", "aria-sort": key && key === sort ? (key === "name" || key === "health" ? "ascending" : "descending") : null },
     key ? h("button", { type: "button", "data-sort": key, title: t("order_by", { column: t(words).toLowerCase() }) }, t(words)) : t(words)));
-  const rows = streams.slice(0, MOST_ROWS).map((stream) => row(stream, { address, ages, now }));
+  const rows = streams.slice(0, MOST_ROWS).map((stream) => row(stream, view));
   const rest = streams.length - MOST_ROWS;
   return [
     h("table", { role: "table", "aria-label": t("streams") }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), h("tbody", { role: "rowgroup" }, rows)),
@@ -130,17 +153,17 @@ export function table(streams, { sort, address, ages, now }) {
  * @param {Api.Stream} stream
  * @param {View} view
  */
-function row(stream, { address, ages, now }) {
+function row(stream, { address, ages, now, span, isClockKnown, faults }) {
   /** @type {(label: Key, content: Child, name?: string) => Described} */
   const cell = (label, content, name = "") => h("td", { role: "cell", "data-label": t(label), class: name }, content);
   return h("tr", { key: stream.key, role: "row", class: stream.health },
     cell("health", badge(stream.health)),
-    h("th", { role: "rowheader", scope: "row" }, h("a", { href: address(stream.key) }, h("bdi", null, stream.name)), reasonOf(stream)),
+    h("th", { role: "rowheader", scope: "row" }, h("a", { href: address(stream.key) }, h("bdi", null, stream.name)), reasonOf(stream), effects(stream, faults)),
     cell("length", [figure(value(stream.length, count, { why: t("why_unread") }), small(line(stream.history.length, ages, {}))), limitOf(stream)]),
-    cell("rate_in", figure(value(stream.rate_in_per_second, rate, { exact: exactRate, why: t(stream.length === null ? "why_unread" : "why_rate") }), small(line(stream.history.rate_in_per_second, ages, { floor: 0 })))),
+    cell("rate_in", figure([value(stream.rate_in_per_second, rate, { exact: exactRate, why: t(whyNoRate(stream)) }), averageOver(stream.rate_in_per_second, span)], small(line(stream.history.rate_in_per_second, ages, { floor: 0 })))),
     cell("lag", figure(lagOf(stream), small(line(stream.history.worst_lag, ages, { floor: 0 })))),
     cell("pending", pendingOf(stream)),
-    cell("oldest_entry", age(stream.oldest_entry_age_seconds, stream)),
+    cell("oldest_entry", value(stream.oldest_entry_age_seconds, passed, { exact: exactSeconds, why: t(whyNoEntryAge(stream, isClockKnown)) })),
     cell("retention", retentionOf(stream, now), "retention"));
 }
 
@@ -159,12 +182,15 @@ function figure(words, drawing) {
 /** @type {(words: Child) => Described} */
 const under = (words) => h("div", { class: "under" }, words);
 
-/**
- * @param {Known} seconds
- * @param {Api.Stream} stream
- */
-function age(seconds, stream) {
-  return value(seconds, passed, { exact: exactSeconds, why: t(stream.length === null ? "why_unread" : "why_age") });
+// Over which time a rate is an average: it may still be above zero when nothing is added any more.
+/** @type {(rate: Known, seconds: number) => Described | null} */
+export const averageOver = (rate, seconds) => (rate == null ? null : under(t("average_over", { time: duration(seconds) })));
+
+// What the faults of its server mean for a stream whose own health does not show them.
+/** @type {(stream: Api.Stream, faults: Api.Fault[]) => Described[]} */
+export function effects(stream, faults) {
+  const own = faults.filter((fault) => fault.node == null || fault.node === stream.node);
+  return own.map((fault) => h("p", { key: fault.cause?.kind, class: `effect ${fault.health}` }, effectWords(fault)));
 }
 
 // How much of the limit the stream uses.
@@ -180,7 +206,7 @@ export function limitOf({ length, max_length: most }) {
  * @param {Known} bound
  */
 export function lagWords(lag, bound, why = t("why_lag")) {
-  if (lag == null && bound != null) return h("span", { title: t("lag_at_most", { why }) }, `≤ ${count(bound)}`);
+  if (lag == null && bound != null) return h("span", { title: t("lag_at_most", { why }) }, `≤ ${count(bound)}`, h("span", { class: "unseen" }, ` ${t("lag_at_most", { why })}`));
   return value(lag, count, { why });
 }
 

@@ -9,9 +9,9 @@ import { element as $, h, render } from "./dom.js";
 import { Feed } from "./feed.js";
 import { keys } from "./keys.js";
 import { label, switchLanguage, t } from "./language.js";
-import { chosen, healthButtons, table, totals } from "./list.js";
+import { chosen, healthButtons, table, totals, worst } from "./list.js";
 import * as pending from "./pending.js";
-import { ago } from "./values.js";
+import { ago, rateSpan } from "./values.js";
 
 /** @import { Wanted } from "./address.js" */
 /** The document, at the moment of its reading.
@@ -75,14 +75,19 @@ function drawBanner() {
 function drawList(shows) {
   const hasReading = shows.poll.last_success_unix_ms !== null;
   render($("healths"), healthButtons(shows, hasReading, state.health));
-  render($("totals"), hasReading && shows.streams.length > 0 && totals(shows.streams));
+  render($("totals"), hasReading && shows.streams.length > 0 && totals(shows.streams, rateSpan(shows)));
+  render($("worst"), worst(shows.streams));
   render($("cluster"), cluster(shows));
   const streams = chosen(shows.streams, state);
   const empty = emptiness(shows, hasReading);
   if (document.activeElement !== filter) filter.value = state.filter;
-  const list = table(streams, { sort: state.sort, ages: shows.history_ages_seconds, now: shows.now, address: (key) => address({ stream: key }) });
+  const list = table(streams, { ...seen(shows), sort: state.sort, address: (key) => address({ stream: key }) });
   render($("streams"), streams.length > 0 ? list : h("p", { class: "note" }, empty));
 }
+
+// What the numbers of all streams have in common.
+/** @param {Shown} shows */
+const seen = (shows) => ({ ages: shows.history_ages_seconds, now: shows.now, span: rateSpan(shows), isClockKnown: shows.poll.clock_error_seconds !== null, faults: shows.faults ?? [] });
 
 /**
  * @param {Shown} shows
@@ -103,7 +108,7 @@ function drawDetail(shows, key) {
   const stream = shows.streams.find((it) => it.key === key);
   pending.showing(key);
   const home = address({ stream: null });
-  const view = stream ? detail(stream, { home, ages: shows.history_ages_seconds, now: shows.now }) : nothing(key, home);
+  const view = stream ? detail(stream, { ...seen(shows), home }) : nothing(key, home);
   render($("detail"), view);
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { t, tOr } from "./language.js";
-import { ago, count, exactSeconds, idTime, value } from "./values.js";
+import { ago, cards, count, exactSeconds, explained, idTime, whyNoAge } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
 /** What is shown of a group: a page, or why it is missing; `null` while it is on its way.
@@ -51,8 +51,8 @@ export async function ask(group, from, changed) {
 }
 
 // The pending entries of a group, or the button that asks for them.
-/** @type {(group: Api.Group) => Described} */
-export function pendingEntries({ key, name }) {
+/** @type {(group: Api.Group, isClockKnown: boolean) => Described} */
+export function pendingEntries({ key, name }, isClockKnown) {
   const it = shown.get(key);
   /** @type {(words: string, from: string) => Described} */
   const button = (words, from) => h("button", { key: words, type: "button", "data-pending": key, "data-from": from }, words);
@@ -62,24 +62,24 @@ export function pendingEntries({ key, name }) {
   return h("section", { class: "pending", key: "pending", "aria-label": t("pending_of", { group: name }) },
     problem !== null && h("p", { class: "note", role: "alert" }, t("pending_failed", { why: problem })),
     page === null && problem === null && h("p", { class: "note" }, t("pending_asked")),
-    page && [h("p", { class: "note" }, t("pending_as_of", { n: page.pending, time: new Date(at).toLocaleTimeString("en-GB") })), page.entries.length > 0 && table(page, name)],
+    page && [h("p", { class: "note" }, t("pending_as_of", { n: page.pending, time: new Date(at).toLocaleTimeString("en-GB") })), page.entries.length > 0 && table(page, name, isClockKnown)],
     at > 0 && h("p", null, buttons));
 }
 
 /**
  * @param {Api.PendingEntries} page
  * @param {string} group
+ * @param {boolean} isClockKnown
  */
-function table(page, group) {
-  /** @type {(entry: Api.PendingEntry) => Described} */
-  const row = (entry) => h("tr", { key: entry.id }, h("th", { scope: "row" }, h("code", { title: idTime(entry.id) ?? t("not_a_time") }, entry.id)),
-    h("td", null, value(entry.age_seconds, ago, { exact: exactSeconds, why: t("why_not_a_time") })),
-    h("td", null, value(entry.idle_seconds, ago, { exact: exactSeconds, why: t("why_released") })),
-    h("td", null, value(entry.deliveries, count, { why: t("why_fatal") })), h("td", null, h("bdi", null, entry.consumer)),
-    h("td", null, entry.exists ? t("entry_exists") : h("span", { class: "blocked" }, t("entry_gone"))));
+function table(page, group, isClockKnown) {
+  /** @type {(entry: Api.PendingEntry) => { key: string, cells: Child[] }} */
+  const row = (entry) => ({ key: entry.id, cells: [h("code", { title: idTime(entry.id) ?? t("not_a_time") }, entry.id),
+    explained(entry.age_seconds, ago, { exact: exactSeconds, why: t(whyNoAge(entry.id, isClockKnown)) }),
+    explained(entry.idle_seconds, ago, { exact: exactSeconds, why: t("why_released") }),
+    explained(entry.deliveries, count, { why: t("why_fatal") }), h("bdi", null, entry.consumer),
+    entry.exists ? t("entry_exists") : h("span", { class: "blocked" }, t("entry_gone"))] });
   const titles = [t("id"), t("added"), t("last_delivered"), t("deliveries"), t("consumer"), t("entry")];
-  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("pending_of", { group }) },
-    h("table", null, h("thead", null, h("tr", null, titles.map((it) => h("th", { scope: "col" }, it)))), h("tbody", null, page.entries.map(row))));
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t("pending_of", { group }) }, cards(titles, page.entries.map(row)));
 }
 
 // Commands that may help a group, each to be copied.

@@ -3,6 +3,7 @@
 /** A number that may be unknown.
  * @typedef {number | null | undefined} Known */
 /** @typedef {(number: number) => string} Words */
+/** @import { Child, Described } from "./dom.js" */
 /** @import { Key } from "./language.js" */
 
 import { h } from "./dom.js";
@@ -82,6 +83,30 @@ export function value(number, words, { exact, why }) {
   return h("span", { title: exact?.(number) }, words(number));
 }
 
+// The same where there is room: the reason for an unknown value is text that everybody sees.
+/**
+ * @param {Known} number
+ * @param {Words} words
+ * @param {{ exact?: Words, why?: string }} title
+ */
+export function explained(number, words, { exact, why }) {
+  if (number != null) return value(number, words, { exact });
+  return h("span", { class: "none" }, "–", why && [" ", h("span", { class: "why" }, why)]);
+}
+
+// A table whose rows become cards on a narrow screen; roles keep it a table for those who listen.
+/**
+ * @param {string[]} titles
+ * @param {{ key: string, cells: Child[] }[]} rows
+ */
+export function cards(titles, rows) {
+  /** @type {(cell: Child, index: number) => Described} */
+  const cell = (cell, index) => index === 0 ? h("th", { role: "rowheader", scope: "row" }, cell) : h("td", { role: "cell", "data-label": titles[index] }, cell);
+  return h("table", { role: "table" },
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, titles.map((it) => h("th", { role: "columnheader", scope: "col" }, it)))),
+    h("tbody", { role: "rowgroup" }, rows.map(({ key, cells }) => h("tr", { key, role: "row" }, cells.map(cell)))));
+}
+
 /** @type {Words} */
 export const exactSeconds = (n) => t("exact_seconds", { n });
 /** @type {Words} */
@@ -104,13 +129,39 @@ export function badge(health, word = healthWord(health)) {
   return h("span", { class: `badge ${health}` }, shape, word);
 }
 
-// The time in an entry's ID, if it is one.
+// The time in an entry's ID, if it is one: 13 digits, as the sidecar judges it (`src/evaluate/age.rs`).
 /** @param {string | null} id */
 export function idTime(id) {
   const ms = Number(id?.split("-")[0]);
-  const isTime = ms > Date.UTC(2001, 0) && ms < Date.UTC(2200, 0);
+  const isTime = ms >= 1e12 && ms < 1e13;
   return isTime ? new Date(ms).toISOString() : null;
 }
+
+// Why the age of an entry with this ID is unknown.
+/** @type {(id: string, isClockKnown: boolean) => Key} */
+export function whyNoAge(id, isClockKnown) {
+  if (!isClockKnown) return "why_clock";
+  return idTime(id) === null ? "why_not_a_time" : "why_ahead";
+}
+
+// Why the age of a stream's oldest entry is unknown.
+/** @type {(stream: Api.Stream, isClockKnown: boolean) => Key} */
+export function whyNoEntryAge({ length, first_entry_id: first }, isClockKnown) {
+  if (length === null) return "why_unread";
+  if (length === 0) return "why_empty";
+  return first === null ? "why_first_unread" : whyNoAge(first, isClockKnown);
+}
+
+// Why the rate at which entries are added is unknown.
+/** @type {(stream: Api.Stream) => Key} */
+export function whyNoRate({ length, entries_added: added }) {
+  if (length === null) return "why_unread";
+  return added === null ? "why_redis_7" : "why_two_readings";
+}
+
+// The time over which rates are averages: less than the whole window after a start.
+/** @type {(document: Api.Streams) => number} */
+export const rateSpan = ({ rate_window_seconds: window, history_ages_seconds: [oldest] }) => Math.min(window, oldest ?? window);
 
 // A small line: values over their ages, with gaps where they are unknown and a dot for the last one. CSS stretches it. It
 // starts at `floor`, or without one at the least value.

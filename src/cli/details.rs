@@ -4,7 +4,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, time::Duration};
 
 use crate::{
     app::self_stats,
-    evaluate::{grouped, short},
+    evaluate::{Age, grouped, short},
     model::{Content, Entry, Millis, Name, ServerTime, StreamId},
     source::{Details, Link},
 };
@@ -32,9 +32,9 @@ pub(super) fn span(milliseconds: Option<u64>) -> String {
     milliseconds.map_or_else(|| "?".to_owned(), |ms| short(Duration::from_millis(ms)))
 }
 
-/// The age of an entry by its ID, if the ID can be a time.
+/// The age of an entry by its ID, if the ID is a time.
 pub(super) fn age(id: StreamId, now: Option<ServerTime>) -> Option<u64> {
-    now?.0.checked_sub(id.ms)
+    Age::of(id, now?).map(|Age(age)| age.get())
 }
 
 /// A number and its noun.

@@ -17,7 +17,7 @@ use crate::{
     actions,
     app::self_stats,
     config::{Config, Log, Mode, Policy, Watchlist},
-    evaluate::{StreamVerdict, short},
+    evaluate::{NoAge, StreamVerdict, short},
     model::{Failure, Name, Role, ServerTime, StreamId, StreamState, Text},
     reader::Reader,
     reading::Reading,
@@ -129,7 +129,7 @@ impl Trim {
             return Ok(Ok(plan));
         }
         let now = reading.stream(stream).and_then(|stream| stream.server_time());
-        let age = Aged::of(policy, now, verdict, &plan);
+        let age = Aged::of(policy, now, (state, verdict), &plan);
         print(describe(stream, state.length, policy, &plan, &age))?;
         plan.losing(policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
@@ -190,8 +190,8 @@ impl Trim {
 enum Aged {
     /// There is no such limit.
     NoLimit,
-    /// The age of the oldest entry is unknown: the stream is empty, or its IDs are not times.
-    Unknown,
+    /// The age of the oldest entry is unknown, for this reason.
+    Unknown(String),
     /// The oldest entry is younger.
     Young,
     /// Entries are too old. The first entry that a group needs may be one of them.
@@ -199,14 +199,19 @@ enum Aged {
 }
 
 impl Aged {
-    fn of(policy: &Policy, now: Option<ServerTime>, verdict: &StreamVerdict, plan: &Plan) -> Self {
+    fn of(
+        policy: &Policy,
+        now: Option<ServerTime>,
+        (state, verdict): (&StreamState, &StreamVerdict),
+        plan: &Plan,
+    ) -> Self {
         let Some(limit) = policy.max_age else { return Self::NoLimit };
         let oldest = verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
         let cutoff = policy.cutoff(now);
         let needed = plan.unknown.clone().map(|blocker| (StreamId::ZERO, blocker)).or(plan.floor.clone());
         let needed = needed.filter(|(id, _)| cutoff.is_none_or(|cutoff| *id < cutoff));
         match oldest {
-            None => Self::Unknown,
+            None => Self::Unknown(no_age(state, now)),
             Some(oldest) if oldest <= limit => Self::Young,
             Some(oldest) => Self::Old { oldest, limit, blocked_by: needed.map(|(_, blocker)| blocker) },
         }
@@ -223,9 +228,7 @@ impl Aged {
     fn describe(&self) -> String {
         match self {
             Self::NoLimit => String::new(),
-            Self::Unknown => {
-                "too old       unknown: the stream is empty, or its IDs are not times\n".to_owned()
-            }
+            Self::Unknown(reason) => format!("too old       unknown: {reason}\n"),
             Self::Young => "too old       nothing\n".to_owned(),
             Self::Old { oldest, limit, blocked_by } => {
                 let (oldest, limit) = (short(*oldest), short(*limit));
@@ -237,6 +240,16 @@ impl Aged {
                 text
             }
         }
+    }
+}
+
+/// Why the age of the oldest entry is unknown.
+fn no_age(state: &StreamState, now: Option<ServerTime>) -> String {
+    match (state.length, now, state.first_entry_id) {
+        (0, _, _) => "the stream is empty".to_owned(),
+        (_, None, _) => "the server's clock is unknown".to_owned(),
+        (_, _, None) => "the oldest entry was not read".to_owned(),
+        (_, _, Some(first)) => format!("of the oldest entry, {first}, {}", NoAge::of(first)),
     }
 }
 
@@ -287,17 +300,26 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan, age: &Aged
     text += &match plan.at_most {
         _ if policy.max_length.is_none() => String::new(),
         0 => "would remove  nothing\n".to_owned(),
-        all if policy.exact && plan.is_exact => format!("would remove  {}\n", entries(all)),
-        most if policy.exact => format!("would remove  at most {}\n", entries(most)),
-        most => {
-            format!("would remove  at most {}, in whole nodes (100 entries each by default)\n", entries(most))
-        }
+        most => would_remove(most, policy, plan),
     };
     text += &age.describe();
     if let Some(holder) = plan.blocked_by() {
         text += &format!("blocked       {holder}\n");
     }
     text
+}
+
+/// A plan never promises more than it proves. The entries before one that is pending are not counted until they are removed.
+fn would_remove(most: u64, policy: &Policy, plan: &Plan) -> String {
+    let nodes = if policy.exact { "" } else { ", in whole nodes (100 entries each by default)" };
+    match plan.is_exact {
+        true if policy.exact => format!("would remove  {}\n", entries(most)),
+        true => format!("would remove  at most {}{nodes}\n", entries(most)),
+        false => format!(
+            "would remove  at most {}, perhaps none{nodes}: how many no group needs is known only at the trim\n",
+            entries(most)
+        ),
+    }
 }
 
 /// The question before a trim.

@@ -62,6 +62,7 @@ impl fmt::Display for Problems {
         }
         match self.0.len().saturating_sub(shown) {
             0 => Ok(()),
+            1 => write!(f, "{separator}and 1 more problem"),
             more => write!(f, "{separator}and {more} more problems"),
         }
     }

@@ -1,5 +1,7 @@
 //! The age of an entry, by its ID and the server's clock.
 
+use std::fmt;
+
 use crate::model::{Millis, ServerTime, StreamId};
 
 /// 2001-09-09 in milliseconds since the Unix epoch. Redis had no streams then, so a smaller number in an ID was
@@ -32,6 +34,32 @@ impl Age {
             return None;
         }
         Some(Self(now.since(id.ms)))
+    }
+}
+
+/// Why the ID of an entry gives no age although the server's clock is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAge {
+    /// The ID is not a time.
+    NotATime,
+    /// The ID is a time that the server's clock has not reached yet.
+    Ahead,
+}
+
+impl NoAge {
+    /// The reason for this ID, which has no [`Age`]; `web/values.js` decides the same.
+    #[must_use]
+    pub const fn of(id: StreamId) -> Self {
+        if id.ms < EARLIEST_MS || id.ms > LATEST_MS { Self::NotATime } else { Self::Ahead }
+    }
+}
+
+impl fmt::Display for NoAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotATime => "the ID is not a time",
+            Self::Ahead => "the ID is ahead of the server's clock",
+        })
     }
 }
 
@@ -73,6 +101,21 @@ mod tests {
         {
             let id = StreamId::new(NOW.0 + by, 0);
             assert_eq!((Age::of(id, NOW), clock_behind(id, NOW)), (None, actual.map(Millis::new)), "{by}");
+        }
+    }
+
+    #[test]
+    fn an_id_without_an_age_has_one_reason() {
+        for (ms, reason) in [
+            (1, NoAge::NotATime),
+            (EARLIEST_MS - 1, NoAge::NotATime),
+            (NOW.0 + POLL_SLACK_MS + 1, NoAge::Ahead),
+            (LATEST_MS, NoAge::Ahead),
+            (LATEST_MS + 1, NoAge::NotATime),
+        ] {
+            let id = StreamId::new(ms, 0);
+            assert_eq!((Age::of(id, NOW), NoAge::of(id)), (None, reason), "{ms}");
+            assert_eq!(clock_behind(id, NOW).is_some(), reason == NoAge::Ahead, "{ms}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     losses::Losses,
     stillness::Sampled,
 };
-use crate::model::{GroupState, StreamId};
+use crate::model::{GroupState, ServerTime, StreamId};
 
 /// A group as of earlier polls.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub(super) struct GroupHistory {
     pub(super) dropped: u64,
     /// Number of times that the group's position went back.
     pub(super) rewinds: u32,
+    /// When the last of them was noticed; `None` also if the clock was unknown then.
+    pub(super) rewound_at: Option<ServerTime>,
     /// The last sample of its pending entries, if it can be checked whether it still holds.
     pub(super) sampled: Option<Sampled>,
     /// The poll that last asked a question about it. The group that has waited longest is next.

@@ -255,10 +255,10 @@ impl Evidence<'_> {
     fn report(&self, read: Read<'_>, history: &mut StreamHistory) -> (StreamReport, Vec<GroupReport>) {
         let Read { name, stream, node, last_state, trail, poison_from } = read;
         let answers = |group: &Name| self.answers.group(name, group);
-        history.refute(stream, answers);
+        let now = node.time.as_ref().ok().copied();
+        history.refute(stream, now.map(|now| now.time), answers);
         let is_new =
             std::mem::take(&mut history.is_new) || !history.tracker.has_settled(self.config.poll.interval);
-        let now = node.time.as_ref().ok().copied();
         let ids_prove = history.remembers;
         let interval = self.config.poll.interval;
         let between = history.removals.until(Until {

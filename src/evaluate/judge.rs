@@ -93,6 +93,7 @@ impl Judge<'_> {
             last_write_age: self.stream.last_generated_id.and_then(|id| self.age(id)),
             clock_behind: self.stream.last_generated_id.and_then(|id| clock_behind(id, self.now?.time)),
             recreations: history.recreations,
+            recreated_at: history.recreated_at,
         };
         (report, groups)
     }
@@ -135,6 +136,7 @@ impl Judge<'_> {
         let known = history.groups.get(group.name);
         let before = known.unwrap_or(&unknown);
         let went_back = delivered < before.delivered;
+        let is_rewound = went_back && !history.may_be_behind;
         let proven = known.filter(|_| !went_back).and_then(|_| self.lost(group, &history.checkpoints));
         let mut lost = before.lost;
         if let Some(between) = &self.between {
@@ -148,7 +150,8 @@ impl Judge<'_> {
             basis: self.basis(group.lag, group.step.map(|step| step.before)),
             lost,
             dropped: before.dropped + group.dropped.unwrap_or_default(),
-            rewinds: before.rewinds + u32::from(went_back && !history.may_be_behind),
+            rewinds: before.rewinds + u32::from(is_rewound),
+            rewound_at: if is_rewound { self.now.map(|now| now.time) } else { before.rewound_at },
             sampled: self.to_keep(group),
             asked_at: if group.answers.is_some() { self.poll } else { before.asked_at },
         }
@@ -217,6 +220,7 @@ impl Judge<'_> {
             lost: self.counts_losses.then_some(after.lost),
             dropped: group.dropped.and_then(|_| NonMaxU64::new(after.dropped)),
             rewinds: after.rewinds,
+            rewound_at: after.rewound_at,
         }
     }
 

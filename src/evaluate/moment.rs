@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::series::{Slot, Ticks};
+use super::{
+    rates::rate_window,
+    series::{Slot, Ticks},
+};
 use crate::{config::Config, model::Millis};
 
 /// The time of a reading, and the configuration to judge it by.
@@ -24,8 +27,8 @@ impl Moment<'_> {
         self.at.since(earlier)
     }
 
-    /// The range of a rate. The last reading alone would make it jump with batches.
+    /// The range of a rate.
     pub(super) fn rate_window(&self) -> Duration {
-        self.config.status.window / 4
+        rate_window(self.config.status.window)
     }
 }

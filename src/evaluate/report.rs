@@ -7,7 +7,7 @@ use super::{
     cause::{GroupCause, StreamCause},
     series::Series,
 };
-use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason};
+use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason, ServerTime};
 
 /// The meaning of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +49,8 @@ pub struct StreamReport {
     /// Number of times that the stream was noticed to be another one under the same name, or to have been rolled
     /// back.
     pub recreations: u64,
+    /// When the last of these was noticed, by the server's clock; `None` also if that clock was unknown then.
+    pub recreated_at: Option<ServerTime>,
 }
 
 /// The verdict on a group that exists or is expected.
@@ -89,6 +91,8 @@ pub struct GroupReport {
     pub dropped: Option<NonMaxU64>,
     /// Number of times that the group's position went back.
     pub rewinds: u32,
+    /// When the last of these was noticed, by the server's clock; `None` also if that clock was unknown then.
+    pub rewound_at: Option<ServerTime>,
 }
 
 impl GroupReport {

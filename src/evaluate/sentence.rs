@@ -56,7 +56,7 @@ impl StreamVerdict {
                 format!("no entry was added for {}; the threshold is {}", short(*silent), short(*threshold))
             }
             StreamCause::ClockBehind { behind } => format!(
-                "its last ID is {} ahead of the server's clock: until the clock catches up, ages are unknown and alerts on them can't fire",
+                "its last ID is {} ahead of the server's clock, so ages are unknown and alerts on them can't fire",
                 short(*behind)
             ),
         }

@@ -1,6 +1,6 @@
 //! Faults of a server that nothing in its streams shows: reads are answered while writes are refused.
 
-use std::fmt;
+use std::{fmt, mem::discriminant, time::Duration};
 
 use super::{Health, grouped};
 use crate::model::{Node, Reason, Role, Text};
@@ -65,6 +65,38 @@ impl ServerFault {
             Self::OutOfMemory { .. } | Self::LogFails | Self::NoReplicas => Health::Critical,
             Self::SnapshotFails | Self::Eviction { .. } => Health::Warning,
         }
+    }
+}
+
+/// A fault of a server in a reading, and since when readings have shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenFault {
+    /// The fault.
+    pub fault: ServerFault,
+    /// The server, in the snapshot's order.
+    pub node: usize,
+    /// When the first of the readings in a row that show it was made, since the Unix epoch; `None` for a reader that makes single
+    /// readings. The fault may be older.
+    pub seen_since: Option<Duration>,
+}
+
+impl SeenFault {
+    /// The faults of these servers.
+    #[must_use]
+    pub fn of(nodes: &[Node]) -> Vec<Self> {
+        let of_node = |(node, it)| {
+            ServerFault::of(it).into_iter().map(move |fault| Self { fault, node, seen_since: None })
+        };
+        nodes.iter().enumerate().flat_map(of_node).collect()
+    }
+
+    /// Goes on from the faults of the last reading, each with the address of its server. What it did not show began at `read_at`.
+    pub fn follow(&mut self, address: &str, read_at: Duration, last: &[(&str, &Self)]) {
+        let is_same = |(of, it): &&(&str, &Self)| {
+            *of == address && discriminant(&it.fault) == discriminant(&self.fault)
+        };
+        let before = last.iter().find(is_same).and_then(|(_, it)| it.seen_since);
+        self.seen_since = before.or(Some(read_at));
     }
 }
 
@@ -137,6 +169,30 @@ mod tests {
         assert_eq!(ServerFault::of(&node(Role::Replica(PrimaryLink::Up), full())), []);
         let failure = Some(Failure::new(Reason::Refused, ""));
         assert_eq!(ServerFault::of(&Node { failure, ..node(Role::Primary, full()) }), []);
+    }
+
+    #[test]
+    fn a_fault_is_seen_since_the_first_reading_in_a_row_that_shows_it_on_the_same_server() {
+        let seen = |condition, at, last: &[(&str, &SeenFault)]| {
+            let mut faults = SeenFault::of(&[node(Role::Primary, condition)]);
+            assert_eq!(faults.iter().map(|it| it.seen_since).max(), Some(None), "of a single reading");
+            faults.iter_mut().for_each(|it| it.follow("a:1", Duration::from_secs(at), last));
+            faults
+        };
+        let since = |faults: &[SeenFault]| {
+            faults.iter().map(|it| it.seen_since.map(|it| it.as_secs())).collect::<Vec<_>>()
+        };
+        let first = seen(full(), 10, &[]);
+        assert_eq!(since(&first), [Some(10)]);
+        let fuller = Condition { used_memory: Some(200 * MIB), log_fails: Some(true), ..full() };
+        let second = seen(fuller, 20, &[("a:1", &first[0])]);
+        assert_eq!(
+            since(&second),
+            [Some(10), Some(20)],
+            "more memory is the same fault, and a full disk is another one"
+        );
+        assert_eq!(since(&seen(full(), 30, &[("b:1", &first[0])])), [Some(30)], "of another server");
+        assert_eq!(since(&seen(full(), 30, &[])), [Some(30)], "after a reading without it");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct StreamHistory {
     pub(super) checkpoints: Checkpoints,
     pub(super) groups: NameMap<GroupHistory>,
     pub(super) recreations: u64,
+    /// When the last of them was noticed; `None` also if the clock was unknown then.
+    pub(super) recreated_at: Option<ServerTime>,
     pub(super) removals: Removals,
     /// Whether nothing was removed between the last reading and the judged reading before it, as far as the server
     /// counts removals.
@@ -60,6 +62,7 @@ pub(super) struct Gone {
     last: Option<Counters>,
     makes_own_ids: bool,
     recreations: u64,
+    recreated_at: Option<ServerTime>,
     /// Its node in the last reading, as far as that is one of the same servers.
     node: Option<NodeIndex>,
 }
@@ -87,7 +90,9 @@ impl StreamHistory {
             Err(failure) if failure.is_absence() && self.last.is_some() => {
                 self.restart();
                 self.tracker.restart();
-                self.recreations += u64::from(!self.change.may_be_behind);
+                if !self.change.may_be_behind {
+                    self.count_recreation(time);
+                }
             }
             Err(_unread) => {}
         }
@@ -110,7 +115,7 @@ impl StreamHistory {
         }
         let is_refuted = self.last.is_some_and(|last| !last.can_become(&now));
         if is_refuted || self.checkpoints.are_refuted_by(stream) {
-            self.recreate();
+            self.recreate(time);
         }
         let is_whole = now.are_whole();
         let position_then = |group: &Name| Some(self.groups.get(group)?.delivered);
@@ -142,13 +147,14 @@ impl StreamHistory {
 
     /// What is kept of a stream that was removed.
     pub(super) const fn gone(&self) -> Gone {
-        let Self { last, makes_own_ids, recreations, node, .. } = *self;
-        Gone { last, makes_own_ids, recreations, node }
+        let Self { last, makes_own_ids, recreations, recreated_at, node, .. } = *self;
+        Gone { last, makes_own_ids, recreations, recreated_at, node }
     }
 
     /// A stream of this name exists again. The reading may show that it is another one.
-    pub(super) fn back(Gone { last, makes_own_ids, recreations, node }: Gone) -> Self {
-        Self { last, makes_own_ids, recreations, node, ..Self::default() }
+    pub(super) fn back(gone: Gone) -> Self {
+        let Gone { last, makes_own_ids, recreations, recreated_at, node } = gone;
+        Self { last, makes_own_ids, recreations, recreated_at, node, ..Self::default() }
     }
 
     /// The smallest position of the groups that have only moved forward since the last reading: such a group has needed
@@ -163,19 +169,29 @@ impl StreamHistory {
 
     /// Drops everything but counters: it is another stream, or lacks what the last reading had. In that case the status
     /// of its groups goes on.
-    fn recreate(&mut self) {
+    fn recreate(&mut self, time: Option<ServerTime>) {
         self.restart();
         if self.may_be_behind {
             self.tracker.set_back();
         } else {
             self.tracker.restart();
-            self.recreations += 1;
+            self.count_recreation(time);
         }
+    }
+
+    const fn count_recreation(&mut self, time: Option<ServerTime>) {
+        self.recreations += 1;
+        self.recreated_at = time;
     }
 
     /// Drops what the counts of a reading contradict: if more entries follow a group's position than possible, it is
     /// another stream than earlier polls saw.
-    pub(super) fn refute(&mut self, stream: &StreamState, answers: impl Fn(&Name) -> Option<GroupAnswers>) {
+    pub(super) fn refute(
+        &mut self,
+        stream: &StreamState,
+        time: Option<ServerTime>,
+        answers: impl Fn(&Name) -> Option<GroupAnswers>,
+    ) {
         let is_refuted = stream.groups.iter().any(|(name, group)| {
             let counted = answers(name).and_then(|answers| answers.counted);
             let known = self.known_from(stream, group);
@@ -186,7 +202,7 @@ impl StreamHistory {
         });
         if is_refuted {
             let last = self.last;
-            self.recreate();
+            self.recreate(time);
             self.last = last;
         }
     }
@@ -205,6 +221,7 @@ impl StreamHistory {
                 lost: group.lost,
                 dropped: group.dropped,
                 rewinds: group.rewinds,
+                rewound_at: group.rewound_at,
                 asked_at: group.asked_at,
                 ..GroupHistory::default()
             };

@@ -104,7 +104,7 @@ fn a_count_contradicts_a_bound_that_it_exceeds() {
         let stream = stream_at(15);
         let counted = Counted { up_to: StreamId::new(20, 0), entries, lowest: None, is_complete: false };
         let answers = GroupAnswers { counted: Some(counted), ..GroupAnswers::default() };
-        history.refute(&stream, |_| Some(answers));
+        history.refute(&stream, None, |_| Some(answers));
         assert_eq!(history.recreations, recreations, "{entries} of a bound of 9");
     }
 }
@@ -116,7 +116,7 @@ fn counters_of_a_group_survive_a_recreation() {
         GroupHistory { lost, rewinds: 4, asked_at: 5, first_after: id(11), ..group_then(9, Some(9)) };
     let mut history =
         StreamHistory { groups: NameMap::from([("g".into(), before)]), ..StreamHistory::default() };
-    history.recreate();
+    history.recreate(None);
     let after = history.groups.get(&"g".into()).unwrap();
     assert_eq!((after.lost, after.rewinds, after.asked_at), (lost, 4, 5));
     assert_eq!((after.delivered, after.first_after, history.recreations), (StreamId::ZERO, None, 1));

@@ -114,7 +114,9 @@ impl Plan {
             None => (stream.length, true),
             // If the first entry is unknown, only an ID before all entries is certainly before it.
             Some((id, _)) if *id <= stream.first_entry_id.unwrap_or(StreamId::ZERO) => (0, true),
-            Some((_, TrimBlocker { group: Some(group), reason })) => below(*reason, group, stream, verdict),
+            Some((id, TrimBlocker { group: Some(group), reason })) => {
+                below(*id, (*reason, group), stream, verdict)
+            }
             Some(_) => (stream.length, false),
         };
         let forced = policy.ceiling.map_or(0, |ceiling| stream.length.saturating_sub(ceiling));
@@ -145,15 +147,29 @@ impl Plan {
 
 /// The number of entries before the first that a group needs, and whether it is exact. These entries were delivered
 /// to the group and acknowledged.
-fn below(reason: BlockReason, group: &Name, stream: &StreamState, verdict: &StreamVerdict) -> (u64, bool) {
+fn below(
+    first: StreamId,
+    (reason, group): (BlockReason, &Name),
+    stream: &StreamState,
+    verdict: &StreamVerdict,
+) -> (u64, bool) {
     let lag = verdict.group(group).and_then(|group| group.lag.known());
     let delivered = stream.length - lag.unwrap_or(0).min(stream.length);
     if reason == BlockReason::Unread {
         (delivered, lag.is_some())
     } else {
-        // The oldest pending entry itself stays as well.
-        (delivered.saturating_sub(1), false)
+        // The oldest pending entry itself stays as well, and so do all others. They may be behind the group's position, if it was
+        // set back, and some may have been removed.
+        let pending = stream.groups.get(group).filter(|_| is_whole_from(stream, first));
+        let pending = pending.map_or(0, |group| group.pending);
+        (delivered.saturating_sub(1).min(stream.length.saturating_sub(pending)), false)
     }
+}
+
+/// Whether no entry from this ID on was removed: trims begin at the first entry, or take only what is acknowledged.
+fn is_whole_from(stream: &StreamState, id: StreamId) -> bool {
+    stream.first_entry_id.is_some_and(|first| first <= id)
+        && stream.max_deleted_entry_id.is_some_and(|deleted| deleted < id)
 }
 
 fn blocker(group: &Name, reason: BlockReason) -> TrimBlocker {

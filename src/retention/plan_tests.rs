@@ -19,6 +19,7 @@ fn group(name: &str, delivered: u64, lag: Lag, oldest_pending: Pending) -> (Name
         lost: None,
         dropped: None,
         rewinds: 0,
+        rewound_at: None,
     };
     (name.into(), GroupState { oldest_pending, ..GroupState::at(StreamId::new(delivered, 0)) }, report)
 }

@@ -108,8 +108,8 @@ fn widths<'a>(stream: &'a StreamDocument<'_>) -> impl Iterator<Item = usize> + u
     groups.chain([line::width(&stream.name)])
 }
 
-/// Which Redis was read, and how fresh the reading is.
-fn head(head: &Head<'_>, style: Style) -> Vec<Line> {
+/// The worst health of all, and how many streams have each.
+fn healths(head: &Head<'_>) -> Line {
     let summary = &head.summary;
     let mut line = Line::default();
     line.push(summary.health.as_str(), colour(summary.health.as_str()));
@@ -121,7 +121,20 @@ fn head(head: &Head<'_>, style: Style) -> Vec<Line> {
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, health)| format!("{} {health}", grouped(*count))).collect();
-    line.push(&format!("  {}", counts.join(", ")), None);
+    let counts = counts.join(", ");
+    // Streams stay healthy while their server refuses writes: the counts are not of the server.
+    let of_server = head.faults.iter().filter_map(|fault| fault.health.known()).max();
+    line.push(
+        &of_server.map_or(format!("  {counts}"), |health| {
+            format!("  server: {}; streams: {counts}", health.as_str())
+        }),
+        None,
+    );
+    line
+}
+
+/// Which Redis was read, and how fresh the reading is.
+fn head(head: &Head<'_>, style: Style) -> Vec<Line> {
     let server = head.server.as_ref().map_or_else(
         || "no server was read".to_owned(),
         |server| {
@@ -153,14 +166,31 @@ fn head(head: &Head<'_>, style: Style) -> Vec<Line> {
         second.push(", stale", Some(Colour::Red));
     }
     let cluster = head.cluster.as_ref().map(|cluster| cluster_line(cluster, &head.poll));
-    let faults = head.faults.iter().flat_map(|fault| fault_lines(fault, style));
-    [line, second].into_iter().chain(cluster).chain(faults).collect()
+    let faults = head.faults.iter().flat_map(|fault| fault_lines(fault, now(&head.poll), style));
+    // A rate of minutes ago would seem to contradict a fault.
+    let span = Some(rate_span(head)).filter(|span| *span > 0.0 && !head.faults.is_empty());
+    let rates = span.map(|span| Line::plain(&format!("rates are averages over {}", duration(span))));
+    [healths(head), second].into_iter().chain(cluster).chain(faults).chain(rates).collect()
+}
+
+/// The time over which rates are averages, in seconds.
+fn rate_span(head: &Head<'_>) -> f64 {
+    head.history_ages_seconds
+        .first()
+        .map_or(head.rate_window_seconds, |oldest| oldest.min(head.rate_window_seconds))
 }
 
 /// A fault of the server. It is never cut.
-fn fault_lines(fault: &FaultDocument<'_>, style: Style) -> Vec<Line> {
+fn fault_lines(fault: &FaultDocument<'_>, now: Option<Duration>, style: Style) -> Vec<Line> {
     let node = fault.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
-    let text = line::wrapped(&format!("{node}{}", fault.reason), style.width.unwrap_or(usize::MAX));
+    let since = fault.seen_since_unix_ms.map(|since| {
+        let lasts =
+            now.map(|now| format!(" ({} ago)", short(now.saturating_sub(Duration::from_millis(since)))));
+        let since = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_millis(since));
+        format!("; seen since {since}{}", lasts.unwrap_or_default())
+    });
+    let text = format!("{node}{}{}", fault.reason, since.unwrap_or_default());
+    let text = line::wrapped(&text, style.width.unwrap_or(usize::MAX));
     let coloured = |part: String| {
         let mut line = Line::default();
         line.push(&part, colour(fault.health.as_str()));
@@ -195,13 +225,15 @@ fn cluster_line(cluster: &ClusterDocument<'_>, poll: &PollDocument<'_>) -> Line 
 /// A node with the reason why it does not answer, and for how long.
 fn down_node(node: &NodeDocument<'_>, poll: &PollDocument<'_>) -> String {
     let reason = node.failure.as_ref().map_or("unknown", Word::as_str);
-    let now = poll.last_success_unix_ms.map(Duration::from_millis);
-    let now = now.map(|read| {
-        read + Duration::try_from_secs_f64(poll.age_seconds.unwrap_or_default()).unwrap_or_default()
-    });
     let since = node.failure_since_unix_ms.map(Duration::from_millis);
-    let lasts = now.zip(since).map(|(now, since)| format!(" for {}", short(now.saturating_sub(since))));
+    let lasts = now(poll).zip(since).map(|(now, since)| format!(" for {}", short(now.saturating_sub(since))));
     format!("{} ({reason}{})", node.address, lasts.unwrap_or_default())
+}
+
+/// The time of the document, by the clock of the sidecar that made it.
+fn now(poll: &PollDocument<'_>) -> Option<Duration> {
+    let age = Duration::try_from_secs_f64(poll.age_seconds.unwrap_or_default()).unwrap_or_default();
+    poll.last_success_unix_ms.map(|read| Duration::from_millis(read) + age)
 }
 
 fn titles(layout: &Layout) -> [Line; 2] {

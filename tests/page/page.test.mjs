@@ -205,8 +205,76 @@ test("the page says that Redis refuses writes, although its streams are healthy"
   await until("the banner", async () => /^Writes refused Redis refuses writes \(OOM\): \d+ MiB are used, over maxmemory/.test(await banner(page)));
   assert.match(await row(page, "orders").innerText(), /Healthy/);
   assert.match(await page.title(), /^Writes refused/);
+  assert.match(await banner(page), / Seen since \d\d:\d\d:\d\d \((<1|\d+)s ago\)\.$/);
+  assert.match(await page.locator("#healths").innerText(), /^Server\s+Critical\s+Streams\s+All\s+1\s+Critical\s+0\s/);
+  const effect = "Server: no entry can be added; groups can still read and acknowledge";
+  assert.ok((await row(page, "orders").innerText()).includes(effect));
+  const since = /Seen since (\S+)/.exec(await banner(page))[1];
+  const { faults: [fault] } = await (await fetch(`${sidecar.origin}/api/v1/streams`)).json();
+  assert.ok(Math.abs(Date.now() - fault.seen_since_unix_ms) < 60_000, JSON.stringify(fault));
+  const status = await sidecar.status();
+  assert.match(status, /^critical {2}server: critical; streams: 1 healthy$/m);
+  assert.match(status, /; seen since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(\d+s ago\)/);
+  await page.waitForTimeout(1500);
+  assert.equal(/Seen since (\S+)/.exec(await banner(page))[1], since, "later readings show the same fault");
+  await page.getByRole("link", { name: "orders", exact: true }).click();
+  await page.locator("#detail").getByText(effect).waitFor();
+  await page.keyboard.press("Escape");
   await redis.run("CONFIG SET maxmemory 0");
   await until("no banner", () => page.locator("#banner").isHidden());
+  cleanly(page);
+});
+
+test("a rate says over which time it is an average", async () => {
+  const { redis, sidecar } = await both("XADD orders * a 1");
+  const page = await browser.open(sidecar);
+  await redis.run("XADD orders * a 1\n".repeat(50));
+  await until("the rate", async () => /^\S+\/s\s+over (1s|\d+ms)/.test(await cell(page, "orders", "In")));
+  assert.match(await page.locator("#totals").innerText(), /In, over (1s|\d+ms)/);
+  cleanly(page);
+});
+
+test("a sentence above the list names the streams that are critical or have a warning", async () => {
+  const { sidecar } = await both(STREAMS, `${QUICK}streams: [{match: users, thresholds: {silence: 1ms}}, {match: audit, retention: {max_length: 1}}, {match: "*"}]\n`);
+  const page = await browser.open(sidecar);
+  const worst = page.locator("#worst");
+  await until("the sentence", async () => /^1 critical stream: orders$/m.test(await worst.innerText()));
+  assert.doesNotMatch(await worst.innerText(), /audit/, "healthy");
+  cleanly(page);
+});
+
+test("an age that is unknown has one reason, as text, and a last ID ahead of the clock is a warning that is named above", async () => {
+  const { sidecar } = await both("XADD ahead 9000000000000-1 a 1\nXGROUP CREATE ahead slow 0\nXREADGROUP GROUP slow one COUNT 1 STREAMS ahead >\nXADD counter 1-1 a 1\nXGROUP CREATE counter slow 0\nXREADGROUP GROUP slow one COUNT 1 STREAMS counter >", `${QUICK}entries: {last: 5}\n`);
+  for (const [stream, why, other] of [["ahead", "its ID is ahead of the server's clock", /not a time/], ["counter", "its ID is not a time", /ahead of/]]) {
+    const page = await browser.open(sidecar, { path: `/#stream=${stream}`, width: 380, hasTouch: true });
+    const detail = page.locator("#detail");
+    await until("the group", async () => /Oldest pending/i.test(await detail.innerText()));
+    await detail.getByRole("button", { name: "Show pending entries" }).click();
+    await detail.locator(".pending tbody tr").waitFor();
+    // Last write, oldest entry, oldest pending, the last entry and the pending one.
+    assert.equal(await detail.getByText(why, { exact: true }).count(), 5, await detail.innerText());
+    assert.doesNotMatch(await detail.innerText(), other);
+    assert.doesNotMatch(await detail.innerText(), /\d{4,}d/, "no age of decades");
+    cleanly(page);
+  }
+  const page = await browser.open(sidecar, { width: 380, hasTouch: true });
+  await until("the warning", async () => /^1 stream with a warning: ahead$/m.test(await page.locator("#worst").innerText()));
+  assert.match(await cell(page, "ahead", "Oldest entry"), /Unknown: its ID is ahead of the server's clock/);
+  cleanly(page);
+});
+
+test("the page says when a stream was recreated and a group rewound", async () => {
+  const { redis, sidecar } = await both("XADD orders 5-1 a 1\nXADD orders 6-1 a 1\nXGROUP CREATE orders billing $");
+  const page = await browser.open(sidecar, { path: "/#stream=orders" });
+  const detail = page.locator("#detail");
+  await until("the group", async () => /billing/.test(await detail.innerText()));
+  assert.doesNotMatch(await detail.innerText(), /noticed at/);
+  await redis.run("XGROUP SETID orders billing 5-1");
+  const once = /Rewound\s+1 time\s+noticed at \d\d:\d\d:\d\d \((<1|\d+)s ago\)/;
+  await until("the rewind", async () => once.test(await detail.locator("article").innerText()));
+  await redis.run("DEL orders\nXADD orders 1-1 a 1");
+  await until("the new stream", async () => /Recreated\s+1 time\s+noticed at \d\d:\d\d:\d\d/.test(await detail.innerText()));
+  assert.match(await sidecar.status("orders"), /^recreated +once, last noticed at \d{4}-\d\d-\d\dT/m);
   cleanly(page);
 });
 

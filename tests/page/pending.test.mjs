@@ -56,6 +56,20 @@ test("pending entries are listed page by page when the reader asks for them, and
   assert.deepEqual(page.problems.filter((it) => !it.includes("status of 502")), []);
 });
 
+test("on a narrow screen each pending entry is a card with all of its values in view", async () => {
+  const { page, group } = await open();
+  await page.setViewportSize({ width: 380, height: 800 });
+  await group.getByRole("button", { name: "Show pending entries" }).click();
+  const entry = group.locator(".pending tbody tr").nth(1);
+  assert.match(await entry.innerText(), /^2-0\s+Added\s+– its ID is not a time\s+Last delivered\s+1h ago\s+Deliveries\s+9\s+Consumer\s+worker\s+Entry\s+exists$/);
+  for (const value of await entry.locator("th, td").all()) {
+    const { x, width } = await value.boundingBox();
+    assert.ok(x >= 0 && x + width <= 380, `${await value.innerText()}: ${x} to ${x + width}`);
+  }
+  assert.equal(await group.locator(".pending .scroll").evaluate((it) => it.scrollWidth - it.clientWidth), 0, "nothing is cut");
+  cleanly(page);
+});
+
 test("the command that may help is quoted for a shell, and can be copied", async () => {
   const { page, group } = await open();
   const command = "streamwarden dead-letter --deliveries 5 --idle 10m --dry-run 'it'\\''s' 'a b'";

@@ -114,8 +114,8 @@ export class Sidecar extends Process {
   }
 
   // The output of `streamwarden status`, whatever its exit code.
-  async status() {
-    const { stdout } = await promisify(execFile)(built, ["status", "--url", this.origin]).catch((error) => error);
+  async status(...streams) {
+    const { stdout } = await promisify(execFile)(built, ["status", "--url", this.origin, ...streams]).catch((error) => error);
     return stdout;
   }
 

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::word::Word;
+use super::{values::milliseconds, word::Word};
 use crate::{
-    evaluate::{Health, ServerFault},
-    model::Node,
+    evaluate::{Health, SeenFault, ServerFault},
+    model::Snapshot,
+    reading::Reading,
 };
 
 /// A fault of a server whose streams can be read: it refuses writes, or may delete streams.
@@ -18,6 +19,10 @@ pub struct FaultDocument<'a> {
     pub node: Option<Cow<'a, str>>,
     /// `critical` if writes are certainly refused, else `warning`.
     pub health: Word<Health>,
+    /// When the sidecar first saw it, by its own clock: at the first of the readings in a row that show it. The fault may be older
+    /// than that, above all if the sidecar started later. `null` where Redis is read once, as by `streamwarden status`.
+    #[serde(default)]
+    pub seen_since_unix_ms: Option<u64>,
     /// The fault, in a sentence with its numbers.
     pub reason: String,
     /// The same as a kind with its numbers.
@@ -55,14 +60,15 @@ pub enum FaultCauseDocument<'a> {
     },
 }
 
-/// The faults of this server.
-pub(super) fn faults<'a>(node: &'a Node, is_of_cluster: bool) -> impl Iterator<Item = FaultDocument<'a>> {
-    let address = is_of_cluster.then_some(node.address.as_str());
-    ServerFault::of(node).into_iter().map(move |fault| FaultDocument {
-        node: address.map(Into::into),
+/// The faults of this reading.
+pub(super) fn faults(reading: &Reading) -> impl Iterator<Item = FaultDocument<'_>> {
+    let Snapshot { nodes, cluster, .. } = &*reading.snapshot;
+    reading.faults.iter().map(move |SeenFault { fault, node, seen_since }| FaultDocument {
+        node: nodes.get(*node).filter(|_| cluster.is_some()).map(|node| node.address.as_str().into()),
         health: fault.health().into(),
+        seen_since_unix_ms: seen_since.map(milliseconds),
         reason: fault.to_string(),
-        cause: Some(fault.into()),
+        cause: Some(fault.clone().into()),
     })
 }
 

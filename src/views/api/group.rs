@@ -75,6 +75,9 @@ pub struct GroupDocument<'a> {
     pub entries_suspected_lost: Option<u64>,
     /// Times its position went back.
     pub rewinds: Option<u64>,
+    /// When a poll noticed the last of these, by the server's clock; `null` without one, and where that clock was unknown.
+    #[serde(default)]
+    pub last_rewind_unix_ms: Option<u64>,
     /// The last ID delivered to it.
     pub last_delivered_id: Option<StreamId>,
     /// Redis's own count of the entries that it has read.
@@ -180,6 +183,7 @@ impl<'a> Group<'a> {
             entries_lost_upper_bound: lost.map(|lost| lost.at_most),
             entries_suspected_lost: lost.map(|lost| lost.suspected),
             rewinds: report.map(|report| report.rewinds.into()),
+            last_rewind_unix_ms: report.and_then(|report| Some(report.rewound_at?.0)),
             last_delivered_id: state.map(|state| state.last_delivered_id),
             entries_read: state.and_then(|state| state.entries_read?.try_into().ok()),
             consumer_count: self.of.consumer_count(),

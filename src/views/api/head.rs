@@ -38,8 +38,11 @@ pub struct Head<'a> {
     pub poll: PollDocument<'a>,
     /// The worst health of all streams and faults, and how many streams have each health.
     pub summary: Summary,
-    /// How far back statuses and rates look.
+    /// How far back statuses look.
     pub window_seconds: f64,
+    /// How far back rates look: each is an average over this time, or since the first reading where that is later.
+    #[serde(default)]
+    pub rate_window_seconds: f64,
     /// Ages of the samples of all histories at the time of the reading, the oldest first. A shorter history has the last of them.
     pub history_ages_seconds: Vec<f64>,
 }
@@ -144,7 +147,7 @@ pub struct PollDocument<'a> {
 pub struct Summary {
     /// The worst health of all streams and of the server's `faults`; `unknown` where nothing was read.
     pub health: Word<Health>,
-    /// Healthy streams.
+    /// Healthy streams. Streams stay healthy while the server refuses writes; `health` and `faults` have that.
     pub healthy: u64,
     /// Streams that someone should look at.
     pub warning: u64,

@@ -1,14 +1,17 @@
 //! Pending entries of a group, one by one. Never their contents.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use serde::Serialize;
 
 use super::{
     SCHEMA_VERSION,
-    values::{key, seconds, span, text},
+    values::{age, key, span, text},
 };
-use crate::model::{GroupPending, Name, PendingEntry, ServerTime, StreamId};
+use crate::{
+    evaluate::Age,
+    model::{GroupPending, Name, PendingEntry, ServerTime, StreamId},
+};
 
 /// Pending entries of a group, the oldest first.
 #[derive(Debug, Serialize)]
@@ -37,7 +40,8 @@ pub struct PendingDocument<'a> {
 pub struct PendingEntryDocument<'a> {
     /// Its ID.
     pub id: String,
-    /// Time since it was added, by its ID; `null` where the ID is not a time or the server's clock is unknown.
+    /// Time since it was added, by its ID; `null` where the ID is not a time or is ahead of the server's clock, or where that clock is
+    /// unknown.
     pub age_seconds: Option<f64>,
     /// Time since it was last delivered; `null` if a consumer gave it back.
     pub idle_seconds: Option<f64>,
@@ -80,10 +84,9 @@ impl<'a> PendingEntryDocument<'a> {
         exists: bool,
         now: Option<ServerTime>,
     ) -> Self {
-        let age = now.and_then(|now| now.0.checked_sub(entry.id.ms));
         Self {
             id: entry.id.to_string(),
-            age_seconds: age.map(|age| seconds(Duration::from_millis(age))),
+            age_seconds: age(now.and_then(|now| Age::of(entry.id, now))),
             idle_seconds: entry.idle.map(span),
             deliveries: entry.counted_deliveries(),
             consumer: text(consumer),

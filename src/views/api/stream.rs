@@ -70,6 +70,9 @@ pub struct StreamDocument<'a> {
     pub unwatched_groups: Option<u64>,
     /// Times the stream was recreated, as far as polls could see it.
     pub recreations: Option<u64>,
+    /// When a poll noticed the last of these, by the server's clock; `null` without one, and where that clock was unknown.
+    #[serde(default)]
+    pub last_recreation_unix_ms: Option<u64>,
     /// Its state of idempotent producers; `null` where it never had one, and before Redis 8.6.
     pub idempotence: Option<IdempotenceDocument>,
     /// The configured thresholds.
@@ -262,6 +265,7 @@ impl<'a> Stream<'a> {
             last_entries: self.of.last_entries().map(last_entries),
             unwatched_groups: state.map(|state| state.unwatched_groups),
             recreations: self.of.report.map(|report| report.recreations),
+            last_recreation_unix_ms: self.of.report.and_then(|report| Some(report.recreated_at?.0)),
             idempotence: state.and_then(|state| idempotence(state.idempotence.as_deref()?)),
             thresholds: thresholds(self.of.rule()),
             history: self.history(&groups),

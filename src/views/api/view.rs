@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    evaluate::{Health, short},
+    evaluate::{Health, rate_window, short},
     model::{Failure, Name, Role},
     reading::{NodeReading, Reading, StreamReading},
 };
@@ -97,6 +97,7 @@ impl<'a> View<'a> {
             poll: self.poll(),
             summary: self.summary(),
             window_seconds: seconds(self.config.status.window),
+            rate_window_seconds: seconds(rate_window(self.config.status.window)),
             history_ages_seconds: self.ages.iter().copied().map(seconds).collect(),
         }
     }
@@ -118,10 +119,7 @@ impl<'a> View<'a> {
 
     /// Those of a stale reading may be over.
     fn faults(&self) -> Vec<FaultDocument<'_>> {
-        let snapshot = self.reading.filter(|_| !self.is_stale()).map(|reading| &reading.snapshot);
-        let nodes =
-            snapshot.into_iter().flat_map(|it| it.nodes.iter().map(|node| (node, it.cluster.is_some())));
-        nodes.flat_map(|(node, is_of_cluster)| faults(node, is_of_cluster)).collect()
+        self.reading.filter(|_| !self.is_stale()).into_iter().flat_map(faults).collect()
     }
 
     fn poll(&self) -> PollDocument<'_> {

@@ -1,5 +1,9 @@
 //! One stream in depth.
 
+use std::time::{Duration, UNIX_EPOCH};
+
+use humantime::format_rfc3339_seconds;
+
 use super::{
     Layout, age, colour, count, duration, group_lines, grouped, head,
     line::{
@@ -9,11 +13,12 @@ use super::{
     stream_lines, titles, widths,
 };
 use crate::{
-    evaluate::entries,
+    evaluate::{NoAge, entries},
     model::StreamId,
+    retention::Outcome,
     views::api::{
         ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, LatencyDocument,
-        OneStreamDocument, QuantileDocument, StageDocument, StreamDocument, holds_the_lease,
+        OneStreamDocument, QuantileDocument, StageDocument, StreamDocument, Word, holds_the_lease,
     },
 };
 
@@ -37,12 +42,15 @@ pub fn one_stream(document: &OneStreamDocument<'_>, style: Style) -> Vec<Line> {
     let health = stream.health.as_str();
     lines.extend(fact("health", &format!("{health}: {}", stream.reason), colour(health), style));
     lines.extend(stream.node.iter().flat_map(|node| fact("node", node, None, style)));
-    lines.extend(facts(stream).into_iter().flat_map(|(label, text)| fact(label, &text, None, style)));
+    let is_clock_known = document.head.poll.clock_error_seconds.is_some();
+    lines.extend(
+        facts(stream, is_clock_known).into_iter().flat_map(|(label, text)| fact(label, &text, None, style)),
+    );
     for group in &stream.groups {
         lines.push(Line::default());
         lines.extend(titles(&layout).into_iter().skip(1));
         lines.extend(group_lines(group, &layout));
-        let facts = group_facts(group).into_iter();
+        let facts = group_facts(group, is_clock_known).into_iter();
         lines.extend(facts.flat_map(|(label, text)| fact(label, &text, None, style)));
         lines.extend(consumers(group, style));
         lines.extend(help(group, style));
@@ -66,27 +74,27 @@ fn fact(label: &str, text: &str, colour: Option<Colour>, style: Style) -> Vec<Li
 /// A label and a text.
 type Fact = (&'static str, String);
 
-fn facts(stream: &StreamDocument<'_>) -> Vec<Fact> {
-    let or_unknown = |id: Option<StreamId>| id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+fn facts(stream: &StreamDocument<'_>, is_clock_known: bool) -> Vec<Fact> {
+    let with_age = |id: Option<StreamId>, age, word| {
+        let text = id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        format!("{text}, {}", aged(age, word, id, is_clock_known))
+    };
     let mut lines = vec![
-        (
-            "first entry",
-            format!("{}, {} old", or_unknown(stream.first_entry_id), age(stream.oldest_entry_age_seconds)),
-        ),
-        (
-            "last ID",
-            format!("{}, {} ago", or_unknown(stream.last_generated_id), age(stream.last_write_age_seconds)),
-        ),
+        ("first entry", with_age(stream.first_entry_id, stream.oldest_entry_age_seconds, "old")),
+        ("last ID", with_age(stream.last_generated_id, stream.last_write_age_seconds, "ago")),
         ("entries added", count(stream.entries_added)),
     ];
+    lines
+        .extend(happened(stream.recreations, stream.last_recreation_unix_ms).map(|text| ("recreated", text)));
     let limits = [stream.max_length.map(entries), stream.max_age_seconds.map(duration)];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
     if let Some(mode) = &stream.mode {
         lines.push(("retention", format!("{}, {mode}", limits.join(" and "))));
     }
     if let Some(retention) = &stream.retention {
-        let removed = |outcome| format!("{outcome}, {} removed so far", entries(retention.trimmed_entries));
-        lines.extend(retention.outcome.iter().map(|outcome| ("last run", removed(outcome))));
+        let ran =
+            |outcome| format!("{}; {} removed so far", ended(outcome), entries(retention.trimmed_entries));
+        lines.extend(retention.outcome.iter().map(|outcome| ("last run", ran(outcome))));
         lines.extend(retention.lease_holder.iter().map(|holder| ("lease", holds_the_lease(holder))));
         lines.extend(retention.blocked_by.iter().map(|it| ("blocked", it.detail.to_string())));
     }
@@ -97,6 +105,27 @@ fn facts(stream: &StreamDocument<'_>) -> Vec<Fact> {
         ("consumers", format!("deleted after {idle} without a command{}", deleted.unwrap_or_default()))
     }));
     lines
+}
+
+/// How a run of retention ended.
+fn ended(outcome: &Word<Outcome>) -> &str {
+    match outcome.known() {
+        Some(Outcome::Reached) => "done, nothing more is to be removed",
+        Some(Outcome::Blocked) => "blocked, the rest can't be removed yet",
+        Some(Outcome::Incomplete) => "out of time, the next run goes on",
+        Some(Outcome::Failed) => "failed, the log has the reason",
+        None => outcome.as_str(),
+    }
+}
+
+/// An age in words, or why this ID gives none.
+fn aged(age: Option<f64>, word: &str, id: Option<StreamId>, is_clock_known: bool) -> String {
+    match (age, id) {
+        (Some(age), _) => format!("{} {word}", duration(age)),
+        (None, None) => "age unknown".to_owned(),
+        (None, Some(_)) if !is_clock_known => "age unknown: the server's clock is unknown".to_owned(),
+        (None, Some(id)) => format!("age unknown: {}", NoAge::of(id)),
+    }
 }
 
 fn dead_letters(of: &DeadLetterDocument<'_>) -> Vec<Fact> {
@@ -111,7 +140,7 @@ fn dead_letters(of: &DeadLetterDocument<'_>) -> Vec<Fact> {
     lines
 }
 
-fn group_facts(group: &GroupDocument<'_>) -> Vec<Fact> {
+fn group_facts(group: &GroupDocument<'_>, is_clock_known: bool) -> Vec<Fact> {
     let mut lines = Vec::new();
     if group.status.as_str() == "ok" {
         lines.push(("  reason", group.reason.to_string()));
@@ -124,8 +153,8 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Fact> {
             group.oldest_pending_deliveries.map_or_else(|| "fatal".to_owned(), |count| count.to_string());
         let last = group.oldest_pending_idle_seconds;
         let last = last.map(|idle| format!(", the last {} ago", age(Some(idle)))).unwrap_or_default();
-        let text =
-            format!("{id}, {} old, deliveries: {deliveries}{last}", age(group.oldest_pending_age_seconds));
+        let age = aged(group.oldest_pending_age_seconds, "old", Some(*id), is_clock_known);
+        let text = format!("{id}, {age}, deliveries: {deliveries}{last}");
         lines.push(("  oldest pending", text));
     }
     for (label, stage) in group.latency.iter().flat_map(stages) {
@@ -138,15 +167,26 @@ fn group_facts(group: &GroupDocument<'_>) -> Vec<Fact> {
         ("dropped with a consumer", group.pending_dropped),
         ("entries lost", group.entries_lost),
         ("entries possibly lost", group.entries_suspected_lost),
-        ("rewinds", group.rewinds),
         ("stuck consumers", group.stuck_consumers),
     ];
+    lines.extend(happened(group.rewinds, group.last_rewind_unix_ms).map(|text| ("  rewound", text)));
     let counts = counts.iter().filter_map(|(label, number)| Some((label, number.filter(|it| *it > 0)?)));
     let counts: Vec<String> = counts.map(|(label, number)| format!("{} {label}", grouped(number))).collect();
     if !counts.is_empty() {
         lines.push(("  also", counts.join(", ")));
     }
     lines
+}
+
+/// How often something happened since it is watched, and when it was noticed last; `None` if it never did.
+fn happened(times: Option<u64>, last_unix_ms: Option<u64>) -> Option<String> {
+    let times = match times.filter(|times| *times > 0)? {
+        1 => "once".to_owned(),
+        times => format!("{} times", grouped(times)),
+    };
+    let last = last_unix_ms.map(Duration::from_millis).and_then(|last| UNIX_EPOCH.checked_add(last));
+    let last = last.map(|last| format!(", last noticed at {}", format_rfc3339_seconds(last)));
+    Some(times + &last.unwrap_or_default())
 }
 
 /// Commands that may help. Each is on a line of its own, whole, so that it can be copied.

@@ -206,6 +206,7 @@ impl Expected<'_> {
             ("poll.age_seconds", json!(0)),
             ("poll.stale", json!(0)),
             ("window_seconds", json!(0.4)),
+            ("rate_window_seconds", json!(RATE_WINDOW.as_secs_f64())),
         ];
         numbers.into_iter().for_each(|(name, right)| truths.known(&page, ("", name), Right::Is(right)));
         let read_at = Right::between(self.when.from - 1_000, self.when.over);
@@ -263,6 +264,9 @@ impl Expected<'_> {
         truths.known_if(&stream, ("stream_radix_tree_nodes", ""), count("radix-tree-nodes"));
         let recreations = Right::between(self.happened.recreations.0, self.happened.recreations.1);
         truths.known(&stream, ("stream_recreations", "recreations"), recreations);
+        if self.happened.recreations.1 > 0 {
+            truths.maybe(&stream, ("", "last_recreation_unix_ms"), Right::between(1, self.when.to));
+        }
         truths.known(&stream, ("", "unwatched_groups"), Right::number(0));
         if facts.number("iids-added").is_some_and(|added| added > 0) {
             for (names, field) in [

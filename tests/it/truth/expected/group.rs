@@ -40,6 +40,9 @@ impl Expected<'_> {
         let suspected = ("group_entries_suspected_lost", "entries_suspected_lost");
         truths.maybe(&subject, suspected, happened.suspected);
         truths.maybe(&subject, ("group_pending_dropped", "pending_dropped"), happened.dropped);
+        if !matches!(&happened.rewinds, Right::Is(rewinds) if *rewinds == 0) {
+            truths.maybe(&subject, ("", "last_rewind_unix_ms"), Right::between(1, self.when.to));
+        }
         truths.known(&subject, ("group_rewinds", "rewinds"), happened.rewinds);
     }
 
