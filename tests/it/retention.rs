@@ -7,6 +7,7 @@ mod enforcer;
 mod faults;
 mod http;
 mod lease;
+mod ledger;
 pub(crate) mod mutants;
 mod oracle;
 mod sidecars;

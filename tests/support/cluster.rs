@@ -319,14 +319,23 @@ impl Cluster {
     /// The slot, which has no keys any more where it was, belongs to its new owner.
     #[track_caller]
     pub fn end_move(&self, slot: u16, from: usize, to: usize) {
+        self.try_end_move(slot, from, to).unwrap();
+    }
+
+    /// The same where it may fail: another node has taken over from the new owner, or, on Valkey, none of its replicas answers.
+    pub fn try_end_move(&self, slot: u16, from: usize, to: usize) -> RedisResult<()> {
         self.wait_until_epochs_are_known();
         let id: String = self.ask(to, "CLUSTER MYID");
+        let assign = format!("CLUSTER SETSLOT {slot} NODE {id}");
         // The new owner first, so that nobody is sent where it is not known yet.
         let others =
             self.primaries().into_iter().map(|seen| seen.node).filter(|node| ![from, to].contains(node));
-        for node in [to, from].into_iter().chain(others) {
-            self.nodes[node].run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
+        self.nodes[to].try_run::<()>(&assign)?;
+        for node in [from].into_iter().chain(others) {
+            // The new owner tells them too, where one refuses to hear it from here.
+            drop(self.nodes[node].try_run::<()>(&assign));
         }
+        Ok(())
     }
 
     /// Moves a slot as all versions can: key after key.

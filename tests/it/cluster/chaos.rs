@@ -155,8 +155,7 @@ impl<'a> Chaos<'a> {
         while self.cluster.try_move_keys(slot, from, to, 1)? > 0 {
             dice.rest(0, 50);
         }
-        self.cluster.end_move(slot, from, to);
-        Ok(())
+        self.cluster.try_end_move(slot, from, to)
     }
 
     fn strike_primaries(&self, mut dice: Dice) {

@@ -143,6 +143,7 @@ fn remove(least: u64) {
     let world = World::new(pair);
     remove_with(&world, &uri, least, || world.servers.promote());
     eprintln!("{} takeovers", world.servers.primary.read().unwrap().1);
+    assert_eq!(world.forgotten(), 0, "who takes over has everything");
 }
 
 /// The same from a cluster that never rests.
@@ -182,6 +183,10 @@ fn remove_with<S: Servers>(world: &World<S>, uri: &str, least: u64, mut act: imp
         });
     });
     let missing = world.all_missing();
-    eprintln!("{removed} removed, {kills:?} kills; {missing} of {} deliveries missing", world.deliveries());
+    eprintln!(
+        "{removed} removed, {kills:?} kills; {missing} of {} deliveries missing; {} entries forgotten by the servers",
+        world.deliveries(),
+        world.forgotten()
+    );
     assert_eq!(missing, 0, "needed entries were removed");
 }

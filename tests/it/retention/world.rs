@@ -1,24 +1,34 @@
 //! An application that knows what it added and what its consumers handled, while somebody else trims and everything goes wrong.
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-    },
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
     thread::{scope, sleep},
     time::Duration,
 };
 
 use redis::{ConnectionLike, Value, cmd};
+use streamwarden::model::StreamId;
+
+use super::ledger::{Ledger, Word};
 
 pub(super) const STREAMS: [&str; 3] = ["orders", "payments", "clicks"];
-const GROUPS: [&str; 2] = ["fast", "careless"];
+pub(super) const GROUPS: [&str; 2] = ["fast", "careless"];
 /// Entries that an application adds, or a consumer is given, at once.
-const BATCH: u64 = 500;
+pub(super) const BATCH: u64 = 500;
 /// No group is further behind than this many entries.
 const MOST_BEHIND: u64 = 5_000;
-/// All of a batch are added, or none.
-const ADD: &str = "for number = ARGV[1], ARGV[2] do redis.call('XADD', KEYS[1], '*', 'n', number) end";
+/// All of a batch are added, or none. Says the stream's last ID and its count of entries before, and the batch's first and last ID.
+const ADD: &str = "
+    local before = {}
+    local fields = redis.call('XINFO', 'STREAM', KEYS[1])
+    for index = 1, #fields, 2 do before[fields[index]] = fields[index + 1] end
+    local first, last
+    for number = ARGV[1], ARGV[2] do
+      last = redis.call('XADD', KEYS[1], '*', 'n', number)
+      first = first or last
+    end
+    return {before['last-generated-id'], before['entries-added'], first, last}";
 
 /// Where the application's streams are.
 pub(super) trait Servers: Sync {
@@ -35,24 +45,15 @@ pub(super) trait Servers: Sync {
 }
 
 /// What `XREADGROUP` and `XAUTOCLAIM` give: IDs with the number that the application gave; none where the entry is gone.
-type Entries = Vec<(String, Option<usize>)>;
+type Entries = Vec<(String, Option<u64>)>;
 type Found = Vec<(String, Value)>;
 
 /// What the application knows.
 pub(super) struct World<S> {
     pub(super) servers: S,
-    /// By stream: entries added.
-    added: [AtomicU64; 3],
-    /// By stream and group.
-    handled: [[Mutex<Handled>; 2]; 3],
+    /// By stream.
+    ledgers: [Ledger; STREAMS.len()],
     is_over: AtomicBool,
-}
-
-/// Entries that some consumer of a group has handled, by their number.
-#[derive(Default)]
-struct Handled {
-    is_handled: Vec<bool>,
-    count: u64,
 }
 
 impl<S: Servers> World<S> {
@@ -66,15 +67,10 @@ impl<S: Servers> World<S> {
                 servers.with(&mut client, stream, |redis| create.query::<()>(redis).unwrap());
             }
         }
-        Self {
-            servers,
-            added: Default::default(),
-            handled: Default::default(),
-            is_over: AtomicBool::new(false),
-        }
+        Self { servers, ledgers: Default::default(), is_over: AtomicBool::new(false) }
     }
 
-    /// Adds and consumes while something is done, and then until all is handled.
+    /// Adds and consumes while something is done, and then until all that the servers have is handled.
     pub(super) fn live(&self, act: impl FnOnce()) {
         scope(|threads| {
             // Also where this thread panics: the others would go on for ever.
@@ -85,12 +81,15 @@ impl<S: Servers> World<S> {
             }
             act();
         });
+        for (ledger, stream) in self.ledgers.iter().zip(STREAMS) {
+            ledger.believe(self.servers.with(&mut None, stream, |redis| word(redis, stream)));
+        }
     }
 
     /// The entries that were removed from all streams.
     pub(super) fn removed(&self) -> u64 {
         let removed = |stream: usize| {
-            let added = self.added[stream].load(SeqCst);
+            let added = self.ledgers[stream].added();
             let length =
                 |redis: &mut dyn ConnectionLike| cmd("XLEN").arg(STREAMS[stream]).query::<u64>(redis);
             // What is added meanwhile is not removed.
@@ -101,32 +100,36 @@ impl<S: Servers> World<S> {
 
     /// Deliveries that there should have been.
     pub(super) fn deliveries(&self) -> u64 {
-        self.added.iter().map(|added| added.load(SeqCst)).sum::<u64>() * GROUPS.len() as u64
+        self.ledgers.iter().map(Ledger::added).sum::<u64>() * GROUPS.len() as u64
     }
 
-    /// Deliveries that there never were.
+    /// Entries that were acknowledged to the application, and that the servers lost before somebody could trim them.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.ledgers.iter().map(Ledger::forgotten).sum()
+    }
+
+    /// Deliveries that there never were, each of which is told.
     pub(super) fn all_missing(&self) -> u64 {
-        let of_stream = |stream| (0..GROUPS.len()).map(|group| self.missing(stream, group)).sum::<u64>();
-        (0..STREAMS.len()).map(of_stream).sum()
-    }
-
-    /// Entries that no consumer of the group has handled.
-    fn missing(&self, stream: usize, group: usize) -> u64 {
-        self.added[stream].load(SeqCst).saturating_sub(self.handled[stream][group].lock().unwrap().count)
+        self.ledgers.iter().zip(STREAMS).for_each(|(ledger, stream)| ledger.tell_missing(stream));
+        let of_stream = |ledger: &Ledger| (0..GROUPS.len()).map(|group| ledger.missing(group)).sum::<u64>();
+        self.ledgers.iter().map(of_stream).sum()
     }
 
     fn add(&self, stream: usize) {
-        let mut client = None;
+        let (mut client, ledger) = (None, &self.ledgers[stream]);
+        // Consumers that ended before would not be given what is added here.
+        let _completes = Ends(&ledger.is_complete);
         while !self.is_over.load(SeqCst) {
-            if (0..GROUPS.len()).any(|group| self.missing(stream, group) > MOST_BEHIND) {
+            if (0..GROUPS.len()).any(|group| ledger.missing(group) > MOST_BEHIND) {
                 sleep(Duration::from_millis(5));
                 continue;
             }
-            let first = self.added[stream].load(SeqCst);
+            let number = ledger.added();
             let mut batch = cmd("EVAL");
-            batch.arg(ADD).arg(1).arg(STREAMS[stream]).arg(first).arg(first + BATCH - 1);
-            self.servers.with(&mut client, STREAMS[stream], |redis| batch.query::<()>(redis).unwrap());
-            self.added[stream].fetch_add(BATCH, SeqCst);
+            batch.arg(ADD).arg(1).arg(STREAMS[stream]).arg(number).arg(number + BATCH - 1);
+            let (before, added, first, last): (String, u64, String, String) =
+                self.servers.with(&mut client, STREAMS[stream], |redis| batch.query(redis).unwrap());
+            ledger.add(Word { last: id(&before), added }, id(&first), id(&last));
         }
     }
 
@@ -134,7 +137,7 @@ impl<S: Servers> World<S> {
     fn consume(&self, stream: usize, group: usize) {
         let (mut client, mut name, mut in_hand) = (None, 0_u64, Entries::new());
         for turn in 0_u64.. {
-            let is_last = self.is_over.load(SeqCst);
+            let is_last = self.ledgers[stream].is_complete.load(SeqCst);
             let entries =
                 self.servers.with(&mut client, STREAMS[stream], |redis| read(redis, stream, group, name));
             let got = entries.len();
@@ -171,21 +174,15 @@ impl<S: Servers> World<S> {
         }
         let mut acknowledge = cmd("XACK");
         acknowledge.arg(STREAMS[stream]).arg(GROUPS[group]);
-        let mut handled = self.handled[stream][group].lock().unwrap();
-        for (id, number) in &entries {
+        for (id, _) in &entries {
             acknowledge.arg(id);
-            if let Some(number) = *number {
-                let most = handled.is_handled.len().max(number + 1);
-                handled.is_handled.resize(most, false);
-                handled.count += u64::from(!std::mem::replace(&mut handled.is_handled[number], true));
-            }
         }
-        drop(handled);
+        self.ledgers[stream].handle(group, entries.iter().filter_map(|(_, number)| *number));
         self.servers.with(client, STREAMS[stream], |redis| acknowledge.query::<u64>(redis).unwrap());
     }
 }
 
-/// Tells the application that it is over.
+/// Tells the others that it is over, also where a thread panics.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -194,9 +191,20 @@ impl Drop for Ends<'_> {
     }
 }
 
+fn id(text: &str) -> StreamId {
+    text.parse().expect("an ID")
+}
+
+/// What the server says of a stream.
+fn word(redis: &mut dyn ConnectionLike, stream: &str) -> Word {
+    let fields: BTreeMap<String, Value> = cmd("XINFO").arg("STREAM").arg(stream).query(redis).unwrap();
+    let field = |name: &str| redis::from_redis_value::<String>(fields[name].clone()).unwrap();
+    Word { last: id(&field("last-generated-id")), added: field("entries-added").parse().unwrap() }
+}
+
 fn entries(found: Found) -> Entries {
     let number = |fields: Value| {
-        let field: Option<(String, usize)> = redis::from_redis_value(fields).unwrap();
+        let field: Option<(String, u64)> = redis::from_redis_value(fields).unwrap();
         field.map(|(_, number)| number)
     };
     found.into_iter().map(|(id, fields)| (id, number(fields))).collect()
