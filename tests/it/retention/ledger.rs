@@ -104,7 +104,7 @@ impl Ledger {
     }
 
     /// The batches of which some group has not handled everything, for people.
-    pub(super) fn tell_missing(&self, stream: &str) {
+    pub(super) fn list_missing(&self, stream: &str) {
         for Batch { number, first, last, .. } in &*self.batches.lock().unwrap() {
             for (handled, group) in self.handled.iter().zip(GROUPS) {
                 let handled = handled.lock().unwrap();

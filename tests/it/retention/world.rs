@@ -108,9 +108,9 @@ impl<S: Servers> World<S> {
         self.ledgers.iter().map(Ledger::forgotten).sum()
     }
 
-    /// Deliveries that there never were, each of which is told.
+    /// Deliveries that there never were, each of which is listed.
     pub(super) fn all_missing(&self) -> u64 {
-        self.ledgers.iter().zip(STREAMS).for_each(|(ledger, stream)| ledger.tell_missing(stream));
+        self.ledgers.iter().zip(STREAMS).for_each(|(ledger, stream)| ledger.list_missing(stream));
         let of_stream = |ledger: &Ledger| (0..GROUPS.len()).map(|group| ledger.missing(group)).sum::<u64>();
         self.ledgers.iter().map(of_stream).sum()
     }
