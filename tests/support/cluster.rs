@@ -161,8 +161,13 @@ impl Cluster {
 
     /// A replica of this primary that runs.
     pub fn replica_of(&self, primary: usize) -> Option<usize> {
+        self.replicas_of(primary).first().copied()
+    }
+
+    /// All of them.
+    pub fn replicas_of(&self, primary: usize) -> Vec<usize> {
         let is_one = |seen: &Seen| seen.primary == Some(primary) && self.is_awake(seen.node);
-        self.see_from(primary).into_iter().find(is_one).map(|seen| seen.node)
+        self.see_from(primary).into_iter().filter(is_one).map(|seen| seen.node).collect()
     }
 
     /// All nodes as one of them sees them.
@@ -239,9 +244,14 @@ impl Cluster {
             let awake = (0..self.nodes.len()).filter(|index| self.is_awake(*index));
             let views: BTreeSet<_> = awake.map(|index| served(self.see_from(index))).collect();
             let primaries = self.primaries();
+            // A replica that leaves for a primary without one says so before others know.
+            let copies = |replica: &usize, primary: usize| {
+                let own = self.see_from(*replica).into_iter().find(|seen| seen.node == *replica);
+                own.is_some_and(|own| own.primary == Some(primary)) && is_linked(&self.nodes[*replica])
+            };
             let is_safe = |it: &Seen| {
-                let replica = self.replica_of(it.node).filter(|replica| is_linked(&self.nodes[*replica]));
-                replica.is_some() && is_copied(&self.nodes[it.node])
+                let replica = self.replica_of(it.node).filter(|replica| copies(replica, it.node));
+                replica.is_some() && has_replicas(&self.nodes[it.node]) && is_copied(&self.nodes[it.node])
             };
             (views.len() == 1 && primaries.iter().all(is_safe)).then_some(())
         });
@@ -385,7 +395,8 @@ impl Cluster {
         self.nodes[index].end();
     }
 
-    /// A dead node comes back, empty: wait until its replica has taken over, or its data are lost.
+    /// A dead node comes back with what it had when it last copied all of a primary, or empty: wait until its replica has taken over, or
+    /// its data are lost.
     pub fn restart(&self, index: usize) {
         self.nodes[index].begin_again();
         self.wait_until_told(index);
@@ -436,6 +447,11 @@ fn range(words: &str) -> Option<RangeInclusive<u16>> {
 
 fn is_linked(replica: &Redis) -> bool {
     replica.run::<String>("INFO replication").contains("master_link_status:up")
+}
+
+/// Whether a primary has replicas by its own word.
+fn has_replicas(primary: &Redis) -> bool {
+    !primary.run::<String>("INFO replication").contains("connected_slaves:0")
 }
 
 /// Whether the replicas of a primary have all that it was given until now.

@@ -177,7 +177,9 @@ impl<'a> Chaos<'a> {
         self.cluster.wait_until_agreed();
         let primaries = self.cluster.primaries();
         let victim = dice.one_of(&primaries).expect("three of them").node;
-        let replica = self.cluster.replica_of(victim).expect("each has one");
+        // One that has lost all its slots becomes a replica too, so there may be two.
+        let replicas = self.cluster.replicas_of(victim);
+        let replica = *replicas.first().expect("each has one");
         let port = |node: usize| self.cluster.node(node).port();
         eprintln!("{blow:?} of {}, whose replica is {}", port(victim), port(replica));
         match blow {
@@ -198,23 +200,23 @@ impl<'a> Chaos<'a> {
             Blow::LongFreeze => {
                 self.cluster.freeze(victim);
                 drop((moving, writing));
-                self.wait_for_takeover(replica);
+                self.wait_for_takeover(&replicas);
                 dice.rest(0, 1_000);
                 self.cluster.thaw(victim);
             }
             Blow::Kill => {
                 self.cluster.kill(victim);
                 drop((moving, writing));
-                self.wait_for_takeover(replica);
+                self.wait_for_takeover(&replicas);
                 dice.rest(0, 1_000);
                 self.cluster.restart(victim);
             }
         }
     }
 
-    fn wait_for_takeover(&self, replica: usize) {
-        wait_for("the replica to take over", || {
-            self.cluster.primaries().iter().any(|it| it.node == replica).then_some(())
+    fn wait_for_takeover(&self, replicas: &[usize]) {
+        wait_for("a replica to take over", || {
+            self.cluster.primaries().iter().any(|it| replicas.contains(&it.node)).then_some(())
         });
     }
 

@@ -89,6 +89,18 @@ impl Memory {
         }
     }
 
+    /// Another server has the stream, where the groups are at these positions.
+    pub(super) fn take_over(&mut self, now: &Positions) {
+        for (name, it) in &mut self.0 {
+            if let Some((delivered, _)) = now.get(name)
+                && *delivered < it.delivered
+            {
+                // What it had lost and been given is another story there.
+                (it.delivered, it.losses) = (*delivered, None);
+            }
+        }
+    }
+
     /// A consumer is deleted, with what it has pending.
     pub(super) fn deleted(&mut self, group: &str, consumer: &str, it: &Consumer, now: u64) {
         if let Some(remembered) = self.0.get_mut(group)

@@ -12,6 +12,7 @@ use streamwarden::{
     model::{Now, StreamId},
     reading::Reading,
 };
+use support::wait_at_most;
 
 use super::{
     Tally,
@@ -23,11 +24,21 @@ use super::{
     truths::Kind,
 };
 
+/// However long a cluster takes to recover.
+const SERVED_WITHIN: Duration = Duration::from_secs(60);
+
 /// A reading, and what the pages made of it tell of one stream.
 pub(super) struct Read {
     pub(super) reading: std::sync::Arc<Reading>,
     pub(super) metrics: Told,
     pub(super) document: Told,
+}
+
+impl Read {
+    /// Whether the stream was read.
+    pub(super) fn is_read(&self) -> bool {
+        !self.metrics.contains_key(&(Subject::Stream, "stream_unreadable".to_owned()))
+    }
 }
 
 pub(super) struct Oracle<'a> {
@@ -182,6 +193,19 @@ impl<'a> Oracle<'a> {
         Facts::ask(self.connection, &self.stream)
     }
 
+    /// The same as soon as a server can be asked.
+    pub(super) fn wait_for_facts(&mut self) -> Facts {
+        wait_at_most(SERVED_WITHIN, "a server to ask", || self.look())
+    }
+
+    /// Takes the word of the server that has the stream now, when nothing was done to it since the last poll. One that takes over may
+    /// lack the last entries and readings, which nobody removed or took back.
+    pub(super) fn take_over(&mut self, facts: &Facts) {
+        let now = positions(facts);
+        self.memory.take_over(&now);
+        self.positions = now;
+    }
+
     fn positions(&mut self) -> Positions {
         self.facts().map(|facts| positions(&facts)).unwrap_or_default()
     }
@@ -263,8 +287,7 @@ impl<'a> Oracle<'a> {
     ) -> Result<bool, TestCaseError> {
         self.slowest = self.slowest.max(over - began);
         let when = When { began, from: began.saturating_sub(1), to: over + 1, over, slowest: self.slowest };
-        let is_read = !read.metrics.contains_key(&(Subject::Stream, "stream_unreadable".to_owned()));
-        if is_read {
+        if read.is_read() {
             self.judge(&facts.map(Some), when, read, Polls::Moving)?;
         } else {
             self.polls.insert(read.reading.read_at.at, Past::default());
@@ -272,7 +295,7 @@ impl<'a> Oracle<'a> {
             let expected = self.expected(Some(facts[1]), when, &nothing, Polls::Moving);
             self.tally.compared(&expected.truths().hold_the_numbers(Kind::Metrics, &read.metrics)?);
         }
-        Ok(is_read)
+        Ok(read.is_read())
     }
 
     /// Holds the pages against the facts; where there are several the last are of now, and any may be told.
