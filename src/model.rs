@@ -54,4 +54,4 @@ pub use stream_id::{ParseStreamIdError, StreamId};
 pub use terms::Terms;
 pub use text::Text;
 pub(crate) use text::cleaned;
-pub use tick::{GroupPosition, GroupsAt, TickTime};
+pub use tick::{GroupPosition, GroupsAt, TickQuestion, TickTime};

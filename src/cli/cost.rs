@@ -263,7 +263,7 @@ impl Cost {
     }
 }
 
-/// The commands that measure objectives: `TIME`, and one a stream.
+/// The commands that measure objectives: `TIME`, and one a stream. Those about entries that are followed depend on the traffic.
 fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
     let measured =
         watchlist.iter().filter(|watched| watched.rule.as_ref().is_some_and(|rule| rule.slo.is_some()));
@@ -273,7 +273,7 @@ fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
         what: format!("the objectives of {measured} streams"),
         commands,
         pace: Pace::Every(config.latency.tick),
-        how_known: "by design; one more for each other node of a cluster".to_owned(),
+        how_known: "by design; one more for each other node of a cluster, and up to three for each group with an objective for handled".to_owned(),
     })
 }
 

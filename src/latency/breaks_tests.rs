@@ -8,7 +8,10 @@ use super::{
     Histogram, LeftOut, Stage,
     group::{Aims, Tracker},
 };
-use crate::model::{GroupPosition, StreamId, TickTime};
+use crate::{
+    config::Percent,
+    model::{GroupPosition, StreamId, TickTime},
+};
 
 const START: u64 = 1_800_000_000_000;
 const TICK: u64 = 250;
@@ -16,7 +19,13 @@ const TICK: u64 = 250;
 fn aims() -> Aims {
     let tick = Duration::from_millis(TICK);
     let objectives = [Some(tick * 2); 2];
-    Aims { tick, bounds: Histogram::bounds(tick), window: Duration::from_secs(3_600), objectives }
+    Aims {
+        tick,
+        bounds: Histogram::bounds(tick),
+        window: Duration::from_secs(3_600),
+        objectives,
+        target: Percent::new(99),
+    }
 }
 
 fn time(ms: u64) -> TickTime {
@@ -31,7 +40,7 @@ fn at(ms: u64, read: u64, lag: u64, pending: u64) -> GroupPosition {
 /// The stages after these ticks: the times and the positions.
 fn after(ticks: &[(u64, GroupPosition)]) -> (Stage, Stage) {
     let (mut tracker, aims) = (Tracker::new(&aims()), aims());
-    ticks.iter().for_each(|(ms, position)| tracker.tick(time(*ms), *position, &aims));
+    ticks.iter().for_each(|(ms, position)| tracker.tick(time(*ms), *position, &[], &aims));
     let summary = tracker.summary();
     (summary.delivery, summary.handling)
 }
@@ -255,12 +264,12 @@ proptest! {
                 }
                 let last_delivered_id = next.checked_sub(1).map_or(StreamId::ZERO, |last| StreamId::new(ids[last], last as u64));
                 let position = GroupPosition { last_delivered_id, entries_read: read, lag, pending: 0, consumers: 1 };
-                tracker.tick(TickTime { from: now - back, to: now - back + 1 }, position, &aims);
+                tracker.tick(TickTime { from: now - back, to: now - back + 1 }, position, &[], &aims);
                 // What is delivered and taken back between two ticks is as new as before.
                 new_from = new_from.max(next);
             }
         }
-        if let Some(quantiles) = tracker.summary().delivery.quantiles {
+        if let Some(quantiles) = tracker.summary().delivery.quantiles() {
             let likely = quantiles.p99.likely;
             prop_assert!(likely <= longest + longest / 8 + 3 * TICK + late, "{likely}, and none waited longer than {longest}");
         }

@@ -3,12 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Histogram, LeftOut, Outcomes, Quantiles, Wait,
+    FollowedOutcomes, Histogram, LeftOut, Outcomes, Quantiles, Wait,
     arrivals::{Arrivals, SLACK_MS},
     curve::{At, Curve},
+    followed::{Followed, Seen},
     window::Window,
 };
-use crate::model::{GroupPosition, Millis, StreamId, TickTime};
+use crate::{
+    config::Percent,
+    model::{GroupPosition, Millis, StreamId, TickTime},
+};
 
 /// IDs may be so far ahead of a clock that was set back.
 const MOST_AHEAD_MS: u64 = 3_600_000;
@@ -24,6 +28,14 @@ pub(super) struct Aims {
     pub(super) window: Duration,
     /// Objectives for delivery and handling.
     pub(super) objectives: [Option<Duration>; 2],
+    /// The share of entries that must meet each.
+    pub(super) target: Percent,
+}
+
+impl Aims {
+    fn tick_ms(&self) -> u64 {
+        Millis::from(self.tick).get()
+    }
 }
 
 /// How long a group's entries took to a stage.
@@ -35,8 +47,21 @@ pub struct Stage {
     pub outcomes: Option<Outcomes>,
     /// Entries that were not measured, in the order of [`LeftOut::ALL`].
     pub left_out: [u64; LeftOut::ALL.len()],
-    /// Of the window; `None` if nothing was measured in it.
-    pub quantiles: Option<Quantiles>,
+    /// Single entries that were followed; `None` where the curve needs no proof, and without an objective.
+    pub followed: Option<FollowedOutcomes>,
+    /// Whether those agree with the curve. Where they do not, the outcome of all other entries is unknown, and so are quantiles.
+    pub is_in_order: bool,
+    window: Window,
+}
+
+impl Stage {
+    /// The quantiles of the window; `None` if nothing was measured in it, or single entries contradict it.
+    ///
+    /// They are computed here, since few ask for them.
+    #[must_use]
+    pub fn quantiles(&self) -> Option<Quantiles> {
+        self.window.quantiles().filter(|_| self.is_in_order)
+    }
 }
 
 /// How long a group's entries take.
@@ -57,6 +82,8 @@ struct Measured {
     outcomes: Outcomes,
     left_out: [u64; LeftOut::ALL.len()],
     window: Window,
+    /// Whether single entries agree with the curve.
+    is_in_order: bool,
 }
 
 impl Measured {
@@ -68,6 +95,7 @@ impl Measured {
             outcomes: Outcomes::default(),
             left_out: Default::default(),
             window: Window::default(),
+            is_in_order: true,
         }
     }
 
@@ -85,10 +113,12 @@ impl Measured {
     }
 
     fn record(&mut self, waits: &[Wait], is_late: bool, aims: &Aims) {
-        let tick = Millis::from(aims.tick).get();
+        let tick = aims.tick_ms();
         for wait in waits {
-            if let Some(objective) = self.objective {
-                self.outcomes.add(wait, objective);
+            match self.objective {
+                Some(objective) if self.is_in_order => self.outcomes.add(wait, objective),
+                Some(_) => self.outcomes.add_unknown(wait.entries),
+                None => {}
             }
             if wait.is_close(tick) {
                 self.histogram.add(wait);
@@ -103,7 +133,9 @@ impl Measured {
             histogram: self.histogram.clone(),
             outcomes: self.objective.map(|_| self.outcomes),
             left_out: self.left_out,
-            quantiles: self.window.quantiles(),
+            followed: None,
+            is_in_order: self.is_in_order,
+            window: self.window.clone(),
         }
     }
 }
@@ -122,6 +154,7 @@ pub(super) struct Tracker {
     arrivals: Arrivals,
     delivery: Measured,
     handling: Measured,
+    followed: Followed,
     last: Option<Last>,
     /// Number of ticks in a row at which the group could not be read.
     unread: u32,
@@ -142,6 +175,7 @@ impl Tracker {
             arrivals: Arrivals::default(),
             delivery,
             handling,
+            followed: Followed::default(),
             last: None,
             unread: 0,
             broken: None,
@@ -155,13 +189,22 @@ impl Tracker {
     pub(super) fn lose(&mut self, aims: &Aims) {
         self.broken = Some(LeftOut::Unread);
         self.unread += 1;
+        self.followed.lose();
         if aims.tick * self.unread >= aims.window {
             (self.delivery.window, self.handling.window) = Default::default();
         }
     }
 
     /// Takes the group's position at a tick.
-    pub(super) fn tick(&mut self, time: TickTime, position: GroupPosition, aims: &Aims) {
+    ///
+    /// `answers` has the entries that were asked for, and whether they are pending.
+    pub(super) fn tick(
+        &mut self,
+        time: TickTime,
+        position: GroupPosition,
+        answers: &[(StreamId, bool)],
+        aims: &Aims,
+    ) {
         self.unread = 0;
         for stage in [&mut self.delivery, &mut self.handling] {
             stage.window.follow(time.from, aims.window);
@@ -187,6 +230,7 @@ impl Tracker {
             self.restart(now, reason);
         } else {
             self.step(last, now, aims);
+            self.follow(last, now, answers, aims);
         }
         if position.last_delivered_id < self.furthest {
             self.old_up_to = u64::MAX;
@@ -241,6 +285,7 @@ impl Tracker {
     }
 
     fn restart(&mut self, now: Last, reason: LeftOut) {
+        self.followed.lose();
         self.arrivals.restart(now.number, now.position.last_delivered_id);
         if let Some(added) = self.added(now) {
             // Not fewer than those that were delivered, which is all that is known yet.
@@ -253,8 +298,7 @@ impl Tracker {
 
     /// Measures what has moved since the last tick.
     fn step(&mut self, last: Last, now: Last, aims: &Aims) {
-        let tick = Millis::from(aims.tick).get();
-        let is_late = now.time.to.saturating_sub(last.time.from) > 2 * tick;
+        let is_late = now.time.to.saturating_sub(last.time.from) > 2 * aims.tick_ms();
         let (delivered, handled) = (self.delivered(now), self.handled(now));
         measure(&mut self.delivery, delivered, &self.arrivals, self.old_up_to, is_late, aims);
         let before = self.handling.curve.number();
@@ -270,9 +314,36 @@ impl Tracker {
         }
     }
 
+    /// Follows the entry that was delivered last, and takes what is known of those that are followed.
+    fn follow(&mut self, last: Last, now: Last, answers: &[(StreamId, bool)], aims: &Aims) {
+        let Some((objective, handled)) = aims.objectives[1].zip(self.handling.curve.number()) else {
+            return self.followed.lose();
+        };
+        // The entries of a deleted consumer are not pending either.
+        if now.position.consumers < last.position.consumers {
+            self.followed.lose();
+        }
+        if now.number > last.number && last.number >= self.old_up_to {
+            self.followed.follow(now.position.last_delivered_id, now.number, last.time);
+        }
+        let pending = now.position.pending;
+        let seen = Seen { before: last.time, now: now.time, handled, pending, answers };
+        self.followed.take(&seen, aims.tick_ms(), objective);
+        self.handling.is_in_order = self.followed.are_in_order(aims.target.ratio());
+    }
+
+    /// The entries to ask for at a tick that comes so long after the last one.
+    pub(super) fn asked(&self, passed: Duration, aims: &Aims) -> Vec<StreamId> {
+        let Some((last, objective)) = self.last.zip(aims.objectives[1]) else { return Vec::new() };
+        let at = last.time.from + Millis::from(passed).get();
+        self.followed.asked(at, aims.tick_ms(), objective).collect()
+    }
+
     /// What came of it.
     pub(super) fn summary(&self) -> GroupLatency {
-        GroupLatency { delivery: self.delivery.summary(), handling: self.handling.summary() }
+        let followed = self.handling.objective.map(|_| self.followed.outcomes);
+        let handling = Stage { followed, ..self.handling.summary() };
+        GroupLatency { delivery: self.delivery.summary(), handling }
     }
 }
 
@@ -283,7 +354,6 @@ fn measure(stage: &mut Measured, at: At, arrivals: &Arrivals, old_up_to: u64, is
         return stage.leave_out(LeftOut::Rewound, waits.iter().map(|wait| wait.entries).sum());
     }
     stage.record(&waits, is_late, aims);
-    let tick = Millis::from(aims.tick).get();
-    let close: Vec<Wait> = waits.into_iter().filter(|wait| wait.is_close(tick)).collect();
+    let close: Vec<Wait> = waits.into_iter().filter(|wait| wait.is_close(aims.tick_ms())).collect();
     stage.window.add(&close, at.time.from, aims.window);
 }

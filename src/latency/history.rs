@@ -1,6 +1,6 @@
 //! All streams with an objective, from tick to tick.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     GroupLatency, Histogram,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Config, Slo},
-    model::{GroupsAt, Name, Origin},
+    model::{GroupsAt, Name, Origin, TickQuestion},
 };
 
 /// A stream at a tick.
@@ -56,13 +56,33 @@ impl LatencyHistory {
         let bounds = Histogram::bounds(tick);
         let mut before = std::mem::take(&mut self.streams);
         for StreamTick { stream, slo, read } in streams {
-            let aims =
-                Aims { tick, bounds: Arc::clone(&bounds), window, objectives: [slo.delivery, slo.handled] };
+            let aims = Aims {
+                tick,
+                bounds: Arc::clone(&bounds),
+                window,
+                objectives: [slo.delivery, slo.handled],
+                target: slo.target,
+            };
             let known = before.remove(&stream).filter(|known| known.aims == aims);
             let mut state = known.unwrap_or_else(|| Stream { origin: None, aims, groups: BTreeMap::new() });
             state.take(read);
             self.streams.insert(stream, state);
         }
+    }
+
+    /// What to ask of these streams at a tick that comes so long after the last one.
+    pub fn questions(&self, streams: impl Iterator<Item = Name>, passed: Duration) -> Vec<TickQuestion> {
+        let entries = |known: &Stream| {
+            let asked = known.groups.iter().flat_map(|(group, tracker)| {
+                tracker.asked(passed, &known.aims).into_iter().map(|id| (group.clone(), id))
+            });
+            asked.collect()
+        };
+        let question = |stream| {
+            let entries = self.streams.get(&stream).map(entries).unwrap_or_default();
+            TickQuestion { stream, entries }
+        };
+        streams.map(question).collect()
     }
 
     /// What is known now.
@@ -79,16 +99,18 @@ impl LatencyHistory {
 impl Stream {
     fn take(&mut self, read: Option<GroupsAt>) {
         let is_same =
-            read.as_ref().zip(self.origin.as_ref()).is_some_and(|((of, ..), before)| of.is_same(before));
+            read.as_ref().zip(self.origin.as_ref()).is_some_and(|(read, before)| read.origin.is_same(before));
         if !is_same {
             self.groups.values_mut().for_each(|group| group.lose(&self.aims));
         }
-        let Some((origin, time, groups)) = read else { return };
+        let Some(GroupsAt { origin, time, groups, pending }) = read else { return };
         self.origin = Some(origin);
         let mut before = std::mem::take(&mut self.groups);
         for (name, position) in groups {
             let mut tracker = before.remove(&name).unwrap_or_else(|| Tracker::new(&self.aims));
-            tracker.tick(time, position, &self.aims);
+            let answers = pending.iter().filter(|(group, ..)| *group == name);
+            let answers: Vec<_> = answers.map(|(_, id, is_pending)| (*id, *is_pending)).collect();
+            tracker.tick(time, position, &answers, &self.aims);
             self.groups.insert(name, tracker);
         }
     }

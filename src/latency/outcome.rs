@@ -30,7 +30,7 @@ impl Outcome {
         }
     }
 
-    fn of(wait: &Wait, objective: Duration) -> Self {
+    pub(super) fn of(wait: &Wait, objective: Duration) -> Self {
         let objective = Millis::from(objective).get();
         match (wait.least > objective, wait.most > objective) {
             (true, _) => Self::Bad,
@@ -49,6 +49,12 @@ impl Outcomes {
     #[must_use]
     pub fn of(&self, outcome: Outcome) -> u64 {
         self.0.get(outcome as usize).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add_unknown(&mut self, entries: u64) {
+        if let Some(count) = self.0.get_mut(Outcome::Unknown as usize) {
+            *count += entries;
+        }
     }
 
     pub(super) fn add(&mut self, wait: &Wait, objective: Duration) {

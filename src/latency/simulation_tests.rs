@@ -8,7 +8,10 @@ use super::{
     GroupLatency, Histogram, Outcome, Quantile, Stage,
     group::{Aims, Tracker},
 };
-use crate::model::{GroupPosition, StreamId, TickTime};
+use crate::{
+    config::Percent,
+    model::{GroupPosition, StreamId, TickTime},
+};
 
 const START: u64 = 1_800_000_000_000;
 const TICK: u64 = 250;
@@ -21,6 +24,7 @@ fn aims() -> Aims {
         bounds: Histogram::bounds(tick),
         window: Duration::from_secs(3_600),
         objectives: OBJECTIVES.map(|ms| Some(Duration::from_millis(ms))),
+        target: Percent::new(99),
     }
 }
 
@@ -129,7 +133,7 @@ fn check(stage: &Stage, truth: &[u64], objective: u64) -> Result<(), TestCaseErr
     prop_assert_eq!(good + bad + unknown, all);
     let truly_good = truth.iter().filter(|wait| **wait <= objective).count() as u64;
     prop_assert!(good <= truly_good && truly_good <= good + unknown, "{good} {unknown} {truly_good}");
-    if let Some(quantiles) = stage.quantiles.filter(|_| left_out(stage) == 0) {
+    if let Some(quantiles) = stage.quantiles().filter(|_| left_out(stage) == 0) {
         for (percent, quantile) in [(50, quantiles.p50), (95, quantiles.p95), (99, quantiles.p99)] {
             let Quantile { least, likely, most } = quantile;
             let truly = of(truth, percent);
@@ -150,11 +154,13 @@ struct Run {
 fn run(mut world: World, before: u64, span: u64, ticks: &[u64]) -> Run {
     (0..before).for_each(|_| world.pass());
     let (mut tracker, aims) = (Tracker::new(&aims()), aims());
-    tracker.tick(world.time(), world.position(), &aims);
+    tracker.tick(world.time(), world.position(), &[], &aims);
     let (first, end) = (world.delivered.len(), world.now + span);
     for tick in ticks.iter().cycle() {
+        let asked = tracker.asked(Duration::from_millis(*tick), &aims);
         (0..*tick).for_each(|_| world.pass());
-        tracker.tick(world.time(), world.position(), &aims);
+        let answers: Vec<_> = asked.into_iter().map(|id| (id, id.seq > world.handled.len() as u64)).collect();
+        tracker.tick(world.time(), world.position(), &answers, &aims);
         if world.now >= end {
             break;
         }
@@ -182,6 +188,7 @@ proptest! {
         // Those that were pending at the first tick are among the handled ones.
         let handled = world.handled.len() as u64;
         prop_assert!(latency.handling.histogram.count() + left_out(&latency.handling) <= handled);
+        prop_assert!(latency.handling.is_in_order, "they are acknowledged in order");
     }
 }
 
@@ -209,7 +216,7 @@ fn quantiles_are_those_of_the_consumer_within_half_a_tick_or_a_tenth() {
             (&latency.delivery, truth(&world, &world.delivered, first)),
             (&latency.handling, truth(&world, &world.handled, first)),
         ] {
-            let quantiles = stage.quantiles.unwrap();
+            let quantiles = stage.quantiles().unwrap();
             for (percent, quantile) in [(50, quantiles.p50), (95, quantiles.p95), (99, quantiles.p99)] {
                 let (truly, likely) = (of(&truth, percent), quantile.likely);
                 let is_close = truly.abs_diff(likely) <= TICK / 2 + truly / 10;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -40,16 +41,16 @@ pub struct Quantiles {
 /// Numbers of entries by bucket.
 type Counts = BTreeMap<u64, u64>;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Slice {
     number: u64,
     /// By the lower bound, the likely value and the upper bound of the wait.
     counts: [Counts; 3],
 }
 
-/// The waits of late.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Window(VecDeque<Slice>);
+/// The waits of late. A copy shares all slices but the one that is being filled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Window(VecDeque<Arc<Slice>>);
 
 impl Window {
     /// Drops what was longer ago than the window at this time. Returns the number of the present slice.
@@ -66,9 +67,9 @@ impl Window {
             return;
         }
         if self.0.back().is_none_or(|last| last.number != number) {
-            self.0.push_back(Slice { number, ..Slice::default() });
+            self.0.push_back(Arc::new(Slice { number, ..Slice::default() }));
         }
-        let Some(slice) = self.0.back_mut() else { return };
+        let Some(slice) = self.0.back_mut().map(Arc::make_mut) else { return };
         for wait in waits {
             for (counts, ms) in slice.counts.iter_mut().zip([wait.least, wait.likely, wait.most]) {
                 *counts.entry(bucket(ms)).or_default() += wait.entries;

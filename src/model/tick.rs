@@ -26,5 +26,24 @@ pub struct GroupPosition {
     pub consumers: u64,
 }
 
-/// The groups of a stream at a tick: by which server, when, and where they are.
-pub type GroupsAt = (Origin, TickTime, Vec<(Name, GroupPosition)>);
+/// What a tick asks of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TickQuestion {
+    /// Its name. Where its groups are is asked in any case.
+    pub stream: Name,
+    /// Single entries of groups: whether they are pending.
+    pub entries: Vec<(Name, StreamId)>,
+}
+
+/// The groups of a stream at a tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsAt {
+    /// Which server answers.
+    pub origin: Origin,
+    /// When.
+    pub time: TickTime,
+    /// Where the groups are.
+    pub groups: Vec<(Name, GroupPosition)>,
+    /// Whether the entries that were asked for are pending. Without those that could not be read.
+    pub pending: Vec<(Name, StreamId, bool)>,
+}

@@ -41,8 +41,8 @@ impl Sampler {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut outage = OutageLog::new("measuring how long entries take");
         let mut turns = Turns::new(self.config.clone(), |config| config.latency.tick);
-        let (mut history, mut reported_at, mut was_unsampled) =
-            (LatencyHistory::default(), None::<Instant>, 0);
+        let (mut history, mut reported_at, mut asked_at, mut was_unsampled) =
+            (LatencyHistory::default(), None::<Instant>, None::<Instant>, 0);
         while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
             let (streams, unsampled) = with_objectives(&config, &self.streams.under(&config));
@@ -66,9 +66,10 @@ impl Sampler {
                 turns.schedule.retry_in(clock::now(), std::time::Duration::ZERO);
                 continue;
             }
-            let names: Vec<Name> = streams.iter().map(|(name, _)| name.clone()).collect();
+            let passed = asked_at.replace(started).map(|before| started - before).unwrap_or_default();
+            let questions = history.questions(streams.iter().map(|(name, _)| name.clone()), passed);
             let result = tokio::select! {
-                result = self.reader.read(&config, &names) => result,
+                result = self.reader.read(&config, &questions) => result,
                 () = stop.cancelled() => return,
             };
             let ended = clock::now();
@@ -78,7 +79,7 @@ impl Sampler {
                 Ok(_) => turns.schedule.succeeded(started, ended),
                 Err(Failure { reason, .. }) => turns.schedule.failed_by(*reason, ended, fastrand::f64()),
             }
-            let read = result.unwrap_or_else(|_noted| names.iter().map(|_| None).collect());
+            let read = result.unwrap_or_else(|_noted| questions.iter().map(|_| None).collect());
             let ticks = streams.into_iter().zip(read);
             history
                 .tick(&config, ticks.map(|((stream, slo), read)| StreamTick { stream, slo, read }).collect());

@@ -1,11 +1,12 @@
-//! Converts the reply to `XINFO GROUPS` to the positions of groups. Pure.
+//! Converts the replies of a tick: the positions of groups, and whether an entry is pending. Pure.
 
 use super::{
     fields::{Fields, Parsed, list, unexpected},
     names::Names,
+    reply::pending_entries,
     resp::Reply,
 };
-use crate::model::{GroupPosition, Name};
+use crate::model::{GroupPosition, Name, StreamId};
 
 /// The groups, at most so many. A count that Redis does not know, or that is negative, is `None`.
 pub(super) fn positions(reply: &Reply, names: &Names, most: usize) -> Parsed<Vec<(Name, GroupPosition)>> {
@@ -26,13 +27,16 @@ pub(super) fn positions(reply: &Reply, names: &Names, most: usize) -> Parsed<Vec
     list(reply.value()?, "groups")?.into_iter().take(most).map(group).collect()
 }
 
+/// Whether the first of the pending entries in the reply to `XPENDING` is this one.
+pub(super) fn is_first(id: StreamId, reply: &Reply) -> Parsed<bool> {
+    Ok(pending_entries(reply)?.first().is_some_and(|first| first.id == id))
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::model::StreamId;
-
     fn group(read: &str, lag: &str) -> String {
         format!(
             "*12\r\n+name\r\n+g\r\n+consumers\r\n:2\r\n+pending\r\n:3\r\n+last-delivered-id\r\n+5-1\r\n+entries-read\r\n{read}\r\n+lag\r\n{lag}\r\n"

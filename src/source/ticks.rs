@@ -1,4 +1,5 @@
-//! Reads where the groups of some streams are: the clock, and one command a stream, in one pipeline to each server.
+//! Reads where the groups of some streams are: the clock, and one command a stream, in one pipeline to each server. Single entries
+//! that are followed have one each.
 //!
 //! This is sent several times a second, so it asks for nothing that depends on the size of a stream or of its entries. The role is asked
 //! as often as polls do.
@@ -13,13 +14,13 @@ use super::{
     failure::no_reply,
     names::Names,
     nodes::{Arranged, Cluster, Member, Nodes, PerNode},
-    positions::positions,
+    positions::{is_first, positions},
     reply,
 };
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Failure, GroupsAt, Millis, Name, Reason, TickTime},
+    model::{Failure, GroupsAt, Millis, Reason, TickQuestion, TickTime},
 };
 
 /// How long a node of a cluster may take, since the ticks of the others wait for it.
@@ -65,14 +66,14 @@ impl TickReader {
     pub async fn read(
         &mut self,
         config: &Config,
-        streams: &[Name],
+        questions: &[TickQuestion],
     ) -> Result<Vec<Option<GroupsAt>>, Failure> {
         match self.nodes.arrange(config).await? {
             Arranged::Plain(node) => {
-                let streams: Vec<_> = streams.iter().collect();
-                node.read(config, &streams).await.map(|(read, _)| read)
+                let questions: Vec<_> = questions.iter().collect();
+                node.read(config, &questions).await.map(|(read, _)| read)
             }
-            Arranged::Cluster(cluster) => of_cluster(cluster, config, streams).await,
+            Arranged::Cluster(cluster) => of_cluster(cluster, config, questions).await,
         }
     }
 
@@ -86,17 +87,18 @@ impl TickReader {
 async fn of_cluster(
     cluster: &mut Cluster<TickNode>,
     config: &Config,
-    streams: &[Name],
+    questions: &[TickQuestion],
 ) -> Result<Vec<Option<GroupsAt>>, Failure> {
     let mut parts = vec![Vec::new(); cluster.members.len()];
-    for (place, stream) in streams.iter().enumerate() {
-        if let Some(part) = cluster.owner(stream.as_bytes()).and_then(|owner| parts.get_mut(owner)) {
-            part.push((place, stream));
+    for (place, question) in questions.iter().enumerate() {
+        let owner = cluster.owner(question.stream.as_bytes());
+        if let Some(part) = owner.and_then(|owner| parts.get_mut(owner)) {
+            part.push((place, question));
         }
     }
     let members = cluster.members.iter_mut().zip(&parts).filter(|(_, part)| !part.is_empty());
     let read = join_all(members.map(async |(member, part)| (member.read(config, part).await, part))).await;
-    let mut all: Vec<Option<GroupsAt>> = streams.iter().map(|_| None).collect();
+    let mut all: Vec<Option<GroupsAt>> = questions.iter().map(|_| None).collect();
     let (mut is_in_doubt, mut failure, mut any) = (false, None, read.is_empty());
     for (result, part) in read {
         match result {
@@ -121,15 +123,17 @@ impl Member<TickNode> {
     async fn read(
         &mut self,
         config: &Config,
-        streams: &[(usize, &Name)],
+        questions: &[(usize, &TickQuestion)],
     ) -> Result<(Vec<Option<GroupsAt>>, bool), Failure> {
         self.rest(REST)?;
-        let streams: Vec<_> = streams.iter().map(|(_, stream)| *stream).collect();
+        let questions: Vec<_> = questions.iter().map(|(_, question)| *question).collect();
         let read = match self.knock(config).await {
-            Ok(()) => timeout(PATIENCE, self.node.read(config, &streams)).await.unwrap_or_else(|_elapsed| {
-                self.node.link.disconnect();
-                Err(Failure::new(Reason::Timeout, format!("no answer within {PATIENCE:?}")))
-            }),
+            Ok(()) => {
+                timeout(PATIENCE, self.node.read(config, &questions)).await.unwrap_or_else(|_elapsed| {
+                    self.node.link.disconnect();
+                    Err(Failure::new(Reason::Timeout, format!("no answer within {PATIENCE:?}")))
+                })
+            }
             Err(failure) => Err(failure),
         };
         self.note(&read);
@@ -142,9 +146,9 @@ impl TickNode {
     async fn read(
         &mut self,
         config: &Config,
-        streams: &[&Name],
+        questions: &[&TickQuestion],
     ) -> Result<(Vec<Option<GroupsAt>>, bool), Failure> {
-        let result = self.read_now(config, streams).await;
+        let result = self.read_now(config, questions).await;
         if self.link.after(&result) {
             self.checked_at = None;
         }
@@ -154,7 +158,7 @@ impl TickNode {
     async fn read_now(
         &mut self,
         config: &Config,
-        streams: &[&Name],
+        questions: &[&TickQuestion],
     ) -> Result<(Vec<Option<GroupsAt>>, bool), Failure> {
         let is_check = self.checked_at.is_none_or(|at| at.elapsed() >= config.poll.interval);
         if is_check {
@@ -164,7 +168,10 @@ impl TickNode {
         let session = self.link.session(&config.redis).await?;
         session.has_streams()?;
         let role = if is_check { session.role_question() } else { None };
-        let of_streams = streams.iter().map(|stream| Command::Groups(stream));
+        let of_streams = questions.iter().flat_map(|TickQuestion { stream, entries }| {
+            let pending = entries.iter().map(move |(group, id)| Command::Pending(stream, group, *id, 1));
+            [Command::Groups(stream)].into_iter().chain(pending)
+        });
         let commands: Vec<_> = role.into_iter().chain([Command::Time]).chain(of_streams).collect();
         let sent = clock::now();
         let mut replies = session.send(&commands).await?.into_iter();
@@ -177,16 +184,23 @@ impl TickNode {
         let from = reply::server_time(&replies.next().unwrap_or_else(|| Err(no_reply()))?)?.0;
         let (origin, time) = (session.origin(), TickTime { from, to: from.saturating_add(took) });
         let mut is_elsewhere = false;
-        let read = replies.map(|reply| {
-            let is_moved = |failure: &Failure| {
+        let mut read = Vec::with_capacity(questions.len());
+        for question in questions {
+            let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
+            is_elsewhere |= reply.as_ref().is_err_and(|failure| {
                 matches!(failure.reason, Reason::Moved | Reason::Ask | Reason::ClusterDown)
-            };
-            is_elsewhere |= reply.as_ref().is_err_and(is_moved);
+            });
+            // In the order in which they were asked for, also if the groups can't be read.
+            let of_entries = replies.by_ref().take(question.entries.len());
+            let asked = question.entries.iter().zip(of_entries);
+            let pending = asked.filter_map(|((group, id), reply)| {
+                Some((group.clone(), *id, is_first(*id, &reply.ok()?).ok()?))
+            });
+            let (origin, pending) = (origin.clone(), pending.collect());
             let groups =
                 reply.and_then(|reply| positions(&reply, &self.names, config.limits.groups_per_stream));
-            groups.ok().map(|groups| (origin.clone(), time, groups))
-        });
-        let read = read.collect();
+            read.push(groups.ok().map(|groups| GroupsAt { origin, time, groups, pending }));
+        }
         Ok((read, is_elsewhere))
     }
 }

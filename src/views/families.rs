@@ -4,7 +4,7 @@
 
 use super::{
     number::Number::{self, Count, Seconds},
-    objectives::{slo, slo_events, slo_left_out, slo_objectives},
+    objectives::{slo, slo_events, slo_followed, slo_left_out, slo_objectives},
     rows::escaped,
 };
 use crate::{
@@ -228,9 +228,11 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_delivery_seconds", Histogram, GroupHistogram(|row| Some(&row.latency?.delivery.histogram)),
         "Time from an entry's ID to its delivery to the group, of every entry, for streams with an objective (slo). Each observation is known to an interval of two ticks (latency.tick) or less, or wider where a tick is late, and a value in it is counted; intervals of more than 20 ticks and an eighth of the time are left out. Redis 7.0 and later."),
     family("streamwarden_group_handling_seconds", Histogram, GroupHistogram(|row| Some(&row.latency?.handling.histogram)),
-        "Time from an entry's ID to its acknowledgement, measured in the same way. The mean is right in any order. Buckets assume that entries are acknowledged in the order of their delivery: entries that are retried or held for long seem to take less long, and the others longer. Entries that a group reads with NOACK count as acknowledged when they are delivered."),
+        "Time from an entry's ID to its acknowledgement, measured in the same way. The mean is right in any order. Buckets assume that entries are acknowledged in the order of their delivery: entries that are retried or held for long seem to take less long, and the others longer; streamwarden_slo_followed_total shows whether they are. Entries that a group reads with NOACK count as acknowledged when they are delivered."),
     family("streamwarden_slo_events_total", Counter, GroupMore(&["db", "stream", "group", "objective", "outcome"], slo_events),
-        "Entries by whether they met the objective (delivery or handled): good, bad, or unknown if the observation is an interval with the objective in it. For handled this assumes that entries are acknowledged in the order of their delivery."),
+        "Entries by whether they met the objective (delivery or handled): good, bad, or unknown if the observation is an interval with the objective in it. For handled this assumes that entries are acknowledged in the order of their delivery; while the entries of streamwarden_slo_followed_total contradict that, all others are unknown."),
+    family("streamwarden_slo_followed_total", Counter, GroupMore(&["db", "stream", "group", "objective", "outcome", "by_order"], slo_followed),
+        "Single entries that were followed to their acknowledgement, the last one delivered at each tick: whether they met the objective (handled only), and what the order of acknowledgements says of them (by_order). outcome is right in any order; where by_order is the opposite, entries are acknowledged out of order."),
     family("streamwarden_slo_left_out_total", Counter, GroupMore(&["db", "stream", "group", "objective", "reason"], slo_left_out),
         "Entries that are not in the histogram (delivery or handled), by reason: unread, clock, lag_unknown, rewound, trimmed, ids_not_times, consumer_deleted, late_tick or start."),
     family("streamwarden_slo_objective_seconds", Gauge, StreamMore(&["db", "stream", "objective"], slo_objectives),

@@ -36,6 +36,24 @@ pub(super) fn slo_events(row: &GroupReading<'_>) -> Vec<(String, Number)> {
     stages(row).flat_map(of_stage).collect()
 }
 
+pub(super) fn slo_followed(row: &GroupReading<'_>) -> Vec<(String, Number)> {
+    let of_stage = |(objective, stage): (&str, &Stage)| {
+        let counts = stage.followed.iter().flat_map(|followed| {
+            Outcome::ALL.into_iter().flat_map(|outcome| {
+                Outcome::ALL.map(|in_order| {
+                    let (outcome_label, order_label) = (outcome.as_str(), in_order.as_str());
+                    let labels = format!(
+                        "objective=\"{objective}\",outcome=\"{outcome_label}\",by_order=\"{order_label}\""
+                    );
+                    (labels, Count(followed.of(outcome, in_order)))
+                })
+            })
+        });
+        counts.collect::<Vec<_>>()
+    };
+    stages(row).flat_map(of_stage).collect()
+}
+
 pub(super) fn slo_left_out(row: &GroupReading<'_>) -> Vec<(String, Number)> {
     let of_stage = |(objective, stage): (&str, &Stage)| {
         let counts = LeftOut::ALL.iter().zip(stage.left_out);

@@ -11,8 +11,8 @@ use crate::{
     latency::{LatencyHistory, LatencyReport, StreamTick},
     model::{
         Answers, ClusterState, Condition, ConsumerState, Failure, Flavour, GroupPosition, GroupState,
-        Idempotence, Millis, Name, NameMap, Node, OldestPending, Origin, Pending, Reason, Role, Server,
-        Snapshot, StreamId, StreamState, TickTime, test_snapshot,
+        GroupsAt, Idempotence, Millis, Name, NameMap, Node, OldestPending, Origin, Pending, Reason, Role,
+        Server, Snapshot, StreamId, StreamState, TickTime, test_snapshot,
     },
     reading::Reading,
     retention::{BlockReason, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
@@ -217,7 +217,8 @@ fn latency(config: &Config) -> LatencyReport {
             consumers: 2,
         };
         let origin = Origin { connection: 1, process: None };
-        let read = Some((origin, TickTime { from, to: from + 1 }, vec![("readers".into(), position)]));
+        let (time, groups) = (TickTime { from, to: from + 1 }, vec![("readers".into(), position)]);
+        let read = Some(GroupsAt { origin, time, groups, pending: Vec::new() });
         let tick = slo.map(|slo| StreamTick { stream: stream.clone(), slo, read });
         history.tick(config, tick.into_iter().collect());
     }

@@ -81,6 +81,43 @@ fn entries_that_a_group_reads_again_are_left_out() {
 }
 
 #[test]
+fn entries_that_are_retried_are_seen_by_those_that_are_followed() {
+    let Some((redis, sidecar)) = measured() else { return };
+    let mut held = std::collections::VecDeque::new();
+    // Four of five are acknowledged at once, and the fifth long after its objective.
+    for number in 0..250 {
+        let id: String = redis.run("XADD s * field value");
+        redis.read("s", "g", "c", 1);
+        held.push_back((number + if number % 5 == 0 { 70 } else { 0 }, id));
+        let (due, later): (Vec<_>, Vec<_>) = held.drain(..).partition(|(at, _)| *at <= number);
+        held.extend(later);
+        due.iter().for_each(|(_, id)| drop(redis.run::<u64>(&format!("XACK s g {id}"))));
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    let page = sidecar.next_poll();
+    let followed = |outcome, by_order| {
+        let labels =
+            [("stream", "s"), ("objective", "handled"), ("outcome", outcome), ("by_order", by_order)];
+        page.get("streamwarden_slo_followed_total", &labels).unwrap()
+    };
+    assert!(followed("bad", "good") > 5.0, "{} {}", followed("bad", "good"), followed("bad", "bad"));
+    let (all_good, all_bad) = ["good", "bad", "unknown"].iter().fold((0.0, 0.0), |(good, bad), by_order| {
+        (good + followed("good", by_order), bad + followed("bad", by_order))
+    });
+    assert!((0.05..0.5).contains(&(all_bad / (all_good + all_bad))), "{all_good} {all_bad}");
+    assert!(events(&page, "handled", "unknown").unwrap() > 20.0);
+    let groups: serde_json::Value = serde_json::from_str(&sidecar.get("/api/v1/groups").text()).unwrap();
+    let groups = groups["groups"].as_array().unwrap();
+    let handled = groups.iter().find(|group| group["stream"] == "s").unwrap()["latency"]["handled"].clone();
+    assert_eq!(
+        (&handled["followed"]["is_in_order"], &handled["p99"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
+    assert!(handled["error_budget_left"].as_f64().unwrap() < 0.0, "{handled}");
+    assert_eq!(events(&page, "delivery", "bad"), Some(0.0), "each was delivered at once");
+}
+
+#[test]
 fn nothing_is_asked_without_an_objective_or_where_commands_are_billed() {
     let redis = Redis::start();
     redis.add("s", 1);

@@ -14,7 +14,8 @@ use crate::{
 pub struct LatencyDocument {
     /// From an entry's ID to its delivery to the group.
     pub delivery: StageDocument,
-    /// From an entry's ID to its acknowledgement. All but the mean assumes that entries are acknowledged in the order of their delivery.
+    /// From an entry's ID to its acknowledgement. All but the mean and `followed` assumes that entries are acknowledged in the order of their
+    /// delivery.
     pub handled: StageDocument,
 }
 
@@ -42,6 +43,25 @@ pub struct StageDocument {
     pub unknown: Option<u64>,
     /// Share of the error budget that is left of the entries measured: 1 if none missed the objective, below 0 if too many did.
     pub error_budget_left: Option<f64>,
+    /// Single entries that were followed to their acknowledgement, for `handled` with an objective; else `null`. What is left of the
+    /// budget is the worse of theirs and that of all entries.
+    pub followed: Option<FollowedDocument>,
+}
+
+/// Single entries that were followed: right in any order of acknowledgements.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "FollowedEntries"))]
+pub struct FollowedDocument {
+    /// Those that met the objective.
+    pub good: u64,
+    /// Those that missed it.
+    pub bad: u64,
+    /// Those of which neither is certain.
+    pub unknown: u64,
+    /// Those that met it although they missed it by the order of acknowledgements, and the other way round.
+    pub out_of_order: u64,
+    /// Whether the order was right about the latest of them. If not, other entries are unknown, and p50, p95 and p99 are `null`.
+    pub is_in_order: bool,
 }
 
 /// A quantile.
@@ -65,10 +85,16 @@ impl LatencyDocument {
 
 fn stage(stage: &Stage, target: Option<f64>) -> StageDocument {
     let entries = stage.histogram.count();
-    let quantile = |of: fn(&Quantiles) -> Quantile| stage.quantiles.as_ref().map(of).map(quantile);
+    let quantiles = stage.quantiles();
+    let quantile = |of: fn(&Quantiles) -> Quantile| quantiles.as_ref().map(of).map(quantile);
     let outcome = |outcome| stage.outcomes.map(|outcomes| outcomes.of(outcome));
     let (good, bad) = (outcome(Outcome::Good), outcome(Outcome::Bad));
-    let budget = good.zip(bad).zip(target).and_then(|((good, bad), target)| budget_left(good, bad, target));
+    let followed = followed(stage);
+    let of_all = good.zip(bad);
+    let of_followed = followed.as_ref().map(|followed| (followed.good, followed.bad));
+    // As the alerts do: the worse of the two.
+    let budgets = [of_all, of_followed].into_iter().flatten().zip(target.into_iter().cycle());
+    let budgets = budgets.filter_map(|((good, bad), target)| budget_left(good, bad, target));
     StageDocument {
         entries,
         mean_seconds: stage.histogram.sum_ms.checked_div(entries).map(|ms| span(Millis::new(ms))),
@@ -79,8 +105,16 @@ fn stage(stage: &Stage, target: Option<f64>) -> StageDocument {
         good,
         bad,
         unknown: outcome(Outcome::Unknown),
-        error_budget_left: budget,
+        error_budget_left: budgets.reduce(f64::min),
+        followed,
     }
+}
+
+fn followed(stage: &Stage) -> Option<FollowedDocument> {
+    let outcomes = stage.followed?;
+    let [good, bad, unknown] = Outcome::ALL.map(|outcome| outcomes.all(outcome));
+    let out_of_order = outcomes.of(Outcome::Good, Outcome::Bad) + outcomes.of(Outcome::Bad, Outcome::Good);
+    Some(FollowedDocument { good, bad, unknown, out_of_order, is_in_order: stage.is_in_order })
 }
 
 fn quantile(quantile: Quantile) -> QuantileDocument {

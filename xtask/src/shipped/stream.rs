@@ -116,17 +116,22 @@ fn lag() -> Row {
     }
 }
 
-/// How many times as fast as allowed the error budget is spent, over this range.
+/// How many times as fast as allowed the error budget is spent, over this range. As in the alerts, it is the worse of that of all entries
+/// and that of those that are followed.
 fn burn(range: &str) -> String {
-    let events = |outcomes: &str| {
-        let series = SCOPE.series_with("streamwarden_slo_events_total", outcomes);
-        format!("sum without (outcome) ({})", max(&format!("rate({series}[{range}])")))
+    let rate = |name: &str, outcomes: &str| {
+        let rate = format!("rate({}[{range}])", SCOPE.series_with(name, outcomes));
+        format!("sum without (outcome, by_order) ({rate})")
     };
+    let share = |name: &str, of: &str| {
+        let (bad, certain) = (rate(name, "outcome=\"bad\""), rate(name, "outcome=~\"good|bad\""));
+        format!("label_replace({bad} / {certain}, \"of\", \"{of}\", \"\", \"\")")
+    };
+    let (all, followed) =
+        (share("streamwarden_slo_events_total", "all"), share("streamwarden_slo_followed_total", "followed"));
     let target = SCOPE.max("streamwarden_slo_target_ratio");
     format!(
-        "{} / {} / on (job, db, stream) group_left () (1 - {target})",
-        events("outcome=\"bad\""),
-        events("outcome=~\"good|bad\"")
+        "max without (instance, pod, of) ({all} or {followed}) / on (job, db, stream) group_left () (1 - {target})"
     )
 }
 
@@ -161,6 +166,9 @@ fn objectives() -> Row {
                     SCOPE.series_with("streamwarden_slo_events_total", "outcome=\"unknown\"")
                 )))
                 .query("{{group}} {{objective}} {{reason}}", format!("{} > 0", increase("streamwarden_slo_left_out_total"))),
+            graph("Followed entries", Unit::Short, "Single entries that were followed to their acknowledgement, per interval of the graph: whether they met the objective, and in brackets what the order of acknowledgements says of them. Where good and bad differ, the time to acknowledgement is right in the mean only.")
+                .query("{{group}} {{outcome}} ({{by_order}})", format!("{} > 0", increase("streamwarden_slo_followed_total")))
+                .width(24),
         ],
     }
 }
