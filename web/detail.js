@@ -3,6 +3,7 @@
 import { blockerWords, groupReason } from "./cause.js";
 import { h } from "./dom.js";
 import { rich, t, tOr } from "./language.js";
+import { took } from "./latency.js";
 import { averageOver, effects, limitOf, reasonOf } from "./list.js";
 import { help, pendingEntries } from "./pending.js";
 import { ago, badge, cards, clock, count, duration, entries, exactRate, exactSeconds, explained, failure, idTime, line, outcome, passed, rate, statusWord, whyNoAge, whyNoEntryAge, whyNoRate } from "./values.js";
@@ -236,6 +237,7 @@ function groupFacts(group, stream, { now, span, isClockKnown }) {
     ifSome(group.dangling_pending, (n) => [t("dangling"), t("at_least", { n })]),
     ifSome(group.pending_dropped, (n) => [t("dropped"), t("at_most", { n })]),
     ifSome(group.rewinds, (n) => [t("rewound"), t("times", { n }), noticed(group.last_rewind_unix_ms, now)]),
+    ...took(group),
     [t("position"), id(group.last_delivered_id, t("why_unread"))],
   ];
 }

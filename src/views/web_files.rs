@@ -52,6 +52,7 @@ const FILES: &[WebFile] = &[
     page_file!("list.js", JAVASCRIPT),
     page_file!("detail.js", JAVASCRIPT),
     page_file!("keys.js", JAVASCRIPT),
+    page_file!("latency.js", JAVASCRIPT),
 ];
 
 /// The file that is served at a path.

@@ -15,7 +15,7 @@ export const nexus = resolve(process.env.STREAMWARDEN_TEST_NEXUS ?? "target/debu
 export const modules = resolve(process.env.STREAMWARDEN_PAGE_MODULES ?? "target/page");
 const require = createRequire(resolve(modules, "x.js"));
 const { chromium } = require("playwright-core");
-const axePath = require.resolve("axe-core/axe.min.js");
+export const axePath = require.resolve("axe-core/axe.min.js");
 
 // Intervals that leave a test no time to wait.
 export const QUICK = "poll: {interval: 500ms, discovery_interval: 1s, stale_after: 3s}\nstatus: {window: 5s, stopped_after: 2s}\nretention: {interval: 1s}\n";
