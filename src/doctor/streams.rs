@@ -125,9 +125,14 @@ fn ids(reading: &Reading) -> Vec<Finding> {
     let mut timed = Vec::new();
     let mut untimed = Vec::new();
     let mut ahead = Vec::new();
+    let mut unmeasured = Vec::new();
     for (stream, state) in readable(reading) {
         let Some(last) = state.last_generated_id.filter(|id| *id != StreamId::ZERO) else { continue };
         let Some(now) = stream.server_time() else { continue };
+        let is_time = clock_behind(last, now).is_none() && Age::of(last, now).is_some();
+        if !is_time && stream.rule().is_some_and(|rule| rule.slo.is_some()) {
+            unmeasured.push(stream.name);
+        }
         if clock_behind(last, now).is_some() {
             ahead.push(stream.name);
         } else if Age::of(last, now).is_none() {
@@ -142,6 +147,12 @@ fn ids(reading: &Reading) -> Vec<Finding> {
             "age limits or age thresholds, but IDs that are not times",
             "max_age removes nothing, and lag_age, pending_age and silence never fire: use limits and thresholds on \
              numbers of entries",
+        ),
+        about(
+            Problem,
+            &unmeasured,
+            "objectives (slo), but IDs that are not times of the server's clock",
+            "nothing is measured of their entries, and no alert about an error budget fires: let Redis make the IDs (XADD *)",
         ),
         about(Notice, &untimed, "IDs that are not times", "ages are unknown, and losses are not counted"),
         about(
@@ -215,6 +226,7 @@ mod tests {
     #[test]
     fn ids_that_are_not_times_are_reported() {
         let aged = "streams: [{match: s, retention: {max_age: 30d}}]";
+        let timed = "streams: [{match: s, slo: {delivery: 1s}}]";
         for (config, last_ms, expected) in [
             ("", Case::NOW_MS, None),
             ("", Case::NOW_MS + 60_000, Some(Warning)),
@@ -223,6 +235,9 @@ mod tests {
             ("", 5, Some(Notice)),
             (aged, 5, Some(Problem)),
             (aged, Case::NOW_MS, None),
+            (timed, 5, Some(Problem)),
+            (timed, Case::NOW_MS + 60_000, Some(Problem)),
+            (timed, Case::NOW_MS, None),
         ] {
             let mut case = Case::new("redis://h", config);
             case.stream("s", 100, 1, Some(100));
