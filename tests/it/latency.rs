@@ -1,5 +1,7 @@
 //! How long entries take: what is measured of them, and what is left out.
 
+mod broken;
+
 use std::time::Duration;
 
 use support::{Need, Page, Redis, Sidecar, wait_for};
