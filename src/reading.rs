@@ -141,9 +141,9 @@ impl Reading {
     #[must_use]
     pub fn after(mut self, last: Option<&Self>, longest: Duration) -> Self {
         let last = last.filter(|last| self.read_at.at.duration_since(last.read_at.at) < longest);
-        let of_last = last
-            .into_iter()
-            .flat_map(|last| last.faults.iter().filter_map(|fault| Some((last.node_address(fault)?, fault))));
+        let of_last = last.into_iter().flat_map(|last| {
+            last.faults.iter().filter_map(move |fault| Some((last.node_address(fault)?, fault)))
+        });
         let of_last: Vec<_> = of_last.collect();
         for fault in &mut self.faults {
             if let Some(node) = self.snapshot.nodes.get(fault.node) {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::{
-    rates::rate_window,
-    series::{Slot, Ticks},
-};
+use super::series::{Slot, Ticks};
 use crate::{config::Config, model::Millis};
+
+/// The range of a rate, under this `status.window`. The last reading alone would make it jump with batches.
+#[must_use]
+pub fn rate_window(status_window: Duration) -> Duration {
+    status_window / 4
+}
 
 /// The time of a reading, and the configuration to judge it by.
 pub(super) struct Moment<'a> {

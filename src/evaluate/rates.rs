@@ -23,12 +23,6 @@ impl Rate {
     }
 }
 
-/// The range of a rate, under this `status.window`. The last reading alone would make it jump with batches.
-#[must_use]
-pub fn rate_window(status_window: Duration) -> Duration {
-    status_window / 4
-}
-
 /// The rate of a counter, from the low parts of the first and the last of these values.
 pub(super) fn rate(mut values: impl DoubleEndedIterator<Item = (Duration, u32)>) -> Option<Rate> {
     rate_between(values.next()?, values.next_back()?)
