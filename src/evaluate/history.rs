@@ -18,6 +18,7 @@ use super::{
     sources::{Source, Sources},
     stream_history::{Gone, StreamHistory},
     stream_tracker::Subject,
+    takeover::without_old_counts,
 };
 use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
@@ -207,6 +208,7 @@ impl History {
             if let Ok(stream) = state {
                 let time = node.and_then(|node| Some(node.time.as_ref().ok()?.time));
                 history.tracker.correct(stream, last_state, time, is_of_replica, &moment);
+                without_old_counts(stream, node);
             }
             let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
             let rule = watched.and_then(|watched| watched.rule.as_deref());

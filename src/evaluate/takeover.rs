@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use nonmax::NonMaxU64;
 
-use crate::model::{ConsumerState, GroupState, Millis, Name, ServerTime};
+use crate::model::{ConsumerState, GroupState, Millis, Name, Node, ServerTime, StreamState};
 
 /// A poll reads the server's time first. Activity up to this long after the change may be that of the change itself.
 pub(super) const SLACK: Duration = Duration::from_secs(5);
@@ -77,6 +77,13 @@ pub(super) fn without_activity(group: &mut GroupState) {
         (consumer.idle, consumer.inactive) = (None, None);
     }
     group.stuck_consumers = if group.pending == 0 { NonMaxU64::new(0) } else { None };
+}
+
+/// Drops the counts of entries read where this node does not have those of its primary.
+pub(super) fn without_old_counts(stream: &mut StreamState, node: Option<&Node>) {
+    if node.is_some_and(|node| !node.server.knows_entries_read()) {
+        stream.groups.values_mut().for_each(|group| group.entries_read = None);
+    }
 }
 
 impl FirstReading {

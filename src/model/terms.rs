@@ -2,7 +2,7 @@
 //!
 //! They are taken from the services' documentation. They were not tested on the services.
 
-use super::{Flavour, Server};
+use super::{Flavour, Role, Server};
 
 /// Limits and differences of a server, compared with Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,18 @@ impl Server {
             Flavour::Valkey => self.version.is_none_or(|version| version >= (9, 2, 0)),
             Flavour::Upstash => true,
         }
+    }
+
+    /// Whether a group's `entries-read` is the primary's. Redis 7.0 does not pass it on to replicas, which have an old number or none;
+    /// 7.4 and Valkey 8.1 do, and 7.2 was not measured.
+    #[must_use]
+    pub fn knows_entries_read(&self) -> bool {
+        let passes_it_on = match self.flavour {
+            Flavour::Redis => self.version.is_some_and(|version| version >= (7, 4, 0)),
+            Flavour::Valkey => self.version.is_some_and(|version| version >= (8, 1, 0)),
+            Flavour::Upstash => true,
+        };
+        passes_it_on || !self.role.is_some_and(Role::is_replica)
     }
 
     /// Whether `CLUSTER SHARDS` exists. It was added in 7.0.
