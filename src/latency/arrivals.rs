@@ -126,11 +126,22 @@ impl Arrivals {
         }
     }
 
+    /// The number of the last entry that is known to have arrived.
+    pub(super) fn last_number(&self) -> u64 {
+        self.points.back().map_or(0, |point| point.number)
+    }
+
     /// Drops points that say nothing about entries after this number.
     pub(super) fn forget(&mut self, number: u64) {
         while self.points.get(1).is_some_and(|next| next.number <= number) {
             self.points.pop_front();
         }
+    }
+
+    /// Entries up to this number had certainly arrived by then.
+    pub(super) fn arrived_by(&self, time: u64) -> u64 {
+        let points = self.points.partition_point(|point| point.not_after <= time);
+        points.checked_sub(1).and_then(|last| self.points.get(last)).map_or(0, |point| point.number)
     }
 
     /// When the entries with these numbers arrived, in order: those after the first one, up to the second one.

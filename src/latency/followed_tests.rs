@@ -128,5 +128,5 @@ fn what_the_order_says_is_believed_while_followed_entries_agree_but_for_a_part_o
     assert_eq!(good(99, 0), (true, true));
     // One of a hundred is a tenth of this budget.
     assert_eq!(good(80, 101), (true, true));
-    assert_eq!(good(99, 101).0, false);
+    assert!(!good(99, 101).0);
 }

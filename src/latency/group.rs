@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    FollowedOutcomes, Histogram, LeftOut, Outcomes, Quantiles, Wait,
+    FollowedOutcomes, Histogram, LeftOut, Outcome, Outcomes, Quantiles, Wait,
     arrivals::{Arrivals, SLACK_MS},
     curve::{At, Curve},
     followed::{Followed, Seen},
@@ -80,6 +80,8 @@ struct Measured {
     histogram: Histogram,
     objective: Option<Duration>,
     outcomes: Outcomes,
+    /// Entries up to this number have missed the objective certainly, before they reached the curve.
+    overdue: u64,
     left_out: [u64; LeftOut::ALL.len()],
     window: Window,
     /// Whether single entries agree with the curve.
@@ -93,6 +95,7 @@ impl Measured {
             histogram: Histogram::new(Arc::clone(&aims.bounds)),
             objective,
             outcomes: Outcomes::default(),
+            overdue: 0,
             left_out: Default::default(),
             window: Window::default(),
             is_in_order: true,
@@ -112,12 +115,19 @@ impl Measured {
         self.curve.restart(at);
     }
 
-    fn record(&mut self, waits: &[Wait], is_late: bool, aims: &Aims) {
+    /// Records the waits of the entries after this number.
+    fn record(&mut self, after: u64, waits: &[Wait], is_late: bool, aims: &Aims) {
         let tick = aims.tick_ms();
+        let mut number = after;
         for wait in waits {
+            number += wait.entries;
+            // Those that were overdue have been counted.
+            let entries = wait.entries.min(number.saturating_sub(self.overdue));
             match self.objective {
-                Some(objective) if self.is_in_order => self.outcomes.add(wait, objective),
-                Some(_) => self.outcomes.add_unknown(wait.entries),
+                Some(objective) if self.is_in_order => {
+                    self.outcomes.add(&Wait { entries, ..*wait }, objective)
+                }
+                Some(_) => self.outcomes.add_all(entries, Outcome::Unknown),
                 None => {}
             }
             if wait.is_close(tick) {
@@ -125,6 +135,18 @@ impl Measured {
             } else {
                 self.leave_out(if is_late { LeftOut::LateTick } else { LeftOut::Start }, wait.entries);
             }
+        }
+    }
+
+    /// Counts entries that have waited for longer than the objective and are not delivered yet. They have missed it whatever comes, and a
+    /// group that has slowed down delivers few of them.
+    fn count_overdue(&mut self, delivered: u64, arrivals: &Arrivals, now: TickTime) {
+        let Some(objective) = self.objective else { return };
+        let since = now.from.saturating_sub(Millis::from(objective).get() + 1);
+        let (first, last) = (self.overdue.max(delivered), arrivals.arrived_by(since));
+        if last > first {
+            self.outcomes.add_all(last - first, Outcome::Bad);
+            self.overdue = last;
         }
     }
 
@@ -230,6 +252,11 @@ impl Tracker {
             self.restart(now, reason);
         } else {
             self.step(last, now, aims);
+            if self.old_up_to <= now.number {
+                for stage in [&mut self.delivery, &mut self.handling] {
+                    stage.count_overdue(now.number, &self.arrivals, time);
+                }
+            }
             self.follow(last, now, answers, aims);
         }
         if position.last_delivered_id < self.furthest {
@@ -292,6 +319,11 @@ impl Tracker {
             self.arrivals.added(added, now.time).ok();
         }
         let (delivered, handled) = (self.delivered(now), self.handled(now));
+        for stage in [&mut self.delivery, &mut self.handling] {
+            // Entries may have other numbers now. None of those that wait is counted twice.
+            let are_counted = stage.overdue > stage.curve.number().unwrap_or(0);
+            stage.overdue = if are_counted { self.arrivals.last_number() } else { 0 };
+        }
         self.delivery.restart(reason, Some(delivered));
         self.handling.restart(reason, handled);
     }
@@ -348,12 +380,13 @@ impl Tracker {
 }
 
 fn measure(stage: &mut Measured, at: At, arrivals: &Arrivals, old_up_to: u64, is_late: bool, aims: &Aims) {
-    let is_old = stage.curve.number().is_some_and(|before| before < old_up_to);
+    let before = stage.curve.number().unwrap_or(at.number);
+    let is_old = before < old_up_to;
     let waits = stage.curve.step(at, arrivals);
     if is_old {
         return stage.leave_out(LeftOut::Rewound, waits.iter().map(|wait| wait.entries).sum());
     }
-    stage.record(&waits, is_late, aims);
+    stage.record(before, &waits, is_late, aims);
     let close: Vec<Wait> = waits.into_iter().filter(|wait| wait.is_close(aims.tick_ms())).collect();
     stage.window.add(&close, at.time.from, aims.window);
 }

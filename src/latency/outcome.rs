@@ -51,15 +51,13 @@ impl Outcomes {
         self.0.get(outcome as usize).copied().unwrap_or_default()
     }
 
-    pub(super) fn add_unknown(&mut self, entries: u64) {
-        if let Some(count) = self.0.get_mut(Outcome::Unknown as usize) {
+    pub(super) fn add_all(&mut self, entries: u64, outcome: Outcome) {
+        if let Some(count) = self.0.get_mut(outcome as usize) {
             *count += entries;
         }
     }
 
     pub(super) fn add(&mut self, wait: &Wait, objective: Duration) {
-        if let Some(count) = self.0.get_mut(Outcome::of(wait, objective) as usize) {
-            *count += wait.entries;
-        }
+        self.add_all(wait.entries, Outcome::of(wait, objective));
     }
 }

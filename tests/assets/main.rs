@@ -14,6 +14,7 @@ mod alerts_end_to_end;
 mod dashboards;
 mod incidents;
 mod monitoring;
+mod objectives;
 mod pace;
 mod promql;
 mod runbooks;

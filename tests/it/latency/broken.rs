@@ -59,13 +59,16 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::AddAhead),
         2 => (0_usize..40).prop_map(Op::Trim),
         2 => (0_usize..40).prop_map(Op::Delete),
-        2 => (1_usize..40).prop_map(Op::SetBack),
+        2 => (1_usize..600).prop_map(Op::SetBack),
         2 => (1_usize..40).prop_map(Op::SetForward),
         1 => Just(Op::SetToEnd),
         1 => Just(Op::Recreate),
         1 => Just(Op::RecreateAtEnd),
     ]
 }
+
+/// Entries of a reply: IDs and fields.
+type Entries = Vec<(String, Value)>;
 
 /// An ID: milliseconds and number.
 type Id = (u64, u64);
@@ -149,7 +152,7 @@ impl Stream {
             Op::SetForward(by) => self.set(redis, &[], &group, self.ahead(by)),
             Op::SetToEnd => self.set(redis, &[], &group, self.last()),
             Op::Recreate => {
-                let (to, destroy) = (self.behind(9), format!("XGROUP DESTROY {name} g"));
+                let (to, destroy) = (self.behind(200), format!("XGROUP DESTROY {name} g"));
                 timed(redis, &[destroy, group("CREATE", to)]);
                 self.unacknowledged.clear();
             }
@@ -177,8 +180,7 @@ impl Stream {
     fn read(&mut self, redis: &mut Connection, count: usize, consumer: &str, more: &str) -> Vec<Id> {
         let words = format!("XREADGROUP GROUP g {consumer} COUNT {count} {more} STREAMS {} >", self.name);
         let (when, mut replies) = timed(redis, &[words]);
-        let read: Option<Vec<(String, Vec<(String, Value)>)>> =
-            redis::from_redis_value(replies.remove(0)).unwrap();
+        let read: Option<Vec<(String, Entries)>> = redis::from_redis_value(replies.remove(0)).unwrap();
         let entries = read.into_iter().flatten().flat_map(|(_, entries)| entries);
         let ids: Vec<Id> = entries.map(|(text, _)| id(&text)).collect();
         if let Some(last) = ids.last() {
@@ -216,7 +218,7 @@ impl Stream {
         let told = |family: &str, more: &[(&str, &str)]| {
             let labels =
                 [&[("stream", &*self.name), ("group", "g"), ("objective", "delivery")], more].concat();
-            page.get(&format!("streamwarden_slo_{family}_total"), &labels).map(|count| count as u64)
+            page.get(&format!("streamwarden_slo_{family}_total"), &labels).map(whole)
         };
         let reasons = page.label_values("streamwarden_slo_left_out_total", "reason");
         let left_out: u64 = reasons.iter().filter_map(|reason| told("left_out", &[("reason", reason)])).sum();
@@ -229,7 +231,7 @@ impl Stream {
                 Some((from.saturating_sub(entry.id.0 + 1), to.saturating_sub(entry.id.0)))
             })
             .collect();
-        let counted = page.group("delivery_seconds_count", &self.name, "g").unwrap_or(0.0) as u64;
+        let counted = whole(page.group("delivery_seconds_count", &self.name, "g").unwrap_or(0.0));
         let all = passed.len() as u64;
         let what = format!(
             "{}: {counted} counted, {left_out} left out, {good} {bad} {unknown}; {all} passed",
@@ -249,8 +251,8 @@ impl Stream {
                 continue;
             }
             let labels = [("stream", &*self.name), ("group", "g"), ("le", &bucket)];
-            let below = page.get("streamwarden_group_delivery_seconds_bucket", &labels).unwrap_or(0.0) as u64;
-            let ms = (le * 1_000.0) as u64;
+            let below = page.get("streamwarden_group_delivery_seconds_bucket", &labels).map_or(0, whole);
+            let ms = whole(le * 1_000.0);
             let may_be = may(&|wait| wait.0 <= ms + WIDEST_MS + ms / 8);
             let may_be_above = may(&|wait| wait.1.saturating_add(WIDEST_MS + wait.1 / 8) > ms);
             prop_assert!(below <= may_be, "{below} of at most {le} s, and {may_be} may be: {what}");
@@ -260,11 +262,18 @@ impl Stream {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts and whole milliseconds")]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
 /// Sends these, and returns between which times of the server they were executed, with the replies.
 fn timed(redis: &mut Connection, commands: &[String]) -> (Between, Vec<Value>) {
     let mut pipe = Pipeline::new();
     pipe.cmd("TIME");
-    commands.iter().for_each(|words| drop(pipe.add_command(command(words))));
+    for words in commands {
+        pipe.add_command(command(words));
+    }
     pipe.cmd("TIME");
     let mut replies: Vec<Value> = pipe.query(redis).unwrap();
     let time = |reply: Option<Value>| {
@@ -314,8 +323,8 @@ proptest! {
         for stream in &mut streams {
             stream.read(&mut connection, 10_000, "one", "");
         }
-        // The ticks of the last reads, and then two polls.
-        sleep(Duration::from_millis(10 * TICK_MS));
+        // The ticks of the last reads, what the sampler passes on each second, and then two polls.
+        sleep(Duration::from_millis(1_500 + 10 * TICK_MS));
         sidecar.next_poll();
         let page = sidecar.next_poll();
         for stream in &streams {
