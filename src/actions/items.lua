@@ -39,16 +39,15 @@ end
 -- The words of all items, which are the arguments from this index on. An error at the first item is the reply. At a later one the reply must
 -- say what was done before: the other items are left, and the next script begins with the one that failed.
 local function each(first, word_of)
-  local words, is_over = {}, false
-  for index = first, #ARGV do
-    local word = 'left'
-    if not is_over and bytes < MOST_BYTES then
-      local is_done, answer = pcall(word_of, ARGV[index])
-      if not is_done and index == first then error(answer, 0) end
-      if is_done then word = answer else is_over = true end
+  local words = {}
+  local is_done, answer = pcall(function()
+    for index = first, #ARGV do
+      if bytes >= MOST_BYTES then return end
+      table.insert(words, word_of(ARGV[index]))
     end
-    table.insert(words, word)
-  end
+  end)
+  if not is_done and #words == 0 then error(answer, 0) end
+  for _ = first + #words, #ARGV do table.insert(words, 'left') end
   return words
 end
 

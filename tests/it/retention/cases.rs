@@ -25,7 +25,12 @@ const WATCHED: (&str, &str) = (
        return reply
      end
      local function step()
-     local redis = setmetatable({pcall = watched}, {__index = server})\n",
+     local function raising(command, ...)
+       local reply = watched(command, ...)
+       if type(reply) == 'table' and reply.err then error(reply, 0) end
+       return reply
+     end
+     local redis = setmetatable({call = raising}, {__index = server})\n",
     "\nend
      local answer = step()
      if answer.err then return answer end

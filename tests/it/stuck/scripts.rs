@@ -208,7 +208,7 @@ fn each_order_of_writes_that_matters_is_shown_by_a_case() {
 }
 
 /// What changes nothing, or what no test can bring about: the script, what is replaced by what, and why.
-const NO_FAULTS: [(&str, &str, &str, &str); 10] = [
+const NO_FAULTS: [(&str, &str, &str, &str); 11] = [
     ("dead_letter", "row[3] < idle", "row[3] <= idle", A_MILLISECOND),
     ("dead_letter", "parts[2] / 1000", "parts[2] / 1001", "the times differ by a millisecond"),
     ("dead_letter", "id, id, 1)", "id, id, 2)", ONE),
@@ -216,7 +216,8 @@ const NO_FAULTS: [(&str, &str, &str, &str); 10] = [
     ("dead_letter", "row[3] >= 0", "row[3] > 0", "no test is as fast as an idle time of 0"),
     ("dead_letter", "row[3] >= 0", "row[3] >= 1", "no test is as fast as an idle time of 0"),
     ("dead_letter", "row[3] >= 0", "row[4] >= 0", "only XNACK makes it negative, from Redis 8.8 on"),
-    ("reap", "consumer.idle < idle", "consumer.idle <= idle", A_MILLISECOND),
+    ("reap", "].idle < idle", "].idle <= idle", A_MILLISECOND),
+    ("reap", "'+', 1, name)", "'+', 2, name)", "whether it holds one is asked"),
     ("claim", "].idle < idle", "].idle <= idle", A_MILLISECOND),
     ("items", "MOST_WORDS = 7000", "MOST_WORDS = 7001", "the number of words is even"),
 ];
