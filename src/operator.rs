@@ -101,7 +101,7 @@ impl Operator {
         }
         let mut outcomes = Outcomes::default();
         for planned in plan.planned.iter().filter(|planned| !planned.items.is_empty()) {
-            let acting = Acting { config, act: &planned.act, by: BY, rate: None };
+            let acting = Acting { config, act: &planned.act, by: BY, rate: None, is_over: &|| false };
             let acted = acting.run(&mut self.enforcer, planned.items.clone()).await;
             self.stats.acted(planned.act.script.as_str(), acted.outcomes.done());
             outcomes.join(&acted.outcomes);
@@ -123,5 +123,8 @@ async fn look(
 ) -> Result<(Looked, Option<ServerTime>), Refusal> {
     let group = looker.group(group).await?;
     let looked = looker.look(group, wanted).await?;
+    if let Some(consumer) = wanted.consumer.as_ref().filter(|_| looked.found.entries.is_empty()) {
+        looker.check_consumer(&looked.group.name, consumer).await?;
+    }
     Ok((looked, looker.time().await?))
 }

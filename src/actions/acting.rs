@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::sleep;
-use tracing::{Instrument, info};
+use tracing::{Instrument, debug, info};
 
 use super::{Enforcer, write::Write};
 use crate::{
@@ -27,6 +27,8 @@ pub struct Acting<'a> {
     pub by: &'a str,
     /// The most items in a second; `None` for no limit.
     pub rate: Option<u32>,
+    /// Whether to stop before the next step.
+    pub is_over: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// The result of a run.
@@ -36,6 +38,8 @@ pub struct Acted {
     pub outcomes: Outcomes,
     /// Why the run ended early. If the connection was lost, the last step may have been executed.
     pub failure: Option<Failure>,
+    /// Whether it was stopped before its last item.
+    pub is_cut_short: bool,
 }
 
 impl Acting<'_> {
@@ -49,6 +53,9 @@ impl Acting<'_> {
         }
         let mut left = VecDeque::from(items);
         while !left.is_empty() {
+            if (self.is_over)() {
+                return Acted { is_cut_short: true, ..acted };
+            }
             let size = self.rate.map_or(STEP, |rate| STEP.min(usize::try_from(rate).unwrap_or(STEP)).max(1));
             let step: Vec<Box<[u8]>> = left.drain(..size.min(left.len())).collect();
             let outcomes = match self.step(enforcer, &step).await {
@@ -110,7 +117,12 @@ impl Acting<'_> {
             let (act, stream) = (self.act.script.as_str(), self.act.keys.first());
             let (stream, to) =
                 (stream.map(tracing::field::display), self.act.keys.get(1).map(tracing::field::display));
-            info!(act, stream, to, by = self.by, done, of = items.len(), "acted on stuck work");
+            // While the dead letters are full each run of a rule tries one step, which changes nothing.
+            if done > 0 {
+                info!(act, stream, to, by = self.by, done, of = items.len(), "acted on stuck work");
+            } else {
+                debug!(act, stream, to, by = self.by, of = items.len(), "nothing of this step was done");
+            }
         }
         result
     }

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-const WITHOUT_SCRIPTS: &str = "EVAL is refused: finding the floor and trimming become two commands, so a group that is \
+const WITHOUT_SCRIPTS: &str = "the script, or a command in it, is refused: finding the floor and trimming become two commands, so a group that is \
      created at or set back to an older ID between them may lose entries; only whole nodes are removed, even with `exact`";
 
 /// Parses the script's reply: entries removed, length, floor, blocking group and reason, whether it was forced,

@@ -12,12 +12,12 @@ use tracing::{Instrument, info, warn};
 
 use super::{
     Enforcer, Lease, StuckWork, Trim,
-    pace::{first_schedule, retry_after, unanswered},
+    pace::{first_schedule, retry_after, run_budget, unanswered},
 };
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode, Policy, Watchlist},
-    model::{Failure, Name},
+    model::{Failure, Name, Reason},
     outage::{News, Outage},
     retention::{BlockReason, Outcome, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
     schedule::Schedule,
@@ -66,7 +66,7 @@ impl Keeper {
     /// Runs until `stop`. Waits for a step in progress, at most for its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut schedules = Schedules::new();
-        let mut policies = Policies::new();
+        let (mut policies, mut unproven) = (Policies::new(), BTreeMap::new());
         let mut listed: Option<Watchlist> = None;
         while !stop.is_cancelled() {
             let config = Arc::clone(&self.config.borrow());
@@ -74,6 +74,7 @@ impl Keeper {
             let list = self.streams.under(&config);
             if listed.as_ref().is_none_or(|listed| !listed.is_same(&list)) {
                 policies = enforced(&list);
+                keep_unproven(&mut unproven, &list);
                 keep_schedules(&mut schedules, &policies);
                 self.failing.retain(|stream, _| policies.contains_key(stream));
                 self.stuck_work.follow(&config, &list);
@@ -90,7 +91,7 @@ impl Keeper {
             self.publish_holder();
             if self.lease.is_held() {
                 self.run_stuck_work(&config, &mut schedules, &stop).await;
-                self.run_due(&config, &policies, &mut schedules, &stop).await;
+                self.run_due(&config, (&policies, &mut unproven), &mut schedules, &stop).await;
             }
             let due = schedules.values().map(Schedule::due).chain(self.stuck_work.due());
             let next_run = due.min().filter(|_| self.lease.is_held());
@@ -129,7 +130,8 @@ impl Keeper {
             if is_over() || !self.lease.is_held() {
                 return;
             }
-            let run = self.stuck_work.run(config, &stream, &mut self.enforcer, &self.stats).await;
+            let with = (&mut self.enforcer, &*self.stats);
+            let run = self.stuck_work.run(config, &stream, with, &is_over).await;
             let Some(run) = run else { continue };
             self.retention_statuses.send_modify(|statuses| {
                 let rules = &mut Arc::make_mut(statuses).rules;
@@ -155,7 +157,7 @@ impl Keeper {
     async fn run_due(
         &mut self,
         config: &Config,
-        policies: &Policies,
+        (policies, unproven): (&Policies, &mut Unproven),
         schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
@@ -168,11 +170,35 @@ impl Keeper {
             if schedule.due() > began || is_over() || !self.lease.is_held() {
                 continue;
             }
-            let budget = config.retention.budget.min(config.retention.lease_ttl / 2);
+            let budget = run_budget(config);
             let trim = Trim { config, stream, policy, budget, is_over };
-            let run = self.trim(trim, RetentionStatus::note).await;
+            let run = match self.refusal(config, stream, unproven).await {
+                Some(failure) => {
+                    let run = Run { failure: Some(failure), ..Run::default() };
+                    self.report(stream, policy.mode, &run, RetentionStatus::note);
+                    run
+                }
+                None => self.trim(trim, RetentionStatus::note).await,
+            };
             schedule_next(schedule, &run, began, clock::now(), policy, config);
             self.after_run(unanswered(run.failure.as_ref()), config).await;
+        }
+    }
+
+    /// Why a stream must not be trimmed: the limit of a glob must not remove dead letters that the configuration does not know of. Looks at a
+    /// stream until it has an entry that is none.
+    async fn refusal(&mut self, config: &Config, stream: &Name, unproven: &mut Unproven) -> Option<Failure> {
+        if unproven.get(stream).is_none_or(|is_unproven| !is_unproven) {
+            return None;
+        }
+        match self.stuck_work.begins_with_dead_letter(config, stream).await {
+            Ok(None) => None,
+            Ok(Some(false)) => {
+                unproven.insert(stream.clone(), false);
+                None
+            }
+            Ok(Some(true)) => Some(Failure::new(Reason::Other, HOLDS_DEAD_LETTERS)),
+            Err(failure) => Some(failure),
         }
     }
 
@@ -250,6 +276,21 @@ type Policies = BTreeMap<Name, Arc<Policy>>;
 
 /// The schedule of each stream's runs.
 type Schedules = BTreeMap<Name, Schedule>;
+
+/// The streams whose limit may not be meant for dead letters, each with whether it may hold some, as far as is known.
+type Unproven = BTreeMap<Name, bool>;
+
+const HOLDS_DEAD_LETTERS: &str = "its oldest entry is a dead letter, and only a limit that is written for dead letters may remove it: \
+     write a rule whose `match` is this key before the one that applies";
+
+/// Keeps what is known of the streams that are watched as before, and adds the others. A stream whose dead letters the configuration knew
+/// was not among them, so it is looked at once its rule is removed.
+fn keep_unproven(unproven: &mut Unproven, list: &Watchlist) {
+    let mut before = std::mem::take(unproven);
+    let common = list.iter().filter(|watched| watched.has_common_limits());
+    *unproven =
+        common.map(|watched| (watched.name.clone(), before.remove(&watched.name).unwrap_or(true))).collect();
+}
 
 /// The policies of the watched streams whose limits are enforced.
 fn enforced(list: &Watchlist) -> Policies {

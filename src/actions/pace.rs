@@ -27,6 +27,11 @@ pub(super) fn first_schedule(interval: Duration) -> Schedule {
     Schedule::new(clock::now() + wait, interval, fastrand::f64())
 }
 
+/// The longest that a run on one stream takes. The lease is renewed between runs, so one must not outlast it.
+pub(super) fn run_budget(config: &Config) -> Duration {
+    config.retention.budget.min(config.retention.lease_ttl / 2)
+}
+
 /// The failure of a run, if it is the server's and not only this stream's.
 pub(super) fn unanswered(failure: Option<&Failure>) -> Option<&Failure> {
     failure.filter(|failure| failure.class() != Class::Object)

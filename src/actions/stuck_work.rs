@@ -8,19 +8,19 @@ use std::{collections::BTreeMap, time::Duration};
 use tracing::{Instrument, info, warn};
 
 use super::{
-    Acting, Enforcer,
-    pace::{first_schedule, retry_after, unanswered},
+    Acted, Acting, Enforcer,
+    pace::{first_schedule, retry_after, run_budget, unanswered},
 };
 use crate::{
     clock::{self, Instant},
     config::{Config, DeadLetterRule, Watched, Watchlist},
-    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason},
+    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason, StreamId},
     outage::{News, Outage},
     schedule::Schedule,
     self_stats::SelfStats,
     source::{Details, Wanted},
     spans,
-    stuck::{Act, Cause, Outcome, Round, RuleRun, Stop},
+    stuck::{Act, Cause, DeadLetter, Outcome, Round, RuleRun, Stop},
 };
 
 /// Who acts, in the log and in each dead letter.
@@ -83,6 +83,19 @@ impl StuckWork {
         self.rules.contains_key(stream)
     }
 
+    /// Whether the oldest entry of a stream, which a limit would remove first, is a dead letter; `None` for an empty stream.
+    pub(super) async fn begins_with_dead_letter(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+    ) -> Result<Option<bool>, Failure> {
+        match self.details.entries_from(config, stream, StreamId::ZERO, 1).await {
+            Ok(entries) => Ok(entries.first().map(DeadLetter::is)),
+            Err(failure) if failure.reason == Reason::NoKey => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// When the next rule is due; `None` without rules.
     pub(super) fn due(&self) -> Option<Instant> {
         self.rules.values().map(|rule| rule.schedule.due()).min()
@@ -95,17 +108,22 @@ impl StuckWork {
     }
 
     /// Runs the rules of a stream; `None` if it has none.
+    ///
+    /// Ends before its next step once `is_over` returns true, and no later than a run of retention: the lease is renewed between runs.
     pub(super) async fn run(
         &mut self,
         config: &Config,
         stream: &Name,
-        enforcer: &mut Enforcer,
-        stats: &SelfStats,
+        (enforcer, stats): (&mut Enforcer, &SelfStats),
+        is_over: &(dyn Fn() -> bool + Sync),
     ) -> Option<RuleRun> {
         let rule = self.rules.get_mut(stream)?;
         let span = spans::stuck_work(stream);
         let began = clock::now();
-        let mut pass = Pass { config, details: &mut self.details, enforcer, run: RuleRun::default() };
+        let until = began + run_budget(config);
+        let is_over = move || is_over() || clock::now() >= until;
+        let (details, run) = (&mut self.details, RuleRun::default());
+        let mut pass = Pass { config, details, enforcer, is_over: &is_over, run };
         let result = pass.run(&rule.watched, &mut rule.round).instrument(span.clone()).await;
         let run = RuleRun { failure: result.err(), ..pass.run };
         rule.schedule_next(&run, began, config);
@@ -166,6 +184,8 @@ struct Pass<'a> {
     config: &'a Config,
     details: &'a mut Details,
     enforcer: &'a mut Enforcer,
+    /// Whether to stop before the next step.
+    is_over: &'a (dyn Fn() -> bool + Sync),
     run: RuleRun,
 }
 
@@ -212,11 +232,10 @@ impl Pass<'_> {
             let what = "the stream has no default key for dead letters in its slot of a cluster; its rule needs dead_letter.to";
             Failure::new(Reason::CrossSlot, what)
         })?;
-        let until = clock::now() + self.config.retention.budget;
         let (mut moved, mut looked_at) = (0, 0);
         while let Some((group, from)) = round.next(groups) {
             let left = usize::try_from(rule.per_run.saturating_sub(moved)).unwrap_or(usize::MAX);
-            if left == 0 || looked_at >= MOST_LOOKED_AT || clock::now() >= until {
+            if left == 0 || looked_at >= MOST_LOOKED_AT || (self.is_over)() {
                 self.run.is_cut_short = true;
                 break;
             }
@@ -242,6 +261,11 @@ impl Pass<'_> {
             if self.run.stop == Some(Stop::Full) {
                 break;
             }
+            if (self.is_over)() {
+                // What was found here may not have been moved.
+                self.run.is_cut_short = true;
+                break;
+            }
             round.looked_at(group, found.next);
         }
         Ok(())
@@ -255,8 +279,7 @@ impl Pass<'_> {
             if items.is_empty() {
                 continue;
             }
-            let acting = Acting { config: self.config, act, by: BY, rate: None };
-            let acted = acting.run(self.enforcer, items).await;
+            let acted = self.act(act, items).await;
             if let Some(moved) = self.run.moved.get_mut(cause as usize) {
                 *moved += acted.outcomes.count(Outcome::Moved);
             }
@@ -276,6 +299,10 @@ impl Pass<'_> {
     async fn reap(&mut self, stream: &Name, groups: &[GroupPending], idle: Millis) -> Result<(), Failure> {
         let mut left = MOST_REAPED;
         for GroupPending { name: group, .. } in groups {
+            if (self.is_over)() {
+                self.run.is_cut_short = true;
+                break;
+            }
             let consumers = match self.details.consumers(self.config, (stream, group)).await {
                 Ok(consumers) => consumers,
                 Err(failure) if matches!(failure.reason, Reason::NoGroup | Reason::NoKey) => continue,
@@ -292,9 +319,8 @@ impl Pass<'_> {
                 continue;
             }
             left -= items.len();
-            let act = Act::reap(stream, group, idle);
-            let acted =
-                Acting { config: self.config, act: &act, by: BY, rate: None }.run(self.enforcer, items).await;
+            let act = Act::reap(stream, group, idle, consumers.len());
+            let acted = self.act(&act, items).await;
             self.run.reaped += acted.outcomes.count(Outcome::Deleted);
             if let Some(failure) = acted.failure {
                 return Err(failure);
@@ -305,6 +331,13 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn act(&mut self, act: &Act, items: Vec<Box<[u8]>>) -> Acted {
+        let acting = Acting { config: self.config, act, by: BY, rate: None, is_over: self.is_over };
+        let acted = acting.run(self.enforcer, items).await;
+        self.run.is_cut_short |= acted.is_cut_short;
+        acted
     }
 }
 

@@ -206,7 +206,8 @@ pub(super) mod tests {
             (Act::replay(dead, stream, "dlq:", Some(group), 3), "replay.lua", "2|d|s|dlq:|g|3|1-0"),
             (Act::replay(dead, stream, "dlq:", None, 3), "replay.lua", "2|d|s|dlq:||3|1-0"),
             (Act::purge(dead, "dlq:"), "replay.lua", "1|d|dlq:||0|1-0"),
-            (Act::reap(stream, group, idle), "reap.lua", "1|s|g|9|1-0"),
+            (Act::reap(stream, group, idle, 1_000), "reap.lua", "1|s|g|9|1-0"),
+            (Act::reap(stream, group, idle, 1_001), "reap.lua", "1|s|g||1-0"),
             (Act::claim((stream, group), (from, to), idle), "claim.lua", "1|s|g|c|e|9|1-0"),
         ] {
             let items = [b"1-0".as_slice().into()];

@@ -47,16 +47,19 @@ pub(super) async fn carry_out(
         return Ok(Exit::Success);
     }
     let mut enforcer = Enforcer::new(self_stats());
-    let mut is_done = true;
+    let (mut is_done, mut outcomes) = (true, Outcomes::default());
     for Planned { act, items } in plans {
         let wanted = u64::try_from(items.len()).unwrap_or(u64::MAX);
-        let acted = Acting { config, act: &act, by: BY, rate }.run(&mut enforcer, items).await;
-        print(summary(&acted.outcomes))?;
+        let acting = Acting { config, act: &act, by: BY, rate, is_over: &|| false };
+        let acted = acting.run(&mut enforcer, items).await;
+        outcomes.join(&acted.outcomes);
         if let Some(failure) = &acted.failure {
+            print(summary(&outcomes))?;
             return Err(Error::Other(cannot_act(config, &act, failure)));
         }
         is_done &= acted.outcomes.done() == wanted;
     }
+    print(summary(&outcomes))?;
     Ok(Exit::success_if(is_done))
 }
 

@@ -42,6 +42,8 @@ const ROLE: u64 = 1;
 const STEP: u64 = 8;
 /// ... and for each group.
 const STEP_OF_A_GROUP: u64 = 2;
+/// The groups of a stream, which its rules about stuck work ask for.
+const GROUPS: u64 = 1;
 /// Reading and extending the lease.
 const LEASE: u64 = 2;
 
@@ -154,6 +156,7 @@ impl Cost {
         let (group_count, consumers) = groups()
             .fold((0, 0), |(groups, consumers), group| (groups + 1, consumers + group.consumer_count));
         let retention = retention(config, streams, &snapshot);
+        let rules = rules(config, streams, &snapshot);
         reader.complete(config, streams, snapshot).await?;
         let asked = sent() - read;
 
@@ -178,6 +181,7 @@ impl Cost {
                 .chain(ticks(config, streams))
                 .chain(config.needs_discovery().then_some(search))
                 .chain(retention)
+                .chain(rules)
                 .collect(),
             lookups: row(
                 "what that leaves open",
@@ -275,6 +279,33 @@ fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
         pace: Pace::Every(config.latency.tick),
         how_known: "by design; one more for each other node of a cluster, and up to three for each group with an objective for handled".to_owned(),
     })
+}
+
+/// What the rules about stuck work read. What they move or delete depends on what is to be moved.
+fn rules(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec<Row> {
+    let mut streams_by_run = BTreeMap::<Duration, (u64, u64)>::new();
+    for (name, stream) in &snapshot.streams {
+        let Some(watched) = watchlist.get(name).filter(|_| config.retention.enabled) else { continue };
+        let rules = [watched.dead_letter().is_some(), watched.reap_consumers().is_some()];
+        let a_group = rules.iter().map(|is_there| u64::from(*is_there)).sum::<u64>();
+        if a_group == 0 {
+            continue;
+        }
+        let groups = stream.as_ref().map_or(0, |stream| stream.groups.len());
+        let groups = u64::try_from(groups).unwrap_or(u64::MAX);
+        let interval = watched.policy.as_ref().map_or(config.retention.interval, |policy| policy.interval);
+        let (streams, commands) = streams_by_run.entry(interval).or_default();
+        *streams += 1;
+        *commands += GROUPS + a_group * groups;
+    }
+    let row = |(every, (streams, commands))| Row {
+        what: format!("dead_letter, reap: {streams} streams"),
+        commands,
+        pace: Pace::Every(every),
+        how_known: "estimated: what they read; 1 more for each 1,000 pending, 11 or more to move one"
+            .to_owned(),
+    };
+    streams_by_run.into_iter().map(row).collect()
 }
 
 /// The commands of retention, which depend on what is to be trimmed.

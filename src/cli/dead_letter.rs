@@ -100,7 +100,7 @@ impl DeadLetter {
             None => "Acknowledge them?".to_owned(),
         };
         let is_left = plan.left(&order).iter().next().is_some() && !self.confirm.dry_run;
-        let exit = carry_out(config, &self.confirm, &question, vec![plan.planned], None).await?;
+        let exit = carry_out(config, &self.confirm, &question, plan.planned, None).await?;
         Ok(if is_left { Exit::Failure } else { exit })
     }
 

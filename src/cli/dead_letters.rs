@@ -15,7 +15,7 @@ use crate::{
     app::self_stats,
     config::{Config, Log},
     evaluate::grouped,
-    model::{Entry, Failure, Name, ServerTime, StreamId},
+    model::{Entry, Failure, Name, Reason, ServerTime, StreamId},
     planner::{Looker, Pages, select},
     source::{Details, Discovery, Link},
     stuck::{Act, DEFAULT_BEGIN, DeadLetter, Planned, dead_letters_of},
@@ -162,14 +162,22 @@ impl List {
     }
 }
 
-/// The row of a key; `None` if it has no dead letters.
+/// The row of a key; `None` if it has no dead letters. A key of another type has a row that says so.
 async fn row(details: &mut Details, config: &Config, key: &Name) -> Result<Option<[String; 4]>, Failure> {
     let length = details.length(config, key).await?;
+    let oldest = match details.entries_from(config, key, StreamId::ZERO, 1).await {
+        // Its length is 0 too.
+        Err(failure) if failure.reason == Reason::WrongType => {
+            let [entries, oldest] = ["-", "-"].map(str::to_owned);
+            let from = "not a stream: nothing can be set aside here".to_owned();
+            return Ok(Some([key.to_string(), entries, oldest, from]));
+        }
+        oldest => oldest?.pop(),
+    };
     if length == 0 {
         return Ok(None);
     }
     let now = details.time(config, key).await?;
-    let oldest = details.entries_from(config, key, StreamId::ZERO, 1).await?.pop();
     let letter =
         oldest.as_ref().and_then(|oldest| DeadLetter::of(oldest, config.prefix_of_dead_letters(key)));
     let origin = letter.map_or_else(|| "?".to_owned(), |letter| letter.stream.to_string());
@@ -251,6 +259,10 @@ impl Purge {
         let mut looker = Looker { config, stream: &key, details: &mut details };
         let now = looker.time().await?;
         let most = usize::try_from(self.max).unwrap_or(usize::MAX);
+        if now.is_none() && self.older_than.is_some() {
+            let what = "--older-than needs the server's clock, and the user may not run TIME";
+            return Err(Error::Other(what.to_owned()));
+        }
         let least_age = self.older_than.map(|age| millis(age).get());
         let is_meant = |letter: &DeadLetter<'_>| {
             let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));

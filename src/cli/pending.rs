@@ -106,15 +106,14 @@ struct GroupDocument<'a> {
 }
 
 impl<'a> GroupDocument<'a> {
-    fn new(Looked { group, found, entries }: &'a Looked, now: Option<ServerTime>) -> Self {
-        let exist = entries.iter().map(Option::is_some);
+    fn new(Looked { group, found, exist }: &'a Looked, now: Option<ServerTime>) -> Self {
         let entry = |(it, exists)| PendingEntryDocument::new(it, exists, now);
         Self {
             name: group.name.to_string(),
             pending: group.pending,
             looked_at: found.looked_at,
             next: found.next.map(|next| next.to_string()),
-            entries: found.entries.iter().zip(exist).map(entry).collect(),
+            entries: found.entries.iter().zip(exist.iter().copied()).map(entry).collect(),
         }
     }
 }
@@ -145,7 +144,11 @@ impl Pending {
             return print_json(&stream, pending, now, &all);
         }
         print(format_args!("{stream}: {} pending in all groups\n", grouped(pending)))?;
-        all.iter().try_for_each(|group| print(format_args!("\n{}", self.text(group, now))))?;
+        for looked in &all {
+            let ids: Vec<StreamId> = looked.found.entries.iter().map(PendingEntry::id).collect();
+            let shown = if self.show { looker.entries(&ids).await? } else { Vec::new() };
+            print(format_args!("\n{}", text(looked, &shown, now)))?;
+        }
         Ok(Exit::Success)
     }
 
@@ -170,27 +173,24 @@ impl Pending {
             (missing, _) => missing,
         }
     }
+}
 
-    fn text(&self, Looked { group, found, entries }: &Looked, now: Option<ServerTime>) -> String {
-        let mut text = format!("group {}: {} pending\n", group.name, grouped(group.pending));
-        if !found.entries.is_empty() {
-            text += &self.rows(&found.entries, entries, now);
-        } else if group.pending > 0 && found.next.is_none() {
-            text += "no pending entry is like that\n";
-        }
-        if let Some(next) = found.next {
-            text += &format!("looked at {}; go on with --from {next}\n", grouped(found.looked_at));
-        }
-        text
-    }
-
-    fn rows(&self, pending: &[PendingEntry], entries: &[Option<Entry>], now: Option<ServerTime>) -> String {
+/// The pending entries of a group, with the fields of those that are shown.
+fn text(looked: &Looked, shown: &[Option<Entry>], now: Option<ServerTime>) -> String {
+    let Looked { group, found, exist } = looked;
+    let mut text = format!("group {}: {} pending\n", group.name, grouped(group.pending));
+    if !found.entries.is_empty() {
         let rows: Vec<_> =
-            pending.iter().zip(entries).map(|(it, entry)| row(it, entry.is_some(), now)).collect();
-        let shown =
-            entries.iter().map(|entry| entry.as_ref().filter(|_| self.show).map(fields).unwrap_or_default());
-        table_with(TITLES, &rows, shown)
+            found.entries.iter().zip(exist).map(|(it, exists)| row(it, *exists, now)).collect();
+        let fields = shown.iter().map(|entry| entry.as_ref().map(fields).unwrap_or_default());
+        text += &table_with(TITLES, &rows, fields.chain(std::iter::repeat(String::new())));
+    } else if group.pending > 0 && found.next.is_none() {
+        text += "no pending entry is like that\n";
     }
+    if let Some(next) = found.next {
+        text += &format!("looked at {}; go on with --from {next}\n", grouped(found.looked_at));
+    }
+    text
 }
 
 /// The titles of [`row`].
@@ -211,12 +211,12 @@ fn row(pending: &PendingEntry, exists: bool, now: Option<ServerTime>) -> [String
 }
 
 /// The pending entries of a plan: the first ones, and how many more there are.
-pub(super) fn pending_table(Looked { found, entries, .. }: &Looked, now: Option<ServerTime>) -> String {
+pub(super) fn pending_table(Looked { found, exist, .. }: &Looked, now: Option<ServerTime>) -> String {
     if found.entries.is_empty() {
         return String::new();
     }
-    let shown = found.entries.iter().zip(entries).take(MOST_ROWS);
-    let rows: Vec<_> = shown.map(|(it, entry)| row(it, entry.is_some(), now)).collect();
+    let shown = found.entries.iter().zip(exist).take(MOST_ROWS);
+    let rows: Vec<_> = shown.map(|(it, exists)| row(it, *exists, now)).collect();
     let more = found.entries.len() - rows.len();
     let more = if more > 0 { format!("... and {} more\n", counted(more, "entry")) } else { String::new() };
     format!("\n{}{more}", table(TITLES, &rows))

@@ -125,6 +125,15 @@ impl Config {
         if key == stream {
             return Some("must be another key than that of the stream".to_owned());
         }
+        if key.as_bytes() == self.retention.lease_key.as_bytes() {
+            return Some(format!("must not be {key}, the key of the lease (retention.lease_key)"));
+        }
+        if let Some(other) = self.rule_of_dead_letters(&key).filter(|other| other.prefix != rule.prefix) {
+            return Some(format!(
+                "leads to {key}, as another rule does whose prefix is {}, not {}: dead letters of one key need one prefix",
+                other.prefix, rule.prefix
+            ));
+        }
         if self.holds_dead_letters(&stream) && !is_sample {
             return Some(format!(
                 "{stream} holds dead letters, which are not moved again; remove `dead_letter`"
@@ -236,6 +245,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn limits_of_a_glob_are_common_unless_they_are_for_dead_letters() {
+        let config = config(&format!(
+            "streams: [{{match: 'dead:*'}}, {{match: exact}}, {{match: 'a*', dead_letter: {{{RULE}, to: 'failed:{{%s}}'}}}}, {{match: '*'}}]"
+        ));
+        let list = Watchlist::new(&config, ["dead:x", "exact", "failed:{a}", "a", "b"].map(Into::into));
+        let common = list.iter().filter(|watched| watched.has_common_limits());
+        assert_eq!(common.map(|watched| watched.name.to_string()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
     fn problems(yaml: &str) -> String {
         let yaml = format!("redis: {{uri: 'redis://h'}}\n{yaml}");
         check_in(&yaml, &[]).map_or_else(|problems| problems.to_string(), |_| String::new())
@@ -312,6 +331,16 @@ mod tests {
                 "",
                 vec![rule("dead:{s}", ""), rule("s", "")],
                 &["streams[0].dead_letter.to: dead:{s} holds dead letters"],
+            ),
+            (
+                "",
+                vec![rule("a", ", to: 'streamwarden:retention:lease'")],
+                &["streams[0].dead_letter.to: must not be streamwarden:retention:lease"],
+            ),
+            (
+                "",
+                vec![rule("a", ", to: b"), rule("c", ", to: b, prefix: 'x-'")],
+                &["streams[1].dead_letter.to: leads to b, as another rule does whose prefix is dlq:, not x-"],
             ),
             ("", vec![rule("*", "")], &[]),
             ("", vec![rule("a", ", to: b"), rule("c", ", to: b")], &[]),

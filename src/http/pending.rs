@@ -50,8 +50,8 @@ impl ServerState {
             return with(answer, RETRY_AFTER, "1");
         }
         match found.await {
-            Ok(Ok((Looked { group, found, entries }, now))) => {
-                let shown = found.entries.iter().zip(entries.iter().map(Option::is_some));
+            Ok(Ok((Looked { group, found, exist }, now))) => {
+                let shown = found.entries.iter().zip(exist);
                 let of = (&asked.stream, &group);
                 let document = PendingDocument::new(of, (found.looked_at, found.next), shown, now);
                 respond(StatusCode::OK, JSON, Bytes::from(json(&document)))

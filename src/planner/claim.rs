@@ -63,10 +63,10 @@ impl ClaimOrder {
         let wanted = Wanted { consumer: Some(from.clone()), idle: *idle, ..Wanted::all(self.max) };
         let found = looker.find(group, &wanted).await?;
         let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let entries = looker.entries(ids.get(..MOST_SHOWN).unwrap_or(&ids)).await?;
+        let exist = looker.exist(ids.get(..MOST_SHOWN).unwrap_or(&ids)).await?;
         let now = looker.time().await?;
         let planned = Planned::of_ids(Act::claim((stream, group), (from, to), *idle), ids);
-        let looked = Looked { group: its_group, found, entries };
+        let looked = Looked { group: its_group, found, exist };
         Ok(ClaimPlan { holder: holder.clone(), looked, now, planned })
     }
 }

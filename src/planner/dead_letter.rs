@@ -1,5 +1,10 @@
 //! Which pending entries to set aside, and where.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
 use super::{Looked, Looker, Refusal, refusal::Wrong};
 use crate::{
     config::{Config, Mode, StreamRule},
@@ -53,8 +58,9 @@ pub struct DeadLetterPlan {
     pub looked: Looked,
     /// The server's clock.
     pub now: Option<ServerTime>,
-    /// The act. Entries that no longer exist are items only if they are to be acknowledged.
-    pub planned: Planned,
+    /// The acts: of named entries without an idle time in the order, one for each second of their own. Entries that no longer exist are items
+    /// only if they are to be acknowledged.
+    pub planned: Vec<Planned>,
     /// Entries that no longer exist.
     pub gone: u64,
     /// Entries with the IDs of the order that were not delivered so often, or not so long ago.
@@ -81,39 +87,57 @@ impl DeadLetterOrder {
         let mut found = self.find(&mut looker).await?;
         let unfit = self.ids.len().saturating_sub(found.entries.len());
         let mut ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let mut entries = looker.entries(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
-        let is_checked = entries.len() == ids.len();
+        let mut exist = looker.exist(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
+        let is_checked = exist.len() == ids.len();
+        let gone = exist.iter().filter(|exists| !**exists).count();
+        let mut each = exist.clone().into_iter();
         if to.is_none() {
-            let mut exist = entries.iter().map(Option::is_some);
-            found.entries.retain(|_| !exist.next().unwrap_or(true));
-            entries.retain(Option::is_none);
+            found.entries.retain(|_| !each.next().unwrap_or(true));
+            exist.retain(|exists| !exists);
             ids = found.entries.iter().map(PendingEntry::id).collect();
         } else if !self.acknowledge_gone {
-            let mut exist = entries.iter().map(Option::is_some);
-            ids.retain(|_| exist.next().unwrap_or(true));
+            ids.retain(|_| each.next().unwrap_or(true));
         }
-        let gone = entries.iter().filter(|entry| entry.is_none()).count();
-        // Since an entry that is delivered meanwhile is less idle than now, it stays.
-        let least_idle = found.entries.iter().filter_map(|it| it.entry.idle).min().unwrap_or(Millis::ZERO);
-        let needed = (self.deliveries.unwrap_or(0), self.idle.unwrap_or(least_idle));
+        let guards = self.guards(&found, &ids);
         let rule = to.as_ref().and_then(|to| config.rule_of_dead_letters(to));
         let max_length = self.max_length.or(rule.map(|rule| rule.max_length)).unwrap_or(MAX_LENGTH);
-        let act = match &to {
+        let act = |idle| match &to {
             None => Act::acknowledge_gone(&self.stream, &self.group, by),
             Some(to) => {
                 let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(to));
                 let names = (&self.stream, &self.group, to);
+                let needed = (self.deliveries.unwrap_or(0), idle);
                 Act::dead_letter(names, needed, max_length, (prefix, by), self.acknowledge_gone)
             }
         };
+        let planned = guards.into_iter().map(|(idle, ids)| Planned::of_ids(act(idle), ids)).collect();
         let [gone, unfit] = [gone, unfit].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
-        let (planned, looked) = (Planned::of_ids(act, ids), Looked { group, found, entries });
+        let looked = Looked { group, found, exist };
         Ok(DeadLetterPlan { to, max_length, looked, now, planned, gone, unfit, is_checked })
     }
 
     /// Whether entries are to be moved, and not only acknowledged if they no longer exist.
     fn moves(&self) -> bool {
         !(self.acknowledge_gone && self.ids.is_empty() && self.deliveries.is_none())
+    }
+
+    /// The idle time that each entry must still have when it is moved, with the entries. One that is delivered meanwhile is less idle than
+    /// now, so it stays. Without an idle time in the order, each one's own counts: that of another entry would not show its delivery.
+    fn guards(&self, found: &Found, ids: &[StreamId]) -> Vec<(Millis, Vec<StreamId>)> {
+        if let Some(idle) = self.idle.or(self.ids.is_empty().then_some(Millis::ZERO)) {
+            return vec![(idle, ids.to_vec())];
+        }
+        let ids: BTreeSet<StreamId> = ids.iter().copied().collect();
+        let mut by_second = BTreeMap::<Duration, (Millis, Vec<StreamId>)>::new();
+        for entry in found.entries.iter().filter(|entry| ids.contains(&entry.id())) {
+            // One that was given back has none: nobody works on it.
+            let idle = entry.entry.idle.unwrap_or(Millis::ZERO);
+            let second = Duration::from_secs(idle.duration().as_secs());
+            let (least, its_ids) = by_second.entry(second).or_insert((idle, Vec::new()));
+            *least = idle.min(*least);
+            its_ids.push(entry.id());
+        }
+        by_second.into_values().collect()
     }
 
     /// What is wrong, whatever Redis holds.
@@ -158,6 +182,9 @@ impl DeadLetterOrder {
         let target = target.ok_or_else(|| ("to", format!("needed for {stream}: {NO_DEFAULT}")))?;
         if target.as_bytes().is_empty() {
             return Err(("to", "empty: a variable that is not set?".to_owned()));
+        }
+        if target.as_bytes() == config.retention.lease_key.as_bytes() {
+            return Err(("to", format!("{target}: the key of the lease (retention.lease_key)")));
         }
         if target == *stream {
             return Err(("to", format!("{target}: the dead letters need a key of their own")));

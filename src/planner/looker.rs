@@ -20,15 +20,15 @@ pub struct Looker<'a> {
     pub details: &'a mut Details,
 }
 
-/// Pending entries of a group, each with the entry itself if it still exists.
+/// Pending entries of a group, and whether each entry still exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
     /// The group.
     pub group: GroupPending,
     /// Its pending entries.
     pub found: Found,
-    /// The entries, in the same order; `None`: it no longer exists.
-    pub entries: Vec<Option<Entry>>,
+    /// Whether each entry still exists, in the same order. The first ones only, if they are many.
+    pub exist: Vec<bool>,
 }
 
 impl Looker<'_> {
@@ -94,6 +94,15 @@ impl Looker<'_> {
         entries.map_err(|failure| self.refusal(&failure))
     }
 
+    /// Whether the entries with these IDs exist, in the same order.
+    ///
+    /// # Errors
+    /// As [`Details::exist`].
+    pub async fn exist(&mut self, ids: &[StreamId]) -> Result<Vec<bool>, Refusal> {
+        let exist = self.details.exist(self.config, self.stream, ids).await;
+        exist.map_err(|failure| self.refusal(&failure))
+    }
+
     /// The pending entries of a group that are wanted.
     ///
     /// # Errors
@@ -116,15 +125,15 @@ impl Looker<'_> {
         found.map_err(|failure| self.refusal(&failure))
     }
 
-    /// What [`Looker::find`] finds, with the entries themselves.
+    /// What [`Looker::find`] finds, and whether the entries still exist.
     ///
     /// # Errors
-    /// As [`Looker::find`] and [`Looker::entries`].
+    /// As [`Looker::find`] and [`Looker::exist`].
     pub async fn look(&mut self, group: GroupPending, wanted: &Wanted) -> Result<Looked, Refusal> {
         let found = self.find(&group.name, wanted).await?;
         let ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
-        let entries = self.entries(&ids).await?;
-        Ok(Looked { group, found, entries })
+        let exist = self.exist(&ids).await?;
+        Ok(Looked { group, found, exist })
     }
 
     /// Checks that a group has this consumer. A user who may not list consumers is not told.

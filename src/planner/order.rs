@@ -51,7 +51,7 @@ impl Order {
             Self::DeadLetter(order) => {
                 let plan = order.plan(config, details, by).await?;
                 let (left, next) = (plan.left(order), plan.looked.found.next);
-                Ok(Plan { planned: vec![plan.planned], left, next })
+                Ok(Plan { planned: plan.planned, left, next })
             }
             Self::Claim(order) => {
                 let plan = order.plan(config, details).await?;

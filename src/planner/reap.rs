@@ -65,7 +65,7 @@ impl ReapOrder {
         let (holding, unused): (Vec<Consumer>, Vec<Consumer>) =
             consumers.into_iter().filter(is_idle).partition(|consumer| consumer.pending > 0);
         let names = unused.iter().map(|consumer| &consumer.name);
-        let planned = Planned::of_names(Act::reap(stream, group, *idle), names);
+        let planned = Planned::of_names(Act::reap(stream, group, *idle, all), names);
         Ok(ReapPlan { all, unused, holding, planned })
     }
 }

@@ -87,6 +87,10 @@ impl ReplayOrder {
     ) -> Result<(BTreeMap<Name, Vec<StreamId>>, u64), Refusal> {
         let mut looker = Looker { config, stream: &self.key, details };
         let now = looker.time().await?;
+        if now.is_none() && self.since.is_some() {
+            let what = "needs the server's clock, and the user may not run TIME";
+            return Err(Refusal::wrong("since", what));
+        }
         let (mut by_origin, mut count, mut looped) = (BTreeMap::<Name, Vec<StreamId>>::new(), 0, 0);
         select(&mut looker, &self.ids, prefix, |letter| {
             let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));

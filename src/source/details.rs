@@ -306,6 +306,26 @@ impl Details {
         list(reply.value()?, "consumers")?.into_iter().map(consumer).collect()
     }
 
+    /// Whether the entries with these IDs exist, in the same order. No command answers this without their fields; these are not kept.
+    ///
+    /// # Errors
+    /// Why they can't be read.
+    pub async fn exist(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        ids: &[StreamId],
+    ) -> Result<Vec<bool>, Failure> {
+        let mut exist = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH) {
+            let commands: Vec<_> = batch.iter().map(|id| Detail::Entry(stream, *id)).collect();
+            for reply in self.send(config, stream, &commands).await? {
+                exist.push(!reply::range_ids(&reply?)?.is_empty());
+            }
+        }
+        Ok(exist)
+    }
+
     /// The entries with these IDs, in the same order; `None` for one that no longer exists.
     ///
     /// # Errors

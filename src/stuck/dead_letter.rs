@@ -50,6 +50,15 @@ pub struct DeadLetter<'a> {
 }
 
 impl<'a> DeadLetter<'a> {
+    /// Whether this entry is a dead letter, whatever the prefix of its fields.
+    #[must_use]
+    pub fn is(entry: &'a Entry) -> bool {
+        let first = entry.fields.len().checked_sub(FIELDS.len()).and_then(|first| entry.fields.get(first));
+        let name = first.and_then(|(name, _)| std::str::from_utf8(name.bytes()?).ok());
+        let prefix = name.and_then(|name| name.strip_suffix("stream")).filter(|prefix| !prefix.is_empty());
+        prefix.is_some_and(|prefix| Self::of(entry, prefix).is_some())
+    }
+
     /// The dead letter that is in this entry; `None` if it is not one.
     #[must_use]
     pub fn of(entry: &'a Entry, prefix: &str) -> Option<Self> {
@@ -144,6 +153,7 @@ mod tests {
         assert_eq!((letter.stream, letter.group, letter.consumer), ("s".into(), "g".into(), "c".into()));
         assert_eq!((letter.origin_id, letter.deliveries), (Some(StreamId::new(1, 2)), Some(7)));
         assert_eq!((letter.time, letter.replays, letter.fields.len()), (Some(1_700), 0, 2));
+        assert!(DeadLetter::is(&found) && DeadLetter::is(&entry(&ORIGIN.replace("dlq:", "x-"))));
         let replayed = entry(&format!("a=1 dlq:replays=2 {ORIGIN}"));
         let letter = DeadLetter::of(&replayed, "dlq:").unwrap();
         assert_eq!((letter.replays, letter.fields.len()), (2, 1));
@@ -151,6 +161,9 @@ mod tests {
 
     #[test]
     fn an_entry_of_another_form_is_not_a_dead_letter() {
+        for words in ["a=1", "a=1 dlq:stream=s", &format!("{ORIGIN} a=1"), &ORIGIN.replace("dlq:", "")] {
+            assert!(!DeadLetter::is(&entry(words)), "{words}");
+        }
         for words in ["a=1", "a=1 dlq:stream=s", &format!("{ORIGIN} a=1"), &ORIGIN.replace("dlq:", "x:")] {
             assert_eq!(DeadLetter::of(&entry(words), "dlq:"), None, "{words}");
         }
