@@ -25,6 +25,7 @@ mod failure;
 mod fields;
 mod files;
 mod inspect;
+mod late;
 mod link;
 mod lookup;
 mod merge;

@@ -19,10 +19,13 @@ use crate::{
 };
 
 /// Nodes that are asked for the topology, one after another.
-const MOST_ASKED: usize = 3;
+pub(super) const MOST_ASKED: usize = 3;
 
 /// How long a node may take to answer, so that it delays no other: one that failed before, and one that answered faster.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A node that answers so soon did not stand still for long enough to be replaced.
+const SOON: Duration = Duration::from_millis(20);
 
 /// What is kept for each node, with its link.
 pub(super) trait PerNode {
@@ -166,7 +169,7 @@ pub(super) async fn describe(link: &mut Link, config: &Config) -> Result<Option<
 }
 
 /// The same, within a time that delays no poll for long.
-async fn describe_in_time(link: &mut Link, config: &Config) -> Result<Option<Topology>, Failure> {
+pub(super) async fn describe_in_time(link: &mut Link, config: &Config) -> Result<Option<Topology>, Failure> {
     timeout(PATIENCE, describe(link, config)).await.unwrap_or_else(|_elapsed| {
         link.disconnect();
         Err(Failure::new(Reason::Timeout, format!("no answer within {PATIENCE:?}")))
@@ -232,7 +235,7 @@ pub(super) struct Cluster<T> {
     /// The member that was asked for it first the last time.
     asked_first: usize,
     /// Makes the links to its nodes.
-    link: Link,
+    pub(super) link: Link,
     /// One for each primary of the topology, in its order, then those that other nodes named since.
     pub(super) members: Vec<Member<T>>,
 }
@@ -247,6 +250,10 @@ pub(super) struct Member<T> {
     tried: Instant,
     /// How long its replies may take at the next reading, so that it delays no other node.
     pub(super) patience: Duration,
+    /// How long its last reading took.
+    took: Option<Duration>,
+    /// Whether it had failed before, or took much longer than before: it may have stood still.
+    pub(super) is_late: bool,
 }
 
 impl<T: PerNode> Cluster<T> {
@@ -344,7 +351,15 @@ impl<T: PerNode> Member<T> {
     fn new(link: &Link, address: NodeAddress) -> Self {
         let node = T::new(link.to_node(address.clone()));
         // Nothing is known of it yet.
-        Self { node, address, failing: None, tried: clock::now(), patience: Duration::MAX }
+        let (tried, patience) = (clock::now(), Duration::MAX);
+        Self { node, address, failing: None, tried, patience, took: None, is_late: false }
+    }
+
+    /// Notes how long a reading took. Call it before [`note`](Self::note).
+    pub(super) fn note_pace(&mut self, took: Duration) {
+        let is_slow = self.took.is_some_and(|before| took > SOON.max(2 * before));
+        self.is_late = is_slow || self.failing.is_some();
+        self.took = Some(took);
     }
 
     /// Where this node redirects a command to, if its error says so.

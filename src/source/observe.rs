@@ -230,13 +230,14 @@ impl ClusterReading<'_> {
         let wanted = replicas.filter(|_| self.reads_replicas).map(Wanted::These);
         let wanted = wanted.chain(std::iter::repeat(Wanted::None));
         let members = cluster.members.iter_mut().zip(&parts).zip(wanted);
-        let read = join_all(members.map(async |((member, part), wanted)| {
+        let mut read = join_all(members.map(async |((member, part), wanted)| {
             if self.asks_owners_only && part.is_empty() {
                 return Err(Failure::new(Reason::Unreachable, "the node was not asked"));
             }
             member.observe(self.config, part, wanted).await
         }))
         .await;
+        cluster.doubt_late(self.config, &mut read).await;
         let mut merge = Merge::default();
         for ((member, part), read) in cluster.members.iter().zip(&parts).zip(read) {
             let address = member.node.replica().unwrap_or(&member.address);
@@ -321,6 +322,9 @@ impl Member<Copies> {
             Err(failure) if failure.reason == Reason::Timeout => self.patience.saturating_mul(2),
             Err(_) => self.patience,
         };
+        if read.is_ok() {
+            self.note_pace(clock::now() - started);
+        }
         if self.node.replica().is_some()
             && let Ok(snapshot) = &mut read
         {
