@@ -3,7 +3,7 @@
 //! The curve of acknowledgements says nothing certain of a single entry where entries are acknowledged out of order, as when they are
 //! retried. So the entry that was delivered last is followed at each tick. Redis is asked whether it is still pending at the last tick
 //! before its objective and, if it was, at the first one after. That is two or three commands for an entry however long it takes, and
-//! one that takes long is followed as surely as any other. What the curve says of the same entry is kept with it.
+//! one that takes long is followed as surely as any other. It is compared with what the curve says of the same entry.
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -66,7 +66,7 @@ fn send(connection: &mut Connection, all: &[&str]) {
     drop(pipe.query::<Vec<Reply>>(connection));
 }
 
-/// After an hour of good history with a deployment of a minute in it, a consumer that takes ten times as long is told within ten
+/// After an hour of good history with a deployment of a minute in it, a consumer that takes ten times as long is reported within ten
 /// minutes, and the deployment is not.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how soon the alert comes is measured")]
