@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: bench bench-instructions bench-latency bench-stuck bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
+.PHONY: bench bench-autoscaling bench-instructions bench-latency bench-stuck bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
 .PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
@@ -165,6 +165,9 @@ bench-stuck: redis program ## the server's time for a step on stuck work beside 
 
 bench-latency: redis program ## how close measured times of entries are to the consumers' own (8 minutes; SERVERS="PROGRAM ..." RATES="10 1000")
 	benches/latency.py --streamwarden $(PROGRAM) $(SERVERS:%=--redis %) $(RATES:%=--rate %)
+
+bench-autoscaling: redis program nexus ## real consumers scaled by the age of their lag and by its length (3 minutes)
+	benches/autoscaling_live.py --streamwarden $(PROGRAM) --nexus $(NEXUS) docs/src/autoscaling-live.svg
 
 bench-instructions: ## instructions of the parts of a poll, counted by callgrind
 	@$(call install,command -v valgrind,valgrind)

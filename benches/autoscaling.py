@@ -16,10 +16,26 @@ WORKLOADS = {"quick entries, 50/s each": (50, 80), "slow entries, 2/s each": (2,
 SIGNALS = {"age, 15 s": ("age", 15), "length, 500": ("length", 500)}
 
 
+class Autoscaler:
+    """The rules of Kubernetes' autoscaler, with the behaviour of the examples. `minute` is how long a minute of them takes."""
+
+    def __init__(self, target: float, minute: float = 60) -> None:
+        self.target, self.minute, self.wanted = target, minute, []
+
+    def decide(self, now: float, read: float, current: int, minute_ago: int) -> int:
+        """How many replicas there are to be, by the value that was read."""
+        desired = current if abs(read / self.target / current - 1) <= 0.1 else math.ceil(read / self.target)
+        self.wanted = [(at, count) for at, count in self.wanted if at > now - 5 * self.minute] + [(now, desired)]
+        # Down only to what no decision of the last five minutes was above, a quarter a minute; up to twice as many a minute.
+        if desired > current:
+            return max(current, min(desired, 2 * minute_ago, MOST))
+        return min(current, max(max(count for _, count in self.wanted), math.floor(0.75 * minute_ago), LEAST))
+
+
 def simulate(rate: float, arriving: float, signal: str, target: float) -> list[tuple[int, float, float]]:
     """Replicas, age in seconds and length for each second."""
     arrived, handled = [0.0], 0.0
-    replicas, starting, read, history, wanted = LEAST, [], 0.0, [], []
+    replicas, starting, read, history, scaler = LEAST, [], 0.0, [], Autoscaler(target)
     for second in range(MINUTES * 60):
         arrived.append(arrived[-1] + arriving * (7 if 300 <= second < 600 else 1))
         replicas += sum(1 for ready in starting if ready == second)
@@ -34,51 +50,51 @@ def simulate(rate: float, arriving: float, signal: str, target: float) -> list[t
         if second % SYNC:
             continue
         current = replicas + len(starting)
-        desired = current if abs(read / target / current - 1) <= 0.1 else math.ceil(read / target)
-        wanted = [(at, count) for at, count in wanted if at > second - 300] + [(second, desired)]
-        # Down only to what no decision of the last five minutes was above, a quarter a minute; up to twice as many a minute.
-        minute_ago = history[max(0, second - 60)][0]
-        if desired > current:
-            desired = min(desired, 2 * minute_ago, MOST)
-            starting += [second + START] * max(0, desired - current)
-        else:
-            desired = max(max(count for _, count in wanted), math.floor(0.75 * minute_ago), LEAST)
-            replicas -= max(0, min(current - desired, replicas - LEAST))
+        desired = scaler.decide(second, read, current, history[max(0, second - 60)][0])
+        starting += [second + START] * max(0, desired - current)
+        replicas -= max(0, min(current - desired, replicas - LEAST))
     return history
 
 
-def picture(runs: dict[str, list[tuple[int, float, float]]]) -> str:
-    """Replicas and age over time, one column a workload."""
-    colours = dict(zip(SIGNALS, ("#1f6feb", "#d1242f")))
+def picture(runs: dict[tuple[str, str], list[tuple[int, float, float]]], time: str, step: int) -> str:
+    """Replicas and age over time, one column a workload, with each `step`th point."""
+    workloads, signals = (list(dict.fromkeys(names)) for names in zip(*runs))
+    colours = dict(zip(signals, ("#1f6feb", "#d1242f")))
     width, height, left = 360, 130, 45
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * (width + left) + 20} 360" font-family="sans-serif" font-size="12">',
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {len(workloads) * (width + left) + 20} 360" font-family="sans-serif" font-size="12">',
              '<rect width="100%" height="100%" fill="white"/>']
-    for column, workload in enumerate(WORKLOADS):
+    for column, workload in enumerate(workloads):
         for row, (title, index) in enumerate((("replicas", 0), ("age in seconds", 1))):
             x, y = left + column * (width + left), 40 + row * (height + 40)
-            most = max(point[index] for signal in SIGNALS for point in runs[workload, signal])
+            most = max(point[index] for signal in signals for point in runs[workload, signal])
             parts.append(f'<text x="{x}" y="{y - 6}">{workload}: {title}, at most {most:.0f}</text>')
             parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="none" stroke="#888"/>')
             for signal, colour in colours.items():
-                points = runs[workload, signal][::5]
+                points = runs[workload, signal][::step]
                 line = " ".join(f"{x + i * width / len(points):.0f},{y + height * (1 - p[index] / most):.0f}" for i, p in enumerate(points))
                 parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
     for at, (signal, colour) in enumerate(colours.items()):
         parts.append(f'<text x="{left + at * 120}" y="18" fill="{colour}">by {signal}</text>')
-    parts.append(f'<text x="{left + 260}" y="18">{MINUTES} minutes</text></svg>')
+    parts.append(f'<text x="{left + 260}" y="18">{time}</text></svg>')
     return "\n".join(parts) + "\n"
+
+
+def table(runs: dict[tuple[str, str], list[tuple[int, float, float]]], late: float, second: float) -> str:
+    """What came of each run. `late` is the age from which entries are, `second` the seconds between two points."""
+    lines = [f"| Entries | Scaled by | Greatest age | Time over {late:.0f} s | Most replicas | Replica minutes |", "|---|---|---|---|---|---|"]
+    for (workload, signal), run in runs.items():
+        over, minutes = (sum(age > late for _, age, _ in run) * second, sum(r for r, _, _ in run) * second / 60)
+        lines.append(f"| {workload} | {signal} | {max(age for _, age, _ in run):.0f} s | {over:.0f} s | {max(r for r, _, _ in run)} | {minutes:.0f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     runs = {(workload, signal): simulate(*load, *how) for workload, load in WORKLOADS.items() for signal, how in SIGNALS.items()}
-    print("| Entries | Scaled by | Greatest age | Time over 60 s | Most replicas | Replica minutes |\n|---|---|---|---|---|---|")
-    for (workload, signal), run in runs.items():
-        over = sum(age > 60 for _, age, _ in run)
-        print(f"| {workload} | {signal} | {max(age for _, age, _ in run)} s | {over} s | {max(r for r, _, _ in run)} "
-              f"| {sum(r for r, _, _ in run) / 60:.0f} |")
+    print(table(runs, 60, 1))
     if len(sys.argv) > 1:
         with open(sys.argv[1], "w", encoding="utf-8") as file:
-            file.write(picture(runs))
+            file.write(picture(runs, f"{MINUTES} minutes", 5))
 
 
-main()
+if __name__ == "__main__":
+    main()

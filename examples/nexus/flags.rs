@@ -24,6 +24,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub(crate) consumers: u16,
 
+    /// Begins the names of the consumers, so that several processes can share the groups
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
     /// Share of entries whose processing fails, from 0 to 1: they are not acknowledged and stay pending
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     pub(crate) failures: f64,

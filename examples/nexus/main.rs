@@ -116,11 +116,12 @@ fn start(
 ) -> JoinSet<anyhow::Result<()>> {
     let started = Instant::now();
     let mut tasks = JoinSet::new();
+    let prefix = flags.name.as_ref().map(|name| format!("{name}-")).unwrap_or_default();
     for topic in Topic::ALL {
         for number in 1..=flags.consumers {
             let consumer = Consumer {
                 topic,
-                name: format!("{}-{number}", topic.name()),
+                name: format!("{prefix}{}-{number}", topic.name()),
                 link: Link::new(Arc::clone(redis)),
                 failures: flags.failures,
                 retry: flags.retry,
