@@ -24,9 +24,11 @@ use crate::{
     signals::Signals,
     source::{Command, Details, Discovery, Link, TickReader, Watching},
     tasks::{TaskEnded, Tasks},
-    telemetry::Traces,
+    telemetry::{TelemetryError, Traces},
     worker::Worker,
 };
+#[cfg(feature = "otlp")]
+use crate::{config::Metrics, push::Pusher, views::MetricsPages};
 
 /// Maximum time to stop. A sidecar is often stopped after its application, with little time left.
 const GRACE: Duration = Duration::from_secs(5);
@@ -57,6 +59,9 @@ pub enum AppError {
     /// No thread can be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Metrics can't be sent.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// A task ended early.
     #[error(transparent)]
     Task(#[from] TaskEnded),
@@ -123,6 +128,8 @@ async fn start(
     let (orders_in, orders_out) = mpsc::channel(ORDERS);
     let (jobs_in, jobs_out) = mpsc::channel(JOBS);
     let (heartbeat_in, heartbeat_out) = watch::channel(clock::now());
+    #[cfg(feature = "otlp")]
+    let pusher = pusher(&config, &pages_out, &latest_out, &stats)?;
     let state = ServerState {
         config: config_out.clone(),
         pages: pages_out,
@@ -140,6 +147,10 @@ async fn start(
 
     let mut tasks = Tasks::default();
     tasks.spawn("http", server.run(stop.clone()));
+    #[cfg(feature = "otlp")]
+    if let Some(pusher) = pusher {
+        tasks.spawn("metrics", pusher.run(stop.clone()));
+    }
     let renderer = Renderer {
         config: config_out.clone(),
         latest: latest_out.clone(),
@@ -243,6 +254,19 @@ impl WithRedis {
     async fn idle(self) {
         self.stop.cancelled().await;
     }
+}
+
+/// The task that sends metrics, if the configuration asks for it.
+#[cfg(feature = "otlp")]
+fn pusher(
+    config: &Config,
+    pages: &watch::Receiver<Arc<MetricsPages>>,
+    latest: &watch::Receiver<Latest>,
+    stats: &Arc<SelfStats>,
+) -> Result<Option<Pusher>, TelemetryError> {
+    let Metrics::On(metrics) = &config.telemetry.metrics else { return Ok(None) };
+    let port = config.http.listen.port();
+    Pusher::new(metrics, port, pages.clone(), latest.clone(), Arc::clone(stats)).map(Some)
 }
 
 async fn bind(config: &Config, state: ServerState) -> Result<Server, AppError> {

@@ -68,7 +68,7 @@ pub(crate) use redis::without_effect;
 pub use reference::{json_schema, keys, table};
 pub use rules::Rules;
 pub use sentinel::Sentinel;
-pub use telemetry::{Protocol, Sampling, Telemetry, Traces};
+pub use telemetry::{Collector, Metrics, MetricsExport, Protocol, Sampling, Telemetry, Traces};
 pub use watched::{Watched, Watchlist};
 
 use crate::model::{Name, Snapshot};

@@ -63,6 +63,8 @@ mod files;
 mod http_client;
 mod notify;
 mod outage;
+#[cfg(feature = "otlp")]
+mod push;
 mod recorder;
 pub mod reload;
 mod schedule;

@@ -100,6 +100,7 @@ fn keep_running(running: &Config, new: &mut Config) {
         ("log.format", running.log.format != new.log.format),
         ("log.level", running.log.level != new.log.level),
         ("telemetry.otlp", running.telemetry.otlp != new.telemetry.otlp),
+        ("telemetry.metrics", running.telemetry.wants_metrics != new.telemetry.wants_metrics),
     ];
     for (key, _) in is_changed.iter().filter(|(_, is_changed)| *is_changed) {
         warn!(key, "the change takes effect only at the next start");

@@ -73,6 +73,7 @@ pub struct SelfStats {
     /// Changes that wait to be sent to the webhook.
     pub waiting_notifications: IntGauge,
     notifications: IntCounterVec,
+    metrics_exports: IntCounterVec,
     redis_up: IntGauge,
     polls: IntCounter,
     poll_duration: Histogram,
@@ -146,6 +147,11 @@ impl SelfStats {
                 "outcome",
                 &[Self::SENT, Self::REFUSED, Self::DROPPED],
             ),
+            metrics_exports: maker.counters(
+                "streamwarden_metrics_exports_total",
+                "outcome",
+                &[Self::SENT, Self::REFUSED, Self::FAILED],
+            ),
             redis_up: maker.integer("streamwarden_redis_up"),
             polls: maker.counter("streamwarden_polls_total"),
             poll_duration: maker.histogram("streamwarden_poll_duration_seconds", &POLL_BUCKETS),
@@ -165,9 +171,9 @@ impl SelfStats {
         stats
     }
 
-    /// The receiver of the webhook took the change.
+    /// The receiver of the webhook took the change, or the collector all metrics.
     pub const SENT: &str = "sent";
-    /// The receiver says that the change is invalid, so it is not sent again.
+    /// The receiver says that the change is invalid, so it is not sent again; or the collector did not take some of the metrics.
     pub const REFUSED: &str = "refused";
     /// The change was never sent, or its attempts were given up.
     pub const DROPPED: &str = "dropped";
@@ -176,6 +182,14 @@ impl SelfStats {
     pub fn notified(&self, outcome: &str, changes: usize) {
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
         self.notifications.with_label_values(&[outcome]).inc_by(changes);
+    }
+
+    /// The export did not arrive whole, as far as is known.
+    pub const FAILED: &str = "failed";
+
+    /// Counts an export of metrics, by what came of it.
+    pub fn metrics_exported(&self, outcome: &str) {
+        self.metrics_exports.with_label_values(&[outcome]).inc();
     }
 
     /// The current values of all metrics.

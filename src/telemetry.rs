@@ -1,13 +1,17 @@
-//! Logs and traces.
+//! Logs, traces and the connection for metrics.
 //!
-//! Logs go to standard error: as text on a terminal, else as JSON. Traces go to an OpenTelemetry collector, if the
+//! Logs go to standard error: as text on a terminal, else as JSON. Traces and metrics go to an OpenTelemetry collector, if the
 //! environment names one.
 
+#[cfg(feature = "otlp")]
+mod connection;
 mod error;
 #[cfg(feature = "otlp")]
 mod export;
 #[cfg(feature = "otlp")]
 mod ids;
+#[cfg(feature = "otlp")]
+mod metrics;
 #[cfg(not(feature = "otlp"))]
 mod none;
 #[cfg(feature = "otlp")]
@@ -17,7 +21,7 @@ mod traces;
 
 use std::{io::IsTerminal, panic::PanicHookInfo};
 
-use tracing::{Subscriber, error, level_filters::LevelFilter};
+use tracing::{Subscriber, error, info, level_filters::LevelFilter, warn};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
@@ -27,8 +31,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::{Config, Log, LogFormat, wants_no_colour};
-pub(crate) use error::TracesError;
+use crate::config::{Config, Log, LogFormat, Metrics, wants_no_colour};
+pub(crate) use error::TelemetryError;
+#[cfg(feature = "otlp")]
+pub(crate) use metrics::{MetricsSender, SendError, resource};
 #[cfg(not(feature = "otlp"))]
 use none as ids;
 #[cfg(not(feature = "otlp"))]
@@ -40,10 +46,19 @@ pub(crate) use traces::Traces;
 ///
 /// # Errors
 /// The exporter can't be created.
-pub(crate) fn start(config: &Config) -> Result<Traces, TracesError> {
+pub(crate) fn start(config: &Config) -> Result<Traces, TelemetryError> {
     let traces = config.telemetry.traces.as_ref().map(Traces::start).transpose()?.unwrap_or_default();
     install(&config.log, &traces);
     traces.announce();
+    match &config.telemetry.metrics {
+        Metrics::Lacking(what) => info!(lacking = what, "metrics are not sent over OTLP"),
+        Metrics::On(_) if !cfg!(feature = "otlp") => {
+            warn!(
+                "the configuration asks for metrics over OTLP, but this build does not support them (feature otlp)"
+            );
+        }
+        Metrics::On(_) | Metrics::Off => {}
+    }
     Ok(traces)
 }
 

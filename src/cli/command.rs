@@ -13,7 +13,7 @@ use crate::{
     evaluate::Health,
     model::{Failure, Name},
     planner::Refusal,
-    telemetry::TracesError,
+    telemetry::TelemetryError,
 };
 
 /// How a command ends.
@@ -60,7 +60,7 @@ pub(super) enum Error {
     Config(#[from] LoadError),
     /// The environment does not say how to send traces.
     #[error(transparent)]
-    Traces(#[from] TracesError),
+    Telemetry(#[from] TelemetryError),
     /// Wrong usage.
     #[error("error: {0}")]
     Usage(String),
@@ -84,7 +84,7 @@ impl Error {
     /// The exit code of a command that ends with it.
     pub(super) const fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Traces(_) | Self::Usage(_) => Exit::Usage,
+            Self::Config(_) | Self::Telemetry(_) | Self::Usage(_) => Exit::Usage,
             Self::Start(_) | Self::Output(_) | Self::Other(_) => Exit::Failure,
         }
     }

@@ -518,6 +518,8 @@ section! {
     pub(super) struct TelemetryKeys {
         /// Traces: `auto` sends them as OpenTelemetry's variables say, which is nowhere without an endpoint; `off` never does.
         otlp: Otlp = Otlp::Auto;
+        /// Also send the metrics of /metrics to the collector, if OTEL_METRICS_EXPORTER is otlp too. Either of them alone sends none.
+        metrics: bool = false;
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use serde_json::Value;
 
 use super::{
-    Config, Thresholds,
+    Config, Metrics, Thresholds,
     setting::{Group, Shown},
 };
 
@@ -13,8 +13,13 @@ impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shown::Map(keys) = self.show_keys() else { return Ok(()) };
         let traces = self.telemetry.traces.as_ref();
-        let traces = traces.map(|traces| format!("  # traces to {}", traces.collector));
-        Yaml { f, traces }.block(&keys, 0)
+        let traces = traces.map(|traces| format!("  # traces to {}", traces.collector.name));
+        let metrics = match &self.telemetry.metrics {
+            Metrics::On(metrics) => Some(format!("  # to {}", metrics.collector.name)),
+            Metrics::Lacking(what) => Some(format!("  # not sent, without {what}")),
+            Metrics::Off => None,
+        };
+        Yaml { f, traces, metrics }.block(&keys, 0)
     }
 }
 
@@ -30,6 +35,8 @@ struct Yaml<'a, 'b> {
     f: &'a mut fmt::Formatter<'b>,
     /// A comment on where traces go.
     traces: Option<String>,
+    /// The same for metrics.
+    metrics: Option<String>,
 }
 
 impl Yaml<'_, '_> {
@@ -50,6 +57,7 @@ impl Yaml<'_, '_> {
                     let comment = match *key {
                         "streams" if indent == 0 => "  # every stream of the database",
                         "otlp" => self.traces.as_deref().unwrap_or_default(),
+                        "metrics" => self.metrics.as_deref().unwrap_or_default(),
                         _ => "",
                     };
                     writeln!(self.f, "{space}{key}: {}{comment}", Flow(value))?;

@@ -1,11 +1,13 @@
-//! The error of traces, in builds with and without them.
+//! The error of telemetry, in builds with and without it.
 
 use crate::model::Text;
 
-/// Why traces can't be sent to the collector that the environment names.
+/// Why traces or metrics can't be sent to the collector that the environment names.
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be sent to {collector}: {what}")]
-pub(crate) struct TracesError {
+#[error("{signal} cannot be sent to {collector}: {what}")]
+pub struct TelemetryError {
+    /// What is to be sent.
+    pub signal: &'static str,
     /// The collector.
     pub collector: String,
     /// What is wrong.

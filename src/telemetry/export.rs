@@ -1,32 +1,21 @@
-//! The connection to the collector: gRPC or HTTP, TLS, and the log of its failures.
+//! The exporter of traces: over gRPC or HTTP, with the log of its failures.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use hyper_rustls::HttpsConnectorBuilder;
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, hyper::HyperClient};
-use opentelemetry_otlp::{
-    SpanExporter, WithHttpConfig, WithTonicConfig,
-    tonic_types::transport::{Certificate, ClientTlsConfig},
-};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     trace::{SpanData, SpanExporter as Export},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
+use super::connection;
 use crate::{
-    config::{Protocol, Traces},
-    files::{self, Kind},
+    config::{Collector, Protocol},
     model::Text,
     outage::{News, Outage},
 };
@@ -49,13 +38,13 @@ impl Exporter {
     ///
     /// # Errors
     /// What is wrong with the endpoint or the certificates.
-    pub(super) fn new(config: &Traces) -> Result<Self, String> {
+    pub(super) fn new(config: &Collector) -> Result<Self, String> {
         let cause = Cause::default();
         let inner = match config.protocol {
             Protocol::Grpc => over_grpc(config),
             Protocol::Http => over_http(config, Arc::clone(&cause)),
         };
-        Ok(Self { inner: inner?, collector: config.collector.clone(), cause, outage: Mutex::default() })
+        Ok(Self { inner: inner?, collector: config.name.clone(), cause, outage: Mutex::default() })
     }
 
     fn note(&self, result: &OTelSdkResult) {
@@ -93,42 +82,17 @@ impl Export for Exporter {
     }
 }
 
-fn over_grpc(config: &Traces) -> Result<SpanExporter, String> {
+fn over_grpc(config: &Collector) -> Result<SpanExporter, String> {
     let mut builder = SpanExporter::builder().with_tonic();
-    if config.is_tls {
-        let tls = match &config.ca_file {
-            Some(path) => {
-                let pem = files::read(path, Kind::Pem).map_err(|error| error.to_string())?;
-                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
-            }
-            None => ClientTlsConfig::new().with_native_roots(),
-        };
+    if let Some(tls) = connection::grpc_tls(config)? {
         builder = builder.with_tls_config(tls);
     }
     builder.build().map_err(|error| error.to_string())
 }
 
-fn over_http(config: &Traces, cause: Cause) -> Result<SpanExporter, String> {
-    let client: Arc<dyn HttpClient> = if config.is_tls {
-        let connector = HttpsConnectorBuilder::new();
-        let connector = match &config.ca_file {
-            Some(path) => connector.with_tls_config(tls(path)?),
-            None => connector.with_native_roots().map_err(|error| error.to_string())?,
-        };
-        Arc::new(HyperClient::new(connector.https_only().enable_http1().build(), config.timeout, None))
-    } else {
-        Arc::new(HyperClient::with_default_connector(config.timeout, None))
-    };
-    let client = OnRuntime { runtime: Handle::current(), client, cause };
+fn over_http(config: &Collector, cause: Cause) -> Result<SpanExporter, String> {
+    let client = OnRuntime { runtime: Handle::current(), client: connection::http(config)?, cause };
     SpanExporter::builder().with_http().with_http_client(client).build().map_err(|error| error.to_string())
-}
-
-fn tls(ca_file: &Path) -> Result<ClientConfig, String> {
-    let pem = files::read(ca_file, Kind::Pem).map_err(|error| error.to_string())?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates.map_err(|error| format!("{}: {error}", ca_file.display()))?);
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Sends on the Tokio runtime: the exporter's own thread is outside of it.
@@ -144,14 +108,8 @@ impl HttpClient for OnRuntime {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = Arc::clone(&self.client);
         let result = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
-        let cause = result.as_ref().err().map(|error| chain(error.as_ref()));
+        let cause = result.as_ref().err().map(|error| connection::chain(error.as_ref()));
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = cause;
         result
     }
-}
-
-/// An error and its sources, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |line, source| format!("{line}: {source}"))
 }

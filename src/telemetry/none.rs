@@ -8,7 +8,7 @@ use tracing_subscriber::{
     layer::Identity,
 };
 
-use super::TracesError;
+use super::TelemetryError;
 use crate::config;
 
 /// Replaces the exporter. Remembers whether traces were requested.
@@ -19,7 +19,7 @@ pub struct Traces {
 
 impl Traces {
     #[expect(clippy::unnecessary_wraps, reason = "as where there are traces")]
-    pub(super) fn start(_config: &config::Traces) -> Result<Self, TracesError> {
+    pub(super) fn start(_config: &config::Traces) -> Result<Self, TelemetryError> {
         Ok(Self { is_wanted: true })
     }
 

@@ -10,7 +10,7 @@ use opentelemetry_sdk::{
 use tracing::{Subscriber, info, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use super::{TracesError, export::Exporter, tail_sampler::TailSampler};
+use super::{TelemetryError, export::Exporter, tail_sampler::TailSampler};
 use crate::{config, model::Text};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
@@ -28,15 +28,19 @@ struct Running {
 impl Traces {
     /// Starts to send traces. Must be called within a Tokio runtime. Unsent spans wait in a bounded queue
     /// (`OTEL_BSP_MAX_QUEUE_SIZE`, 2,048 spans).
-    pub(super) fn start(config: &config::Traces) -> Result<Self, TracesError> {
-        let exporter = Exporter::new(config)
-            .map_err(|what| TracesError { collector: config.collector.clone(), what: what.into() })?;
+    pub(super) fn start(config: &config::Traces) -> Result<Self, TelemetryError> {
+        let collector = config.collector.name.clone();
+        let exporter = Exporter::new(&config.collector).map_err(|what| TelemetryError {
+            signal: "traces",
+            collector: collector.clone(),
+            what: what.into(),
+        })?;
         let batches = BatchSpanProcessor::builder(exporter).build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(TailSampler::new(config.sampling, batches))
             .with_resource(resource())
             .build();
-        Ok(Self(Some(Running { provider, collector: config.collector.clone() })))
+        Ok(Self(Some(Running { provider, collector })))
     }
 
     /// Collects spans and log lines of this program only. Those of the exporter's own connection would cause further
@@ -77,7 +81,7 @@ impl Traces {
 }
 
 /// The sending service: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, or else the program's name.
-fn resource() -> Resource {
+pub(super) fn resource() -> Resource {
     let named = Resource::builder().build().get(&Key::new("service.name"));
     let is_named = named.is_some_and(|name| !name.as_str().starts_with("unknown_service"));
     let builder = Resource::builder().with_attribute(KeyValue::new("service.version", VERSION));

@@ -101,6 +101,12 @@ impl Family {
         }
     }
 
+    /// Whether the values are of the sidecar's own registry.
+    #[cfg(feature = "otlp")]
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.source, Own(_))
+    }
+
     /// The unit, if the name has one as its suffix.
     #[must_use]
     pub fn unit(&self) -> Option<&'static str> {
@@ -363,6 +369,8 @@ pub const FAMILIES: &[Family] = &[
         "Changes for the webhook (notify.webhook_file), by what came of them: `sent`; `refused`, if its receiver said that the change is invalid; `dropped`, if too many waited or the webhook was removed from the configuration."),
     family("streamwarden_waiting_notifications", Gauge, Own(&[]),
         "Changes that wait to be sent to the webhook, at most 1,001."),
+    family("streamwarden_metrics_exports_total", Counter, Own(&["outcome"]),
+        "Exports of all metrics to a collector (telemetry.metrics), by what came of them: `sent`; `refused`, if the collector did not take some of the values; `failed`, if it is not known to have all of them."),
     family("streamwarden_build_info", Info, Own(&["version"]),
         "The sidecar's version, as a label; always 1."),
 

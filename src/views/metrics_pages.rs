@@ -4,6 +4,8 @@ use std::sync::{
     Arc, OnceLock, Weak,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
+#[cfg(feature = "otlp")]
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -14,6 +16,11 @@ use super::{
     exposition::{Format, render},
     rows::Rows,
     served::Served,
+};
+#[cfg(feature = "otlp")]
+use super::{
+    otlp::{Messages, Origin},
+    samples::samples,
 };
 use crate::{config::Config, reading::Reading};
 
@@ -124,11 +131,32 @@ impl MetricsPages {
         };
         asked.number.store(self.number, Ordering::Relaxed);
         let page = || {
-            let reading = self.reading.as_ref().and_then(|own| own.upgrade().or_else(newest));
+            let reading = self.reading(newest);
             let rows = rows(&self.config, self.name.as_deref(), reading.as_deref(), self.has_failed).0;
             make(&self.config, &rows, &self.own, (format, encoding), asked)
         };
         made.get_or_init(page).clone()
+    }
+
+    /// The same samples as messages for a collector, each an encoded request of OTLP.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn messages(
+        &self,
+        origin: &Origin,
+        now: Duration,
+        newest: impl FnOnce() -> Option<Arc<Reading>>,
+    ) -> Vec<Bytes> {
+        let reading = self.reading(newest);
+        let rows = rows(&self.config, self.name.as_deref(), reading.as_deref(), self.has_failed).0;
+        let mut messages = Messages::new(origin, now);
+        let made = samples(&Served::new(&self.config.exposition), &rows, &self.own, &mut messages);
+        made.expect("messages take any sample");
+        messages.end()
+    }
+
+    fn reading(&self, newest: impl FnOnce() -> Option<Arc<Reading>>) -> Option<Arc<Reading>> {
+        self.reading.as_ref().and_then(|own| own.upgrade().or_else(newest))
     }
 }
 

@@ -34,6 +34,7 @@ mod metrics;
 mod notify;
 mod outage;
 mod process;
+mod push;
 mod replicas;
 mod retention;
 mod rotation;

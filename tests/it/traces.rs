@@ -1,7 +1,7 @@
 //! Traces, as a collector of the test's own receives them.
 
 pub(crate) mod collector;
-mod faults;
+pub(crate) mod faults;
 mod settings;
 
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ const INTERNAL: i32 = 1;
 const CLIENT: i32 = 3;
 
 /// A sidecar in an environment of owned values.
-fn sidecar(uri: &str, config: &str, environment: &[(&'static str, String)]) -> Sidecar {
+pub(crate) fn sidecar(uri: &str, config: &str, environment: &[(&'static str, String)]) -> Sidecar {
     let environment: Vec<(&str, &str)> =
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Sidecar::in_environment(uri, config, &environment)

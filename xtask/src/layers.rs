@@ -83,6 +83,7 @@ const MODULES: Modules<'_> = &[
     ("doctor", &["config", "evaluate", "model", "reading", "retention"]),
     ("views", &["config", "doctor", "evaluate", "latency", "model", "reading", "retention", "stuck"]),
     ("renderer", &["clock", "config", "views", "reading", "self_stats"]),
+    ("push", &["clock", "config", "outage", "reading", "schedule", "self_stats", "telemetry", "views"]),
     (
         "notify",
         &[
@@ -129,6 +130,7 @@ const MODULES: Modules<'_> = &[
             "notify",
             "operator",
             "poll",
+            "push",
             "renderer",
             "reader",
             "reading",
@@ -140,6 +142,7 @@ const MODULES: Modules<'_> = &[
             "source",
             "tasks",
             "telemetry",
+            "views",
             "worker",
         ],
     ),

@@ -36,9 +36,10 @@ const NOT_RUN: [(&str, &str, &str); 20] = [
 const CLUSTER: &str = "needs a cluster";
 
 /// Blocks that start the sidecar: their page, and words that no other block of it has. Each serves, on a free port, until it is stopped.
-const SERVING: [(&str, &str); 3] = [
+const SERVING: [(&str, &str); 4] = [
     ("docs/src/get-started.md", "REDIS_URI=redis://localhost:6379 streamwarden\n"),
     ("docs/src/get-started.md", "streamwarden --config streamwarden.yaml\n"),
+    ("docs/src/otlp-metrics.md", "OTEL_METRICS_EXPORTER=otlp"),
     ("docs/src/traces.md", "OTEL_EXPORTER_OTLP_ENDPOINT"),
 ];
 const SERVE: &str =

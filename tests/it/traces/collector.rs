@@ -2,10 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read,
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
 };
+
+use flate2::read::GzDecoder;
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -13,16 +16,22 @@ use hyper::{
     body::{Bytes, Incoming},
     header::HeaderMap,
     server::conn::{http1, http2},
-    service::service_fn,
+    service::{Service, service_fn},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
 };
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
+    collector::{
+        metrics::v1::{
+            ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+            metrics_service_server::{MetricsService, MetricsServiceServer},
+        },
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
     },
     common::v1::{KeyValue, any_value::Value},
 };
@@ -38,6 +47,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
+use tonic::codec::CompressionEncoding;
 
 use streamwarden::worker::Worker;
 
@@ -67,7 +77,29 @@ impl Span {
     }
 }
 
-type Received = Arc<Mutex<Vec<(HeaderMap, ExportTraceServiceRequest)>>>;
+#[derive(Default)]
+struct Kept {
+    traces: Mutex<Vec<(HeaderMap, ExportTraceServiceRequest)>>,
+    metrics: Mutex<Vec<(HeaderMap, ExportMetricsServiceRequest)>>,
+    /// How many points of each message with metrics are refused.
+    refuses: Mutex<i64>,
+}
+
+type Received = Arc<Kept>;
+
+impl Kept {
+    fn take_metrics(
+        &self,
+        headers: HeaderMap,
+        message: ExportMetricsServiceRequest,
+    ) -> ExportMetricsServiceResponse {
+        self.metrics.lock().unwrap().push((headers, message));
+        let rejected_data_points = *self.refuses.lock().unwrap();
+        let error_message = if rejected_data_points > 0 { "too old".to_owned() } else { String::new() };
+        let partial = ExportMetricsPartialSuccess { rejected_data_points, error_message };
+        ExportMetricsServiceResponse { partial_success: Some(partial) }
+    }
+}
 
 /// A running collector; it ends with the test.
 pub(crate) struct Collector {
@@ -82,10 +114,19 @@ impl Collector {
         Self::with_tls(protocol, None)
     }
 
+    /// At an address where there was none before.
+    pub(crate) fn start_at(protocol: &'static str, address: &str) -> Self {
+        Self::at(protocol, address, None)
+    }
+
     /// With the certificate of this folder, if one is given.
     pub(crate) fn with_tls(protocol: &'static str, certificates: Option<&Path>) -> Self {
+        Self::at(protocol, "127.0.0.1:0", certificates)
+    }
+
+    fn at(protocol: &'static str, address: &str, certificates: Option<&Path>) -> Self {
         let worker = Worker::start("collector").unwrap();
-        let listener = worker.handle().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = worker.handle().block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         let received = Received::default();
         let acceptor = certificates.map(|folder| acceptor(folder, protocol));
@@ -107,8 +148,18 @@ impl Collector {
         self.address
     }
 
+    /// All messages with metrics, with their headers.
+    pub(crate) fn metrics(&self) -> Vec<(HeaderMap, ExportMetricsServiceRequest)> {
+        self.received.metrics.lock().unwrap().clone()
+    }
+
+    /// Refuses so many points of each message from now on.
+    pub(crate) fn refuse(&self, points: i64) {
+        *self.received.refuses.lock().unwrap() = points;
+    }
+
     pub(crate) fn spans(&self) -> Vec<Span> {
-        let received = self.received.lock().unwrap();
+        let received = self.received.traces.lock().unwrap();
         let resources = received.iter().flat_map(|(_, request)| &request.resource_spans);
         let spans = resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans);
         spans
@@ -138,10 +189,10 @@ impl Collector {
 
     /// Headers and attributes of the resource of the first batch, and everything as text.
     pub(crate) fn first(&self) -> (HeaderMap, BTreeMap<String, String>, String) {
-        let received = self.received.lock().unwrap();
+        let received = self.received.traces.lock().unwrap();
         let (headers, request) = received.first().unwrap();
         let resource = request.resource_spans[0].resource.as_ref().unwrap();
-        (headers.clone(), attributes(&resource.attributes), format!("{received:?}"))
+        (headers.clone(), attributes(&resource.attributes), format!("{:?}", *received))
     }
 }
 
@@ -150,7 +201,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "no others are sent")]
-fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
+pub(crate) fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |pair: &KeyValue| match pair.value.as_ref().unwrap().value.as_ref().unwrap() {
         Value::StringValue(text) => text.clone(),
         Value::IntValue(number) => format!("int {number}"),
@@ -198,7 +249,14 @@ async fn serve(
     let stream = TokioIo::new(stream);
     // Connections end as the sidecar does, which is no error here.
     if protocol == "grpc" {
-        let service = TowerToHyperService::new(TraceServiceServer::new(Grpc(received)));
+        let metrics = MetricsServiceServer::new(Grpc(Arc::clone(&received)));
+        let metrics = TowerToHyperService::new(metrics.accept_compressed(CompressionEncoding::Gzip));
+        let traces = TowerToHyperService::new(TraceServiceServer::new(Grpc(received)));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let is_of_metrics = request.uri().path().contains("MetricsService");
+            let (metrics, traces) = (metrics.clone(), traces.clone());
+            async move { if is_of_metrics { metrics.call(request).await } else { traces.call(request).await } }
+        });
         drop(http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await);
     } else {
         let service = service_fn(|request| over_http(request, Arc::clone(&received)));
@@ -210,12 +268,26 @@ async fn over_http(
     request: Request<Incoming>,
     received: Received,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    assert_eq!(request.uri().path(), "/v1/traces");
     assert_eq!(request.headers()["content-type"], "application/x-protobuf");
     let (head, body) = request.into_parts();
-    let message = ExportTraceServiceRequest::decode(body.collect().await?.to_bytes()).unwrap();
-    received.lock().unwrap().push((head.headers, message));
-    Ok(Response::new(Full::default()))
+    let mut body = body.collect().await?.to_bytes().to_vec();
+    if head.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+        let compressed = std::mem::take(&mut body);
+        GzDecoder::new(&*compressed).read_to_end(&mut body).unwrap();
+    }
+    match head.uri.path() {
+        "/v1/traces" => {
+            let message = ExportTraceServiceRequest::decode(&*body).unwrap();
+            received.traces.lock().unwrap().push((head.headers, message));
+            Ok(Response::new(Full::default()))
+        }
+        "/v1/metrics" => {
+            let message = ExportMetricsServiceRequest::decode(&*body).unwrap();
+            let answer = received.take_metrics(head.headers, message);
+            Ok(Response::new(Full::from(answer.encode_to_vec())))
+        }
+        path => panic!("{path}"),
+    }
 }
 
 struct Grpc(Received);
@@ -227,7 +299,18 @@ impl TraceService for Grpc {
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
         let (metadata, _, message) = request.into_parts();
-        self.0.lock().unwrap().push((metadata.into_headers(), message));
+        self.0.traces.lock().unwrap().push((metadata.into_headers(), message));
         Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Grpc {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        let (metadata, _, message) = request.into_parts();
+        Ok(tonic::Response::new(self.0.take_metrics(metadata.into_headers(), message)))
     }
 }

@@ -30,7 +30,7 @@ fn environment(protocol: &str, address: &str) -> Vec<(&'static str, String)> {
 /// Stops it, and checks that it takes no longer than it may.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "tests measure by the clock")]
-fn assert_stops_in_time(sidecar: &mut Sidecar) {
+pub(crate) fn assert_stops_in_time(sidecar: &mut Sidecar) {
     let asked = Instant::now();
     sidecar.signal("TERM");
     assert_eq!(sidecar.wait_for_exit().code(), Some(0));

@@ -98,6 +98,8 @@ fn polls() -> Row {
                 .query("{{instance}} {{outcome}}", SCOPE.rate("streamwarden_notifications_total")),
             graph("Waiting for the webhook", Unit::Short, "Changes that wait to be sent. They are kept while the receiver does not answer, up to 1,000.")
                 .query(EACH, SCOPE.series("streamwarden_waiting_notifications")),
+            graph("Metrics over OTLP", Unit::PerSecond, "Exports of all metrics to a collector: sent, refused in part, or failed. None without telemetry.metrics.")
+                .query("{{instance}} {{outcome}}", SCOPE.rate("streamwarden_metrics_exports_total")),
         ],
     }
 }
