@@ -185,8 +185,8 @@ impl Keeper {
         }
     }
 
-    /// Why a stream must not be trimmed: the limit of a glob must not remove dead letters that the configuration does not know of. Looks at a
-    /// stream until it has an entry that is none.
+    /// Why a stream must not be trimmed: the limit of a glob must not remove dead letters that the configuration does not know of. A stream
+    /// is looked at until its oldest entry is seen not to be a dead letter.
     async fn refusal(&mut self, config: &Config, stream: &Name, unproven: &mut Unproven) -> Option<Failure> {
         if unproven.get(stream).is_none_or(|is_unproven| !is_unproven) {
             return None;
