@@ -36,23 +36,32 @@ export function banner(feed) {
     const text = t("poll_failed_text", { why: whyNotNewer(poll), numbers: numbers(feed), time: duration(poll.stale_after_seconds) });
     return { kind: "odd", title: t("poll_failed"), text };
   }
-  return faulty(document.faults ?? []);
+  return faulty(feed, document.faults ?? []);
 }
 
 // What is wrong with the server although its streams can be read.
-/** @param {Api.Fault[]} faults */
-function faulty(faults) {
+/**
+ * @param {Feed} feed
+ * @param {Api.Fault[]} faults
+ */
+function faulty(feed, faults) {
   if (faults.length === 0) return null;
   const isBad = faults.some((fault) => fault.health === "critical");
   /** @type {"bad" | "odd"} */
   const kind = isBad ? "bad" : "odd";
-  const text = faults.flatMap((fault) => [t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }), seenSince(fault)]);
+  const text = faults.flatMap((fault) => [t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }), seenSince(feed, fault)]);
   return { kind, title: t(isBad ? "writes_refused" : "server_at_risk"), text: text.filter(Boolean).join(t("between_sentences")) };
 }
 
-/** @param {Api.Fault} fault */
-function seenSince({ seen_since_unix_ms: since }) {
-  return since == null ? "" : t("seen_since", { time: clock(since), ago: ago(Math.max(0, Date.now() - since) / 1000) });
+// By the clock of the sidecar, which may differ from the browser's.
+/**
+ * @param {Feed} feed
+ * @param {Api.Fault} fault
+ */
+function seenSince(feed, { seen_since_unix_ms: since }) {
+  const read = feed.document?.poll.last_success_unix_ms;
+  if (since == null || read == null) return "";
+  return t("seen_since", { time: clock(since), ago: ago(Math.max(0, read - since) / 1000 + (feed.age() ?? 0)) });
 }
 
 /** @param {Api.Poll} poll */
