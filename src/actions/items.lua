@@ -25,15 +25,20 @@ local function origin_names(prefix)
   return names
 end
 
--- The consumers of a group by name, each as a table of its fields.
-local function consumers_of(key, group)
-  local consumers = {}
-  for _, fields in ipairs(call('XINFO', 'CONSUMERS', key, group)) do
-    local consumer = {}
-    for index = 1, #fields, 2 do consumer[fields[index]] = fields[index + 1] end
-    consumers[consumer.name] = consumer
+-- What XINFO lists, by name, each as a table of its fields.
+local function by_name(list)
+  local all = {}
+  for _, fields in ipairs(list) do
+    local one = {}
+    for index = 1, #fields, 2 do one[fields[index]] = fields[index + 1] end
+    all[one.name] = one
   end
-  return consumers
+  return all
+end
+
+-- The consumers of a group.
+local function consumers_of(key, group)
+  return by_name(call('XINFO', 'CONSUMERS', key, group))
 end
 
 -- The words of all items, which are the arguments from this index on. An error at the first item is the reply. At a later one the reply must
