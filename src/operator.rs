@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actions::{Acting, Enforcer},
+    clock,
     config::Config,
     model::{Name, ServerTime},
     planner::{Looked, Looker, Order, Plan, Refusal, cannot_act},
@@ -101,7 +102,8 @@ impl Operator {
         }
         let mut outcomes = Outcomes::default();
         for planned in plan.planned.iter().filter(|planned| !planned.items.is_empty()) {
-            let acting = Acting { config, act: &planned.act, by: BY, rate: None, is_over: &|| false };
+            let act = planned.act_at(clock::now());
+            let acting = Acting { config, act: &act, by: BY, rate: None, is_over: &|| false };
             let acted = acting.run(&mut self.enforcer, planned.items.clone()).await;
             self.stats.acted(planned.act.script.as_str(), acted.outcomes.done());
             outcomes.join(&acted.outcomes);

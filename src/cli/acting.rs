@@ -7,6 +7,7 @@ use super::{
 use crate::{
     actions::{Acting, Enforcer},
     app::self_stats,
+    clock,
     config::{Config, Log},
     evaluate::grouped,
     planner::cannot_act,
@@ -48,7 +49,8 @@ pub(super) async fn carry_out(
     }
     let mut enforcer = Enforcer::new(self_stats());
     let (mut is_done, mut outcomes) = (true, Outcomes::default());
-    for Planned { act, items } in plans {
+    for planned in plans {
+        let (act, items) = (planned.act_at(clock::now()), planned.items);
         let wanted = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let acting = Acting { config, act: &act, by: BY, rate, is_over: &|| false };
         let acted = acting.run(&mut enforcer, items).await;

@@ -7,6 +7,7 @@ use std::{
 
 use super::{Looked, Looker, Refusal, refusal::Wrong};
 use crate::{
+    clock,
     config::{Config, Mode, StreamRule},
     model::{Millis, Name, PendingEntry, ServerTime, StreamId},
     source::{Details, Found, Wanted},
@@ -85,6 +86,7 @@ impl DeadLetterOrder {
         let group = looker.group(&self.group).await?;
         let now = looker.time().await?;
         let mut found = self.find(&mut looker).await?;
+        let idle_at = self.guards_by_own_idle().then(clock::now);
         let unfit = self.ids.len().saturating_sub(found.entries.len());
         let mut ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
         let mut exist = looker.exist(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
@@ -110,7 +112,10 @@ impl DeadLetterOrder {
                 Act::dead_letter(names, needed, max_length, (prefix, by), self.acknowledge_gone)
             }
         };
-        let planned = guards.into_iter().map(|(idle, ids)| Planned::of_ids(act(idle), ids)).collect();
+        let planned = guards
+            .into_iter()
+            .map(|(idle, ids)| Planned { idle_at, ..Planned::of_ids(act(idle), ids) })
+            .collect();
         let [gone, unfit] = [gone, unfit].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
         let looked = Looked { group, found, exist };
         Ok(DeadLetterPlan { to, max_length, looked, now, planned, gone, unfit, is_checked })
@@ -121,11 +126,16 @@ impl DeadLetterOrder {
         !(self.acknowledge_gone && self.ids.is_empty() && self.deliveries.is_none())
     }
 
+    /// Whether each entry must be as idle as it is in the plan, and the time since then: that of another entry would not show its delivery.
+    fn guards_by_own_idle(&self) -> bool {
+        self.idle.is_none() && !self.ids.is_empty()
+    }
+
     /// The idle time that each entry must still have when it is moved, with the entries. One that is delivered meanwhile is less idle than
-    /// now, so it stays. Without an idle time in the order, each one's own counts: that of another entry would not show its delivery.
+    /// that, so it stays.
     fn guards(&self, found: &Found, ids: &[StreamId]) -> Vec<(Millis, Vec<StreamId>)> {
-        if let Some(idle) = self.idle.or(self.ids.is_empty().then_some(Millis::ZERO)) {
-            return vec![(idle, ids.to_vec())];
+        if !self.guards_by_own_idle() {
+            return vec![(self.idle.unwrap_or(Millis::ZERO), ids.to_vec())];
         }
         let ids: BTreeSet<StreamId> = ids.iter().copied().collect();
         let mut by_second = BTreeMap::<Duration, (Millis, Vec<StreamId>)>::new();

@@ -1,11 +1,16 @@
 //! Orders: a script, its keys and its arguments.
 
-use crate::model::{Millis, Name, StreamId};
+use crate::{
+    clock::Instant,
+    model::{Millis, Name, StreamId},
+};
 
 /// The prefix of the fields that a dead letter has beside those of its entry.
 pub const DEFAULT_PREFIX: &str = "dlq:";
 /// How often an entry is replayed at most: one that comes back each time fails for ever.
 pub const MOST_REPLAYS: u64 = 3;
+/// The place of the idle time among the arguments for dead letters.
+const IDLE: usize = 2;
 /// Consumers of a group that a script lists: two milliseconds of the server's time. Ten thousand take it sixteen or more.
 const MOST_LISTED: usize = 1_000;
 
@@ -56,6 +61,9 @@ pub struct Planned {
     pub act: Act,
     /// IDs of entries, or names of consumers.
     pub items: Vec<Box<[u8]>>,
+    /// When the entries were as idle as the act asks for, if that is their own idle time: each must have become as much more idle since, or it
+    /// was delivered.
+    pub idle_at: Option<Instant>,
 }
 
 impl Planned {
@@ -63,13 +71,28 @@ impl Planned {
     #[must_use]
     pub fn of_ids(act: Act, ids: impl IntoIterator<Item = StreamId>) -> Self {
         let items = ids.into_iter().map(|id| id.to_string().into_bytes().into()).collect();
-        Self { act, items }
+        Self { act, items, idle_at: None }
+    }
+
+    /// What to do now.
+    #[must_use]
+    pub fn act_at(&self, now: Instant) -> Act {
+        let mut act = self.act.clone();
+        if let (Some(idle_at), Some(idle)) = (self.idle_at, act.arguments.get_mut(IDLE)) {
+            let passed = now.saturating_duration_since(idle_at);
+            // The server's clock may be a little slower than this one.
+            let passed = (passed - passed / 1_000).as_millis();
+            let then: u64 = std::str::from_utf8(idle).ok().and_then(|idle| idle.parse().ok()).unwrap_or(0);
+            *idle = number(then.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX)));
+        }
+        act
     }
 
     /// An act on consumers.
     #[must_use]
     pub fn of_names<'a>(act: Act, names: impl IntoIterator<Item = &'a Name>) -> Self {
-        Self { act, items: names.into_iter().map(|name| name.as_bytes().into()).collect() }
+        let items = names.into_iter().map(|name| name.as_bytes().into()).collect();
+        Self { act, items, idle_at: None }
     }
 }
 
@@ -160,5 +183,27 @@ impl Act {
             keys: vec![stream.clone()],
             arguments: names.into_iter().chain([number(idle.get())]).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn an_entry_must_be_as_much_more_idle_as_time_has_passed() {
+        let [stream, dead] = ["s", "dead"].map(Name::from);
+        let act = Act::dead_letter((&stream, &stream, &dead), (0, Millis::new(500)), 1, ("p", "me"), false);
+        let fixed = Planned::of_ids(act.clone(), [StreamId::new(1, 0)]);
+        let (then, minute) = (clock::now(), Duration::from_secs(60));
+        assert_eq!(fixed.act_at(then + minute), act, "the order named an idle time");
+        let own = Planned { idle_at: Some(then), ..fixed };
+        assert_eq!(own.act_at(then), act);
+        // An entry that was delivered just after the plan is 60,000 ms idle at most.
+        assert_eq!(&*own.act_at(then + minute).arguments[IDLE], b"60440");
+        assert_eq!(own.act_at(then + minute).arguments[IDLE + 1..], act.arguments[IDLE + 1..]);
     }
 }

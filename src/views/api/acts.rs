@@ -261,7 +261,7 @@ impl<'a> ActsDocument<'a> {
 }
 
 impl<'a> ActDocument<'a> {
-    fn new(Planned { act, items }: &'a Planned) -> Self {
+    fn new(Planned { act, items, .. }: &'a Planned) -> Self {
         let text = |name: &Name| Cow::Owned(name.to_string());
         Self {
             key: act.keys.first().map(text).unwrap_or_default(),
