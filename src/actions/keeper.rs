@@ -1,7 +1,11 @@
 //! The task that keeps streams within their limits: runs each stream when it is due, while this sidecar holds the
 //! lease.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -66,7 +70,7 @@ impl Keeper {
     /// Runs until `stop`. Waits for a step in progress, at most for its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut schedules = Schedules::new();
-        let (mut policies, mut unproven) = (Policies::new(), BTreeMap::new());
+        let (mut policies, mut unproven) = (Policies::new(), Unproven::new());
         let mut listed: Option<Watchlist> = None;
         while !stop.is_cancelled() {
             let config = Arc::clone(&self.config.borrow());
@@ -74,7 +78,7 @@ impl Keeper {
             let list = self.streams.under(&config);
             if listed.as_ref().is_none_or(|listed| !listed.is_same(&list)) {
                 policies = enforced(&list);
-                keep_unproven(&mut unproven, &list);
+                unproven = under_globs(&list);
                 keep_schedules(&mut schedules, &policies);
                 self.failing.retain(|stream, _| policies.contains_key(stream));
                 self.stuck_work.follow(&config, &list);
@@ -91,7 +95,7 @@ impl Keeper {
             self.publish_holder();
             if self.lease.is_held() {
                 self.run_stuck_work(&config, &mut schedules, &stop).await;
-                self.run_due(&config, (&policies, &mut unproven), &mut schedules, &stop).await;
+                self.run_due(&config, (&policies, &unproven), &mut schedules, &stop).await;
             }
             let due = schedules.values().map(Schedule::due).chain(self.stuck_work.due());
             let next_run = due.min().filter(|_| self.lease.is_held());
@@ -157,7 +161,7 @@ impl Keeper {
     async fn run_due(
         &mut self,
         config: &Config,
-        (policies, unproven): (&Policies, &mut Unproven),
+        (policies, unproven): (&Policies, &Unproven),
         schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
@@ -172,7 +176,8 @@ impl Keeper {
             }
             let budget = run_budget(config);
             let trim = Trim { config, stream, policy, budget, is_over };
-            let run = match self.refusal(config, stream, unproven).await {
+            let refusal = if unproven.contains(stream) { self.refusal(config, stream).await } else { None };
+            let run = match refusal {
                 Some(failure) => {
                     let run = Run { failure: Some(failure), ..Run::default() };
                     self.report(stream, policy.mode, &run, RetentionStatus::note);
@@ -185,19 +190,12 @@ impl Keeper {
         }
     }
 
-    /// Why a stream must not be trimmed: the limit of a glob must not remove dead letters that the configuration does not know of. A stream
-    /// is looked at until its oldest entry is seen not to be a dead letter.
-    async fn refusal(&mut self, config: &Config, stream: &Name, unproven: &mut Unproven) -> Option<Failure> {
-        if unproven.get(stream).is_none_or(|is_unproven| !is_unproven) {
-            return None;
-        }
-        match self.stuck_work.begins_with_dead_letter(config, stream).await {
-            Ok(None) => None,
-            Ok(Some(false)) => {
-                unproven.insert(stream.clone(), false);
-                None
-            }
-            Ok(Some(true)) => Some(Failure::new(Reason::Other, HOLDS_DEAD_LETTERS)),
+    /// Why a stream must not be trimmed: the limit of a glob must not remove dead letters that the configuration does not know of. Some may
+    /// be added at any time, as by another sidecar, so each run looks again.
+    async fn refusal(&mut self, config: &Config, stream: &Name) -> Option<Failure> {
+        match self.stuck_work.has_dead_letter_at_an_end(config, stream).await {
+            Ok(false) => None,
+            Ok(true) => Some(Failure::new(Reason::Other, HOLDS_DEAD_LETTERS)),
             Err(failure) => Some(failure),
         }
     }
@@ -277,19 +275,15 @@ type Policies = BTreeMap<Name, Arc<Policy>>;
 /// The schedule of each stream's runs.
 type Schedules = BTreeMap<Name, Schedule>;
 
-/// The streams whose limit may not be meant for dead letters, each with whether it may hold some, as far as is known.
-type Unproven = BTreeMap<Name, bool>;
+/// The streams whose limit may not be meant for dead letters.
+type Unproven = BTreeSet<Name>;
 
-const HOLDS_DEAD_LETTERS: &str = "its oldest entry is a dead letter, and only a limit that is written for dead letters may remove it: \
+const HOLDS_DEAD_LETTERS: &str = "its oldest or newest entry is a dead letter, and only a limit that is written for dead letters may remove it: \
      write a rule whose `match` is this key before the one that applies";
 
-/// Keeps what is known of the streams that are watched as before, and adds the others. A stream whose dead letters the configuration knew
-/// was not among them, so it is looked at once its rule is removed.
-fn keep_unproven(unproven: &mut Unproven, list: &Watchlist) {
-    let mut before = std::mem::take(unproven);
-    let common = list.iter().filter(|watched| watched.has_common_limits());
-    *unproven =
-        common.map(|watched| (watched.name.clone(), before.remove(&watched.name).unwrap_or(true))).collect();
+/// The streams that only the limit of a glob applies to.
+fn under_globs(list: &Watchlist) -> Unproven {
+    list.iter().filter(|watched| watched.has_common_limits()).map(|watched| watched.name.clone()).collect()
 }
 
 /// The policies of the watched streams whose limits are enforced.

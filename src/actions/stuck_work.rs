@@ -3,7 +3,11 @@
 //! Runs on the sidecar that holds the lease, as often as retention. What to act on is read from the lists of pending entries and consumers.
 //! The script of each act checks it again, so that nothing depends on the lease.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use tracing::{Instrument, info, warn};
 
@@ -83,17 +87,19 @@ impl StuckWork {
         self.rules.contains_key(stream)
     }
 
-    /// Whether the oldest entry of a stream, which a limit would remove first, is a dead letter; `None` for an empty stream.
-    pub(super) async fn begins_with_dead_letter(
+    /// Whether the oldest entry of a stream, which a limit would remove first, is a dead letter, or the newest one.
+    pub(super) async fn has_dead_letter_at_an_end(
         &mut self,
         config: &Config,
         stream: &Name,
-    ) -> Result<Option<bool>, Failure> {
-        match self.details.entries_from(config, stream, StreamId::ZERO, 1).await {
-            Ok(entries) => Ok(entries.first().map(DeadLetter::is)),
-            Err(failure) if failure.reason == Reason::NoKey => Ok(None),
-            Err(failure) => Err(failure),
+    ) -> Result<bool, Failure> {
+        let oldest = self.details.entries_from(config, stream, StreamId::ZERO, 1).await?;
+        // Of an empty stream there is no newest one either.
+        if oldest.first().is_none_or(DeadLetter::is) {
+            return Ok(!oldest.is_empty());
         }
+        let newest = self.details.newest(config, stream, StreamId::MAX, 1).await?;
+        Ok(newest.first().is_some_and(DeadLetter::is))
     }
 
     /// When the next rule is due; `None` without rules.
@@ -109,7 +115,8 @@ impl StuckWork {
 
     /// Runs the rules of a stream; `None` if it has none.
     ///
-    /// Ends before its next step once `is_over` returns true, and no later than a run of retention: the lease is renewed between runs.
+    /// Ends before its next step once `is_over` returns true, and before its second one after the time of a run of retention: the lease is
+    /// renewed between runs.
     pub(super) async fn run(
         &mut self,
         config: &Config,
@@ -121,9 +128,9 @@ impl StuckWork {
         let span = spans::stuck_work(stream);
         let began = clock::now();
         let until = began + run_budget(config);
-        let is_over = move || is_over() || clock::now() >= until;
+        let limit = Limit { is_over, until, has_acted: AtomicBool::new(false) };
         let (details, run) = (&mut self.details, RuleRun::default());
-        let mut pass = Pass { config, details, enforcer, is_over: &is_over, run };
+        let mut pass = Pass { config, details, enforcer, limit, run };
         let result = pass.run(&rule.watched, &mut rule.round).instrument(span.clone()).await;
         let run = RuleRun { failure: result.err(), ..pass.run };
         rule.schedule_next(&run, began, config);
@@ -184,9 +191,35 @@ struct Pass<'a> {
     config: &'a Config,
     details: &'a mut Details,
     enforcer: &'a mut Enforcer,
-    /// Whether to stop before the next step.
-    is_over: &'a (dyn Fn() -> bool + Sync),
+    limit: Limit<'a>,
     run: RuleRun,
+}
+
+/// When a run ends.
+struct Limit<'a> {
+    /// Whether to stop before the next step, whatever was done.
+    is_over: &'a (dyn Fn() -> bool + Sync),
+    /// Until when to go on.
+    until: Instant,
+    /// Whether there was a step. The first one may come late: looking alone may take all the time, in each run.
+    has_acted: AtomicBool,
+}
+
+impl Limit<'_> {
+    fn is_late(&self) -> bool {
+        clock::now() >= self.until
+    }
+
+    fn is_over(&self) -> bool {
+        (self.is_over)() || (self.has_acted.load(Relaxed) && self.is_late())
+    }
+
+    /// Whether to stop before this step.
+    fn is_over_at_step(&self) -> bool {
+        let is_over = self.is_over();
+        self.has_acted.store(true, Relaxed);
+        is_over
+    }
 }
 
 impl Pass<'_> {
@@ -232,10 +265,14 @@ impl Pass<'_> {
             let what = "the stream has no default key for dead letters in its slot of a cluster; its rule needs dead_letter.to";
             Failure::new(Reason::CrossSlot, what)
         })?;
-        let (mut moved, mut looked_at) = (0, 0);
+        let (mut moved, mut looked_at, mut has_looked) = (0, 0, false);
         while let Some((group, from)) = round.next(groups) {
             let left = usize::try_from(rule.per_run.saturating_sub(moved)).unwrap_or(usize::MAX);
-            if left == 0 || looked_at >= MOST_LOOKED_AT || (self.is_over)() {
+            if left == 0
+                || looked_at >= MOST_LOOKED_AT
+                || self.limit.is_over()
+                || (has_looked && self.limit.is_late())
+            {
                 self.run.is_cut_short = true;
                 break;
             }
@@ -247,7 +284,7 @@ impl Pass<'_> {
                 Err(failure) if failure.reason == Reason::NoGroup => Default::default(),
                 Err(failure) => return Err(failure),
             };
-            looked_at += found.looked_at;
+            (looked_at, has_looked) = (looked_at + found.looked_at, true);
             let act = Act::dead_letter(
                 (stream, group, &key),
                 (deliveries, idle),
@@ -261,9 +298,8 @@ impl Pass<'_> {
             if self.run.stop == Some(Stop::Full) {
                 break;
             }
-            if (self.is_over)() {
-                // What was found here may not have been moved.
-                self.run.is_cut_short = true;
+            if self.run.is_cut_short {
+                // What was found here was not all moved.
                 break;
             }
             round.looked_at(group, found.next);
@@ -299,7 +335,7 @@ impl Pass<'_> {
     async fn reap(&mut self, stream: &Name, groups: &[GroupPending], idle: Millis) -> Result<(), Failure> {
         let mut left = MOST_REAPED;
         for GroupPending { name: group, .. } in groups {
-            if (self.is_over)() {
+            if self.limit.is_over() {
                 self.run.is_cut_short = true;
                 break;
             }
@@ -334,7 +370,8 @@ impl Pass<'_> {
     }
 
     async fn act(&mut self, act: &Act, items: Vec<Box<[u8]>>) -> Acted {
-        let acting = Acting { config: self.config, act, by: BY, rate: None, is_over: self.is_over };
+        let is_over = || self.limit.is_over_at_step();
+        let acting = Acting { config: self.config, act, by: BY, rate: None, is_over: &is_over };
         let acted = acting.run(self.enforcer, items).await;
         self.run.is_cut_short |= acted.is_cut_short;
         acted
@@ -343,4 +380,25 @@ impl Pass<'_> {
 
 fn millis(duration: Duration) -> Millis {
     Millis::new(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_slow_look_the_first_step_is_taken_and_no_other() {
+        let limit = |is_over, until| Limit { is_over, until, has_acted: AtomicBool::new(false) };
+        let now = clock::now();
+        let late = limit(&|| false, now);
+        assert!(late.is_late() && !late.is_over());
+        assert_eq!([late.is_over_at_step(), late.is_over_at_step(), late.is_over()], [false, true, true]);
+        let stopped = limit(&|| true, now + Duration::from_secs(3_600));
+        assert!(
+            stopped.is_over() && stopped.is_over_at_step(),
+            "a stop or a reload does not wait for a step"
+        );
+        let early = limit(&|| false, now + Duration::from_secs(3_600));
+        assert_eq!([early.is_over_at_step(), early.is_over_at_step()], [false, false]);
+    }
 }

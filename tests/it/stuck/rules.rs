@@ -331,3 +331,37 @@ fn a_full_target_and_what_was_moved_are_in_the_metrics_and_a_replica_is_not_writ
     stays_so(Duration::from_millis(1_500), "nothing is written", || replica.calls("eval") == 0);
     assert_eq!(reader.scrape().own("streamwarden_retention_leader"), 0.0);
 }
+
+#[test]
+fn the_limit_of_a_glob_removes_no_dead_letters_that_came_after_its_first_run() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    let letter = |key: &str| {
+        let origin =
+            "dlq:stream s dlq:group g dlq:id 9-0 dlq:consumer c dlq:deliveries 7 dlq:time 1 dlq:by me";
+        redis.run::<String>(&format!("XADD {key} * f v {origin}"));
+    };
+    for key in ["oldest", "newest"] {
+        redis.run::<String>(&format!("XADD {key} 1-0 f v"));
+    }
+    let limit = "retention: {max_length: 3, mode: strict, exact: true}";
+    let sidecar = Sidecar::with_config(&redis.uri(), &config(limit));
+    for key in ["oldest", "newest"] {
+        let reached = [("stream", key), ("outcome", "reached")];
+        sidecar.wait("a run", |page| page.get("streamwarden_retention_runs_total", &reached) > Some(0.0));
+    }
+    redis.run::<u64>("DEL oldest");
+    for _ in 0..8 {
+        letter("oldest");
+        letter("newest");
+    }
+    for key in ["oldest", "newest"] {
+        let failed = [("stream", key), ("outcome", "failed")];
+        sidecar
+            .wait("a failed run", |page| page.get("streamwarden_retention_runs_total", &failed) > Some(0.0));
+    }
+    let log = sidecar.log();
+    assert!(log.contains("its oldest or newest entry is a dead letter"), "{log}");
+    stays_so(Duration::from_millis(1_200), "nothing is removed", || {
+        (length(&redis, "oldest"), length(&redis, "newest")) == (8, 9)
+    });
+}
