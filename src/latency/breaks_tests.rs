@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    Histogram, LeftOut, Stage,
+    Histogram, LeftOut, Outcome, Stage,
     group::{Aims, Tracker},
 };
 use crate::{
@@ -172,6 +172,36 @@ fn entries_are_handled_when_they_are_acknowledged_or_where_nobody_acknowledges_d
     );
 }
 
+/// A hung consumer, while a tick of each objective's half is unread: its entries wait, and none is forgotten.
+#[test]
+fn entries_of_a_consumer_that_hangs_stay_bad_although_ticks_are_unread() {
+    let (mut tracker, aims) = (Tracker::new(&aims()), aims());
+    for tick in 0..400 {
+        let (ms, lag) = (tick * TICK, tick * 10);
+        if tick > 1 && tick % 2 == 0 {
+            tracker.lose(false, &aims);
+        } else {
+            tracker.tick(time(ms), at(0, 10, lag, 0), &[], &aims);
+        }
+    }
+    let outcomes = tracker.summary().delivery.outcomes.unwrap();
+    let [good, bad, unknown] = Outcome::ALL.map(|outcome| outcomes.of(outcome));
+    assert_eq!((good, unknown), (0, 0));
+    assert!((3_900..=3_990).contains(&bad), "all but those of the last ticks, once: {bad}");
+}
+
+/// Whether the entries that wait are those that have been counted, nobody knows.
+#[test]
+fn entries_that_wait_while_their_numbers_change_are_unknown() {
+    let ticks: Vec<_> = (0..10).map(|tick| (tick * TICK, at(0, 10, tick * 10, 0))).collect();
+    let outcomes = |ticks: &[_]| Outcome::ALL.map(|outcome| after(ticks).0.outcomes.unwrap().of(outcome));
+    let [good, bad, unknown] = outcomes(&ticks);
+    assert_eq!((good, unknown), (0, 0));
+    // Counted again, with other numbers, and then all delivered.
+    let again = [(2_500, at(0, 110, 90, 0)), (2_750, at(2_740, 200, 0, 0))];
+    assert_eq!(outcomes(&[ticks, again.to_vec()].concat()), [0, bad, 90 - bad]);
+}
+
 /// Something that breaks a curve, at a tick.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -245,7 +275,7 @@ proptest! {
                         Fault::Forward(by) => next = (next + by).min(ids.len()),
                         Fault::Uncounted => (read, lag) = (None, None),
                         Fault::Unlagged => lag = None,
-                        Fault::Lost => tracker.lose(&aims),
+                        Fault::Lost => tracker.lose(false, &aims),
                         Fault::Clock(by) => back += by,
                         Fault::Trim(entries, is_old) => {
                             let gone = entries.min(ids.len() - next);

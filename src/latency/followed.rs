@@ -12,6 +12,8 @@ use crate::model::{Millis, StreamId, TickTime};
 
 /// Followed entries that are compared with the curve to tell whether entries are acknowledged in order.
 const COMPARED: usize = 256;
+/// An older comparison says nothing of the order now.
+const COMPARED_FOR_MS: u64 = 3_600_000;
 /// The curve may be wrong about this part of the error budget.
 const PART_OF_BUDGET: f64 = 0.1;
 /// Entries that a tick asks about at most, for each group.
@@ -65,8 +67,8 @@ impl FollowedOutcomes {
 pub(super) struct Followed {
     entries: VecDeque<Entry>,
     pub(super) outcomes: FollowedOutcomes,
-    /// Whether the curve contradicted them, the latest last.
-    contradicted: VecDeque<bool>,
+    /// When they were compared, and whether the curve contradicted them, the latest last.
+    contradicted: VecDeque<(u64, bool)>,
 }
 
 /// What a tick says of followed entries.
@@ -114,19 +116,20 @@ impl Followed {
             outcomes.add(outcome, in_order);
             let are_opposite =
                 matches!((outcome, in_order), (Outcome::Good, Outcome::Bad) | (Outcome::Bad, Outcome::Good));
-            compared.push(are_opposite);
+            compared.push((seen.now.from, are_opposite));
             false
         });
         self.outcomes = outcomes;
         self.contradicted.extend(compared);
         let over = self.contradicted.len().saturating_sub(COMPARED);
         self.contradicted.drain(..over);
+        self.contradicted.retain(|(at, _)| seen.now.from <= at.saturating_add(COMPARED_FOR_MS));
     }
 
     /// Whether the curve is right about single entries, but for a part of the error budget that does not matter. `target` is the share
     /// of entries that must meet the objective.
     pub(super) fn are_in_order(&self, target: f64) -> bool {
-        let wrong = self.contradicted.iter().filter(|is_opposite| **is_opposite).count();
+        let wrong = self.contradicted.iter().filter(|(_, is_opposite)| *is_opposite).count();
         let [wrong, all] = [wrong, self.contradicted.len()].map(|it| u32::try_from(it).unwrap_or(u32::MAX));
         f64::from(wrong) <= PART_OF_BUDGET * (1.0 - target) * f64::from(all)
     }

@@ -27,6 +27,9 @@ fn aims(target: u32) -> Aims {
 /// What came of a group that is given an entry each so many milliseconds, which is acknowledged after the time that `takes` says of its
 /// number.
 struct Run {
+    tracker: Tracker,
+    /// The last tick, and the position then.
+    last: (u64, GroupPosition),
     stage: Stage,
     /// The waits of the entries that were last at a tick, and whose outcome has been certain for long.
     last_at_ticks: Vec<u64>,
@@ -39,6 +42,7 @@ fn run(target: u32, every: u64, ticks: &[u64], span: u64, takes: impl Fn(u64) ->
     let (aims, mut now) = (aims(target), START);
     let mut tracker = Tracker::new(&aims);
     let mut last_at_ticks = BTreeSet::new();
+    let mut latest = None;
     let (mut asked_of, mut count) = ((0, 0), 0);
     let added = |number: u64| START + number * every;
     let is_pending = |number: u64, now: u64| added(number) + takes(number) > now;
@@ -60,6 +64,7 @@ fn run(target: u32, every: u64, ticks: &[u64], span: u64, takes: impl Fn(u64) ->
         if count > 0 && last > 0 {
             last_at_ticks.insert(last);
         }
+        latest = Some((now, position));
         count += 1;
         if now > START + span {
             break;
@@ -67,7 +72,8 @@ fn run(target: u32, every: u64, ticks: &[u64], span: u64, takes: impl Fn(u64) ->
     }
     let certain = last_at_ticks.into_iter().filter(|number| added(*number) + OBJECTIVE + 40 * TICK < now);
     let last_at_ticks = certain.map(&takes).collect();
-    Run { stage: tracker.summary().handling, last_at_ticks, asked: asked_of, ticks: count }
+    let (stage, last) = (tracker.summary().handling, latest.unwrap());
+    Run { tracker, last, stage, last_at_ticks, asked: asked_of, ticks: count }
 }
 
 /// One entry of so many takes long, the others as long as a batch.
@@ -129,4 +135,35 @@ fn what_the_order_says_is_believed_while_followed_entries_agree_but_for_a_part_o
     // One of a hundred is a tenth of this budget.
     assert_eq!(good(80, 101), (true, true));
     assert!(!good(99, 101).0);
+}
+
+/// What comes of the group if nothing is delivered for so many ticks, while ten entries arrive at each.
+fn stalled(run: Run, ticks: u64, tick: u64) -> Stage {
+    let Run { mut tracker, last: (now, position), .. } = run;
+    for count in 1..=ticks {
+        let now = now + count * tick;
+        let position = GroupPosition { lag: Some(count * 10), ..position };
+        tracker.tick(TickTime { from: now, to: now + 1 }, position, &[], &aims(99));
+    }
+    tracker.summary().handling
+}
+
+#[test]
+fn entries_that_wait_too_long_are_bad_in_order_and_unknown_while_the_order_is_contradicted() {
+    for (each, grows, stays) in [(0, Outcome::Bad, Outcome::Unknown), (20, Outcome::Unknown, Outcome::Bad)] {
+        let run = run(99, 10, &[TICK], 60_000, retried(each, 10_000));
+        let before = run.stage.outcomes.unwrap();
+        let stage = stalled(run, 100, TICK);
+        let after = stage.outcomes.unwrap();
+        assert_eq!(stage.is_in_order, each == 0);
+        assert_eq!(after.of(stays), before.of(stays), "one in {each}: {before:?} {after:?}");
+        assert!(after.of(grows) >= before.of(grows) + 900, "one in {each}: {before:?} {after:?}");
+    }
+}
+
+#[test]
+fn a_contradiction_is_forgotten_after_an_hour() {
+    let run = || run(99, 10, &[TICK], 60_000, retried(20, 10_000));
+    assert!(!stalled(run(), 50, 60_000).is_in_order);
+    assert!(stalled(run(), 70, 60_000).is_in_order);
 }

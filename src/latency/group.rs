@@ -145,9 +145,25 @@ impl Measured {
         let since = now.from.saturating_sub(Millis::from(objective).get() + 1);
         let (first, last) = (self.overdue.max(delivered), arrivals.arrived_by(since));
         if last > first {
-            self.outcomes.add_all(last - first, Outcome::Bad);
+            // Alone, those that certainly missed it would be all that is known of the group.
+            let outcome = if self.is_in_order { Outcome::Bad } else { Outcome::Unknown };
+            self.outcomes.add_all(last - first, outcome);
             self.overdue = last;
         }
+    }
+
+    /// Entries may have other numbers now, of which so many wait. None of them is counted twice, so those of which nothing is known yet are
+    /// unknown.
+    fn renumber(&mut self, waiting: u64, last_number: u64) {
+        let counted = self.overdue.saturating_sub(self.curve.number().unwrap_or(0));
+        if counted == 0 {
+            self.overdue = 0;
+            return;
+        }
+        if self.objective.is_some() {
+            self.outcomes.add_all(waiting.saturating_sub(counted), Outcome::Unknown);
+        }
+        self.overdue = last_number;
     }
 
     fn summary(&self) -> Stage {
@@ -182,6 +198,8 @@ pub(super) struct Tracker {
     unread: u32,
     /// Why the curves are broken since then.
     broken: Option<LeftOut>,
+    /// Another server answers since then, whose numbers and clock may be others.
+    is_moved: bool,
     /// Redis counts entries as waiting that no longer exist.
     is_lag_inflated: bool,
     /// The furthest position of the group at any tick: what is delivered again up to there is not new.
@@ -201,6 +219,7 @@ impl Tracker {
             last: None,
             unread: 0,
             broken: None,
+            is_moved: false,
             is_lag_inflated: false,
             furthest: StreamId::ZERO,
             old_up_to: 0,
@@ -208,7 +227,8 @@ impl Tracker {
     }
 
     /// The group could not be read, or another server answers.
-    pub(super) fn lose(&mut self, aims: &Aims) {
+    pub(super) fn lose(&mut self, is_moved: bool, aims: &Aims) {
+        self.is_moved |= is_moved;
         self.broken = Some(LeftOut::Unread);
         self.unread += 1;
         self.followed.lose();
@@ -246,18 +266,21 @@ impl Tracker {
         if position.lag == Some(0) {
             self.is_lag_inflated = false;
         }
-        let advanced = self.broken.take().map_or_else(|| self.advance(last, now), Err);
-        if let Err(reason) = advanced {
-            self.is_lag_inflated |= reason == LeftOut::Trimmed;
-            self.restart(now, reason);
-        } else {
-            self.step(last, now, aims);
-            if self.old_up_to <= now.number {
-                for stage in [&mut self.delivery, &mut self.handling] {
-                    stage.count_overdue(now.number, &self.arrivals, time);
-                }
+        match self.continued(last, now) {
+            Err(reason) => {
+                self.is_lag_inflated |= reason == LeftOut::Trimmed;
+                self.restart(now, reason);
             }
-            self.follow(last, now, answers, aims);
+            Ok(true) => {
+                self.step(last, now, aims);
+                self.count_overdue(now);
+                self.follow(last, now, answers, aims);
+            }
+            Ok(false) => {
+                self.followed.lose();
+                self.restart_curves(now, LeftOut::Unread);
+                self.count_overdue(now);
+            }
         }
         if position.last_delivered_id < self.furthest {
             self.old_up_to = u64::MAX;
@@ -266,6 +289,28 @@ impl Tracker {
         }
         let handled = self.handling.curve.number().unwrap_or(number);
         self.arrivals.forget(handled.min(number));
+    }
+
+    /// Whether the curves go on; those of a group that was unread do not, but what has arrived has the same numbers as before.
+    ///
+    /// # Errors
+    /// Numbers may be others.
+    fn continued(&mut self, last: Last, now: Last) -> Result<bool, LeftOut> {
+        let is_moved = std::mem::take(&mut self.is_moved);
+        match self.broken.take() {
+            Some(reason) if is_moved || reason != LeftOut::Unread => Err(reason),
+            broken => {
+                self.advance(last, now).map(|()| broken.is_none()).map_err(|reason| broken.unwrap_or(reason))
+            }
+        }
+    }
+
+    fn count_overdue(&mut self, now: Last) {
+        if self.old_up_to <= now.number {
+            for stage in [&mut self.delivery, &mut self.handling] {
+                stage.count_overdue(now.number, &self.arrivals, now.time);
+            }
+        }
     }
 
     /// Adds the tick to the arrivals.
@@ -318,12 +363,15 @@ impl Tracker {
             // Not fewer than those that were delivered, which is all that is known yet.
             self.arrivals.added(added, now.time).ok();
         }
-        let (delivered, handled) = (self.delivered(now), self.handled(now));
+        let last_number = self.arrivals.last_number();
         for stage in [&mut self.delivery, &mut self.handling] {
-            // Entries may have other numbers now. None of those that wait is counted twice.
-            let are_counted = stage.overdue > stage.curve.number().unwrap_or(0);
-            stage.overdue = if are_counted { self.arrivals.last_number() } else { 0 };
+            stage.renumber(last_number.saturating_sub(now.number), last_number);
         }
+        self.restart_curves(now, reason);
+    }
+
+    fn restart_curves(&mut self, now: Last, reason: LeftOut) {
+        let (delivered, handled) = (self.delivered(now), self.handled(now));
         self.delivery.restart(reason, Some(delivered));
         self.handling.restart(reason, handled);
     }

@@ -101,15 +101,18 @@ impl Stream {
         let is_same =
             read.as_ref().zip(self.origin.as_ref()).is_some_and(|(read, before)| read.origin.is_same(before));
         if !is_same {
-            self.groups.values_mut().for_each(|group| group.lose(&self.aims));
+            self.groups.values_mut().for_each(|group| group.lose(read.is_some(), &self.aims));
         }
         let Some(GroupsAt { origin, time, groups, pending }) = read else { return };
         self.origin = Some(origin);
+        let mut answers = BTreeMap::<Name, Vec<_>>::new();
+        for (group, id, is_pending) in pending {
+            answers.entry(group).or_default().push((id, is_pending));
+        }
         let mut before = std::mem::take(&mut self.groups);
         for (name, position) in groups {
             let mut tracker = before.remove(&name).unwrap_or_else(|| Tracker::new(&self.aims));
-            let answers = pending.iter().filter(|(group, ..)| *group == name);
-            let answers: Vec<_> = answers.map(|(_, id, is_pending)| (*id, *is_pending)).collect();
+            let answers = answers.remove(&name).unwrap_or_default();
             tracker.tick(time, position, &answers, &self.aims);
             self.groups.insert(name, tracker);
         }
