@@ -300,7 +300,6 @@ mod tests {
 
     #[test]
     fn dead_letters_that_would_be_moved_again_or_that_no_slot_holds_are_refused_all_at_once() {
-        let rule = |of: &str, to: &str| format!("{{match: '{of}', dead_letter: {{{RULE}{to}}}}}");
         let nodes = "redis: {uri: 'redis://h', nodes: ['h:1']}\n";
         for (head, rules, expected) in [
             (
@@ -332,16 +331,6 @@ mod tests {
                 vec![rule("dead:{s}", ""), rule("s", "")],
                 &["streams[0].dead_letter.to: dead:{s} holds dead letters"],
             ),
-            (
-                "",
-                vec![rule("a", ", to: 'streamwarden:retention:lease'")],
-                &["streams[0].dead_letter.to: must not be streamwarden:retention:lease"],
-            ),
-            (
-                "",
-                vec![rule("a", ", to: b"), rule("c", ", to: b, prefix: 'x-'")],
-                &["streams[1].dead_letter.to: leads to b, as another rule does whose prefix is dlq:, not x-"],
-            ),
             ("", vec![rule("*", "")], &[]),
             ("", vec![rule("a", ", to: b"), rule("c", ", to: b")], &[]),
             (
@@ -353,16 +342,38 @@ mod tests {
                 ],
             ),
         ] {
-            let rules = rules.join(", ");
-            let yaml = format!(
-                "{}streams: [{rules}]",
-                if head.is_empty() { "redis: {uri: 'redis://h'}\n" } else { head }
-            );
-            let actual = check_in(&yaml, &[]).map_or_else(|problems| problems.to_string(), |_| String::new());
-            assert_eq!(actual.lines().count(), expected.len(), "{rules}: {actual}");
-            for expected in expected {
-                assert!(actual.contains(expected), "{rules}: {actual}");
-            }
+            are_refused(head, &rules, expected);
+        }
+    }
+
+    #[test]
+    fn a_key_of_our_own_and_two_prefixes_for_one_key_are_refused() {
+        are_refused(
+            "",
+            &[rule("a", ", to: 'streamwarden:retention:lease'")],
+            &["streams[0].dead_letter.to: must not be streamwarden:retention:lease"],
+        );
+        are_refused(
+            "",
+            &[rule("a", ", to: b"), rule("c", ", to: b, prefix: 'x-'")],
+            &["streams[1].dead_letter.to: leads to b, as another rule does whose prefix is dlq:, not x-"],
+        );
+    }
+
+    fn rule(of: &str, to: &str) -> String {
+        format!("{{match: '{of}', dead_letter: {{{RULE}{to}}}}}")
+    }
+
+    /// The rules have exactly these problems.
+    #[track_caller]
+    fn are_refused(head: &str, rules: &[String], expected: &[&str]) {
+        let rules = rules.join(", ");
+        let head = if head.is_empty() { "redis: {uri: 'redis://h'}\n" } else { head };
+        let problems = check_in(&format!("{head}streams: [{rules}]"), &[]);
+        let actual = problems.map_or_else(|problems| problems.to_string(), |_| String::new());
+        assert_eq!(actual.lines().count(), expected.len(), "{rules}: {actual}");
+        for expected in expected {
+            assert!(actual.contains(expected), "{rules}: {actual}");
         }
     }
 }
