@@ -277,7 +277,7 @@ fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
         what: format!("the objectives of {measured} streams"),
         commands,
         pace: Pace::Every(config.latency.tick),
-        how_known: "by design; one more for each other node of a cluster, and up to three for each group with an objective for handled".to_owned(),
+        how_known: "by design; one more for each other node of a cluster, and up to four for each group with an objective for handled".to_owned(),
     })
 }
 

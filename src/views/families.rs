@@ -4,7 +4,7 @@
 
 use super::{
     number::Number::{self, Count, Seconds},
-    objectives::{slo, slo_events, slo_followed, slo_left_out, slo_objectives},
+    objectives::{slo, slo_events, slo_followed, slo_in_order, slo_left_out, slo_objectives},
     rows::escaped,
 };
 use crate::{
@@ -239,6 +239,8 @@ pub const FAMILIES: &[Family] = &[
         "Entries by whether they met the objective (delivery or handled): good, bad, or unknown if the observation is an interval with the objective in it. An entry that waits for longer than that is bad before it is delivered. For handled this assumes that entries are acknowledged in the order of their delivery; while the entries of streamwarden_slo_followed_total contradict that, all others are unknown."),
     family("streamwarden_slo_followed_total", Counter, GroupMore(&["db", "stream", "group", "objective", "outcome", "by_order"], slo_followed),
         "Single entries that were followed to their acknowledgement, the last one delivered at each tick: whether they met the objective (handled only), and what the order of acknowledgements says of them (by_order). outcome is right in any order; where by_order is the opposite, entries are acknowledged out of order."),
+    family("streamwarden_slo_in_order", Gauge, GroupMore(&["db", "stream", "group", "objective"], slo_in_order),
+        "Whether the latest entries of streamwarden_slo_followed_total agree with the order of acknowledgements (handled only). Where they do not (0), all other entries are unknown, and the alerts go by those that are followed."),
     family("streamwarden_slo_left_out_total", Counter, GroupMore(&["db", "stream", "group", "objective", "reason"], slo_left_out),
         "Entries that are not in the histogram (delivery or handled), by reason: unread, clock, lag_unknown, rewound, trimmed, ids_not_times, consumer_deleted, late_tick or start."),
     family("streamwarden_slo_objective_seconds", Gauge, StreamMore(&["db", "stream", "objective"], slo_objectives),

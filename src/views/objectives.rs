@@ -54,6 +54,14 @@ pub(super) fn slo_followed(row: &GroupReading<'_>) -> Vec<(String, Number)> {
     stages(row).flat_map(of_stage).collect()
 }
 
+pub(super) fn slo_in_order(row: &GroupReading<'_>) -> Vec<(String, Number)> {
+    let of_stage = |(objective, stage): (&str, &Stage)| {
+        let is_in_order = stage.followed.map(|_| Number::from(stage.is_in_order));
+        is_in_order.map(|number| (format!("objective=\"{objective}\""), number))
+    };
+    stages(row).filter_map(of_stage).collect()
+}
+
 pub(super) fn slo_left_out(row: &GroupReading<'_>) -> Vec<(String, Number)> {
     let of_stage = |(objective, stage): (&str, &Stage)| {
         let counts = LeftOut::ALL.iter().zip(stage.left_out);

@@ -104,6 +104,8 @@ fn entries_that_are_retried_are_seen_by_those_that_are_followed() {
             [("stream", "s"), ("objective", "handled"), ("outcome", outcome), ("by_order", by_order)];
         page.get("streamwarden_slo_followed_total", &labels).unwrap()
     };
+    let labels = [("stream", "s"), ("objective", "handled")];
+    assert_eq!(page.get("streamwarden_slo_in_order", &labels), Some(0.0));
     assert!(followed("bad", "good") > 5.0, "{} {}", followed("bad", "good"), followed("bad", "bad"));
     let (all_good, all_bad) = ["good", "bad", "unknown"].iter().fold((0.0, 0.0), |(good, bad), by_order| {
         (good + followed("good", by_order), bad + followed("bad", by_order))

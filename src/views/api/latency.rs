@@ -43,8 +43,8 @@ pub struct StageDocument {
     pub unknown: Option<u64>,
     /// Share of the error budget that is left of the entries measured: 1 if none missed the objective, below 0 if too many did.
     pub error_budget_left: Option<f64>,
-    /// Single entries that were followed to their acknowledgement, for `handled` with an objective; else `null`. What is left of the
-    /// budget is the worse of theirs and that of all entries.
+    /// Single entries that were followed to their acknowledgement, for `handled` with an objective; else `null`. Where the latest are out
+    /// of order, what is left of the budget is that of theirs, else that of all entries.
     pub followed: Option<FollowedDocument>,
 }
 
@@ -90,11 +90,10 @@ fn stage(stage: &Stage, target: Option<f64>) -> StageDocument {
     let outcome = |outcome| stage.outcomes.map(|outcomes| outcomes.of(outcome));
     let (good, bad) = (outcome(Outcome::Good), outcome(Outcome::Bad));
     let followed = followed(stage);
-    let of_all = good.zip(bad);
-    let of_followed = followed.as_ref().map(|followed| (followed.good, followed.bad));
-    // As the alerts do: the worse of the two.
-    let budgets = [of_all, of_followed].into_iter().flatten().zip(target.into_iter().cycle());
-    let budgets = budgets.filter_map(|((good, bad), target)| budget_left(good, bad, target));
+    // As the alerts do.
+    let out_of_order = followed.filter(|followed| !followed.is_in_order);
+    let certain = out_of_order.map_or_else(|| good.zip(bad), |followed| Some((followed.good, followed.bad)));
+    let budget = certain.zip(target).and_then(|((good, bad), target)| budget_left(good, bad, target));
     StageDocument {
         entries,
         mean_seconds: stage.histogram.sum_ms.checked_div(entries).map(|ms| span(Millis::new(ms))),
@@ -105,7 +104,7 @@ fn stage(stage: &Stage, target: Option<f64>) -> StageDocument {
         good,
         bad,
         unknown: outcome(Outcome::Unknown),
-        error_budget_left: budgets.reduce(f64::min),
+        error_budget_left: budget,
         followed,
     }
 }

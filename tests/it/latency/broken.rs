@@ -242,6 +242,8 @@ impl Stream {
         prop_assert!(bad <= may(&|wait| wait.1 > OBJECTIVE_MS), "too many are bad: {what}");
         if !self.may_break {
             prop_assert_eq!(counted + left_out, all, "each is counted once: {}", what);
+            let outcomes = good + bad + unknown;
+            prop_assert!((counted..=all).contains(&outcomes), "each has one outcome: {what}");
         }
         prop_assert!(counted <= all, "{what}");
         // Of the buckets: as many as there may be with what an interval allows.

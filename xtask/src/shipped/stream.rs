@@ -116,22 +116,22 @@ fn lag() -> Row {
     }
 }
 
-/// How many times as fast as allowed the error budget is spent, over this range. As in the alerts, it is the worse of that of all entries
-/// and that of those that are followed.
+/// How many times as fast as allowed the error budget is spent, over this range. As in the alerts, it is that of all entries, and where
+/// they were acknowledged out of order, that of those that are followed.
 fn burn(range: &str) -> String {
     let rate = |name: &str, outcomes: &str| {
         let rate = format!("rate({}[{range}])", SCOPE.series_with(name, outcomes));
         format!("sum without (outcome, by_order) ({rate})")
     };
-    let share = |name: &str, of: &str| {
+    let in_order = format!("min_over_time({}[{range}])", SCOPE.series("streamwarden_slo_in_order"));
+    let share = |name: &str| {
         let (bad, certain) = (rate(name, "outcome=\"bad\""), rate(name, "outcome=~\"good|bad\""));
-        format!("label_replace({bad} / {certain}, \"of\", \"{of}\", \"\", \"\")")
+        format!("{bad} / {certain}")
     };
-    let (all, followed) =
-        (share("streamwarden_slo_events_total", "all"), share("streamwarden_slo_followed_total", "followed"));
+    let (all, followed) = (share("streamwarden_slo_events_total"), share("streamwarden_slo_followed_total"));
     let target = SCOPE.max("streamwarden_slo_target_ratio");
     format!(
-        "max without (instance, pod, of) ({all} or {followed}) / on (job, db, stream) group_left () (1 - {target})"
+        "max without (instance, pod) (({followed} and ({in_order} == 0)) or ({all})) / on (job, db, stream) group_left () (1 - {target})"
     )
 }
 
