@@ -141,6 +141,7 @@ test-page: redis node program nexus ## the page in a headless browser, and the c
 	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node --test --test-concurrency=2 tests/page/
 
 screenshots: redis node program nexus ## pictures of the page and the terminal at each step of the demo's tour, in target/screenshots
+	@$(call install,fc-list :lang=zh | grep -q .,fontconfig fonts-wqy-zenhei)
 	tests/page/tools.sh target/page
 	STREAMWARDEN_PAGE_MODULES=target/page STREAMWARDEN_BROWSER="$$(command -v chromium)" node tests/page/screenshots.mjs target/screenshots
 
