@@ -57,7 +57,7 @@ endef
 
 test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 
-test-core: redis curl program ## the program against a real server: needs Debian's redis-server and curl, and nothing else
+test-core: redis curl program nexus ## the program against a real server: needs Debian's redis-server and curl, and nothing else
 	cargo test --locked --lib --bins
 	cargo test --locked --doc
 	@rm -f $(SKIPPED)

@@ -22,6 +22,7 @@ mod sidecar;
 use std::{
     path::Path,
     process::{Child, Command},
+    sync::atomic::{AtomicU32, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -77,9 +78,18 @@ pub fn signal(child: &Child, name: &str) {
     assert!(status.success(), "kill -{name}");
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody listens at. It is given once in a run of ten thousand, and the kernel gives it to nobody who asks for any port
+/// (those begin at 32,768). A node of a cluster uses the port that is ten thousand higher as well, which is never one of these.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_100;
+    const COUNT: u32 = 10_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Tests that run in another process begin elsewhere.
+    let start = std::process::id().wrapping_mul(997);
+    let next = || FIRST + start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    let candidates = std::iter::repeat_with(next).map(|port| u16::try_from(port).unwrap());
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates.take(COUNT as usize).find(is_free).expect("one of ten thousand ports is free")
 }
 
 /// Reads a text file, of the test, the project or the kernel.
