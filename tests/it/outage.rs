@@ -104,7 +104,8 @@ fn live_through(outage: Outage) {
         for gap in [second - first, third - second] {
             assert!(gap <= INTERVAL + TOLERANCE, "{gap:.1} s between two polls");
         }
-        let moved = (second - regular).rem_euclid(INTERVAL);
+        // If Redis answered an attempt that had begun before a poll was due, that poll follows at once as the second.
+        let moved = (third - regular).rem_euclid(INTERVAL);
         assert!(moved.min(INTERVAL - moved) <= TOLERANCE, "the regular polls have moved by {moved:.1} s");
         if outage == Outage::Killed {
             // Of both streams. Servers before 7.0 do not tell the subcommands apart.
