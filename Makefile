@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-autoscaling bench-instructions bench-latency bench-stuck bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
+.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus test-programs redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
 ACTIONLINT_VERSION := 1.17.0
@@ -57,7 +57,9 @@ endef
 
 test: test-core test-page test-peers test-assets test-grafana test-deploy ## every test; installs what they need
 
-test-core: redis curl program nexus ## the program against a real server: needs Debian's redis-server and curl, and nothing else
+test-core: redis curl ## the program against a real server: needs Debian's redis-server and curl, and nothing else
+	# The last part of a release build keeps one processor busy, for minutes.
+	@$(MAKE) --no-print-directory -j2 program test-programs
 	cargo test --locked --lib --bins
 	cargo test --locked --doc
 	@rm -f $(SKIPPED)
@@ -228,6 +230,10 @@ program:
 
 nexus:
 	cargo build --locked --package nexus
+
+test-programs: nexus
+	cargo test --locked --lib --bins --no-run
+	cargo test --locked --package streamwarden-tests --test it --no-run
 
 redis:
 	@$(call install,command -v redis-server && command -v redis-cli,redis-server)
