@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-from lab import Redis, cpu_of, encode, get, page, redis_with, sidecar, value
+from lab import Redis, cpu_of, encode, get, page, redis_with, sidecar, stream_name, table, value
 
 TICK_MS = 250
 OBJECTIVE_MS = {"delivery": 3000, "handled": 6000}
@@ -170,6 +170,38 @@ def run(options, server, rate):
     return worst
 
 
+def work(redis, streams, seconds):
+    """Each stream is given an entry a second, which is read and acknowledged."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for key in map(stream_name, range(streams)):
+            add, read = ("XADD", key, "*", "field", "v"), ("XREADGROUP", "GROUP", "group-0", "c", "STREAMS", key, ">")
+            [[_, entries]] = redis.send([add, read])
+            redis.send([("XACK", key, "group-0", *(entry[0] for entry in entries))])
+            time.sleep(1 / streams)
+
+
+def cost(options, server, streams=50):
+    """What the ticks cost, with objectives for none, five and all streams that are written to all the time."""
+    columns = {}
+    with redis_with(server, streams=streams, groups=1, consumers=0) as redis:
+        for with_objective in (0, 5, streams):
+            rules = [f"{{match: {stream_name(number)}, slo: {{delivery: 3s, handled: 6s}}}}" for number in range(with_objective)]
+            more = f"latency: {{tick: {TICK_MS}ms}}\nstreams: [{', '.join([*rules, '{match: stream-*}'])}]\n"
+            with sidecar(options.streamwarden, redis, interval="15s", more=more) as own:
+                work(redis, streams, 5)
+                (commands, servers), owns = redis.stats(), cpu_of(own.child.pid)
+                started = time.monotonic()
+                work(redis, streams, options.seconds)
+                took, (commands_after, servers_after) = time.monotonic() - started, redis.stats()
+                columns[f"{with_objective} streams"] = {
+                    "Redis, % of a core": (servers_after - servers) / took * 100,
+                    "Streamwarden, % of a core": (cpu_of(own.child.pid) - owns) / took * 100,
+                    "commands a second, with those of the streams' users": (commands_after - commands) / took,
+                }
+    table(f"{server}: objectives of streams with an entry a second each, for {options.seconds} s", columns, [])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streamwarden", default="target/release/streamwarden")
@@ -177,9 +209,13 @@ def main():
     parser.add_argument("--rate", action="append", type=int, help="entries a second; several may be given")
     parser.add_argument("--kind", action="append", choices=KINDS, help="a way of reading; all by default")
     parser.add_argument("--seconds", type=int, default=40)
+    parser.add_argument("--cost", action="store_true", help="only what the ticks cost")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the child processes
     for server in options.redis or ["redis-server"]:
+        if options.cost:
+            cost(options, server)
+            continue
         worst = [run(options, server, rate) for rate in options.rate or (10, 1_000, 10_000)]
         print(f"\nThe worst difference of a quantile: {max(worst):.2f} ticks")
 

@@ -140,3 +140,18 @@ fn nothing_is_asked_without_an_objective_or_where_commands_are_billed() {
         assert_eq!(sent(&sidecar), (0.0, Some(0.0)), "{config}");
     }
 }
+
+#[test]
+fn ticks_that_pass_while_redis_hangs_are_not_made_up_for() {
+    let Some((redis, _sidecar)) = measured() else { return };
+    // At 50 ms, sixty ticks.
+    redis.pause();
+    std::thread::sleep(Duration::from_secs(3));
+    redis.resume();
+    let asked = || redis.calls("xinfo|groups");
+    let before = asked();
+    std::thread::sleep(Duration::from_secs(1));
+    // One of its ticks asks of one stream, and one of its polls of two.
+    let after = asked() - before;
+    assert!((1..=30).contains(&after), "{after} questions in the second after it");
+}
