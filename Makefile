@@ -166,7 +166,7 @@ bench-stuck: redis program ## the server's time for a step on stuck work beside 
 	  STREAMWARDEN_TEST_REDIS="$$server" cargo bench --locked --package streamwarden-tests --bench stuck -- $(or $(PENDING),1000000); \
 	done
 
-bench-latency: redis program ## how close measured times of entries are to the consumers' own (8 minutes; SERVERS="PROGRAM ..." RATES="10 1000")
+bench-latency: redis program ## how close measured times of entries are to the consumers' own (6 minutes per server; SERVERS="PROGRAM ..." RATES="10 1000")
 	benches/latency.py --streamwarden $(PROGRAM) $(SERVERS:%=--redis %) $(RATES:%=--rate %)
 
 bench-autoscaling: redis program nexus ## real consumers scaled by the age of their lag and by its length (3 minutes)

@@ -208,7 +208,7 @@ def main():
     parser.add_argument("--redis", action="append", help="a server's program; several may be given")
     parser.add_argument("--rate", action="append", type=int, help="entries a second; several may be given")
     parser.add_argument("--kind", action="append", choices=KINDS, help="a way of reading; all by default")
-    parser.add_argument("--seconds", type=int, default=40)
+    parser.add_argument("--seconds", type=int, default=100)
     parser.add_argument("--cost", action="store_true", help="only what the ticks cost")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the child processes

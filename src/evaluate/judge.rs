@@ -111,7 +111,10 @@ impl Judge<'_> {
         let baseline = history.groups.get(name).and_then(GroupHistory::baseline);
         let step = baseline.map(|before| Step { before, now: state, lag });
         let kept = history.sampled(self.stream, name, state, self.now, self.poison_from);
-        let sample = answers.pending_sample.or(kept);
+        // A head that is gone is in the sample, unless the list was another one by then: Valkey forgets such entries where it moves a
+        // slot at once.
+        let has_gone = state.oldest_pending.oldest().is_some_and(|head| self.stream.is_gone(head.id));
+        let sample = answers.pending_sample.or(kept).filter(|sample| !has_gone || sample.gone > 0);
         let alive = answers.pending_from.or(sample.and_then(|sample| sample.alive));
         let sample = sample.map(|sample| PendingSample { alive, ..sample });
         let dropped = self.dropped(name, state, step.as_ref());

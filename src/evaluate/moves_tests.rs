@@ -13,7 +13,8 @@ use crate::{
     config::{Config, Watchlist},
     model::{
         Answers, ClusterState, ConsumerState, Failure, Finding, GroupState, Millis, Name, NameMap, Node,
-        NodeIndex, Now, Origin, Reason, ServerTime, Snapshot, StreamId, StreamState,
+        NodeIndex, Now, OldestPending, Origin, Pending, PendingSample, Reason, ServerTime, Snapshot,
+        StreamId, StreamState,
     },
 };
 
@@ -426,5 +427,31 @@ fn entries_of_a_consumer_that_may_have_been_active_before_a_change_are_not_dropp
             Some(expected),
             "{polls}"
         );
+    }
+}
+
+#[test]
+fn a_sample_that_lacks_a_head_that_is_gone_is_of_another_list() {
+    let entry = |second| OldestPending { id: id(second), idle: None, deliveries: 1 };
+    let stream = || {
+        with(entries(11, 20, 15), |group| {
+            (group.pending, group.oldest_pending) = (4, Pending::Oldest(entry(3)));
+        })
+    };
+    let dangling = |sampled: &[u64]| {
+        let mut moving = Moving::in_a_cluster();
+        let sampled: Vec<_> = sampled.iter().map(|second| entry(*second)).collect();
+        let sample = PendingSample::of(&sampled, true, id(11), 10);
+        let finding = Finding::PendingSample(Pending::Unknown, Some(sample));
+        moving.answers = [("s".into(), "g".into(), finding)].into_iter().collect();
+        let report = moving.read("a", stream());
+        let group = group(&report).read.as_ref().unwrap();
+        (group.dangling.map(u64::from), group.oldest_pending_age)
+    };
+    let (two, age) = dangling(&[3, 4, 12]);
+    assert_eq!(two, Some(2));
+    assert!(age.is_some());
+    for other in [&[][..], &[12]] {
+        assert_eq!(dangling(other), (None, None), "{other:?}");
     }
 }
