@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-autoscaling bench-instructions bench-latency bench-stuck bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-deb test-deploy dashboards advisories program nexus test-programs redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
+.PHONY: incidents dist test-image test-pods test-deb test-deploy dashboards advisories program nexus test-programs redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
 ACTIONLINT_VERSION := 1.17.0
@@ -212,6 +212,11 @@ test-image: redis ## the image, built and run here without a registry; needs roo
 	@$(call install,command -v buildah && command -v podman && command -v runc && command -v mmdebstrap,\
 	  buildah podman runc mmdebstrap)
 	$(SUDO) env PATH="$$PATH" tests/image.sh
+
+test-pods: python curl program nexus ## the Pods of deploy/, with Redis and the example, by podman kube play; needs root
+	@$(call install,command -v buildah && command -v podman && command -v runc && command -v mmdebstrap && command -v catatonit && test -x /usr/lib/cni/bridge,\
+	  buildah podman runc mmdebstrap catatonit containernetworking-plugins)
+	$(SUDO) env PATH="$$PATH" tests/pods.sh $(PROGRAM) $(NEXUS)
 
 test-deb: ## the Debian package of `make dist`, under a systemd of its own; needs root
 	@$(call install,command -v podman && command -v runc && command -v mmdebstrap,podman runc mmdebstrap)
