@@ -93,6 +93,7 @@ impl Poller {
                 outage.note(result.as_ref().err());
                 if let Ok(reading) = &result {
                     stream_failures.note(&reading.snapshot, &self.stats);
+                    changes::note_recreated(reading);
                 }
             });
             spans::record_result(span.record("streamwarden.slow", took >= SLOW), &result);

@@ -39,6 +39,8 @@ pub struct Reading {
     other_holder: Option<Text>,
     /// Faults of the servers.
     pub faults: Vec<SeenFault>,
+    /// When another process was last noticed at the address of each server, since the Unix epoch. In the order of the snapshot.
+    replaced: Vec<Option<Duration>>,
     /// Number of streams by health.
     pub health: HealthCounts,
     /// Time of the poll.
@@ -132,14 +134,17 @@ impl Reading {
         let health = report.streams.values().map(|verdict| verdict.health).collect();
         let other_holder = retention_statuses.other_holder.clone();
         let latency = Arc::default();
-        let faults = SeenFault::of(&snapshot.nodes);
-        Self { snapshot, report, rows, latency, other_holder, faults, health, read_at }
+        let faults = SeenFault::of(&snapshot, &report);
+        let replaced = vec![None; snapshot.nodes.len()];
+        Self { snapshot, report, rows, latency, other_holder, faults, replaced, health, read_at }
     }
 
     /// The same after the reading before it: a fault of a server that both show goes on. If they are so far apart, or the first
     /// is missing, what was between them is unknown.
     #[must_use]
     pub fn after(mut self, last: Option<&Self>, longest: Duration) -> Self {
+        // An outage may lie between them: it often ends with a new process.
+        self.note_restarts(last);
         let last = last.filter(|last| self.read_at.at.duration_since(last.read_at.at) < longest);
         let of_last = last.into_iter().flat_map(|last| {
             last.faults.iter().filter_map(move |fault| Some((last.node_address(fault)?, fault)))
@@ -151,6 +156,30 @@ impl Reading {
             }
         }
         self
+    }
+
+    /// Compares the processes of the servers with those of the reading before.
+    fn note_restarts(&mut self, last: Option<&Self>) {
+        for (node, replaced) in self.snapshot.nodes.iter().zip(&mut self.replaced) {
+            let mut of_last = last.into_iter().flat_map(|last| last.snapshot.nodes.iter().zip(&last.replaced));
+            let before = of_last.find(|(before, _)| before.address == node.address);
+            *replaced = before.and_then(|(before, replaced)| {
+                let is_another = before.origin.is_another_process(&node.origin);
+                if is_another { Some(self.read_at.unix) } else { *replaced }
+            });
+        }
+        for fault in &mut self.faults {
+            if let Some(replaced) = self.replaced.get(fault.node).copied().flatten() {
+                fault.note_restart(self.read_at.unix.saturating_sub(replaced));
+            }
+        }
+    }
+
+    /// The streams that this reading is the first one to show after they were recreated or rolled back, with the number of entries that
+    /// are gone, if it is known.
+    pub fn newly_recreated(&self) -> impl Iterator<Item = (&Name, Option<u64>)> {
+        let recreated = self.report.streams.iter().filter_map(|(name, it)| Some((name, it.recreated?)));
+        recreated.filter(|(_, it)| it.ago.is_zero()).map(|(name, it)| (name, it.gone))
     }
 
     fn node_address(&self, fault: &SeenFault) -> Option<&str> {

@@ -50,7 +50,8 @@ function faulty(feed, faults) {
   /** @type {"bad" | "odd"} */
   const kind = isBad ? "bad" : "odd";
   const text = faults.flatMap((fault) => [t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }), seenSince(feed, fault)]);
-  return { kind, title: t(isBad ? "writes_refused" : "server_at_risk"), text: text.filter(Boolean).join(t("between_sentences")) };
+  const hasLost = faults.every((fault) => fault.cause?.kind === "streams_recreated");
+  return { kind, title: t(isBad ? "writes_refused" : hasLost ? "streams_lost" : "server_at_risk"), text: text.filter(Boolean).join(t("between_sentences")) };
 }
 
 // By the clock of the sidecar, which may differ from the browser's.

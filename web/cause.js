@@ -72,6 +72,8 @@ export function groupWords(cause) {
 /** @type {(cause: Cause) => string} */
 export function kindWords(cause) {
   if (cause.kind === "fine" && cause.groups === 0) return t("cause_no_groups");
+  if (cause.kind === "recreated" && !cause.entries) return t(cause.entries === 0 ? "cause_recreated_empty" : "cause_recreated_unknown", { ago_seconds: duration(cause.ago_seconds) });
+  if (cause.kind === "streams_recreated") return streamsRecreated(cause);
   /** @type {Values} */
   const values = {};
   for (const [field, value] of Object.entries(cause)) {
@@ -82,6 +84,12 @@ export function kindWords(cause) {
   }
   const counted = ["entries", "groups", "consumers"].find((field) => field in values);
   return tOr(`cause_${cause.kind}`, "", counted ? { ...values, n: Number(values[counted]) } : values);
+}
+
+/** @type {(cause: Api.FaultCause & { kind: "streams_recreated" }) => string} */
+function streamsRecreated({ recreated, streams, restarted_seconds: ago }) {
+  const why = ago == null ? t("as_after_flush") : t("after_restart", { ago: duration(ago) });
+  return t("cause_streams_recreated", { recreated, streams, why });
 }
 
 /** @type {(backlog: Api.Backlog) => string} */

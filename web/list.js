@@ -189,7 +189,9 @@ export const averageOver = (rate, seconds) => (rate == null ? null : under(t("av
 // What the faults of its server mean for a stream whose own health does not show them.
 /** @type {(stream: Api.Stream, faults: Api.Fault[]) => Described[]} */
 export function effects(stream, faults) {
-  const own = faults.filter((fault) => fault.node == null || fault.node === stream.node);
+  const isHere = faults.filter((fault) => fault.node == null || fault.node === stream.node);
+  // A recreated stream says so itself.
+  const own = isHere.filter((fault) => fault.cause?.kind !== "streams_recreated");
   return own.map((fault) => h("p", { key: fault.cause?.kind, class: `effect ${fault.health}` }, effectWords(fault)));
 }
 

@@ -166,6 +166,15 @@ impl NearLimit {
     }
 }
 
+/// A stream that was recreated, or rolled back, within the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recreation {
+    /// Entries of the last reading before it, which are gone; `None` where some of them may be there.
+    pub gone: Option<u64>,
+    /// Time since a reading first showed the stream after it.
+    pub ago: Duration,
+}
+
 /// The cause of a stream's health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamCause {
@@ -190,6 +199,8 @@ pub enum StreamCause {
     Absent(Reason),
     /// It could not be read.
     Unreadable(Reason),
+    /// It was recreated or rolled back.
+    Recreated(Recreation),
     /// The stream exceeds its maximum length, although retention had time to trim it.
     TooLong {
         /// Its length.

@@ -58,6 +58,17 @@ impl Counters {
         !(went_back || adds_without_ids || goes_without_removal || was_empty)
     }
 
+    /// The number of entries, none of which is left at `now`; `None` where some may be.
+    pub(super) fn entries_gone(&self, now: &Self) -> Option<u64> {
+        let are_all_later = order(self.last_id, now.first_id) == Some(Ordering::Less);
+        (self.length == 0 || now.length == 0 || are_all_later).then_some(self.length)
+    }
+
+    /// The number of entries, none of which is left once the stream is.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Whether nothing was removed in between, as far as the server counts removals.
     pub(super) fn has_as_many_removed(&self, now: &Self) -> bool {
         order(self.removed, now.removed) == Some(Ordering::Equal)

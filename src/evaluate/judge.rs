@@ -94,6 +94,7 @@ impl Judge<'_> {
             clock_behind: self.stream.last_generated_id.and_then(|id| clock_behind(id, self.now?.time)),
             recreations: history.recreations,
             recreated_at: history.recreated_at,
+            entries_gone: history.entries_gone,
         };
         (report, groups)
     }

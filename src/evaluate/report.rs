@@ -4,7 +4,7 @@ use nonmax::{NonMaxU32, NonMaxU64};
 
 use super::{
     Age, GroupStatus, Health, Lag, Losses, Rate, Ticks,
-    cause::{GroupCause, StreamCause},
+    cause::{GroupCause, Recreation, StreamCause},
     series::Series,
 };
 use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason, ServerTime};
@@ -27,6 +27,8 @@ pub struct StreamVerdict {
     pub cause: StreamCause,
     /// The meaning of its state; `None` if it could not be read.
     pub read: Option<StreamReport>,
+    /// Its last recreation within the window.
+    pub recreated: Option<Recreation>,
     /// Rate of entries added; `None` if the server does not count them, and before there are two readings.
     pub rate_in: Option<Rate>,
     /// Its length at each tick.
@@ -51,6 +53,8 @@ pub struct StreamReport {
     pub recreations: u64,
     /// When the last of these was noticed, by the server's clock; `None` also if that clock was unknown then.
     pub recreated_at: Option<ServerTime>,
+    /// Entries of the last reading before it, which are gone; `None` where some of them may be there.
+    pub entries_gone: Option<u64>,
 }
 
 /// The verdict on a group that exists or is expected.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Lag,
-    cause::{Backlog, GroupCause, NearLimit, Over, StreamCause},
+    cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause},
     report::StreamVerdict,
 };
 use crate::{config::Thresholds, model::Reason};
@@ -38,6 +38,7 @@ impl StreamVerdict {
             StreamCause::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
             StreamCause::Absent(_) => "the configuration names it, but it does not exist".to_owned(),
             StreamCause::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
+            StreamCause::Recreated(recreation) => recreation.to_string(),
             StreamCause::TooLong { length, limit, after } => {
                 let length = grouped(*length);
                 let limit = grouped(*limit);
@@ -58,6 +59,23 @@ impl StreamVerdict {
             StreamCause::ClockBehind { behind } => format!(
                 "its last ID is {} ahead of the server's clock, so ages are unknown and alerts on them can't fire",
                 short(*behind)
+            ),
+        }
+    }
+}
+
+impl Display for Recreation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ago = short(self.ago);
+        match self.gone {
+            Some(0) => write!(f, "it was recreated {ago} ago; it was empty before"),
+            Some(1) => write!(f, "it was recreated {ago} ago; the 1 entry that it had is gone"),
+            Some(gone) => {
+                write!(f, "it was recreated {ago} ago; the {} entries that it had are gone", grouped(gone))
+            }
+            None => write!(
+                f,
+                "it was recreated or rolled back {ago} ago; how many of its entries are gone is unknown"
             ),
         }
     }

@@ -1,9 +1,9 @@
-//! Faults of a server that nothing in its streams shows: reads are answered while writes are refused.
+//! Faults of a server as a whole: reads are answered while writes are refused, or most of its streams are others than before.
 
 use std::{fmt, mem::discriminant, time::Duration};
 
-use super::{Health, grouped};
-use crate::model::{Node, Reason, Role, Text};
+use super::{Health, Report, grouped, short};
+use crate::model::{Node, Reason, Role, Snapshot, Text};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -32,7 +32,19 @@ pub enum ServerFault {
         /// `maxmemory`, in bytes.
         limit: u64,
     },
+    /// At least half of its streams, and more than one, were recreated or rolled back within the window.
+    Recreated {
+        /// Number of these streams.
+        recreated: u64,
+        /// Number of its streams that could be read.
+        streams: u64,
+        /// How long ago another process was noticed at its address; `None` if none was of late, as far as is known.
+        restarted: Option<Duration>,
+    },
 }
+
+/// A new process explains recreated streams for so long: applications fill their streams again one by one.
+const RESTART_EXPLAINS: Duration = Duration::from_secs(60 * 60);
 
 impl ServerFault {
     /// All faults of this server, the worst first. A replica refuses writes anyway, and deletes nothing by itself.
@@ -58,12 +70,29 @@ impl ServerFault {
         [out_of_memory, log, replicas, snapshot, eviction].into_iter().flatten().collect()
     }
 
+    /// Whether the streams of each server are others than before: as after `FLUSHALL`, or a restart without data.
+    fn of_streams(snapshot: &Snapshot, report: &Report) -> Vec<(usize, Self)> {
+        let mut counts = vec![(0_u64, 0_u64); snapshot.nodes.len()];
+        for (node, verdict) in snapshot.nodes_of_streams().zip(report.streams.values()) {
+            if let Some((recreated, streams)) = counts.get_mut(usize::from(node)) {
+                *streams += u64::from(verdict.read.is_some());
+                *recreated += u64::from(verdict.recreated.is_some());
+            }
+        }
+        let are_many = |(recreated, streams): (u64, u64)| recreated > 1 && 2 * recreated >= streams;
+        let many = counts.into_iter().enumerate().filter(|(_, counts)| are_many(*counts));
+        many.map(|(node, (recreated, streams))| {
+            (node, Self::Recreated { recreated, streams, restarted: None })
+        })
+        .collect()
+    }
+
     /// How bad it is: critical if writes are certainly refused.
     #[must_use]
     pub const fn health(&self) -> Health {
         match self {
             Self::OutOfMemory { .. } | Self::LogFails | Self::NoReplicas => Health::Critical,
-            Self::SnapshotFails | Self::Eviction { .. } => Health::Warning,
+            Self::SnapshotFails | Self::Eviction { .. } | Self::Recreated { .. } => Health::Warning,
         }
     }
 }
@@ -81,13 +110,20 @@ pub struct SeenFault {
 }
 
 impl SeenFault {
-    /// The faults of these servers.
+    /// The faults of the servers of a reading.
     #[must_use]
-    pub fn of(nodes: &[Node]) -> Vec<Self> {
-        let of_node = |(node, it)| {
-            ServerFault::of(it).into_iter().map(move |fault| Self { fault, node, seen_since: None })
-        };
-        nodes.iter().enumerate().flat_map(of_node).collect()
+    pub fn of(snapshot: &Snapshot, report: &Report) -> Vec<Self> {
+        let of_node = |(node, it)| ServerFault::of(it).into_iter().map(move |fault| (node, fault));
+        let of_nodes = snapshot.nodes.iter().enumerate().flat_map(of_node);
+        let all = of_nodes.chain(ServerFault::of_streams(snapshot, report));
+        all.map(|(node, fault)| Self { fault, node, seen_since: None }).collect()
+    }
+
+    /// Records how long ago another process was noticed at the address of its server.
+    pub fn note_restart(&mut self, ago: Duration) {
+        if let ServerFault::Recreated { restarted, .. } = &mut self.fault {
+            *restarted = Some(ago).filter(|ago| *ago < RESTART_EXPLAINS);
+        }
     }
 
     /// Goes on from the faults of the last reading, each with the address of its server. What it did not show began at `read_at`.
@@ -138,6 +174,14 @@ impl fmt::Display for ServerFault {
                 grouped(used / MIB),
                 grouped(limit / MIB)
             ),
+            Self::Recreated { recreated, streams, restarted } => {
+                let (recreated, streams) = (grouped(*recreated), grouped(*streams));
+                write!(f, "{recreated} of {streams} streams were recreated or rolled back, ")?;
+                match restarted {
+                    Some(ago) => write!(f, "and the server was restarted or replaced {} ago", short(*ago)),
+                    None => f.write_str("as after FLUSHALL or a restart without data"),
+                }
+            }
         }
     }
 }
@@ -174,7 +218,9 @@ mod tests {
     #[test]
     fn a_fault_is_seen_since_the_first_reading_in_a_row_that_shows_it_on_the_same_server() {
         let seen = |condition, at, last: &[(&str, &SeenFault)]| {
-            let mut faults = SeenFault::of(&[node(Role::Primary, condition)]);
+            let snapshot =
+                Snapshot { nodes: vec![node(Role::Primary, condition)], ..test_snapshot::snapshot([]) };
+            let mut faults = SeenFault::of(&snapshot, &Report::default());
             assert_eq!(faults.iter().map(|it| it.seen_since).max(), Some(None), "of a single reading");
             faults.iter_mut().for_each(|it| it.follow("a:1", Duration::from_secs(at), last));
             faults

@@ -32,6 +32,8 @@ pub(super) struct StreamHistory {
     pub(super) recreations: u64,
     /// When the last of them was noticed; `None` also if the clock was unknown then.
     pub(super) recreated_at: Option<ServerTime>,
+    /// Entries of the last reading before it, which are gone; `None` where some of them may be there.
+    pub(super) entries_gone: Option<u64>,
     pub(super) removals: Removals,
     /// Whether nothing was removed between the last reading and the judged reading before it, as far as the server
     /// counts removals.
@@ -88,10 +90,11 @@ impl StreamHistory {
             Ok(stream) => self.compare(stream, time, trims_the_middle),
             // The stream existed, and will be another one when it exists again.
             Err(failure) if failure.is_absence() && self.last.is_some() => {
+                let gone = self.last.map(|last| last.length());
                 self.restart();
                 self.tracker.restart();
                 if !self.change.may_be_behind {
-                    self.count_recreation(time);
+                    self.count_recreation(time, gone);
                 }
             }
             Err(_unread) => {}
@@ -115,7 +118,8 @@ impl StreamHistory {
         }
         let is_refuted = self.last.is_some_and(|last| !last.can_become(&now));
         if is_refuted || self.checkpoints.are_refuted_by(stream) {
-            self.recreate(time);
+            let gone = self.last.and_then(|last| last.entries_gone(&now));
+            self.recreate(time, gone);
         }
         let is_whole = now.are_whole();
         let position_then = |group: &Name| Some(self.groups.get(group)?.delivered);
@@ -154,7 +158,8 @@ impl StreamHistory {
     /// A stream of this name exists again. The reading may show that it is another one.
     pub(super) fn back(gone: Gone) -> Self {
         let Gone { last, makes_own_ids, recreations, recreated_at, node } = gone;
-        Self { last, makes_own_ids, recreations, recreated_at, node, ..Self::default() }
+        let tracker = StreamTracker::after(recreations);
+        Self { last, makes_own_ids, recreations, recreated_at, node, tracker, ..Self::default() }
     }
 
     /// The smallest position of the groups that have only moved forward since the last reading: such a group has needed
@@ -169,19 +174,20 @@ impl StreamHistory {
 
     /// Drops everything but counters: it is another stream, or lacks what the last reading had. In that case the status
     /// of its groups goes on.
-    fn recreate(&mut self, time: Option<ServerTime>) {
+    fn recreate(&mut self, time: Option<ServerTime>, gone: Option<u64>) {
         self.restart();
         if self.may_be_behind {
             self.tracker.set_back();
         } else {
             self.tracker.restart();
-            self.count_recreation(time);
+            self.count_recreation(time, gone);
         }
     }
 
-    const fn count_recreation(&mut self, time: Option<ServerTime>) {
+    const fn count_recreation(&mut self, time: Option<ServerTime>, gone: Option<u64>) {
         self.recreations += 1;
         self.recreated_at = time;
+        self.entries_gone = gone;
     }
 
     /// Drops what the counts of a reading contradict: if more entries follow a group's position than possible, it is
@@ -202,7 +208,7 @@ impl StreamHistory {
         });
         if is_refuted {
             let last = self.last;
-            self.recreate(time);
+            self.recreate(time, None);
             self.last = last;
         }
     }

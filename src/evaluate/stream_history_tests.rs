@@ -116,7 +116,7 @@ fn counters_of_a_group_survive_a_recreation() {
         GroupHistory { lost, rewinds: 4, asked_at: 5, first_after: id(11), ..group_then(9, Some(9)) };
     let mut history =
         StreamHistory { groups: NameMap::from([("g".into(), before)]), ..StreamHistory::default() };
-    history.recreate(None);
+    history.recreate(None, None);
     let after = history.groups.get(&"g".into()).unwrap();
     assert_eq!((after.lost, after.rewinds, after.asked_at), (lost, 4, 5));
     assert_eq!((after.delivered, after.first_after, history.recreations), (StreamId::ZERO, None, 1));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Health,
-    cause::StreamCause,
+    cause::{Recreation, StreamCause},
     debounce::Debounce,
     group_tracker::GroupTracker,
     moment::Moment,
@@ -52,9 +52,22 @@ pub(super) struct StreamTracker {
     groups: Vec<(Name, GroupTracker)>,
     /// When the stream was last read.
     read_at: Option<Millis>,
+    /// Its recreations as of the last verdict.
+    recreations: u64,
+    /// The last of them, if it is within the window. Boxed, since it is rare.
+    recreated: Option<Box<Recreated>>,
     absent: Debounce,
     too_long: Debounce,
     too_old: Debounce,
+}
+
+/// A stream that was recreated or rolled back.
+#[derive(Debug, Clone, Copy)]
+struct Recreated {
+    /// When a reading first showed it after that.
+    at: Millis,
+    /// Entries of the last reading before, if all of them are gone.
+    gone: Option<u64>,
 }
 
 /// A stream that another server has taken over.
@@ -69,7 +82,13 @@ struct TakenOver {
 impl StreamTracker {
     /// Drops the past of a stream that has become another one.
     pub(super) fn restart(&mut self) {
-        *self = Self { is_new: true, absent: self.absent, ..Self::default() };
+        let Self { absent, recreations, recreated, .. } = std::mem::take(self);
+        *self = Self { is_new: true, absent, recreations, recreated, ..Self::default() };
+    }
+
+    /// The tracker of a stream that was watched earlier, and recreated so many times then.
+    pub(super) fn after(recreations: u64) -> Self {
+        Self { recreations, ..Self::default() }
     }
 
     /// The stream is the same, but lacks what was added to it last: no rate leads across that.
@@ -171,11 +190,13 @@ impl StreamTracker {
             }
             None => self.judge_groups(subject, reports, last, &added, moment),
         };
-        let (health, cause) = self.health(subject, &groups, moment);
+        let recreated = self.recreated(subject, moment);
+        let (health, cause) = self.health(subject, &groups, recreated, moment);
         StreamVerdict {
             health,
             cause,
             read: subject.report,
+            recreated,
             // Of a stream that is not read the rate is unknown, not zero.
             rate_in: stream.and_then(|_| rate(moment.ticks.within(&added, moment.rate_window()))),
             lengths,
@@ -227,11 +248,24 @@ impl StreamTracker {
         verdicts.into_iter().collect()
     }
 
+    /// The stream's last recreation, if it is within the window.
+    fn recreated(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<Recreation> {
+        if let Some(report) = subject.report
+            && report.recreations > std::mem::replace(&mut self.recreations, report.recreations)
+        {
+            self.recreated = Some(Box::new(Recreated { at: moment.at, gone: report.entries_gone }));
+        }
+        self.recreated.take_if(|it| moment.since(it.at) >= moment.config.status.window);
+        subject.report?;
+        self.recreated.as_deref().map(|it| Recreation { gone: it.gone, ago: moment.since(it.at) })
+    }
+
     /// The worst of the stream's own health and that of its groups.
     fn health(
         &mut self,
         subject: &Subject<'_>,
         groups: &NameMap<GroupVerdict>,
+        recreated: Option<Recreation>,
         moment: &Moment<'_>,
     ) -> (Health, StreamCause) {
         let settle = moment.config.status.settle;
@@ -258,7 +292,10 @@ impl StreamTracker {
             let (name, _) = as_bad.next()?;
             Some((worst, StreamCause::Group { name: name.clone(), others: as_bad.count() }))
         });
-        let worse = own.into_iter().chain(of_group).max_by_key(|(health, _)| *health);
+        // Of equally bad ones the last: a stream that is another one explains what its groups lack.
+        let recreated = recreated.map(|it| (Health::Warning, StreamCause::Recreated(it)));
+        let all = own.into_iter().chain(of_group).chain(recreated);
+        let worse = all.max_by_key(|(health, _)| *health);
         let unwatched = subject.state.as_ref().map_or(0, |stream| stream.unwatched_groups);
         worse.unwrap_or(match unwatched {
             0 => (Health::Healthy, StreamCause::Fine { groups: groups.len() }),

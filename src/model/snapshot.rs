@@ -73,7 +73,7 @@ pub struct ClusterState {
 pub struct Origin {
     /// Number of the sidecar's connection, unique in the process. A different number may mean a different server.
     pub connection: u64,
-    /// The server's process, its role and the database; `None` where the server does not report all of them.
+    /// The server's process, a comma, its role and the database; `None` where the server does not report all of them.
     pub process: Option<String>,
 }
 
@@ -82,6 +82,13 @@ impl Origin {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.connection == other.connection || (self.process.is_some() && self.process == other.process)
+    }
+
+    /// Whether they are certainly two processes.
+    #[must_use]
+    pub fn is_another_process(&self, other: &Self) -> bool {
+        let run_id = |origin: &Self| origin.process.as_deref()?.split(',').next().map(str::to_owned);
+        run_id(self).zip(run_id(other)).is_some_and(|(one, other)| one != other)
     }
 
     /// Whether they are certainly two processes, or one in two roles.

@@ -97,6 +97,7 @@ fn is_certain(stream: StreamReading<'_>, now: Duration, stale_after: Duration) -
         StreamCause::Fine { .. }
         | StreamCause::Group { .. }
         | StreamCause::Absent(_)
+        | StreamCause::Recreated(_)
         | StreamCause::TooLong { .. }
         | StreamCause::TooOld { .. }
         | StreamCause::Silent { .. }

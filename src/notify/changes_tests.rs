@@ -35,7 +35,7 @@ fn verdict(stream: Stream<'_>) -> StreamVerdict {
         Ok(_) => (worst, StreamCause::Group { name: "a".into(), others: 0 }),
     };
     let (lengths, added) = (Series::default(), Series::default());
-    StreamVerdict { health, cause, read: None, rate_in: None, lengths, added, groups }
+    StreamVerdict { health, cause, read: None, recreated: None, rate_in: None, lengths, added, groups }
 }
 
 fn reading(source: &str, streams: &[(&str, Stream<'_>)]) -> Reading {

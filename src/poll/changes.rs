@@ -7,11 +7,31 @@ use tracing::{info, warn};
 use crate::{
     model::{Failure, Name, Reason, Role, Snapshot, Text},
     outage::{News, Outage},
+    reading::Reading,
     self_stats::SelfStats,
 };
 
 /// Streams that are named if many fail together. The counter has them all.
 const NAMED_AT_ONCE: usize = 10;
+
+/// Logs streams that were recreated or rolled back, each once.
+pub(super) fn note_recreated(reading: &Reading) {
+    let mut more = 0_usize;
+    for (index, (stream, gone)) in reading.newly_recreated().enumerate() {
+        match gone {
+            _ if index >= NAMED_AT_ONCE => more += 1,
+            Some(entries_gone) => {
+                warn!(%stream, entries_gone, "the stream was recreated: none of its entries is left")
+            }
+            None => {
+                warn!(%stream, "the stream was recreated or rolled back: how many entries are gone is unknown")
+            }
+        }
+    }
+    if more > 0 {
+        warn!(more, "more streams were recreated or rolled back");
+    }
+}
 
 /// Logs when something stops working, and when it works again.
 pub(super) struct OutageLog {

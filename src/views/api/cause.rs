@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Thresholds,
-    evaluate::{Backlog, GroupCause, Lag, NearLimit, Over, StreamCause},
+    evaluate::{Backlog, GroupCause, Lag, NearLimit, Over, Recreation, StreamCause},
     model::{Reason, StreamId},
 };
 
@@ -45,6 +45,13 @@ pub enum StreamCauseDocument<'a> {
     Unreadable {
         /// A value of the metrics' `reason` label.
         reason: Word<Reason>,
+    },
+    /// It was deleted and recreated, or rolled back, within `status.window`.
+    Recreated {
+        /// The entries that it had in the last reading before, if all of them are gone; `null` where some of them may be there.
+        entries: Option<u64>,
+        /// Time since that was noticed.
+        ago_seconds: f64,
     },
     /// It exceeds `max_length`. What blocks retention is in `retention`.
     TooLong {
@@ -280,6 +287,9 @@ impl<'a> From<&'a StreamCause> for StreamCauseDocument<'a> {
             StreamCause::Absent(Reason::WrongType) => Self::WrongType,
             StreamCause::Absent(_) => Self::Absent,
             StreamCause::Unreadable(reason) => Self::Unreadable { reason: (*reason).into() },
+            StreamCause::Recreated(Recreation { gone, ago }) => {
+                Self::Recreated { entries: *gone, ago_seconds: seconds(*ago) }
+            }
             StreamCause::TooLong { length, limit, after } => {
                 Self::TooLong { length: *length, limit: *limit, exceeded_seconds: seconds(*after) }
             }

@@ -69,6 +69,7 @@ fn groups() -> Vec<GroupCause> {
 
 fn streams() -> Vec<StreamCause> {
     let group = |others| StreamCause::Group { name: "billing".into(), others };
+    let recreated = |gone| StreamCause::Recreated(Recreation { gone, ago: LATER });
     vec![
         StreamCause::Fine { groups: 0 },
         StreamCause::Fine { groups: 1 },
@@ -79,6 +80,10 @@ fn streams() -> Vec<StreamCause> {
         StreamCause::Absent(Reason::WrongType),
         StreamCause::Absent(Reason::NoKey),
         StreamCause::Unreadable(Reason::Timeout),
+        recreated(Some(0)),
+        recreated(Some(1)),
+        recreated(Some(2_000)),
+        recreated(None),
         StreamCause::TooLong { length: 20_000, limit: 10_000, after: LATER },
         StreamCause::TooOld { age: DAYS, limit: LATER, after: SOON },
         StreamCause::Silent { silent: DAYS, threshold: LATER },
@@ -94,6 +99,8 @@ fn faults() -> Vec<ServerFault> {
         ServerFault::SnapshotFails,
         ServerFault::NoReplicas,
         ServerFault::Eviction { policy: "allkeys-lru".into(), used, limit },
+        ServerFault::Recreated { recreated: 2, streams: 2_000, restarted: None },
+        ServerFault::Recreated { recreated: 1_900, streams: 2_000, restarted: Some(LATER) },
     ]
 }
 
@@ -110,6 +117,7 @@ fn verdict(cause: StreamCause) -> StreamVerdict {
         health: Health::Critical,
         cause,
         read: None,
+        recreated: None,
         rate_in: None,
         lengths: Series::default(),
         added: Series::default(),

@@ -1,17 +1,20 @@
-//! Faults of a server that nothing in its streams shows.
+//! Faults of a server as a whole.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{values::milliseconds, word::Word};
+use super::{
+    values::{milliseconds, seconds},
+    word::Word,
+};
 use crate::{
     evaluate::{Health, SeenFault, ServerFault},
     model::Snapshot,
     reading::Reading,
 };
 
-/// A fault of a server whose streams can be read: it refuses writes, or may delete streams.
+/// A fault of a server whose streams can be read: it refuses writes, may delete streams, or has lost them.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fault"))]
 pub struct FaultDocument<'a> {
@@ -58,6 +61,16 @@ pub enum FaultCauseDocument<'a> {
         /// `maxmemory`.
         limit_bytes: u64,
     },
+    /// At least half of its streams, and more than one, were recreated or rolled back within `status.window`.
+    StreamsRecreated {
+        /// Number of these streams.
+        recreated: u64,
+        /// Number of its streams that could be read.
+        streams: u64,
+        /// How long ago another process was noticed at its address, if that was within the hour; else `null`, and where Redis does not
+        /// say.
+        restarted_seconds: Option<f64>,
+    },
 }
 
 /// The faults of this reading.
@@ -86,6 +99,9 @@ impl From<ServerFault> for FaultCauseDocument<'_> {
                 used_bytes: used,
                 limit_bytes: limit,
             },
+            ServerFault::Recreated { recreated, streams, restarted } => {
+                Self::StreamsRecreated { recreated, streams, restarted_seconds: restarted.map(seconds) }
+            }
         }
     }
 }

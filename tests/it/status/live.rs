@@ -80,7 +80,8 @@ fn the_live_view_outlives_the_server_and_says_how_old_its_numbers_are() {
 
     redis.restart();
     redis.add("events:user", 1);
-    terminal.wait("1 healthy");
+    terminal.wait("1 warning");
+    terminal.wait("it was recreated");
     terminal.keys.write_all(b"q").unwrap();
     let status = wait_for("the end", || terminal.child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));

@@ -51,8 +51,9 @@ fn a_server_whose_memory_is_full_is_critical_although_its_streams_are_healthy() 
     let health = page.get("streamwarden_stream_health", &[("stream", "s"), ("status", "healthy")]);
     assert_eq!(health, Some(1.0), "the stream itself has no problem");
 
-    redis.run::<()>("CONFIG SET maxmemory-policy allkeys-lru");
+    // In this order, so that nothing is evicted.
     redis.run::<()>("CONFIG SET maxmemory 0");
+    redis.run::<()>("CONFIG SET maxmemory-policy allkeys-lru");
     assert_eq!(refusal(&redis), "");
     wait_for(&sidecar, None, ("oom", Some(0.0)));
 }
