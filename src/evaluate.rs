@@ -44,7 +44,7 @@ pub use moment::rate_window;
 pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE};
 pub use rates::Rate;
 pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict};
-pub use sentence::{entries, grouped, short};
+pub use sentence::{counted, entries, grouped, short};
 pub use series::{SLOTS, Series, Ticks};
 pub use server_fault::{SeenFault, ServerFault, refusing_writes};
 pub use status::{GroupStatus, Health};

@@ -6,12 +6,15 @@ mod prices;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
-use super::command::{Error, Exit, block_on, print};
+use super::{
+    command::{Error, Exit, block_on, print},
+    details::counted,
+};
 use crate::{
     actions::Lease,
     app::self_stats,
     config::{Config, Sources, Watchlist},
-    evaluate::grouped,
+    evaluate::{self, grouped},
     model::{Failure, Snapshot},
     reader::{MONTH, Reader},
     source::{Command, Discovery, Link, polls_between_checks},
@@ -63,10 +66,10 @@ async fn describe(config: &Config, other: &Config, others: Duration) -> Result<S
     let cost = Cost::measure(config, &found.watchlist(config), scans).await?;
     let other_cost = Cost::measure(other, &found.watchlist(other), scans).await?;
     let mut text = format!(
-        "redis.billed_by_command is {}; {} streams with {} groups\n\n{}\n{}",
+        "redis.billed_by_command is {}; {} with {}\n\n{}\n{}",
         config.redis.billed_by_command,
-        found.streams.len(),
-        cost.groups,
+        counted(found.streams.len(), "stream"),
+        evaluate::counted(cost.groups, "group"),
         cost.table(),
         cost.intervals()
     );
@@ -274,7 +277,7 @@ fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
     let measured = measured.take(config.latency.streams).count();
     let commands = u64::try_from(measured).unwrap_or(u64::MAX).saturating_add(1);
     (config.latency.enabled && measured > 0).then(|| Row {
-        what: format!("the objectives of {measured} streams"),
+        what: format!("the objectives of {}", counted(measured, "stream")),
         commands,
         pace: Pace::Every(config.latency.tick),
         how_known: "by design; one more for each other node of a cluster, and up to four for each group with an objective for handled".to_owned(),
@@ -299,7 +302,7 @@ fn rules(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec<Row
         *commands += GROUPS + a_group * groups;
     }
     let row = |(every, (streams, commands))| Row {
-        what: format!("dead_letter, reap: {streams} streams"),
+        what: format!("dead_letter, reap: {}", evaluate::counted(streams, "stream")),
         commands,
         pace: Pace::Every(every),
         how_known: "estimated: what they read; 1 more for each 1,000 pending, 11 or more to move one"
@@ -327,7 +330,7 @@ fn retention(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec
         how_known: "estimated: for its holder; half for others".to_owned(),
     });
     let runs = streams_by_run.into_iter().map(|(every, (streams, commands))| Row {
-        what: format!("retention of {streams} streams"),
+        what: format!("retention of {}", evaluate::counted(streams, "stream")),
         commands,
         pace: Pace::Every(every),
         how_known: "estimated: each run trims once, by a script whose commands count".to_owned(),

@@ -4,7 +4,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, time::Duration};
 
 use crate::{
     app::self_stats,
-    evaluate::{Age, grouped, short},
+    evaluate::{self, Age, short},
     model::{Content, Entry, Millis, Name, ServerTime, StreamId},
     source::{Details, Link},
 };
@@ -39,14 +39,7 @@ pub(super) fn age(id: StreamId, now: Option<ServerTime>) -> Option<u64> {
 
 /// A number and its noun.
 pub(super) fn counted(count: usize, noun: &str) -> String {
-    let count = u64::try_from(count).unwrap_or(u64::MAX);
-    let end = if count == 1 { "" } else { "s" };
-    let noun = if let (Some(stem), false) = (noun.strip_suffix('y'), count == 1) {
-        format!("{stem}ies")
-    } else {
-        format!("{noun}{end}")
-    };
-    format!("{} {noun}", grouped(count))
+    evaluate::counted(u64::try_from(count).unwrap_or(u64::MAX), noun)
 }
 
 /// The fields of an entry, one a line. Long values are cut, and many fields too.

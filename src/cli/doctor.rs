@@ -149,7 +149,7 @@ impl Doctor {
         for line in diagnosis(&shown, style) {
             print(format_args!("{}\n", line.render(style)))?;
         }
-        print(format_args!("{}\n", found.summary))?;
+        print(format_args!("{}\n", shown.summary))?;
         match self.advice(found, address) {
             Some(advice) => print(format_args!("\n{advice}\n")),
             None => Ok(()),

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::{Failure, Name, Reason};
+use crate::{
+    evaluate,
+    model::{Failure, Name, Reason},
+};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -159,21 +162,22 @@ impl Diagnosis {
         let meaning = "a threshold or limit is not configured, the server does not report enough, or \
                        exposition.exclude leaves out what they need; --verbose lists them";
         findings.push(Finding::new(Area::Alerts, Level::Notice, what, meaning));
-        Self { summary: self.summary, findings }
+        Self::new(findings)
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count_of = |count, one, more| match count {
-            1 => format!("1 {one}"),
-            count => format!("{count} {more}"),
-        };
-        let problems = count_of(self.problem, "problem", "problems");
-        let warnings = count_of(self.warning, "warning", "warnings");
-        let notices = count_of(self.notice, "notice", "notices");
+        let [problems, warnings, notices] =
+            [(self.problem, "problem"), (self.warning, "warning"), (self.notice, "notice")]
+                .map(|(count, noun)| counted(count, noun));
         write!(f, "{problems}, {warnings}, {notices}, {} unknown, {} ok", self.unknown, self.ok)
     }
+}
+
+/// A number with its noun, which is given in the singular.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    evaluate::counted(u64::try_from(count).unwrap_or(u64::MAX), noun)
 }
 
 /// The first names, and how many more there are.
@@ -197,7 +201,7 @@ mod tests {
         let memory = Finding::new(Area::Memory, Level::Warning, "eviction", "");
         let all = Diagnosis::new(vec![alert("can't fire: A, B"), memory.clone(), alert("can't fire: C")]);
         let one = all.with_silent_alerts_in_one();
-        assert_eq!(one.summary, all.summary);
+        assert_eq!((one.summary.notice, one.summary.warning), (1, 1), "it counts what it lists");
         assert_eq!((one.findings.len(), &one.findings[0]), (2, &memory));
         assert_eq!(one.findings[1].what, "3 of the shipped alerts can't fire");
         let single = Diagnosis::new(vec![alert("can't fire: A")]);

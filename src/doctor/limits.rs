@@ -4,11 +4,11 @@ use super::{
     Area::Retention,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Warning},
-    finding::first_names,
+    finding::{counted, first_names},
 };
 use crate::{
     config::{Config, Mode, Policy},
-    evaluate::{grouped, short},
+    evaluate::{entries, grouped, short},
     model::{Name, StreamState},
     reading::{RetentionReading, StreamReading},
     retention::Plan,
@@ -25,7 +25,8 @@ pub(super) fn findings(evidence: Evidence<'_>) -> Vec<Finding> {
     let more = streams.split_off(streams.len().min(SHOWN));
     findings.append(&mut streams);
     if let Some(worst) = more.first() {
-        let what = format!("{} more streams have limits", more.len());
+        let verb = if more.len() == 1 { "has" } else { "have" };
+        let what = format!("{} {verb} limits", counted(more.len(), "more stream"));
         findings.push(Finding::new(Retention, worst.level, what, "none is worse than those listed"));
     }
     findings
@@ -79,14 +80,14 @@ fn by_stream(evidence: Evidence<'_>) -> Vec<Finding> {
     let finding = |stream: StreamReading<'_>| {
         let (state, RetentionReading { policy, plan, .. }) = (stream.read()?, stream.retention?);
         let (level, meaning) = guarantee(evidence, policy, state, plan.as_ref()?);
-        let what = format!("{}: {} entries, {}", stream.name, grouped(state.length), limit(policy));
+        let what = format!("{}: {}, {}", stream.name, entries(state.length), limit(policy));
         Some(Finding::new(Retention, level, what, format!("{meaning}{}", exceptions(policy))))
     };
     reading.streams().filter_map(finding).collect()
 }
 
 fn limit(policy: &Policy) -> String {
-    let length = policy.max_length.map(|length| format!("{} entries", grouped(length)));
+    let length = policy.max_length.map(entries);
     let limits: Vec<String> = length.into_iter().chain(policy.max_age.map(short)).collect();
     let exact = if policy.exact { ", exact" } else { "" };
     format!("limit {}, {}{exact}", limits.join(" and "), policy.mode.as_str())
@@ -104,9 +105,9 @@ fn guarantee(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan:
     let node = state.radix_tree_keys.filter(|nodes| *nodes > 0).map_or(0, |nodes| state.length / nodes);
     if node > evidence.config.retention.step && !policy.exact {
         let meaning = format!(
-            "a node holds {} entries, more than retention.step, so no step can remove it: raise retention.step, or \
+            "a node holds {}, more than retention.step, so no step can remove it: raise retention.step, or \
              set `exact`",
-            grouped(node)
+            entries(node)
         );
         return (Problem, meaning);
     }
@@ -140,7 +141,7 @@ fn guarantee(evidence: Evidence<'_>, policy: &Policy, state: &StreamState, plan:
 fn exceptions(policy: &Policy) -> String {
     let mut text = String::new();
     if let Some(ceiling) = policy.ceiling {
-        text += &format!("; above {} entries the oldest are removed in any case (ceiling)", grouped(ceiling));
+        text += &format!("; above {} the oldest are removed in any case (ceiling)", entries(ceiling));
     }
     if !policy.ignore_groups.is_empty() && policy.mode == Mode::Safe {
         text += &format!("; not protected, as configured: {}", first_names(&policy.ignore_groups));

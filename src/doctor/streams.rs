@@ -4,7 +4,7 @@ use super::{
     Area::Streams,
     Evidence, Finding,
     Level::{self, Notice, Ok, Problem, Warning},
-    finding::first_names,
+    finding::{counted, first_names},
 };
 use crate::{
     config::StreamRule,
@@ -49,7 +49,7 @@ fn found(evidence: Evidence<'_>) -> Finding {
     };
     let count = streams.streams.len();
     if streams.dropped > 0 {
-        let what = format!("{} more streams than limits.streams, {limit}", streams.dropped);
+        let what = format!("{} than limits.streams, {limit}", counted(streams.dropped, "more stream"));
         return Finding::new(
             Streams,
             Warning,
@@ -62,10 +62,7 @@ fn found(evidence: Evidence<'_>) -> Finding {
         let meaning = "new streams are found within poll.discovery_interval";
         return Finding::new(Streams, Notice, what, meaning);
     }
-    let what = match count {
-        1 => format!("each poll reads 1 stream, of at most {limit}"),
-        count => format!("each poll reads {} streams, of at most {limit}", grouped_len(count)),
-    };
+    let what = format!("each poll reads {}, of at most {limit}", counted(count, "stream"));
     Finding::new(Streams, Ok, what, "")
 }
 

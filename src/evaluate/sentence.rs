@@ -254,7 +254,17 @@ fn are(count: u64) -> String {
 /// A number of entries, in words.
 #[must_use]
 pub fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+    counted(count, "entry")
+}
+
+/// A number with its noun, which is given in the singular. A noun of several words ends in the one that is counted.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(count)),
+        (_, None) => format!("{} {noun}s", grouped(count)),
+    }
 }
 
 /// A number with thousands separators.

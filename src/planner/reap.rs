@@ -48,7 +48,8 @@ impl ReapOrder {
         if self.force || self.idle.duration() >= LEAST_IDLE {
             return Ok(());
         }
-        let what = "a consumer is idle while a blocking read waits; less than 1d is accepted only with force";
+        let what =
+            "a consumer is idle while a blocking read waits; less than 1d needs --force (over HTTP: `force`)";
         Err(Refusal::wrong("idle", what))
     }
 

@@ -126,7 +126,8 @@ fn healths(head: &Head<'_>) -> Line {
     let of_server = head.faults.iter().filter_map(|fault| fault.health.known()).max();
     line.push(
         &of_server.map_or(format!("  {counts}"), |health| {
-            format!("  server: {}; streams: {counts}", health.as_str())
+            let streams = if counts.is_empty() { "none" } else { counts.as_str() };
+            format!("  server: {}; streams: {streams}", health.as_str())
         }),
         None,
     );

@@ -210,7 +210,7 @@ fn every_command_takes_the_password_beside_the_address() {
                 vec!["trim", "s", "--max-length", "2", "--mode", "strict", "--exact", "--dry-run"],
                 "would remove  1 entry",
             ),
-            (vec!["check-config", "--cost"], "1 streams"),
+            (vec!["check-config", "--cost"], "1 stream with "),
         ] {
             let output = streamwarden(&arguments, &environment);
             let printed = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -17,7 +17,7 @@ use crossterm::{
 
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::{feed::Feed, view::View};
+use super::{super::details::counted, feed::Feed, view::View};
 use crate::{
     cli::command::{Error, Exit},
     clock::{self, Instant},
@@ -146,7 +146,7 @@ impl Live {
             return footer;
         }
         let below = lines.saturating_sub(self.offset + height);
-        let more = if below > 0 { format!(", {below} more lines below") } else { String::new() };
+        let more = if below > 0 { format!(", {} below", counted(below, "more line")) } else { String::new() };
         footer.push(&format!("q quits, arrows scroll{more}"), Some(Colour::Dim));
         footer
     }

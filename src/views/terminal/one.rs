@@ -13,7 +13,7 @@ use super::{
     stream_lines, titles, widths,
 };
 use crate::{
-    evaluate::{NoAge, entries},
+    evaluate::{NoAge, counted, entries},
     model::StreamId,
     retention::Outcome,
     views::api::{
@@ -161,17 +161,24 @@ fn group_facts(group: &GroupDocument<'_>, is_clock_known: bool) -> Vec<Fact> {
         lines.extend(took(stage).map(|text| (label, text)));
     }
     let counts = [
-        ("released", group.nacked_entries.filter(|nacked| *nacked > 0)),
-        ("dangling", group.dangling_pending),
-        ("poison", group.poison_entries),
-        ("dropped with a consumer", group.pending_dropped),
-        ("entries lost", group.entries_lost),
-        ("entries possibly lost", group.entries_suspected_lost),
-        ("stuck consumers", group.stuck_consumers),
+        ("", "released", group.nacked_entries),
+        ("", "dangling", group.dangling_pending),
+        ("", "poison", group.poison_entries),
+        ("", "dropped with a consumer", group.pending_dropped),
+        ("entry", " lost", group.entries_lost),
+        ("entry", " possibly lost", group.entries_suspected_lost),
+        ("stuck consumer", "", group.stuck_consumers),
     ];
     lines.extend(happened(group.rewinds, group.last_rewind_unix_ms).map(|text| ("  rewound", text)));
-    let counts = counts.iter().filter_map(|(label, number)| Some((label, number.filter(|it| *it > 0)?)));
-    let counts: Vec<String> = counts.map(|(label, number)| format!("{} {label}", grouped(number))).collect();
+    let counts = counts.iter().filter_map(|(noun, more, number)| {
+        let number = number.filter(|it| *it > 0)?;
+        Some(if noun.is_empty() {
+            format!("{} {more}", grouped(number))
+        } else {
+            counted(number, noun) + more
+        })
+    });
+    let counts: Vec<String> = counts.collect();
     if !counts.is_empty() {
         lines.push(("  also", counts.join(", ")));
     }
@@ -259,7 +266,6 @@ fn summed_up(group: &GroupDocument<'_>, shown: usize, summed: &[ConsumerDocument
     let summed = summed.filter(|idle| u64::try_from(idle.len()).is_ok_and(|known| known == rest));
     let least_idle = summed.and_then(|idle| idle.into_iter().min_by(f64::total_cmp));
     let idle = least_idle.map(|idle| format!("; idle for at least {}", duration(idle))).unwrap_or_default();
-    let consumers =
-        if rest == 1 { "1 more consumer".to_owned() } else { format!("{} more consumers", grouped(rest)) };
+    let consumers = counted(rest, "more consumer");
     Some(format!("{consumers}: {} pending in total{idle}", grouped(pending)))
 }

@@ -243,7 +243,7 @@ const SENSELESS: &[(&str, &str, u16, &str)] = &[
         "group g has no consumer no",
     ),
     ("groups/s/g/claim", r#"{"from": "c", "to": "c", "idle_seconds": 0}"#, 400, "to: both consumers are c"),
-    ("groups/s/g/reap-consumers", r#"{"idle_seconds": 5}"#, 400, "less than 1d is accepted only with force"),
+    ("groups/s/g/reap-consumers", r#"{"idle_seconds": 5}"#, 400, "less than 1d needs --force"),
     ("streams/s/replay", r#"{"ids": ["1-0"]}"#, 409, "s: 1-0 is not a dead letter"),
 ];
 
