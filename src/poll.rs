@@ -2,6 +2,7 @@
 
 mod changes;
 mod finds;
+mod lost;
 mod sampler;
 mod turns;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 use changes::{OutageLog, StreamFailures};
 use finds::Finds;
+use lost::Lost;
 pub use sampler::Sampler;
 use turns::Turns;
 
@@ -70,6 +72,7 @@ impl Poller {
         self.first_search(&stop).await;
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.interval);
         let mut before: Option<Arc<Config>> = None;
+        let mut lost = Lost::default();
         while let Some(config) = self.next(&mut turns, &stop).await {
             let started = clock::now();
             self.heartbeat.send_replace(started);
@@ -77,10 +80,11 @@ impl Poller {
             if last.is_some_and(|last| !last.redis.access.is_same_place(&config.redis.access)) {
                 // Another server's reading must not be exposed, whether or not this one answers.
                 self.latest.send_modify(|latest| latest.reading = None);
+                lost = Lost::default();
             }
             let span = spans::poll();
             let result = tokio::select! {
-                result = self.poll(&config).instrument(span.clone()) => result,
+                result = self.poll(&config, &mut lost).instrument(span.clone()) => result,
                 () = stop.cancelled() => return,
             };
             let ended = clock::now();
@@ -159,9 +163,9 @@ impl Poller {
         }
     }
 
-    async fn poll(&mut self, config: &Arc<Config>) -> Result<Reading, Failure> {
+    async fn poll(&mut self, config: &Arc<Config>, lost: &mut Lost) -> Result<Reading, Failure> {
         self.stats.poll_begins();
-        let watchlist = self.streams.under(config);
+        let watchlist = lost.beside(self.streams.under(config), config);
         Span::current().record("streamwarden.streams", spans::int(watchlist.len()));
         // A reading that takes longer than this would be stale when it arrives.
         let longest = config.poll.stale_after;
@@ -170,7 +174,7 @@ impl Poller {
                 let LeftOut { skipped, postponed } = self.reader.left_out();
                 self.stats.skipped_lookups.set(i64::try_from(skipped).unwrap_or(i64::MAX));
                 self.stats.postponed_lookups.set(i64::try_from(postponed).unwrap_or(i64::MAX));
-                result
+                result.inspect(|reading| lost.note(&reading.snapshot))
             }
             Err(_elapsed) => {
                 self.reader.reconnect();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     evaluate::{GroupStatus, Health, StreamCause},
-    model::Name,
+    model::{Name, Reason},
     reading::{Reading, StreamReading},
     views::api::{RedisState, StreamChange},
 };
@@ -93,7 +93,7 @@ fn is_certain(stream: StreamReading<'_>, now: Duration, stale_after: Duration) -
         StreamCause::Unreadable(_) => {
             stream.unreadable_since().is_none_or(|since| now.saturating_sub(since) >= stale_after)
         }
-        StreamCause::Unwatched { .. } => true,
+        StreamCause::Unwatched { .. } | StreamCause::Absent(Reason::WrongType) => true,
         StreamCause::Fine { .. }
         | StreamCause::Group { .. }
         | StreamCause::Absent(_)
