@@ -333,13 +333,16 @@ impl<'a> StreamReading<'a> {
     }
 
     /// What prevents the limit from being reached: as of the last run here, else as the last poll proves. If another
-    /// sidecar trims, its runs are not known here.
+    /// sidecar trims, its runs are not known here: a group blocks it only if nothing at all may be removed. Else it is that sidecar
+    /// that has not trimmed.
     #[must_use]
     pub fn blocked_by(&self) -> Option<&'a TrimBlocker> {
         let retention = self.retention?;
+        let plan = retention.plan.as_ref();
         match &retention.retention_status {
-            Some(status) if status.has_enforced && self.other_holder.is_none() => status.blocked_by.as_ref(),
-            _ => retention.plan.as_ref()?.blocked_by(),
+            _ if self.other_holder().is_some() => plan.filter(|plan| plan.at_most == 0)?.blocked_by(),
+            Some(status) if status.has_enforced => status.blocked_by.as_ref(),
+            _ => plan?.blocked_by(),
         }
     }
 
