@@ -36,7 +36,7 @@ mod takeover;
 mod trend;
 
 pub use age::{Age, NoAge, clock_behind};
-pub use cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause};
+pub use cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause, StuckConsumer};
 pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;

@@ -61,11 +61,26 @@ function worstGroup({ group: name, others }, { groups }) {
 
 /** @type {(cause: Api.GroupCause) => string} */
 export function groupWords(cause) {
+  if (cause.kind === "standing") return standing(cause);
+  if (cause.kind === "stuck_consumers") return stuckConsumers(cause);
   if (cause.kind !== "no_progress") return kindWords(cause);
   const { backlog, consumers, idle_seconds: idle, still_seconds: still, consumer_limit: limit } = cause;
   const alive = idle == null ? "" : t("consumers_alive", { n: consumers, idle_seconds: duration(idle) });
   const words = t("cause_no_progress", { backlog: backlogWords(backlog), alive, still_seconds: duration(still) });
   return limit ? [words, t("cause_consumer_limit", limit)].join(t("between_clauses")) : words;
+}
+
+/** @type {(cause: Api.GroupCause & { kind: "standing" }) => string} */
+function standing({ backlog, ago_seconds: ago, watched_seconds: watched }) {
+  const waiting = { backlog: backlogWords(backlog) };
+  return ago == null ? t("cause_standing_unseen", { ...waiting, watched_seconds: duration(watched) }) : t("cause_standing", { ...waiting, ago_seconds: duration(ago) });
+}
+
+/** @type {(cause: Api.GroupCause & { kind: "stuck_consumers" }) => string} */
+function stuckConsumers({ worst, consumers, after_seconds: after }) {
+  if (!worst) return t("cause_stuck_unnamed", { n: consumers, after_seconds: duration(after) });
+  const first = t("cause_stuck_consumers", { name: worst.name, n: worst.entries, silent_seconds: duration(worst.silent_seconds) });
+  return consumers > 1 ? t("and_more_consumers", { first, n: consumers - 1 }) : first;
 }
 
 // The words of a kind, with its fields for the placeholders of the same names.

@@ -373,6 +373,11 @@ export const en = {
   cause_recovering: "{backlog}; recovering for {recovering_seconds}; reported until it has held for {until_seconds}",
   cause_nothing_waits: "nothing waits",
   cause_progress: "{backlog}; consumers are making progress",
+  cause_standing: "{backlog}; a delivery or acknowledgement was last seen {ago_seconds} ago",
+  cause_standing_unseen: "{backlog}; no delivery or acknowledgement was seen for {watched_seconds}",
+  cause_stuck_consumers: "consumer {name} holds {n} pending entry, without progress for {silent_seconds}|consumer {name} holds {n} pending entries, without progress for {silent_seconds}",
+  cause_stuck_unnamed: "{n} consumer holds pending entries, without progress for more than {after_seconds}|{n} consumers hold pending entries, without progress for more than {after_seconds}",
+  and_more_consumers: "{first} (and {n} more consumer)|{first} (and {n} more consumers)",
 
   // Why a stream has its health: the API's sentences
   cause_no_groups: "it has no groups",

@@ -373,6 +373,11 @@ export const zh = {
   cause_recovering: "{backlog}；已恢复 {recovering_seconds}，持续满 {until_seconds}后才解除",
   cause_nothing_waits: "没有等待的消息",
   cause_progress: "{backlog}；消费者正在处理",
+  cause_standing: "{backlog}；最近一次投递或确认在 {ago_seconds}前",
+  cause_standing_unseen: "{backlog}；{watched_seconds}内未见投递或确认",
+  cause_stuck_consumers: "消费者 {name} 持有 {n} 条待确认消息，{silent_seconds}内没有进展",
+  cause_stuck_unnamed: "{n} 个消费者持有待确认消息，超过 {after_seconds}没有进展",
+  and_more_consumers: "{first}（另有 {n} 个消费者）",
 
   // Why a stream has its health: the API's sentences
   cause_no_groups: "没有消费者组",

@@ -120,11 +120,51 @@ pub enum GroupCause {
     },
     /// No entries wait.
     Idle,
-    /// Entries wait, and consumers make progress.
+    /// Entries wait, and consumers make progress: a delivery or an acknowledgement was proven just now.
     Moving {
         /// The waiting entries.
         backlog: Backlog,
     },
+    /// Entries wait, and it is not proven that consumers make progress now.
+    Standing {
+        /// The waiting entries.
+        backlog: Backlog,
+        /// Time since a delivery or an acknowledgement was last proven; `None` if none was within `watched`.
+        last: Option<Duration>,
+        /// How long the group has been watched, up to the window.
+        watched: Duration,
+    },
+    /// Consumers hold pending entries and do nothing, while others may go on.
+    Stuck {
+        /// The one of them with the most entries, if it is among the listed ones. Boxed, since that is rare.
+        worst: Option<Box<StuckConsumer>>,
+        /// Number of such consumers.
+        consumers: u64,
+        /// They have done nothing for longer than this.
+        after: Duration,
+    },
+}
+
+impl GroupCause {
+    /// Whether stuck consumers explain it: their entries grow old, and others may follow.
+    pub(super) const fn follows_from_stuck(&self) -> bool {
+        matches!(
+            self,
+            Self::Over(Over::Pending(..) | Over::PendingAge(..) | Over::PendingAgeByDefault(_))
+                | Self::Recovering { .. }
+        )
+    }
+}
+
+/// A consumer that holds pending entries and does nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StuckConsumer {
+    /// The consumer.
+    pub name: Name,
+    /// Its pending entries.
+    pub pending: u64,
+    /// How long it has sent no request, or received nothing.
+    pub silent: Duration,
 }
 
 /// A number that exceeds its threshold.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     GroupStatus, Losses,
-    cause::GroupCause,
+    cause::{Backlog, GroupCause},
     debounce::Debounce,
     moment::Moment,
     present::Present,
@@ -27,11 +27,14 @@ pub(super) struct GroupTracker {
     last: Option<Counts>,
     /// When the group last made progress, or last had nothing to do.
     moved_at: Millis,
+    /// When consumers last certainly received or acknowledged entries; `None` if that was never seen.
+    progressed_at: Option<Millis>,
     /// Events within the window. Boxed, since events are rare.
     lately: Option<Box<Lately>>,
     missing: Debounce,
     no_consumers: Debounce,
     stopped: Debounce,
+    stuck: Debounce,
     over: Debounce,
     growing: Debounce,
 }
@@ -134,6 +137,7 @@ impl GroupTracker {
     pub(super) fn begin_at(&mut self, at: Millis) {
         self.since = at;
         self.moved_at = at;
+        self.progressed_at = None;
         self.missing = Debounce::default();
     }
 
@@ -163,6 +167,9 @@ impl GroupTracker {
                     at: moment.at,
                 });
             }
+            if present.has_progressed_since(before) {
+                self.progressed_at = Some(moment.at);
+            }
             if present.has_moved_since(before) || present.waits() == Some(false) {
                 self.moved_at = moment.at;
             }
@@ -188,7 +195,13 @@ impl GroupTracker {
         let no_consumers = self.no_consumers(present, moment);
         let stopped = self.stopped(present, moment);
         let stalled = self.stalled(present, moment);
+        let stuck = self.stuck(present, moment);
         let lagging = self.lagging(present, added, moment);
+        let lagging = if lagging.as_ref().is_some_and(GroupCause::follows_from_stuck) {
+            stuck.or(lagging)
+        } else {
+            lagging.or(stuck)
+        };
         let ago = |at: Millis| moment.since(at);
         let Lately { trimmed, suspected, dropped, rewound } =
             self.lately.as_deref().copied().unwrap_or_default();
@@ -252,6 +265,14 @@ impl GroupTracker {
         })
     }
 
+    /// Consumers that hold entries and do nothing. An entry that takes as long to handle is not reported at once.
+    fn stuck(&mut self, present: &Present<'_>, moment: &Moment<'_>) -> Option<GroupCause> {
+        let stuck = present.stuck(moment);
+        let settle = moment.config.status.settle;
+        let is_so = self.stuck.update(stuck.is_some(), moment.at, settle, Duration::ZERO);
+        stuck.filter(|_| is_so)
+    }
+
     fn lagging(&mut self, present: &Present<'_>, added: &Series, moment: &Moment<'_>) -> Option<GroupCause> {
         let status = &moment.config.status;
         let over = present.over(moment);
@@ -300,16 +321,27 @@ impl GroupTracker {
         match present.waits() {
             Some(false) => (GroupStatus::Ok, GroupCause::Idle),
             Some(true) if !is_suspect && (has_moved || watched >= status.window) => {
-                (GroupStatus::Ok, GroupCause::Moving { backlog })
+                (GroupStatus::Ok, self.progress(backlog, moment))
             }
             Some(true) => {
                 (GroupStatus::Unknown, GroupCause::TooEarly { backlog, watched, window: status.window })
             }
             None if has_moved && moment.since(self.moved_at) < status.window => {
-                (GroupStatus::Ok, GroupCause::Moving { backlog })
+                (GroupStatus::Ok, self.progress(backlog, moment))
             }
             None => (GroupStatus::Unknown, GroupCause::LagUnknown { backlog }),
         }
+    }
+
+    /// What is known of a backlog that is no problem.
+    fn progress(&self, backlog: Backlog, moment: &Moment<'_>) -> GroupCause {
+        let status = &moment.config.status;
+        let just_now = status.settle.max(2 * moment.config.poll.interval);
+        let last = self.progressed_at.map(|at| moment.since(at)).filter(|ago| *ago < status.window);
+        if last.is_some_and(|ago| ago <= just_now) {
+            return GroupCause::Moving { backlog };
+        }
+        GroupCause::Standing { backlog, last, watched: moment.since(self.since).min(status.window) }
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{
     age::Age,
-    cause::{Backlog, NearLimit, Over},
+    cause::{Backlog, GroupCause, NearLimit, Over, StuckConsumer},
     lag::Lag,
     moment::Moment,
     report::GroupReport,
 };
 use crate::{
     config::Thresholds,
-    model::{GroupState, Millis, Pending},
+    model::{ConsumerState, GroupState, Millis, Pending},
 };
 
 /// A group that exists.
@@ -44,6 +44,42 @@ impl Present<'_> {
                 (before.oldest_pending, now.oldest_pending),
                 (Pending::Oldest(then), Pending::Oldest(now)) if now.id > then.id
             )
+    }
+
+    /// Whether consumers have certainly received or acknowledged entries. A position alone proves nothing: it can be set by hand
+    /// (`XGROUP SETID`), and pending entries disappear with a deleted consumer.
+    pub(super) fn has_progressed_since(&self, before: &GroupState) -> bool {
+        let now = self.state;
+        let is_seen = now.least_idle.zip(before.least_idle).is_some_and(|(now, then)| now < then);
+        let are_counted = match (before.entries_read, now.entries_read) {
+            (Some(then), Some(now)) => now > then,
+            // A delivery lets the server count again.
+            (None, Some(_)) => true,
+            (_, None) => is_seen,
+        };
+        let has_received =
+            now.last_delivered_id > before.last_delivered_id && (are_counted || now.pending > before.pending);
+        let is_older = match (before.oldest_pending, now.oldest_pending) {
+            (Pending::Oldest(then), Pending::Oldest(now)) => now.id > then.id,
+            _ => false,
+        };
+        let has_acknowledged = now.pending < before.pending || is_older;
+        has_received || (has_acknowledged && now.consumer_count >= before.consumer_count)
+    }
+
+    /// The consumers that hold entries and do nothing, if there are any.
+    pub(super) fn stuck(&self, moment: &Moment<'_>) -> Option<GroupCause> {
+        let consumers = self.state.stuck_consumers?.get();
+        let after = moment.config.consumers.stuck_after;
+        let silent = |consumer: &ConsumerState| {
+            let silent = consumer.idle?.max(consumer.inactive.unwrap_or(Millis::ZERO)).duration();
+            (consumer.pending > 0 && silent > after).then_some(silent)
+        };
+        let worst = self.state.consumers.iter().find_map(|consumer| {
+            let (name, pending, silent) = (consumer.name.clone(), consumer.pending, silent(consumer)?);
+            Some(Box::new(StuckConsumer { name, pending, silent }))
+        });
+        (consumers > 0).then_some(GroupCause::Stuck { worst, consumers, after })
     }
 
     /// The entries that the group has not finished. Pending entries that are gone from the stream do not count.

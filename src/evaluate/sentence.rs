@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Lag,
-    cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause},
+    cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause, StuckConsumer},
     report::StreamVerdict,
 };
 use crate::{config::Thresholds, model::Reason};
@@ -120,13 +120,7 @@ impl Display for GroupCause {
             Self::LagUnknown { backlog } => write!(f, "{backlog}; the exact lag is unknown"),
             Self::Trimmed { entries, ago } => trimmed(f, *entries, *ago),
             Self::Suspected { entries, ago } => suspected(f, *entries, *ago),
-            Self::Dropped { entries: count, ago } => {
-                let (verb, entries, last) = match count {
-                    1 => ("was", "1 pending entry".to_owned(), ""),
-                    _ => ("were", format!("{} pending entries", grouped(*count)), "the last "),
-                };
-                write!(f, "up to {entries} {verb} dropped with a deleted consumer, {last}{} ago", short(*ago))
-            }
+            Self::Dropped { entries, ago } => dropped(f, *entries, *ago),
             Self::WentBack { from, to, ago } => {
                 write!(f, "its position went back from {from} to {to}, {} ago", short(*ago))
             }
@@ -160,8 +154,35 @@ impl Display for GroupCause {
             }
             Self::Idle => f.write_str("nothing waits"),
             Self::Moving { backlog } => write!(f, "{backlog}; consumers are making progress"),
+            Self::Standing { backlog, last: Some(ago), .. } => {
+                write!(f, "{backlog}; a delivery or acknowledgement was last seen {} ago", short(*ago))
+            }
+            Self::Standing { backlog, last: None, watched } => {
+                write!(f, "{backlog}; no delivery or acknowledgement was seen for {}", short(*watched))
+            }
+            Self::Stuck { worst, consumers, after } => stuck(f, worst.as_deref(), *consumers, *after),
         }
     }
+}
+
+fn stuck(
+    f: &mut fmt::Formatter<'_>,
+    worst: Option<&StuckConsumer>,
+    consumers: u64,
+    after: Duration,
+) -> fmt::Result {
+    let Some(StuckConsumer { name, pending, silent }) = worst else {
+        let hold = if consumers == 1 { "holds" } else { "hold" };
+        let consumers = counted(consumers, "consumer");
+        return write!(
+            f,
+            "{consumers} {hold} pending entries, without progress for more than {}",
+            short(after)
+        );
+    };
+    let pending = counted(*pending, "pending entry");
+    write!(f, "consumer {name} holds {pending}, without progress for {}", short(*silent))?;
+    if consumers > 1 { write!(f, " (and {})", counted(consumers - 1, "more consumer")) } else { Ok(()) }
 }
 
 fn trimmed(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Result {
@@ -176,6 +197,12 @@ fn trimmed(f: &mut fmt::Formatter<'_>, entries: u64, ago: Duration) -> fmt::Resu
             )
         }
     }
+}
+
+fn dropped(f: &mut fmt::Formatter<'_>, count: u64, ago: Duration) -> fmt::Result {
+    let (entries, ago) = (counted(count, "pending entry"), short(ago));
+    let (verb, last) = if count == 1 { ("was", "") } else { ("were", "the last ") };
+    write!(f, "up to {entries} {verb} dropped with a deleted consumer, {last}{ago} ago")
 }
 
 fn suspected(f: &mut fmt::Formatter<'_>, count: u64, ago: Duration) -> fmt::Result {

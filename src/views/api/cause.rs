@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     config::Thresholds,
-    evaluate::{Backlog, GroupCause, Lag, NearLimit, Over, Recreation, StreamCause},
+    evaluate::{
+        Backlog, GroupCause, Lag, NearLimit, Over, Recreation, StreamCause, StuckConsumer,
+    },
     model::{Reason, StreamId},
 };
 
@@ -249,11 +251,41 @@ pub enum GroupCauseDocument {
     },
     /// No entries wait.
     NothingWaits,
-    /// Entries wait, and consumers make progress.
+    /// Entries wait, and consumers make progress: a delivery or an acknowledgement was proven just now.
     Progress {
         /// The waiting entries.
         backlog: BacklogDocument,
     },
+    /// Entries wait, and it is not proven that consumers make progress now.
+    Standing {
+        /// The waiting entries.
+        backlog: BacklogDocument,
+        /// Time since a delivery or an acknowledgement was last proven; `null` if none was within `watched_seconds`.
+        ago_seconds: Option<f64>,
+        /// How long the group has been watched, up to `status.window`.
+        watched_seconds: f64,
+    },
+    /// Consumers hold pending entries and have made no progress for longer than `consumers.stuck_after`. Others may go on.
+    StuckConsumers {
+        /// The one of them with the most entries; `null` if it is not listed.
+        worst: Option<StuckConsumerDocument>,
+        /// Number of such consumers.
+        consumers: u64,
+        /// `consumers.stuck_after`.
+        after_seconds: f64,
+    },
+}
+
+/// A consumer that holds pending entries and does nothing.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "StuckConsumer"))]
+pub struct StuckConsumerDocument {
+    /// Its name, for people.
+    name: String,
+    /// Its pending entries.
+    entries: u64,
+    /// How long it has sent no request, or received nothing.
+    silent_seconds: f64,
 }
 
 /// The entries that a group has not finished.
@@ -356,6 +388,16 @@ impl From<&GroupCause> for GroupCauseDocument {
             },
             GroupCause::Idle => Self::NothingWaits,
             GroupCause::Moving { backlog } => Self::Progress { backlog: backlog.into() },
+            GroupCause::Standing { backlog, last, watched } => Self::Standing {
+                backlog: backlog.into(),
+                ago_seconds: last.map(seconds),
+                watched_seconds: seconds(*watched),
+            },
+            GroupCause::Stuck { worst, consumers, after } => Self::StuckConsumers {
+                worst: worst.as_deref().map(Into::into),
+                consumers: *consumers,
+                after_seconds: seconds(*after),
+            },
         }
     }
 }
@@ -382,6 +424,12 @@ impl From<&Over> for GroupCauseDocument {
             Over::Poison(entries, deliveries) => Self::Poison { entries: *entries, deliveries: *deliveries },
             Over::Limit(near) => Self::ConsumerLimit { entries: near.pending, limit: near.limit },
         }
+    }
+}
+
+impl From<&StuckConsumer> for StuckConsumerDocument {
+    fn from(StuckConsumer { name, pending, silent }: &StuckConsumer) -> Self {
+        Self { name: text(name).into_owned(), entries: *pending, silent_seconds: seconds(*silent) }
     }
 }
 

@@ -31,6 +31,12 @@ fn groups() -> Vec<GroupCause> {
         still: LATER,
         near: near.map(Box::new),
     };
+    let stuck = |pending: Option<u64>, consumers| GroupCause::Stuck {
+        worst: pending
+            .map(|pending| Box::new(StuckConsumer { name: "worker-1".into(), pending, silent: LATER })),
+        consumers,
+        after: SOON,
+    };
     vec![
         GroupCause::Unread(Reason::Timeout),
         GroupCause::NotThere { since: DAYS },
@@ -64,6 +70,13 @@ fn groups() -> Vec<GroupCause> {
         GroupCause::Recovering { backlog: both, since: SOON, until: LATER },
         GroupCause::Idle,
         GroupCause::Moving { backlog: backlog(Lag::AtMost(7), 0) },
+        GroupCause::Standing { backlog: both, last: Some(SOON), watched: LATER },
+        GroupCause::Standing { backlog: both, last: None, watched: LATER },
+        stuck(Some(1), 1),
+        stuck(Some(2_000), 2),
+        stuck(Some(3), 2_001),
+        stuck(None, 1),
+        stuck(None, 2_000),
     ]
 }
 
