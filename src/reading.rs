@@ -161,7 +161,8 @@ impl Reading {
     /// Compares the processes of the servers with those of the reading before.
     fn note_restarts(&mut self, last: Option<&Self>) {
         for (node, replaced) in self.snapshot.nodes.iter().zip(&mut self.replaced) {
-            let mut of_last = last.into_iter().flat_map(|last| last.snapshot.nodes.iter().zip(&last.replaced));
+            let mut of_last =
+                last.into_iter().flat_map(|last| last.snapshot.nodes.iter().zip(&last.replaced));
             let before = of_last.find(|(before, _)| before.address == node.address);
             *replaced = before.and_then(|(before, replaced)| {
                 let is_another = before.origin.is_another_process(&node.origin);
@@ -422,6 +423,7 @@ impl<'a> StreamReading<'a> {
             report: verdict.read.as_ref(),
             verdict,
             is_expected: self.watched.groups().contains(name),
+            is_ignored: self.watched.rule.as_ref().is_some_and(|rule| rule.ignored_groups().contains(name)),
             latency: self.latency.group(self.name, name),
             slo: self.rule().and_then(|rule| rule.slo),
             is_stream_known,
@@ -443,6 +445,8 @@ pub struct GroupReading<'a> {
     pub verdict: &'a GroupVerdict,
     /// Whether the configuration expects it.
     pub is_expected: bool,
+    /// Whether retention does not wait for it, and nothing about it is a problem.
+    pub is_ignored: bool,
     /// How long its entries take, if that is measured.
     pub latency: Option<&'a GroupLatency>,
     slo: Option<Slo>,

@@ -63,6 +63,7 @@ function worstGroup({ group: name, others }, { groups }) {
 export function groupWords(cause) {
   if (cause.kind === "standing") return standing(cause);
   if (cause.kind === "stuck_consumers") return stuckConsumers(cause);
+  if (cause.kind === "ignored") return t("cause_ignored", { status: isEnglish() ? cause.status : statusWord(cause) });
   if (cause.kind !== "no_progress") return kindWords(cause);
   const { backlog, consumers, idle_seconds: idle, still_seconds: still, consumer_limit: limit } = cause;
   const alive = idle == null ? "" : t("consumers_alive", { n: consumers, idle_seconds: duration(idle) });

@@ -116,7 +116,7 @@ export const exactRate = (n) => t("exact_rate", { n });
 const HEALTH_WORDS = { critical: "critical", warning: "warning", unknown: "status_unknown", healthy: "healthy" };
 /** @type {(health: Api.Stream["health"]) => string} */
 export const healthWord = (health) => t(HEALTH_WORDS[health]);
-/** @type {(group: Api.Group) => string} */
+/** @type {(of: { status: Api.Group["status"] }) => string} */
 export const statusWord = ({ status }) => tOr(`status_${status}`, status);
 
 // A health or status: a shape, a colour and a word.

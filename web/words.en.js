@@ -378,6 +378,7 @@ export const en = {
   cause_stuck_consumers: "consumer {name} holds {n} pending entry, without progress for {silent_seconds}|consumer {name} holds {n} pending entries, without progress for {silent_seconds}",
   cause_stuck_unnamed: "{n} consumer holds pending entries, without progress for more than {after_seconds}|{n} consumers hold pending entries, without progress for more than {after_seconds}",
   and_more_consumers: "{first} (and {n} more consumer)|{first} (and {n} more consumers)",
+  cause_ignored: "retention.ignore_groups has it, so it is not reported as {status}",
 
   // Why a stream has its health: the API's sentences
   cause_no_groups: "it has no groups",

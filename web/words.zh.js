@@ -378,6 +378,7 @@ export const zh = {
   cause_stuck_consumers: "消费者 {name} 持有 {n} 条待确认消息，{silent_seconds}内没有进展",
   cause_stuck_unnamed: "{n} 个消费者持有待确认消息，超过 {after_seconds}没有进展",
   and_more_consumers: "{first}（另有 {n} 个消费者）",
+  cause_ignored: "已列入 retention.ignore_groups，因此不报告其状态“{status}”",
 
   // Why a stream has its health: the API's sentences
   cause_no_groups: "没有消费者组",

@@ -241,7 +241,7 @@ section! {
         max_age: Option<Duration> [SECOND..=*AGES.end()] = None;
         /// What may be removed: `safe` nothing that a group has not acknowledged, `strict` all beyond the limit, `observe` nothing.
         mode: Mode = Mode::Safe;
-        /// Groups that hold nothing back.
+        /// Groups that hold nothing back, and about which nothing is reported as a problem.
         ignore_groups: Vec<Name> = Vec::new();
         /// Length past which `safe` removes entries even if a group needs them; above max_length.
         ceiling: Option<u64> [COUNTS] = None;

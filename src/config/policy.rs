@@ -26,6 +26,14 @@ pub struct Policy {
     pub interval: Duration,
 }
 
+impl StreamRule {
+    /// Groups for which retention does not wait.
+    #[must_use]
+    pub fn ignored_groups(&self) -> &[Name] {
+        self.retention.as_ref().map_or(&[], |retention| &retention.ignore_groups)
+    }
+}
+
 impl Policy {
     /// The policy of a stream with this rule; `None` without limits. If retention is switched off, it only observes.
     #[must_use]

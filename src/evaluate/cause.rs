@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Lag;
+use super::{GroupStatus, Lag};
 use crate::model::{Millis, Name, Reason, StreamId};
 
 /// Entries that a group has not finished.
@@ -143,6 +143,8 @@ pub enum GroupCause {
         /// They have done nothing for longer than this.
         after: Duration,
     },
+    /// The group is one of `ignore_groups`, and has this status otherwise.
+    Ignored(GroupStatus),
 }
 
 impl GroupCause {

@@ -117,6 +117,14 @@ impl StreamVerdict {
 }
 
 impl GroupVerdict {
+    /// Reports no problem of a group that retention ignores: what it misses is removed although it needs it.
+    pub(super) fn ignore(&mut self) {
+        if self.status != GroupStatus::Ok {
+            let status = std::mem::replace(&mut self.status, GroupStatus::Ok);
+            self.cause = GroupCause::Ignored(status);
+        }
+    }
+
     /// The verdict on a group whose stream could not be read.
     pub(super) fn unread(reason: Reason) -> Self {
         Self {

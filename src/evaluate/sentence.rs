@@ -161,6 +161,9 @@ impl Display for GroupCause {
                 write!(f, "{backlog}; no delivery or acknowledgement was seen for {}", short(*watched))
             }
             Self::Stuck { worst, consumers, after } => stuck(f, worst.as_deref(), *consumers, *after),
+            Self::Ignored(status) => {
+                write!(f, "retention.ignore_groups has it, so it is not reported as {}", status.as_str())
+            }
         }
     }
 }

@@ -215,6 +215,7 @@ impl StreamTracker {
     ) -> NameMap<GroupVerdict> {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
         let groups = subject.groups(reports);
+        let ignored = subject.ignored();
         // A gap after which nothing is known about the time in between.
         let longest = moment.config.status.window / 2;
         let is_after_gap = self.read_at.replace(moment.at).is_some_and(|last| moment.since(last) > longest);
@@ -242,7 +243,11 @@ impl StreamTracker {
                 tracker.begin_at(moment.at);
             }
             let lags = last.and_then(|last| Some(last.groups.get(&name)?.lags.clone())).unwrap_or_default();
-            verdicts.push((name.clone(), tracker.judge(present, lags, added, moment)));
+            let mut verdict = tracker.judge(present, lags, added, moment);
+            if ignored.contains(&name) {
+                verdict.ignore();
+            }
+            verdicts.push((name.clone(), verdict));
             self.groups.push((name, tracker));
         }
         verdicts.into_iter().collect()
@@ -345,6 +350,11 @@ fn clock_behind(subject: &Subject<'_>) -> Option<StreamCause> {
 impl<'a> Subject<'a> {
     fn expected(&self) -> &'a [Name] {
         self.rule.map_or(&[], |rule| &rule.groups)
+    }
+
+    /// Groups for which retention does not wait.
+    fn ignored(&self) -> &'a [Name] {
+        self.rule.map_or(&[], StreamRule::ignored_groups)
     }
 
     /// Why the stream could not be read, unless it does not exist.

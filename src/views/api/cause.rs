@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Thresholds,
     evaluate::{
-        Backlog, GroupCause, Lag, NearLimit, Over, Recreation, StreamCause, StuckConsumer,
+        Backlog, GroupCause, GroupStatus, Lag, NearLimit, Over, Recreation, StreamCause, StuckConsumer,
     },
     model::{Reason, StreamId},
 };
@@ -274,6 +274,11 @@ pub enum GroupCauseDocument {
         /// `consumers.stuck_after`.
         after_seconds: f64,
     },
+    /// It is one of `retention.ignore_groups`. Its status is `ok` in place of this one.
+    Ignored {
+        /// The status that it has otherwise.
+        status: Word<GroupStatus>,
+    },
 }
 
 /// A consumer that holds pending entries and does nothing.
@@ -398,6 +403,7 @@ impl From<&GroupCause> for GroupCauseDocument {
                 consumers: *consumers,
                 after_seconds: seconds(*after),
             },
+            GroupCause::Ignored(status) => Self::Ignored { status: (*status).into() },
         }
     }
 }

@@ -77,6 +77,7 @@ fn groups() -> Vec<GroupCause> {
         stuck(Some(3), 2_001),
         stuck(None, 1),
         stuck(None, 2_000),
+        GroupCause::Ignored(GroupStatus::NoConsumers),
     ]
 }
 
