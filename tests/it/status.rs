@@ -4,6 +4,7 @@ mod lease;
 mod life;
 mod live;
 mod refused;
+mod unseen;
 
 use std::process::Command;
 
