@@ -11,6 +11,7 @@ mod fallback;
 mod keeper;
 mod lease;
 mod pace;
+mod spare;
 mod stuck_work;
 mod trim;
 mod write;

@@ -65,6 +65,7 @@ mod watching;
 
 pub(crate) use cluster_survey::ClusterSurvey;
 pub use command::{Command, Request};
+pub(crate) use details::entries_at_the_ends;
 pub use details::{Details, Found, Wanted};
 pub use discover::Discovery;
 pub use examine::Examiner;

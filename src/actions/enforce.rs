@@ -9,7 +9,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use tracing::warn;
 
-use super::{fallback, write::Write};
+use super::{fallback, spare::in_words, write::Write};
 use crate::{
     config::{Config, Mode, Policy, Watchlist},
     model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
@@ -232,7 +232,7 @@ impl Enforcer {
                     warn!(%failure, "{WITHOUT_SCRIPTS}");
                 }
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(in_words(failure)),
         }
         self.step_without_script(config, stream, policy, cutoff).await
     }
@@ -282,7 +282,11 @@ impl Enforcer {
         let state = &self.with_first_id(config, stream, state, cutoff).await?;
         let plan = Plan::new(policy, state, read.verdict);
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
-        for trim in fallback::trims(stream, state, &plan, policy, cutoff, config.retention.step) {
+        let trims = || fallback::trims(stream, state, &plan, policy, cutoff, config.retention.step);
+        if policy.spares_dead_letters && trims().any(|trim| trim.may_remove_from(state)) {
+            self.spare_dead_letters(config, stream).await?;
+        }
+        for trim in trims() {
             let removed = self.send(config, trim.command).await.and_then(|reply| reply::count(&reply))?;
             if removed > 0 {
                 let length = Some(state.length.saturating_sub(removed));

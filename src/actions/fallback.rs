@@ -18,6 +18,17 @@ pub(super) struct Trim<'a> {
     pub(super) is_forced: bool,
 }
 
+impl Trim<'_> {
+    /// Whether it may remove something from a stream that is as it was read.
+    pub(super) fn may_remove_from(&self, state: &StreamState) -> bool {
+        if let Write::TrimBelow(_, id, _) = self.command {
+            state.first_entry_id.is_none_or(|first| first < id)
+        } else {
+            true
+        }
+    }
+}
+
 /// The trims of one step, in order. The first that removes something ends the step. IDs below `cutoff` are too old,
 /// and `step` is the maximum number of entries to remove.
 pub(super) fn trims<'a>(

@@ -1,11 +1,7 @@
 //! The task that keeps streams within their limits: runs each stream when it is due, while this sidecar holds the
 //! lease.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -21,7 +17,7 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::{Config, Mode, Policy, Watchlist},
-    model::{Failure, Name, Reason},
+    model::{Failure, Name},
     outage::{News, Outage},
     retention::{BlockReason, Outcome, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
     schedule::Schedule,
@@ -70,7 +66,7 @@ impl Keeper {
     /// Runs until `stop`. Waits for a step in progress, at most for its timeout.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut schedules = Schedules::new();
-        let (mut policies, mut unproven) = (Policies::new(), Unproven::new());
+        let mut policies = Policies::new();
         let mut listed: Option<Watchlist> = None;
         while !stop.is_cancelled() {
             let config = Arc::clone(&self.config.borrow());
@@ -78,7 +74,6 @@ impl Keeper {
             let list = self.streams.under(&config);
             if listed.as_ref().is_none_or(|listed| !listed.is_same(&list)) {
                 policies = enforced(&list);
-                unproven = under_globs(&list);
                 keep_schedules(&mut schedules, &policies);
                 self.failing.retain(|stream, _| policies.contains_key(stream));
                 self.stuck_work.follow(&config, &list);
@@ -95,7 +90,7 @@ impl Keeper {
             self.publish_holder();
             if self.lease.is_held() {
                 self.run_stuck_work(&config, &mut schedules, &stop).await;
-                self.run_due(&config, (&policies, &unproven), &mut schedules, &stop).await;
+                self.run_due(&config, &policies, &mut schedules, &stop).await;
             }
             let due = schedules.values().map(Schedule::due).chain(self.stuck_work.due());
             let next_run = due.min().filter(|_| self.lease.is_held());
@@ -161,7 +156,7 @@ impl Keeper {
     async fn run_due(
         &mut self,
         config: &Config,
-        (policies, unproven): (&Policies, &Unproven),
+        policies: &Policies,
         schedules: &mut Schedules,
         stop: &CancellationToken,
     ) {
@@ -176,27 +171,9 @@ impl Keeper {
             }
             let budget = run_budget(config);
             let trim = Trim { config, stream, policy, budget, is_over };
-            let refusal = if unproven.contains(stream) { self.refusal(config, stream).await } else { None };
-            let run = match refusal {
-                Some(failure) => {
-                    let run = Run { failure: Some(failure), ..Run::default() };
-                    self.report(stream, policy.mode, &run, RetentionStatus::note);
-                    run
-                }
-                None => self.trim(trim, RetentionStatus::note).await,
-            };
+            let run = self.trim(trim, RetentionStatus::note).await;
             schedule_next(schedule, &run, began, clock::now(), policy, config);
             self.after_run(unanswered(run.failure.as_ref()), config).await;
-        }
-    }
-
-    /// Why a stream must not be trimmed: the limit of a glob must not remove dead letters that the configuration does not know of. Some may
-    /// be added at any time, as by another sidecar, so each run looks again.
-    async fn refusal(&mut self, config: &Config, stream: &Name) -> Option<Failure> {
-        match self.stuck_work.has_dead_letter_at_an_end(config, stream).await {
-            Ok(false) => None,
-            Ok(true) => Some(Failure::new(Reason::Other, HOLDS_DEAD_LETTERS)),
-            Err(failure) => Some(failure),
         }
     }
 
@@ -274,17 +251,6 @@ type Policies = BTreeMap<Name, Arc<Policy>>;
 
 /// The schedule of each stream's runs.
 type Schedules = BTreeMap<Name, Schedule>;
-
-/// The streams whose limit may not be meant for dead letters.
-type Unproven = BTreeSet<Name>;
-
-const HOLDS_DEAD_LETTERS: &str = "its oldest or newest entry is a dead letter, and only a limit that is written for dead letters may remove it: \
-     write a rule whose `match` is this key before the one that applies";
-
-/// The streams that only the limit of a glob applies to.
-fn under_globs(list: &Watchlist) -> Unproven {
-    list.iter().filter(|watched| watched.has_common_limits()).map(|watched| watched.name.clone()).collect()
-}
 
 /// The policies of the watched streams whose limits are enforced.
 fn enforced(list: &Watchlist) -> Policies {

@@ -5,14 +5,15 @@
 --
 -- KEYS[1]  the stream
 -- ARGV     mode ("safe" or "strict"), max_length, cutoff (an ID: older entries are too old), ceiling, step,
---          exact ("1" or ""), number of ignored groups, the ignored groups..., the expected groups...
+--          exact ("1" or ""), whether the limits are not meant for dead letters ("1" or ""), number of ignored groups,
+--          the ignored groups..., the expected groups...
 --          "" for a limit that is not set
 -- Returns  entries removed, length after, floor, blocking group, why it blocks, whether the ceiling forced it,
 --          entries ever removed from the stream (-1 where the server does not count or the losses are unknown),
 --          and for each group that lost undelivered entries its name and how many
 local key, mode = KEYS[1], ARGV[1]
 local max_length, cutoff, ceiling, step = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local exact, ignored_count = ARGV[6] == '1', tonumber(ARGV[7])
+local exact, spares_dead_letters, ignored_count = ARGV[6] == '1', ARGV[7] == '1', tonumber(ARGV[8])
 -- XDEL gets its IDs from Lua's stack, which is small.
 local DELETED_AT_ONCE = 1000
 -- Counting losses takes the server some time for each group. Beyond this number, polls bound the losses.
@@ -60,18 +61,47 @@ local function oldest_pending(group, first)
   end
 end
 
+-- What XINFO says of one object, by the names of the fields.
+local function by_field(fields)
+  local object = {}
+  for index = 1, #fields, 2 do object[fields[index]] = fields[index + 1] end
+  return object
+end
+
 -- The groups, each as a table of its fields. The step moves none of them.
 local known_groups
 local function groups()
   if known_groups then return known_groups end
   local found = {}
-  for _, fields in ipairs(call('XINFO', 'GROUPS', key)) do
-    local group = {}
-    for index = 1, #fields, 2 do group[fields[index]] = fields[index + 1] end
-    table.insert(found, group)
-  end
+  for _, fields in ipairs(call('XINFO', 'GROUPS', key)) do table.insert(found, by_field(fields)) end
   known_groups = found
   return found
+end
+
+-- The stream as it is before the first removal, as a table of its fields.
+local known_stream
+local function stream()
+  known_stream = known_stream or by_field(call('XINFO', 'STREAM', key))
+  return known_stream
+end
+
+-- What the names of a dead letter's last fields end with, in this order. Each begins with the same prefix.
+local ORIGIN = {'stream', 'group', 'id', 'consumer', 'deliveries', 'time', 'by'}
+local function is_dead_letter(fields)
+  local last = #fields - 2 * #ORIGIN
+  local prefix = (fields[last + 1] or ''):match('^(.+)stream$')
+  for index, name in ipairs(ORIGIN) do
+    if not prefix or fields[last + 2 * index - 1] ~= prefix .. name then return false end
+  end
+  return true
+end
+
+-- Ends the step if the stream holds dead letters, as far as its ends show, and the limits are not meant for them.
+local function spare_dead_letters()
+  if not spares_dead_letters then return end
+  for _, which in ipairs({'first-entry', 'last-entry'}) do
+    if is_dead_letter(stream()[which][2]) then error('DEADLETTER at an end of the stream', 0) end
+  end
 end
 
 -- The first entry that a group still needs, with the group and the reason.
@@ -81,8 +111,8 @@ local function find_floor(first)
     if not floor or before(id, floor) then floor, holder, reason = id, group, why end
   end
   local ignored, missing = {}, {}
-  for index = 8, #ARGV do
-    if index < 8 + ignored_count then ignored[ARGV[index]] = true else missing[ARGV[index]] = true end
+  for index = 9, #ARGV do
+    if index < 9 + ignored_count then ignored[ARGV[index]] = true else missing[ARGV[index]] = true end
   end
   for _, group in ipairs(groups()) do
     missing[group.name] = nil
@@ -102,11 +132,8 @@ end
 -- which does not count additions, and with too many groups.
 local ever_before
 local function find_ever_before()
-  if ever_before then return end
-  local fields, stream = call('XINFO', 'STREAM', key), {}
-  for index = 1, #fields, 2 do stream[fields[index]] = fields[index + 1] end
-  if stream.groups > MOST_COUNTED then error() end
-  ever_before = stream['entries-added'] - stream.length
+  if stream().groups > MOST_COUNTED then error() end
+  ever_before = stream()['entries-added'] - stream().length
 end
 
 -- The distinct positions of groups, ascending.
@@ -175,8 +202,9 @@ local function losses(removed)
   return ever_before + removed, lost
 end
 
--- Removes at most `most` entries below `target`; nil for no target. Returns how many, or why none.
-local function remove(target, most, length)
+-- Removes at most `most` entries below `target`, of a stream that begins with `first`; nil for no target. Returns how many, or why none.
+local function remove(first, target, most, length)
+  if not target or before(first, target) then spare_dead_letters() end
   local removed = trim(target, most, length)
   if removed > 0 then return removed end
   -- No whole node can be removed any more. What is left is in the first node, so this reads at most one node.
@@ -199,7 +227,7 @@ local function act()
   local removed, why, is_held, forced = 0, nil, false, 0
   local excess = max_length and length - max_length or 0
   if excess > 0 then
-    removed, why = remove(floor, math.min(excess, step), length)
+    removed, why = remove(first, floor, math.min(excess, step), length)
     is_held = why == 'held'
   end
   if removed == 0 and cutoff ~= '' then
@@ -209,13 +237,13 @@ local function act()
     else
       local is_lower = floor and before(floor, cutoff)
       local too_old
-      removed, too_old = remove(is_lower and floor or cutoff, step, length)
+      removed, too_old = remove(first, is_lower and floor or cutoff, step, length)
       if too_old == 'node_size' then why = too_old end
       is_held = is_held or (removed == 0 and is_lower and #ids(floor, '(' .. cutoff, 1) > 0)
     end
   end
   if removed == 0 and ceiling and length > ceiling then
-    removed = remove(nil, math.min(length - ceiling, step), length)
+    removed = remove(first, nil, math.min(length - ceiling, step), length)
     if removed > 0 then forced = 1 end
   end
   if is_held then why = reason else holder = nil end

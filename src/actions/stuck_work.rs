@@ -18,13 +18,13 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::{Config, DeadLetterRule, Watched, Watchlist},
-    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason, StreamId},
+    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason},
     outage::{News, Outage},
     schedule::Schedule,
     self_stats::SelfStats,
     source::{Details, Wanted},
     spans,
-    stuck::{Act, Cause, DeadLetter, Outcome, Round, RuleRun, Stop},
+    stuck::{Act, Cause, Outcome, Round, RuleRun, Stop},
 };
 
 /// Who acts, in the log and in each dead letter.
@@ -85,21 +85,6 @@ impl StuckWork {
     /// Whether a stream has rules that run.
     pub(super) fn has(&self, stream: &Name) -> bool {
         self.rules.contains_key(stream)
-    }
-
-    /// Whether the oldest entry of a stream, which a limit would remove first, is a dead letter, or the newest one.
-    pub(super) async fn has_dead_letter_at_an_end(
-        &mut self,
-        config: &Config,
-        stream: &Name,
-    ) -> Result<bool, Failure> {
-        let oldest = self.details.entries_from(config, stream, StreamId::ZERO, 1).await?;
-        // Of an empty stream there is no newest one either.
-        if oldest.first().is_none_or(DeadLetter::is) {
-            return Ok(!oldest.is_empty());
-        }
-        let newest = self.details.newest(config, stream, StreamId::MAX, 1).await?;
-        Ok(newest.first().is_some_and(DeadLetter::is))
     }
 
     /// When the next rule is due; `None` without rules.

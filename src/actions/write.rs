@@ -105,7 +105,8 @@ impl Request for Write<'_> {
                 cmd.arg("EVAL").arg(SCRIPT).arg(1).arg(stream.as_bytes());
                 cmd.arg(if policy.mode == Mode::Safe { "safe" } else { "strict" });
                 cmd.arg(optional(policy.max_length)).arg(optional(*cutoff)).arg(optional(policy.ceiling));
-                cmd.arg(*step).arg(if policy.exact { "1" } else { "" }).arg(policy.ignore_groups.len());
+                cmd.arg(*step).arg(flag(policy.exact)).arg(flag(policy.spares_dead_letters));
+                cmd.arg(policy.ignore_groups.len());
                 for group in policy.ignore_groups.iter().chain(&policy.groups) {
                     cmd.arg(group.as_bytes());
                 }
@@ -146,6 +147,10 @@ impl Request for Write<'_> {
     }
 }
 
+const fn flag(is_set: bool) -> &'static str {
+    if is_set { "1" } else { "" }
+}
+
 fn optional(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
@@ -173,17 +178,18 @@ pub(super) mod tests {
             assert_eq!(words[..4], ["EVAL", SCRIPT, "1", "s"]);
             words[4..].join("|")
         };
-        assert_eq!(sent(&policy(Mode::Strict), None), "strict|70|||500||0");
+        assert_eq!(sent(&policy(Mode::Strict), None), "strict|70|||500|||0");
         let names = |names: &[&str]| names.iter().map(|name| Name::from(*name)).collect();
         let all = Policy {
             max_length: None,
             ceiling: Some(90),
             exact: true,
+            spares_dead_letters: true,
             ignore_groups: names(&["a", "b"]),
             groups: names(&["c"]),
             ..policy(Mode::Safe)
         };
-        assert_eq!(sent(&all, Some(StreamId::new(5, 6))), "safe||5-6|90|500|1|2|a|b|c");
+        assert_eq!(sent(&all, Some(StreamId::new(5, 6))), "safe||5-6|90|500|1|1|2|a|b|c");
     }
 
     #[test]

@@ -45,6 +45,9 @@ const ROLE: u64 = 1;
 const STEP: u64 = 8;
 /// ... and for each group.
 const STEP_OF_A_GROUP: u64 = 2;
+/// Looking for dead letters before a run under the limit of a glob removes something: the script's step does it by what it reads anyway,
+/// so this is for servers without scripts.
+const LOOK: u64 = 1;
 /// The groups of a stream, which its rules about stuck work ask for.
 const GROUPS: u64 = 1;
 /// Reading and extending the lease.
@@ -322,6 +325,7 @@ fn retention(config: &Config, watchlist: &Watchlist, snapshot: &Snapshot) -> Vec
         let (streams, commands) = streams_by_run.entry(policy.interval).or_default();
         *streams += 1;
         *commands += CHECK + STEPS * (STEP + STEP_OF_A_GROUP * groups);
+        *commands += if policy.spares_dead_letters { LOOK } else { 0 };
     }
     let lease = (!streams_by_run.is_empty()).then(|| Row {
         what: "the retention lease".to_owned(),

@@ -157,9 +157,10 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Watchlist, check_in, test_config::config};
+    use crate::config::{Watched, Watchlist, check_in, test_config::config};
 
     const RULE: &str = "after_deliveries: 8, idle: 10m";
+    const LIMIT: &str = "retention: {max_length: 5}";
 
     fn dead_letters(yaml: &str, stream: &str) -> Option<String> {
         config(yaml).dead_letters(&stream.into()).map(|key| key.to_string())
@@ -248,11 +249,16 @@ mod tests {
     #[test]
     fn limits_of_a_glob_are_common_unless_they_are_for_dead_letters() {
         let config = config(&format!(
-            "streams: [{{match: 'dead:*'}}, {{match: exact}}, {{match: 'a*', dead_letter: {{{RULE}, to: 'failed:{{%s}}'}}}}, {{match: '*'}}]"
+            "streams: [{{match: 'dead:*', {LIMIT}}}, {{match: exact, {LIMIT}}}, {{match: 'failed:*', {LIMIT}}}, \
+             {{match: 'a*', {LIMIT}, dead_letter: {{{RULE}, to: 'failed:{{%s}}'}}}}, {{match: '*', {LIMIT}}}]"
         ));
-        let list = Watchlist::new(&config, ["dead:x", "exact", "failed:{a}", "a", "b"].map(Into::into));
-        let common = list.iter().filter(|watched| watched.has_common_limits());
-        assert_eq!(common.map(|watched| watched.name.to_string()).collect::<Vec<_>>(), ["a", "b"]);
+        let names = ["dead:x", "exact", "failed:{a}", "failed:b", "a", "b"].map(Into::into);
+        let list = Watchlist::new(&config, names);
+        let spares =
+            |watched: &&Watched| watched.policy.as_ref().is_some_and(|policy| policy.spares_dead_letters);
+        let spared = list.iter().filter(spares).map(|watched| watched.name.to_string());
+        assert_eq!(spared.collect::<Vec<_>>(), ["a", "b", "failed:b"]);
+        assert!(list.iter().all(|watched| watched.policy.is_some()));
     }
 
     fn problems(yaml: &str) -> String {

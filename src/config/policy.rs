@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Config, Mode, StreamRule};
-use crate::model::{Name, ServerTime, StreamId};
+use super::{Config, Mode, StreamRule, pattern::literal};
+use crate::{
+    model::{Name, ServerTime, StreamId},
+    stuck::DEFAULT_BEGIN,
+};
 
 /// The limits of a stream, and what may be done to keep them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub struct Policy {
     pub ceiling: Option<u64>,
     /// Whether to reach the limit to the entry, within a node.
     pub exact: bool,
+    /// Whether the limits are those of a glob that may not be written for dead letters, so that nothing is removed where some are seen. A
+    /// stream can hold some that the configuration does not know of: those of a rule that was removed, or of another sidecar.
+    pub spares_dead_letters: bool,
     /// Groups that hold nothing back.
     pub ignore_groups: Vec<Name>,
     /// Groups that must exist: while one is missing, safe mode removes nothing.
@@ -36,8 +42,10 @@ impl StreamRule {
 
 impl Policy {
     /// The policy of a stream with this rule; `None` without limits. If retention is switched off, it only observes.
+    ///
+    /// `holds_dead_letters`: whether the configuration knows that the stream holds dead letters. Its rule is meant for them then.
     #[must_use]
-    pub fn of(config: &Config, rule: &StreamRule) -> Option<Self> {
+    pub fn of(config: &Config, rule: &StreamRule, holds_dead_letters: bool) -> Option<Self> {
         let retention = rule.retention.as_ref()?;
         Some(Self {
             max_length: retention.max_length,
@@ -45,6 +53,7 @@ impl Policy {
             mode: if config.retention.enabled { retention.mode } else { Mode::Observe },
             ceiling: retention.ceiling,
             exact: retention.exact,
+            spares_dead_letters: !holds_dead_letters && is_common(rule),
             ignore_groups: retention.ignore_groups.clone(),
             groups: rule.groups.clone(),
             interval: retention.interval.unwrap_or(config.retention.interval),
@@ -62,6 +71,7 @@ impl Policy {
             mode,
             ceiling: None,
             exact,
+            spares_dead_letters: false,
             ignore_groups: retention.map(|retention| retention.ignore_groups.clone()).unwrap_or_default(),
             groups: rule.map(|rule| rule.groups.clone()).unwrap_or_default(),
             interval: config.retention.interval,
@@ -88,6 +98,11 @@ impl Policy {
     }
 }
 
+/// Whether a rule is a glob that may not be written for dead letters.
+fn is_common(rule: &StreamRule) -> bool {
+    rule.pattern.glob().is_some_and(|glob| !literal(glob).starts_with(DEFAULT_BEGIN))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +115,7 @@ streams:
   - {match: none}";
 
     fn of(config: &Config, stream: &str) -> Option<Policy> {
-        Policy::of(config, config.rule(&stream.into())?)
+        Policy::of(config, config.rule(&stream.into())?, false)
     }
 
     #[test]
@@ -112,6 +127,7 @@ streams:
             mode: Mode::Safe,
             ceiling: Some(20),
             exact: true,
+            spares_dead_letters: false,
             ignore_groups: vec!["b".into()],
             groups: vec!["a".into()],
             interval: Duration::from_secs(420),

@@ -2,11 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Config, DeadLetterRule, Policy, ReapRule, StreamRule, Thresholds, pattern::literal};
-use crate::{
-    model::{InOrder, Name},
-    stuck::DEFAULT_BEGIN,
-};
+use super::{Config, DeadLetterRule, Policy, ReapRule, StreamRule, Thresholds};
+use crate::model::{InOrder, Name};
 
 /// A watched stream.
 #[derive(Debug, Clone)]
@@ -40,16 +37,6 @@ impl Watched {
     #[must_use]
     pub fn dead_letter(&self) -> Option<&DeadLetterRule> {
         self.rule.as_ref()?.dead_letter.as_ref().filter(|_| !self.holds_dead_letters)
-    }
-
-    /// Whether its limits are those of a glob that may not be written for dead letters. A stream can hold some that the configuration does not
-    /// know of: those of a rule that was removed, or of another sidecar.
-    #[must_use]
-    pub fn has_common_limits(&self) -> bool {
-        let is_common = |rule: &Arc<StreamRule>| {
-            rule.pattern.glob().is_some_and(|glob| !literal(glob).starts_with(DEFAULT_BEGIN))
-        };
-        !self.holds_dead_letters && self.rule.as_ref().is_some_and(is_common)
     }
 
     /// The key of its dead letters; `None` if nothing is set aside, or if the rule must name the key.
@@ -86,8 +73,8 @@ impl Watchlist {
         let watched = |name: Name| {
             let (rule, holds_dead_letters) = config.rule_of(&name);
             let policy = rule.and_then(|rule| {
-                let made = policies.entry(Arc::as_ptr(rule));
-                made.or_insert_with(|| Policy::of(config, rule).map(Arc::new)).clone()
+                let made = policies.entry((Arc::as_ptr(rule), holds_dead_letters));
+                made.or_insert_with(|| Policy::of(config, rule, holds_dead_letters).map(Arc::new)).clone()
             });
             let (is_expected, rule) = (config.expects(&name), rule.cloned());
             Watched { name, rule, policy, is_expected, holds_dead_letters }

@@ -10,6 +10,7 @@ pub(crate) fn policy(mode: Mode) -> Policy {
         mode,
         ceiling: None,
         exact: false,
+        spares_dead_letters: false,
         ignore_groups: Vec::new(),
         groups: Vec::new(),
         interval: std::time::Duration::from_secs(1),

@@ -400,17 +400,25 @@ fn pending_entries(reply: &Reply) -> Parsed<Vec<PendingEntry>> {
 
 /// The entries of a reply to `XRANGE` or `XREVRANGE`.
 fn entries(reply: &Reply) -> Parsed<Vec<Entry>> {
-    let entry = |value: Value<'_>| {
-        let id = entry_id(&value)?;
-        let fields = list(value, "entry")?.into_iter().nth(1).ok_or_else(|| unexpected("fields"))?;
-        let pair = |pair: &[Value<'_>]| match pair {
-            [name, value] => Ok((content(name)?, content(value)?)),
-            _ => Err(unexpected("field")),
-        };
-        let fields = list(fields, "fields")?.chunks(2).map(pair).collect::<Parsed<_>>()?;
-        Ok(Entry { id, fields })
-    };
     list(reply.value()?, "entries")?.into_iter().map(entry).collect()
+}
+
+/// The first and the last entry in a reply to `XINFO STREAM`; none of an empty stream.
+pub(crate) fn entries_at_the_ends(reply: &Reply) -> Parsed<Vec<Entry>> {
+    let mut fields = Fields::new(reply.value()?)?;
+    let ends = ["first-entry", "last-entry"].map(|name| fields.take(name));
+    ends.into_iter().flatten().map(entry).collect()
+}
+
+fn entry(value: Value<'_>) -> Parsed<Entry> {
+    let id = entry_id(&value)?;
+    let fields = list(value, "entry")?.into_iter().nth(1).ok_or_else(|| unexpected("fields"))?;
+    let pair = |pair: &[Value<'_>]| match pair {
+        [name, value] => Ok((content(name)?, content(value)?)),
+        _ => Err(unexpected("field")),
+    };
+    let fields = list(fields, "fields")?.chunks(2).map(pair).collect::<Parsed<_>>()?;
+    Ok(Entry { id, fields })
 }
 
 fn content(value: &Value<'_>) -> Parsed<Content> {

@@ -158,7 +158,7 @@ fn cluster(redis: &Redis) -> Redis {
 
 /// What a step of retention answers to a stream over its limit, which is lower here: it has something to remove in each case.
 fn step(connection: &mut redis::Connection) -> RedisResult<Value> {
-    let limits = ["safe", "100", "", "", "1000", "", "0"];
+    let limits = ["safe", "100", "", "", "1000", "", "", "0"];
     cmd("EVAL").arg(STEP).arg(1).arg("s").arg(&limits).query(connection)
 }
 

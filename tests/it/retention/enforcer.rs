@@ -71,13 +71,14 @@ fn policy(mode: Mode, max_length: Option<u64>) -> Policy {
 /// Takes the step of a case, and tells what came of it.
 fn play(case: &Case, trimmer: &mut Trimmer, redis: &Redis) -> String {
     case.set_up(&mut redis.connect());
-    let [mode, max_length, cutoff, ceiling, step, _, ignored, ref groups @ ..] = case.step[..] else {
+    let [mode, max_length, cutoff, ceiling, step, _, spares, ignored, ref groups @ ..] = case.step[..] else {
         panic!("{}: not a step", case.name)
     };
     let (ignored, expected) = groups.split_at(ignored.parse().unwrap());
     let names = |groups: &[&str]| groups.iter().map(|group| Name::from(*group)).collect();
     let policy = Policy {
         ceiling: ceiling.parse().ok(),
+        spares_dead_letters: spares == "1",
         ignore_groups: names(ignored),
         groups: names(expected),
         ..policy(if mode == "safe" { Mode::Safe } else { Mode::Strict }, max_length.parse().ok())

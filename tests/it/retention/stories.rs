@@ -115,6 +115,8 @@ fn stories() -> impl Strategy<Value = Story> {
         mode,
         ceiling: ceiling.filter(|_| mode == Mode::Safe),
         exact,
+        // None of the stories' entries is a dead letter.
+        spares_dead_letters: true,
         ignore_groups: ignored,
         groups: if is_expecting { Vec::new() } else { expected },
         interval: std::time::Duration::from_secs(1),
