@@ -46,7 +46,15 @@ struct Rule {
     watched: Watched,
     schedule: Schedule,
     interval: Duration,
+    progress: Progress,
+}
+
+/// How far the last run of a stream's rules came.
+#[derive(Default)]
+struct Progress {
     round: Round,
+    /// The group whose consumers were looked at last.
+    reaped: Option<Name>,
 }
 
 impl StuckWork {
@@ -72,12 +80,12 @@ impl StuckWork {
             let interval =
                 watched.policy.as_ref().map_or(config.retention.interval, |policy| policy.interval);
             let name = watched.name.clone();
-            let (mut schedule, round) = match before.remove(&name) {
-                Some(rule) => (rule.schedule, rule.round),
-                None => (first_schedule(interval), Round::default()),
+            let (mut schedule, progress) = match before.remove(&name) {
+                Some(rule) => (rule.schedule, rule.progress),
+                None => (first_schedule(interval), Progress::default()),
             };
             schedule.every(interval);
-            self.rules.insert(name, Rule { watched, schedule, interval, round });
+            self.rules.insert(name, Rule { watched, schedule, interval, progress });
         }
         self.failing.retain(|stream, _| self.rules.contains_key(stream));
     }
@@ -116,7 +124,7 @@ impl StuckWork {
         let limit = Limit { is_over, until, has_acted: AtomicBool::new(false) };
         let (details, run) = (&mut self.details, RuleRun::default());
         let mut pass = Pass { config, details, enforcer, limit, run };
-        let result = pass.run(&rule.watched, &mut rule.round).instrument(span.clone()).await;
+        let result = pass.run(&rule.watched, &mut rule.progress).instrument(span.clone()).await;
         let run = RuleRun { failure: result.err(), ..pass.run };
         rule.schedule_next(&run, began, config);
         span.record("streamwarden.stuck.moved", spans::int(run.moved()));
@@ -208,7 +216,7 @@ impl Limit<'_> {
 }
 
 impl Pass<'_> {
-    async fn run(&mut self, watched: &Watched, round: &mut Round) -> Result<(), Failure> {
+    async fn run(&mut self, watched: &Watched, progress: &mut Progress) -> Result<(), Failure> {
         let mut groups = match self.details.groups(self.config, &watched.name).await {
             Ok(groups) => groups,
             Err(failure) if failure.reason == Reason::NoKey => return Ok(()),
@@ -216,16 +224,16 @@ impl Pass<'_> {
         };
         groups.sort_by(|one, other| one.name.cmp(&other.name));
         if let Some(rule) = watched.dead_letter() {
-            let result = self.set_aside(watched, rule, &groups, round).await;
+            let result = self.set_aside(watched, rule, &groups, &mut progress.round).await;
             let goes_on = self.run.is_cut_short && result.is_ok() && self.run.stop != Some(Stop::Full);
             if !goes_on {
                 // What was looked at and stayed is looked at again.
-                *round = Round::default();
+                progress.round = Round::default();
             }
             result.map_err(|failure| self.stopped(watched, failure))?;
         }
         if let Some(rule) = watched.reap_consumers() {
-            self.reap(&watched.name, &groups, millis(rule.idle)).await?;
+            self.reap(&watched.name, &groups, millis(rule.idle), &mut progress.reaped).await?;
         }
         Ok(())
     }
@@ -317,13 +325,24 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn reap(&mut self, stream: &Name, groups: &[GroupPending], idle: Millis) -> Result<(), Failure> {
-        let mut left = MOST_REAPED;
-        for GroupPending { name: group, .. } in groups {
-            if self.limit.is_over() {
+    /// Looks at each group's consumers, from the group on that comes behind the last one of the run before.
+    async fn reap(
+        &mut self,
+        stream: &Name,
+        groups: &[GroupPending],
+        idle: Millis,
+        last: &mut Option<Name>,
+    ) -> Result<(), Failure> {
+        // Moving entries may have taken all the time, in each run.
+        self.limit.has_acted.store(false, Relaxed);
+        let (mut left, mut has_looked) = (MOST_REAPED, false);
+        for group in in_turn(groups, last.take().as_ref()) {
+            if self.limit.is_over() || (has_looked && self.limit.is_late()) {
                 self.run.is_cut_short = true;
                 break;
             }
+            has_looked = true;
+            *last = Some(group.clone());
             let consumers = match self.details.consumers(self.config, (stream, group)).await {
                 Ok(consumers) => consumers,
                 Err(failure) if matches!(failure.reason, Reason::NoGroup | Reason::NoKey) => continue,
@@ -346,7 +365,7 @@ impl Pass<'_> {
             if let Some(failure) = acted.failure {
                 return Err(failure);
             }
-            if left == 0 {
+            if left == 0 || acted.is_cut_short {
                 self.run.is_cut_short = true;
                 break;
             }
@@ -363,6 +382,13 @@ impl Pass<'_> {
     }
 }
 
+/// The groups, which are in the order of their names, beginning behind this one.
+fn in_turn<'a>(groups: &'a [GroupPending], last: Option<&Name>) -> impl Iterator<Item = &'a Name> {
+    let begin = groups.partition_point(|group| last.is_some_and(|last| group.name <= *last));
+    let (first, behind) = groups.split_at(begin);
+    behind.iter().chain(first).map(|group| &group.name)
+}
+
 fn millis(duration: Duration) -> Millis {
     Millis::new(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
@@ -370,6 +396,17 @@ fn millis(duration: Duration) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_run_begins_behind_the_last_group_of_the_run_before() {
+        let groups = ["a", "b", "c"].map(|name| GroupPending { name: name.into(), pending: 0 });
+        let names = |last: Option<&str>| {
+            let last = last.map(Name::from);
+            in_turn(&groups, last.as_ref()).map(ToString::to_string).collect::<String>()
+        };
+        assert_eq!([None, Some("a"), Some("b")].map(names), ["abc", "bca", "cab"]);
+        assert_eq!([Some("c"), Some("aa"), Some("")].map(names), ["abc", "bca", "abc"]);
+    }
 
     #[test]
     fn after_a_slow_look_the_first_step_is_taken_and_no_other() {

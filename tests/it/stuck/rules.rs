@@ -51,7 +51,11 @@ fn wait_until(redis: &Redis, left: u64, dead: u64) {
 
 /// The IDs that the dead letters had in their stream.
 fn origins(redis: &Redis) -> Vec<String> {
-    let letters: Vec<(String, Vec<String>)> = redis.run(&format!("XRANGE {DEAD} - +"));
+    origins_in(redis, DEAD)
+}
+
+fn origins_in(redis: &Redis, key: &str) -> Vec<String> {
+    let letters: Vec<(String, Vec<String>)> = redis.run(&format!("XRANGE {key} - +"));
     let origin = |fields: Vec<String>| {
         let place = fields.iter().position(|field| field == "dlq:id").unwrap();
         fields[place + 1].clone()
@@ -223,20 +227,29 @@ fn several_sidecars_and_one_that_is_killed_move_each_entry_once() {
     assert_eq!(moved.iter().collect::<BTreeSet<_>>().len(), 3_000);
 }
 
-/// Makes a consumer as idle as it would be after so many milliseconds, as its server stores it.
-fn age_consumer(redis: &Redis, consumer: &str, by: u64) {
+/// Makes consumers as idle as they would be after so many milliseconds, as their server stores it.
+fn age_consumers(redis: &Redis, consumers: &[String], by: u64) {
+    restore(redis, &aged(redis, consumers, by));
+}
+
+/// The stream with such consumers.
+fn aged(redis: &Redis, consumers: &[String], by: u64) -> Vec<u8> {
     let dump = redis::cmd("DUMP").arg("s").query::<Vec<u8>>(&mut redis.connect()).unwrap();
-    let name = [&[u8::try_from(consumer.len()).unwrap()], consumer.as_bytes()].concat();
-    let place = dump.windows(name.len()).rposition(|window| window == name).unwrap() + name.len();
     let mut aged = dump[..dump.len() - 8].to_vec();
-    let seen = &mut aged[place..place + 8];
-    let at = u64::from_le_bytes(seen.try_into().unwrap());
-    assert!(redis.milliseconds().abs_diff(at) < 60_000, "not a time: {at}");
-    seen.copy_from_slice(&(at - by).to_le_bytes());
+    for consumer in consumers {
+        let name = [&[u8::try_from(consumer.len()).unwrap()], consumer.as_bytes()].concat();
+        let place = aged.windows(name.len()).rposition(|window| window == name).unwrap() + name.len();
+        let seen = &mut aged[place..place + 8];
+        let at = u64::from_le_bytes(seen.try_into().unwrap());
+        assert!(redis.milliseconds().abs_diff(at) < 60_000, "not a time: {at}");
+        seen.copy_from_slice(&(at - by).to_le_bytes());
+    }
     let checksum = crc64(&aged).to_le_bytes();
-    let mut restore = redis::cmd("RESTORE");
-    restore.arg("s").arg(0).arg([aged, checksum.to_vec()].concat()).arg("REPLACE");
-    restore.query::<()>(&mut redis.connect()).unwrap();
+    [aged, checksum.to_vec()].concat()
+}
+
+fn restore(redis: &Redis, dump: &[u8]) {
+    redis::cmd("RESTORE").arg("s").arg(0).arg(dump).arg("REPLACE").query::<()>(&mut redis.connect()).unwrap();
 }
 
 /// The checksum of a dump: CRC-64 by Jones.
@@ -256,8 +269,7 @@ fn consumers_that_are_gone_are_deleted_and_those_with_entries_are_not() {
         redis.read("s", "g", consumer, count);
     }
     redis.run::<u64>("XACK s g 1-0 3-0");
-    age_consumer(&redis, "gone", 25 * HOUR);
-    age_consumer(&redis, "holding", 25 * HOUR);
+    age_consumers(&redis, &["gone", "holding"].map(str::to_owned), 25 * HOUR);
     let sidecar = Sidecar::with_config(&redis.uri(), &config("reap_consumers: {idle: 1d}"));
     let consumers = || {
         let consumers: Vec<Vec<Value>> = redis.run("XINFO CONSUMERS s g");
@@ -266,6 +278,55 @@ fn consumers_that_are_gone_are_deleted_and_those_with_entries_are_not() {
     wait_for("a consumer to be deleted", || (consumers() == 2).then_some(()));
     wait_for("the log", || sidecar.log().contains("\"act\":\"reap\"").then_some(()));
     stays_so(Duration::from_millis(1_200), "the others stay", || consumers() == 2 && pending(&redis) == 1);
+}
+
+#[test]
+fn where_a_run_ends_early_the_next_one_begins_with_the_other_groups() {
+    let redis = stream(1);
+    redis.run::<()>("XGROUP SETID s g $");
+    redis.run::<()>("XGROUP CREATE s later $");
+    let names: Vec<String> = (0..1_100).map(|number| format!("gone-{number:04}")).collect();
+    let mut create = redis::pipe();
+    for name in &names {
+        create.cmd("XREADGROUP").arg(&["GROUP", "g", name, "STREAMS", "s", "0"]).ignore();
+    }
+    create.cmd("XREADGROUP").arg(&["GROUP", "later", "last", "STREAMS", "s", "0"]).ignore();
+    create.query::<()>(&mut redis.connect()).unwrap();
+    let all: Vec<String> = names.iter().cloned().chain(["last".to_owned()]).collect();
+    let dump = aged(&redis, &all, 25 * HOUR);
+    restore(&redis, &dump);
+    let _sidecar = Sidecar::with_config(&redis.uri(), &config("reap_consumers: {idle: 1d}"));
+    let consumers = |group: &str| redis.run::<Vec<Value>>(&format!("XINFO CONSUMERS s {group}")).len();
+    // A run deletes a thousand at most, and each time as many are gone again.
+    let is_reached = (0..5).any(|_| {
+        wait_for("a run", || (consumers("g") <= 100 || consumers("later") == 0).then_some(()));
+        let is_reached = consumers("later") == 0;
+        restore(&redis, &dump);
+        is_reached
+    });
+    assert!(is_reached, "the first group takes all the time of each run");
+}
+
+#[test]
+fn a_reload_ends_a_run_and_the_rest_goes_where_the_new_configuration_says() {
+    const ENTRIES: u64 = 10_000;
+    let redis = poisoned(ENTRIES, ENTRIES);
+    let config = |to: &str| {
+        format!(
+            "retention: {{interval: 1s, lease_ttl: 2m, budget: 1m}}\n\
+             streams: [{{match: s, dead_letter: {{{RULE}, per_run: {ENTRIES}, max_length: {ENTRIES}{to}}}}}]"
+        )
+    };
+    let sidecar = Sidecar::with_config(&redis.uri(), &config(""));
+    wait_for("a run", || (length(&redis, DEAD) > 0).then_some(()));
+    sidecar.configure(&config(", to: 'later:{%s}'"));
+    sidecar.signal("HUP");
+    wait_for("the rest", || (pending(&redis) == 0).then_some(()));
+    let (before, after) = (origins(&redis), origins_in(&redis, "later:{s}"));
+    assert!(!after.is_empty(), "the run did not end with the reload: {} were moved", before.len());
+    let all: BTreeSet<&String> = before.iter().chain(&after).collect();
+    let entries = usize::try_from(ENTRIES).unwrap();
+    assert_eq!((before.len() + after.len(), all.len()), (entries, entries), "each entry is moved once");
 }
 
 #[test]
