@@ -62,14 +62,66 @@ impl Cluster<Copies> {
     }
 }
 
-/// Another owner of the stream's slot than this node, if somebody names one.
+/// Another owner of the stream's slot than this node, if as many name one as name this node: one that lags behind in what it hears must not
+/// stop a healthy node, and of two the successor is right. No reply says whose knowledge is newer. It costs little if that one is not the
+/// owner after all: it is asked in the same poll, and redirects to this node.
 fn other_owner<'a>(topologies: &'a [Topology], name: &Name, node: &NodeAddress) -> Option<&'a NodeAddress> {
     let slot = Slot::of(name.as_bytes());
     let owners = topologies.iter().filter_map(|it| it.primaries().get(it.owner(slot)?));
-    owners.map(|owner| &owner.address).find(|owner| *owner != node)
+    let (own, mut others): (Vec<_>, Vec<_>) = owners.map(|it| &it.address).partition(|owner| *owner == node);
+    if others.len() < own.len() {
+        return None;
+    }
+    others.sort_unstable();
+    others.chunk_by(|one, next| one == next).max_by_key(|votes| votes.len())?.first().copied()
 }
 
 fn replaced(name: &Name, owner: &NodeAddress) -> Failure {
     let slot = Slot::of(name.as_bytes()).number();
     Failure::new(Reason::Moved, format!("MOVED {slot} {owner} while the node stood still"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::topology::test_topology;
+
+    /// Whom these voices leave the stream to, where node 1 answered late. Each voice is the port of the owner that it names; 0 names none.
+    fn owner(voices: &[u16]) -> Option<u16> {
+        let topologies: Vec<Topology> = voices.iter().map(|port| test_topology(*port)).collect();
+        let node = NodeAddress::new("10.0.0.1", 1).unwrap();
+        other_owner(&topologies, &"s".into(), &node).map(|owner| owner.port())
+    }
+
+    #[test]
+    fn a_node_that_was_late_keeps_its_streams_unless_as_many_name_another_owner() {
+        for (voices, expected) in [
+            (&[][..], None),
+            (&[0, 0], None),
+            (&[1], None),
+            (&[1, 1, 1], None),
+            // One that lags behind.
+            (&[2, 1, 1], None),
+            (&[1, 1, 2, 2, 1], None),
+            // Its successor has taken over, and not all have heard of it.
+            (&[2], Some(2)),
+            (&[2, 1], Some(2)),
+            (&[1, 2, 2], Some(2)),
+            (&[0, 2], Some(2)),
+            // Of two others the one that more name.
+            (&[3, 2, 2, 1], Some(2)),
+            (&[3, 3, 2, 1], Some(3)),
+        ] {
+            assert_eq!(owner(voices), expected, "{voices:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_to_another_node_is_asked_for_there() {
+        let owner = NodeAddress::new("10.0.0.2", 2).unwrap();
+        let failure = replaced(&"s".into(), &owner);
+        assert_eq!(failure.reason, Reason::Moved);
+        let slot = Slot::of(b"s").number();
+        assert!(failure.detail.contains(&format!("MOVED {slot} 10.0.0.2:2 ")), "{}", failure.detail);
+    }
 }

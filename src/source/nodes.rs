@@ -26,6 +26,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A node that answers so soon did not stand still for long enough to be replaced.
 const SOON: Duration = Duration::from_millis(20);
+/// One that takes so much longer than before stood still for long enough for its neighbours to replace it, where their patience is short.
+pub(super) const STOOD_STILL: Duration = Duration::from_millis(500);
+/// How long one that is a little late is believed after others were asked: on a slow link it often is.
+const BELIEVED: Duration = Duration::from_secs(60);
 
 /// What is kept for each node, with its link.
 pub(super) trait PerNode {
@@ -123,9 +127,14 @@ impl<T: PerNode> Nodes<T> {
 
     /// Drops all connections.
     pub(super) fn disconnect(&mut self) {
-        self.first.disconnect();
+        self.each(T::disconnect);
+    }
+
+    /// Does this with each server.
+    pub(super) fn each(&mut self, mut act: impl FnMut(&mut T)) {
+        act(&mut self.first);
         if let Known::Cluster(cluster) = &mut self.known {
-            cluster.members.iter_mut().for_each(|member| member.node.disconnect());
+            cluster.members.iter_mut().for_each(|member| act(&mut member.node));
         }
     }
 }
@@ -252,8 +261,10 @@ pub(super) struct Member<T> {
     pub(super) patience: Duration,
     /// How long its last reading took.
     took: Option<Duration>,
-    /// Whether it had failed before, or took much longer than before: it may have stood still.
+    /// Whether it had failed before, or took much longer than before: it may have stood still, and others are to be asked.
     pub(super) is_late: bool,
+    /// When others were last asked because it was late.
+    doubted: Option<Instant>,
 }
 
 impl<T: PerNode> Cluster<T> {
@@ -352,14 +363,17 @@ impl<T: PerNode> Member<T> {
         let node = T::new(link.to_node(address.clone()));
         // Nothing is known of it yet.
         let (tried, patience) = (clock::now(), Duration::MAX);
-        Self { node, address, failing: None, tried, patience, took: None, is_late: false }
+        Self { node, address, failing: None, tried, patience, took: None, is_late: false, doubted: None }
     }
 
     /// Notes how long a reading took. Call it before [`note`](Self::note).
     pub(super) fn note_pace(&mut self, took: Duration) {
-        let is_slow = self.took.is_some_and(|before| took > SOON.max(2 * before));
-        self.is_late = is_slow || self.failing.is_some();
+        let believed = self.doubted.is_some_and(|at| at.elapsed() < BELIEVED);
+        self.is_late = self.failing.is_some() || is_late(took, self.took, believed);
         self.took = Some(took);
+        if self.is_late {
+            self.doubted = Some(clock::now());
+        }
     }
 
     /// Where this node redirects a command to, if its error says so.
@@ -415,5 +429,38 @@ impl<T: PerNode> Member<T> {
             let since = failure.since.or(before).unwrap_or_else(clock::unix_time);
             Failure { since: Some(since), ..failure.clone() }
         });
+    }
+}
+
+/// Whether a node that took so long may have stood still. `believed`: whether others were asked not long ago.
+fn is_late(took: Duration, before: Option<Duration>, believed: bool) -> bool {
+    let is_slow = before.is_some_and(|before| took > SOON.max(2 * before));
+    is_slow && (took >= STOOD_STILL || !believed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_took_much_longer_is_late_and_on_a_slow_link_not_each_time() {
+        let ms = Duration::from_millis;
+        for (took, before, believed, expected) in [
+            // Nothing is known of its pace, or it is as fast as before.
+            (5_000, None, false, false),
+            (20, Some(1), false, false),
+            (200, Some(100), false, false),
+            // Much longer than before.
+            (21, Some(1), false, true),
+            (201, Some(100), false, true),
+            // Others were asked a moment ago, and it can't have been replaced.
+            (201, Some(100), true, false),
+            (499, Some(1), true, false),
+            // It can.
+            (500, Some(1), true, true),
+            (800, Some(400), true, false),
+        ] {
+            assert_eq!(is_late(ms(took), before.map(ms), believed), expected, "{took} {before:?} {believed}");
+        }
     }
 }

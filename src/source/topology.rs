@@ -139,3 +139,17 @@ fn index(place: NonMaxU16) -> usize {
 fn place_of(index: usize) -> Option<NonMaxU16> {
     u16::try_from(index).ok().filter(|index| *index < Slot::COUNT).and_then(NonMaxU16::new)
 }
+
+/// A topology in which the node 10.0.0.N at port N owns all slots; of port 0 nobody owns any.
+#[cfg(test)]
+pub(super) fn test_topology(port: u16) -> Topology {
+    let mut draft = Draft::new();
+    if port > 0 {
+        let address = NodeAddress::new(&format!("10.0.0.{port}"), port).unwrap();
+        let replicas = Vec::new();
+        let place =
+            draft.add(Primary { id: "a".into(), address, replicas, is_failing: false, slots: 0 }).unwrap();
+        draft.assign(place, (Slot::new(0).unwrap(), Slot::new(16_383).unwrap()));
+    }
+    draft.finish()
+}

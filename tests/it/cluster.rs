@@ -3,6 +3,7 @@
 pub(crate) mod chaos;
 mod failures;
 mod harness;
+mod late;
 mod moves;
 mod nodes;
 mod seeds;
