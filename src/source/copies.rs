@@ -3,7 +3,7 @@
 //! A primary says which replicas it has: in its reply to `ROLE`, or the cluster does. A replica is read while it follows its
 //! primary. If none can be, the primary is read in the same poll, and the replica is left alone for `poll.discovery_interval`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -12,7 +12,7 @@ use super::{
     Command, Link,
     failure::no_reply,
     node_observer::NodeObserver,
-    nodes::PerNode,
+    nodes::{PATIENCE, PerNode},
     redirected::{RedirectedReading, RedirectedStream},
     reply,
 };
@@ -54,13 +54,15 @@ pub(super) struct Copies {
 struct Replica {
     address: NodeAddress,
     node: NodeObserver,
+    /// How long its replies may take at the next reading, so that one that stands still leaves the others their time.
+    patience: Duration,
 }
 
 /// What the primary said of itself.
 #[derive(Default)]
 struct Named {
     replicas: Vec<NodeAddress>,
-    /// When it was asked; `None` if it is to be asked again.
+    /// When it was asked, or refused to answer; `None` if it is to be asked again.
     at: Option<Instant>,
     /// Its data set, which a replica has too.
     source: String,
@@ -99,15 +101,38 @@ impl Copies {
         watchlist: &Watchlist,
         wanted: Wanted<'_>,
     ) -> Result<Snapshot, Failure> {
-        let snapshot = self.observe_replica(config, watchlist, wanted).await;
-        self.is_of_replica = snapshot.is_some();
-        match snapshot {
+        match self.observe_replica(config, watchlist, wanted).await {
             Some(snapshot) => Ok(snapshot),
-            None => self.primary.observe(config, watchlist).await,
+            None => self.observe_primary(config, watchlist).await,
         }
     }
 
-    async fn observe_replica(
+    /// Reads these streams of a replica; `None` if none is wanted or up: the primary is to be read. Not cancel-safe, like
+    /// [`observe`](Self::observe).
+    pub(super) async fn observe_replica(
+        &mut self,
+        config: &Config,
+        watchlist: &Watchlist,
+        wanted: Wanted<'_>,
+    ) -> Option<Snapshot> {
+        let snapshot = self.try_replicas(config, watchlist, wanted).await;
+        self.is_of_replica = snapshot.is_some();
+        snapshot
+    }
+
+    /// Reads these streams of the primary. Not cancel-safe, like [`observe`](Self::observe).
+    ///
+    /// # Errors
+    /// As [`NodeObserver::observe`].
+    pub(super) async fn observe_primary(
+        &mut self,
+        config: &Config,
+        watchlist: &Watchlist,
+    ) -> Result<Snapshot, Failure> {
+        self.primary.observe(config, watchlist).await
+    }
+
+    async fn try_replicas(
         &mut self,
         config: &Config,
         watchlist: &Watchlist,
@@ -126,12 +151,17 @@ impl Copies {
         };
         self.failed.retain(|_, at| at.elapsed() < config.poll.discovery_interval);
         self.replica.take_if(|replica| !replicas.contains(&replica.address));
-        for _ in 0..MOST_TRIED {
+        // The primary must still have its turn.
+        let until = clock::now() + config.poll.stale_after / 4;
+        for tries in (1..=MOST_TRIED).rev() {
+            let fit = replicas.iter().filter(|address| !self.failed.contains_key(address)).count();
+            let share = u32::try_from(fit.clamp(1, tries)).unwrap_or(1);
+            let time = until.saturating_duration_since(clock::now()) / share;
             let replica = match self.replica.take() {
                 Some(replica) => replica,
                 None => self.another(&replicas)?,
             };
-            match self.try_replica(config, watchlist, replica).await {
+            match self.try_replica(config, watchlist, replica, time).await {
                 Ok(snapshot) => return Some(snapshot),
                 Err((address, failure)) => self.note(address, &failure),
             }
@@ -144,7 +174,7 @@ impl Copies {
         let fit: Vec<_> = replicas.iter().filter(|address| !self.failed.contains_key(address)).collect();
         let address = fit.get(fastrand::usize(..fit.len().max(1)))?;
         let node = NodeObserver::new(self.primary.link.to_replica((*address).clone()));
-        Some(Replica { address: (*address).clone(), node })
+        Some(Replica { address: (*address).clone(), node, patience: Duration::MAX })
     }
 
     async fn try_replica(
@@ -152,12 +182,15 @@ impl Copies {
         config: &Config,
         watchlist: &Watchlist,
         mut replica: Replica,
+        time: Duration,
     ) -> Result<Snapshot, (NodeAddress, Failure)> {
-        let reading = replica.node.observe(config, watchlist);
-        // The primary must still have its turn.
-        let read = timeout(config.poll.stale_after / 4, reading).await;
-        let late =
-            |_elapsed| Failure::new(Reason::Timeout, "it took longer than a quarter of poll.stale_after");
+        replica.node.link.set_patience(replica.patience);
+        let started = clock::now();
+        let read = timeout(time, replica.node.observe(config, watchlist)).await;
+        let late = |_elapsed| {
+            let what = "it took longer than the share of a replica of poll.stale_after";
+            Failure::new(Reason::Timeout, what)
+        };
         let read = read.map_err(late).flatten().and_then(|snapshot| match snapshot.server().role {
             Some(Role::Replica(PrimaryLink::Up)) => Ok(snapshot),
             Some(Role::Replica(_)) => Err(Failure::new(
@@ -171,6 +204,7 @@ impl Copies {
                 if std::mem::take(&mut self.has_warned) {
                     info!(replica = %replica.address, "reading from a replica again");
                 }
+                replica.patience = PATIENCE.max(3 * (clock::now() - started));
                 self.replica = Some(replica);
                 let source = self.named.source.clone();
                 let source = if source.is_empty() { snapshot.source } else { source };
@@ -195,22 +229,26 @@ impl Copies {
         }
         let link = &mut self.primary.link;
         link.look_for_primary(&config.redis).await;
-        let asked = match link.session(&config.redis).await {
-            Ok(session) => {
-                self.named.source = session.source();
-                let replies = session.send(&[Command::Role]).await;
-                replies.and_then(|mut replies| replies.pop().unwrap_or_else(|| Err(no_reply())))
+        // A primary that stands still must leave its replicas their time.
+        let patience = PATIENCE.max(3 * link.took()).min(config.redis.connect_timeout);
+        let asked = timeout(patience, replicas_of(link, config)).await;
+        let asked = asked.unwrap_or_else(|_elapsed| {
+            Err(Failure::new(Reason::Timeout, format!("no answer within {patience:?}")))
+        });
+        link.after(&asked);
+        match asked {
+            Ok((source, replicas)) => {
+                self.named = Named { source, replicas, at: Some(clock::now()) };
             }
-            Err(failure) => Err(failure),
-        };
-        let named = asked.and_then(|reply| reply::replicas(&reply));
-        link.after(&named);
-        match named {
-            Ok(replicas) => (self.named.replicas, self.named.at) = (replicas, Some(clock::now())),
-            Err(failure) if !std::mem::replace(&mut self.has_warned, true) => {
-                warn!(%failure, "the primary does not name its replicas, which redis.read_from: replica-preferred reads");
+            Err(failure) => {
+                // It would refuse at the next poll too.
+                if failure.reason == Reason::NoPermission {
+                    self.named.at = Some(clock::now());
+                }
+                if !std::mem::replace(&mut self.has_warned, true) {
+                    warn!(%failure, "the primary does not name its replicas, which redis.read_from: replica-preferred reads");
+                }
             }
-            Err(_told) => {}
         }
     }
 
@@ -261,4 +299,11 @@ impl Copies {
     ) -> Result<RedirectedReading, Failure> {
         self.primary.read_redirected(config, streams, origin).await
     }
+}
+
+/// The data set of the server on this link, and its replicas.
+async fn replicas_of(link: &mut Link, config: &Config) -> Result<(String, Vec<NodeAddress>), Failure> {
+    let session = link.session(&config.redis).await?;
+    let reply = session.send(&[Command::Role]).await?.pop().unwrap_or_else(|| Err(no_reply()))?;
+    Ok((session.source(), reply::replicas(&reply)?))
 }

@@ -168,9 +168,10 @@ impl Merge {
     pub(super) fn end(
         mut self,
         watchlist: &Watchlist,
-        cluster: ClusterState,
+        mut cluster: ClusterState,
         place: Option<&str>,
     ) -> Snapshot {
+        cluster.slots = self.unite(&cluster.slots);
         let is_expected = |name: &Name| watchlist.get(name).is_some_and(|watched| watched.is_expected);
         let is_gone = |stream: &StreamOfNode| {
             let failure = stream.state.as_ref().err();
@@ -193,6 +194,32 @@ impl Merge {
             lengths: self.lengths,
             last_entries: self.last_entries,
         }
+    }
+}
+
+impl Merge {
+    /// Lists each node once. A primary is a member twice if its replica was read and redirected to it: it is asked for itself, and later in
+    /// place of the replica. The second time it has no slots. Returns the numbers of slots.
+    fn unite(&mut self, slots: &[usize]) -> Box<[usize]> {
+        let (mut nodes, mut united, mut places) = (Vec::<Node>::new(), Vec::new(), Vec::new());
+        let counts = slots.iter().copied().chain(std::iter::repeat(0));
+        for (node, count) in std::mem::take(&mut self.nodes).into_iter().zip(counts) {
+            let twin = nodes.iter().position(|twin| count == 0 && twin.address == node.address);
+            places.push(index_of(twin.unwrap_or(nodes.len())));
+            match twin.and_then(|twin| nodes.get_mut(twin)) {
+                Some(twin) if twin.failure.is_some() => *twin = node,
+                Some(_answered) => {}
+                None => {
+                    nodes.push(node);
+                    united.push(count);
+                }
+            }
+        }
+        for stream in &mut self.streams {
+            stream.node = places.get(usize::from(stream.node)).copied().unwrap_or(stream.node);
+        }
+        self.nodes = nodes;
+        united.into()
     }
 }
 

@@ -307,11 +307,16 @@ impl Member<Copies> {
     ) -> Result<Snapshot, Failure> {
         self.node.link().set_patience(self.patience);
         let started = clock::now();
-        let read = match self.knock(config).await {
-            // A node that takes longer makes the whole reading late.
-            Ok(()) => timeout(config.poll.stale_after / 2, self.node.observe(config, streams, wanted)).await,
-            Err(failure) => Ok(Err(failure)),
+        let reading = async {
+            // Its replica can be read whether or not it answers.
+            if let Some(snapshot) = self.node.observe_replica(config, streams, wanted).await {
+                return Ok(snapshot);
+            }
+            self.knock(config).await?;
+            self.node.observe_primary(config, streams).await
         };
+        // A node that takes longer makes the whole reading late.
+        let read = timeout(config.poll.stale_after / 2, reading).await;
         let mut read = read.unwrap_or_else(|_elapsed| {
             self.node.disconnect();
             Err(Failure::new(Reason::Timeout, "the node took longer than half of poll.stale_after"))

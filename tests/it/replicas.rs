@@ -131,22 +131,24 @@ fn replicas_of_a_service_are_read_until_one_is_its_primary() {
     }
 }
 
+fn nodes(sidecar: &Sidecar) -> Vec<serde_json::Value> {
+    let text = sidecar.get("/api/v1/streams").text();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    document["cluster"]["nodes"].as_array().unwrap().clone()
+}
+
+/// The roles of the nodes that own slots.
+fn roles(sidecar: &Sidecar) -> Vec<serde_json::Value> {
+    let nodes = nodes(sidecar).into_iter();
+    nodes.filter(|node| node["slots"] != 0).map(|node| node["role"].clone()).collect()
+}
+
 #[test]
 fn replicas_of_a_cluster_are_read_while_slots_move() {
     let cluster = Cluster::steady();
     super::cluster::fill(&cluster);
     let config = format!("{QUICK}streams: [{{match: missing}}, {{match: '*'}}]");
     let sidecar = Sidecar::with_config(&cluster.node(0).uri(), &config);
-    let roles = |sidecar: &Sidecar| {
-        let text = sidecar.get("/api/v1/streams").text();
-        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let nodes = document["cluster"]["nodes"].as_array().unwrap().clone();
-        nodes
-            .into_iter()
-            .filter(|node| node["slots"] != 0)
-            .map(|node| node["role"].clone())
-            .collect::<Vec<_>>()
-    };
     let all_replicas = vec![serde_json::Value::from("replica"); 3];
     sidecar.wait("all streams", super::cluster::is_all_read);
     wait_for("all replicas", || (roles(&sidecar) == all_replicas).then_some(()));
@@ -175,4 +177,76 @@ fn replicas_of_a_cluster_are_read_while_slots_move() {
         (roles.iter().filter(|role| **role == "master").count() == 1).then_some(())
     });
     super::cluster::follows(&cluster, &sidecar, "s1");
+}
+
+/// A cluster with streams, and a sidecar that reads the replica of each primary.
+fn of_replicas(cluster: Cluster, config: &str) -> (Cluster, Sidecar) {
+    super::cluster::fill(&cluster);
+    let sidecar = Sidecar::with_config(&cluster.node(0).uri(), config);
+    sidecar.wait("all streams", super::cluster::is_all_read);
+    wait_for("all replicas", || roles(&sidecar).iter().all(|role| role == "replica").then_some(()));
+    (cluster, sidecar)
+}
+
+#[test]
+fn replicas_that_stand_still_leave_their_primary_its_time() {
+    let cluster = Cluster::with_settings(1, 2, "cluster-node-timeout 60000");
+    let (cluster, sidecar) = of_replicas(cluster, QUICK);
+    let replicas = cluster.replicas_of(0);
+    replicas.iter().for_each(|replica| cluster.freeze(*replica));
+    super::cluster::follows(&cluster, &sidecar, "s1");
+    replicas.iter().for_each(|replica| cluster.thaw(*replica));
+}
+
+#[test]
+fn the_replica_of_a_primary_that_stands_still_is_read() {
+    let (cluster, sidecar) = of_replicas(Cluster::steady(), QUICK);
+    let frozen = cluster.owner("s0");
+    cluster.freeze(frozen);
+    // Each second another node is asked for the topology, this one too.
+    for _ in 0..50 {
+        let page = sidecar.next_poll();
+        assert!(super::cluster::is_all_read(&page), "{}", sidecar.log());
+    }
+    cluster.thaw(frozen);
+}
+
+#[test]
+fn a_primary_is_listed_once_where_it_was_asked_beside_its_replica() {
+    let config = QUICK.replace("discovery_interval: 1s", "discovery_interval: 1h");
+    let config = format!("{config}streams: [{{match: missing}}, {{match: '*'}}]");
+    let (cluster, sidecar) = of_replicas(Cluster::steady(), &config);
+    // Its replica leaves it to the primary to say that there is no such stream.
+    sidecar.wait("the missing one", |page| page.stream("present", "missing") == Some(0.0));
+    let primary = cluster.owner("missing");
+    let address = format!("127.0.0.1:{}", cluster.node(primary).port());
+    let listed =
+        || nodes(&sidecar).into_iter().filter(|node| node["address"] == *address).collect::<Vec<_>>();
+    assert_eq!(listed().len(), 1, "beside its replica");
+    cluster.kill(cluster.replica_of(primary).unwrap());
+    wait_for("the primary in its place", || listed().iter().any(|node| node["slots"] != 0).then_some(()));
+    assert_eq!(listed().len(), 1, "{:?}", nodes(&sidecar));
+    super::cluster::follows(&cluster, &sidecar, "s1");
+}
+
+#[test]
+fn a_primary_that_refuses_to_name_its_replicas_is_not_asked_at_each_poll() {
+    let primary = Redis::start();
+    if !primary.meets(Need::COUNTED_ADDITIONS) {
+        return;
+    }
+    primary.add("s", 1);
+    primary.run::<()>("ACL SETUSER narrow on nopass ~* +@all -role");
+    let uri = primary.uri().replace("redis://", "redis://narrow:any@");
+    let config = QUICK.replace("discovery_interval: 1s", "discovery_interval: 1h");
+    let sidecar = Sidecar::with_config(&uri, &config);
+    sidecar.wait("the primary", |page| page.stream("length", "s") == Some(1.0));
+    let refused = || {
+        let stats: String = primary.run("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_role:")).unwrap();
+        line.split("rejected_calls=").nth(1).unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = refused();
+    (0..5).for_each(|_| drop(sidecar.next_poll()));
+    assert!(before > 0 && refused() == before, "refused {before} times, then {}", refused());
 }
