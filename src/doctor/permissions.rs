@@ -99,10 +99,15 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         Permission::Scan => (Problem, "only streams that the configuration names are found"),
         Permission::XinfoStream => (Problem, "streams can't be read"),
         Permission::XinfoGroups => {
-            (Problem, "streams with large entries or very many consumers can't be read")
+            let what = "streams with large entries or very many consumers can't be read, objectives are not measured, and \
+                 dead_letter and reap_consumers have no effect";
+            (Problem, what)
         }
         Permission::Xlen => (Problem, "streams with large entries can't be read"),
-        Permission::Xpending => (Problem, "poison and dangling entries are not detected"),
+        Permission::Xpending => (
+            Problem,
+            "poison and dangling entries are not detected, and no entry is followed to prove objectives for `handled`",
+        ),
         Permission::Xrange => (Problem, "waiting times of entries are unknown"),
         Permission::Xrevrange => (Problem, "lags that must be counted stay unknown"),
         Permission::Eval => (

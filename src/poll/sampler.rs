@@ -43,8 +43,13 @@ impl Sampler {
         let mut turns = Turns::new(self.config.clone(), |config| config.latency.tick);
         let (mut history, mut reported_at, mut asked_at, mut was_unsampled) =
             (LatencyHistory::default(), None::<Instant>, None::<Instant>, 0);
+        let mut loaded = Arc::clone(&self.config.borrow());
         while let Some(config) = turns.next(&stop).await {
             let started = clock::now();
+            if !Arc::ptr_eq(&loaded, &config) {
+                self.reader.ask_all_again();
+                loaded = Arc::clone(&config);
+            }
             let (streams, unsampled) = with_objectives(&config, &self.streams.under(&config));
             self.stats.unsampled_streams.set(i64::try_from(unsampled).unwrap_or(i64::MAX));
             if unsampled > 0 && was_unsampled == 0 {

@@ -4,23 +4,24 @@
 //! This is sent several times a second, so it asks for nothing that depends on the size of a stream or of its entries. The role is asked
 //! as often as polls do.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::{
     Command, Link,
     failure::no_reply,
     names::Names,
-    nodes::{Arranged, Cluster, Member, Nodes, PerNode},
+    nodes::{Arranged, Cluster, Member, Nodes, PerNode, STOOD_STILL},
     positions::{is_first, positions},
     reply,
 };
 use crate::{
     clock::{self, Instant},
     config::Config,
-    model::{Failure, GroupsAt, Millis, Reason, TickQuestion, TickTime},
+    model::{Failure, GroupsAt, Millis, Name, Reason, StreamId, TickQuestion, TickTime},
 };
 
 /// How long a node of a cluster may take, since the ticks of the others wait for it.
@@ -39,11 +40,19 @@ struct TickNode {
     names: Names,
     /// When its role was last asked for.
     checked_at: Option<Instant>,
+    refused: Refused,
+}
+
+/// The streams whose pending entries the user may not ask for, on the connection with this number.
+#[derive(Default)]
+struct Refused {
+    connection: u64,
+    streams: BTreeSet<Name>,
 }
 
 impl PerNode for TickNode {
     fn new(link: Link) -> Self {
-        Self { link, names: Names::default(), checked_at: None }
+        Self { link, names: Names::default(), checked_at: None, refused: Refused::default() }
     }
 
     fn link(&mut self) -> &mut Link {
@@ -75,6 +84,11 @@ impl TickReader {
             }
             Arranged::Cluster(cluster) => of_cluster(cluster, config, questions).await,
         }
+    }
+
+    /// Asks again what was refused: the configuration was reloaded.
+    pub fn ask_all_again(&mut self) {
+        self.nodes.each(|node| node.refused = Refused::default());
     }
 
     /// Drops the connections, so that the next tick makes new ones.
@@ -126,6 +140,7 @@ impl Member<TickNode> {
         questions: &[(usize, &TickQuestion)],
     ) -> Result<(Vec<Option<GroupsAt>>, bool), Failure> {
         self.rest(REST)?;
+        let (had_failed, started) = (self.failing.is_some(), clock::now());
         let questions: Vec<_> = questions.iter().map(|(_, question)| *question).collect();
         let read = match self.knock(config).await {
             Ok(()) => {
@@ -137,8 +152,17 @@ impl Member<TickNode> {
             Err(failure) => Err(failure),
         };
         self.note(&read);
+        if is_doubtful(had_failed, clock::now() - started, config.latency.tick) {
+            // After a failure the topology is read again: another node may have the streams by now.
+            return read.map(|_| (questions.iter().map(|_| None).collect(), had_failed));
+        }
         read
     }
+}
+
+/// Whether a node of a cluster may have stood still and been replaced meanwhile: it first answers with what it had before.
+fn is_doubtful(had_failed: bool, took: Duration, tick: Duration) -> bool {
+    had_failed || took > tick.max(STOOD_STILL)
 }
 
 impl TickNode {
@@ -168,8 +192,14 @@ impl TickNode {
         let session = self.link.session(&config.redis).await?;
         session.has_streams()?;
         let role = if is_check { session.role_question() } else { None };
-        let of_streams = questions.iter().flat_map(|TickQuestion { stream, entries }| {
-            let pending = entries.iter().map(move |(group, id)| Command::Pending(stream, group, *id, 1));
+        self.refused.on(session.number());
+        let of_streams = questions.iter().flat_map(|question| {
+            let stream = &question.stream;
+            let pending = self
+                .refused
+                .entries_of(question)
+                .iter()
+                .map(move |(group, id)| Command::Pending(stream, group, *id, 1));
             [Command::Groups(stream)].into_iter().chain(pending)
         });
         let commands: Vec<_> = role.into_iter().chain([Command::Time]).chain(of_streams).collect();
@@ -183,7 +213,7 @@ impl TickNode {
         session.may_be_read(&config.redis)?;
         let from = reply::server_time(&replies.next().unwrap_or_else(|| Err(no_reply()))?)?.0;
         let (origin, time) = (session.origin(), TickTime { from, to: from.saturating_add(took) });
-        let mut is_elsewhere = false;
+        let (mut is_elsewhere, mut refused) = (false, Vec::new());
         let mut read = Vec::with_capacity(questions.len());
         for question in questions {
             let reply = replies.next().unwrap_or_else(|| Err(no_reply()));
@@ -191,9 +221,15 @@ impl TickNode {
                 matches!(failure.reason, Reason::Moved | Reason::Ask | Reason::ClusterDown)
             });
             // In the order in which they were asked for, also if the groups can't be read.
-            let of_entries = replies.by_ref().take(question.entries.len());
-            let asked = question.entries.iter().zip(of_entries);
-            let pending = asked.filter_map(|((group, id), reply)| {
+            let entries = self.refused.entries_of(question);
+            let of_entries: Vec<_> = replies.by_ref().take(entries.len()).collect();
+            let is_refused = |reply: &Result<_, Failure>| {
+                reply.as_ref().is_err_and(|failure| failure.reason == Reason::NoPermission)
+            };
+            if of_entries.iter().any(is_refused) {
+                refused.push(question.stream.clone());
+            }
+            let pending = entries.iter().zip(of_entries).filter_map(|((group, id), reply)| {
                 Some((group.clone(), *id, is_first(*id, &reply.ok()?).ok()?))
             });
             let (origin, pending) = (origin.clone(), pending.collect());
@@ -201,6 +237,62 @@ impl TickNode {
                 reply.and_then(|reply| positions(&reply, &self.names, config.limits.groups_per_stream));
             read.push(groups.ok().map(|groups| GroupsAt { origin, time, groups, pending }));
         }
+        self.refused.add(refused);
         Ok((read, is_elsewhere))
+    }
+}
+
+impl Refused {
+    /// Forgets what was refused on another connection: the user may be another one, or may do more.
+    fn on(&mut self, connection: u64) {
+        if self.connection != connection {
+            *self = Self { connection, ..Self::default() };
+        }
+    }
+
+    /// The entries to ask for.
+    fn entries_of<'a>(&self, question: &'a TickQuestion) -> &'a [(Name, StreamId)] {
+        if self.streams.contains(&question.stream) { &[] } else { &question.entries }
+    }
+
+    fn add(&mut self, streams: Vec<Name>) {
+        if let (true, Some(stream)) = (self.streams.is_empty(), streams.first()) {
+            warn!(%stream, "the user may not run XPENDING, so no entries are followed: permit +xpending, then reload or reconnect");
+        }
+        self.streams.extend(streams);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_failed_or_stood_still_is_doubted() {
+        let (tick, ms) = (Duration::from_millis(250), Duration::from_millis);
+        for (had_failed, took, tick, expected) in [
+            (false, ms(1), tick, false),
+            (true, ms(1), tick, true),
+            (false, ms(500), tick, false),
+            (false, ms(501), tick, true),
+            (false, ms(900), ms(1_000), false),
+        ] {
+            assert_eq!(is_doubtful(had_failed, took, tick), expected, "{had_failed} {took:?} {tick:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_not_asked_again_on_the_same_connection() {
+        let question = TickQuestion { stream: "s".into(), entries: vec![("g".into(), StreamId::new(1, 0))] };
+        let other = TickQuestion { stream: "other".into(), ..question.clone() };
+        let asked = |refused: &Refused| [&question, &other].map(|it| refused.entries_of(it).len());
+        let mut refused = Refused::default();
+        refused.on(7);
+        assert_eq!(asked(&refused), [1, 1]);
+        refused.add(vec!["s".into()]);
+        refused.on(7);
+        assert_eq!(asked(&refused), [0, 1]);
+        refused.on(8);
+        assert_eq!(asked(&refused), [1, 1]);
     }
 }

@@ -124,6 +124,58 @@ fn entries_that_are_retried_are_seen_by_those_that_are_followed() {
 }
 
 #[test]
+fn entries_are_unknown_where_the_user_may_not_ask_for_them_and_nobody_asks_at_each_tick() {
+    let redis = Redis::start();
+    if !redis.meets(Need::COUNTED_ADDITIONS) {
+        return;
+    }
+    // One stays pending, so that the number of those that are says nothing of the others.
+    redis.add("s", 1);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 1);
+    redis.run::<()>("ACL SETUSER narrow on nopass ~* +@all -xpending");
+    let uri = redis.uri().replace("redis://", "redis://narrow:any@");
+    let sidecar = Sidecar::with_config(&uri, &format!("{CONFIG}\npoll: {{interval: 1s}}"));
+    sidecar.wait("a tick", |page| events(page, "delivery", "good").is_some());
+    let handle = || {
+        let id: String = redis.run("XADD s * field value");
+        redis.read("s", "g", "c", 1);
+        redis.run::<u64>(&format!("XACK s g {id}"));
+        std::thread::sleep(Duration::from_millis(40));
+    };
+    let followed = |page: &Page, outcome| {
+        let of = |by_order| {
+            let labels =
+                [("stream", "s"), ("objective", "handled"), ("outcome", outcome), ("by_order", by_order)];
+            page.get("streamwarden_slo_followed_total", &labels).unwrap()
+        };
+        of("good") + of("bad") + of("unknown")
+    };
+    wait_for("unknown ones", || {
+        handle();
+        (followed(&sidecar.scrape(), "unknown") > 0.0).then_some(())
+    });
+    let refused = || {
+        let stats: String = redis.run("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_xpending:")).unwrap();
+        line.split("rejected_calls=").nth(1).unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = refused();
+    (0..50).for_each(|_| handle());
+    // Polls ask too, once a second.
+    let since = refused() - before;
+    assert!(before > 0 && since < 20, "refused {since} times in two seconds");
+    assert_eq!(followed(&sidecar.scrape(), "good"), 0.0);
+    assert!(sidecar.log().contains("no entries are followed: permit +xpending"), "{}", sidecar.log());
+    redis.run::<()>("ACL SETUSER narrow +xpending");
+    sidecar.signal("HUP");
+    wait_for("those that are followed again", || {
+        handle();
+        (followed(&sidecar.scrape(), "good") > 0.0).then_some(())
+    });
+}
+
+#[test]
 fn nothing_is_asked_without_an_objective_or_where_commands_are_billed() {
     let redis = Redis::start();
     redis.add("s", 1);
