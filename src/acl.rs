@@ -36,7 +36,7 @@ pub enum Holder {
     Actor,
 }
 
-const ACTING: [Permission; 9] = [
+const ACTING: [Permission; 11] = [
     Permission::Eval,
     Permission::Xack,
     Permission::Xadd,
@@ -44,11 +44,19 @@ const ACTING: [Permission; 9] = [
     Permission::Xdel,
     Permission::XgroupDelConsumer,
     Permission::XinfoConsumers,
+    Permission::XinfoGroups,
     Permission::Xlen,
     Permission::Xrange,
+    Permission::Xrevrange,
 ];
-const SETTING_ASIDE: [Permission; 5] =
-    [Permission::Eval, Permission::Xack, Permission::Xadd, Permission::Xlen, Permission::Xrange];
+const SETTING_ASIDE: [Permission; 6] = [
+    Permission::Eval,
+    Permission::Xack,
+    Permission::Xadd,
+    Permission::Xlen,
+    Permission::Xrange,
+    Permission::Xrevrange,
+];
 const REAPING: [Permission; 3] =
     [Permission::Eval, Permission::XgroupDelConsumer, Permission::XinfoConsumers];
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];

@@ -6,6 +6,7 @@
 mod claim;
 mod dead_letter;
 mod failed_act;
+mod live;
 mod looker;
 mod order;
 mod reap;

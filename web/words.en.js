@@ -206,6 +206,7 @@ export const en = {
   moving_stopped: "Stopped",
   stopped_full: "the dead letters are full (dead_letter.max_length)",
   stopped_too_many_fields: "an entry has more fields than a script can copy",
+  stopped_live_stream: "the key of the dead letters is a live stream: its newest entry is not a dead letter",
   reaping: "Consumers that are gone",
   reaped_when: "Deleted",
   reaped_when_text: "after {time} without a command, if they hold nothing",

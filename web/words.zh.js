@@ -206,6 +206,7 @@ export const zh = {
   moving_stopped: "已停止",
   stopped_full: "死信已满（dead_letter.max_length）",
   stopped_too_many_fields: "有一条消息的字段太多，脚本无法复制",
+  stopped_live_stream: "死信的键是一个正在使用的流：它最新的消息不是死信",
   reaping: "已消失的消费者",
   reaped_when: "删除条件",
   reaped_when_text: "{time}没有命令，并且没有待处理消息",

@@ -110,7 +110,14 @@ fn by_rule(config: &Config, watchlist: &Watchlist) -> Vec<(Feature, Permission, 
 
 /// Whether acts need it on dead letters only. Reading the streams is another feature.
 const fn is_of_dead_letters(permission: Permission) -> bool {
-    matches!(permission, Permission::Xdel | Permission::Xlen | Permission::Xrange)
+    matches!(
+        permission,
+        Permission::Xdel
+            | Permission::XinfoGroups
+            | Permission::Xlen
+            | Permission::Xrange
+            | Permission::Xrevrange
+    )
 }
 
 /// Whether acts need it on streams only.

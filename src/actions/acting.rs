@@ -43,7 +43,7 @@ pub struct Acted {
 }
 
 impl Acting<'_> {
-    /// Acts on these items, step by step. Stops when the dead letters are full.
+    /// Acts on these items, step by step. Stops when the dead letters are full, or their key is a live stream.
     ///
     /// Safe to interrupt and to repeat: each step is complete on its own, and what was done is not done again.
     pub async fn run(self, enforcer: &mut Enforcer, items: Vec<Box<[u8]>>) -> Acted {
@@ -75,8 +75,8 @@ impl Acting<'_> {
                 }
             }
             again.into_iter().rev().for_each(|item| left.push_front(item));
-            if outcomes.contains(&Outcome::Full) {
-                left.iter().for_each(|_| acted.outcomes.add(Outcome::Full));
+            if let Some(end) = outcomes.iter().find(|outcome| outcome.ends_run()) {
+                left.iter().for_each(|_| acted.outcomes.add(*end));
                 break;
             }
             if !left.is_empty() {

@@ -25,6 +25,25 @@ local function origin_names(prefix)
   return names
 end
 
+-- Whether these are the fields of a dead letter, whatever their prefix. As `DeadLetter::is`.
+local function is_dead_letter(fields)
+  local before = #fields - 14
+  local prefix = (fields[before + 1] or ''):match('^(.+)stream$')
+  if not prefix then return false end
+  for index, name in ipairs(origin_names(prefix)) do
+    if fields[before + 2 * index - 1] ~= name then return false end
+  end
+  return true
+end
+
+-- Whether a key is a stream with groups.
+local function has_groups(key)
+  local is_there, groups = pcall(call, 'XINFO', 'GROUPS', key)
+  if is_there then return #groups > 0 end
+  if text_of(groups):find('no such key') then return false end
+  error(groups, 0)
+end
+
 -- What XINFO lists, by name, each as a table of its fields.
 local function by_name(list)
   local all = {}

@@ -142,6 +142,10 @@ impl StuckWork {
         let failure = run.failure.clone().or_else(|| {
             let what = match run.stop? {
                 Stop::Full => "the dead letters are at max_length",
+                Stop::LiveStream => {
+                    "the key of the dead letters is a live stream: its newest entry is not a dead letter. Give them a key of their own \
+                     (dead_letter.to)"
+                }
                 Stop::TooManyFields => "an entry has more fields than a script can copy (3,500)",
                 Stop::Failed(_) => return None,
             };
@@ -225,7 +229,7 @@ impl Pass<'_> {
         groups.sort_by(|one, other| one.name.cmp(&other.name));
         if let Some(rule) = watched.dead_letter() {
             let result = self.set_aside(watched, rule, &groups, &mut progress.round).await;
-            let goes_on = self.run.is_cut_short && result.is_ok() && self.run.stop != Some(Stop::Full);
+            let goes_on = self.run.is_cut_short && result.is_ok() && !self.is_stopped();
             if !goes_on {
                 // What was looked at and stayed is looked at again.
                 progress.round = Round::default();
@@ -236,6 +240,11 @@ impl Pass<'_> {
             self.reap(&watched.name, &groups, millis(rule.idle), &mut progress.reaped).await?;
         }
         Ok(())
+    }
+
+    /// Whether no entry can be moved until somebody changes something.
+    fn is_stopped(&self) -> bool {
+        matches!(self.run.stop, Some(Stop::Full | Stop::LiveStream))
     }
 
     /// Notes that a failure keeps entries from being set aside.
@@ -283,12 +292,12 @@ impl Pass<'_> {
                 (deliveries, idle),
                 rule.max_length,
                 (&rule.prefix, BY),
-                false,
+                (false, true),
             );
             self.move_entries(&act, &found.entries).await?;
             // What stays, as an entry that no longer exists does, takes nothing from those behind it.
             moved = self.run.moved();
-            if self.run.stop == Some(Stop::Full) {
+            if self.is_stopped() {
                 break;
             }
             if self.run.is_cut_short {
@@ -315,8 +324,10 @@ impl Pass<'_> {
             if acted.outcomes.count(Outcome::TooManyFields) > 0 {
                 self.run.stop.get_or_insert(Stop::TooManyFields);
             }
-            if acted.outcomes.count(Outcome::Full) > 0 {
-                self.run.stop = Some(Stop::Full);
+            for (outcome, stop) in [(Outcome::Full, Stop::Full), (Outcome::LiveStream, Stop::LiveStream)] {
+                if acted.outcomes.count(outcome) > 0 {
+                    self.run.stop = Some(stop);
+                }
             }
             if let Some(failure) = acted.failure {
                 return Err(failure);

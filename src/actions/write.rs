@@ -199,16 +199,16 @@ pub(super) mod tests {
         let idle = Millis::new(9);
         for (act, script, told) in [
             (
-                Act::dead_letter((stream, group, dead), (5, idle), 7, ("dlq:", "me"), true),
+                Act::dead_letter((stream, group, dead), (5, idle), 7, ("dlq:", "me"), (true, true)),
                 "dead_letter.lua",
-                "2|s|d|g|5|9|7|dlq:|me|1|1-0",
+                "2|s|d|g|5|9|7|dlq:|me|1|1|1-0",
             ),
             (
-                Act::dead_letter((stream, group, dead), (0, idle), 7, ("x", "me"), false),
+                Act::dead_letter((stream, group, dead), (0, idle), 7, ("x", "me"), (false, false)),
                 "dead_letter.lua",
-                "2|s|d|g|0|9|7|x|me||1-0",
+                "2|s|d|g|0|9|7|x|me|||1-0",
             ),
-            (Act::acknowledge_gone(stream, group, "me"), "dead_letter.lua", "1|s|g|0|0|0||me|1|1-0"),
+            (Act::acknowledge_gone(stream, group, "me"), "dead_letter.lua", "1|s|g|0|0|0||me|1||1-0"),
             (Act::replay(dead, stream, "dlq:", Some(group), 3), "replay.lua", "2|d|s|dlq:|g|3|1-0"),
             (Act::replay(dead, stream, "dlq:", None, 3), "replay.lua", "2|d|s|dlq:||3|1-0"),
             (Act::purge(dead, "dlq:"), "replay.lua", "1|d|dlq:||0|1-0"),

@@ -59,7 +59,8 @@ impl Pattern {
     }
 
     /// The glob, as it was written.
-    pub(super) fn glob(&self) -> Option<&str> {
+    #[must_use]
+    pub fn glob(&self) -> Option<&str> {
         match self {
             Self::Name(_) => None,
             Self::Glob(glob) => Some(glob.glob().glob()),

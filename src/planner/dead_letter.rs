@@ -11,7 +11,7 @@ use crate::{
     config::{Config, Mode, StreamRule},
     model::{Millis, Name, PendingEntry, ServerTime, StreamId},
     source::{Details, Found, Wanted},
-    stuck::{Act, Outcome, Outcomes, Planned},
+    stuck::{Act, DEFAULT_BEGIN, Outcome, Outcomes, Planned},
 };
 
 /// Entries whose existence a plan checks: each is read from Redis.
@@ -84,6 +84,11 @@ impl DeadLetterOrder {
         let (Ok(to), []) = (to, wrong.as_slice()) else { return Err(Refusal::Wrong(wrong)) };
         let mut looker = Looker { config, stream: &self.stream, details };
         let group = looker.group(&self.group).await?;
+        let is_known = to.as_ref().is_some_and(|to| self.is_known(config, to));
+        if let Some(to) = &to {
+            let mut looker = Looker { stream: to, details: &mut *looker.details, ..looker };
+            looker.check_takes_dead_letters(is_known).await?;
+        }
         let now = looker.time().await?;
         let mut found = self.find(&mut looker).await?;
         let idle_at = self.guards_by_own_idle().then(clock::now);
@@ -109,7 +114,7 @@ impl DeadLetterOrder {
                 let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(to));
                 let names = (&self.stream, &self.group, to);
                 let needed = (self.deliveries.unwrap_or(0), idle);
-                Act::dead_letter(names, needed, max_length, (prefix, by), self.acknowledge_gone)
+                Act::dead_letter(names, needed, max_length, (prefix, by), (self.acknowledge_gone, is_known))
             }
         };
         let planned = guards
@@ -124,6 +129,11 @@ impl DeadLetterOrder {
     /// Whether entries are to be moved, and not only acknowledged if they no longer exist.
     fn moves(&self) -> bool {
         !(self.acknowledge_gone && self.ids.is_empty() && self.deliveries.is_none())
+    }
+
+    /// Whether the configuration, or its name, says that a key is one of dead letters.
+    fn is_known(&self, config: &Config, key: &Name) -> bool {
+        config.dead_letters(&self.stream).as_ref() == Some(key) || config.holds_dead_letters(key)
     }
 
     /// Whether each entry must be as idle as it is in the plan, and the time since then: that of another entry would not show its delivery.
@@ -201,6 +211,11 @@ impl DeadLetterOrder {
         }
         // The sidecar knows its own dead letters, and spares them from common rules.
         let rule = config.rule(&target).filter(|_| !config.holds_dead_letters(&target));
+        if let Some(rule) = rule.filter(|rule| is_for_sources(rule)) {
+            let what =
+                format!("{target}: the rule `match: {}` is for live streams. Name another key", rule.pattern);
+            return Err(("to", what));
+        }
         let trims = |rule: &StreamRule| rule.retention.as_ref().is_some_and(|it| it.mode != Mode::Observe);
         let is_common = |rule: &StreamRule| {
             rule.pattern.exact().is_none()
@@ -218,6 +233,12 @@ impl DeadLetterOrder {
             )),
         }
     }
+}
+
+/// Whether a rule says of its streams that they are worked on. One that names a key, or keys of dead letters, may be for these.
+fn is_for_sources(rule: &StreamRule) -> bool {
+    let is_for_any = rule.pattern.glob().is_some_and(|glob| !glob.starts_with(DEFAULT_BEGIN));
+    rule.dead_letter.is_some() || (is_for_any && !rule.groups.is_empty())
 }
 
 impl DeadLetterPlan {

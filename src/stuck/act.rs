@@ -100,17 +100,23 @@ fn number(number: u64) -> Box<[u8]> {
     number.to_string().into_bytes().into()
 }
 
+/// A condition, as scripts read it.
+fn flag(holds: bool) -> Box<[u8]> {
+    if holds { b"1".as_slice() } else { b"" }.into()
+}
+
 impl Act {
     /// Sets pending entries of a group aside: those that were delivered at least so often, and not for at least so long.
     ///
-    /// At `max_length` dead letters no more are added. With `drops_gone`, entries that no longer exist are acknowledged.
+    /// At `max_length` dead letters no more are added. With `drops_gone`, entries that no longer exist are acknowledged. A key that
+    /// `is_known` as one of dead letters may have groups while it is empty: another one would be somebody's stream then.
     #[must_use]
     pub fn dead_letter(
         (stream, group, dead_letters): (&Name, &Name, &Name),
         (deliveries, idle): (u64, Millis),
         max_length: u64,
         (prefix, by): (&str, &str),
-        drops_gone: bool,
+        (drops_gone, is_known): (bool, bool),
     ) -> Self {
         let arguments = [
             group.as_bytes().into(),
@@ -119,7 +125,8 @@ impl Act {
             number(max_length),
             prefix.as_bytes().into(),
             by.as_bytes().into(),
-            if drops_gone { b"1".as_slice() } else { b"" }.into(),
+            flag(drops_gone),
+            flag(is_known),
         ];
         Self {
             script: Script::DeadLetter,
@@ -131,7 +138,7 @@ impl Act {
     /// Acknowledges pending entries that no longer exist.
     #[must_use]
     pub fn acknowledge_gone(stream: &Name, group: &Name, by: &str) -> Self {
-        let act = Self::dead_letter((stream, group, stream), (0, Millis::ZERO), 0, ("", by), true);
+        let act = Self::dead_letter((stream, group, stream), (0, Millis::ZERO), 0, ("", by), (true, false));
         Self { keys: vec![stream.clone()], ..act }
     }
 
@@ -196,7 +203,8 @@ mod tests {
     #[test]
     fn an_entry_must_be_as_much_more_idle_as_time_has_passed() {
         let [stream, dead] = ["s", "dead"].map(Name::from);
-        let act = Act::dead_letter((&stream, &stream, &dead), (0, Millis::new(500)), 1, ("p", "me"), false);
+        let act =
+            Act::dead_letter((&stream, &stream, &dead), (0, Millis::new(500)), 1, ("p", "me"), (false, true));
         let fixed = Planned::of_ids(act.clone(), [StreamId::new(1, 0)]);
         let (then, minute) = (clock::now(), Duration::from_secs(60));
         assert_eq!(fixed.act_at(then + minute), act, "the order named an idle time");

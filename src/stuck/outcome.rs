@@ -56,6 +56,8 @@ outcomes! {
     TooManyFields "too_many_fields" "with more fields than a script can copy (3,500)",
     /// The dead letters are at their limit.
     Full "full" "not moved: the dead letters are full",
+    /// The key of the dead letters is a stream that somebody uses.
+    LiveStream "live_stream" "not moved: the key of the dead letters is a live stream",
     /// It was replayed too often.
     Looped "looped" "replayed too often already",
     /// It is an entry of another kind.
@@ -77,6 +79,12 @@ impl Outcome {
     #[must_use]
     pub fn of(word: &[u8]) -> Option<Self> {
         Self::ALL.iter().copied().find(|outcome| outcome.as_str().as_bytes() == word)
+    }
+
+    /// Whether the other items would end the same way, until somebody changes something.
+    #[must_use]
+    pub const fn ends_run(self) -> bool {
+        matches!(self, Self::Full | Self::LiveStream)
     }
 
     /// Whether what was asked for was done.

@@ -40,6 +40,8 @@ pub enum Stop {
     Full,
     /// An entry has more fields than a script can copy.
     TooManyFields,
+    /// The key of the dead letters is a stream that somebody uses for something else.
+    LiveStream,
     /// Redis refused, or did not answer.
     Failed(Reason),
 }
@@ -51,6 +53,7 @@ impl Stop {
         match self {
             Self::Full => "full",
             Self::TooManyFields => "too_many_fields",
+            Self::LiveStream => "live_stream",
             Self::Failed(reason) => reason.as_str(),
         }
     }

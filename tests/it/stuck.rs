@@ -9,6 +9,7 @@ mod refusals;
 mod rules;
 mod scripts;
 mod stories;
+mod targets;
 mod tour;
 
 use redis::Value;

@@ -135,11 +135,11 @@ fn where_commands_are_billed_nothing_is_asked_unless_it_is_permitted() {
 
 const TRIM_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const WRITE_TOKEN: &str = "fedcba9876543210fedcba9876543210";
-const DEAD_LETTER: &str = "groups/s/g/dead-letter";
+pub(super) const DEAD_LETTER: &str = "groups/s/g/dead-letter";
 const POISON: &str = r#"{"deliveries": 5, "idle_seconds": 600, "dry_run": false}"#;
 
 /// A sidecar with both tokens.
-fn acting(uri: &str, directory: &Path) -> Sidecar {
+pub(super) fn acting(uri: &str, directory: &Path) -> Sidecar {
     for (name, token) in [("trim", TRIM_TOKEN), ("write", WRITE_TOKEN)] {
         write(&directory.join(name), &format!("{token}\n"));
     }
@@ -162,7 +162,7 @@ fn with_token(token: &str) -> String {
     format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\n")
 }
 
-fn post(sidecar: &Sidecar, path: &str, body: &str) -> (u16, Json) {
+pub(super) fn post(sidecar: &Sidecar, path: &str, body: &str) -> (u16, Json) {
     post_as(sidecar, &with_token(WRITE_TOKEN), path, body)
 }
 

@@ -182,7 +182,7 @@ const ORDERS: [(&str, &str, &str); 3] = [
     ("dead_letter", "  call('XADD', dead, '*', unpack(fields))", "  acknowledge_later(id)\n  return"),
     (
         "dead_letter",
-        "  local words = each(8, set_aside)",
+        "  local words = each(9, set_aside)",
         "  if #done > 0 then call('XACK', key, group, unpack(done)) end",
     ),
     ("replay", "  call('XADD', stream, '*', unpack(fields))", "  call('XDEL', dead, id)"),
@@ -208,7 +208,7 @@ fn each_order_of_writes_that_matters_is_shown_by_a_case() {
 }
 
 /// What changes nothing, or what no test can bring about: the script, what is replaced by what, and why.
-const NO_FAULTS: [(&str, &str, &str, &str); 11] = [
+const NO_FAULTS: [(&str, &str, &str, &str); 13] = [
     ("dead_letter", "row[3] < idle", "row[3] <= idle", A_MILLISECOND),
     ("dead_letter", "parts[2] / 1000", "parts[2] / 1001", "the times differ by a millisecond"),
     ("dead_letter", "id, id, 1)", "id, id, 2)", ONE),
@@ -219,6 +219,8 @@ const NO_FAULTS: [(&str, &str, &str, &str); 11] = [
     ("reap", "].idle < idle", "].idle <= idle", A_MILLISECOND),
     ("reap", "'+', 1, name)", "'+', 2, name)", "whether it holds one is asked"),
     ("claim", "].idle < idle", "].idle <= idle", A_MILLISECOND),
+    ("dead_letter", "'COUNT', 1)", "'COUNT', 2)", "the first of them is the newest one"),
+    ("items", "error(groups, 0)", "error(groups, 1)", "`text_of` takes the place in the script away"),
     ("items", "MOST_WORDS = 7000", "MOST_WORDS = 7001", "the number of words is even"),
 ];
 const ONE: &str = "from an ID to itself there is one entry at most";
