@@ -20,4 +20,4 @@ pub use looker::{Looked, Looker};
 pub use order::{Order, Plan};
 pub use reap::{ReapOrder, ReapPlan};
 pub use refusal::{Refusal, Wrong};
-pub use replay::{Pages, ReplayOrder, ReplayPlan, Replayed, select};
+pub use replay::{Pages, ReplayOrder, ReplayPlan, Replayed, Rest, select};

@@ -10,7 +10,8 @@ use crate::{
     clock,
     config::{Config, Log},
     evaluate::grouped,
-    planner::cannot_act,
+    model::StreamId,
+    planner::{Looked, Rest, cannot_act},
     stuck::{Outcomes, Planned},
     telemetry,
 };
@@ -31,8 +32,22 @@ pub(super) fn run_asking(
     block_on(command)?
 }
 
-/// Asks, acts, and prints the result. The plan was shown already.
+/// Asks, acts, and prints the result, with what is left beyond the bound of the command. The plan was shown already.
 pub(super) async fn carry_out(
+    config: &Config,
+    confirm: &Confirm,
+    question: &str,
+    plans: Vec<Planned>,
+    rate: Option<u32>,
+    rest: Option<&str>,
+) -> Result<Exit, Error> {
+    let exit = act(config, confirm, question, plans, rate).await?;
+    rest.map_or(Ok(()), print)?;
+    Ok(exit)
+}
+
+/// Asks, acts, and prints the result.
+async fn act(
     config: &Config,
     confirm: &Confirm,
     question: &str,
@@ -63,6 +78,25 @@ pub(super) async fn carry_out(
     }
     print(summary(&outcomes))?;
     Ok(Exit::success_if(is_done))
+}
+
+/// What is left beyond `--max`.
+pub(super) fn beyond_max(rest: Option<Rest>, max: u32) -> Option<String> {
+    let Rest { at_least, is_exact, .. } = rest?;
+    let at_least = format!("{}{}", if is_exact { "" } else { "at least " }, grouped(at_least));
+    let max = grouped(max.into());
+    Some(format!(
+        "stopped at --max {max}: {at_least} behind these were not looked at. Run it again for the next {max}, or with a larger --max\n"
+    ))
+}
+
+/// What is left of a group's pending entries.
+pub(super) fn unlooked(
+    Looked { group, found, .. }: &Looked,
+    how: impl Fn(StreamId) -> String,
+) -> Option<String> {
+    let (next, looked_at, all) = (found.next?, grouped(found.looked_at), grouped(group.pending));
+    Some(format!("looked at {looked_at} of the group's {all} pending entries; {}\n", how(next)))
 }
 
 fn summary(outcomes: &Outcomes) -> String {

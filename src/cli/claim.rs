@@ -5,7 +5,7 @@ use std::{ffi::OsString, time::Duration};
 use clap::Args;
 
 use super::{
-    acting::{carry_out, run_asking},
+    acting::{carry_out, run_asking, unlooked},
     command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
@@ -76,6 +76,8 @@ impl Claim {
         let entries = counted(plan.planned.items.len(), "entry");
         print(format_args!("\nwould hand over  {entries} to {}\n{WHEN}", order.to))?;
         let question = format!("Hand over {entries} to {}?", order.to);
-        carry_out(config, &self.confirm, &question, vec![plan.planned], None).await
+        let rest =
+            unlooked(&plan.looked, |_| "run it again for the others, or with a larger --max".to_owned());
+        carry_out(config, &self.confirm, &question, vec![plan.planned], None, rest.as_deref()).await
     }
 }

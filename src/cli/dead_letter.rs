@@ -5,7 +5,7 @@ use std::{ffi::OsString, time::Duration};
 use clap::{ArgGroup, Args};
 
 use super::{
-    acting::{BY, carry_out, run_asking},
+    acting::{BY, carry_out, run_asking, unlooked},
     command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
@@ -88,9 +88,8 @@ impl DeadLetter {
             print(format_args!("dead letters  {to}, at most {}\n", grouped(plan.max_length)))?;
         }
         print(pending_table(looked, *now))?;
-        if let Some(next) = looked.found.next {
-            print(format_args!("looked at {}; go on with --from {next}\n", grouped(looked.found.looked_at)))?;
-        }
+        let rest = unlooked(looked, |next| format!("go on with --from {next}"));
+        rest.iter().try_for_each(print)?;
         print("\n")?;
         would(&order, &plan)
             .iter()
@@ -100,7 +99,7 @@ impl DeadLetter {
             None => "Acknowledge them?".to_owned(),
         };
         let is_left = plan.left(&order).iter().next().is_some() && !self.confirm.dry_run;
-        let exit = carry_out(config, &self.confirm, &question, plan.planned, None).await?;
+        let exit = carry_out(config, &self.confirm, &question, plan.planned, None, rest.as_deref()).await?;
         Ok(if is_left { Exit::Failure } else { exit })
     }
 

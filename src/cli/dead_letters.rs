@@ -5,7 +5,7 @@ use std::{ffi::OsString, time::Duration};
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::{
-    acting::carry_out,
+    acting::{beyond_max, carry_out},
     command::{Error, Exit, block_on, print},
     confirm::Confirm,
     details::{age, counted, details, fields_of, millis, name, span},
@@ -95,7 +95,7 @@ struct Purge {
     #[arg(long)]
     all: bool,
 
-    /// At most this many.
+    /// At most this many, the oldest first. What is left is said.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max: u32,
 
@@ -191,15 +191,15 @@ impl Show {
         let mut details = details();
         let mut looker = Looker { config, stream: &key, details: &mut details };
         let now = looker.time().await?;
+        let mut next = None;
         let (entries, missing) = if self.id.is_empty() {
             let mut pages = Pages::new(self.from);
-            let mut entries = Vec::new();
-            while let Some(page) =
-                pages.next(&mut looker).await?.filter(|_| entries.len() < self.limit.into())
-            {
+            let (mut entries, limit) = (Vec::new(), usize::from(self.limit));
+            while let Some(page) = pages.next(&mut looker).await?.filter(|_| entries.len() <= limit) {
                 entries.extend(page);
             }
-            entries.truncate(self.limit.into());
+            next = entries.get(limit).map(|entry: &Entry| entry.id);
+            entries.truncate(limit);
             (entries, Vec::new())
         } else {
             let found = looker.entries(&self.id).await?;
@@ -212,6 +212,13 @@ impl Show {
         } else if !entries.is_empty() {
             let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&key));
             print(self.text(&entries, prefix, now))?;
+        }
+        if let Some(next) = next {
+            let (shown, all) = (grouped(self.limit.into()), looker.details.length(config, &key).await);
+            let all = all.map_or_else(|_| "more".to_owned(), grouped);
+            print(format_args!(
+                "showed {shown} of {all}; go on with --from {next}, or with a larger --limit\n"
+            ))?;
         }
         missing.iter().try_for_each(|id| print(format_args!("{key} has no entry {id}\n")))?;
         Ok(Exit::success_if(missing.is_empty()))
@@ -270,14 +277,16 @@ impl Purge {
         };
         let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&key));
         let mut chosen = Vec::new();
-        select(&mut looker, &self.id, prefix, |letter| {
+        let rest = select(&mut looker, (&self.id, StreamId::ZERO), prefix, |letter| {
             chosen.extend(is_meant(letter).then_some(letter.id));
             chosen.len() < most
         })
         .await?;
         print(format_args!("would remove  {} from {key}, for good\n", counted(chosen.len(), "dead letter")))?;
+        let rest = beyond_max(rest, self.max);
+        rest.iter().try_for_each(print)?;
         let question = format!("Remove {} for good?", counted(chosen.len(), "dead letter"));
         let plan = Planned::of_ids(Act::purge(&key, prefix), chosen);
-        carry_out(config, &self.confirm, &question, vec![plan], None).await
+        carry_out(config, &self.confirm, &question, vec![plan], None, rest.as_deref()).await
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    acting::MOST_ROWS,
+    acting::{MOST_ROWS, unlooked},
     command::{Error, Exit, block_on, print},
     details::{age, counted, details, fields, millis, name, span},
     table::{table, table_with},
@@ -187,9 +187,7 @@ fn text(looked: &Looked, shown: &[Option<Entry>], now: Option<ServerTime>) -> St
     } else if group.pending > 0 && found.next.is_none() {
         text += "no pending entry is like that\n";
     }
-    if let Some(next) = found.next {
-        text += &format!("looked at {}; go on with --from {next}\n", grouped(found.looked_at));
-    }
+    text.extend(unlooked(looked, |next| format!("go on with --from {next}")));
     text
 }
 

@@ -80,6 +80,6 @@ impl ReapConsumers {
             ))?;
         }
         let question = format!("Delete {}?", counted(unused.len(), "consumer"));
-        carry_out(config, &self.confirm, &question, vec![planned], None).await
+        carry_out(config, &self.confirm, &question, vec![planned], None, None).await
     }
 }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, time::Duration};
 use clap::Args;
 
 use super::{
-    acting::{carry_out, run_asking},
+    acting::{beyond_max, carry_out, run_asking},
     command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
@@ -44,7 +44,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "STREAM")]
     to: Option<OsString>,
 
-    /// At most this many.
+    /// At most this many, the oldest first. What is left is said.
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max: u32,
 
@@ -81,6 +81,7 @@ impl Replay {
             filter: self.filter.clone(),
             since: self.since.map(millis),
             to: self.to.as_ref().map(name),
+            from: StreamId::ZERO,
             max: usize::try_from(self.max).unwrap_or(usize::MAX),
             most_replays: self.max_replays,
             prefix: self.prefix.clone(),
@@ -99,9 +100,11 @@ impl Replay {
                 seen_by(to, groups)
             ))?;
         }
+        let rest = beyond_max(plan.rest, self.max);
+        rest.iter().try_for_each(print)?;
         let question = format!("Replay {}?", counted(plan.count(), "dead letter"));
         let planned = plan.streams.into_iter().map(|stream| stream.planned).collect();
-        carry_out(config, &self.confirm, &question, planned, self.rate).await
+        carry_out(config, &self.confirm, &question, planned, self.rate, rest.as_deref()).await
     }
 }
 

@@ -112,6 +112,7 @@ fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Ve
                 filter: it.filter.unwrap_or_default().into_iter().collect(),
                 since: it.since_seconds.map(millis),
                 to: it.to.as_deref().map(name),
+                from: it.from.unwrap_or(StreamId::ZERO),
                 max: max(it.max),
                 most_replays: it.max_replays.unwrap_or(MOST_REPLAYS),
                 prefix: it.prefix,

@@ -65,9 +65,9 @@ impl Order {
             }
             Self::Replay(order) => {
                 let plan = order.plan(config, details).await?;
-                let left = plan.left();
+                let (left, next) = (plan.left(), plan.rest.map(|rest| rest.next));
                 let planned = plan.streams.into_iter().map(|stream| stream.planned).collect();
-                Ok(Plan { planned, left, next: None })
+                Ok(Plan { planned, left, next })
             }
         }
     }

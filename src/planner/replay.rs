@@ -28,6 +28,8 @@ pub struct ReplayOrder {
     pub since: Option<Millis>,
     /// The stream that gets them, unless it is the one that each is from.
     pub to: Option<Name>,
+    /// Where to begin.
+    pub from: StreamId,
     /// The most of them.
     pub max: usize,
     /// How often one is replayed.
@@ -43,6 +45,19 @@ pub struct ReplayPlan {
     pub streams: Vec<Replayed>,
     /// Those that were replayed too often.
     pub looped: u64,
+    /// What was not looked at.
+    pub rest: Option<Rest>,
+}
+
+/// The entries behind the last one that was looked at, since that was as many as were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// Where they begin.
+    pub next: StreamId,
+    /// How many they are at least.
+    pub at_least: u64,
+    /// Whether there are no more.
+    pub is_exact: bool,
 }
 
 /// What one stream would get.
@@ -61,7 +76,7 @@ impl ReplayOrder {
     /// A parameter is wrong, something is missing, or Redis failed.
     pub async fn plan(&self, config: &Config, details: &mut Details) -> Result<ReplayPlan, Refusal> {
         let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&self.key));
-        let (by_origin, looped) = self.choose(config, details, prefix).await?;
+        let Chosen { by_origin, looped, rest } = self.choose(config, details, prefix).await?;
         let key = &self.key;
         if self.to.as_ref() == Some(key) || by_origin.contains_key(key) {
             let what = format!("{key} is the stream of the dead letters itself; name another one");
@@ -75,16 +90,11 @@ impl ReplayOrder {
             let groups = groups.into_iter().map(|group| group.name).collect();
             streams.push(Replayed { to, groups, planned: Planned::of_ids(act, ids) });
         }
-        Ok(ReplayPlan { streams, looped })
+        Ok(ReplayPlan { streams, looped, rest })
     }
 
-    /// What is chosen, by the stream that it is from; and how many were replayed too often.
-    async fn choose(
-        &self,
-        config: &Config,
-        details: &mut Details,
-        prefix: &str,
-    ) -> Result<(BTreeMap<Name, Vec<StreamId>>, u64), Refusal> {
+    /// What is meant.
+    async fn choose(&self, config: &Config, details: &mut Details, prefix: &str) -> Result<Chosen, Refusal> {
         let mut looker = Looker { config, stream: &self.key, details };
         let now = looker.time().await?;
         if now.is_none() && self.since.is_some() {
@@ -92,7 +102,7 @@ impl ReplayOrder {
             return Err(Refusal::wrong("since", what));
         }
         let (mut by_origin, mut count, mut looped) = (BTreeMap::<Name, Vec<StreamId>>::new(), 0, 0);
-        select(&mut looker, &self.ids, prefix, |letter| {
+        let rest = select(&mut looker, (&self.ids, self.from), prefix, |letter| {
             let its_age = now.zip(letter.time).and_then(|(now, time)| now.0.checked_sub(time));
             let is_recent =
                 self.since.is_none_or(|most| its_age.is_some_and(|its_own| its_own <= most.get()));
@@ -108,7 +118,7 @@ impl ReplayOrder {
             count < self.max
         })
         .await?;
-        Ok((by_origin, looped))
+        Ok(Chosen { by_origin, looped, rest })
     }
 
     fn is_meant(&self, letter: &DeadLetter<'_>) -> bool {
@@ -120,11 +130,22 @@ impl ReplayOrder {
     }
 }
 
+/// What a replay means.
+struct Chosen {
+    /// The dead letters, by the stream that they are from.
+    by_origin: BTreeMap<Name, Vec<StreamId>>,
+    /// How many were replayed too often.
+    looped: u64,
+    rest: Option<Rest>,
+}
+
 impl ReplayPlan {
     /// What would stay as it is, and why.
     #[must_use]
     pub fn left(&self) -> Outcomes {
-        Outcomes::of(Outcome::Looped, self.looped)
+        let mut left = Outcomes::of(Outcome::Looped, self.looped);
+        left.join(&Outcomes::of(Outcome::NotLookedAt, self.rest.map_or(0, |rest| rest.at_least)));
+        left
     }
 
     /// Dead letters that would be replayed.
@@ -157,16 +178,16 @@ impl Pages {
     }
 }
 
-/// Calls `take` with the dead letters of these IDs, or with all of the stream, until it returns false.
+/// Calls `take` with the dead letters of these IDs, or with all of the stream from an ID on, until it returns false. Returns what it left.
 ///
 /// # Errors
 /// An ID that does not exist or is not a dead letter, a stream without dead letters, or why they can't be read.
 pub async fn select(
     looker: &mut Looker<'_>,
-    ids: &[StreamId],
+    (ids, from): (&[StreamId], StreamId),
     prefix: &str,
     mut take: impl FnMut(&DeadLetter<'_>) -> bool,
-) -> Result<(), Refusal> {
+) -> Result<Option<Rest>, Refusal> {
     if !ids.is_empty() {
         let found = looker.entries(ids).await?;
         let key = looker.stream;
@@ -177,14 +198,15 @@ pub async fn select(
                 letter.ok_or_else(|| Refusal::Forbidden(format!("{key}: {id} is not a dead letter")))?;
             take(&letter);
         }
-        return Ok(());
+        return Ok(None);
     }
-    let mut pages = Pages::new(StreamId::ZERO);
-    let (mut others, mut has_letters) = (0, false);
+    let mut pages = Pages::new(from);
+    let (mut others, mut has_letters, mut looked_at) = (0, false, 0);
     while let Some(page) = pages.next(looker).await? {
         for entry in &page {
+            looked_at += 1;
             match DeadLetter::of(entry, prefix) {
-                Some(letter) if !take(&letter) => return Ok(()),
+                Some(letter) if !take(&letter) => return rest(looker, from, letter.id, looked_at).await,
                 Some(_) => has_letters = true,
                 None => others += 1,
             }
@@ -194,7 +216,7 @@ pub async fn select(
         }
     }
     if has_letters || others == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let others =
         if others >= MOST_OTHERS { format!("of its oldest {others}") } else { format!("of its {others}") };
@@ -202,4 +224,23 @@ pub async fn select(
         "{} holds no dead letters: none {others} entries has the fields of one, which begin with {prefix} (`prefix`)",
         looker.stream
     )))
+}
+
+/// What is behind the last of so many entries that were looked at. If these are not the first ones, only a page of the others is counted.
+async fn rest(
+    looker: &mut Looker<'_>,
+    from: StreamId,
+    last: StreamId,
+    looked_at: u64,
+) -> Result<Option<Rest>, Refusal> {
+    let Some(next) = last.next() else { return Ok(None) };
+    let (at_least, is_exact) = if from == StreamId::ZERO {
+        let length = looker.details.length(looker.config, looker.stream).await;
+        (length.map_err(|failure| looker.refusal(&failure))?.saturating_sub(looked_at), true)
+    } else {
+        let page = Pages::new(next).next(looker).await?.unwrap_or_default();
+        let count = u64::try_from(page.len()).unwrap_or(u64::MAX);
+        (count, count < PORTION)
+    };
+    Ok((at_least > 0).then_some(Rest { next, at_least, is_exact }))
 }

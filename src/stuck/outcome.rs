@@ -60,6 +60,8 @@ outcomes! {
     LiveStream "live_stream" "not moved: the key of the dead letters is a live stream",
     /// It was replayed too often.
     Looped "looped" "replayed too often already",
+    /// It is beyond the most items of one run, and was not looked at.
+    NotLookedAt "not_looked_at" "not looked at, beyond the most items of one run",
     /// It is an entry of another kind.
     NotADeadLetter "not_a_dead_letter" "not a dead letter",
     /// It is from another stream.

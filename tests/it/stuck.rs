@@ -1,5 +1,6 @@
 //! Stuck work: pending entries and single entries are shown, and the commands that act on them.
 
+mod bounds;
 mod command;
 mod http;
 mod kills;

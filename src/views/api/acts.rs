@@ -190,7 +190,9 @@ request! {
         /// Only those that were set aside within so long.
         since_seconds: Option<f64>, "a number of seconds from 0 on", is_a_span;
         /// The key of the stream that gets them, percent-encoded; by default the one that each is from.
-        to: Option<String>, "a key, percent-encoded", any;
+        to: Option<String>, "a key, percent-encoded", |it| it.as_deref().is_none_or(is_a_name);
+        /// Where to begin: `next` of the last answer.
+        from: Option<StreamId>, "an ID", any;
         /// The most of them, from 1 to 1,000 (1,000).
         max: Option<u64>, "a number from 1 to 1,000", is_a_max;
         /// How often one is replayed (3).
@@ -215,9 +217,11 @@ pub struct ActsDocument<'a> {
     pub dry_run: bool,
     /// What would be acted on, or was: one for each stream that gets dead letters, else one.
     pub acts: Vec<ActDocument<'a>>,
-    /// How many items stay as they are by the plan, by the reason.
+    /// How many items stay as they are by the plan, by the reason. `not_looked_at`: at least so many dead letters are behind those of this
+    /// request.
     pub left: BTreeMap<&'static str, u64>,
-    /// Where to go on with `from`; `null` if nothing more is meant.
+    /// Where to go on, since `max` or the most that one request looks at was reached: with `from`, or with the same request if this one has
+    /// acted (a claim has no `from`); `null` if all was looked at.
     pub next: Option<String>,
     /// How many items were done; `null` for a dry run.
     pub done: Option<u64>,

@@ -67,12 +67,20 @@ fn a_long_list_is_read_in_pages_and_never_whole() {
     let redis = stream(150_000);
     redis.read("s", "g", "c", 150_000);
     let first = printed(&redis, &["pending", "s", "g", "--limit", "2"]);
-    assert!(first.ends_with("looked at 2; go on with --from 3-0\n"), "{first}");
+    assert!(
+        first.ends_with("looked at 2 of the group's 150,000 pending entries; go on with --from 3-0\n"),
+        "{first}"
+    );
     let calls = redis.calls("xpending");
     assert_eq!(calls, 1, "a page");
     redeliver(&redis, "g", "140000-0", 9, 0);
     let none = printed(&redis, &["pending", "s", "g", "--deliveries", "9"]);
-    assert!(none.ends_with("looked at 100,000; go on with --from 100000-1\n"), "{none}");
+    assert!(
+        none.ends_with(
+            "looked at 100,000 of the group's 150,000 pending entries; go on with --from 100000-1\n"
+        ),
+        "{none}"
+    );
     assert_eq!(redis.calls("xpending") - calls, 100);
     let rest = printed(&redis, &["pending", "s", "g", "--deliveries", "9", "--from", "100000-1"]);
     assert!(line(&rest, "140000-0").contains(&"9".to_owned()) && !rest.contains("looked at"), "{rest}");
