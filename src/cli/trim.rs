@@ -1,5 +1,7 @@
 //! `streamwarden trim`: shows what would be removed and what keeps the rest, asks, trims, and prints the result.
 
+mod aged;
+
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
@@ -7,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use aged::Aged;
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -21,7 +24,7 @@ use crate::{
     model::{Failure, Name, Role, ServerTime, StreamId, StreamState, Text},
     reader::Reader,
     reading::Reading,
-    retention::{BlockReason, Losing, Outcome, Plan, Run, TrimBlocker},
+    retention::{BlockReason, Losing, Outcome, Plan, Run},
     source::Link,
     stuck::command_line,
     telemetry,

@@ -19,11 +19,22 @@ use crate::{
     config::{Mode, Policy},
     model::Name,
     retention::{Losing, Plan},
-    views::api::{TrimDocument, TrimMode, TrimRequest},
+    views::api::{TooOld, TrimDocument, TrimMode, TrimRequest},
 };
 
-/// A request's body: four short fields.
+/// A request's body: five short fields.
 const MAX_BODY_BYTES: usize = 4 * 1024;
+
+/// What a trim would do.
+struct Planned {
+    length: u64,
+    /// Of the reading.
+    age: Duration,
+    plan: Plan,
+    too_old: Option<TooOld>,
+    /// The groups that would lose entries.
+    losing: Vec<Losing>,
+}
 
 impl ServerState {
     /// Answers a trim request. A trim that has begun goes on if the client disconnects.
@@ -39,36 +50,53 @@ impl ServerState {
                 return problem(StatusCode::BAD_REQUEST, format!("invalid trim request: {reason}"));
             }
         };
-        let mode = match request.mode {
+        let mode = match request.mode.unwrap_or_default() {
             TrimMode::Safe => Mode::Safe,
             TrimMode::Strict => Mode::Strict,
         };
-        let policy = Policy::by_hand(&config, &stream, request.max_length, mode, request.exact);
-        let Some((length, age, plan, losing)) = self.plan(&stream, &policy) else {
+        let TrimRequest { max_length, max_age_seconds, .. } = request;
+        let max_age = max_age_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let by_hand = Policy::by_hand(&config, &stream, 0, mode, request.exact.unwrap_or(false));
+        let policy = Policy { max_length, max_age, ..by_hand };
+        let Some(planned) = self.plan(&stream, &policy) else {
             return problem(
                 StatusCode::NOT_FOUND,
                 format!("stream {stream} is not watched, or could not be read"),
             );
         };
-        if request.dry_run {
-            return found(&TrimDocument::planned(&stream, length, age, &plan, &losing));
+        let Planned { length, age, plan, too_old, losing } = planned;
+        if request.dry_run.unwrap_or(true) {
+            return found(&TrimDocument::planned(&stream, length, age, (&plan, too_old), &losing));
         }
-        info!(%stream, max_length = request.max_length, mode = mode.as_str(), "trim requested over HTTP");
-        self.order(stream, policy, &plan).await
+        info!(%stream, max_length, max_age_seconds, mode = mode.as_str(), "trim requested over HTTP");
+        self.order(stream, policy, (&plan, too_old)).await
     }
 
-    /// The stream's length and the reading's age, the plan, and the groups that would lose entries.
-    fn plan(&self, stream: &Name, policy: &Policy) -> Option<(u64, Duration, Plan, Vec<Losing>)> {
+    /// The plan, by the last reading.
+    fn plan(&self, stream: &Name, policy: &Policy) -> Option<Planned> {
         let latest = self.latest.borrow();
         let reading = latest.reading.as_ref()?;
         let read = reading.stream(stream)?;
         let state = read.read()?;
         let plan = Plan::new(policy, state, read.verdict);
         let losing = plan.losing(policy, state, read.verdict);
-        Some((state.length, clock::now() - reading.read_at.at, plan, losing))
+        let oldest = read.verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
+        let too_old = policy.max_age.zip(oldest).map(|(limit, oldest)| {
+            let is_old = oldest > limit && state.length > 0;
+            let all = if is_old { state.length } else { 0 };
+            // As many as no group needs, whatever their age.
+            let removable = Plan::new(&Policy { max_length: Some(0), ..policy.clone() }, state, read.verdict);
+            TooOld {
+                at_least: u64::from(is_old),
+                at_most: all,
+                removable_at_most: removable.at_most.min(all),
+            }
+        });
+        let age = clock::now() - reading.read_at.at;
+        Some(Planned { length: state.length, age, plan, too_old, losing })
     }
 
-    async fn order(&self, stream: Name, policy: Policy, plan: &Plan) -> Answer {
+    async fn order(&self, stream: Name, policy: Policy, plan: (&Plan, Option<TooOld>)) -> Answer {
         let Some(_under_way) = self.trims.begin(&stream) else {
             return problem(StatusCode::CONFLICT, "this stream is already being trimmed");
         };
@@ -93,21 +121,11 @@ impl ServerState {
 /// The request in a body, or why it is invalid.
 async fn request(body: Incoming) -> Result<TrimRequest, String> {
     let body = received(body, MAX_BODY_BYTES).await?;
-    // serde would accept a list of the fields' values.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err("the body must be a JSON object".to_owned());
+    let request = TrimRequest::read(&body).map_err(|problems| problems.join("; "))?;
+    if request.max_length.is_none() && request.max_age_seconds.is_none() {
+        return Err("max_length or max_age_seconds is needed".to_owned());
     }
-    serde_json::from_slice(&body).map_err(|error| without_input(&error.to_string()))
-}
-
-/// A parser's error without the text that the client sent, in which a secret may be.
-fn without_input(error: &str) -> String {
-    match (error.split_once('`'), error.find(", expected")) {
-        (Some((what, _)), Some(expected)) => {
-            format!("{}{}", what.trim_end(), &error.get(expected..).unwrap_or_default())
-        }
-        _ => error.to_owned(),
-    }
+    Ok(request)
 }
 
 fn found(document: &TrimDocument<'_>) -> Answer {

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// The fields of a request that were not read yet, and what was wrong with those that were.
-struct Fields {
-    left: BTreeMap<String, Value>,
-    problems: Vec<String>,
+pub(super) struct Fields {
+    pub(super) left: BTreeMap<String, Value>,
+    pub(super) problems: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for Fields {
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Fields {
 
 impl Fields {
     /// The value of a field, if it has the right form: in words, as in "a number from 1 on".
-    fn take<T: DeserializeOwned>(
+    pub(super) fn take<T: DeserializeOwned>(
         &mut self,
         name: &str,
         form: &str,
@@ -86,7 +86,7 @@ macro_rules! request {
             /// All that is wrong, without anything that was sent.
             pub fn read(body: &[u8]) -> Result<Self, Vec<String>> {
                 let refused = |_| vec!["the body must be a JSON object, with each field once".to_owned()];
-                let mut fields: Fields = serde_json::from_slice(body).map_err(refused)?;
+                let mut fields: $crate::views::api::acts::Fields = serde_json::from_slice(body).map_err(refused)?;
                 $(let $field = fields.take::<$type>(stringify!($field), $form, $is_right);)+
                 if !fields.left.is_empty() {
                     let known = [$(stringify!($field)),+].join(", ");
@@ -101,6 +101,8 @@ macro_rules! request {
     };
 }
 
+pub(super) use request;
+
 /// Items that one request may name or act on.
 pub const MOST_ITEMS: u64 = 1_000;
 /// A hundred years.
@@ -110,7 +112,7 @@ fn are_few(ids: &Option<Vec<StreamId>>) -> bool {
     ids.as_ref().is_none_or(|ids| u64::try_from(ids.len()).is_ok_and(|count| count <= MOST_ITEMS))
 }
 
-fn is_a_span(seconds: &Option<f64>) -> bool {
+pub(super) fn is_a_span(seconds: &Option<f64>) -> bool {
     seconds.is_none_or(|seconds| (0.0..=MOST_SECONDS).contains(&seconds))
 }
 
@@ -122,7 +124,7 @@ fn is_positive(number: &Option<u64>) -> bool {
     number.is_none_or(|number| number > 0)
 }
 
-const fn any<T>(_: &T) -> bool {
+pub(super) const fn any<T>(_: &T) -> bool {
     true
 }
 
@@ -284,7 +286,7 @@ mod tests {
         let body = br#"{"ids": "s3cret", "max": 0, "idle_seconds": -1, "s3cret": 1, "dry_run": null}"#;
         let problems = DeadLetterRequest::read(body).unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:?}");
-        assert_eq!(problems[0], "ids must be a list of IDs, 1,000 at most");
+        assert_eq!(problems[0], "ids must be a list of 1 to 1,000 IDs");
         assert!(problems[3].starts_with("there is an unknown field; the known ones are: ids, deliveries, "));
         assert!(!problems.concat().contains("s3cret"));
         let missing = ClaimRequest::read(b"{}").unwrap_err();

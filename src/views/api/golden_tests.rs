@@ -94,10 +94,10 @@ fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
     let policy = Policy::by_hand(&config, &name, 5, Mode::Strict, false);
     let plan = Plan::new(&policy, of.read().unwrap(), of.verdict);
     let losing = plan.losing(&policy, of.read().unwrap(), of.verdict);
-    let planned = TrimDocument::planned(&name, 12, AGE, &plan, &losing);
+    let planned = TrimDocument::planned(&name, 12, AGE, (&plan, None), &losing);
     add("trim, dry run", &serde_json::to_string(&planned).unwrap());
     let run = Run { removed: 7, is_complete: true, length: Some(5), ..Run::default() };
-    add("trim", &serde_json::to_string(&TrimDocument::done(&name, &plan, &run)).unwrap());
+    add("trim", &serde_json::to_string(&TrimDocument::done(&name, (&plan, None), &run)).unwrap());
     test_reading::assert_golden("documents", &all);
 }
 

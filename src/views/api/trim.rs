@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     SCHEMA_VERSION,
+    acts::{any, is_a_span, request},
     values::{seconds, text},
     word::Word,
 };
@@ -14,22 +15,20 @@ use crate::{
     retention::{BlockReason, Losing, Outcome, Plan, Run, TrimBlocker},
 };
 
-/// A trim that is asked for.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct TrimRequest {
-    /// The most entries that the stream should hold.
-    pub max_length: u64,
-    /// What may be removed.
-    #[serde(default)]
-    pub mode: TrimMode,
-    /// Whether to remove single entries too. By default only whole nodes of the stream are removed.
-    #[serde(default)]
-    pub exact: bool,
-    /// Whether to only report what would be removed.
-    #[serde(default = "yes")]
-    pub dry_run: bool,
+request! {
+    /// A trim that is asked for: to a length, to an age, or to both.
+    TrimRequest {
+        /// The most entries that the stream should hold.
+        max_length: Option<u64>, "a number from 0 on", any;
+        /// The age that an entry may have, in seconds.
+        max_age_seconds: Option<f64>, "a number of seconds from 0 on", is_a_span;
+        /// What may be removed (`safe`).
+        mode: Option<TrimMode>, "safe or strict", any;
+        /// Whether to remove single entries too (false). By default only whole nodes of the stream are removed.
+        exact: Option<bool>, "true or false", any;
+        /// Whether to only report what would be removed (true).
+        dry_run: Option<bool>, "true or false", any;
+    }
 }
 
 /// What a trim may remove.
@@ -42,11 +41,6 @@ pub enum TrimMode {
     Safe,
     /// All entries beyond the limit.
     Strict,
-}
-
-/// Nothing is removed unless the request says so.
-const fn yes() -> bool {
-    true
 }
 
 /// What keeps entries from being removed.
@@ -77,9 +71,14 @@ pub struct TrimDocument<'a> {
     /// Age of the reading that a dry run's numbers are from; `null` after a trim.
     #[serde(skip_deserializing)]
     pub age_seconds: Option<f64>,
-    /// Entries beyond the limit, by the last poll's reading.
+    /// Entries beyond `max_length`, by the last poll's reading.
     pub excess: u64,
-    /// The most of them that may be removed.
+    /// Entries older than `max_age_seconds`: at least so many, by the last poll's reading, in which only the oldest entry has an age; `null` if
+    /// its age is unknown or no age was asked for.
+    pub too_old_at_least: Option<u64>,
+    /// The same: at most so many.
+    pub too_old_at_most: Option<u64>,
+    /// The most entries that may be removed.
     pub removable_at_most: u64,
     /// Entries that were removed.
     pub removed: u64,
@@ -103,6 +102,17 @@ pub struct LosingGroup<'a> {
     pub pending: Option<u64>,
 }
 
+/// Entries that are too old, as far as a reading shows.
+#[derive(Debug, Clone, Copy)]
+pub struct TooOld {
+    /// So many at least.
+    pub at_least: u64,
+    /// So many at most.
+    pub at_most: u64,
+    /// Of these no group needs more.
+    pub removable_at_most: u64,
+}
+
 impl<'a> TrimDocument<'a> {
     /// What a trim would do to a stream of this length, by a reading of this age.
     #[must_use]
@@ -110,7 +120,7 @@ impl<'a> TrimDocument<'a> {
         stream: &'a Name,
         length: u64,
         age: Duration,
-        plan: &'a Plan,
+        (plan, too_old): (&'a Plan, Option<TooOld>),
         losing: &'a [Losing],
     ) -> Self {
         let group = |losing: &'a Losing| LosingGroup {
@@ -125,7 +135,9 @@ impl<'a> TrimDocument<'a> {
             length: Some(length),
             age_seconds: Some(seconds(age)),
             excess: plan.excess,
-            removable_at_most: plan.at_most,
+            too_old_at_least: too_old.map(|too_old| too_old.at_least),
+            too_old_at_most: too_old.map(|too_old| too_old.at_most),
+            removable_at_most: plan.at_most.max(too_old.map_or(0, |too_old| too_old.removable_at_most)),
             removed: 0,
             outcome: None,
             blocked_by: plan.blocked_by().map(blocked_by),
@@ -135,7 +147,7 @@ impl<'a> TrimDocument<'a> {
 
     /// What a trim did.
     #[must_use]
-    pub fn done(stream: &'a Name, plan: &'a Plan, run: &'a Run) -> Self {
+    pub fn done(stream: &'a Name, (plan, too_old): (&'a Plan, Option<TooOld>), run: &'a Run) -> Self {
         let group = |(group, lost): (&'a Name, &u64)| LosingGroup {
             group: text(group),
             undelivered: *lost,
@@ -149,7 +161,7 @@ impl<'a> TrimDocument<'a> {
             outcome: Some(run.outcome().into()),
             blocked_by: run.blocked_by.as_ref().map(blocked_by),
             losing: run.lost.iter().map(group).collect(),
-            ..Self::planned(stream, 0, Duration::ZERO, plan, &[])
+            ..Self::planned(stream, 0, Duration::ZERO, (plan, too_old), &[])
         }
     }
 }

@@ -182,3 +182,62 @@ fn an_age_trims_what_is_older_and_names_who_blocks_it() {
     let (code, shown, _) = trim(&["--max-age", "10m", "--yes"]);
     assert!(code == 0 && shown.contains("nothing to remove"), "{shown}");
 }
+
+#[test]
+fn a_plan_by_age_counts_what_is_too_old_up_to_a_bound() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    let now = redis.milliseconds();
+    let add = |key: &str, count: u64, size: usize| {
+        let mut pipeline = redis::pipe();
+        for number in 0..count {
+            let id = format!("{}-{number}", now - 7_200_000);
+            pipeline.cmd("XADD").arg(key).arg(id).arg("a").arg("x".repeat(size)).ignore();
+        }
+        pipeline.cmd("XADD").arg(key).arg("*").arg("a").arg("b").ignore();
+        pipeline.query::<()>(&mut redis.connect()).unwrap();
+    };
+    add("few", 1_234, 10);
+    add("many", 12_000, 10);
+    add("large", 100, 200_000);
+    let run = |arguments: &[&str]| {
+        let arguments = [&["trim"], arguments, &["--max-age", "1h", "--dry-run"]].concat();
+        let output = streamwarden(&arguments, &[("REDIS_URI", &redis.uri())]);
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let dry = |arguments: &[&str]| {
+        let (code, shown, complaints) = run(arguments);
+        assert_eq!((code, complaints.as_str()), (0, ""), "{shown}");
+        shown
+    };
+    let few = dry(&["few"]);
+    let words = "too old       1234 entries older than 1h; the oldest is 2h old\nwould remove  at most 1234 entries, in whole nodes";
+    assert!(few.contains(words), "{few}");
+    let exact = dry(&["few", "--exact"]);
+    assert!(exact.contains("\nwould remove  1234 entries\n"), "{exact}");
+    let many = dry(&["many", "--exact"]);
+    let bound = many.split("at least ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let bound: u64 = bound.parse().unwrap();
+    assert!((10_000..11_000).contains(&bound), "{many}");
+    let words = format!("too old       at least {bound} and at most 12000 entries older than 1h");
+    assert!(many.contains(&words), "{many}");
+    let before = redis.run::<String>("INFO stats");
+    let large = dry(&["large", "--exact"]);
+    assert!(large.contains(" and at most 100 entries older than 1h"), "{large}");
+    let sent = |info: &str| -> u64 {
+        let line = info.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:")).unwrap();
+        line.parse().unwrap()
+    };
+    let bytes = sent(&redis.run::<String>("INFO stats")) - sent(&before);
+    assert!(bytes < 16_000_000, "contents are read up to a bound: {bytes}");
+
+    // What a group needs stays, and is not counted as removable.
+    redis.run::<()>("XGROUP CREATE few g 0");
+    redis.read("few", "g", "c", 100);
+    let first: Vec<String> = (0..50).map(|number| format!("{}-{number}", now - 7_200_000)).collect();
+    redis.run::<u64>(&format!("XACK few g {}", first.join(" ")));
+    let (_, held, _) = run(&["few", "--exact"]);
+    assert!(
+        held.contains("too old       1234 entries") && held.contains("\nwould remove  50 entries\n"),
+        "{held}"
+    );
+}

@@ -164,10 +164,21 @@ fn what_is_wrong_in_a_request_is_not_repeated() {
     redis.add("s", 1);
     let directory = tempfile::tempdir().unwrap();
     let sidecar = sidecar(&redis, &directory);
-    for body in [r#"{"max_length": 5, "hunter2": 1}"#, r#"{"max_length": 5, "mode": "hunter2"}"#] {
+    for (body, words) in [
+        (
+            r#"{"max_length": 5, "hunter2": 1}"#,
+            "the known ones are: max_length, max_age_seconds, mode, exact, dry_run",
+        ),
+        (r#"{"max_length": 5, "mode": "hunter2"}"#, "mode must be safe or strict"),
+        (
+            r#"{"max_length": "hunter2", "max_age_seconds": -1}"#,
+            "max_length must be a number from 0 on; max_age_seconds must be",
+        ),
+        ("{}", "max_length or max_age_seconds is needed"),
+    ] {
         let (status, answer) = post(&sidecar, &authorized(""), body);
         let detail = answer["detail"].as_str().unwrap();
-        assert!(status == 400 && detail.contains(", expected "), "{answer}");
+        assert!(status == 400 && detail.contains(words), "{answer}");
         assert!(!detail.contains("hunter2"), "{answer}");
     }
     // Who asks for JSON gets JSON, on any path.
@@ -177,4 +188,29 @@ fn what_is_wrong_in_a_request_is_not_repeated() {
         let answer = sidecar.request("GET", "/nope", accept);
         assert_eq!((answer.status, answer.header("content-type").as_deref()), (404, Some(given)));
     }
+}
+
+#[test]
+fn a_trim_by_age_says_first_how_many_entries_are_too_old() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    let now = redis.milliseconds();
+    for number in 0..10 {
+        redis.run::<String>(&format!("XADD s {}-{number} a b", now - 7_200_000));
+    }
+    redis.run::<String>("XADD s * a b");
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = sidecar(&redis, &directory);
+    let numbers = |body: &str| {
+        let (status, plan) = post(&sidecar, &authorized(""), body);
+        assert_eq!(status, 200, "{plan}");
+        let of = |name: &str| plan[name].clone();
+        (of("too_old_at_least"), of("too_old_at_most"), of("removable_at_most"), of("removed"))
+    };
+    assert_eq!(numbers(r#"{"max_age_seconds": 3600}"#), (1.into(), 11.into(), 11.into(), 0.into()));
+    assert_eq!(numbers(r#"{"max_age_seconds": 86400}"#), (0.into(), 0.into(), 0.into(), 0.into()));
+    let null = serde_json::Value::Null;
+    assert_eq!(numbers(r#"{"max_length": 8}"#), (null.clone(), null, 3.into(), 0.into()));
+    let trim = r#"{"max_age_seconds": 3600, "exact": true, "dry_run": false}"#;
+    assert_eq!(numbers(trim).3, 10);
+    assert_eq!(redis.run::<u64>("XLEN s"), 1);
 }
