@@ -11,7 +11,7 @@ mod round;
 mod status;
 
 pub use act::{Act, DEFAULT_PREFIX, MOST_REPLAYS, Planned, Script};
-pub use command_line::command_line;
+pub use command_line::{LONG_IDLE, LONG_IDLE_FLAG, command_line, seems_to_fail};
 pub use dead_letter::{DEFAULT_BEGIN, DeadLetter, dead_letters_of, origins_of};
 pub use outcome::{Outcome, Outcomes};
 pub use round::Round;

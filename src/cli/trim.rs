@@ -19,14 +19,14 @@ use super::{
 use crate::{
     actions,
     app::self_stats,
-    config::{Config, Log, Mode, Policy, Watchlist},
-    evaluate::{NoAge, StreamVerdict, short},
-    model::{Failure, Name, Role, ServerTime, StreamId, StreamState, Text},
+    config::{Config, Log, Mode, Policy, Thresholds, Watchlist},
+    evaluate::{StreamVerdict, short},
+    model::{Failure, Name, Role, StreamState, Text},
     reader::Reader,
     reading::Reading,
     retention::{BlockReason, Losing, Outcome, Plan, Run},
     source::Link,
-    stuck::command_line,
+    stuck::{command_line, seems_to_fail},
     telemetry,
 };
 
@@ -132,8 +132,10 @@ impl Trim {
             return Ok(Ok(plan));
         }
         let now = reading.stream(stream).and_then(|stream| stream.server_time());
-        let age = Aged::of(policy, now, (state, verdict), &plan);
-        print(describe(stream, state.length, policy, &plan, &age))?;
+        let mut age = Aged::of(policy, now, (state, verdict), &plan);
+        age.count(config, stream, policy.cutoff(now), &plan).await;
+        let help = help(config, stream, (state, verdict), &plan);
+        print(describe(stream, state.length, (policy, &plan), &age, help))?;
         plan.losing(policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(
@@ -189,73 +191,6 @@ impl Trim {
     }
 }
 
-/// What an age limit comes to. How many entries are too old is unknown until they are removed.
-enum Aged {
-    /// There is no such limit.
-    NoLimit,
-    /// The age of the oldest entry is unknown, for this reason.
-    Unknown(String),
-    /// The oldest entry is younger.
-    Young,
-    /// Entries are too old. The first entry that a group needs may be one of them.
-    Old { oldest: Duration, limit: Duration, blocked_by: Option<TrimBlocker> },
-}
-
-impl Aged {
-    fn of(
-        policy: &Policy,
-        now: Option<ServerTime>,
-        (state, verdict): (&StreamState, &StreamVerdict),
-        plan: &Plan,
-    ) -> Self {
-        let Some(limit) = policy.max_age else { return Self::NoLimit };
-        let oldest = verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
-        let cutoff = policy.cutoff(now);
-        let needed = plan.unknown.clone().map(|blocker| (StreamId::ZERO, blocker)).or(plan.floor.clone());
-        let needed = needed.filter(|(id, _)| cutoff.is_none_or(|cutoff| *id < cutoff));
-        match oldest {
-            None => Self::Unknown(no_age(state, now)),
-            Some(oldest) if oldest <= limit => Self::Young,
-            Some(oldest) => Self::Old { oldest, limit, blocked_by: needed.map(|(_, blocker)| blocker) },
-        }
-    }
-
-    const fn has_nothing_to_do(&self) -> bool {
-        matches!(self, Self::NoLimit | Self::Young)
-    }
-
-    const fn reaches_the_limit(&self) -> bool {
-        matches!(self, Self::NoLimit | Self::Young | Self::Old { blocked_by: None, .. })
-    }
-
-    fn describe(&self) -> String {
-        match self {
-            Self::NoLimit => String::new(),
-            Self::Unknown(reason) => format!("too old       unknown: {reason}\n"),
-            Self::Young => "too old       nothing\n".to_owned(),
-            Self::Old { oldest, limit, blocked_by } => {
-                let (oldest, limit) = (short(*oldest), short(*limit));
-                let mut text =
-                    format!("too old       entries older than {limit}; the oldest is {oldest} old\n");
-                if let Some(blocker) = blocked_by {
-                    text += &format!("blocked       not all of them: {blocker}\n");
-                }
-                text
-            }
-        }
-    }
-}
-
-/// Why the age of the oldest entry is unknown.
-fn no_age(state: &StreamState, now: Option<ServerTime>) -> String {
-    match (state.length, now, state.first_entry_id) {
-        (0, _, _) => "the stream is empty".to_owned(),
-        (_, None, _) => "the server's clock is unknown".to_owned(),
-        (_, _, None) => "the oldest entry was not read".to_owned(),
-        (_, _, Some(first)) => format!("of the oldest entry, {first}, {}", NoAge::of(first)),
-    }
-}
-
 fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a StreamVerdict), Failure> {
     let absent = || Failure::new(crate::model::Reason::NoKey, format!("there is no stream {stream}"));
     let read = reading.stream(stream).ok_or_else(absent)?;
@@ -277,7 +212,29 @@ fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {
     format!("would lose    group {group}: at most {}\n", parts.join(" and "))
 }
 
-fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan, age: &Aged) -> String {
+/// The command that sets the entry aside that blocks the trim, if it seems to fail each time.
+fn help(
+    config: &Config,
+    stream: &Name,
+    (state, verdict): (&StreamState, &StreamVerdict),
+    plan: &Plan,
+) -> Option<String> {
+    let (id, holder) = plan.floor.as_ref()?;
+    let group = holder.group.as_ref().filter(|_| holder.reason == BlockReason::Pending)?;
+    let oldest = verdict.group(group)?.oldest_pending(state.groups.get(group)?).oldest()?;
+    let from = config.rule(stream).map_or(Thresholds::DELIVERIES, |rule| rule.thresholds.poison_from());
+    let id = id.to_string();
+    seems_to_fail(&oldest, from)
+        .then(|| command_line("dead-letter", (stream, group), &[("--id", id.as_bytes())]))
+}
+
+fn describe(
+    stream: &Name,
+    length: u64,
+    (policy, plan): (&Policy, &Plan),
+    age: &Aged,
+    help: Option<String>,
+) -> String {
     let mut text = format!("stream        {stream}, {}\n", entries(length));
     let within = if policy.exact { "exactly" } else { "and less than a node more" };
     let length = policy.max_length.map(|limit| match (limit, policy.mode) {
@@ -293,19 +250,14 @@ fn describe(stream: &Name, length: u64, policy: &Policy, plan: &Plan, age: &Aged
     }
     if let Some((id, holder)) = &plan.floor {
         text += &format!("must stay     from {id} on: {holder}\n");
-        let group = holder.group.as_ref().filter(|_| holder.reason == BlockReason::Pending);
-        text.extend(group.map(|group| {
-            let command =
-                command_line("dead-letter", (stream, group), &[("--id", id.to_string().as_bytes())]);
-            format!("              to set that entry aside: {command}\n")
-        }));
+        text.extend(help.map(|command| format!("              to set that entry aside: {command}\n")));
     }
     text += &match plan.at_most {
         _ if policy.max_length.is_none() => String::new(),
         0 => "would remove  nothing\n".to_owned(),
         most => would_remove(most, policy, plan),
     };
-    text += &age.describe();
+    text += &age.describe(policy);
     if let Some(holder) = plan.blocked_by() {
         text += &format!("blocked       {holder}\n");
     }

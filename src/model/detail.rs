@@ -21,7 +21,7 @@ impl PendingEntry {
     /// Whether it was delivered at least so often, and was not delivered for so long.
     #[must_use]
     pub fn is_at_least(&self, deliveries: u64, idle: Millis) -> bool {
-        self.entry.deliveries >= deliveries && self.entry.idle.is_none_or(|its_own| its_own >= idle)
+        self.entry.is_at_least(deliveries, idle)
     }
 }
 

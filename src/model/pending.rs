@@ -41,6 +41,12 @@ impl OldestPending {
     /// FATAL`, Redis 8.8).
     const FATAL: u64 = i64::MAX.cast_unsigned();
 
+    /// Whether it was delivered at least so often, and was not delivered for so long. One that was released was not delivered since.
+    #[must_use]
+    pub fn is_at_least(&self, deliveries: u64, idle: Millis) -> bool {
+        self.deliveries >= deliveries && self.idle.is_none_or(|its_own| its_own >= idle)
+    }
+
     /// Number of deliveries; `None` where the server no longer knows it.
     #[must_use]
     pub fn counted_deliveries(&self) -> Option<u64> {

@@ -2,7 +2,19 @@
 
 use std::fmt::Write;
 
-use crate::model::Name;
+use crate::model::{Millis, Name, OldestPending};
+
+/// The idle time that suggested commands ask for: longer than most handlers work on an entry. People check it.
+pub const LONG_IDLE: Millis = Millis::new(10 * 60 * 1_000);
+/// The same for a flag.
+pub const LONG_IDLE_FLAG: &str = "10m";
+
+/// Whether an entry seems to fail each time, so that setting it aside helps: it was delivered so often, and nobody works on it any more. One
+/// that was delivered once to a consumer that is gone needs another consumer.
+#[must_use]
+pub fn seems_to_fail(entry: &OldestPending, deliveries: u64) -> bool {
+    entry.is_at_least(deliveries, LONG_IDLE)
+}
 
 /// The command of this program that plans an act on a group's stuck work, with these options.
 #[must_use]

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod command;
+mod hints;
 mod http;
 mod kills;
 mod look;

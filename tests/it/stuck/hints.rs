@@ -1,0 +1,65 @@
+//! Suggested commands: only one that helps, and what is counted up to a bound is said to be at least so much.
+
+use redis::{Value, pipe};
+
+use super::{printed, redeliver, run, stream};
+use crate::process::config_file;
+use support::{Need, Redis};
+
+const HOUR: u64 = 3_600_000;
+
+fn status(redis: &Redis, config: &[&str]) -> String {
+    run(redis, &[&["status", "s"][..], config].concat()).1
+}
+
+#[test]
+fn an_entry_that_may_be_worked_on_is_not_to_be_set_aside() {
+    let redis = stream(30);
+    redis.read("s", "g", "c", 10);
+    let file = config_file("streams: [{match: '*', retention: {max_length: 5}}]");
+    let config = ["--config", file.path().to_str().unwrap()];
+    for (deliveries, idle, is_suggested) in
+        [(1, 8_000, false), (1, HOUR, false), (9, 8_000, false), (4, HOUR, false), (5, HOUR, true)]
+    {
+        redeliver(&redis, "g", "1-0", deliveries, idle);
+        let shown = status(&redis, &config);
+        let what = format!("{deliveries} deliveries, {idle} ms: {shown}");
+        assert!(shown.contains("blocked"), "{what}");
+        assert_eq!(shown.contains("streamwarden dead-letter --id 1-0"), is_suggested, "{what}");
+        assert_eq!(shown.contains("streamwarden dead-letter --deliveries"), is_suggested, "{what}");
+        let (_, trim, _) = run(&redis, &[&["trim", "s", "--dry-run"][..], &config].concat());
+        assert_eq!(trim.contains("to set that entry aside"), is_suggested, "{trim}");
+    }
+}
+
+#[test]
+fn entries_are_to_be_handed_over_to_a_consumer_that_works_and_to_no_other() {
+    let Some(redis) = stream(30).if_meets(Need::CREATED_CONSUMERS) else { return };
+    let file = config_file("consumers: {stuck_after: 1s}");
+    let config = ["--config", file.path().to_str().unwrap()];
+    redis.read("s", "g", "gone", 5);
+    redeliver(&redis, "g", "1-0", 2, HOUR);
+    // `redeliver` makes `c` the holder. Nothing can make it idle for ten minutes but time, so nothing is suggested.
+    redis.run::<Value>("XGROUP CREATECONSUMER s g never");
+    let shown = status(&redis, &config);
+    assert!(!shown.contains("streamwarden claim"), "{shown}");
+}
+
+#[test]
+fn what_is_counted_among_the_oldest_entries_is_said_to_be_at_least_so_many() {
+    let redis = stream(400);
+    redis.read("s", "g", "c", 400);
+    let ids: Vec<String> = (1..=250).map(|number| format!("{number}-0")).collect();
+    redeliver(&redis, "g", &ids.join(" "), 7, HOUR);
+    let shown = status(&redis, &[]);
+    assert!(shown.contains("at least 100 poison"), "{shown}");
+    assert!(shown.contains("at least 100 pending entries were delivered 5 times or more"), "{shown}");
+    let mut rest = pipe();
+    rest.cmd("XACK").arg("s").arg("g");
+    (51..=400).for_each(|number| drop(rest.arg(format!("{number}-0"))));
+    rest.query::<Value>(&mut redis.connect()).unwrap();
+    let shown = status(&redis, &[]);
+    assert!(shown.contains("  50 poison") || shown.contains(" 50 poison"), "{shown}");
+    assert!(!shown.contains("at least"), "{shown}");
+    assert!(printed(&redis, &["pending", "s", "g"]).contains("50 pending"));
+}
