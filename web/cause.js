@@ -99,7 +99,8 @@ export function kindWords(cause) {
     else values[field] = field.endsWith("_seconds") ? duration(value) : value;
   }
   const counted = ["entries", "groups", "consumers"].find((field) => field in values);
-  return tOr(`cause_${cause.kind}`, "", counted ? { ...values, n: Number(values[counted]) } : values);
+  const kind = "is_lower_bound" in cause && cause.is_lower_bound ? `${cause.kind}_at_least` : cause.kind;
+  return tOr(`cause_${kind}`, "", counted ? { ...values, n: Number(values[counted]) } : values);
 }
 
 /** @type {(cause: Api.FaultCause & { kind: "streams_recreated" }) => string} */

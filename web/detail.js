@@ -233,7 +233,7 @@ function groupFacts(group, stream, { now, span, isClockKnown }) {
     waits && [t("last_delivered"), since(group.oldest_pending_idle_seconds, ofOldest("why_released")), h("div", { class: "under" }, explained(group.oldest_pending_deliveries, often, { why: ofOldest("why_fatal") }))],
     [t("lost"), explained(group.entries_lost, count, { why: t(stream.entries_added === null ? "why_redis_7" : "why_lost") }), ifSome(group.entries_suspected_lost, (n) => h("div", { class: "under" }, t("maybe_more", { n })))],
     ifSome(group.nacked_entries, (n) => [t("returned"), entries(n)]),
-    ifSome(group.poison_entries, (n) => [t("poison"), entries(n)]),
+    ifSome(group.poison_entries, (n) => [t("poison"), group.pending !== null && group.pending > 100 ? t("at_least", { n }) : entries(n)]),
     ifSome(group.dangling_pending, (n) => [t("dangling"), t("at_least", { n })]),
     ifSome(group.pending_dropped, (n) => [t("dropped"), t("at_most", { n })]),
     ifSome(group.rewinds, (n) => [t("rewound"), t("times", { n }), noticed(group.last_rewind_unix_ms, now)]),

@@ -368,6 +368,7 @@ export const en = {
   cause_pending: "{n} entry is pending, over the threshold of {threshold}|{n} entries are pending, over the threshold of {threshold}",
   cause_pending_age: "the oldest pending entry is {age_seconds} old, over the threshold of {threshold_seconds}",
   cause_default_pending_age: "the oldest pending entry is {age_seconds} old, over the default threshold of {threshold_seconds} (thresholds.pending_age)",
+  cause_poison_at_least: "at least {n} pending entry was delivered {deliveries} times or more|at least {n} pending entries were delivered {deliveries} times or more",
   cause_poison: "{n} pending entry was delivered {deliveries} times or more|{n} pending entries were delivered {deliveries} times or more",
   cause_consumer_limit: "a consumer has {entries} pending entries; at {limit} this server delivers nothing more to it",
   cause_growing: "{backlog}; the backlog grew from {from} to {to} within {within_seconds}",

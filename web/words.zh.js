@@ -368,6 +368,7 @@ export const zh = {
   cause_pending: "{n} 条消息待确认，超过阈值 {threshold}",
   cause_pending_age: "最早待确认的消息已有 {age_seconds}，超过阈值 {threshold_seconds}",
   cause_default_pending_age: "最早待确认的消息已有 {age_seconds}，超过默认阈值 {threshold_seconds}（thresholds.pending_age）",
+  cause_poison_at_least: "至少 {n} 条待确认消息已投递 {deliveries} 次或更多",
   cause_poison: "{n} 条待确认消息已投递 {deliveries} 次或更多",
   cause_consumer_limit: "某个消费者有 {entries} 条待确认消息；达到 {limit} 条时，服务器不再向它投递",
   cause_growing: "{backlog}；{within_seconds}内积压从 {from} 增长到 {to}",

@@ -184,8 +184,15 @@ pub enum Over {
     PendingAge(Duration, Duration),
     /// Age of the oldest pending entry, beyond the default threshold. None is configured.
     PendingAgeByDefault(Duration),
-    /// Number of entries that were delivered at least this many times.
-    Poison(u64, u64),
+    /// Entries that were delivered too many times.
+    Poison {
+        /// How many, among the oldest pending ones.
+        entries: u64,
+        /// Whether there may be more, since not all pending entries are looked at.
+        is_lower_bound: bool,
+        /// Each was delivered at least this many times.
+        deliveries: u64,
+    },
     /// Pending entries of a consumer.
     Limit(NearLimit),
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    PENDING_SAMPLE,
     age::Age,
     cause::{Backlog, GroupCause, NearLimit, Over, StuckConsumer},
     lag::Lag,
@@ -149,8 +150,9 @@ impl Present<'_> {
                 None => older(pending_age, Thresholds::PENDING_AGE).map(Over::PendingAgeByDefault),
             })
             .or_else(|| {
+                let is_lower_bound = self.state.pending > PENDING_SAMPLE;
                 over(report.poison.map(|poison| poison.get().into()), Some(0))
-                    .map(|(poison, _)| Over::Poison(poison, times))
+                    .map(|(entries, _)| Over::Poison { entries, is_lower_bound, deliveries: times })
             })
     }
 }

@@ -241,9 +241,11 @@ impl Display for Over {
                     is_pending(*age)
                 )
             }
-            Self::Poison(1, times) => write!(f, "1 pending entry was delivered {times} times or more"),
-            Self::Poison(count, times) => {
-                write!(f, "{} pending entries were delivered {times} times or more", grouped(*count))
+            Self::Poison { entries, is_lower_bound, deliveries } => {
+                let at_least = if *is_lower_bound { "at least " } else { "" };
+                let what = if *entries == 1 { "entry was" } else { "entries were" };
+                let count = grouped(*entries);
+                write!(f, "{at_least}{count} pending {what} delivered {deliveries} times or more")
             }
             Self::Limit(near) => near.fmt(f),
         }

@@ -217,8 +217,10 @@ pub enum GroupCauseDocument {
     },
     /// Pending entries were delivered too many times.
     Poison {
-        /// Number of entries.
+        /// Number of entries, among the 100 oldest pending ones.
         entries: u64,
+        /// Whether there may be more: more than 100 entries are pending.
+        is_lower_bound: bool,
         /// Each was delivered at least so many times.
         deliveries: u64,
     },
@@ -427,7 +429,9 @@ impl From<&Over> for GroupCauseDocument {
                 age_seconds: seconds(*age),
                 threshold_seconds: seconds(Thresholds::PENDING_AGE),
             },
-            Over::Poison(entries, deliveries) => Self::Poison { entries: *entries, deliveries: *deliveries },
+            Over::Poison { entries, is_lower_bound, deliveries } => {
+                Self::Poison { entries: *entries, is_lower_bound: *is_lower_bound, deliveries: *deliveries }
+            }
             Over::Limit(near) => Self::ConsumerLimit { entries: near.pending, limit: near.limit },
         }
     }

@@ -60,9 +60,9 @@ pub struct GroupDocument<'a> {
     pub oldest_pending_idle_seconds: Option<f64>,
     /// Times the oldest pending entry was delivered; also `null` where a consumer declared it fatal.
     pub oldest_pending_deliveries: Option<u64>,
-    /// Pending entries that are no longer in the stream, among the 100 oldest.
+    /// Pending entries that are no longer in the stream, among the 100 oldest: at least so many.
     pub dangling_pending: Option<u64>,
-    /// Pending entries that were delivered too many times, among the 100 oldest.
+    /// Pending entries that were delivered too many times, among the 100 oldest: at least so many, if more than 100 are pending.
     pub poison_entries: Option<u64>,
     /// At most so many pending entries were dropped with a deleted consumer that had been inactive for a poll's interval; `null`
     /// where the consumers were not read.

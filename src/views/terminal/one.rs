@@ -13,7 +13,7 @@ use super::{
     stream_lines, titles, widths,
 };
 use crate::{
-    evaluate::{NoAge, counted, entries},
+    evaluate::{NoAge, PENDING_SAMPLE, counted, entries},
     model::StreamId,
     retention::Outcome,
     views::api::{
@@ -160,20 +160,22 @@ fn group_facts(group: &GroupDocument<'_>, is_clock_known: bool) -> Vec<Fact> {
     for (label, stage) in group.latency.iter().flat_map(stages) {
         lines.extend(took(stage).map(|text| (label, text)));
     }
+    // Both are counted among the oldest pending entries only.
+    let sampled = if group.pending > Some(PENDING_SAMPLE) { "at least " } else { "" };
     let counts = [
-        ("", "released", group.nacked_entries),
-        ("", "dangling", group.dangling_pending),
-        ("", "poison", group.poison_entries),
-        ("", "dropped with a consumer", group.pending_dropped),
-        ("entry", " lost", group.entries_lost),
-        ("entry", " possibly lost", group.entries_suspected_lost),
-        ("stuck consumer", "", group.stuck_consumers),
+        ("", "", "released", group.nacked_entries),
+        (sampled, "", "dangling", group.dangling_pending),
+        (sampled, "", "poison", group.poison_entries),
+        ("", "", "dropped with a consumer", group.pending_dropped),
+        ("", "entry", " lost", group.entries_lost),
+        ("", "entry", " possibly lost", group.entries_suspected_lost),
+        ("", "stuck consumer", "", group.stuck_consumers),
     ];
     lines.extend(happened(group.rewinds, group.last_rewind_unix_ms).map(|text| ("  rewound", text)));
-    let counts = counts.iter().filter_map(|(noun, more, number)| {
+    let counts = counts.iter().filter_map(|(before, noun, more, number)| {
         let number = number.filter(|it| *it > 0)?;
         Some(if noun.is_empty() {
-            format!("{} {more}", grouped(number))
+            format!("{before}{} {more}", grouped(number))
         } else {
             counted(number, noun) + more
         })
