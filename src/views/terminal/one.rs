@@ -222,10 +222,16 @@ fn stages(latency: &LatencyDocument) -> [(&'static str, &StageDocument); 2] {
 
 /// How long entries took of late, and what is left of the error budget; `None` if nothing was measured.
 fn took(stage: &StageDocument) -> Option<String> {
-    let quantile = |of: Option<QuantileDocument>| of.map(|of| milliseconds(of.seconds));
+    let quantile = |of: Option<QuantileDocument>| of.map(between);
     let (p50, p95, p99) = (quantile(stage.p50)?, quantile(stage.p95)?, quantile(stage.p99)?);
     let budget = stage.error_budget_left.map(|left| format!("; error budget left: {:.0}%", left * 100.0));
     Some(format!("p50 {p50}, p95 {p95}, p99 {p99}{}", budget.unwrap_or_default()))
+}
+
+/// A quantile, and between what it is certainly.
+fn between(of: QuantileDocument) -> String {
+    let [likely, least, most] = [of.seconds, of.at_least_seconds, of.at_most_seconds].map(milliseconds);
+    if least == most { likely } else { format!("{likely} ({least} to {most})") }
 }
 
 /// A short time, to the millisecond.
