@@ -14,7 +14,7 @@ pub(super) struct Confirm {
     pub(super) dry_run: bool,
 
     /// Do not ask.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(super) yes: bool,
 }
 

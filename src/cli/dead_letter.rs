@@ -34,7 +34,7 @@ pub(super) struct DeadLetter {
     group: OsString,
 
     /// The pending entry with this ID; repeat it for more entries.
-    #[arg(long, value_name = "ID", conflicts_with = "from")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "max"])]
     id: Vec<StreamId>,
 
     /// Entries that were delivered at least this many times. Needs --idle: a restart also delivers again.

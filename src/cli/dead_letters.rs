@@ -84,7 +84,7 @@ struct Purge {
     key: OsString,
 
     /// The dead letter with this ID; repeat it for more.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "max")]
     id: Vec<StreamId>,
 
     /// Those that were set aside at least this long ago, as in 30d.
@@ -208,6 +208,7 @@ impl Show {
             (found.into_iter().flatten().collect(), missing)
         };
         if entries.is_empty() && missing.is_empty() {
+            looker.check_may_hold_dead_letters().await?;
             print(format_args!("{key} has no dead letters\n"))?;
         } else if !entries.is_empty() {
             let prefix = self.prefix.as_deref().unwrap_or_else(|| config.prefix_of_dead_letters(&key));

@@ -29,7 +29,7 @@ pub(super) struct Replay {
     key: OsString,
 
     /// The dead letter with this ID; repeat it for more.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "since"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "since", "max"])]
     id: Vec<StreamId>,
 
     /// Only those of which this field has this value; repeat it for more fields.

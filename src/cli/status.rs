@@ -24,7 +24,9 @@ use feed::Feed;
 pub(super) use live::columns;
 use view::View;
 
-/// Between two readings. More is a mistyped unit. The flag's help says so.
+/// Between two readings.
+const PAUSE: Duration = Duration::from_secs(2);
+/// More is a mistyped unit. The flag's help says so.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Show the health of all streams.
@@ -47,15 +49,20 @@ pub(super) struct Status {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Time between two readings, at most 1d. Without --url and --watch, the second one is shown.
-    #[arg(long = "every", value_name = "DURATION", default_value = "2s", value_parser = pause)]
-    every: Duration,
+    /// Time between two readings, at most 1d. Without --url and --watch, the second one is shown. [default: 2s]
+    #[arg(long = "every", value_name = "DURATION", value_parser = pause)]
+    every: Option<Duration>,
 }
 
 impl Status {
     /// A sidecar has its own configuration. `is_configured`: flags name another one.
     pub(super) fn run(self, sources: &Sources, is_configured: bool, log: &Log) -> Result<Exit, Error> {
         let stream = self.stream.map(stream_name).transpose()?;
+        if self.url.is_some() && self.every.is_some() && !self.watch {
+            let reason = "--every has no effect with --url, unless --watch is given: a sidecar reads as often as its configuration says";
+            return Err(Error::Usage(reason.to_owned()));
+        }
+        let every = self.every.unwrap_or(PAUSE);
         let feed = match &self.url {
             Some(_) if is_configured => {
                 let reason = "a sidecar has its own configuration: with --url, only the flags of status have an effect";
@@ -67,9 +74,9 @@ impl Status {
         telemetry::start_logging(log);
         let view = View { is_one: stream.is_some() };
         if self.watch {
-            return live::watch(feed, view, self.every.max(Duration::from_millis(100)));
+            return live::watch(feed, view, every.max(Duration::from_millis(100)));
         }
-        let document = block_on(once(feed, self.every))?.map_err(Error::Other)?;
+        let document = block_on(once(feed, every))?.map_err(Error::Other)?;
         let health = view.health(&document)?;
         if self.json {
             print(format_args!("{}\n", String::from_utf8_lossy(&document)))?;

@@ -185,6 +185,11 @@ impl Trim {
             (max_length, max_age, _) => (max_length, max_age, self.exact),
         };
         let by_hand = Policy::by_hand(config, stream, 0, mode, exact);
+        if mode == Mode::Strict && !self.ignore_group.is_empty() {
+            return Err(Error::Usage(
+                "--ignore-group has no effect with --mode strict: no group holds anything back".to_owned(),
+            ));
+        }
         let mut policy = Policy { max_length, max_age, ..by_hand };
         policy.ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
         Ok(policy)

@@ -211,9 +211,13 @@ section! {
         /// Share of the entries that must meet each objective. Alerts take the rest as the error budget of 30 days.
         target: Percent [Percent::new(50)..=Percent::MOST] = Percent::new(99);
     }
-    check |_, section| {
+    check |slo, section| {
         if !section.has("delivery") && !section.has("handled") {
             section.problem("delivery", "is missing, and so is handled; give at least one objective");
+        }
+        if slo.delivery.zip(slo.handled).is_some_and(|(delivery, handled)| handled < delivery) {
+            let what = "is less than delivery: an entry is handled after it is delivered, so delivery could never be missed alone";
+            section.problem("handled", what);
         }
     }
 }

@@ -166,8 +166,12 @@ fn an_objective_that_is_impossible_or_too_fine_is_refused_with_a_fix() {
             "streams[0].slo.delivery: must be at least latency.tick, 250ms",
         ),
         (
-            "latency: {tick: 2s}\nstreams: [{match: a}, {match: b, slo: {delivery: 2s, handled: 1s}}]",
+            "latency: {tick: 2s}\nstreams: [{match: a}, {match: b, slo: {handled: 1s}}]",
             "streams[1].slo.handled: must be at least latency.tick, 2s",
+        ),
+        (
+            "streams: [{match: a, slo: {delivery: 5s, handled: 2s}}]",
+            "streams[0].slo.handled: is less than delivery",
         ),
         (
             "streams: [{match: a, slo: {handled: 1s, target: 100%}}]",

@@ -6,7 +6,6 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::Url;
 
@@ -17,7 +16,10 @@ use super::{
     section::Section,
     setting::{Group, Shown},
 };
-use crate::files::{self, Kind};
+use crate::{
+    files::{self, Kind},
+    model::percent_decoded,
+};
 
 const SAMPLERS: &[(&str, bool)] = &[
     ("always_on", false),
@@ -321,7 +323,7 @@ fn header(pair: &str) -> Option<(String, SecretString)> {
     let (name, value) = (name.trim(), value.trim());
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_name = !name.is_empty() && name.bytes().all(is_token);
-    let value = percent_decode_str(value).decode_utf8().ok()?;
+    let value = String::from_utf8(percent_decoded(value)?).ok()?;
     let is_value = !value.is_empty() && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    (is_name && is_value).then(|| (name.to_ascii_lowercase(), value.into_owned().into()))
+    (is_name && is_value).then(|| (name.to_ascii_lowercase(), value.into()))
 }

@@ -7,7 +7,6 @@ use hyper::{
     body::{Bytes, Incoming},
     header::RETRY_AFTER,
 };
-use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use tracing::info;
 
@@ -19,7 +18,7 @@ use super::{
     server_state::ServerState,
 };
 use crate::{
-    model::{Millis, Name, StreamId},
+    model::{Millis, Name, StreamId, percent_decoded},
     operator::{Done, Job},
     planner::{ClaimOrder, DeadLetterOrder, Order, Plan, ReapOrder, ReplayOrder},
     stuck::{MOST_REPLAYS, Script, origins_of},
@@ -79,6 +78,8 @@ fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Ve
     let (order, dry_run) = match script {
         Script::DeadLetter => {
             let it = DeadLetterRequest::read(body)?;
+            let others = [("from", it.from.is_some()), ("max", it.max.is_some())];
+            alone(it.ids.is_some(), &others)?;
             let order = DeadLetterOrder {
                 stream,
                 group,
@@ -106,6 +107,13 @@ fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Ve
         }
         Script::Replay => {
             let it = ReplayRequest::read(body)?;
+            let others = [
+                ("filter", it.filter.is_some()),
+                ("since_seconds", it.since_seconds.is_some()),
+                ("from", it.from.is_some()),
+                ("max", it.max.is_some()),
+            ];
+            alone(it.ids.is_some(), &others)?;
             let order = ReplayOrder {
                 key: stream,
                 ids: it.ids.unwrap_or_default(),
@@ -123,8 +131,19 @@ fn order(script: Script, asked: &Asked, body: &[u8]) -> Result<(Order, bool), Ve
     Ok((order, dry_run.unwrap_or(true)))
 }
 
+/// Checks that beside `ids` there is no field that chooses others.
+fn alone(has_ids: bool, others: &[(&str, bool)]) -> Result<(), Vec<String>> {
+    let given: Vec<String> = others
+        .iter()
+        .filter(|(_, is_given)| has_ids && *is_given)
+        .map(|(name, _)| format!("{name} has no effect beside ids"))
+        .collect();
+    if given.is_empty() { Ok(()) } else { Err(given) }
+}
+
+/// Of a name that was checked.
 fn name(key: &str) -> Name {
-    Name::from(percent_decode_str(key).collect::<Vec<u8>>())
+    Name::from(percent_decoded(key).unwrap_or_default())
 }
 
 /// Of seconds that were checked.

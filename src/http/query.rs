@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use percent_encoding::percent_decode_str;
+use crate::model::percent_decoded;
 
 /// The parameters that were not read yet, and what was wrong with those that were.
 pub(super) struct Query {
@@ -12,13 +12,20 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn new(query: &str) -> Self {
-        let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).collect::<Vec<u8>>();
+        let mut problems = Vec::new();
+        let mut decoded = |text: &str| {
+            percent_decoded(&text.replace('+', " ")).unwrap_or_else(|| {
+                problems.push("the query has a % that is not followed by two hexadecimal digits".to_owned());
+                Vec::new()
+            })
+        };
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let pair = |pair: &str| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (String::from_utf8_lossy(&decoded(name)).into_owned(), decoded(value))
         };
-        Self { left: pairs.map(pair).collect(), problems: Vec::new() }
+        let left = pairs.map(pair).collect();
+        Self { left, problems }
     }
 
     /// The bytes of a parameter.

@@ -8,7 +8,6 @@ use hyper::{
     body::{Body, Incoming},
     header::{ACCEPT, ALLOW, HOST},
 };
-use percent_encoding::percent_decode_str;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -18,7 +17,11 @@ use super::{
     server_state::ServerState,
     web,
 };
-use crate::{config::Config, model::Name, stuck::Script};
+use crate::{
+    config::Config,
+    model::{Name, percent_decoded},
+    stuck::Script,
+};
 
 /// The beginning of the API's paths.
 pub(super) const API: &str = "/api/";
@@ -171,6 +174,10 @@ impl ServerState {
             };
             return Err(refuse(StatusCode::NOT_FOUND, reason));
         };
+        let Some(names) = names.into_iter().map(decoded).collect() else {
+            let reason = "the path has a % that is not followed by two hexadecimal digits; write %25 for a % in a name";
+            return Err(refuse(StatusCode::BAD_REQUEST, reason));
+        };
         if !route.methods.allow(request.method()) {
             let reason = match route.methods {
                 Methods::Get => "only GET and HEAD are allowed",
@@ -186,15 +193,19 @@ impl ServerState {
     }
 }
 
-/// The names in a path, in their order, where it matches a route's. A name may be empty.
-fn names(pattern: &str, path: &str) -> Option<Vec<Name>> {
+fn decoded(name: &str) -> Option<Name> {
+    percent_decoded(name).map(Name::from)
+}
+
+/// The names in a path, in their order and still encoded, where it matches a route's. A name may be empty.
+fn names<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let (mut parts, mut given) = (pattern.split('/'), path.split('/'));
     let mut names = Vec::new();
     loop {
         match (parts.next(), given.next()) {
             (None, None) => return Some(names),
             (Some(KEY | GROUP), Some(name)) => {
-                names.push(Name::from(percent_decode_str(name).collect::<Vec<u8>>()));
+                names.push(name);
             }
             (Some(part), Some(same)) if part == same => {}
             _ => return None,
@@ -210,6 +221,9 @@ mod tests {
 
     #[test]
     fn a_key_is_one_part_of_a_path_and_any_bytes() {
+        let names = |pattern, path| {
+            names(pattern, path).map(|names| names.into_iter().map(|name| decoded(name).unwrap()).collect())
+        };
         let of = |path| names("/api/v1/streams/{key}", path);
         let one = |name: &[u8]| Some(vec![Name::from(name)]);
         assert_eq!(of("/api/v1/streams/events%3Asession"), one(b"events:session"));

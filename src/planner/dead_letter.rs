@@ -170,6 +170,14 @@ impl DeadLetterOrder {
             let what = "needs an idle time beside it: a restart also delivers again";
             wrong.push(("deliveries", what.to_owned()));
         }
+        // Entries that no longer exist are not copied.
+        let of_copies = [
+            ("to", self.to.is_some()),
+            ("max_length", self.max_length.is_some()),
+            ("prefix", self.prefix.is_some()),
+        ];
+        let useless = of_copies.iter().filter(|(_, is_given)| *is_given && !self.moves());
+        wrong.extend(useless.map(|(name, _)| (*name, "has no effect, since nothing is moved".to_owned())));
         if self.prefix.as_ref().is_some_and(String::is_empty) {
             let what = "empty: the added fields would have names that fields of entries have too";
             wrong.push(("prefix", what.to_owned()));

@@ -215,6 +215,9 @@ pub async fn select(
             break;
         }
     }
+    if looked_at == 0 {
+        looker.check_may_hold_dead_letters().await?;
+    }
     if has_letters || others == 0 {
         return Ok(None);
     }

@@ -47,3 +47,4 @@ mod texts;
 mod tls;
 mod traces;
 mod truth;
+mod typos;

@@ -5,7 +5,6 @@
 
 use std::{net::Ipv6Addr, path::PathBuf};
 
-use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
     foreign::{self, Advice},
     service,
 };
-use crate::model::{NodeAddress, NodeAddressError};
+use crate::model::{NodeAddress, NodeAddressError, percent_decoded};
 
 /// A problem with an address. The text follows the key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -300,16 +299,13 @@ impl Parts {
 
     /// Percent-decoded.
     fn decoded(&mut self, part: &'static str, text: &str) -> Option<String> {
-        let is_escape = |after: &str| {
-            after.get(..2).is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-        };
-        if !text.split('%').skip(1).all(is_escape) {
+        let Some(decoded) = percent_decoded(text) else {
             self.errors.push(AddressError::Percent(part));
             return None;
-        }
-        let decoded = percent_decode_str(text).decode_utf8();
+        };
+        let decoded = String::from_utf8(decoded);
         self.note(decoded.is_err().then_some(AddressError::NotUtf8(part)));
-        decoded.ok().map(String::from)
+        decoded.ok()
     }
 
     fn note(&mut self, error: Option<AddressError>) {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::SCHEMA_VERSION;
 use crate::{
-    model::{Name, StreamId},
+    model::{Name, StreamId, percent_decoded},
     stuck::{Outcomes, Planned, Script},
 };
 
@@ -109,7 +109,8 @@ pub const MOST_ITEMS: u64 = 1_000;
 const MOST_SECONDS: f64 = 3_155_760_000.0;
 
 fn are_few(ids: &Option<Vec<StreamId>>) -> bool {
-    ids.as_ref().is_none_or(|ids| u64::try_from(ids.len()).is_ok_and(|count| count <= MOST_ITEMS))
+    ids.as_ref()
+        .is_none_or(|ids| u64::try_from(ids.len()).is_ok_and(|count| (1..=MOST_ITEMS).contains(&count)))
 }
 
 pub(super) fn is_a_span(seconds: &Option<f64>) -> bool {
@@ -118,6 +119,10 @@ pub(super) fn is_a_span(seconds: &Option<f64>) -> bool {
 
 fn is_a_max(max: &Option<u64>) -> bool {
     max.is_none_or(|max| (1..=MOST_ITEMS).contains(&max))
+}
+
+fn is_a_name(text: &str) -> bool {
+    percent_decoded(text).is_some()
 }
 
 fn is_positive(number: &Option<u64>) -> bool {
@@ -131,8 +136,8 @@ pub(super) const fn any<T>(_: &T) -> bool {
 request! {
     /// Pending entries that are to be set aside: those with `ids`, or those that fit `deliveries` and `idle_seconds`.
     DeadLetterRequest {
-        /// These pending entries, 1,000 at most.
-        ids: Option<Vec<StreamId>>, "a list of IDs, 1,000 at most", are_few;
+        /// These pending entries, 1 to 1,000.
+        ids: Option<Vec<StreamId>>, "a list of 1 to 1,000 IDs", are_few;
         /// Entries that were delivered at least so often. Needs `idle_seconds`.
         deliveries: Option<u64>, "a number from 1 on", is_positive;
         /// Only entries that were not delivered for at least so long: longer than any handler works on one.
@@ -142,7 +147,7 @@ request! {
         /// The most entries, from 1 to 1,000 (1,000).
         max: Option<u64>, "a number from 1 to 1,000", is_a_max;
         /// The key of the dead letters, percent-encoded; by default `dead:` and the stream's.
-        to: Option<String>, "a key, percent-encoded", any;
+        to: Option<String>, "a key, percent-encoded", |it| it.as_deref().is_none_or(is_a_name);
         /// Moving stops at so many dead letters (as the stream's rule says, else 10,000).
         max_length: Option<u64>, "a number from 1 on", is_positive;
         /// Whether to acknowledge entries that no longer exist (false).
@@ -158,9 +163,9 @@ request! {
     /// Pending entries that are to be handed over to another consumer.
     ClaimRequest {
         /// The consumer that is gone: its name's bytes, percent-encoded.
-        from: String, "the name of a consumer, percent-encoded", any;
+        from: String, "the name of a consumer, percent-encoded", |it| is_a_name(it);
         /// The one that gets its entries. It must exist.
-        to: String, "the name of a consumer, percent-encoded", any;
+        to: String, "the name of a consumer, percent-encoded", |it| is_a_name(it);
         /// How long the consumer must have done nothing, and each entry not been delivered.
         idle_seconds: f64, "a number of seconds from 0 on", |it| is_a_span(&Some(*it));
         /// The most entries, from 1 to 1,000 (1,000).
@@ -185,8 +190,8 @@ request! {
 request! {
     /// Dead letters that are to be added to their stream again.
     ReplayRequest {
-        /// These dead letters, 1,000 at most; by default all.
-        ids: Option<Vec<StreamId>>, "a list of IDs, 1,000 at most", are_few;
+        /// These dead letters, 1 to 1,000; by default all.
+        ids: Option<Vec<StreamId>>, "a list of 1 to 1,000 IDs", are_few;
         /// Only those with these fields and values.
         filter: Option<BTreeMap<String, String>>, "an object of texts", any;
         /// Only those that were set aside within so long.
