@@ -13,6 +13,7 @@ mod evidence;
 mod failed_step;
 mod finding;
 mod hosted;
+mod lease;
 mod limits;
 mod memory;
 mod nodes;
@@ -27,6 +28,7 @@ mod unreachable;
 
 pub(crate) use evidence::Evidence;
 pub(crate) use finding::{Area, Diagnosis, Finding, Level};
+pub(crate) use lease::stuck_lease;
 pub(crate) use unreachable::{unreachable, unused};
 
 /// Diagnoses a server from this evidence.
@@ -39,6 +41,7 @@ pub(crate) fn diagnose(evidence: Evidence<'_>) -> Diagnosis {
         memory::findings,
         persistence::findings,
         nodes::findings,
+        lease::findings,
         limits::findings,
         streams::findings,
         hosted::findings,

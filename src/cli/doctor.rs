@@ -21,9 +21,9 @@ use crate::{
     app::self_stats,
     config::{Address, Cluster, Config, DEFAULT_USER, Discovered, Log, wants_no_colour},
     doctor::{Diagnosis, Evidence, diagnose, unreachable, unused},
-    model::{ClusterFacts, Facts, Failure, Name, NodeAddress, Reason, SeedFacts},
+    model::{ClusterFacts, Facts, Failure, Feature, Name, NodeAddress, Reason, SeedFacts},
     reader::Reader,
-    source::{ClusterSurvey, Discovery, Examiner, Link, survey_sentinels},
+    source::{ClusterSurvey, Details, Discovery, Examiner, Link, survey_sentinels},
     telemetry,
     views::terminal::{Style, diagnosis},
 };
@@ -124,6 +124,11 @@ impl Doctor {
             rights.expiring = expiring(cluster);
         }
         let reading = Reader::new(link()).read(config, &watchlist).await;
+        let needs_lease = needs.iter().any(|need| need.feature == Feature::Lease);
+        let lease_never_expires = match needs_lease {
+            true => Details::new(link()).lease_never_expires(config).await.ok().flatten(),
+            false => None,
+        };
         let user = self.user.as_deref();
         let (sentinels, cluster) = (&sentinels, &cluster);
         let (facts, streams, rights, reading) = (&facts, &streams, &rights, &reading);
@@ -137,6 +142,7 @@ impl Doctor {
             streams,
             rights,
             cluster,
+            lease_never_expires,
             reading,
         })
     }

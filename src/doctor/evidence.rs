@@ -27,6 +27,8 @@ pub(crate) struct Evidence<'a> {
     pub rights: &'a Result<Rights, Failure>,
     /// The cluster that the server is part of, if it is read as a whole.
     pub cluster: &'a Result<Option<ClusterFacts>, Failure>,
+    /// Whether the key of the lease never expires; `None` if that is unknown, or if no sidecar needs the lease.
+    pub lease_never_expires: Option<bool>,
     /// One reading of the streams.
     pub reading: &'a Result<Reading, Failure>,
 }

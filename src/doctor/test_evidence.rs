@@ -79,6 +79,7 @@ impl Case {
             streams,
             rights,
             cluster,
+            lease_never_expires: None,
             reading,
         }
     }

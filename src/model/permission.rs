@@ -49,6 +49,7 @@ permissions! {
     Get "get",
     Set "set",
     Pexpire "pexpire",
+    Pttl "pttl",
     Del "del",
 }
 

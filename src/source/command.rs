@@ -89,6 +89,8 @@ pub enum Command<'a> {
     ClusterSlots,
     /// `GET key`: the holder of the lease.
     Get(&'a str),
+    /// `PTTL key`.
+    TimeToLive(&'a str),
 }
 
 labels! {
@@ -111,6 +113,7 @@ labels! {
     Self::ClusterShards => "cluster_shards",
     Self::ClusterSlots => "cluster_slots",
     Self::Get(_) => "get",
+    Self::TimeToLive(_) => "pttl",
 }
 
 impl Request for Command<'_> {
@@ -144,7 +147,7 @@ impl Request for Command<'_> {
             | Self::First(stream, _)
             | Self::Newest(stream, ..)
             | Self::Before(stream, ..) => Some(stream.as_bytes()),
-            Self::Get(key) => Some(key.as_bytes()),
+            Self::Get(key) | Self::TimeToLive(key) => Some(key.as_bytes()),
         }
     }
 
@@ -203,6 +206,7 @@ impl Request for Command<'_> {
             Self::ClusterShards => cmd.arg("CLUSTER").arg("SHARDS"),
             Self::ClusterSlots => cmd.arg("CLUSTER").arg("SLOTS"),
             Self::Get(key) => cmd.arg("GET").arg(*key),
+            Self::TimeToLive(key) => cmd.arg("PTTL").arg(*key),
         };
         cmd
     }

@@ -150,6 +150,9 @@ pub struct Details {
     router: Router,
 }
 
+/// The reply to `PTTL` for a key without a time to live.
+const NEVER: i64 = -1;
+
 impl Details {
     /// The values of the `command` label that polls do not have.
     pub const LABELS: &'static [&'static str] = &["xinfo_consumers"];
@@ -209,6 +212,20 @@ impl Details {
     pub async fn lease_holder(&mut self, config: &Config) -> Result<Option<Text>, Failure> {
         let key = config.retention.lease_key.as_str();
         reply::optional_text(&self.one(config, &Name::from(key), Command::Get(key)).await?)
+    }
+
+    /// Whether the key of the lease has no time to live, which a sidecar sets with it: then no sidecar ever takes it over. `None` if the user
+    /// may not ask.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn lease_never_expires(&mut self, config: &Config) -> Result<Option<bool>, Failure> {
+        let key = config.retention.lease_key.as_str();
+        match self.one(config, &Name::from(key), Command::TimeToLive(key)).await {
+            Ok(reply) => Ok(Some(matches!(reply.value()?, Value::Int(NEVER)))),
+            Err(failure) if failure.reason == Reason::NoPermission => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The groups of a stream.

@@ -8,8 +8,9 @@ use url::Url;
 use crate::{
     app::self_stats,
     cli::{command::complain, http},
-    config::{Config, Watched, Watchlist},
-    model::Name,
+    config::{Config, Discovered, Watched, Watchlist},
+    doctor::stuck_lease,
+    model::{Failure, Name, Reason},
     reader::Reader,
     reading::Reading,
     source::{Details, Discovery, Link},
@@ -33,6 +34,8 @@ pub(super) struct Direct {
     details: Details,
     /// Whether it is not said (again) that the holder of the lease can't be read: once is enough, and never into a live view.
     is_quiet: bool,
+    /// The same where the user may not search for streams.
+    is_refusal_said: bool,
 }
 
 impl Feed {
@@ -63,7 +66,15 @@ impl Feed {
         let details = Details::new(Link::new(Arc::clone(&stats)));
         let reader = Reader::new(Link::new(stats)).of_replicas();
         let reader = if is_long { reader.within_budget() } else { reader };
-        Self::Redis(Box::new(Direct { config, only, discovery, reader, details, is_quiet: is_long }))
+        Self::Redis(Box::new(Direct {
+            config,
+            only,
+            discovery,
+            reader,
+            details,
+            is_quiet: is_long,
+            is_refusal_said: is_long,
+        }))
     }
 
     /// Whether a judgement needs two readings.
@@ -80,6 +91,12 @@ impl Feed {
     }
 }
 
+/// The streams that the configuration names, where the user may not search for others; `None` if it names none, or if something else failed.
+fn named(config: &Config, failure: &Failure) -> Option<Watchlist> {
+    let named = (failure.reason == Reason::NoPermission).then(|| Discovered::named(config).watchlist(config));
+    named.filter(|named| !named.is_empty())
+}
+
 impl Direct {
     async fn read(&mut self) -> Result<Vec<u8>, String> {
         if !self.config.enabled {
@@ -88,11 +105,18 @@ impl Direct {
         let access = &self.config.redis.access;
         let streams = match &self.only {
             Some(stream) => Watchlist::with_dead_letters(&self.config, [stream.clone()]),
-            None => {
-                let found = self.discovery.search(&self.config).await;
-                let found = found.map_err(|failure| access.cannot("search for streams", &failure))?;
-                found.watchlist(&self.config)
-            }
+            None => match self.discovery.search(&self.config).await {
+                Ok(found) => found.watchlist(&self.config),
+                Err(failure) => {
+                    let named = named(&self.config, &failure);
+                    let named = named.ok_or_else(|| access.cannot("search for streams", &failure))?;
+                    if !std::mem::replace(&mut self.is_refusal_said, true) {
+                        let what = "only the streams that the configuration names are shown";
+                        complain(format_args!("{what}: {failure}\n"));
+                    }
+                    named
+                }
+            },
         };
         let reading = match self.reader.read(&self.config, &streams).await {
             Ok(reading) => reading,
@@ -121,13 +145,28 @@ impl Direct {
             return reading;
         }
         match self.details.lease_holder(&self.config).await {
-            Ok(holder) => reading.with_holder(holder),
+            Ok(holder) => {
+                self.check_expiry(holder.is_some()).await;
+                reading.with_holder(holder)
+            }
             Err(failure) => {
                 if !std::mem::replace(&mut self.is_quiet, true) {
                     complain(format_args!("which sidecar trims is unknown: {failure}\n"));
                 }
                 reading
             }
+        }
+    }
+
+    /// Reports a lease that never expires, once: no sidecar takes it over.
+    async fn check_expiry(&mut self, is_held: bool) {
+        if !is_held || self.is_quiet {
+            return;
+        }
+        if let Ok(Some(true)) = self.details.lease_never_expires(&self.config).await {
+            self.is_quiet = true;
+            let (what, meaning) = stuck_lease(&self.config);
+            complain(format_args!("{what}: {meaning}\n"));
         }
     }
 }
