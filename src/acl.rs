@@ -59,8 +59,7 @@ const SETTING_ASIDE: [Permission; 6] = [
 ];
 const REAPING: [Permission; 3] =
     [Permission::Eval, Permission::XgroupDelConsumer, Permission::XinfoConsumers];
-const LEASING: [Permission; 5] =
-    [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Pttl, Permission::Del];
+const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
 /// one that the server must create. An unknown version is taken for 7.2 or later.

@@ -125,7 +125,6 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         | Permission::Xclaim
         | Permission::XgroupDelConsumer
         | Permission::XinfoConsumers => (Problem, ACTING),
-        Permission::Pttl => (Notice, "a lease that never expires is not noticed by `status` and `doctor`"),
         Permission::Del => {
             (Notice, "the lease is not released at exit: another sidecar takes over after lease_ttl")
         }

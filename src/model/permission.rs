@@ -49,7 +49,6 @@ permissions! {
     Get "get",
     Set "set",
     Pexpire "pexpire",
-    Pttl "pttl",
     Del "del",
 }
 

@@ -125,7 +125,6 @@ impl Trial<'_> {
             Permission::XgroupDelConsumer => &[b"XGROUP", b"DELCONSUMER", key.as_bytes(), NO_GROUP, NO_GROUP],
             Permission::XinfoConsumers => &[b"XINFO", b"CONSUMERS", key.as_bytes(), NO_GROUP],
             Permission::Get => &[b"GET", key.as_bytes()],
-            Permission::Pttl => &[b"PTTL", key.as_bytes()],
             Permission::Set => {
                 &[b"SET", key.as_bytes(), NONSENSE.as_bytes(), b"NX", b"PX", NONSENSE.as_bytes()]
             }

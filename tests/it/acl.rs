@@ -189,7 +189,7 @@ fn the_rule_follows_the_configuration_and_the_version() {
         print(retain, "8.0", "redis://h"),
         format!(
             "ACL SETUSER streamwarden reset on >PASSWORD %R~a1 %R~a2 {observe} +client|no-touch +info +scan \
-             (~a1 ~a2 +eval +xtrim) (~streamwarden:retention:lease +get +set +pexpire +pttl +del)\n"
+             (~a1 ~a2 +eval +xtrim) (~streamwarden:retention:lease +get +set +pexpire +del)\n"
         )
     );
     let act = "streams: [{match: 'a*', dead_letter: {after_deliveries: 5, idle: 1m, to: 'x{%s}y'}}, {match: 'b*'}, \
@@ -198,15 +198,15 @@ fn the_rule_follows_the_configuration_and_the_version() {
         print(act, "8.0", "redis://h"),
         format!(
             "ACL SETUSER streamwarden reset on >PASSWORD %R~a* %R~b* %R~c %R~dead:{{c}} %R~x{{a*}}y {observe} +client|no-touch +info +scan \
-             +xrevrange (~streamwarden:retention:lease +get +set +pexpire +pttl +del) (~a* ~c ~dead:{{c}} ~x{{a*}}y +eval +xack +xadd +xlen \
-             +xrange) (~c +eval +xgroup|delconsumer +xinfo|consumers)\n"
+             +xrevrange (~streamwarden:retention:lease +get +set +pexpire +del) (~a* ~c ~dead:{{c}} ~x{{a*}}y +eval +xack +xadd +xlen \
+             +xrange +xrevrange) (~c +eval +xgroup|delconsumer +xinfo|consumers)\n"
         )
     );
     assert_eq!(
         print(retain, "6.2", "redis://h"),
         format!(
             "ACL SETUSER streamwarden reset on >PASSWORD ~a1 ~a2 {observe} +client|no-touch +info +hello +scan \
-             +eval +xtrim ~streamwarden:retention:lease +get +set +pexpire +pttl +del\n"
+             +eval +xtrim ~streamwarden:retention:lease +get +set +pexpire +del\n"
         )
     );
     let shown = "streams: [{match: jobs, retention: {max_length: 5}}, {match: 'events:*'}]";

@@ -322,7 +322,7 @@ fn the_rule_for_upstash_is_one_that_it_takes() {
     assert_eq!(
         print(&format!("{plain}{retain}")).0,
         "ACL SETUSER warden reset on >TOKEN ~a ~b* +time +xinfo +xlen +xpending +xrange +hello +scan +xrevrange \
-         +eval +xtrim ~lease +get +set +pexpire +pttl +del\n"
+         +eval +xtrim ~lease +get +set +pexpire +del\n"
     );
 }
 

@@ -19,7 +19,7 @@ fn letters(count: usize) -> Redis {
     for number in 1..=count {
         let mut add = redis::cmd("XADD");
         add.arg(DEAD).arg(format!("{number}-0")).arg("number").arg(number % 2);
-        origin.split(' ').for_each(|word| drop(add.arg(word)));
+        add.arg(origin.split(' ').collect::<Vec<_>>());
         pipeline.add_command(add).ignore();
     }
     pipeline.query::<()>(&mut redis.connect()).unwrap();

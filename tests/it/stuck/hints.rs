@@ -56,7 +56,7 @@ fn what_is_counted_among_the_oldest_entries_is_said_to_be_at_least_so_many() {
     assert!(shown.contains("at least 100 pending entries were delivered 5 times or more"), "{shown}");
     let mut rest = pipe();
     rest.cmd("XACK").arg("s").arg("g");
-    (51..=400).for_each(|number| drop(rest.arg(format!("{number}-0"))));
+    rest.arg((51..=400).map(|number| format!("{number}-0")).collect::<Vec<_>>());
     rest.query::<Value>(&mut redis.connect()).unwrap();
     let shown = status(&redis, &[]);
     assert!(shown.contains("  50 poison") || shown.contains(" 50 poison"), "{shown}");
