@@ -14,7 +14,7 @@ pub(super) struct Lost {
     names: BTreeSet<Name>,
     /// The last streams that searches found.
     found: Watchlist,
-    /// The same with those that are lost; `None` if there are none, or others than when it was made.
+    /// The same with those that are lost; `None` without any, and until it is made after a change.
     both: Option<Watchlist>,
 }
 
