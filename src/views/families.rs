@@ -289,7 +289,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_dead_letters_moved_total", Counter, StreamMore(&["db", "stream", "reason"], moved),
         "Pending entries that this sidecar moved to the dead letters, by reason: deliveries, or fatal if a consumer had marked the entry so (XNACK)."),
     family("streamwarden_dead_letters_stopped", Gauge, StreamMore(&["db", "stream", "reason"], stopped),
-        "1 if the last run left entries pending that should be moved to the dead letters, with the reason: full (dead_letter.max_length), too_many_fields, live_stream (the key of the dead letters), or that of a failure."),
+        "1 if the last run left entries pending that should be moved to the dead letters, with the reason: full (dead_letter.max_length: replay or purge some, or raise it), too_many_fields, live_stream (the key of the dead letters), or that of a failure."),
     family("streamwarden_consumers_reaped_total", Counter, Stream(|row| row.watched.reap_consumers().and(row.rules).map(|rules| Count(rules.status.reaped))),
         "Consumers of the stream's groups that this sidecar deleted, by its rule reap_consumers."),
 
