@@ -41,7 +41,7 @@ pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;
 pub use moment::rate_window;
-pub use questions::{MOST_QUESTIONS, PENDING_SAMPLE};
+pub use questions::MOST_QUESTIONS;
 pub use rates::Rate;
 pub use report::{GroupReport, GroupVerdict, Report, StreamReport, StreamVerdict};
 pub use sentence::{counted, entries, grouped, short};

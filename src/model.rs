@@ -40,7 +40,7 @@ pub use millis::Millis;
 pub use name::Name;
 pub use name_map::NameMap;
 pub use node::{NodeAddress, NodeAddressError};
-pub use pending::{OldestPending, Pending, PendingSample};
+pub use pending::{OldestPending, PENDING_SAMPLE, Pending, PendingSample};
 pub use percent::percent_decoded;
 pub use permission::{Answer, Feature, Method, Need, Permission, Tried};
 pub use removal::Removal;

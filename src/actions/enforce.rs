@@ -9,7 +9,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use tracing::warn;
 
-use super::{fallback, spare::in_words, write::Write};
+use super::{
+    fallback,
+    spare::{in_words, spare_dead_letters},
+    write::Write,
+};
 use crate::{
     config::{Config, Mode, Policy, Watchlist},
     model::{Failure, Name, Reason, Removal, Role, ServerTime, StreamId, StreamState},
@@ -284,7 +288,7 @@ impl Enforcer {
         let mut step = Step { length: Some(state.length), floor: plan.guard, ..Step::default() };
         let trims = || fallback::trims(stream, state, &plan, policy, cutoff, config.retention.step);
         if policy.spares_dead_letters && trims().any(|trim| trim.may_remove_from(state)) {
-            self.spare_dead_letters(config, stream).await?;
+            spare_dead_letters(self.send(config, Command::StreamSummary(stream)).await)?;
         }
         for trim in trims() {
             let removed = self.send(config, trim.command).await.and_then(|reply| reply::count(&reply))?;

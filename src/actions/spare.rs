@@ -1,11 +1,9 @@
 //! Dead letters that a limit is not meant for. The script of a step looks for them itself; here is what it says in words, and the same look
 //! for servers without scripts.
 
-use super::Enforcer;
 use crate::{
-    config::Config,
-    model::{Failure, Name, Reason},
-    source::{Command, entries_at_the_ends},
+    model::{Failure, Reason},
+    source::{entries_at_the_ends, resp::Reply},
     stuck::DeadLetter,
 };
 
@@ -23,14 +21,12 @@ pub(super) fn in_words(failure: Failure) -> Failure {
     if failure.detail.contains(CODE) { refusal() } else { failure }
 }
 
-impl Enforcer {
-    /// Refuses to remove anything from a stream whose oldest or newest entry is a dead letter.
-    pub(super) async fn spare_dead_letters(&mut self, config: &Config, stream: &Name) -> Result<(), Failure> {
-        let ends = match self.send(config, Command::StreamSummary(stream)).await {
-            Ok(reply) => entries_at_the_ends(&reply)?,
-            Err(failure) if failure.reason == Reason::NoKey => return Ok(()),
-            Err(failure) => return Err(failure),
-        };
-        if ends.iter().any(DeadLetter::is) { Err(refusal()) } else { Ok(()) }
-    }
+/// Refuses to remove anything from a stream whose oldest or newest entry is a dead letter, by its summary (`XINFO STREAM`).
+pub(super) fn spare_dead_letters(summary: Result<Reply, Failure>) -> Result<(), Failure> {
+    let ends = match summary {
+        Ok(reply) => entries_at_the_ends(&reply)?,
+        Err(failure) if failure.reason == Reason::NoKey => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    if ends.iter().any(DeadLetter::is) { Err(refusal()) } else { Ok(()) }
 }

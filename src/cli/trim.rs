@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use aged::Aged;
+use aged::{Aged, entries};
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -200,11 +200,6 @@ fn read<'a>(reading: &'a Reading, stream: &Name) -> Result<(&'a StreamState, &'a
     let absent = || Failure::new(crate::model::Reason::NoKey, format!("there is no stream {stream}"));
     let read = reading.stream(stream).ok_or_else(absent)?;
     Ok((read.state.as_ref().map_err(Clone::clone)?, read.verdict))
-}
-
-/// A number of entries. Its digits are not grouped: scripts read them.
-fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
 
 fn would_lose(Losing { group, undelivered, pending }: &Losing) -> String {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{
-    PENDING_SAMPLE,
     age::Age,
     cause::{Backlog, GroupCause, NearLimit, Over, StuckConsumer},
     lag::Lag,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Thresholds,
-    model::{ConsumerState, GroupState, Millis, Pending},
+    model::{ConsumerState, GroupState, Millis, PENDING_SAMPLE, Pending},
 };
 
 /// A group that exists.

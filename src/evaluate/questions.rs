@@ -8,15 +8,16 @@ use super::{
 };
 use crate::{
     config::{Config, LagCount, Thresholds, Watched, Watchlist},
-    model::{GroupState, InOrder, Lookup, Name, Now, Pending, Question, Snapshot, StreamId, StreamState},
+    model::{
+        GroupState, InOrder, Lookup, Name, Now, PENDING_SAMPLE, Pending, Question, Snapshot, StreamId,
+        StreamState,
+    },
 };
 
 /// Distance between the groups that come first at two consecutive polls. A prime, so that all have their turn.
 const LEAPS: usize = 101;
 /// Maximum number of questions per poll. Beyond it, answers stay unknown.
 pub const MOST_QUESTIONS: usize = 10_000;
-/// Pending entries in a sample. Stuck entries gather at the head of the list, since others are acknowledged.
-pub const PENDING_SAMPLE: u64 = 100;
 /// Maximum number of entries that one question counts: two to three milliseconds of the server's time.
 const MOST_PER_COUNT: u64 = 10_000;
 /// Minimum size of a part of a large count.

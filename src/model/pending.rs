@@ -54,6 +54,9 @@ impl OldestPending {
     }
 }
 
+/// Pending entries in a sample. Stuck entries gather at the head of the list, since others are acknowledged.
+pub const PENDING_SAMPLE: u64 = 100;
+
 /// Summary of a group's first pending entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingSample {

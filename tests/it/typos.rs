@@ -10,7 +10,7 @@ fn run(redis: &Redis, arguments: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn dead_letters_that_nobody_can_have_are_an_error_and_those_that_may_come_are_none_yet() {
+fn dead_letters_that_nobody_can_have_are_an_error_and_those_that_may_come_are_not() {
     let redis = Redis::start();
     redis.run::<()>("XGROUP CREATE s g 0 MKSTREAM");
     let commands = |key: &'static str| {
@@ -81,7 +81,7 @@ fn an_objective_that_can_never_be_missed_alone_is_refused() {
 }
 
 #[test]
-fn an_escape_that_is_none_is_refused_in_a_path_and_in_a_query() {
+fn a_percent_sign_that_begins_no_escape_is_refused_in_a_path_and_in_a_query() {
     let redis = Redis::start();
     redis.run::<()>("XGROUP CREATE %zz g 0 MKSTREAM");
     let sidecar = Sidecar::with_config(&redis.uri(), "");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{super::details::details, entries};
+use super::super::details::details;
 use crate::{
     config::{Config, Policy},
     evaluate::{NoAge, StreamVerdict, short},
@@ -10,6 +10,11 @@ use crate::{
     planner::{Looker, Older},
     retention::{Plan, TrimBlocker},
 };
+
+/// A number of entries. Its digits are not grouped: scripts read them.
+pub(super) fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
 
 /// What an age limit comes to.
 pub(super) enum Aged {

@@ -13,8 +13,8 @@ use super::{
     stream_lines, titles, widths,
 };
 use crate::{
-    evaluate::{NoAge, PENDING_SAMPLE, counted, entries},
-    model::StreamId,
+    evaluate::{NoAge, counted, entries},
+    model::{PENDING_SAMPLE, StreamId},
     retention::Outcome,
     views::api::{
         ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, LatencyDocument,

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use streamwarden::evaluate::{GroupStatus, PENDING_SAMPLE};
+use streamwarden::{evaluate::GroupStatus, model::PENDING_SAMPLE};
 
 use super::{
     super::{
