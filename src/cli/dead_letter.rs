@@ -5,7 +5,7 @@ use std::{ffi::OsString, time::Duration};
 use clap::{ArgGroup, Args};
 
 use super::{
-    acting::{BY, carry_out, run_asking, unlooked},
+    acting::{BY, MOST_ROWS, carry_out, run_asking, unlooked},
     command::{Error, Exit, print},
     confirm::Confirm,
     details::{counted, details, millis, name},
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     config::{Config, Log},
-    evaluate::grouped,
-    model::StreamId,
+    evaluate::{grouped, short},
+    model::{Millis, PendingEntry, StreamId},
     planner::{DeadLetterOrder, DeadLetterPlan},
     stuck::Outcome,
 };
@@ -94,6 +94,7 @@ impl DeadLetter {
         would(&order, &plan)
             .iter()
             .try_for_each(|(what, which)| print(format_args!("would {what:<7} {which}\n")))?;
+        print(unfit(&order, &plan))?;
         let question = match to {
             Some(to) => format!("Set them aside in {to}?"),
             None => "Acknowledge them?".to_owned(),
@@ -136,8 +137,29 @@ fn would(order: &DeadLetterOrder, plan: &DeadLetterPlan) -> Vec<(&'static str, S
             ("leave", format!("{gone}: --acknowledge-gone acknowledges what nobody can handle"))
         });
     }
-    if plan.unfit > 0 {
-        would.push(("leave", format!("{}, {}", entries(plan.unfit), Outcome::Changed.meaning())));
+    if !plan.unfit.is_empty() {
+        let (unfit, why) = (counted(plan.unfit.len(), "entry"), Outcome::Changed.meaning());
+        would.push(if order.ids.is_empty() {
+            ("leave", format!("at least {unfit}, delivered so often, but not so long ago"))
+        } else {
+            ("leave", format!("{unfit}, {why}"))
+        });
     }
     would
+}
+
+/// Which entries meet one condition only, and what to do about those that are retried all the time.
+fn unfit(order: &DeadLetterOrder, plan: &DeadLetterPlan) -> String {
+    let line = |PendingEntry { entry, .. }: &PendingEntry| {
+        let deliveries = entry.counted_deliveries().map_or_else(|| "fatal".to_owned(), grouped);
+        let last = entry.idle.map(|idle| format!(", the last {} ago", short(idle.duration())));
+        format!("  {}, deliveries: {deliveries}{}\n", entry.id, last.unwrap_or_default())
+    };
+    let lines: String = plan.unfit.iter().take(MOST_ROWS).map(line).collect();
+    let is_retried = |it: &&PendingEntry| it.is_at_least(order.deliveries.unwrap_or(0), Millis::ZERO);
+    let Some(retried) = plan.unfit.iter().find(is_retried) else { return lines };
+    format!(
+        "{lines}A consumer retries {id} before --idle is over. Stop that consumer, give a shorter --idle, or only the ID: --id {id}\n",
+        id = retried.id()
+    )
 }

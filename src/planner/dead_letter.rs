@@ -16,6 +16,8 @@ use crate::{
 
 /// Entries whose existence a plan checks: each is read from Redis.
 const MOST_CHECKED: usize = 1_000;
+/// Entries that are named as meeting one of two conditions.
+const MOST_UNFIT: usize = 10;
 /// Dead letters at which moving stops where no rule says so.
 const MAX_LENGTH: u64 = 10_000;
 const NO_DEFAULT: &str = "no default name for its dead letters is in the stream's slot of a cluster";
@@ -64,8 +66,9 @@ pub struct DeadLetterPlan {
     pub planned: Vec<Planned>,
     /// Entries that no longer exist.
     pub gone: u64,
-    /// Entries with the IDs of the order that were not delivered so often, or not so long ago.
-    pub unfit: u64,
+    /// Entries with the IDs of the order that were not delivered so often, or not so long ago. Without IDs the first that were delivered so
+    /// often, but not so long ago, where no entry meets both.
+    pub unfit: Vec<PendingEntry>,
     /// Whether it was checked of each entry whether it exists.
     pub is_checked: bool,
 }
@@ -90,9 +93,8 @@ impl DeadLetterOrder {
             looker.check_takes_dead_letters(is_known).await?;
         }
         let now = looker.time().await?;
-        let mut found = self.find(&mut looker).await?;
+        let (mut found, unfit) = self.find(&mut looker).await?;
         let idle_at = self.guards_by_own_idle().then(clock::now);
-        let unfit = self.ids.len().saturating_sub(found.entries.len());
         let mut ids: Vec<StreamId> = found.entries.iter().map(PendingEntry::id).collect();
         let mut exist = looker.exist(ids.get(..MOST_CHECKED).unwrap_or(&ids)).await?;
         let is_checked = exist.len() == ids.len();
@@ -121,7 +123,7 @@ impl DeadLetterOrder {
             .into_iter()
             .map(|(idle, ids)| Planned { idle_at, ..Planned::of_ids(act(idle), ids) })
             .collect();
-        let [gone, unfit] = [gone, unfit].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+        let gone = u64::try_from(gone).unwrap_or(u64::MAX);
         let looked = Looked { group, found, exist };
         Ok(DeadLetterPlan { to, max_length, looked, now, planned, gone, unfit, is_checked })
     }
@@ -185,12 +187,17 @@ impl DeadLetterOrder {
         wrong
     }
 
-    /// The pending entries that are meant.
-    async fn find(&self, looker: &mut Looker<'_>) -> Result<Found, Refusal> {
+    /// The pending entries that are meant, and those that meet one condition only.
+    async fn find(&self, looker: &mut Looker<'_>) -> Result<(Found, Vec<PendingEntry>), Refusal> {
         let (deliveries, idle) = (self.deliveries.unwrap_or(0), self.idle.unwrap_or(Millis::ZERO));
         if self.ids.is_empty() {
             let wanted = Wanted { deliveries, idle, from: self.from, ..Wanted::all(self.max) };
-            return looker.find(&self.group, &wanted).await;
+            let found = looker.find(&self.group, &wanted).await?;
+            if !found.entries.is_empty() || self.deliveries.is_none() {
+                return Ok((found, Vec::new()));
+            }
+            let often = Wanted { idle: Millis::ZERO, limit: MOST_UNFIT, ..wanted };
+            return Ok((found, looker.find(&self.group, &often).await?.entries));
         }
         let found = looker.pending_of(&self.group, &self.ids).await?;
         let missing = self.ids.iter().zip(&found).filter(|(_, entry)| entry.is_none());
@@ -199,8 +206,9 @@ impl DeadLetterOrder {
             let what = format!("not pending in group {}: {}", self.group, missing.join(", "));
             return Err(Refusal::Missing(what));
         }
-        let entries = found.into_iter().flatten().filter(|entry| entry.is_at_least(deliveries, idle));
-        Ok(Found { entries: entries.collect(), looked_at: 0, next: None })
+        let (entries, unfit) =
+            found.into_iter().flatten().partition(|entry| entry.is_at_least(deliveries, idle));
+        Ok((Found { entries, looked_at: 0, next: None }, unfit))
     }
 
     /// Where the entries go; or why no key is in the stream's slot by default, or a rule would remove dead letters from this one.
@@ -261,7 +269,9 @@ impl DeadLetterPlan {
     pub fn left(&self, order: &DeadLetterOrder) -> Outcomes {
         let gone = if order.acknowledge_gone { 0 } else { self.gone };
         let mut left = Outcomes::of(Outcome::Gone, gone);
-        (0..self.unfit).for_each(|_| left.add(Outcome::Changed));
+        if !order.ids.is_empty() {
+            self.unfit.iter().for_each(|_| left.add(Outcome::Changed));
+        }
         left
     }
 }

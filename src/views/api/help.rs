@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::word::{Word, Words};
 use crate::{
     config::Thresholds,
-    model::{ConsumerState, Name},
+    model::{ConsumerState, Millis, Name},
     reading::{GroupReading, StreamReading},
     retention::BlockReason,
     stuck::{LONG_IDLE, LONG_IDLE_FLAG, command_line, seems_to_fail},
@@ -71,10 +71,15 @@ pub(super) fn help(stream: &StreamReading<'_>, group: &GroupReading<'_>) -> Vec<
         document(HelpKind::BlocksRetention, Some(id), command)
     });
     let is_poisoned = group.report.and_then(|report| report.poison).is_some_and(|poison| poison.get() > 0);
-    // Of the others it is not known how idle they are.
-    let is_poisoned =
-        is_poisoned && oldest.is_none_or(|oldest| oldest.deliveries < from || seems_to_fail(&oldest, from));
+    // An entry that a consumer retries all the time is never idle for long. Of the others it is not known how idle they are.
+    let retried =
+        oldest.filter(|oldest| oldest.is_at_least(from, Millis::ZERO) && !seems_to_fail(oldest, from));
     let poison = is_poisoned.then(|| {
+        if let Some(retried) = retried {
+            let id = retried.id.to_string();
+            let command = command_line("dead-letter", names, &[("--id", id.as_bytes())]);
+            return document(HelpKind::Poison, Some(id), command);
+        }
         let options = [("--deliveries", from.to_string()), ("--idle", LONG_IDLE_FLAG.to_owned())];
         let options = options.each_ref().map(|(flag, value)| (*flag, value.as_bytes()));
         document(HelpKind::Poison, None, command_line("dead-letter", names, &options))
@@ -119,7 +124,6 @@ fn document(kind: HelpKind, about: Option<String>, command: String) -> HelpDocum
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Millis;
 
     const MINUTE: u64 = 60_000;
 

@@ -18,14 +18,19 @@ fn an_entry_that_may_be_worked_on_is_not_to_be_set_aside() {
     redis.read("s", "g", "c", 10);
     let file = config_file("streams: [{match: '*', retention: {max_length: 5}}]");
     let config = ["--config", file.path().to_str().unwrap()];
-    for (deliveries, idle, is_suggested) in
-        [(1, 8_000, false), (1, HOUR, false), (9, 8_000, false), (4, HOUR, false), (5, HOUR, true)]
-    {
+    for (deliveries, idle, is_suggested, is_retried) in [
+        (1, 8_000, false, false),
+        (1, HOUR, false, false),
+        // A consumer retries it all the time, so that it is never idle for long.
+        (9, 8_000, false, true),
+        (4, HOUR, false, false),
+        (5, HOUR, true, false),
+    ] {
         redeliver(&redis, "g", "1-0", deliveries, idle);
         let shown = status(&redis, &config);
         let what = format!("{deliveries} deliveries, {idle} ms: {shown}");
         assert!(shown.contains("blocked"), "{what}");
-        assert_eq!(shown.contains("streamwarden dead-letter --id 1-0"), is_suggested, "{what}");
+        assert_eq!(shown.contains("streamwarden dead-letter --id 1-0"), is_suggested || is_retried, "{what}");
         assert_eq!(shown.contains("streamwarden dead-letter --deliveries"), is_suggested, "{what}");
         let (_, trim, _) = run(&redis, &[&["trim", "s", "--dry-run"][..], &config].concat());
         assert_eq!(trim.contains("to set that entry aside"), is_suggested, "{trim}");
@@ -66,4 +71,30 @@ fn what_is_counted_among_the_oldest_entries_is_said_to_be_at_least_so_many() {
     assert!(shown.contains(" 50 poison"), "{shown}");
     assert!(!shown.contains("at least"), "{shown}");
     assert!(printed(&redis, &["pending", "s", "g"]).contains("50 pending"));
+}
+
+#[test]
+fn entries_that_are_retried_all_the_time_are_named_with_what_would_help() {
+    let redis = stream(30);
+    redis.read("s", "g", "c", 10);
+    redeliver(&redis, "g", "1-0", 13, 1_000);
+    redeliver(&redis, "g", "2-0", 3, HOUR);
+    let says = |arguments: &[&str]| {
+        let both = ["--deliveries", "5", "--idle", "10m", "--dry-run"];
+        let (code, shown, _) = run(&redis, &[&["dead-letter", "s", "g"], arguments, &both].concat());
+        assert!(shown.contains("  1-0, deliveries: 13, the last "), "{shown}");
+        assert!(shown.contains("give a shorter --idle, or only the ID: --id 1-0\n"), "{shown}");
+        (code, shown)
+    };
+    let (code, shown) = says(&[]);
+    assert!(shown.contains("at least 1 entry, delivered so often, but not so long ago\n"), "{shown}");
+    assert!(!shown.contains("  2-0, deliveries"), "{shown}");
+    assert_eq!(code, 0);
+    let (_, shown) = says(&["--id", "1-0", "--id", "2-0"]);
+    assert!(shown.contains("would leave   2 entries, not delivered so often"), "{shown}");
+    assert!(shown.contains("  2-0, deliveries: 3, the last 1h ago\n"), "{shown}");
+    // What the sentence proposes.
+    let (code, shown, _) = run(&redis, &["dead-letter", "s", "g", "--id", "1-0", "--yes"]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(printed(&redis, &["pending", "s", "g"]).contains("9 pending"));
 }
