@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub use needs::needs;
 
 use crate::{
-    config::{Cluster, Config, Mode, ReadFrom, StreamRule},
+    config::{Cluster, Config, Mode, PROBE_PREFIX, ReadFrom, StreamRule},
     model::{Flavour, Permission, Server},
 };
 
@@ -59,6 +59,13 @@ const SETTING_ASIDE: [Permission; 6] = [
 ];
 const REAPING: [Permission; 3] =
     [Permission::Eval, Permission::XgroupDelConsumer, Permission::XinfoConsumers];
+const PROBING: [Permission; 5] = [
+    Permission::Pexpire,
+    Permission::Xack,
+    Permission::Xadd,
+    Permission::XgroupCreate,
+    Permission::Xreadgroup,
+];
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
@@ -80,6 +87,8 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let lease = BTreeSet::from([key_pattern::literal(&config.retention.lease_key)]);
     let trimming = (!trimmed.is_empty()).then(|| (trimmed, trimming(config)));
     let leasing = is_leased.then(|| (lease, LEASING.to_vec()));
+    let probed = || BTreeSet::from([format!("{PROBE_PREFIX}*")]);
+    let probing = config.probe.enabled.then(|| (probed(), PROBING.to_vec()));
     let by_rule = acting_rules.into_iter().filter(|(keys, _)| !keys.is_empty());
     let by_rule = by_rule.map(|(keys, commands)| (keys, commands.to_vec()));
     let acted_on = || watched.iter().cloned().chain([DEAD_LETTERS.to_owned()]).collect();
@@ -90,7 +99,7 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let read_only = if has_selectors { "%R~" } else { "~" };
     let reading = reading(config, database, server);
     words.extend(permissions(read_only, &watched, &reading, server));
-    for (keys, commands) in trimming.into_iter().chain(leasing).chain(by_rule).chain(acting) {
+    for (keys, commands) in trimming.into_iter().chain(leasing).chain(probing).chain(by_rule).chain(acting) {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands, server).join(" ")));
         } else {

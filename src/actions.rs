@@ -1,9 +1,9 @@
-//! All writes to Redis: trims, the lease that elects one of several sidecars to trim, and acts on stuck work.
+//! All writes to Redis: trims, the lease that elects one of several sidecars to trim, acts on stuck work, and the probe.
 //!
 //! [`Enforcer`] sends each write. Finding the floor and removing entries are one script, since a group can be created
 //! or moved between two commands. [`retention`](crate::retention) computes what may be removed. [`Keeper`] runs it on
 //! the sidecar that holds the [`Lease`], and beside it [`StuckWork`], the rules that set entries aside and delete consumers. [`Acting`] runs
-//! their orders and those of commands: a script checks each item again.
+//! their orders and those of commands: a script checks each item again. [`Prober`] writes to streams of its own only.
 
 mod acting;
 mod enforce;
@@ -11,6 +11,7 @@ mod fallback;
 mod keeper;
 mod lease;
 mod pace;
+mod probe;
 mod spare;
 mod stuck_work;
 mod trim;
@@ -20,6 +21,7 @@ pub use acting::{Acted, Acting};
 pub use enforce::Enforcer;
 pub use keeper::{Keeper, Order};
 pub use lease::Lease;
+pub use probe::Prober;
 pub use stuck_work::StuckWork;
 pub use trim::Trim;
 pub use write::Write;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    actions::{Enforcer, Keeper, Lease, Order, StuckWork, Write},
+    actions::{Enforcer, Keeper, Lease, Order, Prober, StuckWork, Write},
     clock,
     config::{Config, Sources},
     http::{Documents, Fingerprint, Gate, Server, ServerState, Trims},
@@ -22,7 +22,7 @@ use crate::{
     renderer::{Renderer, first_page},
     self_stats::SelfStats,
     signals::Signals,
-    source::{Command, Details, Discovery, Link, TickReader, Watching},
+    source::{Command, Details, Discovery, Link, Primaries, TickReader, Watching},
     tasks::{TaskEnded, Tasks},
     telemetry::{TelemetryError, Traces},
     worker::Worker,
@@ -70,7 +70,7 @@ pub enum AppError {
 /// The sidecar's own metrics, with a label for each command that it may send.
 #[must_use]
 pub fn self_stats() -> Arc<SelfStats> {
-    Arc::new(SelfStats::new(&[Command::LABELS, Details::LABELS, Write::LABELS].concat()))
+    Arc::new(SelfStats::new(&[Command::LABELS, Details::LABELS, Write::LABELS, Prober::LABELS].concat()))
 }
 
 /// Runs the sidecar until a signal stops it.
@@ -238,6 +238,10 @@ impl WithRedis {
         };
         // Not on the worker: a poll keeps it busy for longer than a tick.
         tasks.spawn("sampler", sampler.run(stop.clone()));
+        let link = Link::new(Arc::new(Untraced(Arc::clone(&stats))));
+        let prober = Prober::new(Primaries::new(link), config.clone(), Arc::clone(&stats));
+        // Not on the worker either: what keeps it busy would count as Redis's time.
+        tasks.spawn("probe", prober.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).of_replicas().within_budget();
         let poller = Poller {
             reader: reader.beside_retention(removals_out, statuses_out).beside_sampler(report_out),

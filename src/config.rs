@@ -23,6 +23,7 @@ mod pattern;
 mod patterns;
 mod percent;
 mod policy;
+mod probe;
 mod problem;
 mod redis;
 mod reference;
@@ -52,7 +53,7 @@ pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
     CONFIGURED, Cluster, Consumers, DeadLetterRule, Entries, Exposition, Http, LagCount, Latency, Limits,
-    Log, LogFormat, Mode, Notify, Otlp, Poll, ReadFrom, ReapRule, Retention, Slo, States, Status,
+    Log, LogFormat, Mode, Notify, Otlp, Poll, Probe, ReadFrom, ReapRule, Retention, Slo, States, Status,
     StreamRetention, StreamRule, Thresholds, Tls,
 };
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub use pattern::{Pattern, PatternError};
 pub use patterns::Patterns;
 pub use percent::Percent;
 pub use policy::Policy;
+pub use probe::{PROBE_PREFIX, is_of_probe};
 pub use problem::{Problem, Problems};
 pub use redis::Redis;
 pub(crate) use redis::without_effect;
@@ -100,6 +102,8 @@ section! {
         entries: Entries;
         /// How the objectives of streams (`slo`) are measured, on a connection of its own.
         latency: Latency [redis.billed_by_command];
+        /// Whether to try if writing works, on streams of the sidecar's own.
+        probe: Probe [redis.billed_by_command];
         /// What the metrics page serves.
         exposition: Exposition;
         /// Bounds on the sidecar's own size. Whatever exceeds them is left out, counted and alerted on.
@@ -145,20 +149,20 @@ impl Config {
 
     /// The streams that the configuration names, and so expects to exist.
     pub fn named_streams(&self) -> impl Iterator<Item = &Name> {
-        self.streams.patterns().iter().filter_map(Pattern::exact).filter(|name| !self.exclude.matches(name))
+        self.streams.patterns().iter().filter_map(Pattern::exact).filter(|name| !self.excludes(name))
     }
 
     /// Whether the configuration names this stream.
     #[must_use]
     pub fn expects(&self, stream: &Name) -> bool {
-        self.streams.patterns().name_position(stream).is_some() && !self.exclude.matches(stream)
+        self.streams.patterns().name_position(stream).is_some() && !self.excludes(stream)
     }
 
     /// Whether to watch this stream if it is found in Redis.
     #[must_use]
     pub fn watches(&self, stream: &Name) -> bool {
         let listed = self.streams.is_empty() || self.streams.position(stream).is_some();
-        listed && !self.exclude.matches(stream)
+        listed && !self.excludes(stream)
     }
 
     /// The name of this Redis for people: `name`, else the place that was last read, else the place of the address when the

@@ -2,6 +2,7 @@
 //! families.
 
 mod maker;
+mod probe;
 mod process;
 
 use std::{
@@ -19,6 +20,7 @@ use crate::{
     model::{Failure, Reason},
 };
 use maker::{Maker, VALID, options};
+pub use probe::ProbeStats;
 use process::ProcessStats;
 
 /// Bounds of the buckets of the poll duration, in seconds: from a small local Redis to the longest timeouts.
@@ -27,6 +29,8 @@ const POLL_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /// The sidecar's own metrics.
 pub struct SelfStats {
     registry: Registry,
+    /// Those of the probe.
+    pub probe: ProbeStats,
     /// Connections opened.
     pub connections: IntCounter,
     /// Pipelines sent.
@@ -115,6 +119,7 @@ impl SelfStats {
         constants(&maker);
         let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         let stats = Self {
+            probe: ProbeStats::new(&maker),
             connections: maker.counter("streamwarden_redis_connections_total"),
             round_trips: maker.counter("streamwarden_redis_round_trips_total"),
             redirects: maker.counters("streamwarden_cluster_redirects_total", "kind", &["moved", "ask"]),

@@ -1,7 +1,7 @@
 //! The only code that reads from Redis: connect, discover, observe.
 //!
 //! A [`Link`] keeps one connection. [`Observer`] and [`Discovery`] have one each to each server, so that a long search never delays a
-//! poll. So has the [`TickReader`]. Each
+//! poll. So has the [`TickReader`], and the probe, which works on all [`Primaries`]. Each
 //! [`Command`] is from a closed set, and none of them writes. `doctor` asks once, through the [`Examiner`], from a closed set
 //! of its own, so that the sidecar's metrics list no commands that it never sends. So do commands that show single entries, through
 //! [`Details`]. A [`Recorder`] is called for all traffic;
@@ -37,6 +37,7 @@ mod pass;
 mod plausible;
 mod portions;
 mod positions;
+mod primaries;
 mod read_strategy;
 mod recorder;
 mod redirect;
@@ -72,11 +73,14 @@ pub use examine::Examiner;
 pub(crate) use failure::no_reply;
 pub use link::Link;
 pub use observe::Observer;
+pub(crate) use primaries::Pair;
+pub use primaries::Primaries;
 pub use recorder::Recorder;
 pub(crate) use router::send_behind;
 pub use router::{Next, Router};
 pub(crate) use sentinel_survey::survey_sentinels;
 pub(crate) use server_clock::polls_between_checks;
+pub(crate) use session::Session;
 pub use stream_reply::read_stream;
 pub use ticks::TickReader;
 pub(crate) use tls::check_files;

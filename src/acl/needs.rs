@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    ACTING, CLUSTER, Holder, LEASING, REAPING, REPLICAS, SETTING_ASIDE, acts, acts_on_request, enforces,
-    is_exact, reading, trimming,
+    ACTING, CLUSTER, Holder, LEASING, PROBING, REAPING, REPLICAS, SETTING_ASIDE, acts, acts_on_request,
+    enforces, is_exact, reading, trimming,
 };
 use crate::{
-    config::{Config, StreamRule, Watched, Watchlist},
+    config::{Config, PROBE_PREFIX, StreamRule, Watched, Watchlist},
     model::{Feature, Name, Need, Permission, Server},
     stuck::{dead_letters_of, origins_of},
 };
@@ -62,6 +62,9 @@ pub fn needs(
     let lease = Name::from(config.retention.lease_key.as_str());
     let leasing = LEASING.into_iter().filter(|_| is_leased);
     let leasing = leasing.map(|permission| (Feature::Lease, permission, vec![lease.clone()]));
+    let probe = Name::from(format!("{PROBE_PREFIX}doctor").as_str());
+    let probing = PROBING.into_iter().filter(|_| config.probe.enabled);
+    let probing = probing.map(|permission| (Feature::Probing, permission, vec![probe.clone()]));
     // Dead letters that are watched have none of their own.
     let acted_on = samples.iter().filter(|name| origins_of(name).next().is_none());
     let dead_letters: Vec<Name> = acted_on.clone().filter_map(dead_letters_of).collect();
@@ -73,6 +76,7 @@ pub fn needs(
     reading
         .chain(trimming)
         .chain(leasing)
+        .chain(probing)
         .chain(by_rule(config, watchlist))
         .chain(acting)
         .filter(|(_, permission, _)| *permission != Permission::Hello)
@@ -191,7 +195,7 @@ mod tests {
         std::fs::write(token.path(), "0123456789abcdef").unwrap();
         let http = format!("http: {{trim_token_file: {}}}", token.path().display());
         let retain = "streams: [{match: 'a*', retention: {max_length: 5, exact: true}}, {match: b}]";
-        for yaml in ["", "streams: [{match: b}]", retain, &http] {
+        for yaml in ["", "streams: [{match: b}]", retain, &http, "probe: {enabled: true}"] {
             let config = config(yaml);
             let streams = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
             for holder in [Holder::Sidecar, Holder::Actor] {

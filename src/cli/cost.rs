@@ -11,7 +11,7 @@ use super::{
     details::counted,
 };
 use crate::{
-    actions::Lease,
+    actions::{Lease, Prober},
     app::self_stats,
     config::{Config, Sources, Watchlist},
     evaluate::{self, grouped},
@@ -185,6 +185,7 @@ impl Cost {
             rows: rows
                 .into_iter()
                 .chain(ticks(config, streams))
+                .chain(probes(config))
                 .chain(config.needs_discovery().then_some(search))
                 .chain(retention)
                 .chain(rules)
@@ -284,6 +285,16 @@ fn ticks(config: &Config, watchlist: &Watchlist) -> Option<Row> {
         commands,
         pace: Pace::Every(config.latency.tick),
         how_known: "by design; one more for each other node of a cluster, and up to four for each group with an objective for handled".to_owned(),
+    })
+}
+
+/// The commands of the probe.
+fn probes(config: &Config) -> Option<Row> {
+    config.probe.enabled.then(|| Row {
+        what: "the probe".to_owned(),
+        commands: Prober::COMMANDS,
+        pace: Pace::Every(config.probe.interval),
+        how_known: "by design; as many for each other primary of a cluster".to_owned(),
     })
 }
 

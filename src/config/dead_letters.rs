@@ -6,6 +6,7 @@ use std::{ptr, sync::Arc};
 
 use super::{
     Config, DeadLetterKey, DeadLetterRule, Pattern, StreamRule, dead_letter_key::KEY, pattern::literal,
+    probe::is_of_probe,
 };
 use crate::{
     model::{Name, Slot},
@@ -89,7 +90,7 @@ impl Config {
         let is_of = |rule: &StreamRule, to: &DeadLetterKey| match to.origin(key) {
             Some(origin) => {
                 let first = self.streams.rule(&origin);
-                first.is_some_and(|first| ptr::eq(Arc::as_ptr(first), rule)) && !self.exclude.matches(&origin)
+                first.is_some_and(|first| ptr::eq(Arc::as_ptr(first), rule)) && !self.excludes(&origin)
             }
             None => to.is_only(key),
         };
@@ -128,6 +129,9 @@ impl Config {
         if key.as_bytes() == self.retention.lease_key.as_bytes() {
             return Some(format!("must not be {key}, the key of the lease (retention.lease_key)"));
         }
+        if is_of_probe(&key) {
+            return Some(format!("must not be {key}: streams with such names are those of probes"));
+        }
         if let Some(other) = self.rule_of_dead_letters(&key).filter(|other| other.prefix != rule.prefix) {
             return Some(format!(
                 "leads to {key}, as another rule does whose prefix is {}, not {}: dead letters of one key need one prefix",
@@ -141,7 +145,7 @@ impl Config {
         }
         let of_key =
             self.streams.rule(&key).filter(|of_key| of_key.dead_letter.is_some() && rule.to.is_some());
-        if let Some(of_key) = of_key.filter(|_| !self.exclude.matches(&key)) {
+        if let Some(of_key) = of_key.filter(|_| !self.excludes(&key)) {
             return Some(format!(
                 "leads to {key}, which the rule `match: {}` watches to set entries aside as well: dead letters are not moved again. Put a \
                  rule for {key} without `dead_letter` before it, or choose another key",

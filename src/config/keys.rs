@@ -236,6 +236,26 @@ section! {
 }
 
 section! {
+    /// A probe: an entry that is written to a stream of the sidecar's own on each primary, and read, to see whether writing works and how long it takes.
+    #[derive(Debug, Clone)]
+    pub struct Probe(is_billed: bool) {
+        /// Whether to probe. The user needs more permissions then, which `acl` prints.
+        enabled: bool = false;
+        /// Time between two probes. Required where each command is billed.
+        interval: Duration [SECOND..=HOUR] = 15 * SECOND;
+        derived {
+            /// Whether each of its commands costs money.
+            costs: bool = is_billed;
+        }
+    }
+    check |it, section| {
+        if it.enabled && it.costs && !section.has("interval") {
+            section.problem("interval", "is missing: each command is billed, and a probe each 15s is 1,036,800 commands in 30 days; give the time between two probes, or remove probe.enabled");
+        }
+    }
+}
+
+section! {
     /// A stream's limits and how they are kept.
     #[derive(Debug, Clone)]
     pub struct StreamRetention {

@@ -190,6 +190,30 @@ fn an_objective_that_is_impossible_or_too_fine_is_refused_with_a_fix() {
 }
 
 #[test]
+fn a_probe_is_off_and_where_commands_are_billed_its_interval_must_be_given() {
+    let of = |yaml: &str| check(yaml).map(|config| (config.probe.enabled, config.probe.interval.as_secs()));
+    assert_eq!(of("redis: {uri: 'redis://h'}").unwrap(), (false, 15));
+    let billed = "redis: {uri: 'redis://h', billed_by_command: true}\nprobe:";
+    assert_eq!(of(&format!("{billed} {{enabled: true, interval: 5m}}")).unwrap(), (true, 300));
+    assert_eq!(of(&format!("{billed} {{interval: 5m}}")).unwrap(), (false, 300));
+    for (yaml, problem) in [
+        (
+            "redis: {billed_by_command: true}\nprobe: {enabled: true}",
+            "probe.interval: is missing: each command",
+        ),
+        ("probe: {enabled: true, interval: 10ms}", "probe.interval: must be a duration from 1s to 1h"),
+        (
+            "streams: [{match: a, dead_letter: {after_deliveries: 5, idle: 1m, to: 'streamwarden:probe:x'}}]",
+            "streams[0].dead_letter.to: must not be streamwarden:probe:x",
+        ),
+    ] {
+        let actual = problems(yaml);
+        assert!(actual.starts_with(problem), "{yaml}: {actual}");
+        assert_eq!(actual.lines().count(), 1, "{actual}");
+    }
+}
+
+#[test]
 fn nodes_of_a_cluster_are_addresses_and_have_an_effect_or_are_refused() {
     let check = |address: &str, keys: &str| check(&format!("redis: {{uri: '{address}', {keys}}}"));
     let keys = "nodes: [a:1, '[::1]:2', 10.0.0.5:3], cluster_address_map: {10.0.0.5:3: B:7001, c:1: b:7001}";

@@ -90,7 +90,7 @@ impl Watchlist {
         if dead_letters.is_empty() {
             return list;
         }
-        let dead_letters = dead_letters.into_iter().filter(|key| !config.exclude.matches(key));
+        let dead_letters = dead_letters.into_iter().filter(|key| !config.excludes(key));
         Self::new(config, list.iter().map(|watched| watched.name.clone()).chain(dead_letters))
     }
 

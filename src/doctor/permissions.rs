@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
-const FEATURES: [Feature; 10] = [
+const FEATURES: [Feature; 11] = [
     Feature::Observing,
     Feature::Cluster,
     Feature::Replicas,
@@ -18,6 +18,7 @@ const FEATURES: [Feature; 10] = [
     Feature::Retention,
     Feature::Exact,
     Feature::Lease,
+    Feature::Probing,
     Feature::ActingRules,
     Feature::Acting,
 ];
@@ -70,12 +71,15 @@ const fn name(feature: Feature) -> &'static str {
         Feature::Retention => "trimming",
         Feature::Exact => "exact trimming",
         Feature::Lease => "lease",
+        Feature::Probing => "probing",
         Feature::ActingRules => "rules about stuck work",
         Feature::Acting => "acting on stuck work",
     }
 }
 
 const ACTING: &str = "dead-letter, replay, claim or reap-consumers fail";
+
+const PROBING: &str = "each probe fails";
 
 const ACTING_RULES: &str = "dead_letter or reap_consumers has no effect";
 
@@ -123,8 +127,10 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         Permission::Xack
         | Permission::Xadd
         | Permission::Xclaim
+        | Permission::XgroupCreate
         | Permission::XgroupDelConsumer
-        | Permission::XinfoConsumers => (Problem, ACTING),
+        | Permission::XinfoConsumers
+        | Permission::Xreadgroup => (Problem, ACTING),
         Permission::Del => {
             (Notice, "the lease is not released at exit: another sidecar takes over after lease_ttl")
         }
@@ -172,6 +178,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
         let (level, loss) = match feature {
             Feature::Acting => (Problem, ACTING),
             Feature::ActingRules => (Problem, ACTING_RULES),
+            Feature::Probing => (Problem, PROBING),
             Feature::Observing
             | Feature::Cluster
             | Feature::Replicas

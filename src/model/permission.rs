@@ -44,7 +44,9 @@ permissions! {
     Xack "xack",
     Xadd "xadd",
     Xclaim "xclaim",
+    XgroupCreate "xgroup|create",
     XgroupDelConsumer "xgroup|delconsumer",
+    Xreadgroup "xreadgroup",
     XinfoConsumers "xinfo|consumers",
     Get "get",
     Set "set",
@@ -101,6 +103,8 @@ pub enum Feature {
     Exact,
     /// Electing the one sidecar that removes entries.
     Lease,
+    /// Probing whether writing works.
+    Probing,
     /// Acting on stuck work by rules.
     ActingRules,
     /// Acting on stuck work, with commands.

@@ -8,7 +8,7 @@ use std::{
 use super::{Looked, Looker, Refusal, refusal::Wrong};
 use crate::{
     clock,
-    config::{Config, Mode, StreamRule},
+    config::{Config, Mode, StreamRule, is_of_probe},
     model::{Millis, Name, PendingEntry, ServerTime, StreamId},
     source::{Details, Found, Wanted},
     stuck::{Act, DEFAULT_BEGIN, Outcome, Outcomes, Planned},
@@ -221,6 +221,9 @@ impl DeadLetterOrder {
         }
         if target.as_bytes() == config.retention.lease_key.as_bytes() {
             return Err(("to", format!("{target}: the key of the lease (retention.lease_key)")));
+        }
+        if is_of_probe(&target) {
+            return Err(("to", format!("{target}: the name of a probe's stream")));
         }
         if target == *stream {
             return Err(("to", format!("{target}: the dead letters need a key of their own")));

@@ -1,7 +1,8 @@
 //! Creates and registers the sidecar's own metrics, named as in the table of families.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
 };
 
 /// The reason why creating and registering never fails.
@@ -37,6 +38,11 @@ impl Maker {
         self.register(IntGauge::with_opts(options(name)).expect(VALID))
     }
 
+    /// Without a series until a value of the label is used.
+    pub(super) fn integers(&self, name: &str, label: &str) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(options(name), &[label]).expect(VALID))
+    }
+
     pub(super) fn gauge(&self, name: &str) -> Gauge {
         self.register(Gauge::with_opts(options(name)).expect(VALID))
     }
@@ -44,5 +50,11 @@ impl Maker {
     pub(super) fn histogram(&self, name: &str, buckets: &[f64]) -> Histogram {
         let options = HistogramOpts::from(options(name)).buckets(buckets.to_vec());
         self.register(Histogram::with_opts(options).expect(VALID))
+    }
+
+    /// Without a series until a value of the label is used.
+    pub(super) fn histograms(&self, name: &str, label: &str, buckets: &[f64]) -> HistogramVec {
+        let options = HistogramOpts::from(options(name)).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(options, &[label]).expect(VALID))
     }
 }

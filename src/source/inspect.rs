@@ -122,6 +122,20 @@ impl Trial<'_> {
             Permission::Xclaim => {
                 &[b"XCLAIM", key.as_bytes(), NO_GROUP, NO_GROUP, NONSENSE.as_bytes(), NONSENSE.as_bytes()]
             }
+            Permission::XgroupCreate => {
+                &[b"XGROUP", b"CREATE", key.as_bytes(), NO_GROUP, NONSENSE.as_bytes()]
+            }
+            Permission::Xreadgroup => &[
+                b"XREADGROUP",
+                b"GROUP",
+                NO_GROUP,
+                NO_GROUP,
+                b"COUNT",
+                NONSENSE.as_bytes(),
+                b"STREAMS",
+                key.as_bytes(),
+                b">",
+            ],
             Permission::XgroupDelConsumer => &[b"XGROUP", b"DELCONSUMER", key.as_bytes(), NO_GROUP, NO_GROUP],
             Permission::XinfoConsumers => &[b"XINFO", b"CONSUMERS", key.as_bytes(), NO_GROUP],
             Permission::Get => &[b"GET", key.as_bytes()],

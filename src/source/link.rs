@@ -161,7 +161,7 @@ impl Link {
 
     /// Drops the connection if another server is the primary now: to a replica from time to time, if a primary answered before, and
     /// if the Sentinels name another one. Call it before each reading, so that the whole reading is from one server.
-    pub(super) async fn look_for_primary(&mut self, redis: &config::Redis) {
+    pub(crate) async fn look_for_primary(&mut self, redis: &config::Redis) {
         if self.lost.is_due(clock::now()) || self.sentinels().name_another_by_now(redis).await {
             self.disconnect();
         }

@@ -54,8 +54,9 @@ pub(super) fn next_connection() -> u64 {
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// Commands that were handed over.
-pub(super) struct Asked {
+/// Commands that were handed over. Their replies may be collected in parts.
+#[derive(Clone)]
+pub(crate) struct Asked {
     span: Span,
     /// When the replies must have arrived.
     until: Instant,
@@ -317,7 +318,7 @@ impl Session {
 
     /// The first half of [`send`](Self::send): sends the commands. The caller can work while the server does. `behind` is how
     /// many replies to earlier commands the caller still awaits.
-    pub(super) async fn ask<R: Request>(&mut self, commands: &[R], behind: usize) -> Result<Asked, Failure> {
+    pub(crate) async fn ask<R: Request>(&mut self, commands: &[R], behind: usize) -> Result<Asked, Failure> {
         let is_rested = std::mem::take(&mut self.is_rested);
         let may_repeat = is_rested && behind == 0 && commands.iter().all(Request::may_repeat);
         match self.hand_over(commands, behind).await {
@@ -330,7 +331,7 @@ impl Session {
     }
 
     /// The second half: returns a result for each command, as [`send`](Self::send) does.
-    pub(super) async fn answers<R: Request>(
+    pub(crate) async fn answers<R: Request>(
         &mut self,
         commands: &[R],
         asked: Asked,

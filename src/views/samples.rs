@@ -169,15 +169,20 @@ impl<S: Sink> Samples<'_, S> {
             Kind::Gauge | Kind::Info => {
                 self.sink.sample(family, &[&labels], Number::Float(metric.get_gauge().get_value()))
             }
-            Kind::Histogram => self.histogram(family, metric.get_histogram()),
+            Kind::Histogram => self.histogram(family, &labels, metric.get_histogram()),
         }
     }
 
-    fn histogram(&mut self, family: &'static Family, histogram: &proto::Histogram) -> io::Result<()> {
+    fn histogram(
+        &mut self,
+        family: &'static Family,
+        labels: &str,
+        histogram: &proto::Histogram,
+    ) -> io::Result<()> {
         let buckets = histogram.get_bucket().iter();
         let buckets = buckets.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
         let sum = Number::Float(histogram.get_sample_sum());
-        self.sink.histogram(family, "", buckets, sum, histogram.get_sample_count())
+        self.sink.histogram(family, labels, buckets, sum, histogram.get_sample_count())
     }
 
     fn waits(&mut self, family: &'static Family, labels: &str, waits: &Histogram) -> io::Result<()> {

@@ -26,6 +26,7 @@ redis: {connect_timeout: 1s, command_timeout: 1s}
 status: {window: 2s, stopped_after: 2s}
 retention: {interval: 1s, lease_ttl: 2s}
 http: {external_url: "https://streamwarden.example"}
+probe: {enabled: true, interval: 1s}
 streams:
   - {match: "test:old", thresholds: {lag: 100000, lag_age: 1s, pending: 1000, pending_age: 1h, deliveries: 5, silence: 1h}}
   - {match: "test:stalled"}

@@ -33,6 +33,7 @@ mod many;
 mod metrics;
 mod notify;
 mod outage;
+mod probe;
 mod process;
 mod push;
 mod replicas;

@@ -15,7 +15,7 @@ pub(super) fn board() -> Board {
         title: "Redis Streams: sidecar",
         description: "Whether the sidecars read what they should, and their costs. This dashboard shows each sidecar separately.",
         scope: SCOPE,
-        rows: vec![sight(), polls(), cluster(), cost(), process()],
+        rows: vec![sight(), polls(), probe(), cluster(), cost(), process()],
     }
 }
 
@@ -100,6 +100,28 @@ fn polls() -> Row {
                 .query(EACH, SCOPE.series("streamwarden_waiting_notifications")),
             graph("Metrics over OTLP", Unit::PerSecond, "Exports of all metrics to a collector: sent, refused in part, or failed. None without telemetry.metrics.")
                 .query("{{instance}} {{outcome}}", SCOPE.rate("streamwarden_metrics_exports_total")),
+        ],
+    }
+}
+
+fn probe() -> Row {
+    let quantile = |q: &str| {
+        format!(
+            "histogram_quantile({q}, sum by (instance, stage, le) ({}))",
+            SCOPE.rate("streamwarden_probe_seconds_bucket")
+        )
+    };
+    Row {
+        title: "Probe",
+        panels: vec![
+            Panel::new(View::Timeline, "Writing works", Unit::YesNo, "Whether each sidecar's last probe of each server succeeded. Empty without probe.enabled.")
+                .query("{{instance}} {{node}}", SCOPE.series("streamwarden_probe_up"))
+                .words(&[("0", "no", "red"), ("1", "yes", "green")]),
+            graph("Failed probes", Unit::PerSecond, "Probes that failed, by reason.")
+                .query("{{instance}} {{reason}}", by_reason("streamwarden_probe_failures_total")),
+            graph("Duration of a probe", Unit::Seconds, "Median and 99th percentile of probes that succeeded: until the entry is written, until a blocked reader has it, and until it is delivered and acknowledged.")
+                .query("{{instance}} {{stage}} median", quantile("0.5"))
+                .query("{{instance}} {{stage}} 99%", quantile("0.99")),
         ],
     }
 }
