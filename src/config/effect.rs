@@ -45,6 +45,7 @@ const NEEDS: &[Need] = &[
         |it| it.latency.enabled && it.reached().any(|rule| rule.slo.is_some()),
         "no rule sets an objective (slo), or latency.enabled is false",
     ),
+    (&["RedisStreamProbeFailing"], |it| it.probe.enabled, "probe.enabled is false"),
     (
         &["RedisStreamSilent"],
         |it| it.has_threshold(|set| set.silence.is_some()),
@@ -204,11 +205,11 @@ mod tests {
         let (nothing, everything) = (
             silent(""),
             silent(
-                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', dead_letter: {after_deliveries: 5, idle: 1m}, thresholds: {lag: 1, lag_age: 1s, pending: 1, pending_age: 1s, silence: 1s}, slo: {handled: 1s}}",
+                "streams:\n  - {match: a, groups: [g], retention: {max_length: 1000, mode: strict}}\n  - {match: 'b*', dead_letter: {after_deliveries: 5, idle: 1m}, thresholds: {lag: 1, lag_age: 1s, pending: 1, pending_age: 1s, silence: 1s}, slo: {handled: 1s}}\nprobe: {enabled: true}",
             ),
         );
         assert_eq!(everything, [""; 0]);
-        assert_eq!(nothing.len(), 18, "{nothing:?}");
+        assert_eq!(nothing.len(), 19, "{nothing:?}");
         assert!(
             silent("retention: {enabled: false}\nstreams: [{match: a, retention: {max_length: 9}}]")
                 .contains(&"RedisStreamRetentionFailing")

@@ -245,6 +245,11 @@ fn mutings() -> Vec<Muting> {
             heard: vec![elsewhere.clone(), alert("RedisStreamSidecarConfigRefused", "sidecar", &[])],
         },
         Muting {
+            by: alert("RedisStreamWritesRefused", "sidecar", &[("reason", "oom")]),
+            muted: vec![alert("RedisStreamProbeFailing", "sidecar", &[("node", "10.0.0.5:6379")])],
+            heard: vec![on("RedisStreamMissing", &s)],
+        },
+        Muting {
             by: alert("RedisStreamClusterNodeDown", "sidecar", &[("node", "10.0.0.5:6379")]),
             muted: vec![alert("RedisStreamClusterSlotsUnserved", "sidecar", &[])],
             heard: vec![on("RedisStreamMissing", &s)],
