@@ -196,11 +196,9 @@ fn a_probe_is_off_and_where_commands_are_billed_its_interval_must_be_given() {
     let billed = "redis: {uri: 'redis://h', billed_by_command: true}\nprobe:";
     assert_eq!(of(&format!("{billed} {{enabled: true, interval: 5m}}")).unwrap(), (true, 300));
     assert_eq!(of(&format!("{billed} {{interval: 5m}}")).unwrap(), (false, 300));
+    let billed = check(&format!("{billed} {{enabled: true}}")).unwrap_err().to_string();
+    assert!(billed.starts_with("probe.interval: is missing: each command"), "{billed}");
     for (yaml, problem) in [
-        (
-            "redis: {billed_by_command: true}\nprobe: {enabled: true}",
-            "probe.interval: is missing: each command",
-        ),
         ("probe: {enabled: true, interval: 10ms}", "probe.interval: must be a duration from 1s to 1h"),
         (
             "streams: [{match: a, dead_letter: {after_deliveries: 5, idle: 1m, to: 'streamwarden:probe:x'}}]",

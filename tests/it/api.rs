@@ -247,7 +247,7 @@ fn errors_are_problems() {
         ("POST", "/api/v1/none", 404),
         ("GET", "/api/v1/streams/none", 404),
         ("GET", "/api/v1/streams/s/", 404),
-        ("GET", "/api/v1/streams/%ZZ", 404),
+        ("GET", "/api/v1/streams/%ZZ", 400),
         ("POST", "/api/v1/streams", 405),
         ("DELETE", "/api/v1/streams/s", 405),
     ] {
