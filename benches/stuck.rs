@@ -120,7 +120,7 @@ fn cost(redis: &Redis, server: &str) {
         let ids: Vec<String> = rows.into_iter().filter(|row| row.3 >= 5).map(|row| row.0).collect();
         let (moving, words) = server_time(&mut connection, "eval", |connection| {
             let mut eval = cmd("EVAL");
-            eval.arg(SCRIPT).arg(&["2", "s", "dead", "g", "5", "0", "10000", "dlq:", "me", ""]);
+            eval.arg(SCRIPT).arg(&["2", "s", "dead", "g", "5", "0", "10000", "dlq:", "me", "", "1"]);
             eval.arg(&ids).query::<Vec<String>>(connection).unwrap()
         });
         assert_eq!(words, vec!["moved"; 100]);
