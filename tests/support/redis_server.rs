@@ -86,8 +86,10 @@ impl Redis {
         client.get_connection_with_timeout(Duration::from_secs(5)).ok()
     }
 
+    /// A machine may stand still for longer than a connection may take.
+    #[track_caller]
     pub fn connect(&self) -> Connection {
-        self.try_connect().expect("the server accepts connections")
+        wait_for("the server to accept connections", || self.try_connect())
     }
 
     /// Runs one command, given as words.
