@@ -9,7 +9,7 @@ mod plan;
 mod run;
 mod status;
 
-pub use losing::Losing;
+pub use losing::{Losing, losing};
 pub use plan::{BlockReason, Plan, TrimBlocker};
 pub use run::{Outcome, Run, Step};
 pub use status::{RetentionStatus, RetentionStatuses};

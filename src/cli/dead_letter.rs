@@ -156,7 +156,8 @@ fn unfit(order: &DeadLetterOrder, plan: &DeadLetterPlan) -> String {
         format!("  {}, deliveries: {deliveries}{}\n", entry.id, last.unwrap_or_default())
     };
     let lines: String = plan.unfit.iter().take(MOST_ROWS).map(line).collect();
-    let is_retried = |it: &&PendingEntry| it.is_at_least(order.deliveries.unwrap_or(0), Millis::ZERO);
+    let Some(often) = order.deliveries else { return lines };
+    let is_retried = |it: &&PendingEntry| it.is_at_least(often, Millis::ZERO);
     let Some(retried) = plan.unfit.iter().find(is_retried) else { return lines };
     format!(
         "{lines}A consumer retries {id} before --idle is over. Stop that consumer, give a shorter --idle, or only the ID: --id {id}\n",

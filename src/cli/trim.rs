@@ -24,7 +24,7 @@ use crate::{
     model::{Failure, Name, Role, StreamState, Text},
     reader::Reader,
     reading::Reading,
-    retention::{BlockReason, Losing, Outcome, Plan, Run},
+    retention::{BlockReason, Losing, Outcome, Plan, Run, losing},
     source::Link,
     stuck::{command_line, seems_to_fail},
     telemetry,
@@ -136,7 +136,8 @@ impl Trim {
         age.count(config, stream, policy.cutoff(now), &plan).await;
         let help = help(config, stream, (state, verdict), &plan);
         print(describe(stream, state.length, (policy, &plan), &age, help))?;
-        plan.losing(policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
+        let removed = plan.at_most.max(age.removable_at_most(state.length));
+        losing(removed, policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(
                 "would lose    perhaps {} more groups, which are not watched (limits.groups_per_stream)\n",
@@ -176,13 +177,15 @@ impl Trim {
         // A rule's limits are not for the dead letters of its streams.
         let watchlist = Watchlist::new(config, [stream.clone()]);
         let rule = watchlist.get(stream).and_then(|watched| watched.policy.as_ref());
-        let (max_length, max_age, exact) = match (self.max_length, self.max_age, rule) {
-            (None, None, Some(rule)) => (rule.max_length, rule.max_age, self.exact || rule.exact),
+        let (max_length, max_age, exact, spares_dead_letters) = match (self.max_length, self.max_age, rule) {
+            (None, None, Some(rule)) => {
+                (rule.max_length, rule.max_age, self.exact || rule.exact, rule.spares_dead_letters)
+            }
             (None, None, None) => {
                 let reason = "no limit: pass --max-length or --max-age; the configuration has no limit for this stream";
                 return Err(Error::Usage(reason.to_owned()));
             }
-            (max_length, max_age, _) => (max_length, max_age, self.exact),
+            (max_length, max_age, _) => (max_length, max_age, self.exact, false),
         };
         let by_hand = Policy::by_hand(config, stream, 0, mode, exact);
         if mode == Mode::Strict && !self.ignore_group.is_empty() {
@@ -190,7 +193,7 @@ impl Trim {
                 "--ignore-group has no effect with --mode strict: no group holds anything back".to_owned(),
             ));
         }
-        let mut policy = Policy { max_length, max_age, ..by_hand };
+        let mut policy = Policy { max_length, max_age, spares_dead_letters, ..by_hand };
         policy.ignore_groups.extend(self.ignore_group.iter().map(|group| Name::from(group.as_str())));
         Ok(policy)
     }

@@ -117,9 +117,9 @@ impl StreamVerdict {
 }
 
 impl GroupVerdict {
-    /// Reports no problem of a group that retention ignores: what it misses is removed although it needs it.
+    /// Reports no problem of a group that retention ignores: what it misses is removed although it needs it. What is unknown stays so.
     pub(super) fn ignore(&mut self) {
-        if self.status != GroupStatus::Ok {
+        if !matches!(self.status, GroupStatus::Ok | GroupStatus::Unknown) {
             let status = std::mem::replace(&mut self.status, GroupStatus::Ok);
             self.cause = GroupCause::Ignored(status);
         }

@@ -18,7 +18,7 @@ use crate::{
     clock,
     config::{Mode, Policy},
     model::Name,
-    retention::{Losing, Plan},
+    retention::{Losing, Plan, losing},
     views::api::{TooOld, TrimDocument, TrimMode, TrimRequest},
 };
 
@@ -79,11 +79,11 @@ impl ServerState {
         let read = reading.stream(stream)?;
         let state = read.read()?;
         let plan = Plan::new(policy, state, read.verdict);
-        let losing = plan.losing(policy, state, read.verdict);
         let oldest = read.verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
-        let too_old = policy.max_age.zip(oldest).map(|(limit, oldest)| {
-            let is_old = oldest > limit && state.length > 0;
-            let all = if is_old { state.length } else { 0 };
+        let too_old = policy.max_age.map(|limit| {
+            let is_old = oldest.is_some_and(|oldest| oldest > limit) && state.length > 0;
+            // Where its age is unknown, all may be too old.
+            let all = if is_old || oldest.is_none() { state.length } else { 0 };
             // As many as no group needs, whatever their age.
             let removable = Plan::new(&Policy { max_length: Some(0), ..policy.clone() }, state, read.verdict);
             TooOld {
@@ -92,6 +92,8 @@ impl ServerState {
                 removable_at_most: removable.at_most.min(all),
             }
         });
+        let removed = plan.at_most.max(too_old.map_or(0, |too_old| too_old.removable_at_most));
+        let losing = losing(removed, policy, state, read.verdict);
         let age = clock::now() - reading.read_at.at;
         Some(Planned { length: state.length, age, plan, too_old, losing })
     }

@@ -1,6 +1,5 @@
 //! The groups that would lose entries to a trim.
 
-use super::Plan;
 use crate::{
     config::{Mode, Policy},
     evaluate::StreamVerdict,
@@ -18,29 +17,25 @@ pub struct Losing {
     pub pending: u64,
 }
 
-impl Plan {
-    /// The groups that would lose entries if [`at_most`](Self::at_most) entries were removed, with upper bounds. In
-    /// safe mode only ignored groups can lose any.
-    #[must_use]
-    pub fn losing(&self, policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Vec<Losing> {
-        let is_protected =
-            |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
-        let unprotected = stream.groups.iter().filter(|(group, _)| !is_protected(group));
-        let losing = unprotected.filter_map(|(group, state)| {
-            let report = verdict.group(group)?;
-            // A trim removes the oldest entries, and the undelivered ones are the newest.
-            let delivered = stream.length - report.lag.upper_bound().min(stream.length);
-            let undelivered = self.at_most.saturating_sub(delivered);
-            let delivered_at_most = stream.length - report.lag.known().unwrap_or(0).min(stream.length);
-            let pending = match report.oldest_pending(state) {
-                Pending::None => 0,
-                Pending::Oldest(_) | Pending::Unknown => {
-                    let existing = state.pending.saturating_sub(report.dangling.map_or(0, u64::from));
-                    existing.min(self.at_most).min(delivered_at_most)
-                }
-            };
-            Some(Losing { group: group.clone(), undelivered, pending })
-        });
-        losing.filter(|losing| losing.undelivered + losing.pending > 0).collect()
-    }
+/// The groups that would lose entries if so many were removed, with upper bounds. In safe mode only ignored groups can lose any.
+#[must_use]
+pub fn losing(removed: u64, policy: &Policy, stream: &StreamState, verdict: &StreamVerdict) -> Vec<Losing> {
+    let is_protected = |group: &Name| policy.mode != Mode::Strict && !policy.ignore_groups.contains(group);
+    let unprotected = stream.groups.iter().filter(|(group, _)| !is_protected(group));
+    let losing = unprotected.filter_map(|(group, state)| {
+        let report = verdict.group(group)?;
+        // A trim removes the oldest entries, and the undelivered ones are the newest.
+        let delivered = stream.length - report.lag.upper_bound().min(stream.length);
+        let undelivered = removed.saturating_sub(delivered);
+        let delivered_at_most = stream.length - report.lag.known().unwrap_or(0).min(stream.length);
+        let pending = match report.oldest_pending(state) {
+            Pending::None => 0,
+            Pending::Oldest(_) | Pending::Unknown => {
+                let existing = state.pending.saturating_sub(report.dangling.map_or(0, u64::from));
+                existing.min(removed).min(delivered_at_most)
+            }
+        };
+        Some(Losing { group: group.clone(), undelivered, pending })
+    });
+    losing.filter(|losing| losing.undelivered + losing.pending > 0).collect()
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     evaluate::{GroupCause, GroupReport, GroupStatus, GroupVerdict, Health, Lag, Series, StreamCause},
     model::{GroupState, OldestPending},
-    retention::{Losing, test_policy::policy},
+    retention::{Losing, losing, test_policy::policy},
 };
 
 /// A group with the entries up to this one delivered.
@@ -202,7 +202,8 @@ fn a_plan_follows_the_limits_and_what_is_known_of_the_stream() {
 fn groups_that_would_lose_entries_are_listed_with_upper_bounds() {
     let actual = |change: Change, groups: Vec<(Name, GroupState, GroupReport)>| {
         let (policy, stream, verdict) = subject(change, groups);
-        let losing = Plan::new(&policy, &stream, &verdict).losing(&policy, &stream, &verdict);
+        let removed = Plan::new(&policy, &stream, &verdict).at_most;
+        let losing = losing(removed, &policy, &stream, &verdict);
         let words = |it: &Losing| format!("{} {} {}", it.group, it.undelivered, it.pending);
         losing.iter().map(words).collect::<Vec<_>>().join(", ")
     };

@@ -82,7 +82,8 @@ async fn attempt_now(
     if !(is_ready && is_same) {
         prepare(working, key, life).await?;
     }
-    let patience = Millis::from(config.redis.command_timeout).get();
+    // A reader that is not woken up is answered before the client gives up on the server.
+    let patience = Millis::from(config.redis.command_timeout / 2).get();
     let waiting = pair.waiting.session(&config.redis).await?;
     let wait = [ProbeCommand::Drain(key), ProbeCommand::Wait(key, patience)];
     let asked = waiting.ask(&wait, 0).await?;

@@ -57,6 +57,15 @@ impl Aged {
         matches!(self, Self::NoLimit | Self::Young | Self::Old { blocked_by: None, .. })
     }
 
+    /// The most that may be removed of a stream of this length since it is too old.
+    pub(super) fn removable_at_most(&self, length: u64) -> u64 {
+        match self {
+            Self::NoLimit | Self::Young => 0,
+            Self::Unknown(_) | Self::Old { counts: None, .. } => length,
+            Self::Old { counts: Some(counts), .. } => counts.removable.at_most,
+        }
+    }
+
     /// Counts what is too old, and what of it no group needs. Where that fails, the numbers stay unknown.
     pub(super) async fn count(
         &mut self,
@@ -89,7 +98,9 @@ impl Aged {
                     format!("too old       {count} older than {limit}; the oldest is {oldest} old\n");
                 text.extend(counts.map(|counts| counts.would_remove(policy)));
                 if let Some(blocker) = blocked_by {
-                    text += &format!("blocked       not all of them: {blocker}\n");
+                    let is_none = counts.is_some_and(|counts| counts.removable.at_most == 0);
+                    let which = if is_none { "none of them" } else { "not all of them" };
+                    text += &format!("blocked       {which}: {blocker}\n");
                 }
                 text
             }

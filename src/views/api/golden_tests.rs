@@ -8,7 +8,7 @@ use crate::{
     evaluate::History,
     model::{EntryHead, Failure, Name, Reason, StreamId, StreamState},
     reading::Reading,
-    retention::{Plan, Run},
+    retention::{Plan, Run, losing},
     views::terminal::{self, Line, Style},
 };
 
@@ -93,7 +93,7 @@ fn documents_and_what_the_terminal_makes_of_them_are_as_they_were() {
     let of = reading.stream(&name).unwrap();
     let policy = Policy::by_hand(&config, &name, 5, Mode::Strict, false);
     let plan = Plan::new(&policy, of.read().unwrap(), of.verdict);
-    let losing = plan.losing(&policy, of.read().unwrap(), of.verdict);
+    let losing = losing(plan.at_most, &policy, of.read().unwrap(), of.verdict);
     let planned = TrimDocument::planned(&name, 12, AGE, (&plan, None), &losing);
     add("trim, dry run", &serde_json::to_string(&planned).unwrap());
     let run = Run { removed: 7, is_complete: true, length: Some(5), ..Run::default() };

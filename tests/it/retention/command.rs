@@ -170,7 +170,12 @@ fn an_age_trims_what_is_older_and_names_who_blocks_it() {
     let (code, shown, _) = trim(&["--max-age", "10m", "--dry-run"]);
     assert!(code == 1 && shown.contains("entries older than 10m; the oldest is 1h old"), "{shown}");
     assert!(
-        shown.contains("blocked       not all of them: group idle has not read the oldest entries"),
+        shown.contains("blocked       none of them: group idle has not read the oldest entries"),
+        "{shown}"
+    );
+    let (_, shown, _) = trim(&["--max-age", "10m", "--mode", "strict", "--dry-run"]);
+    assert!(
+        shown.contains("would lose    group idle: at most 300 entries not yet delivered to it"),
         "{shown}"
     );
     let (code, shown, _) = trim(&["--max-age", "10m", "--yes"]);

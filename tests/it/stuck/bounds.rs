@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::{
     http::{acting, post},
-    printed, stream,
+    printed, run, stream,
 };
-use support::Redis;
+use crate::process::config_file;
+use support::{Need, Redis};
 
 const DEAD: &str = "dead:{s}";
 
@@ -90,4 +91,22 @@ fn what_acts_on_pending_entries_and_what_lists_them_say_how_many_there_are() {
     assert!(letters.ends_with(&words), "{letters}");
     let whole = printed(&redis, &["dead-letters", "show", DEAD, "--limit", "10"]);
     assert!(!whole.contains("go on"), "{whole}");
+}
+
+#[test]
+fn a_trim_by_the_limit_of_common_streams_removes_no_dead_letters() {
+    let redis = letters(5);
+    if !redis.meets(Need::SAFE_TRIMS) {
+        return;
+    }
+    redis.run::<()>("RENAME dead:{s} unknown");
+    let file = config_file("streams: [{match: '*', retention: {max_length: 2, exact: true}}]");
+    let config = ["--config", file.path().to_str().unwrap(), "--yes"];
+    let (code, shown, complaints) = run(&redis, &[&["trim", "unknown"][..], &config].concat());
+    assert!(code == 1 && shown.contains("is a dead letter"), "{shown}{complaints}");
+    assert_eq!(redis.run::<u64>("XLEN unknown"), 5);
+    // Who gives the limit means it.
+    let (code, shown, _) =
+        run(&redis, &[&["trim", "unknown", "--max-length", "2", "--exact"][..], &config].concat());
+    assert_eq!((code, redis.run::<u64>("XLEN unknown")), (0, 2), "{shown}");
 }

@@ -93,6 +93,9 @@ fn entries_that_are_retried_all_the_time_are_named_with_what_would_help() {
     let (_, shown) = says(&["--id", "1-0", "--id", "2-0"]);
     assert!(shown.contains("would leave   2 entries, not delivered so often"), "{shown}");
     assert!(shown.contains("  2-0, deliveries: 3, the last 1h ago\n"), "{shown}");
+    // Without a number of deliveries nothing shows that it fails: somebody may work on it.
+    let (_, shown, _) = run(&redis, &["dead-letter", "s", "g", "--id", "1-0", "--idle", "10m", "--dry-run"]);
+    assert!(shown.contains("would leave   1 entry") && !shown.contains("retries"), "{shown}");
     // What the sentence proposes.
     let (code, shown, _) = run(&redis, &["dead-letter", "s", "g", "--id", "1-0", "--yes"]);
     assert_eq!(code, 0, "{shown}");
