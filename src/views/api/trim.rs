@@ -73,8 +73,8 @@ pub struct TrimDocument<'a> {
     pub age_seconds: Option<f64>,
     /// Entries beyond `max_length`, by the last poll's reading.
     pub excess: u64,
-    /// Entries older than `max_age_seconds`: at least so many, by the last poll's reading, in which only the oldest entry has an age; `null` if
-    /// its age is unknown or no age was asked for.
+    /// Entries older than `max_age_seconds`: at least so many, by the last poll's reading, in which only the oldest entry has an age, or
+    /// none: then all may be too old. `null` if no age was asked for.
     pub too_old_at_least: Option<u64>,
     /// The same: at most so many.
     pub too_old_at_most: Option<u64>,
