@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: bench bench-autoscaling bench-instructions bench-latency bench-stuck bill help demo demo-alerts demo-cluster test test-core check test-api test-assets test-grafana test-page test-peers test-servers
-.PHONY: incidents dist test-image test-pods test-deb test-deploy dashboards advisories program nexus test-programs redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
+.PHONY: incidents slo-hour dist test-image test-pods test-deb test-deploy dashboards advisories program nexus test-programs redis curl node python smoke faults chaos cluster-chaos stuck-chaos mutants
 .PHONY: actionlint typos shellcheck unused-dependencies check-page docs screenshots
 
 ACTIONLINT_VERSION := 1.17.0
@@ -185,6 +185,11 @@ incidents: redis program nexus ## twenty incidents at default intervals under th
 	tests/tools.sh target/tools
 	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" \
 	  cargo test --locked --package streamwarden-tests --test assets at_default_intervals -- --ignored --nocapture
+
+slo-hour: redis program nexus ## a consumer that slows down after an hour of good history, under the shipped alerts in real time (70 minutes)
+	tests/tools.sh target/tools
+	STREAMWARDEN_TEST_TOOLS="$(CURDIR)/target/tools/bin" \
+	  cargo test --locked --package streamwarden-tests --test assets in_real_time -- --ignored --nocapture
 
 test-grafana: node python ## the dashboards against the schemas of Grafana 10 to 13, and its SDK
 	tests/grafana.sh

@@ -25,13 +25,21 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Waits longer than a poll's test does.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "tests wait against the clock")]
-pub(crate) fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
+    eventually_within(DEADLINE, what, ready)
+}
+
+pub(crate) fn eventually_within<T>(
+    deadline: Duration,
+    what: &str,
+    mut ready: impl FnMut() -> Option<T>,
+) -> T {
     let started = Instant::now();
     loop {
         if let Some(result) = ready() {
             return result;
         }
-        assert!(started.elapsed() < DEADLINE, "waited in vain for {what}");
+        assert!(started.elapsed() < deadline, "waited in vain for {what}");
         sleep(Duration::from_millis(100));
     }
 }
