@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use support::{Cluster, Page, Redis, Sidecar, stays_so, wait_at_most, wait_for};
+use support::{Cluster, Page, Redis, Sentinels, Sidecar, stays_so, wait_at_most, wait_for};
 
 use crate::{
     acl::{make_user, rule},
     doctor::doctor,
     process::{config_file, streamwarden, text},
+    tls::{certificates, tls_server},
 };
 
 const PROBE: &str = "probe: {enabled: true, interval: 1s}";
@@ -136,6 +137,20 @@ fn a_server_that_is_full_fails_the_probe_and_not_the_polls() {
 }
 
 #[test]
+fn a_server_that_can_not_save_fails_the_probe() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("data");
+    std::fs::create_dir(&place).unwrap();
+    let redis = Redis::with_settings(&format!("save 3600 1000000\ndir {}", place.display()));
+    let sidecar = healthy(&redis);
+    std::fs::remove_dir_all(&place).unwrap();
+    redis.run::<()>("BGSAVE");
+    fails(&sidecar, "misconf");
+    redis.run::<()>("CONFIG SET stop-writes-on-bgsave-error no");
+    recovers(&sidecar);
+}
+
+#[test]
 fn a_server_without_enough_replicas_fails_the_probe() {
     let redis = Redis::start();
     let sidecar = healthy(&redis);
@@ -239,6 +254,29 @@ fn each_primary_of_a_cluster_has_a_probe_of_its_own() {
     assert_eq!((is_up(&page, 0), is_up(&page, 2)), (Some(1.0), Some(1.0)));
     cluster.node(1).run::<()>("CONFIG SET maxmemory 0");
     sidecar.wait("all probes again", |page| (0..3).all(|index| is_up(page, index) == Some(1.0)));
+}
+
+#[test]
+fn the_probe_follows_sentinels_to_the_new_primary() {
+    let sentinels = Sentinels::start();
+    let sidecar = Sidecar::with_config(&sentinels.uri(), PROBE);
+    sidecar.wait("a probe", |page| is_up(page) == Some(1.0));
+    sentinels.primary.pause();
+    sentinels.wait_until_they_name_the_replica(3);
+    // How it fails depends on who notices first: the probe, or the Sentinels.
+    sidecar.wait("a probe of the new primary", |page| all_failed(page) > 0.0 && is_up(page) == Some(1.0));
+    assert!(!keys(&sentinels.replica).is_empty());
+}
+
+#[test]
+fn the_probe_is_encrypted_where_the_address_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path(), "localhost");
+    let redis = tls_server(folder.path(), "no");
+    let tls = format!("redis: {{tls: {{ca_file: {}}}}}", folder.path().join("ca.pem").display());
+    let uri = format!("rediss://localhost:{}", redis.port());
+    let sidecar = Sidecar::with_config(&uri, &format!("{PROBE}\n{tls}"));
+    sidecar.wait("two probes", |page| probed(page, "round_trip") >= 2.0 && is_up(page) == Some(1.0));
 }
 
 #[test]
