@@ -52,6 +52,8 @@ pub use status::{GroupStatus, Health};
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
+mod extremes_tests;
+#[cfg(test)]
 mod hosted_tests;
 #[cfg(test)]
 mod identity_tests;

@@ -108,7 +108,7 @@ impl Counters {
     /// Whether entries were added since with IDs that were in the past then. A server never makes such IDs.
     pub(super) fn was_added_to_with_old_ids(&self, now: &Self) -> bool {
         let newest = now.last_id.filter(|id| self.last_id.is_some_and(|last| *id > last));
-        newest.zip(self.time).is_some_and(|(newest, then)| newest.ms + POLL_SLACK_MS < then.0)
+        newest.zip(self.time).is_some_and(|(newest, then)| newest.ms.saturating_add(POLL_SLACK_MS) < then.0)
     }
 }
 

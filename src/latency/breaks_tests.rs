@@ -305,3 +305,41 @@ proptest! {
         }
     }
 }
+
+fn number() -> impl Strategy<Value = u64> {
+    let end = i64::MAX.unsigned_abs();
+    prop_oneof![3 => 0_u64..20, 1 => Just(end), 1 => Just(end - 1), 1 => Just(end / 2)]
+}
+
+fn id() -> impl Strategy<Value = StreamId> {
+    prop_oneof![1 => Just(0), 4 => START..START + 5_000, 1 => u64::MAX - 3..=u64::MAX]
+        .prop_map(|ms| StreamId::new(ms, 0))
+}
+
+prop_compose! {
+    fn any_position()(
+        last_delivered_id in id(),
+        entries_read in proptest::option::of(number()),
+        lag in proptest::option::of(number()),
+        pending in 0_u64..20,
+        consumers in 0_u64..3,
+    ) -> GroupPosition {
+        GroupPosition { last_delivered_id, entries_read, lag, pending, consumers }
+    }
+}
+
+proptest! {
+    /// Those of `XGROUP SETID` and `XSETID` may be at the ends of what Redis takes. Arithmetic is checked in tests.
+    #[test]
+    fn no_position_stops_the_sampler(positions in proptest::collection::vec((any_position(), any::<bool>()), 2..12)) {
+        let (mut tracker, aims) = (Tracker::new(&aims()), aims());
+        for (tick, (position, is_pending)) in (0..).zip(&positions) {
+            let asked = tracker.asked(aims.tick, &aims);
+            let answers: Vec<_> = asked.into_iter().map(|id| (id, *is_pending)).collect();
+            tracker.tick(time(TICK * tick), *position, &answers, &aims);
+        }
+        let entries = positions.iter().filter_map(|(position, _)| position.entries_read).max();
+        let summary = tracker.summary();
+        prop_assert!(summary.delivery.histogram.count() <= entries.unwrap_or(0).saturating_mul(positions.len() as u64));
+    }
+}

@@ -53,7 +53,8 @@ impl Curve {
         let entries = now.number.saturating_sub(before.number);
         let passed = now.time.from.saturating_sub(before.time.from);
         let behind = before.behind.zip(now.behind).map_or(0, |(one, other)| one.saturating_add(other));
-        self.waiting = (self.waiting / 8 * KEPT).saturating_add(behind.saturating_mul(passed) / 2 * 8);
+        self.waiting =
+            (self.waiting / 8 * KEPT).saturating_add((behind.saturating_mul(passed) / 2).saturating_mul(8));
         self.moved = (self.moved / 8 * KEPT).saturating_add(entries.saturating_mul(8));
         let parts = arrivals.parts(before.number, now.number, now.time);
         let step = Step {
@@ -95,7 +96,7 @@ impl Step {
         let least = self.before.time.from.saturating_sub(part.to);
         let most = self.now.time.to.saturating_sub(part.from).max(least);
         for step in 0..steps {
-            let (first, end) = (part.entries * step / steps, part.entries * (step + 1) / steps);
+            let (first, end) = (share(part.entries, step, steps), share(part.entries, step + 1, steps));
             let middle = first + (end - first) / 2;
             let arrived = part.from + share(part.to - part.from, part.earlier + middle, part.all);
             let likely = self.likely(arrived, done + middle, all).clamp(least, most);
@@ -108,7 +109,7 @@ impl Step {
         let (start, end) = (self.before.time.from, self.now.time.from);
         if self.before.behind == Some(0) {
             // It arrived and was delivered between two ticks. Waits from none to twice the mean, spread evenly.
-            let spread = share(2 * self.mean, place * 618 % 1_000, 1_000);
+            let spread = share(self.mean.saturating_mul(2), place % 1_000 * 618 % 1_000, 1_000);
             return spread.min(end.saturating_sub(arrived));
         }
         let moved = if self.is_one_batch && self.now.behind == Some(0) {

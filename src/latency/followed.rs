@@ -153,14 +153,14 @@ impl Entry {
     }
 
     const fn wait(&self, not_before: u64, by: u64) -> Wait {
-        let least = not_before.saturating_sub(self.id.ms + 1);
+        let least = not_before.saturating_sub(self.id.ms.saturating_add(1));
         let most = by.saturating_sub(self.id.ms);
         Wait { entries: 1, least, likely: most, most }
     }
 
     /// Its outcome, and what the curve says of it; `None` while either may change.
     fn outcomes(&self, now: TickTime, tick: u64, objective: Duration) -> Option<(Outcome, Outcome)> {
-        let age = now.from.saturating_sub(self.id.ms + 1);
+        let age = now.from.saturating_sub(self.id.ms.saturating_add(1));
         let is_over = age > Millis::from(objective).get();
         let in_order = self.in_order.or(is_over.then_some(Outcome::Bad))?;
         let outcome = Outcome::of(&self.wait(self.not_before, self.by.unwrap_or(u64::MAX)), objective);

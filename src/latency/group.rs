@@ -16,6 +16,8 @@ use crate::{
 
 /// IDs may be so far ahead of a clock that was set back.
 const MOST_AHEAD_MS: u64 = 3_600_000;
+/// No server delivers more entries between two ticks: somebody set the number.
+const MOST_AT_ONCE: u64 = 1 << 32;
 
 /// What is measured, and against what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +106,7 @@ impl Measured {
 
     fn leave_out(&mut self, reason: LeftOut, entries: u64) {
         if let Some(count) = self.left_out.get_mut(reason as usize) {
-            *count += entries;
+            *count = count.saturating_add(entries);
         }
     }
 
@@ -325,7 +327,8 @@ impl Tracker {
         let moved = after.last_delivered_id.cmp(&before.last_delivered_id);
         // A group that is recreated has no consumers at first.
         let is_recreated = after.consumers == 0 && before.consumers > 0 && moved.is_ne();
-        if is_recreated || moved != now.number.cmp(&last.number) || moved.is_lt() {
+        let is_set = now.number.saturating_sub(last.number) > MOST_AT_ONCE;
+        if is_recreated || is_set || moved != now.number.cmp(&last.number) || moved.is_lt() {
             return Err(LeftOut::Rewound);
         }
         if let Some(added) = self.added(now) {

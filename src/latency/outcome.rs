@@ -53,7 +53,7 @@ impl Outcomes {
 
     pub(super) fn add_all(&mut self, entries: u64, outcome: Outcome) {
         if let Some(count) = self.0.get_mut(outcome as usize) {
-            *count += entries;
+            *count = count.saturating_add(entries);
         }
     }
 
