@@ -41,7 +41,7 @@ mod watched;
 mod yaml;
 
 pub use access::{Access, Ignored};
-pub use address::{Address, AddressError, Endpoint, Resp, Route, Service};
+pub use address::{Address, AddressError, Endpoint, Resp, Route, Service, schemes};
 pub(crate) use address::{DEFAULT_PORT, DEFAULT_USER};
 pub use alert_families::{ALERT_FAMILIES, AlertFamilies};
 pub(crate) use check::webhook_address;

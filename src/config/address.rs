@@ -15,7 +15,7 @@ use std::{fmt, path::PathBuf};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use parse::AddressError;
+pub use parse::{AddressError, schemes};
 pub use service::Service;
 
 use crate::model::NodeAddress;

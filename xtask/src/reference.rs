@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::Context;
 use serde_json::Value;
-use streamwarden::config::{json_schema, table};
+use streamwarden::config::{json_schema, schemes, table};
 
 use crate::shipped::File;
 
@@ -31,7 +31,7 @@ pub fn files() -> Vec<File> {
     ]
 }
 
-/// A JSON Schema of the chart's values: what is written by hand, and the configuration under `config`.
+/// A JSON Schema of the chart's values: what is written by hand, the configuration under `config`, and the forms of an address.
 fn values_schema() -> Value {
     let by_hand = include_str!("../../deploy/helm/values.schema.json");
     let mut schema: Value = serde_json::from_str(by_hand).expect("values.schema.json is JSON");
@@ -40,8 +40,11 @@ fn values_schema() -> Value {
         config.as_object_mut().expect("a schema is an object").remove(of_a_file);
     }
     schema["properties"]["config"] = config;
+    let schemes: Vec<String> = schemes().map(|scheme| scheme.replace('+', r"\+")).collect();
+    schema["properties"]["redis"]["properties"]["uri"]["pattern"] =
+        format!("^(({})://.*)?$", schemes.join("|")).into();
     schema["$comment"] =
-        "Made by `cargo xtask config` from ../values.schema.json and src/config/keys.rs.".into();
+        "Made by `cargo xtask config` from ../values.schema.json, src/config/keys.rs and the schemes of addresses.".into();
     schema
 }
 

@@ -14,6 +14,35 @@ use super::{
 };
 use crate::model::{NodeAddress, NodeAddressError, percent_decoded};
 
+/// What follows the scheme.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Server,
+    /// Sentinels, and the service that they watch.
+    Service,
+    Socket,
+}
+
+/// The schemes that are addresses of Redis, in lower case.
+const SCHEMES: [(&str, Form); 11] = [
+    ("redis", Form::Server),
+    ("rediss", Form::Server),
+    ("valkey", Form::Server),
+    ("valkeys", Form::Server),
+    ("redis+sentinel", Form::Service),
+    ("rediss+sentinel", Form::Service),
+    ("valkey+sentinel", Form::Service),
+    ("valkeys+sentinel", Form::Service),
+    ("unix", Form::Socket),
+    ("redis+unix", Form::Socket),
+    ("valkey+unix", Form::Socket),
+];
+
+/// The schemes of addresses, in lower case.
+pub fn schemes() -> impl Iterator<Item = &'static str> {
+    SCHEMES.iter().map(|(name, _)| *name)
+}
+
 /// A problem with an address. The text follows the key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what is wrong")]
@@ -144,28 +173,22 @@ fn address(text: &str) -> Result<Address, Vec<AddressError>> {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let is_tls = scheme.starts_with("rediss") || scheme.starts_with("valkeys");
-    let target = match scheme.as_str() {
+    let form = SCHEMES.iter().find(|(name, _)| *name == scheme).map(|(_, form)| *form);
+    let target = match form {
         // An @ in the wrong place hides where the password ends, so nothing else is reported.
-        "redis" | "rediss" | "valkey" | "valkeys" | "redis+sentinel" | "rediss+sentinel"
-        | "valkey+sentinel" | "valkeys+sentinel"
-            if path.contains('@') || query.contains('@') =>
-        {
+        Some(Form::Server | Form::Service) if path.contains('@') || query.contains('@') => {
             return alone(AddressError::Unencoded);
         }
-        "redis" | "rediss" | "valkey" | "valkeys" => {
-            parts.tcp(authority, path).map(|host| Target::Server(Route::to(host, is_tls)))
+        Some(Form::Socket) if !authority.is_empty() && path.contains('@') => {
+            return alone(AddressError::Unencoded);
         }
-        "redis+sentinel" | "rediss+sentinel" | "valkey+sentinel" | "valkeys+sentinel" => {
+        Some(Form::Server) => parts.tcp(authority, path).map(|host| Target::Server(Route::to(host, is_tls))),
+        Some(Form::Service) => {
             let service = parts.service(authority, path);
             service.map(|(sentinels, name)| Target::Service(Service { name, sentinels, is_tls }))
         }
-        "unix" | "redis+unix" | "valkey+unix" if !authority.is_empty() && path.contains('@') => {
-            return alone(AddressError::Unencoded);
-        }
-        "unix" | "redis+unix" | "valkey+unix" => {
-            parts.socket(authority, path).map(|path| Target::Server(Route::Unix(path)))
-        }
-        other => return alone(foreign::scheme(other).map_or(AddressError::Form, AddressError::Scheme)),
+        Some(Form::Socket) => parts.socket(authority, path).map(|path| Target::Server(Route::Unix(path))),
+        None => return alone(foreign::scheme(&scheme).map_or(AddressError::Form, AddressError::Scheme)),
     };
     parts.parameters(query);
     let Parts { errors, user, password, database, protocol } = parts;
