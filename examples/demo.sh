@@ -60,8 +60,8 @@ port_from() { # PORT: the first free one from there on
 start() { # NAME COMMAND...
   local name=$1
   shift
-  # Without the terminal, so that nothing reads the Enter of the tour.
-  "$@" >>"$work/$name.log" 2>&1 </dev/null &
+  # Without the terminal, so that nothing else reads the Enter of the tour, or ends by Ctrl-C before it is ended below.
+  setsid "$@" >>"$work/$name.log" 2>&1 </dev/null &
   processes[$name]=$!
 }
 
