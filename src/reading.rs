@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::Moment,
     config::{DeadLetterRule, Policy, Slo, StreamRule, Watched, Watchlist},
-    evaluate::{Age, GroupReport, GroupVerdict, Health, Report, SeenFault, StreamReport, StreamVerdict},
+    evaluate::{
+        Age, GroupReport, GroupVerdict, Health, Report, SeenFault, StreamCause, StreamReport, StreamVerdict,
+    },
     latency::{GroupLatency, LatencyReport},
     model::{
         EntryHead, Failure, GroupState, Name, Node, Reason, Role, ServerTime, Snapshot, StreamId,
@@ -131,12 +133,17 @@ impl Reading {
             Row { watched, retention, rules: rules.map(Box::new) }
         });
         let rows = rows.collect();
-        let health = report.streams.values().map(|verdict| verdict.health).collect();
         let other_holder = retention_statuses.other_holder.clone();
         let latency = Arc::default();
         let faults = SeenFault::of(&snapshot, &report);
         let replaced = vec![None; snapshot.nodes.len()];
-        Self { snapshot, report, rows, latency, other_holder, faults, replaced, health, read_at }
+        let health = HealthCounts::default();
+        Self { snapshot, report, rows, latency, other_holder, faults, replaced, health, read_at }.counted()
+    }
+
+    fn counted(mut self) -> Self {
+        self.health = self.streams().map(|stream| stream.health()).collect();
+        self
     }
 
     /// The same after the reading before it: a fault of a server that both show goes on. If they are so far apart, or the first
@@ -196,7 +203,7 @@ impl Reading {
     /// The same with the sidecar that holds the retention lease, for a reader that is no sidecar itself.
     #[must_use]
     pub fn with_holder(self, other_holder: Option<Text>) -> Self {
-        Self { other_holder, ..self }
+        Self { other_holder, ..self }.counted()
     }
 
     /// Whether all nodes of a cluster answered, for all slots.
@@ -284,7 +291,7 @@ pub struct StreamReading<'a> {
     pub state: &'a Result<StreamState, Failure>,
     /// What that means.
     pub report: Option<&'a StreamReport>,
-    /// Its health.
+    /// What that says of its health. Views show [`health`](Self::health) and [`cause`](Self::cause), which know of retention too.
     pub verdict: &'a StreamVerdict,
     /// Its limits and their enforcement; `None` for a stream without limits.
     pub retention: Option<&'a RetentionReading>,
@@ -345,6 +352,28 @@ impl<'a> StreamReading<'a> {
             Some(status) if status.has_enforced => status.blocked_by.as_ref(),
             _ => plan?.blocked_by(),
         }
+    }
+
+    /// The worst of its own health and that of its groups.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        if self.blocked_over_limit().is_some() { Health::Warning } else { self.verdict.health }
+    }
+
+    /// The cause of its [health](Self::health).
+    #[must_use]
+    pub fn cause(&self) -> &'a StreamCause {
+        self.blocked_over_limit().unwrap_or(&self.verdict.cause)
+    }
+
+    /// The limit that it exceeds while retention is known to be blocked: a reason to warn at once. The verdict alone waits until
+    /// retention had time to trim, and knows nothing of its runs.
+    fn blocked_over_limit(&self) -> Option<&'a StreamCause> {
+        let over_limit = self.verdict.over_limit.as_deref()?;
+        // Of other warnings that are not of groups, the verdict names this one first too.
+        let comes_first = self.verdict.health < Health::Warning
+            || matches!(self.verdict.cause, StreamCause::Silent { .. } | StreamCause::ClockBehind { .. });
+        (comes_first && self.blocked_by().is_some()).then_some(over_limit)
     }
 
     /// The rule that sets its entries aside, and what came of it.

@@ -99,9 +99,13 @@ export function kindWords(cause) {
     else values[field] = field.endsWith("_seconds") ? duration(value) : value;
   }
   const counted = ["entries", "groups", "consumers"].find((field) => field in values);
-  const kind = "is_lower_bound" in cause && cause.is_lower_bound ? `${cause.kind}_at_least` : cause.kind;
+  const kind = "is_lower_bound" in cause && cause.is_lower_bound ? `${cause.kind}_at_least` : isBlocked(cause) ? `${cause.kind}_blocked` : cause.kind;
   return tOr(`cause_${kind}`, "", counted ? { ...values, n: Number(values[counted]) } : values);
 }
+
+// Whether a limit is exceeded that retention had no time for yet: it is reported since retention is blocked.
+/** @type {(cause: Cause) => boolean} */
+const isBlocked = (cause) => "exceeded_seconds" in cause && cause.exceeded_seconds === 0;
 
 /** @type {(cause: Api.FaultCause & { kind: "streams_recreated" }) => string} */
 function streamsRecreated({ recreated, streams, restarted_seconds: ago }) {

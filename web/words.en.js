@@ -392,6 +392,8 @@ export const en = {
   cause_absent: "the configuration names it, but it does not exist",
   cause_unreadable: "it could not be read: {reason}",
   cause_too_long: "its length is {length}; it has exceeded its limit of {limit} for more than {exceeded_seconds}",
+  cause_too_long_blocked: "its length is {length}, over its limit of {limit}",
+  cause_too_old_blocked: "its oldest entry is {age_seconds} old, over its limit of {limit_seconds}",
   cause_too_old: "its oldest entry is {age_seconds} old; it has exceeded its limit of {limit_seconds} for more than {exceeded_seconds}",
   cause_silent: "no entry was added for {silent_seconds}; the threshold is {threshold_seconds}",
   cause_clock_behind: "its last ID is {ahead_seconds} ahead of the server's clock, so ages are unknown and alerts on them can't fire",

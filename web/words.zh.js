@@ -392,6 +392,8 @@ export const zh = {
   cause_absent: "配置中指定了它，但它不存在",
   cause_unreadable: "无法读取：{reason}",
   cause_too_long: "长度为 {length}；超过上限 {limit} 已有 {exceeded_seconds}以上",
+  cause_too_long_blocked: "长度为 {length}，超过上限 {limit}",
+  cause_too_old_blocked: "最早的消息已有 {age_seconds}，超过上限 {limit_seconds}",
   cause_too_old: "最早的消息已有 {age_seconds}；超过上限 {limit_seconds}已有 {exceeded_seconds}以上",
   cause_silent: "{silent_seconds}内没有新消息；阈值为 {threshold_seconds}",
   cause_clock_behind: "最后一个 ID 比服务器时钟超前 {ahead_seconds}，因此各项时长未知，相关告警无法触发",

@@ -250,22 +250,22 @@ pub enum StreamCause {
     Unreadable(Reason),
     /// It was recreated or rolled back.
     Recreated(Recreation),
-    /// The stream exceeds its maximum length, although retention had time to trim it.
+    /// The stream exceeds its maximum length, although retention had time to trim it, or retention is blocked.
     TooLong {
         /// Its length.
         length: u64,
         /// Its limit.
         limit: u64,
-        /// How long it has exceeded it, at least.
+        /// How long it has exceeded it, at least; zero if retention had no time yet, but is blocked.
         after: Duration,
     },
-    /// Its oldest entry exceeds the maximum age, although retention had time to remove it.
+    /// Its oldest entry exceeds the maximum age, although retention had time to remove it, or retention is blocked.
     TooOld {
         /// Age of the entry.
         age: Duration,
         /// Its limit.
         limit: Duration,
-        /// How long it has exceeded it, at least.
+        /// How long it has exceeded it, at least; zero as above.
         after: Duration,
     },
     /// No entries are added, although some are expected.

@@ -27,6 +27,9 @@ pub struct StreamVerdict {
     pub cause: StreamCause,
     /// The meaning of its state; `None` if it could not be read.
     pub read: Option<StreamReport>,
+    /// The limit that it exceeds now, if it is enforced: the cause of its health once retention is known to be blocked. Boxed, since
+    /// that is rare.
+    pub over_limit: Option<Box<StreamCause>>,
     /// Its last recreation within the window.
     pub recreated: Option<Recreation>,
     /// Rate of entries added; `None` if the server does not count them, and before there are two readings.

@@ -13,10 +13,10 @@ use super::{
 use crate::{config::Thresholds, model::Reason};
 
 impl StreamVerdict {
-    /// The cause, as a sentence.
+    /// A cause of the stream's health, as a sentence.
     #[must_use]
-    pub fn reason(&self) -> String {
-        match &self.cause {
+    pub fn reason_of(&self, cause: &StreamCause) -> String {
+        match cause {
             StreamCause::Unwatched { groups } => {
                 let verb = if *groups == 1 { "is" } else { "are" };
                 let groups = grouped(*groups);
@@ -41,18 +41,11 @@ impl StreamVerdict {
             StreamCause::Recreated(recreation) => recreation.to_string(),
             StreamCause::TooLong { length, limit, after } => {
                 let length = grouped(*length);
-                let limit = grouped(*limit);
-                format!(
-                    "its length is {length}; it has exceeded its limit of {limit} for more than {}",
-                    short(*after)
-                )
+                format!("its length is {length}{}", over_limit(&grouped(*limit), *after))
             }
-            StreamCause::TooOld { age, limit, after } => format!(
-                "its oldest entry is {} old; it has exceeded its limit of {} for more than {}",
-                short(*age),
-                short(*limit),
-                short(*after)
-            ),
+            StreamCause::TooOld { age, limit, after } => {
+                format!("its oldest entry is {} old{}", short(*age), over_limit(&short(*limit), *after))
+            }
             StreamCause::Silent { silent, threshold } => {
                 format!("no entry was added for {}; the threshold is {}", short(*silent), short(*threshold))
             }
@@ -62,6 +55,13 @@ impl StreamVerdict {
             ),
         }
     }
+}
+
+fn over_limit(limit: &str, after: Duration) -> String {
+    if after.is_zero() {
+        return format!(", over its limit of {limit}");
+    }
+    format!("; it has exceeded its limit of {limit} for more than {}", short(after))
 }
 
 impl Display for Recreation {

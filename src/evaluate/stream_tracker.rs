@@ -15,7 +15,7 @@ use super::{
     takeover::{FirstReading, SLACK, Takeover, without_activity},
 };
 use crate::{
-    config::{Mode, StreamRetention, StreamRule},
+    config::{Config, Mode, StreamRetention, StreamRule},
     model::{Failure, GroupState, Millis, Name, NameMap, ServerTime, StreamState},
 };
 
@@ -196,6 +196,7 @@ impl StreamTracker {
             health,
             cause,
             read: subject.report,
+            over_limit: over_limit(subject, moment.config).map(Box::new),
             recreated,
             // Of a stream that is not read the rate is unknown, not zero.
             rate_in: stream.and_then(|_| rate(moment.ticks.within(&added, moment.rate_window()))),
@@ -284,8 +285,10 @@ impl StreamTracker {
             let health = if is_absent { Health::Critical } else { Health::Unknown };
             return (health, StreamCause::Absent(failure.reason));
         }
-        let own =
-            self.over_limit(subject, moment).or_else(|| silence(subject)).or_else(|| clock_behind(subject));
+        let own = self
+            .over_limit_for_long(subject, moment)
+            .or_else(|| silence(subject))
+            .or_else(|| clock_behind(subject));
         let own = own.map(|cause| (Health::Warning, cause));
         let worst = groups
             .values()
@@ -309,31 +312,42 @@ impl StreamTracker {
     }
 
     /// Whether the stream has exceeded its limit for longer than retention needs to trim it.
-    fn over_limit(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamCause> {
-        let retention = subject.rule.and_then(|rule| rule.retention.as_ref());
-        let general = &moment.config.retention;
-        let retention = retention.filter(|retention| general.enabled && retention.mode != Mode::Observe)?;
-        let after = retention.interval.unwrap_or(general.interval) + moment.config.status.settle;
-        let length = subject.state.as_ref().map_or(0, |stream| stream.length);
-        let limit = retention.max_length.map(|limit| limit.saturating_add(limit / 100 + NODE_ENTRIES));
-        let is_over = limit.is_some_and(|limit| length > limit);
-        let too_long = self.too_long.update(is_over, moment.at, after, Duration::ZERO);
-        let (age, is_old) = too_old(subject, retention);
-        let too_old = self.too_old.update(is_old, moment.at, after, Duration::ZERO);
-        match (retention.max_length, retention.max_age, age) {
-            (Some(limit), ..) if too_long => Some(StreamCause::TooLong { length, limit, after }),
-            (_, Some(limit), Some(age)) if too_old => Some(StreamCause::TooOld { age, limit, after }),
-            _ => None,
-        }
+    fn over_limit_for_long(&mut self, subject: &Subject<'_>, moment: &Moment<'_>) -> Option<StreamCause> {
+        let retention = enforced(subject, moment.config)?;
+        let after =
+            retention.interval.unwrap_or(moment.config.retention.interval) + moment.config.status.settle;
+        let long = too_long(subject, retention, after);
+        let too_long = self.too_long.update(long.is_some(), moment.at, after, Duration::ZERO);
+        let old = too_old(subject, retention, after);
+        let too_old = self.too_old.update(old.is_some(), moment.at, after, Duration::ZERO);
+        long.filter(|_| too_long).or(old.filter(|_| too_old))
     }
+}
+
+/// The limits of the stream, if they are enforced.
+fn enforced<'a>(subject: &Subject<'a>, config: &Config) -> Option<&'a StreamRetention> {
+    let retention = subject.rule?.retention.as_ref()?;
+    (config.retention.enabled && retention.mode != Mode::Observe).then_some(retention)
+}
+
+/// The limit that the stream exceeds now, for however short a time.
+fn over_limit(subject: &Subject<'_>, config: &Config) -> Option<StreamCause> {
+    let retention = enforced(subject, config)?;
+    too_long(subject, retention, Duration::ZERO).or_else(|| too_old(subject, retention, Duration::ZERO))
 }
 
 /// Trims remove whole nodes, so a stream at its limit may have this many more entries.
 const NODE_ENTRIES: u64 = 100;
 
-fn too_old(subject: &Subject<'_>, retention: &StreamRetention) -> (Option<Duration>, bool) {
-    let age = subject.report.and_then(|report| Some(report.oldest_entry_age?.0.duration()));
-    (age, age.zip(retention.max_age).is_some_and(|(age, limit)| age > limit))
+fn too_long(subject: &Subject<'_>, retention: &StreamRetention, after: Duration) -> Option<StreamCause> {
+    let (limit, length) = (retention.max_length?, subject.state.as_ref().ok()?.length);
+    let is_over = length > limit.saturating_add(limit / 100 + NODE_ENTRIES);
+    is_over.then_some(StreamCause::TooLong { length, limit, after })
+}
+
+fn too_old(subject: &Subject<'_>, retention: &StreamRetention, after: Duration) -> Option<StreamCause> {
+    let (limit, age) = (retention.max_age?, subject.report?.oldest_entry_age?.0.duration());
+    (age > limit).then_some(StreamCause::TooOld { age, limit, after })
 }
 
 fn silence(subject: &Subject<'_>) -> Option<StreamCause> {

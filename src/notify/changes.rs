@@ -74,7 +74,7 @@ fn compare(
             known.groups.insert(group.name.clone(), status);
         }
     }
-    let (from, to) = (known.health, stream.verdict.health);
+    let (from, to) = (known.health, stream.health());
     let is_changed = match from {
         None => to > Health::Unknown,
         Some(from) => from != to && (to != Health::Unknown || is_certain(stream, now, stale_after)),
@@ -89,7 +89,7 @@ fn compare(
 /// Whether an unknown health is news, and not only unknown for now. A node that does not answer is news after the time
 /// after which a server's last reading is.
 fn is_certain(stream: StreamReading<'_>, now: Duration, stale_after: Duration) -> bool {
-    match stream.verdict.cause {
+    match stream.cause() {
         StreamCause::Unreadable(_) => {
             stream.unreadable_since().is_none_or(|since| now.saturating_sub(since) >= stale_after)
         }

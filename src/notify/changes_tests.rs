@@ -35,7 +35,17 @@ fn verdict(stream: Stream<'_>) -> StreamVerdict {
         Ok(_) => (worst, StreamCause::Group { name: "a".into(), others: 0 }),
     };
     let (lengths, added) = (Series::default(), Series::default());
-    StreamVerdict { health, cause, read: None, recreated: None, rate_in: None, lengths, added, groups }
+    StreamVerdict {
+        health,
+        cause,
+        read: None,
+        over_limit: None,
+        recreated: None,
+        rate_in: None,
+        lengths,
+        added,
+        groups,
+    }
 }
 
 fn reading(source: &str, streams: &[(&str, Stream<'_>)]) -> Reading {
@@ -57,7 +67,7 @@ fn said(changes: &mut Changes, reading: &Reading) -> Vec<String> {
     let word = |word: Option<&'static str>| word.unwrap_or("-");
     let said = changes.of_streams(reading, STALE_AFTER).into_iter().map(|change| {
         let StreamChange { stream, from, groups } = change;
-        let to = stream.verdict.health.as_str();
+        let to = stream.health().as_str();
         let mut line = format!("{}: {}>{to}", stream.name, word(from.map(Health::as_str)));
         for (from, group) in groups {
             let (from, to) = (word(from.map(GroupStatus::as_str)), group.verdict.status.as_str());

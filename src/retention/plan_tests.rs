@@ -67,6 +67,7 @@ fn subject(
         health: Health::Unknown,
         cause: StreamCause::Fine { groups: 0 },
         read: None,
+        over_limit: None,
         recreated: None,
         rate_in: None,
         lengths: Series::default(),

@@ -33,7 +33,7 @@ pub(super) fn bound(rows: &mut Rows<'_>, served: &Served, limit: usize) -> Serie
         let series = sources.iter().map(|source| match source {
             Source::Stream(value) => value(row).is_some().into(),
             Source::StreamMore(_, values) => values(row).len(),
-            Source::StreamHealth => served.states(Health::ALL, row.verdict.health).count(),
+            Source::StreamHealth => served.states(Health::ALL, row.health()).count(),
             _ => 0,
         });
         series.sum()

@@ -86,7 +86,7 @@ impl<S: Sink> Samples<'_, S> {
                 })
             }),
             Source::StreamHealth => rows.streams.iter().try_for_each(|row| {
-                let states = self.served.states(Health::ALL, row.of.verdict.health);
+                let states = self.served.states(Health::ALL, row.of.health());
                 self.states(family, &row.labels, states.map(|(of, is)| (of.as_str(), is)))
             }),
             Source::Group(value) => self.rows(family, &rows.groups, |row| (&row.labels, value(&row.of))),

@@ -17,7 +17,7 @@ use crate::{
     traces::collector,
 };
 use receiver::{Answer, Receiver, has_client};
-use support::{Redis, Sidecar, free_port, stays_so, wait_for, write};
+use support::{Need, Redis, Sidecar, free_port, stays_so, wait_for, write};
 
 /// A status settles within 100 ms.
 const QUICK: &str = "status: {window: 400ms}\nstreams: [{match: 'events:s', groups: [g]}]\n";
@@ -119,6 +119,28 @@ fn a_stream_that_turns_red_and_green_is_two_requests_in_order() {
     assert_ne!(ids[0], ids[1]);
     count(&sidecar, "sent", 2.0);
     assert_eq!(receiver.received().len(), 3);
+}
+
+#[test]
+fn a_group_that_blocks_retention_is_sent_at_once() {
+    let (redis, folder) = (Redis::start(), tempfile::tempdir().unwrap());
+    if !redis.meets(Need::SAFE_TRIMS) {
+        return;
+    }
+    let receiver = Receiver::start(0, &[], None);
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 1_000);
+    let file = address_file(folder.path(), &format!("http://127.0.0.1:{}/hook", receiver.port()));
+    let config = format!(
+        "notify: {{webhook_file: {}}}\nstreams: [{{match: s, retention: {{max_length: 500}}}}]",
+        file.display()
+    );
+    let _sidecar = Sidecar::with_config(&redis.uri(), &config);
+    let body = receiver.wait(1)[0].body.clone();
+    let reason =
+        "its length is 1,000, over its limit of 500: group g has not acknowledged the oldest entries";
+    assert_eq!((&body["to"], &body["reason"]), (&"warning".into(), &reason.into()), "{body}");
 }
 
 #[test]

@@ -55,22 +55,22 @@ pub enum StreamCauseDocument<'a> {
         /// Time since that was noticed.
         ago_seconds: f64,
     },
-    /// It exceeds `max_length`. What blocks retention is in `retention`.
+    /// It exceeds `max_length`, although retention had time to trim it, or retention is blocked. What blocks retention is in `retention`.
     TooLong {
         /// Its length.
         length: u64,
         /// The limit.
         limit: u64,
-        /// It has exceeded the limit for at least so long.
+        /// It has exceeded the limit for at least so long; 0 if retention had no time yet, but is blocked.
         exceeded_seconds: f64,
     },
-    /// Its oldest entry exceeds `max_age`. What blocks retention is in `retention`.
+    /// Its oldest entry exceeds `max_age`, although retention had time to remove it, or retention is blocked. What blocks retention is in `retention`.
     TooOld {
         /// Age of the oldest entry.
         age_seconds: f64,
         /// The limit.
         limit_seconds: f64,
-        /// It has exceeded the limit for at least so long.
+        /// It has exceeded the limit for at least so long; 0 if retention had no time yet, but is blocked.
         exceeded_seconds: f64,
     },
     /// No entry is added, although some are expected.

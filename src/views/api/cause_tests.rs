@@ -100,6 +100,8 @@ fn streams() -> Vec<StreamCause> {
         recreated(None),
         StreamCause::TooLong { length: 20_000, limit: 10_000, after: LATER },
         StreamCause::TooOld { age: DAYS, limit: LATER, after: SOON },
+        StreamCause::TooLong { length: 20_000, limit: 10_000, after: Duration::ZERO },
+        StreamCause::TooOld { age: DAYS, limit: LATER, after: Duration::ZERO },
         StreamCause::Silent { silent: DAYS, threshold: LATER },
         StreamCause::ClockBehind { behind: DAYS },
     ]
@@ -131,6 +133,7 @@ fn verdict(cause: StreamCause) -> StreamVerdict {
         health: Health::Critical,
         cause,
         read: None,
+        over_limit: None,
         recreated: None,
         rate_in: None,
         lengths: Series::default(),
@@ -147,7 +150,7 @@ fn each_kind_of_cause_has_a_sentence() {
     let of_streams = streams().into_iter().map(|cause| {
         let verdict = verdict(cause);
         let cause = StreamCauseDocument::from(&verdict.cause);
-        json!({"of": "stream", "reason": verdict.reason(), "cause": cause})
+        json!({"of": "stream", "reason": verdict.reason_of(&verdict.cause), "cause": cause})
     });
     let blockers = BlockReason::ALL.map(|reason| {
         let is_group =

@@ -149,9 +149,9 @@ impl<'a> ChangeDocument<'a> {
             change: Change::Stream {
                 stream: text(stream.name),
                 from: from.map(Word::Known),
-                to: stream.verdict.health.into(),
+                to: stream.health().into(),
                 reason: Stream { of: stream, ages: &[], stale: None }.reason(),
-                cause: (&stream.verdict.cause).into(),
+                cause: stream.cause().into(),
                 groups: groups.into_iter().map(group_change).collect(),
                 unlisted_groups,
                 stream_key,

@@ -219,14 +219,14 @@ pub(super) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     fn health(&self) -> Health {
-        if self.stale.is_some() { Health::Unknown } else { self.of.verdict.health }
+        if self.stale.is_some() { Health::Unknown } else { self.of.health() }
     }
 
     /// Why the stream has its health; of one over its limit also who keeps it there, and who trims.
     pub(super) fn reason(&self) -> String {
-        let verdict = self.of.verdict;
-        let mut reason = verdict.reason();
-        if matches!(verdict.cause, StreamCause::TooLong { .. } | StreamCause::TooOld { .. }) {
+        let cause = self.of.cause();
+        let mut reason = self.of.verdict.reason_of(cause);
+        if matches!(cause, StreamCause::TooLong { .. } | StreamCause::TooOld { .. }) {
             reason.extend(self.of.blocked_by().map(|blocker| format!(": {blocker}")));
             reason.extend(self.of.other_holder().map(|holder| format!("; {}", holds_the_lease(holder))));
         }
@@ -246,7 +246,7 @@ impl<'a> Stream<'a> {
             key: key(self.of.name),
             health: self.health().into(),
             reason: self.stale.map_or_else(|| self.reason().into(), Cow::Borrowed),
-            cause: self.stale.is_none().then(|| (&self.of.verdict.cause).into()),
+            cause: self.stale.is_none().then(|| self.of.cause().into()),
             stale: self.stale.is_some(),
             present: self.of.present(),
             unreadable: self.of.unreadable().map(Word::Known),

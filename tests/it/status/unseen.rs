@@ -116,6 +116,41 @@ fn the_holder_of_the_lease_is_named_where_a_group_blocks_only_a_part() {
 }
 
 #[test]
+fn a_group_that_blocks_retention_is_named_at_once_by_all_views() {
+    let redis = Redis::start();
+    if !redis.meets(Need::SAFE_TRIMS) {
+        return;
+    }
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 1);
+    redis.run::<Reply>("XREADGROUP GROUP g c NOACK STREAMS s >");
+    // Trims are an hour apart by default.
+    let config = "streams: [{match: s, groups: [g], retention: {max_length: 500}}]";
+    let sidecar = Sidecar::with_config(&redis.uri(), config);
+    let reason =
+        "its length is 1,000, over its limit of 500: group g has not acknowledged the oldest entries";
+    wait_for("the blocking group", || {
+        let document = json(&sidecar, "/api/v1/streams");
+        let stream = &document["streams"][0];
+        let (text, code) = command(&sidecar, &["s"]);
+        let labels = [("stream", "s"), ("status", "warning")];
+        let agree = stream["health"] == "warning"
+            && stream["reason"] == reason
+            && stream["cause"]["kind"] == "too_long"
+            && document["summary"]["warning"] == 1
+            && sidecar.scrape().get("streamwarden_stream_health", &labels) == Some(1.0)
+            && text.contains(reason)
+            && code == 1;
+        agree.then_some(())
+    });
+    redis.run::<u64>(&format!("XACK s g {}", redis.run::<(u64, String, String, Reply)>("XPENDING s g").1));
+    sidecar.next_poll();
+    wait_for("its trim", || (redis.run::<u64>("XLEN s") == 500).then_some(()));
+    all_are_healthy(&sidecar, 1);
+}
+
+#[test]
 fn a_dead_consumer_that_holds_entries_is_named_while_others_go_on() {
     let redis = Redis::start();
     redis.add("s", 3);
