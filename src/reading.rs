@@ -341,17 +341,27 @@ impl<'a> StreamReading<'a> {
     }
 
     /// What prevents the limit from being reached: as of the last run here, else as the last poll proves. If another
-    /// sidecar trims, its runs are not known here: a group blocks it only if nothing at all may be removed. Else it is that sidecar
+    /// sidecar trims, its runs are not known here: a group blocks it only if less than a node may be removed. Else it is that sidecar
     /// that has not trimmed.
     #[must_use]
     pub fn blocked_by(&self) -> Option<&'a TrimBlocker> {
         let retention = self.retention?;
         let plan = retention.plan.as_ref();
         match &retention.retention_status {
-            _ if self.other_holder().is_some() => plan.filter(|plan| plan.at_most == 0)?.blocked_by(),
+            _ if self.other_holder().is_some() => {
+                plan.filter(|plan| self.removes_nothing(plan))?.blocked_by()
+            }
             Some(status) if status.has_enforced => status.blocked_by.as_ref(),
             _ => plan?.blocked_by(),
         }
+    }
+
+    /// Whether so few entries may be removed that a run, which removes whole nodes unless it is exact, removes none of them.
+    fn removes_nothing(&self, plan: &Plan) -> bool {
+        let is_exact = self.retention.is_none_or(|retention| retention.policy.exact);
+        let node =
+            self.read().and_then(|stream| stream.length.checked_div(stream.radix_tree_keys?)).unwrap_or(0);
+        plan.at_most == 0 || (!is_exact && plan.at_most < node)
     }
 
     /// The worst of its own health and that of its groups.

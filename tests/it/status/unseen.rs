@@ -116,6 +116,26 @@ fn the_holder_of_the_lease_is_named_where_a_group_blocks_only_a_part() {
 }
 
 #[test]
+fn a_group_that_leaves_less_than_a_node_to_remove_is_named_without_the_lease_too() {
+    let redis = Redis::start();
+    if !redis.meets(Need::SAFE_TRIMS) {
+        return;
+    }
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.run::<Reply>("XREADGROUP GROUP g c COUNT 30 NOACK STREAMS s >");
+    redis.run::<()>("SET streamwarden:retention:lease other");
+    let retention = |exact: bool| {
+        let config = format!("streams: [{{match: s, retention: {{max_length: 950, exact: {exact}}}}}]");
+        let sidecar = Sidecar::with_config(&redis.uri(), &config);
+        let retention = || json(&sidecar, "/api/v1/streams/s")["stream"]["retention"].clone();
+        wait_for("the holder", || Some(retention()).filter(|it| it["lease_holder"] == "other"))
+    };
+    assert_eq!(retention(false)["blocked_by"][0]["group"], "g");
+    assert_eq!(retention(true)["blocked_by"], Value::from(Vec::<Value>::new()), "30 entries may be removed");
+}
+
+#[test]
 fn a_group_that_blocks_retention_is_named_at_once_by_all_views() {
     let redis = Redis::start();
     if !redis.meets(Need::SAFE_TRIMS) {
