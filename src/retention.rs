@@ -8,11 +8,13 @@ mod losing;
 mod plan;
 mod run;
 mod status;
+mod too_old;
 
 pub use losing::{Losing, losing};
 pub use plan::{BlockReason, Plan, TrimBlocker};
 pub use run::{Outcome, Run, Step};
 pub use status::{RetentionStatus, RetentionStatuses};
+pub use too_old::TooOld;
 
 #[cfg(test)]
 pub(crate) mod test_policy;

@@ -136,7 +136,7 @@ impl Trim {
         age.count(config, stream, policy.cutoff(now), &plan).await;
         let help = help(config, stream, (state, verdict), &plan);
         print(describe(stream, state.length, (policy, &plan), &age, help))?;
-        let removed = plan.at_most.max(age.removable_at_most(state.length));
+        let removed = plan.at_most.max(age.removable_at_most());
         losing(removed, policy, state, verdict).iter().try_for_each(|losing| print(would_lose(losing)))?;
         if policy.mode == Mode::Strict && state.unwatched_groups > 0 {
             print(format_args!(

@@ -18,8 +18,8 @@ use crate::{
     clock,
     config::{Mode, Policy},
     model::Name,
-    retention::{Losing, Plan, losing},
-    views::api::{TooOld, TrimDocument, TrimMode, TrimRequest},
+    retention::{Losing, Plan, TooOld, losing},
+    views::api::{TrimDocument, TrimMode, TrimRequest},
 };
 
 /// A request's body: five short fields.
@@ -66,10 +66,10 @@ impl ServerState {
         };
         let Planned { length, age, plan, too_old, losing } = planned;
         if request.dry_run.unwrap_or(true) {
-            return found(&TrimDocument::planned(&stream, length, age, (&plan, too_old), &losing));
+            return found(&TrimDocument::planned(&stream, length, age, (&plan, too_old.as_ref()), &losing));
         }
         info!(%stream, max_length, max_age_seconds, mode = mode.as_str(), "trim requested over HTTP");
-        self.order(stream, policy, (&plan, too_old)).await
+        self.order(stream, policy, (&plan, too_old.as_ref())).await
     }
 
     /// The plan, by the last reading.
@@ -79,26 +79,14 @@ impl ServerState {
         let read = reading.stream(stream)?;
         let state = read.read()?;
         let plan = Plan::new(policy, state, read.verdict);
-        let oldest = read.verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
-        let too_old = policy.max_age.map(|limit| {
-            let is_old = oldest.is_some_and(|oldest| oldest > limit) && state.length > 0;
-            // Where its age is unknown, all may be too old.
-            let all = if is_old || oldest.is_none() { state.length } else { 0 };
-            // As many as no group needs, whatever their age.
-            let removable = Plan::new(&Policy { max_length: Some(0), ..policy.clone() }, state, read.verdict);
-            TooOld {
-                at_least: u64::from(is_old),
-                at_most: all,
-                removable_at_most: removable.at_most.min(all),
-            }
-        });
-        let removed = plan.at_most.max(too_old.map_or(0, |too_old| too_old.removable_at_most));
+        let too_old = TooOld::of(policy, read.server_time(), (state, read.verdict), &plan);
+        let removed = plan.at_most.max(too_old.as_ref().map_or(0, |too_old| too_old.removable_at_most));
         let losing = losing(removed, policy, state, read.verdict);
         let age = clock::now() - reading.read_at.at;
         Some(Planned { length: state.length, age, plan, too_old, losing })
     }
 
-    async fn order(&self, stream: Name, policy: Policy, plan: (&Plan, Option<TooOld>)) -> Answer {
+    async fn order(&self, stream: Name, policy: Policy, plan: (&Plan, Option<&TooOld>)) -> Answer {
         let Some(_under_way) = self.trims.begin(&stream) else {
             return problem(StatusCode::CONFLICT, "this stream is already being trimmed");
         };

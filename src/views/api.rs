@@ -49,7 +49,7 @@ pub use stream::{
     DeadLetterDocument, EntryDocument, ReapDocument, RetentionDocument, StreamDocument, StreamHistory,
     ThresholdsDocument,
 };
-pub use trim::{BlockedBy, LosingGroup, TooOld, TrimDocument, TrimMode, TrimRequest};
+pub use trim::{BlockedBy, LosingGroup, TrimDocument, TrimMode, TrimRequest};
 pub use view::View;
 pub use word::{Word, Words};
 

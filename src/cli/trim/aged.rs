@@ -8,7 +8,7 @@ use crate::{
     evaluate::{NoAge, StreamVerdict, short},
     model::{Name, ServerTime, StreamId, StreamState},
     planner::{Looker, Older},
-    retention::{Plan, TrimBlocker},
+    retention::{Plan, TooOld},
 };
 
 /// A number of entries. Its digits are not grouped: scripts read them.
@@ -20,12 +20,12 @@ pub(super) fn entries(count: u64) -> String {
 pub(super) enum Aged {
     /// There is no such limit.
     NoLimit,
-    /// The age of the oldest entry is unknown, for this reason.
-    Unknown(String),
+    /// The age of the oldest entry is unknown, for this reason. At most so many may be removed.
+    Unknown(String, u64),
     /// The oldest entry is younger.
     Young,
     /// Entries are too old. The first entry that a group needs may be one of them.
-    Old { oldest: Duration, limit: Duration, counts: Option<Counts>, blocked_by: Option<TrimBlocker> },
+    Old { oldest: Duration, limit: Duration, counts: Option<Counts>, too_old: TooOld },
 }
 
 impl Aged {
@@ -35,17 +35,12 @@ impl Aged {
         (state, verdict): (&StreamState, &StreamVerdict),
         plan: &Plan,
     ) -> Self {
-        let Some(limit) = policy.max_age else { return Self::NoLimit };
-        let oldest = verdict.read.as_ref().and_then(|read| Some(read.oldest_entry_age?.0.duration()));
-        let cutoff = policy.cutoff(now);
-        let needed = plan.unknown.clone().map(|blocker| (StreamId::ZERO, blocker)).or(plan.floor.clone());
-        let needed = needed.filter(|(id, _)| cutoff.is_none_or(|cutoff| *id < cutoff));
-        match oldest {
-            None => Self::Unknown(no_age(state, now)),
-            Some(oldest) if oldest <= limit => Self::Young,
-            Some(oldest) => {
-                Self::Old { oldest, limit, counts: None, blocked_by: needed.map(|(_, blocker)| blocker) }
-            }
+        let too_old = TooOld::of(policy, now, (state, verdict), plan);
+        let Some((limit, too_old)) = policy.max_age.zip(too_old) else { return Self::NoLimit };
+        match too_old.oldest {
+            None => Self::Unknown(no_age(state, now), too_old.removable_at_most),
+            Some(_) if too_old.at_most == 0 => Self::Young,
+            Some(oldest) => Self::Old { oldest, limit, counts: None, too_old },
         }
     }
 
@@ -54,14 +49,19 @@ impl Aged {
     }
 
     pub(super) const fn reaches_the_limit(&self) -> bool {
-        matches!(self, Self::NoLimit | Self::Young | Self::Old { blocked_by: None, .. })
+        match self {
+            Self::NoLimit | Self::Young => true,
+            Self::Unknown(..) => false,
+            Self::Old { too_old, .. } => too_old.blocked_by.is_none(),
+        }
     }
 
-    /// The most that may be removed of a stream of this length since it is too old.
-    pub(super) fn removable_at_most(&self, length: u64) -> u64 {
+    /// The most that may be removed since it is too old.
+    pub(super) const fn removable_at_most(&self) -> u64 {
         match self {
             Self::NoLimit | Self::Young => 0,
-            Self::Unknown(_) | Self::Old { counts: None, .. } => length,
+            Self::Unknown(_, at_most) => *at_most,
+            Self::Old { counts: None, too_old, .. } => too_old.removable_at_most,
             Self::Old { counts: Some(counts), .. } => counts.removable.at_most,
         }
     }
@@ -89,15 +89,15 @@ impl Aged {
     pub(super) fn describe(&self, policy: &Policy) -> String {
         match self {
             Self::NoLimit => String::new(),
-            Self::Unknown(reason) => format!("too old       unknown: {reason}\n"),
+            Self::Unknown(reason, _) => format!("too old       unknown: {reason}\n"),
             Self::Young => "too old       nothing\n".to_owned(),
-            Self::Old { oldest, limit, counts, blocked_by } => {
+            Self::Old { oldest, limit, counts, too_old } => {
                 let (oldest, limit) = (short(*oldest), short(*limit));
                 let count = counts.map_or_else(|| "entries".to_owned(), |counts| number(counts.old));
                 let mut text =
                     format!("too old       {count} older than {limit}; the oldest is {oldest} old\n");
                 text.extend(counts.map(|counts| counts.would_remove(policy)));
-                if let Some(blocker) = blocked_by {
+                if let Some(blocker) = &too_old.blocked_by {
                     let is_none = counts.is_some_and(|counts| counts.removable.at_most == 0);
                     let which = if is_none { "none of them" } else { "not all of them" };
                     text += &format!("blocked       {which}: {blocker}\n");

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::Name,
-    retention::{BlockReason, Losing, Outcome, Plan, Run, TrimBlocker},
+    retention::{BlockReason, Losing, Outcome, Plan, Run, TooOld, TrimBlocker},
 };
 
 request! {
@@ -102,17 +102,6 @@ pub struct LosingGroup<'a> {
     pub pending: Option<u64>,
 }
 
-/// Entries that are too old, as far as a reading shows.
-#[derive(Debug, Clone, Copy)]
-pub struct TooOld {
-    /// So many at least.
-    pub at_least: u64,
-    /// So many at most.
-    pub at_most: u64,
-    /// Of these no group needs more.
-    pub removable_at_most: u64,
-}
-
 impl<'a> TrimDocument<'a> {
     /// What a trim would do to a stream of this length, by a reading of this age.
     #[must_use]
@@ -120,7 +109,7 @@ impl<'a> TrimDocument<'a> {
         stream: &'a Name,
         length: u64,
         age: Duration,
-        (plan, too_old): (&'a Plan, Option<TooOld>),
+        (plan, too_old): (&'a Plan, Option<&'a TooOld>),
         losing: &'a [Losing],
     ) -> Self {
         let group = |losing: &'a Losing| LosingGroup {
@@ -140,14 +129,14 @@ impl<'a> TrimDocument<'a> {
             removable_at_most: plan.at_most.max(too_old.map_or(0, |too_old| too_old.removable_at_most)),
             removed: 0,
             outcome: None,
-            blocked_by: plan.blocked_by().map(blocked_by),
+            blocked_by: plan.blocked_by().or(too_old.and_then(|it| it.blocked_by.as_ref())).map(blocked_by),
             losing: losing.iter().map(group).collect(),
         }
     }
 
     /// What a trim did.
     #[must_use]
-    pub fn done(stream: &'a Name, (plan, too_old): (&'a Plan, Option<TooOld>), run: &'a Run) -> Self {
+    pub fn done(stream: &'a Name, (plan, too_old): (&'a Plan, Option<&'a TooOld>), run: &'a Run) -> Self {
         let group = |(group, lost): (&'a Name, &u64)| LosingGroup {
             group: text(group),
             undelivered: *lost,

@@ -146,6 +146,25 @@ fn a_sidecar_without_the_lease_says_who_has_it_and_blames_no_group_for_a_trim_of
 }
 
 #[test]
+fn what_keeps_entries_from_a_trim_by_age_is_named_before_it() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    (1..=3).for_each(|number| drop(redis.run::<String>(&format!("XADD s 1700000000000-{number} a b"))));
+    redis.run::<()>("XGROUP CREATE s slow 0");
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = sidecar(&redis, &directory);
+    let blocked = |mode: &str, age: u64| {
+        let body = format!(r#"{{"max_age_seconds": {age}, "mode": "{mode}"}}"#);
+        let (status, plan) = post(&sidecar, &authorized(""), &body);
+        assert_eq!(status, 200, "{plan}");
+        (plan["blocked_by"]["group"].clone(), plan["removable_at_most"].clone())
+    };
+    assert_eq!(blocked("safe", 60), ("slow".into(), 0.into()));
+    assert_eq!(blocked("strict", 60), (Json::Null, 3.into()));
+    let decades = 1_000_000_000;
+    assert_eq!(blocked("safe", decades), (Json::Null, 0.into()), "nothing is too old");
+}
+
+#[test]
 fn of_several_that_block_a_plan_and_a_run_name_the_same() {
     let Some(redis) = trimming(Redis::start()) else { return };
     redis.add("s", 1_000);
