@@ -44,7 +44,7 @@ pub const ALERT_FAMILIES: &[AlertFamilies] = &[
     AlertFamilies { name: "RedisStreamErrorBudgetBurningSlowly", needs: &["streamwarden_slo_events_total", "streamwarden_slo_followed_total", "streamwarden_slo_in_order", "streamwarden_slo_target_ratio"], mutes: &["streamwarden_group_ignored", "streamwarden_group_status"] },
     AlertFamilies { name: "RedisStreamMissing", needs: &["streamwarden_stream_present"], mutes: &[] },
     AlertFamilies { name: "RedisStreamsVanished", needs: &["streamwarden_discovery_last_success_timestamp_seconds", "streamwarden_found_streams"], mutes: &[] },
-    AlertFamilies { name: "RedisStreamGroupMissing", needs: &["streamwarden_group_present"], mutes: &[] },
+    AlertFamilies { name: "RedisStreamGroupMissing", needs: &["streamwarden_group_present"], mutes: &["streamwarden_group_ignored"] },
     AlertFamilies { name: "RedisStreamSilent", needs: &["streamwarden_stream_last_write_age_seconds", "streamwarden_stream_silence_threshold_seconds"], mutes: &[] },
     AlertFamilies { name: "RedisStreamUnreadable", needs: &["streamwarden_stream_unreadable"], mutes: &[] },
     AlertFamilies { name: "RedisStreamRecreated", needs: &["streamwarden_stream_recreations_total"], mutes: &[] },
