@@ -87,6 +87,18 @@ impl Config {
             let rule = rule.filter(|rule| rule.to.is_none());
             return Some(Kept { beginning: DEFAULT_BEGIN, origin: Some(origin), rule });
         }
+        let (rule, to) = self.rule_to(key)?;
+        Some(Kept { beginning: to.beginning(), origin: to.origin(key), rule: rule.dead_letter.as_ref() })
+    }
+
+    /// Whether the `to` of a rule is this key, or becomes it.
+    #[must_use]
+    pub fn names_for_dead_letters(&self, key: &Name) -> bool {
+        self.rule_to(key).is_some()
+    }
+
+    /// The rule whose `to` is this key, or becomes it.
+    fn rule_to(&self, key: &Name) -> Option<(&StreamRule, &DeadLetterKey)> {
         let is_of = |rule: &StreamRule, to: &DeadLetterKey| match to.origin(key) {
             Some(origin) => {
                 let first = self.streams.rule(&origin);
@@ -96,8 +108,7 @@ impl Config {
         };
         let mut of_rules =
             self.streams.iter().filter_map(|rule| Some((rule, rule.dead_letter.as_ref()?.to.as_ref()?)));
-        let (rule, to) = of_rules.find(|(rule, to)| is_of(rule, to))?;
-        Some(Kept { beginning: to.beginning(), origin: to.origin(key), rule: rule.dead_letter.as_ref() })
+        of_rules.find(|(rule, to)| is_of(rule, to))
     }
 
     /// Rules whose entries can't be set aside where they say, each as its key and what is wrong.

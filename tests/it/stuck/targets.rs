@@ -9,6 +9,7 @@ use super::{
     http::{DEAD_LETTER, acting, post},
     redeliver, run, stream,
 };
+use crate::process::{config_file, streamwarden, text};
 use support::{Redis, Sidecar, stays_so, wait_for};
 
 const LETTER: &str =
@@ -88,7 +89,7 @@ fn a_live_stream_gets_no_dead_letters_and_another_one_does() {
 #[test]
 fn a_stream_that_a_rule_works_on_gets_no_dead_letters_by_hand() {
     let redis = poisoned();
-    let config = |rules: &str| crate::process::config_file(&format!("streams: [{rules}, {{match: '*'}}]"));
+    let config = |rules: &str| config_file(&format!("streams: [{rules}, {{match: '*'}}]"));
     for (rules, key, words) in [
         (
             "{match: 'orders:*', groups: [billing]}",
@@ -135,4 +136,24 @@ fn a_rule_whose_dead_letters_would_go_to_a_live_stream_stops_and_says_so() {
             page.get("streamwarden_dead_letters_stopped", &labels).is_none_or(|value| value == 0.0)
         }
     });
+}
+
+#[test]
+fn a_key_that_a_rule_names_is_no_typing_error_before_its_first_dead_letter() {
+    let redis = stream(1);
+    let replay = |uri: &str, more: &[&str]| {
+        let arguments = [&["replay", "dead:{eu}", "--yes"], more].concat();
+        let output = streamwarden(&arguments, &[("REDIS_URI", uri)]);
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (code, said) = replay(&redis.uri(), &[]);
+    assert!(code == 1 && said.contains("nor one whose dead letters it would hold"), "{said}");
+    let file =
+        config_file("streams: [{match: s, dead_letter: {after_deliveries: 5, idle: 10m, to: 'dead:{eu}'}}]");
+    let (code, said) = replay(&redis.uri(), &["--config", file.path().to_str().unwrap()]);
+    assert!(code == 0 && said.contains("nothing to do\n"), "{said}");
+    // Nobody knows whether there is a stream that the user may not read.
+    redis.run::<()>("ACL SETUSER narrow on >word ~dead:* +@all");
+    let (code, said) = replay(&redis.uri().replace("redis://", "redis://narrow:word@"), &[]);
+    assert!(code == 0 && said.contains("nothing to do\n"), "{said}");
 }
