@@ -201,7 +201,9 @@ pub async fn select(
         return Ok(None);
     }
     let mut pages = Pages::new(from);
-    let (mut others, mut has_letters, mut looked_at) = (0, false, 0);
+    // What is left of dead letters may be other entries alone.
+    let goes_on = from != StreamId::ZERO;
+    let (mut others, mut has_letters, mut looked_at) = (0, goes_on, 0);
     while let Some(page) = pages.next(looker).await? {
         for entry in &page {
             looked_at += 1;

@@ -69,6 +69,19 @@ fn a_replay_over_http_says_what_it_left_and_where_to_go_on() {
 }
 
 #[test]
+fn a_replay_that_goes_on_behind_the_last_dead_letter_has_nothing_to_do() {
+    let redis = letters(3);
+    redis.run::<Value>("XADD dead:{s} 9-0 another entry");
+    let directory = tempfile::tempdir().unwrap();
+    let sidecar = acting(&redis.uri(), directory.path());
+    let replay = |body: serde_json::Value| post(&sidecar, "streams/dead%3A%7Bs%7D/replay", &body.to_string());
+    let (status, first) = replay(json!({"max": 3}));
+    assert_eq!((status, &first["next"]), (200, &json!("3-1")), "{first}");
+    let (status, rest) = replay(json!({"from": first["next"]}));
+    assert_eq!((status, &rest["next"], &rest["left"]), (200, &json!(null), &json!({})), "{rest}");
+}
+
+#[test]
 fn what_acts_on_pending_entries_and_what_lists_them_say_how_many_there_are() {
     let redis = stream(30);
     redis.read("s", "g", "c", 25);
