@@ -32,7 +32,7 @@ pub(super) fn run_asking(
     block_on(command)?
 }
 
-/// Asks, acts, and prints the result, with what is left beyond the bound of the command. The plan was shown already.
+/// Asks, acts, and prints the result, with what is left beyond the bound of the command. The plan, and what it leaves, was shown already.
 pub(super) async fn carry_out(
     config: &Config,
     confirm: &Confirm,
@@ -40,19 +40,6 @@ pub(super) async fn carry_out(
     plans: Vec<Planned>,
     rate: Option<u32>,
     rest: Option<&str>,
-) -> Result<Exit, Error> {
-    let exit = act(config, confirm, question, plans, rate).await?;
-    rest.map_or(Ok(()), print)?;
-    Ok(exit)
-}
-
-/// Asks, acts, and prints the result.
-async fn act(
-    config: &Config,
-    confirm: &Confirm,
-    question: &str,
-    plans: Vec<Planned>,
-    rate: Option<u32>,
 ) -> Result<Exit, Error> {
     if plans.iter().all(|plan| plan.items.is_empty()) {
         print("nothing to do\n")?;
@@ -77,6 +64,7 @@ async fn act(
         is_done &= acted.outcomes.done() == wanted;
     }
     print(summary(&outcomes))?;
+    rest.map_or(Ok(()), print)?;
     Ok(Exit::success_if(is_done))
 }
 

@@ -78,6 +78,7 @@ impl Claim {
         let question = format!("Hand over {entries} to {}?", order.to);
         let rest =
             unlooked(&plan.looked, |_| "run it again for the others, or with a larger --max".to_owned());
+        rest.iter().try_for_each(print)?;
         carry_out(config, &self.confirm, &question, vec![plan.planned], None, rest.as_deref()).await
     }
 }
