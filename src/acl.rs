@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub use needs::needs;
 
 use crate::{
-    config::{Cluster, Config, Mode, PROBE_PREFIX, ReadFrom, StreamRule},
+    config::{BENCH_PREFIX, Cluster, Config, Mode, PROBE_PREFIX, ReadFrom, StreamRule},
     model::{Flavour, Permission, Server},
 };
 
@@ -34,6 +34,8 @@ pub enum Holder {
     Sidecar,
     /// Somebody who also acts on stuck work, with `dead-letter`, `replay`, `claim` and their like.
     Actor,
+    /// Somebody who measures with `bench`.
+    Bencher,
 }
 
 const ACTING: [Permission; 11] = [
@@ -66,6 +68,19 @@ const PROBING: [Permission; 5] = [
     Permission::XgroupCreate,
     Permission::Xreadgroup,
 ];
+const BENCHING: [Permission; 11] = [
+    Permission::Eval,
+    Permission::Exists,
+    Permission::Info,
+    Permission::Pexpire,
+    Permission::Unlink,
+    Permission::Xack,
+    Permission::Xadd,
+    Permission::XgroupCreate,
+    Permission::XgroupSetId,
+    Permission::Xrange,
+    Permission::Xreadgroup,
+];
 const LEASING: [Permission; 4] = [Permission::Get, Permission::Set, Permission::Pexpire, Permission::Del];
 
 /// The command that creates or changes this user, as a line for `redis-cli`. `PASSWORD` stands for its password, and `TOKEN` for
@@ -89,6 +104,8 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let leasing = is_leased.then(|| (lease, LEASING.to_vec()));
     let probed = || BTreeSet::from([format!("{PROBE_PREFIX}*")]);
     let probing = config.probe.enabled.then(|| (probed(), PROBING.to_vec()));
+    let benching = (holder == Holder::Bencher)
+        .then(|| (BTreeSet::from([format!("{BENCH_PREFIX}*")]), BENCHING.to_vec()));
     let by_rule = acting_rules.into_iter().filter(|(keys, _)| !keys.is_empty());
     let by_rule = by_rule.map(|(keys, commands)| (keys, commands.to_vec()));
     let acted_on = || watched.iter().cloned().chain([DEAD_LETTERS.to_owned()]).collect();
@@ -99,7 +116,9 @@ pub fn rule(config: &Config, user: &str, holder: Holder, database: i64, server: 
     let read_only = if has_selectors { "%R~" } else { "~" };
     let reading = reading(config, database, server);
     words.extend(permissions(read_only, &watched, &reading, server));
-    for (keys, commands) in trimming.into_iter().chain(leasing).chain(probing).chain(by_rule).chain(acting) {
+    for (keys, commands) in
+        trimming.into_iter().chain(leasing).chain(probing).chain(benching).chain(by_rule).chain(acting)
+    {
         if has_selectors {
             words.push(format!("({})", permissions("~", &keys, &commands, server).join(" ")));
         } else {

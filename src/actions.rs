@@ -1,11 +1,12 @@
-//! All writes to Redis: trims, the lease that elects one of several sidecars to trim, acts on stuck work, and the probe.
+//! All writes to Redis: trims, the lease that elects one of several sidecars to trim, acts on stuck work, the probe, and the bench.
 //!
 //! [`Enforcer`] sends each write. Finding the floor and removing entries are one script, since a group can be created
 //! or moved between two commands. [`retention`](crate::retention) computes what may be removed. [`Keeper`] runs it on
 //! the sidecar that holds the [`Lease`], and beside it [`StuckWork`], the rules that set entries aside and delete consumers. [`Acting`] runs
-//! their orders and those of commands: a script checks each item again. [`Prober`] writes to streams of its own only.
+//! their orders and those of commands: a script checks each item again. [`Prober`] and [`Bench`] write to streams of their own only.
 
 mod acting;
+mod bench;
 mod enforce;
 mod fallback;
 mod keeper;
@@ -18,6 +19,7 @@ mod trim;
 mod write;
 
 pub use acting::{Acted, Acting};
+pub use bench::{Bench, BenchError, BenchOrder, Latencies, Measured, Test};
 pub use enforce::Enforcer;
 pub use keeper::{Keeper, Order};
 pub use lease::Lease;

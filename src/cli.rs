@@ -2,6 +2,7 @@
 
 mod acl;
 mod acting;
+mod bench;
 mod check_config;
 mod claim;
 mod command;
@@ -70,6 +71,7 @@ enum Command {
     Claim(claim::Claim),
     ReapConsumers(reap_consumers::ReapConsumers),
     Trim(trim::Trim),
+    Bench(bench::Bench),
     /// Print a JSON Schema of the configuration file, for editors.
     ConfigSchema,
 }
@@ -137,6 +139,7 @@ impl Cli {
             Command::Replay(replay) => replay.run(&load(&sources)?, &log("warn")),
             Command::Claim(claim) => claim.run(&load(&sources)?, &log("warn")),
             Command::ReapConsumers(reap) => reap.run(&load(&sources)?, &log("warn")),
+            Command::Bench(bench) => bench.run(&load(&sources)?, &log("warn")),
             Command::Trim(trim) => trim.run(&load(&sources)?, &log("warn")),
             Command::Doctor(doctor) => doctor.run(&sources.load()?, &log("off")),
             // These need no configuration if they ask a sidecar.

@@ -63,7 +63,7 @@ pub use pattern::{Pattern, PatternError};
 pub use patterns::Patterns;
 pub use percent::Percent;
 pub use policy::Policy;
-pub use probe::{PROBE_PREFIX, is_of_probe};
+pub use probe::{BENCH_PREFIX, PROBE_PREFIX, is_of_probe};
 pub use problem::{Problem, Problems};
 pub use redis::Redis;
 pub(crate) use redis::without_effect;

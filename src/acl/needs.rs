@@ -17,7 +17,7 @@ const MAX_SAMPLES: usize = 20;
 /// Streams to try trimming on.
 const MAX_TRIMMED: usize = 100;
 
-/// The permissions that the user needs for these streams: those of the rule, without `HELLO`, with which every connection begins.
+/// The permissions that the user needs for these streams: those of the rule, without `HELLO`, with which every connection begins, and without those of `bench`.
 #[must_use]
 pub fn needs(
     config: &Config,

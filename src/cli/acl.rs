@@ -23,6 +23,10 @@ pub(super) struct Acl {
     #[arg(long)]
     acting: bool,
 
+    /// Also permit what bench needs. The sidecar itself needs none of it.
+    #[arg(long, conflicts_with = "acting")]
+    bench: bool,
+
     /// Version of Redis, as in 7.0. Then no server is asked, and no address is needed.
     #[arg(long, value_name = "VERSION", value_parser = parse_version)]
     redis_version: Option<(u16, u16, u16)>,
@@ -47,7 +51,11 @@ impl Acl {
             }
             _ => ask(&config)?,
         };
-        let holder = if self.acting { acl::Holder::Actor } else { acl::Holder::Sidecar };
+        let holder = match (self.acting, self.bench) {
+            (true, _) => acl::Holder::Actor,
+            (false, true) => acl::Holder::Bencher,
+            (false, false) => acl::Holder::Sidecar,
+        };
         let database = address.as_ref().map_or(0, Address::database);
         print(format_args!("{}\n", acl::rule(&config, &self.user, holder, database, &server)))?;
         if address.is_none() {

@@ -141,7 +141,9 @@ impl Config {
             return Some(format!("must not be {key}, the key of the lease (retention.lease_key)"));
         }
         if is_of_probe(&key) {
-            return Some(format!("must not be {key}: streams with such names are those of probes"));
+            return Some(format!(
+                "must not be {key}: streams with such names are those of probes and benches"
+            ));
         }
         if let Some(other) = self.rule_of_dead_letters(&key).filter(|other| other.prefix != rule.prefix) {
             return Some(format!(

@@ -48,6 +48,7 @@ pub const CONFIGURED: &[&str] = &[
     "claim",
     "reap-consumers",
     "trim",
+    "bench",
 ];
 /// The commands that log: all of them but the first.
 const LOGGING: &[&str] = match CONFIGURED {

@@ -1,14 +1,16 @@
-//! The streams of probes: they are nobody's to watch, whichever sidecar probes.
+//! The streams of probes and of benches: they are nobody's to watch, whoever made them.
 
 use super::Config;
 use crate::model::Name;
 
 /// What the keys of all probes begin with.
 pub const PROBE_PREFIX: &str = "streamwarden:probe:";
+/// What the keys of all benches begin with.
+pub const BENCH_PREFIX: &str = "streamwarden:bench:";
 
-/// Whether a key is the stream of a probe, of this sidecar or of another one.
+/// Whether a key is the stream of a probe or a bench, of this process or of another one.
 pub fn is_of_probe(key: &Name) -> bool {
-    key.as_bytes().starts_with(PROBE_PREFIX.as_bytes())
+    [PROBE_PREFIX, BENCH_PREFIX].iter().any(|prefix| key.as_bytes().starts_with(prefix.as_bytes()))
 }
 
 impl Config {
@@ -29,6 +31,8 @@ mod tests {
             ["", "streams: [{match: '*'}]", "streams: [{match: 'streamwarden:probe:1:{2}'}, {match: '*'}]"]
         {
             let config = config(yaml);
+            let bench = Name::from("streamwarden:bench:1:{2}");
+            assert!(!config.watches(&bench), "{yaml}");
             assert!(!config.watches(&probe) && !config.expects(&probe), "{yaml}");
             assert_eq!(config.named_streams().next(), None, "{yaml}");
             assert!(config.watches(&other), "{yaml}");

@@ -131,6 +131,7 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
         | Permission::XgroupDelConsumer
         | Permission::XinfoConsumers
         | Permission::Xreadgroup => (Problem, ACTING),
+        Permission::Exists | Permission::Unlink | Permission::XgroupSetId => (Problem, "bench fails"),
         Permission::Del => {
             (Notice, "the lease is not released at exit: another sidecar takes over after lease_ttl")
         }

@@ -52,6 +52,9 @@ permissions! {
     Set "set",
     Pexpire "pexpire",
     Del "del",
+    Exists "exists",
+    Unlink "unlink",
+    XgroupSetId "xgroup|setid",
 }
 
 impl Permission {

@@ -223,7 +223,7 @@ impl DeadLetterOrder {
             return Err(("to", format!("{target}: the key of the lease (retention.lease_key)")));
         }
         if is_of_probe(&target) {
-            return Err(("to", format!("{target}: the name of a probe's stream")));
+            return Err(("to", format!("{target}: the name of a probe's or a bench's stream")));
         }
         if target == *stream {
             return Err(("to", format!("{target}: the dead letters need a key of their own")));

@@ -144,6 +144,9 @@ impl Trial<'_> {
             }
             Permission::Pexpire => &[b"PEXPIRE", key.as_bytes(), NONSENSE.as_bytes()],
             Permission::Del => &[b"DEL", key.as_bytes()],
+            Permission::Exists => &[b"EXISTS", key.as_bytes()],
+            Permission::Unlink => &[b"UNLINK", key.as_bytes()],
+            Permission::XgroupSetId => &[b"XGROUP", b"SETID", key.as_bytes(), NO_GROUP, NONSENSE.as_bytes()],
         };
         let mut cmd = Cmd::new();
         words.iter().for_each(|word| {

@@ -58,7 +58,7 @@ impl Link {
     }
 
     /// Another link to the same place.
-    pub(super) fn another(&self) -> Self {
+    pub(crate) fn another(&self) -> Self {
         Self::of(Arc::clone(&self.recorder), self.node.clone())
     }
 

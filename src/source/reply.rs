@@ -97,7 +97,7 @@ pub(super) fn run_id(reply: &Reply) -> Option<String> {
 }
 
 /// The reply to `INFO section`: one field per line.
-pub(super) fn info_fields(reply: &Reply) -> Parsed<Info> {
+pub(crate) fn info_fields(reply: &Reply) -> Parsed<Info> {
     let value = reply.value()?;
     let text = String::from_utf8_lossy(bytes(&value).ok_or_else(|| unexpected("text"))?);
     let fields = text.lines().filter_map(|line| line.split_once(':'));
@@ -191,6 +191,22 @@ pub(super) fn pending_entries(reply: &Reply) -> Parsed<Vec<OldestPending>> {
 /// The IDs of a reply to `XRANGE` or `XREVRANGE`.
 pub(crate) fn range_ids(reply: &Reply) -> Parsed<Vec<StreamId>> {
     list(reply.value()?, "entries")?.iter().map(entry_id).collect()
+}
+
+/// The IDs of a reply to `XREADGROUP` on one stream; none if it is nil. In RESP3 it is a map, in RESP2 a list of pairs.
+pub(crate) fn delivered_ids(reply: &Reply) -> Parsed<Vec<StreamId>> {
+    let streams = match reply.value()? {
+        Value::Nil => return Ok(Vec::new()),
+        streams => list(streams, "streams")?,
+    };
+    let stream = match streams {
+        pair if matches!(pair.first(), Some(Value::List(_))) => {
+            list(pair.into_iter().next().unwrap_or_default(), "stream")?
+        }
+        pair => pair,
+    };
+    let entries = stream.into_iter().nth(1).ok_or_else(|| unexpected("entries"))?;
+    list(entries, "entries")?.iter().map(entry_id).collect()
 }
 
 /// The entries of a reply to `XRANGE` or `XREVRANGE`: their IDs and the value of the field `type_field`.

@@ -280,7 +280,7 @@ impl Session {
     }
 
     /// Its address; that of this machine for a socket.
-    pub(super) fn node_address(&self) -> NodeAddress {
+    pub(crate) fn node_address(&self) -> NodeAddress {
         let Endpoint { address, port } = &self.endpoint;
         NodeAddress::new(address, port.unwrap_or(DEFAULT_PORT)).unwrap_or_else(|_socket| NodeAddress::local())
     }
