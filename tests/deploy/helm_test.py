@@ -39,7 +39,7 @@ VALUES = {
     "OpenShift": {"securityContext": {"runAsUser": None, "runAsGroup": None}},
     "spread": {
         "replicas": 3, "podDisruptionBudget": {"enabled": True, "maxUnavailable": "34%"}, "priorityClassName": "high",
-        "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "batch", "operator": "Exists"}],
+        "podLabels": {"team": "a", "app.kubernetes.io/name": "other"}, "nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "batch", "operator": "Exists"}],
         "topologySpreadConstraints": [
             {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}],
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
@@ -72,6 +72,10 @@ REFUSED = [
     ({"redis": {"uri": "redis://redis", "existingSecret": "redis"}}, "redis.uri conflicts with redis.existingSecret"),
     ({"redis": {"password": "secret"}}, "redis.password needs redis.uri"),
     ({"redis": {"uri": "redis://redis", "passwordKey": "pass"}}, "redis.passwordKey is for redis.existingSecret"),
+    ({"config": {"redis": {"uri": "redis://redis"}}}, "config.redis.uri has no effect"),
+    ({"config": {"http": {"listen": "127.0.0.1:19121"}}}, "config.http.listen is an address"),
+    ({"trimToken": {"existingSecret": "t"}, "writeToken": {"existingSecret": "t"}}, "are the same token"),
+    ({"fullnameOverride": "Bad_Name"}, "/fullnameOverride"),
     ({"config": CONFIG, "existingConfigMap": "other"}, "config conflicts with existingConfigMap"),
     ({"ingress": {"enabled": True}}, "ingress.host is missing"),
     ({"ingress": {"enabled": True, "host": "streams.example"}}, "the page has no login"),

@@ -11,6 +11,15 @@
 {{- if and .redis.passwordKey .redis.uri -}}
 {{- $wrong = append $wrong "redis.passwordKey is for redis.existingSecret; with redis.uri write redis.password" -}}
 {{- end -}}
+{{- if dig "redis" "uri" "" (.config | default dict) -}}
+{{- $wrong = append $wrong "config.redis.uri has no effect; set redis.uri, or the address in redis.existingSecret" -}}
+{{- end -}}
+{{- if regexMatch "^(127\\.|localhost:|\\[::1\\])" (dig "http" "listen" "" (.config | default dict)) -}}
+{{- $wrong = append $wrong "config.http.listen is an address that neither the kubelet's probes nor Prometheus reach; write \"[::]:19121\"" -}}
+{{- end -}}
+{{- if and .trimToken.existingSecret (eq .trimToken.existingSecret .writeToken.existingSecret) (eq .trimToken.key .writeToken.key) -}}
+{{- $wrong = append $wrong "trimToken and writeToken are the same token; who may trim must not act on stuck work by it: use two" -}}
+{{- end -}}
 {{- if and .config .existingConfigMap -}}
 {{- $wrong = append $wrong "config conflicts with existingConfigMap; set only one" -}}
 {{- end -}}
