@@ -38,10 +38,10 @@ impl Outbox {
         }
     }
 
-    /// The change of the last attempt is not sent again.
-    pub(super) fn finish(&self, outcome: &str) {
+    /// The change of the last attempt is not sent again. Returns its ID.
+    pub(super) fn finish(&self, outcome: &str) -> Option<String> {
         self.stats.notified(outcome, 1);
-        self.with(Queue::finish);
+        self.with(Queue::finish)
     }
 
     /// Drops everything. Returns how many there were.

@@ -61,7 +61,7 @@ impl Queue {
         }
         let first = self.first.as_mut()?;
         first.attempts += 1;
-        let id = format!("{}-{}", self.run, first.number);
+        let id = id(&self.run, first);
         let (attempt, dropped) = (first.attempts, first.dropped);
         let head = ChangeHead { schema_version: SCHEMA_VERSION, id: &id, attempt, dropped };
         let head = serde_json::to_string(&head).ok()?;
@@ -69,9 +69,9 @@ impl Queue {
         Some(format!("{},{}", head.strip_suffix('}')?, first.text.strip_prefix('{')?))
     }
 
-    /// The change of the last attempt is not sent again.
-    pub(super) fn finish(&mut self) {
-        self.first = None;
+    /// The change of the last attempt is not sent again. Returns its ID.
+    pub(super) fn finish(&mut self) -> Option<String> {
+        self.first.take().map(|first| id(&self.run, &first))
     }
 
     /// Drops everything, which the next change counts. Returns how many there were.
@@ -87,6 +87,10 @@ impl Queue {
     pub(super) fn len(&self) -> usize {
         self.behind.len() + usize::from(self.first.is_some())
     }
+}
+
+fn id(run: &str, change: &Waiting) -> String {
+    format!("{run}-{}", change.number)
 }
 
 #[cfg(test)]

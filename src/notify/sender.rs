@@ -75,8 +75,11 @@ impl Sender {
             let verdict = answer.as_ref().map_or(Verdict::Again, |status| verdict(*status));
             self.log(&mut outage, answer, verdict);
             match verdict {
-                Verdict::Taken => self.outbox.finish(SelfStats::SENT),
-                Verdict::Refused => self.outbox.finish(SelfStats::REFUSED),
+                Verdict::Taken => drop(self.outbox.finish(SelfStats::SENT)),
+                Verdict::Refused => {
+                    let id = self.outbox.finish(SelfStats::REFUSED);
+                    warn!(id, "the webhook's receiver calls a change invalid; it is not sent again");
+                }
                 Verdict::Again => {
                     tokio::select! {
                         () = sleep(back_off.failed(fastrand::f64())) => {}
@@ -94,11 +97,7 @@ impl Sender {
         let failure = match (answer, verdict) {
             (Err(failure), _) => Some(failure),
             (Ok(_), Verdict::Taken) => None,
-            (Ok(status), Verdict::Refused) => {
-                let what = format!("it answered {status}, so the change is not sent again");
-                Some(Failure::new(Reason::UnexpectedReply, what))
-            }
-            (Ok(status), Verdict::Again) => {
+            (Ok(status), Verdict::Refused | Verdict::Again) => {
                 Some(Failure::new(Reason::UnexpectedReply, format!("it answered {status}")))
             }
         };

@@ -188,7 +188,10 @@ fn a_change_that_its_receiver_calls_invalid_is_given_up_and_the_next_one_arrives
     assert_eq!((requests[1].attempt(), &requests[1].body["to"]), (1, &json!("healthy")));
     count(&sidecar, "sent", 1.0);
     count(&sidecar, "refused", 1.0);
-    assert!(sidecar.log().contains("it answered 422"), "{}", sidecar.log());
+    let log = sidecar.log();
+    assert!(log.contains("it answered 422"), "{log}");
+    let given_up = log.lines().find(|line| line.contains("it is not sent again")).unwrap();
+    assert!(given_up.contains(requests[0].id()), "{given_up}");
 }
 
 #[test]
