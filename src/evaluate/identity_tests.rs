@@ -302,6 +302,6 @@ fn a_clock_that_is_behind_the_ids_is_reported_and_leaves_ages_unknown() {
     let stream = report.streams.get(&Name::from("s")).unwrap();
     let (read, group) = (stream.read.unwrap(), stream.group(&Name::from("g")).unwrap());
     assert_eq!((read.last_write_age, read.oldest_entry_age, group.lag_age), (None, None, None));
-    let cause = stream.reason();
+    let cause = stream.reason_of(&stream.cause);
     assert!(cause.starts_with("its last ID is 59m 54s ahead of the server's clock"), "{cause}");
 }
