@@ -20,20 +20,9 @@ end
 
 -- The names of the fields that a dead letter has behind those of its entry, in this order.
 local function origin_names(prefix)
-  local names = {'stream', 'group', 'id', 'consumer', 'deliveries', 'time', 'by'}
-  for index = 1, #names do names[index] = prefix .. names[index] end
+  local names = {}
+  for index, name in ipairs(ORIGIN) do names[index] = prefix .. name end
   return names
-end
-
--- Whether these are the fields of a dead letter, whatever their prefix. As `DeadLetter::is`.
-local function is_dead_letter(fields)
-  local before = #fields - 14
-  local prefix = (fields[before + 1] or ''):match('^(.+)stream$')
-  if not prefix then return false end
-  for index, name in ipairs(origin_names(prefix)) do
-    if fields[before + 2 * index - 1] ~= name then return false end
-  end
-  return true
 end
 
 -- Whether a key is a stream with groups.
@@ -48,8 +37,7 @@ end
 local function by_name(list)
   local all = {}
   for _, fields in ipairs(list) do
-    local one = {}
-    for index = 1, #fields, 2 do one[fields[index]] = fields[index + 1] end
+    local one = by_field(fields)
     all[one.name] = one
   end
   return all

@@ -21,3 +21,23 @@ local function text_of(raised)
   return text
 end
 
+-- What XINFO says of one object, by the names of the fields.
+local function by_field(fields)
+  local object = {}
+  for index = 1, #fields, 2 do object[fields[index]] = fields[index + 1] end
+  return object
+end
+
+-- What the names of a dead letter's last fields end with, in this order. Each begins with the same prefix. As `FIELDS` of `DeadLetter`.
+local ORIGIN = {'stream', 'group', 'id', 'consumer', 'deliveries', 'time', 'by'}
+
+-- Whether these are the fields of a dead letter, whatever their prefix. As `DeadLetter::is`.
+local function is_dead_letter(fields)
+  local last = #fields - 2 * #ORIGIN
+  local prefix = (fields[last + 1] or ''):match('^(.+)stream$')
+  for index, name in ipairs(ORIGIN) do
+    if not prefix or fields[last + 2 * index - 1] ~= prefix .. name then return false end
+  end
+  return true
+end
+

@@ -61,13 +61,6 @@ local function oldest_pending(group, first)
   end
 end
 
--- What XINFO says of one object, by the names of the fields.
-local function by_field(fields)
-  local object = {}
-  for index = 1, #fields, 2 do object[fields[index]] = fields[index + 1] end
-  return object
-end
-
 -- The groups, each as a table of its fields. The step moves none of them.
 local known_groups
 local function groups()
@@ -83,17 +76,6 @@ local known_stream
 local function stream()
   known_stream = known_stream or by_field(call('XINFO', 'STREAM', key))
   return known_stream
-end
-
--- What the names of a dead letter's last fields end with, in this order. Each begins with the same prefix.
-local ORIGIN = {'stream', 'group', 'id', 'consumer', 'deliveries', 'time', 'by'}
-local function is_dead_letter(fields)
-  local last = #fields - 2 * #ORIGIN
-  local prefix = (fields[last + 1] or ''):match('^(.+)stream$')
-  for index, name in ipairs(ORIGIN) do
-    if not prefix or fields[last + 2 * index - 1] ~= prefix .. name then return false end
-  end
-  return true
 end
 
 -- Ends the step if the stream holds dead letters, as far as its ends show, and the limits are not meant for them.

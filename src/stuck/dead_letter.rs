@@ -5,7 +5,7 @@ use crate::model::{Content, Entry, Name, StreamId, hash_tag};
 /// What the default name begins with.
 pub const DEFAULT_BEGIN: &str = "dead:";
 const BEGIN: &[u8] = DEFAULT_BEGIN.as_bytes();
-/// Fields that a dead letter has behind those of its entry, in this order. `items.lua` has them too.
+/// Fields that a dead letter has behind those of its entry, in this order. `script_head.lua` has them too.
 const FIELDS: [&str; 7] = ["stream", "group", "id", "consumer", "deliveries", "time", "by"];
 
 /// The default name of a stream's dead letters: `dead:` and its key, in braces unless it has a hash tag. Both are in one slot.
@@ -157,6 +157,13 @@ mod tests {
         let replayed = entry(&format!("a=1 dlq:replays=2 {ORIGIN}"));
         let letter = DeadLetter::of(&replayed, "dlq:").unwrap();
         assert_eq!((letter.replays, letter.fields.len()), (2, 1));
+    }
+
+    #[test]
+    fn the_scripts_have_the_same_fields() {
+        let fields = FIELDS.map(|field| format!("'{field}'")).join(", ");
+        let line = format!("\nlocal ORIGIN = {{{fields}}}\n");
+        assert!(include_str!("../actions/script_head.lua").contains(&line), "{line}");
     }
 
     #[test]
