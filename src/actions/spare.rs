@@ -18,7 +18,7 @@ fn refusal() -> Failure {
 
 /// The failure of a step, in words where it is an error of the script's own.
 pub(super) fn in_words(failure: Failure) -> Failure {
-    if failure.detail.contains(CODE) { refusal() } else { failure }
+    if failure.code() == Some(CODE) { refusal() } else { failure }
 }
 
 /// Refuses to remove anything from a stream whose oldest or newest entry is a dead letter, by its summary (`XINFO STREAM`).
@@ -29,4 +29,17 @@ pub(super) fn spare_dead_letters(summary: Result<Reply, Failure>) -> Result<(), 
         Err(failure) => return Err(failure),
     };
     if ends.iter().any(DeadLetter::is) { Err(refusal()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_error_of_the_script_is_put_in_words() {
+        let of = |detail: &str| in_words(Failure::new(Reason::Other, detail)).detail;
+        assert_eq!(&*of("DEADLETTER at an end of the stream"), WORDS);
+        let other = "ERR the stream DEADLETTER is full";
+        assert_eq!(&*of(other), other);
+    }
 }
