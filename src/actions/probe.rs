@@ -103,9 +103,8 @@ impl Prober {
     fn rest(&mut self) {
         self.primaries.disconnect();
         self.ready.clear();
-        for node in std::mem::take(&mut self.outages).into_keys() {
-            self.stats.probe.forget(&node);
-        }
+        self.outages.clear();
+        self.stats.probe.ends();
     }
 
     /// Probes each server once, all at the same time. Returns a reason that requires a longer wait than the interval.

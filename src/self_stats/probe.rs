@@ -39,6 +39,13 @@ impl ProbeStats {
         }
     }
 
+    /// Removes all series, since nothing is probed any more.
+    pub fn ends(&self) {
+        self.seconds.reset();
+        self.failures.reset();
+        self.up.reset();
+    }
+
     /// A probe of this node succeeded: how long writing, waking up a reader, and all of it took.
     pub fn succeeded(&self, node: &str, took: [Duration; STAGES.len()]) {
         self.up.with_label_values(&[node]).set(1);
