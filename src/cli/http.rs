@@ -44,7 +44,10 @@ async fn ask(url: &Url) -> Result<Vec<u8>, String> {
         let status = answer.status();
         Ok((status, Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await))
     });
-    let (status, body) = exchanged.await.map_err(|error| failed(&error))?;
+    let (status, body) = exchanged.await.map_err(|error| {
+        let is_closed = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
+        if is_closed { failed(&"it closed the connection without an answer") } else { failed(&error) }
+    })?;
     let body = body.map_err(|error| failed(&error))?.to_bytes().to_vec();
     if status == StatusCode::OK {
         return Ok(body);
@@ -54,4 +57,24 @@ async fn ask(url: &Url) -> Result<Vec<u8>, String> {
         || failed(&format!("it answered {status}")),
         |problem| Text::from(problem.detail).into(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_without_an_answer_is_reported_as_that() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let url = Url::parse(&url).unwrap();
+        let close = async { drop(listener.accept().await.unwrap()) };
+        let (answer, ()) = tokio::join!(get(&url), close);
+        assert_eq!(
+            answer.unwrap_err(),
+            format!("cannot ask {url}: it closed the connection without an answer")
+        );
+    }
 }
