@@ -298,6 +298,11 @@ impl<T: PerNode> Cluster<T> {
         self.is_in_doubt = true;
     }
 
+    /// A node that failed answers again. It may describe the cluster where nobody did a moment ago.
+    pub(super) const fn answers_again(&mut self) {
+        self.failed_at = None;
+    }
+
     /// Reads the topology again, from the first node that answers. Otherwise keeps what is known. Returns whether the address leads to
     /// a plain server now.
     async fn read_again(&mut self, first: &mut T, config: &Config) -> bool {
@@ -306,10 +311,9 @@ impl<T: PerNode> Cluster<T> {
         if !self.members.is_empty() {
             self.asked_first = (self.asked_first + 1) % self.members.len();
         }
-        let (last, first_asked) = self.members.split_at_mut(self.asked_first);
-        let members = first_asked.iter_mut().chain(last);
-        let answering = members.filter(|member| member.failing.is_none());
-        for member in answering.take(MOST_ASKED) {
+        let failing: Vec<_> = self.members.iter().map(|member| member.failing.as_ref()).collect();
+        for index in to_ask(&failing, self.asked_first) {
+            let Some(member) = self.members.get_mut(index) else { continue };
             let described = describe_in_time(member.node.link(), config).await;
             if described.as_ref().is_err_and(|failure| failure.class() != Class::Object) {
                 member.note(&described);
@@ -432,6 +436,18 @@ impl<T: PerNode> Member<T> {
     }
 }
 
+/// The nodes that are asked for the topology, in order, of nodes that failed like this: those that answer, from this place on, then those
+/// that refuse all keys and know the cluster. While it is down no other node answers, and none may be left at the configured address.
+fn to_ask(failing: &[Option<&Failure>], first: usize) -> Vec<usize> {
+    let knows = |failure: &&Failure| {
+        matches!(failure.reason, Reason::ClusterDown | Reason::MasterDown | Reason::ReplicaLinkDown)
+    };
+    let nodes = || failing.iter().enumerate().cycle().skip(first).take(failing.len());
+    let answering = nodes().filter(|(_, failure)| failure.is_none());
+    let refusing = nodes().filter(|(_, failure)| failure.as_ref().is_some_and(knows));
+    answering.chain(refusing).map(|(index, _)| index).take(MOST_ASKED).collect()
+}
+
 /// Whether a node that took so long may have stood still. `believed`: whether others were asked not long ago.
 fn is_late(took: Duration, before: Option<Duration>, believed: bool) -> bool {
     let is_slow = before.is_some_and(|before| took > SOON.max(2 * before));
@@ -441,6 +457,32 @@ fn is_late(took: Duration, before: Option<Duration>, believed: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_that_refuse_all_keys_are_asked_who_owns_them_after_those_that_answer() {
+        use Reason::{ClusterDown, Loading, MasterDown, Refused, ReplicaLinkDown, Timeout};
+        for (failing, first, expected) in [
+            (&[][..], 0, &[][..]),
+            (&[None, None, None], 0, &[0, 1, 2]),
+            (&[None, None, None], 2, &[2, 0, 1]),
+            (&[None, Some(Refused), None], 1, &[2, 0]),
+            // Not all of many.
+            (&[None; 9], 7, &[7, 8, 0]),
+            // The cluster is down, since one of them is.
+            (&[Some(Refused), Some(ClusterDown), Some(ClusterDown)], 0, &[1, 2]),
+            (&[Some(ClusterDown), Some(Timeout), Some(ClusterDown)], 1, &[2, 0]),
+            (&[Some(ClusterDown), None, Some(ClusterDown)], 2, &[1, 2, 0]),
+            // Replicas of another primary by now.
+            (&[Some(ReplicaLinkDown), Some(MasterDown)], 0, &[0, 1]),
+            // It knows what it knew when it ended.
+            (&[Some(Loading), Some(Refused)], 0, &[]),
+        ] {
+            let failures: Vec<_> =
+                failing.iter().map(|reason| reason.map(|reason| Failure::new(reason, ""))).collect();
+            let failures: Vec<_> = failures.iter().map(Option::as_ref).collect();
+            assert_eq!(to_ask(&failures, first), expected, "{failing:?} {first}");
+        }
+    }
 
     #[test]
     fn a_node_that_took_much_longer_is_late_and_on_a_slow_link_not_each_time() {

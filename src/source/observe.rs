@@ -229,6 +229,7 @@ impl ClusterReading<'_> {
         let replicas = cluster.topology.primaries().iter().map(|primary| &*primary.replicas);
         let wanted = replicas.filter(|_| self.reads_replicas).map(Wanted::These);
         let wanted = wanted.chain(std::iter::repeat(Wanted::None));
+        let failed: Vec<bool> = cluster.members.iter().map(|member| member.failing.is_some()).collect();
         let members = cluster.members.iter_mut().zip(&parts).zip(wanted);
         let mut read = join_all(members.map(async |((member, part), wanted)| {
             if self.asks_owners_only && part.is_empty() {
@@ -237,6 +238,9 @@ impl ClusterReading<'_> {
             member.observe(self.config, part, wanted).await
         }))
         .await;
+        if cluster.members.iter().zip(failed).any(|(member, failed)| failed && member.failing.is_none()) {
+            cluster.answers_again();
+        }
         cluster.doubt_late(self.config, &mut read).await;
         let mut merge = Merge::default();
         for ((member, part), read) in cluster.members.iter().zip(&parts).zip(read) {

@@ -6,6 +6,7 @@ mod harness;
 mod late;
 mod moves;
 mod nodes;
+mod polls;
 mod seeds;
 mod seen;
 mod trims;
