@@ -24,12 +24,10 @@ pub(super) const MOST_ASKED: usize = 3;
 /// How long a node may take to answer, so that it delays no other: one that failed before, and one that answered faster.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A node that answers so soon did not stand still for long enough to be replaced.
+/// A node that answers so soon is not late, whatever it took before.
 const SOON: Duration = Duration::from_millis(20);
 /// One that takes so much longer than before stood still for long enough for its neighbours to replace it, where their patience is short.
 pub(super) const STOOD_STILL: Duration = Duration::from_millis(500);
-/// How long one that is a little late is believed after others were asked: on a slow link it often is.
-const BELIEVED: Duration = Duration::from_secs(60);
 
 /// What is kept for each node, with its link.
 pub(super) trait PerNode {
@@ -259,13 +257,14 @@ pub(super) struct Member<T> {
     tried: Instant,
     /// How long its replies may take at the next reading, so that it delays no other node.
     pub(super) patience: Duration,
-    /// How long its last reading took.
-    took: Option<Duration>,
+    pace: Pace,
     /// Whether it had failed before, or took much longer than before: it may have stood still, and others are to be asked.
     pub(super) is_late: bool,
-    /// When others were last asked because it was late.
-    doubted: Option<Instant>,
 }
+
+/// How long the readings of a node take: the slowest of the last ones, of which each counts for less than the next. `None` before the first one.
+#[derive(Debug, Default, Clone, Copy)]
+struct Pace(Option<Duration>);
 
 impl<T: PerNode> Cluster<T> {
     fn new(link: Link, topology: Topology) -> Self {
@@ -367,17 +366,13 @@ impl<T: PerNode> Member<T> {
         let node = T::new(link.to_node(address.clone()));
         // Nothing is known of it yet.
         let (tried, patience) = (clock::now(), Duration::MAX);
-        Self { node, address, failing: None, tried, patience, took: None, is_late: false, doubted: None }
+        Self { node, address, failing: None, tried, patience, pace: Pace::default(), is_late: false }
     }
 
     /// Notes how long a reading took. Call it before [`note`](Self::note).
     pub(super) fn note_pace(&mut self, took: Duration) {
-        let believed = self.doubted.is_some_and(|at| at.elapsed() < BELIEVED);
-        self.is_late = self.failing.is_some() || is_late(took, self.took, believed);
-        self.took = Some(took);
-        if self.is_late {
-            self.doubted = Some(clock::now());
-        }
+        let is_slow = self.pace.note(took);
+        self.is_late = self.failing.is_some() || is_slow;
     }
 
     /// Where this node redirects a command to, if its error says so.
@@ -448,10 +443,19 @@ fn to_ask(failing: &[Option<&Failure>], first: usize) -> Vec<usize> {
     answering.chain(refusing).map(|(index, _)| index).take(MOST_ASKED).collect()
 }
 
-/// Whether a node that took so long may have stood still. `believed`: whether others were asked not long ago.
-fn is_late(took: Duration, before: Option<Duration>, believed: bool) -> bool {
-    let is_slow = before.is_some_and(|before| took > SOON.max(2 * before));
-    is_slow && (took >= STOOD_STILL || !believed)
+impl Pace {
+    /// Notes a reading, and returns whether it took so much longer than the last ones that the node may have stood still. However short
+    /// it was, it may be the end of a long time, most of which was before the reading began.
+    fn note(&mut self, took: Duration) -> bool {
+        let Some(before) = self.0 else {
+            self.0 = Some(took);
+            return false;
+        };
+        let most = SOON.max(2 * before);
+        // One that stood still for seconds is slow only by a little the next time, and a slow link soon has its own pace.
+        self.0 = Some(took.min(most).max(before - before / 4));
+        took > most
+    }
 }
 
 #[cfg(test)]
@@ -485,24 +489,29 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_took_much_longer_is_late_and_on_a_slow_link_not_each_time() {
-        let ms = Duration::from_millis;
-        for (took, before, believed, expected) in [
+    fn a_node_that_took_much_longer_than_the_last_times_is_late() {
+        for (took, expected) in [
             // Nothing is known of its pace, or it is as fast as before.
-            (5_000, None, false, false),
-            (20, Some(1), false, false),
-            (200, Some(100), false, false),
+            (&[5_000][..], &[][..]),
+            (&[1, 20], &[]),
+            (&[100, 200], &[]),
             // Much longer than before.
-            (21, Some(1), false, true),
-            (201, Some(100), false, true),
-            // Others were asked a moment ago, and it can't have been replaced.
-            (201, Some(100), true, false),
-            (499, Some(1), true, false),
-            // It can.
-            (500, Some(1), true, true),
-            (800, Some(400), true, false),
+            (&[1, 21], &[1]),
+            (&[100, 201], &[1]),
+            // The end of a time in which it stood still, soon after it was late by a little or by much.
+            (&[5, 25, 5, 5, 200], &[1, 4]),
+            (&[5, 5_000, 5, 5, 200], &[1, 4]),
+            (&[5, 200, 200], &[1, 2]),
+            // What was slow long ago is forgotten.
+            (&[400, 5, 5, 5, 5, 5, 5, 200], &[7]),
+            // On a slow link it is not late each time.
+            (&[30, 70, 30, 70, 40, 30, 70, 60, 70, 30, 30, 60], &[1]),
+            (&[5, 300, 310, 290, 300, 320, 300, 310], &[1, 2, 3, 4]),
         ] {
-            assert_eq!(is_late(ms(took), before.map(ms), believed), expected, "{took} {before:?} {believed}");
+            let mut pace = Pace::default();
+            let late = |(_, took): &(usize, &u64)| pace.note(Duration::from_millis(**took));
+            let late: Vec<usize> = took.iter().enumerate().filter(late).map(|(index, _)| index).collect();
+            assert_eq!(late, expected, "{took:?}");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! How many polls it takes until streams are read from the new owner of their slots. They come one right after the other, and the
 //! address that was given is that of the node that dies.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    thread::{scope, sleep},
+    time::Duration,
+};
 
 use streamwarden::{
     app::self_stats,
@@ -12,7 +16,12 @@ use streamwarden::{
 use support::{Cluster, wait_for};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{STREAMS, fill, names};
+use super::{STREAMS, fill, length, names};
+
+/// Its neighbours close their connections to a node that does not answer for so long, so it hears of its successor late.
+const STOOD_STILL: Duration = Duration::from_millis(650);
+/// In so short a time nobody gives it up.
+const END: Duration = Duration::from_millis(300);
 
 /// Polls of all streams, which the test makes itself.
 struct Polls {
@@ -46,6 +55,20 @@ impl Polls {
             None => Some(format!("{stream} was not asked for")),
         };
         names().iter().filter_map(why).collect()
+    }
+}
+
+impl Polls {
+    /// Polls while this node, which stands still, does so for a little longer, and returns the length of the first stream.
+    fn length_while_it_stands_still(&mut self, cluster: &Cluster, node: usize) -> Option<u64> {
+        let reading = scope(|threads| {
+            threads.spawn(|| {
+                sleep(END);
+                cluster.node(node).resume();
+            });
+            self.runtime.block_on(self.reader.read(&self.config, &self.watchlist)).unwrap()
+        });
+        Some(reading.snapshot.streams.get(&"s0".into())?.as_ref().ok()?.length)
     }
 }
 
@@ -96,4 +119,29 @@ fn a_successor_is_read_at_the_second_poll_after_no_node_answered() {
     take_over(&cluster, successor);
     polls.unread();
     assert_eq!(polls.unread(), none());
+}
+
+#[test]
+fn a_primary_that_stood_still_is_doubted_although_only_the_end_of_it_is_seen() {
+    // No replica takes over by itself, however busy the machine is.
+    let settings =
+        "cluster-node-timeout 400\ncluster-replica-no-failover yes\ncluster-require-full-coverage no";
+    let cluster = Cluster::with_settings(3, 3, settings);
+    fill(&cluster);
+    let mut polls = Polls::of(&cluster);
+    let old = cluster.owner("s0");
+    let new = wait_for("a replica", || cluster.replica_of(old));
+    let before = Some(length(0) as u64);
+    let learn_its_pace = |polls: &mut Polls| (0..9).for_each(|_| assert_eq!(polls.unread(), none()));
+    learn_its_pace(&mut polls);
+    cluster.freeze(old);
+    assert_eq!(polls.length_while_it_stands_still(&cluster, old), before, "nobody has replaced it");
+    cluster.thaw(old);
+    learn_its_pace(&mut polls);
+    cluster.freeze(old);
+    sleep(STOOD_STILL);
+    cluster.node(new).run::<()>("CLUSTER FAILOVER TAKEOVER");
+    wait_for("the successor", || cluster.node(new).try_run::<String>("XADD s0 * f v").ok());
+    assert_ne!(polls.length_while_it_stands_still(&cluster, old), before, "the old number");
+    cluster.thaw(old);
 }
