@@ -376,6 +376,12 @@ impl Cluster {
             own.is_some_and(|own| slots.clone().all(|slot| own.serves(slot)))
         };
         wait_for("the slots to have moved", || {
+            // What is left of a move key by key, which the replica of a node that failed may have, is refused.
+            for slot in slots.clone() {
+                [from, to].iter().for_each(|node| {
+                    drop(self.nodes[*node].try_run::<()>(&format!("CLUSTER SETSLOT {slot} STABLE")));
+                });
+            }
             // One of them is unknown here. A move that failed is begun again.
             drop(self.nodes[to].try_run::<Value>(&import));
             drop(self.nodes[from].try_run::<Value>(&migrate));
