@@ -365,26 +365,27 @@ impl Cluster {
         help.iter().any(|line| line.starts_with("MIGRATION ") || line.starts_with("MIGRATESLOTS "))
     }
 
-    /// Moves slots at once, and waits until their new owner has them.
+    /// Moves slots at once, and waits until their new owner has them. Where a node is a replica by now, its primary has its part.
     pub fn move_atomically(&self, slots: RangeInclusive<u16>, from: usize, to: usize) {
         let (first, last) = (slots.start(), slots.end());
-        let import = format!("CLUSTER MIGRATION IMPORT {first} {last}");
-        let id: String = self.ask(to, "CLUSTER MYID");
-        let migrate = format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}");
-        let is_moved = || {
-            let own = self.see_from(to).into_iter().find(|seen| seen.node == to);
-            own.is_some_and(|own| slots.clone().all(|slot| own.serves(slot)))
-        };
         wait_for("the slots to have moved", || {
+            let (from, to) = (self.successor(from), self.successor(to));
             // What is left of a move key by key, which the replica of a node that failed may have, is refused.
             for slot in slots.clone() {
                 [from, to].iter().for_each(|node| {
                     drop(self.nodes[*node].try_run::<()>(&format!("CLUSTER SETSLOT {slot} STABLE")));
                 });
             }
+            let id: String = self.ask(to, "CLUSTER MYID");
+            let import = format!("CLUSTER MIGRATION IMPORT {first} {last}");
+            let migrate = format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}");
             // One of them is unknown here. A move that failed is begun again.
             drop(self.nodes[to].try_run::<Value>(&import));
             drop(self.nodes[from].try_run::<Value>(&migrate));
+            let is_moved = || {
+                let own = self.see_from(to).into_iter().find(|seen| seen.node == to);
+                own.is_some_and(|own| slots.clone().all(|slot| own.serves(slot)))
+            };
             wait_a_little(is_moved).then_some(())
         });
     }
