@@ -128,6 +128,9 @@ section! {
         for (key, what) in it.misplaced_dead_letters() {
             section.problem(&key, what);
         }
+        if it.streams.iter().any(|rule| rule.pattern.exact().is_some_and(|name| name.as_bytes() == it.retention.lease_key.as_bytes())) {
+            section.problem("retention.lease_key", "must not be a stream of the configuration".to_owned());
+        }
         let tick = it.latency.tick;
         for (index, rule) in it.streams.iter().enumerate() {
             for (key, _) in rule.slo.iter().flat_map(Slo::objectives).filter(|(_, objective)| *objective < tick) {

@@ -28,7 +28,7 @@ mod unreachable;
 
 pub(crate) use evidence::Evidence;
 pub(crate) use finding::{Area, Diagnosis, Finding, Level};
-pub(crate) use lease::stuck_lease;
+pub(crate) use lease::words as words_of_stuck_lease;
 pub(crate) use unreachable::{unreachable, unused};
 
 /// Diagnoses a server from this evidence.

@@ -31,7 +31,9 @@ mod tick;
 
 pub use condition::{Condition, NEARLY_FULL_PERCENT};
 pub use detail::{Consumer, Content, Entry, GroupPending, PendingEntry};
-pub use facts::{ClockSkew, ClusterFacts, Facts, PrimaryFacts, Rights, Section, SeedFacts, Setting};
+pub use facts::{
+    ClockSkew, ClusterFacts, Facts, PrimaryFacts, Rights, Section, SeedFacts, Setting, StuckLease,
+};
 pub use failure::{Class, Failure, Reason};
 pub use in_order::InOrder;
 pub use info::Info;

@@ -125,8 +125,8 @@ impl Doctor {
         }
         let reading = Reader::new(link()).read(config, &watchlist).await;
         let needs_lease = needs.iter().any(|need| need.feature == Feature::Lease);
-        let lease_never_expires = match needs_lease {
-            true => Details::new(link()).lease_never_expires(config).await.ok().flatten(),
+        let stuck_lease = match needs_lease {
+            true => Details::new(link()).stuck_lease(config).await.ok().flatten(),
             false => None,
         };
         let user = self.user.as_deref();
@@ -142,7 +142,7 @@ impl Doctor {
             streams,
             rights,
             cluster,
-            lease_never_expires,
+            stuck_lease,
             reading,
         })
     }

@@ -431,3 +431,13 @@ fn a_webhook_is_one_address_in_a_file_and_no_error_shows_it() {
     );
     assert!(!problems.contains("t0ken"), "{problems}");
 }
+
+#[test]
+fn the_key_of_the_lease_is_no_stream_of_the_configuration() {
+    let actual = problems("retention: {lease_key: orders}\nstreams: [{match: orders}]");
+    assert!(actual.contains("retention.lease_key: must not be a stream of the configuration"), "{actual}");
+    assert!(
+        check("redis: {uri: 'redis://h'}\nretention: {lease_key: orders}\nstreams: [{match: 'orders:*'}]")
+            .is_ok()
+    );
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Address, Config, Discovered, Mode, StreamRule},
-    model::{ClusterFacts, Facts, Failure, Feature, Rights, SentinelView},
+    model::{ClusterFacts, Facts, Failure, Feature, Rights, SentinelView, StuckLease},
     reading::Reading,
 };
 
@@ -27,8 +27,8 @@ pub(crate) struct Evidence<'a> {
     pub rights: &'a Result<Rights, Failure>,
     /// The cluster that the server is part of, if it is read as a whole.
     pub cluster: &'a Result<Option<ClusterFacts>, Failure>,
-    /// Whether the key of the lease never expires; `None` if that is unknown, or if no sidecar needs the lease.
-    pub lease_never_expires: Option<bool>,
+    /// Why no sidecar ever takes the lease; `None` also if that is unknown, or if no sidecar needs the lease.
+    pub stuck_lease: Option<StuckLease>,
     /// One reading of the streams.
     pub reading: &'a Result<Reading, Failure>,
 }

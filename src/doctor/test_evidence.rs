@@ -79,7 +79,7 @@ impl Case {
             streams,
             rights,
             cluster,
-            lease_never_expires: None,
+            stuck_lease: None,
             reading,
         }
     }

@@ -306,6 +306,18 @@ proptest! {
     }
 }
 
+#[test]
+fn entries_that_no_server_adds_so_fast_are_no_backlog() {
+    // XSETID s ID ENTRIESADDED 1000010, and a stream to which as many were added in a second.
+    for (lag, bad) in
+        [([0, 1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000], 0), ([0, 250, 500, 500, 500, 500], 500)]
+    {
+        let ticks: Vec<_> = (0..).step_by(250).zip(lag.map(|lag| at(0, 10, lag, 0))).collect();
+        let (delivery, _) = after(&ticks);
+        assert_eq!(delivery.outcomes.unwrap().of(Outcome::Bad), bad, "{lag:?}");
+    }
+}
+
 fn number() -> impl Strategy<Value = u64> {
     let end = i64::MAX.unsigned_abs();
     prop_oneof![3 => 0_u64..20, 1 => Just(end), 1 => Just(end - 1), 1 => Just(end / 2)]

@@ -16,8 +16,8 @@ use crate::{
 
 /// IDs may be so far ahead of a clock that was set back.
 const MOST_AHEAD_MS: u64 = 3_600_000;
-/// No server delivers more entries between two ticks: somebody set the number.
-const MOST_AT_ONCE: u64 = 1 << 32;
+/// No server adds or delivers more entries in a millisecond: where a number grows faster, somebody set it.
+const MOST_IN_A_MS: u64 = 2_000;
 
 /// What is measured, and against what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,8 +327,16 @@ impl Tracker {
         let moved = after.last_delivered_id.cmp(&before.last_delivered_id);
         // A group that is recreated has no consumers at first.
         let is_recreated = after.consumers == 0 && before.consumers > 0 && moved.is_ne();
-        let is_set = now.number.saturating_sub(last.number) > MOST_AT_ONCE;
-        if is_recreated || is_set || moved != now.number.cmp(&last.number) || moved.is_lt() {
+        let passed = now.time.to.saturating_sub(last.time.from).saturating_add(1);
+        let is_set = |before: u64, after: u64| after.saturating_sub(before) / MOST_IN_A_MS > passed;
+        if self.added(last).zip(self.added(now)).is_some_and(|(before, after)| is_set(before, after)) {
+            return Err(LeftOut::Trimmed);
+        }
+        if is_recreated
+            || is_set(last.number, now.number)
+            || moved != now.number.cmp(&last.number)
+            || moved.is_lt()
+        {
             return Err(LeftOut::Rewound);
         }
         if let Some(added) = self.added(now) {

@@ -50,6 +50,15 @@ impl Facts {
     }
 }
 
+/// Why no sidecar ever takes the retention lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StuckLease {
+    /// Its key has no time to live, which a sidecar sets with it.
+    NeverExpires,
+    /// Its key holds something else, perhaps a stream.
+    IsNoLease,
+}
+
 fn known<T>(fact: Option<&Result<T, Failure>>) -> Result<&T, Failure> {
     match fact {
         Some(Ok(value)) => Ok(value),

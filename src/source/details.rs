@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     model::{
         Consumer, Content, Entry, Failure, GroupPending, Millis, Name, PendingEntry, Reason, ServerTime,
-        StreamId, Text,
+        StreamId, StuckLease, Text,
     },
 };
 
@@ -214,15 +214,19 @@ impl Details {
         reply::optional_text(&self.one(config, &Name::from(key), Command::Get(key)).await?)
     }
 
-    /// Whether the key of the lease has no time to live, which a sidecar sets with it: then no sidecar ever takes it over. `None` if the user
-    /// may not ask.
+    /// Why no sidecar ever takes the lease; `None` also if the user may not ask.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn lease_never_expires(&mut self, config: &Config) -> Result<Option<bool>, Failure> {
+    pub async fn stuck_lease(&mut self, config: &Config) -> Result<Option<StuckLease>, Failure> {
         let key = config.retention.lease_key.as_str();
+        match self.lease_holder(config).await {
+            Err(failure) if failure.reason == Reason::WrongType => return Ok(Some(StuckLease::IsNoLease)),
+            Err(failure) if failure.reason != Reason::NoPermission => return Err(failure),
+            _ => {}
+        }
         match self.one(config, &Name::from(key), Command::TimeToLive(key)).await {
-            Ok(reply) => Ok(Some(matches!(reply.value()?, Value::Int(NEVER)))),
+            Ok(reply) => Ok(matches!(reply.value()?, Value::Int(NEVER)).then_some(StuckLease::NeverExpires)),
             Err(failure) if failure.reason == Reason::NoPermission => Ok(None),
             Err(failure) => Err(failure),
         }

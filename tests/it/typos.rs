@@ -150,4 +150,16 @@ fn a_lease_that_never_expires_is_a_problem_with_its_key() {
         assert_eq!(doctor.contains("never expires"), is_stuck, "{words}: {doctor}");
         assert!(!is_stuck || code == 1, "{doctor}");
     }
+    // It may be somebody's stream, which nobody should be told to delete.
+    redis.run::<redis::Value>("DEL streamwarden:retention:lease");
+    redis.add("streamwarden:retention:lease", 3);
+    let (status, (code, doctor)) = look();
+    let doctor = doctor.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [&status, &doctor] {
+        assert!(
+            said.contains("is in use for something else") && !said.contains("DEL streamwarden"),
+            "{said}"
+        );
+    }
+    assert_eq!(code, 1, "{doctor}");
 }

@@ -9,7 +9,7 @@ use crate::{
     app::self_stats,
     cli::{command::complain, http},
     config::{Config, Discovered, Watched, Watchlist},
-    doctor::stuck_lease,
+    doctor::words_of_stuck_lease,
     model::{Failure, Name, Reason},
     reader::Reader,
     reading::Reading,
@@ -146,8 +146,14 @@ impl Direct {
         }
         match self.details.lease_holder(&self.config).await {
             Ok(holder) => {
-                self.check_expiry(holder.is_some()).await;
+                if holder.is_some() {
+                    self.check_lease().await;
+                }
                 reading.with_holder(holder)
+            }
+            Err(failure) if failure.reason == Reason::WrongType => {
+                self.check_lease().await;
+                reading
             }
             Err(failure) => {
                 if !std::mem::replace(&mut self.is_quiet, true) {
@@ -158,14 +164,14 @@ impl Direct {
         }
     }
 
-    /// Reports a lease that never expires, once: no sidecar takes it over.
-    async fn check_expiry(&mut self, is_held: bool) {
-        if !is_held || self.is_quiet {
+    /// Reports a lease that no sidecar takes over, once.
+    async fn check_lease(&mut self) {
+        if self.is_quiet {
             return;
         }
-        if let Ok(Some(true)) = self.details.lease_never_expires(&self.config).await {
+        if let Ok(Some(stuck)) = self.details.stuck_lease(&self.config).await {
             self.is_quiet = true;
-            let (what, meaning) = stuck_lease(&self.config);
+            let (what, meaning) = words_of_stuck_lease(stuck, &self.config);
             complain(format_args!("{what}: {meaning}\n"));
         }
     }
