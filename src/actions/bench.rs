@@ -7,6 +7,7 @@
 mod command;
 mod latencies;
 mod load;
+mod measured;
 mod room;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ use crate::{
 use command::BenchCommand;
 pub use latencies::Latencies;
 use load::{Job, gone, one};
+pub use measured::{Measured, Test};
 use room::has_room;
 
 /// Connections that send requests at the same time.
@@ -60,49 +62,6 @@ impl BenchOrder {
         let at_once = u64::try_from(CONNECTIONS * Test::PIPELINE).unwrap_or(u64::MAX);
         STREAM_BYTES + 2 * at_once * (u64::from(self.size) + ENTRY_BYTES) + SPARE_BYTES
     }
-}
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Test {
-    /// `XADD`, one after another.
-    Add,
-    /// `XADD`, in pipelines.
-    AddPipelined,
-    /// `XRANGE` of ten entries.
-    Range,
-    /// `XREADGROUP` of ten entries, and their `XACK`.
-    ReadGroup,
-}
-
-impl Test {
-    /// All tests, in their order. The first ones write what the others read.
-    pub const ALL: [Self; Self::COUNT as usize] =
-        [Self::Add, Self::AddPipelined, Self::Range, Self::ReadGroup];
-    const COUNT: u32 = 4;
-    /// Commands in a pipeline.
-    pub const PIPELINE: usize = 16;
-
-    /// Requests that are sent in one go. Reading and acknowledging is one request.
-    fn requests_at_once(self) -> u64 {
-        let pipeline = u64::try_from(Self::PIPELINE).unwrap_or(u64::MAX);
-        if self == Self::AddPipelined { pipeline } else { 1 }
-    }
-}
-
-/// What came of a test.
-#[derive(Debug, Clone)]
-pub struct Measured {
-    /// The test.
-    pub test: Test,
-    /// Requests that were answered.
-    pub requests: u64,
-    /// Entries that were written or read.
-    pub entries: u64,
-    /// How long the test took.
-    pub took: Duration,
-    /// From sending a request until it was answered; of a pipeline, until all of it was.
-    pub latencies: Latencies,
 }
 
 /// Why there are no figures.
@@ -177,7 +136,7 @@ impl Bench {
         self.node.as_ref()
     }
 
-    /// Runs all tests and removes the stream, also if it is told to stop.
+    /// Runs all tests and removes the stream, also if it is stopped early.
     ///
     /// # Errors
     /// What failed. Then there are no figures.

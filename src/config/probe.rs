@@ -1,4 +1,4 @@
-//! The streams of probes and of benches: they are nobody's to watch, whoever made them.
+//! The streams of probes and of benches: they are nobody's to watch, also those of other processes.
 
 use super::Config;
 use crate::model::Name;

@@ -2,7 +2,7 @@
 
 mod commands;
 mod links;
-mod markdown;
+pub(crate) mod markdown;
 mod names;
 mod samples;
 mod terms;

@@ -13,6 +13,7 @@
 mod acl;
 mod addresses;
 mod api;
+mod bench;
 mod billed;
 mod blind;
 mod cluster;

@@ -198,7 +198,7 @@ fn a_sidecar_stays_readable_and_small_whatever_a_server_answers() {
 fn every_command_stays_readable_and_small_whatever_a_server_answers() {
     let Some(redis) = trimming(redis()) else { return };
     let impostor = Impostor::before(redis.port(), |_, _| None);
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &["dead-letter", "plain", "plain", "--deliveries", "1", "--idle", "0s", "--yes"],
         &["dead-letters", "show", "plain", "--show"],
         &["replay", "plain", "--yes"],
@@ -211,6 +211,7 @@ fn every_command_stays_readable_and_small_whatever_a_server_answers() {
         &["doctor"],
         &["doctor", "--user", "default"],
         &["trim", "plain", "--max-length", "100", "--yes"],
+        &["bench", "--duration", "1s"],
         &["acl"],
         &["check-config", "--cost", "--poll-interval", "100ms"],
     ];

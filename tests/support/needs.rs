@@ -29,6 +29,9 @@ impl Need {
     /// `XGROUP CREATECONSUMER`, by which a test makes a consumer that never read.
     pub const CREATED_CONSUMERS: Self =
         Self { since: (6, 2, 0), name: "Redis 6.2 or later, which has XGROUP CREATECONSUMER" };
+    /// `XADD NOMKSTREAM`, which makes no stream.
+    pub const NO_MKSTREAM: Self =
+        Self { since: (6, 2, 0), name: "Redis 6.2 or later, which has XADD NOMKSTREAM" };
     /// The count of entries ever added, without which no loss is known.
     pub const COUNTED_ADDITIONS: Self =
         Self { since: (7, 0, 0), name: "Redis 7.0 or later, which counts additions" };

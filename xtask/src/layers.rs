@@ -186,6 +186,7 @@ const PURE: &[&str] = &[
     "views",
     "acl",
     "actions::bench::latencies",
+    "actions::bench::measured",
     "actions::bench::room",
     "notify::changes",
     "notify::queue",

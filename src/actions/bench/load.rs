@@ -5,7 +5,11 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::{Measured, Test, command::BenchCommand, latencies::Latencies};
+use super::{
+    command::BenchCommand,
+    latencies::Latencies,
+    measured::{Measured, Test},
+};
 use crate::{
     clock::{self, Instant},
     config,

@@ -45,7 +45,8 @@ struct Document<'a> {
     mark_per_second: u64,
     /// What is left below the mark; `null` if not all that the watched streams carry is known.
     left_per_second: Option<u64>,
-    /// What the server took beside the watched streams, one `XADD` after another on each connection.
+    /// Entries that the server took beside those of the watched streams, in the faster test of `XADD`. It may take more: the client and the
+    /// network have limits too.
     headroom_per_second: u64,
 }
 
@@ -119,7 +120,7 @@ impl Report {
 
     fn watched(&self) -> String {
         match &self.carried {
-            Ok(Carried { streams: 0, unknown: 0, .. }) => "there are none".to_owned(),
+            Ok(Carried { streams: 0, unknown: 0, .. }) => "nothing is watched".to_owned(),
             Ok(Carried { streams: 0, .. }) => {
                 "what they carry is unknown: Redis counts additions since 7.0, and the user must be permitted to read them".to_owned()
             }
@@ -154,16 +155,18 @@ impl Report {
     fn headroom(&self) -> String {
         let took = self.took();
         format!(
-            "took {} a second beside that, one XADD after another on each connection: {}.{} times the mark",
+            "takes at least {} entries a second beside that, {}.{} times the mark",
             grouped(took),
             took / MARK,
             took % MARK * 10 / MARK
         )
     }
 
-    /// What the server took of the first test.
+    /// What the server took in the faster test of `XADD`. Any test proves that it takes as much; none that it takes no more.
     fn took(&self) -> u64 {
-        self.measured.first().map_or(0, |added| per_second(added.entries, added.took))
+        let is_write = |measured: &&Measured| matches!(measured.test, Test::Add | Test::AddPipelined);
+        let took = |measured: &Measured| per_second(measured.entries, measured.took);
+        self.measured.iter().filter(is_write).map(took).max().unwrap_or(0)
     }
 
     pub(super) fn json(&self) -> Result<String, Error> {
@@ -254,7 +257,7 @@ mod tests {
             Ok(Carried { streams, unknown, entries, time: Duration::from_secs(2) })
         };
         for (carried, watched, left) in [
-            (carried(0, 0, 0), "there are none", ": 10,000 are left"),
+            (carried(0, 0, 0), "nothing is watched", ": 10,000 are left"),
             (
                 carried(2, 0, 3_000),
                 "1,500 a second meanwhile: 3,000 entries in 2s (2 streams)",

@@ -9,7 +9,7 @@ pub(super) const CHINESE: &str = "docs/zh/src";
 
 /// The text of a file of the project.
 #[track_caller]
-pub(super) fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     support::read(support::project(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
