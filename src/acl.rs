@@ -181,8 +181,8 @@ fn is_since(server: &Server, version: (u16, u16, u16)) -> bool {
 
 fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
     use Permission::{
-        ClientNoTouch, ClientSetName, Hello, Info, Scan, Select, Time, XinfoGroups, XinfoStream, Xlen,
-        Xpending, Xrange, Xrevrange,
+        ClientNoTouch, ClientSetName, Hello, Info, MemoryUsage, Scan, Select, Time, XinfoGroups, XinfoStream,
+        Xlen, Xpending, Xrange, Xrevrange,
     };
     let has_selectors = has_selectors(server);
     // Without rules for subcommands this would permit every CLIENT command. The sidecar works without it.
@@ -198,6 +198,7 @@ fn reading(config: &Config, database: i64, server: &Server) -> Vec<Permission> {
         (database != 0, Select),
         (config.needs_discovery(), Scan),
         (config.lag_count.entries > 0, Xrevrange),
+        (config.memory.enabled, MemoryUsage),
     ];
     let needed = sometimes.into_iter().filter_map(|(is_needed, command)| is_needed.then_some(command));
     let of_cluster = CLUSTER.into_iter().filter(|_| is_cluster(config, server));

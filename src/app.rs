@@ -13,7 +13,7 @@ use crate::{
     http::{Documents, Fingerprint, Gate, Server, ServerState, Trims},
     notify::{Outbox, Sender, Watcher},
     operator::{Job, Operator},
-    poll::{Heartbeat, Poller, Sampler, Searcher},
+    poll::{Heartbeat, Poller, Sampler, Searcher, Weigher},
     reader::Reader,
     reading::Latest,
     recorder::Untraced,
@@ -195,7 +195,8 @@ impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
         let Self { config, orders, jobs, latest, latest_out, heartbeat, stats, stop } = self;
         let outbox = Arc::new(Outbox::new(Arc::clone(&stats)));
-        let watcher = Watcher { config: config.clone(), latest: latest_out, outbox: Arc::clone(&outbox) };
+        let watcher =
+            Watcher { config: config.clone(), latest: latest_out.clone(), outbox: Arc::clone(&outbox) };
         tasks.spawn_on(worker.handle(), "changes", watcher.run(stop.clone()));
         tasks.spawn("webhook", Sender { config: config.clone(), outbox }.run(stop.clone()));
         let (streams_in, streams_out) = watch::channel(None);
@@ -242,9 +243,20 @@ impl WithRedis {
         let prober = Prober::new(Primaries::new(link), config.clone(), Arc::clone(&stats));
         // Not on the worker either: what keeps it busy would count as Redis's time.
         tasks.spawn("probe", prober.run(stop.clone()));
+        let (weights_in, weights_out) = watch::channel(Arc::default());
+        let weigher = Weigher {
+            details: Details::new(Link::new(Arc::new(Untraced(Arc::clone(&stats))))),
+            config: config.clone(),
+            latest: latest_out,
+            weights: weights_in,
+        };
+        tasks.spawn("memory", weigher.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).of_replicas().within_budget();
         let poller = Poller {
-            reader: reader.beside_retention(removals_out, statuses_out).beside_sampler(report_out),
+            reader: reader
+                .beside_retention(removals_out, statuses_out)
+                .beside_sampler(report_out)
+                .beside_weigher(weights_out),
             config,
             streams: Watching::new(streams_out),
             latest,

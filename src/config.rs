@@ -53,8 +53,8 @@ pub use exclusion::Exclusion;
 pub use key::{About, Flag, Key};
 pub use keys::{
     CONFIGURED, Cluster, Consumers, DeadLetterRule, Entries, Exposition, Http, LagCount, Latency, Limits,
-    Log, LogFormat, Mode, Notify, Otlp, Poll, Probe, ReadFrom, ReapRule, Retention, Slo, States, Status,
-    StreamRetention, StreamRule, Thresholds, Tls,
+    Log, LogFormat, Memory, Mode, Notify, Otlp, Poll, Probe, ReadFrom, ReapRule, Retention, Slo, States,
+    Status, StreamRetention, StreamRule, Thresholds, Tls,
 };
 #[cfg(test)]
 pub(crate) use load::tests::check_in;
@@ -104,6 +104,8 @@ section! {
         latency: Latency [redis.billed_by_command];
         /// Whether to try if writing works, on streams of the sidecar's own.
         probe: Probe [redis.billed_by_command];
+        /// How the memory of streams is measured.
+        memory: Memory [redis.billed_by_command];
         /// What the metrics page serves.
         exposition: Exposition;
         /// Bounds on the sidecar's own size. Whatever exceeds them is left out, counted and alerted on.

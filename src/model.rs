@@ -28,6 +28,7 @@ mod terms;
 pub(crate) mod test_snapshot;
 mod text;
 mod tick;
+mod weight;
 
 pub use condition::{Condition, NEARLY_FULL_PERCENT};
 pub use detail::{Consumer, Content, Entry, GroupPending, PendingEntry};
@@ -59,3 +60,4 @@ pub use terms::Terms;
 pub use text::Text;
 pub(crate) use text::cleaned;
 pub use tick::{GroupPosition, GroupsAt, TickQuestion, TickTime};
+pub use weight::{Weight, Weights};

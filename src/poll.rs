@@ -1,10 +1,11 @@
-//! The loops that read Redis: poll (observe, evaluate, publish), search for streams, and sample, each on its schedule.
+//! The loops that read Redis: poll (observe, evaluate, publish), search for streams, sample, and weigh, each on its schedule.
 
 mod changes;
 mod finds;
 mod lost;
 mod sampler;
 mod turns;
+mod weigher;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,6 +31,7 @@ use finds::Finds;
 use lost::Lost;
 pub use sampler::Sampler;
 use turns::Turns;
+pub use weigher::Weigher;
 
 /// The pause after a search that the server refuses: long, since each attempt may be billed, and short enough for the alert.
 const REFUSED: Duration = Duration::from_secs(180);

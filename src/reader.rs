@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Watchlist},
     evaluate::{History, MOST_QUESTIONS},
     latency::LatencyReport,
-    model::{Failure, Name, Snapshot},
+    model::{Failure, Name, Snapshot, Weights},
     reading::Reading,
     removals::RemovalReceiver,
     retention::RetentionStatuses,
@@ -33,6 +33,8 @@ pub struct Reader {
     retention: Option<(RemovalReceiver, watch::Receiver<Arc<RetentionStatuses>>)>,
     /// How long entries take, if that is measured.
     latency: Option<watch::Receiver<Arc<LatencyReport>>>,
+    /// What Redis answered about the memory of streams, if it is asked.
+    weights: Option<watch::Receiver<Arc<Weights>>>,
     started: Instant,
     left_out: LeftOut,
 }
@@ -57,6 +59,7 @@ impl Reader {
             budget: None,
             retention: None,
             latency: None,
+            weights: None,
             started: clock::now(),
             left_out: LeftOut::default(),
         }
@@ -96,6 +99,12 @@ impl Reader {
         Self { latency: Some(latency), ..self }
     }
 
+    /// The same for a reader beside the weigher: its readings have the memory of streams as Redis counted it.
+    #[must_use]
+    pub fn beside_weigher(self, weights: watch::Receiver<Arc<Weights>>) -> Self {
+        Self { weights: Some(weights), ..self }
+    }
+
     /// Reads these streams. Not cancel-safe: a caller that gives up must [`reconnect`](Self::reconnect).
     ///
     /// # Errors
@@ -127,6 +136,9 @@ impl Reader {
         }
         if let Some((removals, _)) = &mut self.retention {
             self.history.record_removals(removals.receive().await);
+        }
+        if let Some(weights) = &self.weights {
+            self.history.record_weights(Arc::clone(&weights.borrow()));
         }
         let most = self.most_lookups(config);
         let open = self.history.begin(snapshot, config, watchlist, most);

@@ -44,6 +44,8 @@ pub fn needs(
             Feature::Replicas
         } else if permission == Permission::Xrevrange {
             Feature::Counting
+        } else if permission == Permission::MemoryUsage {
+            Feature::Measuring
         } else {
             Feature::Observing
         };
@@ -195,7 +197,9 @@ mod tests {
         std::fs::write(token.path(), "0123456789abcdef").unwrap();
         let http = format!("http: {{trim_token_file: {}}}", token.path().display());
         let retain = "streams: [{match: 'a*', retention: {max_length: 5, exact: true}}, {match: b}]";
-        for yaml in ["", "streams: [{match: b}]", retain, &http, "probe: {enabled: true}"] {
+        for yaml in
+            ["", "streams: [{match: b}]", retain, &http, "probe: {enabled: true}", "memory: {enabled: true}"]
+        {
             let config = config(yaml);
             let streams = Watchlist::new(&config, ["a1", "a2", "b"].map(Name::from));
             for holder in [Holder::Sidecar, Holder::Actor] {

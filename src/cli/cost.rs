@@ -186,6 +186,7 @@ impl Cost {
                 .into_iter()
                 .chain(ticks(config, streams))
                 .chain(probes(config))
+                .chain(memory(config, streams))
                 .chain(config.needs_discovery().then_some(search))
                 .chain(retention)
                 .chain(rules)
@@ -295,6 +296,17 @@ fn probes(config: &Config) -> Option<Row> {
         commands: Prober::COMMANDS,
         pace: Pace::Every(config.probe.interval),
         how_known: "by design; as many for each other primary of a cluster".to_owned(),
+    })
+}
+
+/// The questions about the memory of streams.
+fn memory(config: &Config, watchlist: &Watchlist) -> Option<Row> {
+    let asked = watchlist.len().min(config.memory.streams);
+    (config.memory.enabled && asked > 0).then(|| Row {
+        what: format!("the memory of {}", counted(asked, "stream")),
+        commands: u64::try_from(asked).unwrap_or(u64::MAX),
+        pace: Pace::Every(config.memory.interval),
+        how_known: "by design".to_owned(),
     })
 }
 

@@ -54,6 +54,7 @@ pub const ALERT_FAMILIES: &[AlertFamilies] = &[
     AlertFamilies { name: "RedisStreamSidecarAbsent", needs: &["streamwarden_build_info"], mutes: &[] },
     AlertFamilies { name: "RedisStreamRedisUnreachable", needs: &["streamwarden_poll_interval_seconds", "streamwarden_poll_last_success_timestamp_seconds", "streamwarden_polls_total", "streamwarden_redis_up"], mutes: &[] },
     AlertFamilies { name: "RedisStreamWritesRefused", needs: &["streamwarden_redis_writes_refused"], mutes: &[] },
+    AlertFamilies { name: "RedisStreamMemoryLimitNear", needs: &["streamwarden_redis_maxmemory_reached_seconds", "streamwarden_stream_size_limit_reached_seconds"], mutes: &[] },
     AlertFamilies { name: "RedisStreamProbeFailing", needs: &["streamwarden_probe_up", "streamwarden_redis_up"], mutes: &["streamwarden_node_up"] },
     AlertFamilies { name: "RedisStreamClusterNodeDown", needs: &["streamwarden_node_up"], mutes: &[] },
     AlertFamilies { name: "RedisStreamClusterSlotsUnserved", needs: &["streamwarden_cluster_slots_unserved"], mutes: &[] },

@@ -257,6 +257,32 @@ section! {
 }
 
 section! {
+    /// How the memory of streams is measured. It is estimated in any case, from what polls read.
+    #[derive(Debug, Clone)]
+    pub struct Memory(is_billed: bool) {
+        /// Whether to ask Redis for the memory of streams (MEMORY USAGE), on a connection of its own. The user needs one more permission then, which `acl` prints.
+        enabled: bool = false;
+        /// Time between two rounds of questions. Required where each command is billed.
+        interval: Duration [SECOND..=DAY] = 5 * MINUTE;
+        /// Streams that are asked about in a round. If there are more, the next round goes on with the others.
+        streams: usize [1..=100_000] = 1_000;
+        /// Nodes of entries that Redis may look at for an answer. 10000 take it about a millisecond.
+        samples: u64 [1..=1_000_000] = 10_000;
+        /// Time for which the memory of a stream must be known before its growth is. Less makes the growth less certain.
+        growth_after: Duration [SECOND..=DAY] = HOUR;
+        derived {
+            /// Whether each of its commands costs money.
+            costs: bool = is_billed;
+        }
+    }
+    check |it, section| {
+        if it.enabled && it.costs && !section.has("interval") {
+            section.problem("interval", "is missing: each command is billed, and a question about one stream each 5m is 8,640 commands in 30 days; give the time between two rounds, or remove memory.enabled");
+        }
+    }
+}
+
+section! {
     /// A stream's limits and how they are kept.
     #[derive(Debug, Clone)]
     pub struct StreamRetention {

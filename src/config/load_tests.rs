@@ -190,6 +190,19 @@ fn an_objective_that_is_impossible_or_too_fine_is_refused_with_a_fix() {
 }
 
 #[test]
+fn memory_is_only_estimated_and_where_commands_are_billed_the_interval_of_asking_must_be_given() {
+    let of = |yaml: &str| check(yaml).map(|config| (config.memory.enabled, config.memory.interval.as_secs()));
+    assert_eq!(of("redis: {uri: 'redis://h'}").unwrap(), (false, 300));
+    let billed = "redis: {uri: 'redis://h', billed_by_command: true}\nmemory:";
+    assert_eq!(of(&format!("{billed} {{enabled: true, interval: 1h}}")).unwrap(), (true, 3_600));
+    assert_eq!(of(&format!("{billed} {{growth_after: 1m}}")).unwrap(), (false, 300));
+    let billed = check(&format!("{billed} {{enabled: true}}")).unwrap_err().to_string();
+    assert!(billed.starts_with("memory.interval: is missing: each command"), "{billed}");
+    let actual = problems("memory: {samples: 0}");
+    assert!(actual.starts_with("memory.samples: must be") && actual.lines().count() == 1, "{actual}");
+}
+
+#[test]
 fn a_probe_is_off_and_where_commands_are_billed_its_interval_must_be_given() {
     let of = |yaml: &str| check(yaml).map(|config| (config.probe.enabled, config.probe.interval.as_secs()));
     assert_eq!(of("redis: {uri: 'redis://h'}").unwrap(), (false, 15));

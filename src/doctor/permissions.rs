@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{Answer, Failure, Feature, Method, Name, Permission, Rights, Server, Tried};
 
-const FEATURES: [Feature; 11] = [
+const FEATURES: [Feature; 12] = [
     Feature::Observing,
     Feature::Cluster,
     Feature::Replicas,
@@ -19,6 +19,7 @@ const FEATURES: [Feature; 11] = [
     Feature::Exact,
     Feature::Lease,
     Feature::Probing,
+    Feature::Measuring,
     Feature::ActingRules,
     Feature::Acting,
 ];
@@ -72,6 +73,7 @@ const fn name(feature: Feature) -> &'static str {
         Feature::Exact => "exact trimming",
         Feature::Lease => "lease",
         Feature::Probing => "probing",
+        Feature::Measuring => "measuring memory",
         Feature::ActingRules => "rules about stuck work",
         Feature::Acting => "acting on stuck work",
     }
@@ -120,6 +122,7 @@ const fn loss(permission: Permission) -> (Level, &'static str) {
              entry between them may lose entries, and `exact` has no effect",
         ),
         Permission::Xtrim => (Problem, "nothing can be removed"),
+        Permission::MemoryUsage => (Warning, "the memory of streams is only estimated"),
         Permission::Xdel => (Problem, "`exact` has no effect"),
         Permission::Get | Permission::Set | Permission::Pexpire => {
             (Warning, "the lease counts as held: several sidecars do the same work, which is harmless")
@@ -187,6 +190,7 @@ fn of_feature(feature: Feature, tried: &[&Tried], user: &str, server: &Server) -
             | Feature::Counting
             | Feature::Retention
             | Feature::Exact
+            | Feature::Measuring
             | Feature::Lease => loss(tried.need.permission),
         };
         let mut add = |level: Level, what: String, meaning: String| {

@@ -9,6 +9,7 @@ use std::{
 use super::{
     judge::Judge,
     losses::Until,
+    memory::MemoryHistory,
     moment::Moment,
     questions::{Questions, questions},
     report::{GroupReport, Report, StreamReport},
@@ -24,6 +25,7 @@ use crate::{
     config::{Config, Thresholds, Watched, Watchlist},
     model::{
         Answers, InOrder, Name, NameMap, Node, NodeIndex, Question, Removal, Role, Snapshot, StreamState,
+        Weights,
     },
 };
 
@@ -45,6 +47,7 @@ pub struct History {
     polls: usize,
     ticks: Ticks,
     rereads: Rereads,
+    memory: MemoryHistory,
 }
 
 /// A reading and its open questions. Only the answers turn it into a report.
@@ -102,6 +105,11 @@ impl History {
                 history.removals.record(removal);
             }
         }
+    }
+
+    /// Records what Redis last answered about the memory of streams.
+    pub fn record_weights(&mut self, weights: Arc<Weights>) {
+        self.memory.weights = weights;
     }
 
     /// Begins to evaluate a reading. Determines the open questions, limited by the configuration and by `most`.
@@ -226,8 +234,10 @@ impl History {
         }
         let near = self.streams.iter().filter(|(_, history)| history.is_near_loss).map(|(name, _)| name);
         self.rereads.begin(near, &snapshot);
+        let nodes = self.memory.note(&snapshot, &mut streams, config.memory.growth_after, at);
         let snapshot = Arc::new(snapshot);
-        let report = Arc::new(Report { streams: streams.into_iter().collect(), ticks: self.ticks.clone() });
+        let ticks = self.ticks.clone();
+        let report = Arc::new(Report { streams: streams.into_iter().collect(), ticks, nodes });
         self.last = Some((Arc::clone(&snapshot), Arc::clone(&report)));
         (snapshot, report)
     }

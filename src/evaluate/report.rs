@@ -1,5 +1,7 @@
 //! The meaning of a reading and its verdicts: a value per stream, with a value per group.
 
+use std::time::Duration;
+
 use nonmax::{NonMaxU32, NonMaxU64};
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     cause::{GroupCause, Recreation, StreamCause},
     series::Series,
 };
-use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason, ServerTime};
+use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason, ServerTime, Text};
 
 /// The meaning of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +18,8 @@ pub struct Report {
     pub streams: NameMap<StreamVerdict>,
     /// The times of the series' samples.
     pub ticks: Ticks,
+    /// The memory of each server, in the order of the snapshot.
+    pub nodes: Vec<NodeMemory>,
 }
 
 /// The verdict on a stream, whether it could be read or not.
@@ -38,8 +42,36 @@ pub struct StreamVerdict {
     pub lengths: Series,
     /// Entries added between ticks; the first value is unknown.
     pub added: Series,
+    /// Its memory; `None` if it could not be read, or if too little is known. Boxed, since it is large.
+    pub memory: Option<Box<StreamMemory>>,
     /// Existing and expected groups, by name.
     pub groups: NameMap<GroupVerdict>,
+}
+
+/// The memory of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamMemory {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Whether the size is estimated, and not Redis's own count.
+    pub is_estimate: bool,
+    /// By how many bytes it grows in a day; `None` until it has been watched for long enough.
+    pub growth_a_day: Option<i64>,
+    /// When the greatest size of a stream on this server is reached at that rate; `None` without such a limit, and if it does not grow.
+    pub size_limit_after: Option<Duration>,
+    /// When `maxmemory` of its server is reached at the server's rate; `None` also if the stream itself does not grow.
+    pub maxmemory_after: Option<Duration>,
+}
+
+/// The memory of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeMemory {
+    /// The address of a node of a cluster; empty for another server.
+    pub node: Text,
+    /// By how many bytes its memory grows in a day; `None` until it has been watched for long enough.
+    pub growth_a_day: Option<i64>,
+    /// When `maxmemory` is reached at that rate; `None` without a limit, and if memory does not grow.
+    pub maxmemory_after: Option<Duration>,
 }
 
 /// The meaning of a stream's state.

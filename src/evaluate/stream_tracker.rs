@@ -202,6 +202,7 @@ impl StreamTracker {
             rate_in: stream.and_then(|_| rate(moment.ticks.within(&added, moment.rate_window()))),
             lengths,
             added,
+            memory: None,
             groups,
         }
     }

@@ -48,6 +48,7 @@ permissions! {
     XgroupDelConsumer "xgroup|delconsumer",
     Xreadgroup "xreadgroup",
     XinfoConsumers "xinfo|consumers",
+    MemoryUsage "memory|usage",
     Get "get",
     Set "set",
     Pexpire "pexpire",
@@ -108,6 +109,8 @@ pub enum Feature {
     Lease,
     /// Probing whether writing works.
     Probing,
+    /// Measuring the memory of streams.
+    Measuring,
     /// Acting on stuck work by rules.
     ActingRules,
     /// Acting on stuck work, with commands.

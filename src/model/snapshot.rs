@@ -261,6 +261,13 @@ impl StreamState {
         u64::try_from(self.groups.len()).unwrap_or(u64::MAX).saturating_add(self.unwatched_groups)
     }
 
+    /// Pending entries of all groups; `None` if some groups are not watched.
+    #[must_use]
+    pub fn pending(&self) -> Option<u64> {
+        let pending = self.groups.values().map(|group| group.pending);
+        (self.unwatched_groups == 0).then(|| pending.fold(0, u64::saturating_add))
+    }
+
     /// Entries ever removed, by anyone and in any way; `None` where the server does not count additions.
     #[must_use]
     pub const fn entries_removed(&self) -> Option<u64> {

@@ -44,6 +44,7 @@ fn verdict(stream: Stream<'_>) -> StreamVerdict {
         rate_in: None,
         lengths,
         added,
+        memory: None,
         groups,
     }
 }

@@ -72,6 +72,7 @@ fn subject(
         rate_in: None,
         lengths: Series::default(),
         added: Series::default(),
+        memory: None,
         groups: verdicts.into_iter().collect(),
     };
     (policy, stream, verdict)

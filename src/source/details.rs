@@ -44,6 +44,8 @@ enum Detail<'a> {
     Consumers(&'a Name, &'a Name),
     /// `XRANGE key id id COUNT 1`.
     Entry(&'a Name, StreamId),
+    /// `MEMORY USAGE key SAMPLES n`. `SAMPLES 0` would look at everything.
+    Memory(&'a Name, u64),
     /// `XRANGE key start + COUNT n`.
     From(&'a Name, StreamId, u64),
 }
@@ -53,6 +55,7 @@ impl Request for Detail<'_> {
         match self {
             Self::Pending(..) | Self::PendingId(..) => "xpending",
             Self::Consumers(..) => "xinfo_consumers",
+            Self::Memory(..) => "memory_usage",
             Self::Entry(..) | Self::From(..) => "xrange",
         }
     }
@@ -66,6 +69,7 @@ impl Request for Detail<'_> {
             Self::Pending(stream, ..)
             | Self::PendingId(stream, ..)
             | Self::Consumers(stream, _)
+            | Self::Memory(stream, _)
             | Self::Entry(stream, _)
             | Self::From(stream, ..) => Some(stream.as_bytes()),
         }
@@ -88,6 +92,9 @@ impl Request for Detail<'_> {
             }
             Self::Consumers(stream, group) => {
                 cmd.arg("XINFO").arg("CONSUMERS").arg(stream.as_bytes()).arg(group.as_bytes());
+            }
+            Self::Memory(stream, samples) => {
+                cmd.arg("MEMORY").arg("USAGE").arg(stream.as_bytes()).arg("SAMPLES").arg(*samples);
             }
             Self::From(stream, from, count) => {
                 let key = cmd.arg("XRANGE").arg(stream.as_bytes());
@@ -155,7 +162,7 @@ const NEVER: i64 = -1;
 
 impl Details {
     /// The values of the `command` label that polls do not have.
-    pub const LABELS: &'static [&'static str] = &["xinfo_consumers"];
+    pub const LABELS: &'static [&'static str] = &["xinfo_consumers", "memory_usage"];
 
     /// It connects at its first question.
     #[must_use]
@@ -230,6 +237,28 @@ impl Details {
             Err(failure) if failure.reason == Reason::NoPermission => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The memory of a stream in bytes, as Redis answers after a look at so many nodes of entries; `None` if there is no such key.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn memory(
+        &mut self,
+        config: &Config,
+        stream: &Name,
+        samples: u64,
+    ) -> Result<Option<u64>, Failure> {
+        match self.one(config, stream, Detail::Memory(stream, samples)).await?.value()? {
+            Value::Nil => Ok(None),
+            Value::Int(bytes) => u64::try_from(bytes).map(Some).map_err(|_negative| unexpected("memory")),
+            Value::Text(_) | Value::List(_) => Err(unexpected("memory")),
+        }
+    }
+
+    /// Drops the connections, so that the next question makes new ones.
+    pub fn disconnect(&mut self) {
+        self.router.disconnect();
     }
 
     /// The groups of a stream.

@@ -138,6 +138,7 @@ impl Trial<'_> {
             ],
             Permission::XgroupDelConsumer => &[b"XGROUP", b"DELCONSUMER", key.as_bytes(), NO_GROUP, NO_GROUP],
             Permission::XinfoConsumers => &[b"XINFO", b"CONSUMERS", key.as_bytes(), NO_GROUP],
+            Permission::MemoryUsage => &[b"MEMORY", b"USAGE", key.as_bytes(), b"SAMPLES", b"1"],
             Permission::Get => &[b"GET", key.as_bytes()],
             Permission::Set => {
                 &[b"SET", key.as_bytes(), NONSENSE.as_bytes(), b"NX", b"PX", NONSENSE.as_bytes()]

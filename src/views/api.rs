@@ -46,8 +46,8 @@ pub use pending::{PendingDocument, PendingEntryDocument};
 pub use pieces::Take;
 pub(crate) use stream::holds_the_lease;
 pub use stream::{
-    DeadLetterDocument, EntryDocument, ReapDocument, RetentionDocument, StreamDocument, StreamHistory,
-    ThresholdsDocument,
+    DeadLetterDocument, EntryDocument, MemoryDocument, ReapDocument, RetentionDocument, StreamDocument,
+    StreamHistory, ThresholdsDocument,
 };
 pub use trim::{BlockedBy, LosingGroup, TrimDocument, TrimMode, TrimRequest};
 pub use view::View;

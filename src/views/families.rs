@@ -3,13 +3,13 @@
 //! A test compares the documentation's list with it.
 
 use super::{
-    number::Number::{self, Count, Seconds},
+    number::Number::{self, Change, Count, Seconds},
     objectives::{slo, slo_events, slo_followed, slo_in_order, slo_left_out, slo_objectives},
     rows::escaped,
 };
 use crate::{
     config::{StreamRetention, Thresholds},
-    evaluate::{Age, GroupReport, refusing_writes},
+    evaluate::{Age, GroupReport, NodeMemory, StreamMemory, refusing_writes},
     latency::Histogram as Waits,
     model::{self, ClusterState, Condition, ConsumerState, Idempotence, OldestPending, Reason, StreamId},
     reading::{GroupReading, NodeReading, StreamReading},
@@ -19,8 +19,8 @@ use crate::{
 
 use Kind::{Counter, Gauge, Histogram, Info};
 use Source::{
-    Consumer, Group, GroupHistogram, GroupMore, Node, OfCluster, OfNodes, OfServer, Own, Redis, Stream,
-    StreamMore,
+    Consumer, Group, GroupHistogram, GroupMore, MemoryOfNodes, Node, OfCluster, OfNodes, OfServer, Own,
+    Redis, Stream, StreamMore,
 };
 
 /// A metric family.
@@ -60,6 +60,8 @@ pub(super) enum Source {
     OfCluster(fn(&ClusterState) -> Option<Number>),
     /// Several values of the servers that were read, each with a label of its own.
     OfNodes(&'static [&'static str], fn(&[model::Node]) -> Vec<(String, Number)>),
+    /// A value of the memory of each server, by node; the label is empty for a server that is no node of a cluster.
+    MemoryOfNodes(fn(&NodeMemory) -> Option<Number>),
     /// A value per primary of the cluster.
     Node(fn(&NodeReading<'_>) -> Option<Number>),
     /// A value per stream.
@@ -90,7 +92,7 @@ impl Family {
             Own(labels) => labels,
             Redis => &REDIS_LABELS,
             OfServer(_) | OfCluster(_) => &[],
-            Node(_) => &["node"],
+            Node(_) | MemoryOfNodes(_) => &["node"],
             Stream(_) => &["db", "stream"],
             StreamMore(labels, _) | OfNodes(labels, _) => labels,
             Source::StreamHealth => &["db", "stream", "status"],
@@ -148,6 +150,14 @@ pub const FAMILIES: &[Family] = &[
         "Keys of the radix tree that holds the stream's entries."),
     family("streamwarden_stream_radix_tree_nodes", Gauge, Stream(|row| Some(Count(row.read()?.radix_tree_nodes?))),
         "Nodes of the radix tree that holds the stream's entries."),
+    family("streamwarden_stream_memory_bytes", Gauge, Stream(|row| Some(Count(memory(row, false)?.bytes))),
+        "Memory of the stream, as Redis counted it (MEMORY USAGE) in the last round of memory.interval. Only with memory.enabled, and only where that is close to the truth; else streamwarden_stream_memory_estimate_bytes is there instead."),
+    family("streamwarden_stream_memory_estimate_bytes", Gauge, Stream(|row| Some(Count(memory(row, true)?.bytes))),
+        "Estimated memory of the stream, where Redis's own count is missing: from its entries, its nodes of entries, its first entry and its pending entries, or extrapolated by Redis. Entries of very different sizes make it wrong. Left out if too little is known."),
+    family("streamwarden_stream_memory_growth_per_day_bytes", Gauge, Stream(|row| Some(Change(row.verdict.memory.as_ref()?.growth_a_day?))),
+        "Growth of the stream's memory in a day, at the rate of the last day or of the time since the sidecar knows the stream. Left out until that is memory.growth_after (default 1h)."),
+    family("streamwarden_stream_size_limit_reached_seconds", Gauge, Stream(|row| Some(Seconds(row.verdict.memory.as_ref()?.size_limit_after?))),
+        "Time until the stream has the greatest size that its server allows, if it goes on growing at this rate. Only on servers with such a limit (Upstash), and only for streams that grow."),
     family("streamwarden_stream_recreations_total", Counter, Stream(|row| Some(Count(row.report?.recreations))),
         "Times the stream was deleted and recreated, or rolled back as after a failover, as far as polls noticed."),
     family("streamwarden_stream_idempotence_window_seconds", Gauge, Stream(|row| Some(Seconds(idempotence(row)?.duration))),
@@ -305,6 +315,10 @@ pub const FAMILIES: &[Family] = &[
         "Pipelines of commands sent to Redis. Two of a poll may be under way at once."),
     family("streamwarden_redis_writes_refused", Gauge, OfNodes(&["reason"], refusing),
         "Servers that answer reads but refuse writes, by reason: `oom` (memory is above maxmemory and nothing may be evicted), `misconf` (data can't be persisted), `noreplicas` (too few replicas are connected). 0 or 1, or the number of primaries of a cluster. A reason is left out while it is unknown whether it applies, for replicas, while the last poll failed, and if the user may not run INFO."),
+    family("streamwarden_redis_memory_growth_per_day_bytes", Gauge, MemoryOfNodes(|node| Some(Change(node.growth_a_day?))),
+        "Growth of the server's used memory in a day, of all keys, measured as that of streams. A node of a cluster has its address in the label. Left out if the user may not run INFO."),
+    family("streamwarden_redis_maxmemory_reached_seconds", Gauge, MemoryOfNodes(|node| Some(Seconds(node.maxmemory_after?))),
+        "Time until the server's used memory reaches maxmemory, if it goes on growing at this rate. Left out without maxmemory, while memory does not grow, for more than ten years, and if any key may be evicted and memory is nearly full."),
     family("streamwarden_node_up", Gauge, Node(|row| Some(row.node.failure.is_none().into())),
         "1 if the primary of the cluster answered the last poll, 0 otherwise. `node` is its address, as the cluster announces it or as redis.cluster_address_map replaces it. The metrics of nodes and of the cluster are left out if the server is not in cluster mode, and while the last poll failed as a whole."),
     family("streamwarden_node_poll_duration_seconds", Gauge, Node(|row| row.node.failure.is_none().then_some(Seconds(row.node.took))),
@@ -466,6 +480,11 @@ fn blocked(row: &StreamReading<'_>) -> Vec<(String, Number)> {
         format!("group=\"{group}\",reason=\"{}\"", blocker.reason.as_str())
     };
     blocker.iter().map(|blocker| (labels(blocker), Count(1))).collect()
+}
+
+/// The memory of a stream, if it is of this kind.
+fn memory<'a>(row: &StreamReading<'a>, is_estimate: bool) -> Option<&'a StreamMemory> {
+    row.verdict.memory.as_deref().filter(|memory| memory.is_estimate == is_estimate)
 }
 
 /// Absence is reported only for streams that the configuration names.

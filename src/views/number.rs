@@ -9,6 +9,8 @@ pub enum Number {
     Count(u64),
     /// A duration, written in seconds with milliseconds.
     Seconds(Duration),
+    /// A change of a count, which may be negative.
+    Change(i64),
     /// Anything else.
     Float(f64),
 }
@@ -18,6 +20,7 @@ impl Number {
     pub(super) fn write(self, page: &mut String) {
         match self {
             Self::Count(count) => page.push_str(itoa::Buffer::new().format(count)),
+            Self::Change(change) => page.push_str(itoa::Buffer::new().format(change)),
             Self::Seconds(duration) => {
                 page.push_str(itoa::Buffer::new().format(duration.as_secs()));
                 let milliseconds = duration.subsec_millis();
@@ -52,6 +55,7 @@ mod tests {
     fn numbers_are_written_as_prometheus_reads_them() {
         for (number, text) in [
             (Number::Count(u64::MAX), "18446744073709551615"),
+            (Number::Change(-7), "-7"),
             (Number::Seconds(Duration::from_millis(12_034)), "12.034"),
             (Number::Seconds(Duration::from_secs(60)), "60"),
             (Number::Float(0.005), "0.005"),

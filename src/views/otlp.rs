@@ -229,6 +229,7 @@ fn number(number: Number) -> Value {
         Number::Count(count) => {
             i64::try_from(count).map_or_else(|_| Value::AsDouble(float(number)), Value::AsInt)
         }
+        Number::Change(change) => Value::AsInt(change),
         Number::Seconds(_) | Number::Float(_) => Value::AsDouble(float(number)),
     }
 }
@@ -238,6 +239,7 @@ fn number(number: Number) -> Value {
 fn float(number: Number) -> f64 {
     match number {
         Number::Count(count) => count as f64,
+        Number::Change(change) => change as f64,
         Number::Seconds(duration) => duration.as_millis() as f64 / 1_000.0,
         Number::Float(float) => float,
     }

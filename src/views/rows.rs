@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     config::Config,
+    evaluate::NodeMemory,
     model::{ClusterState, ConsumerState, Name, Node, Server, Snapshot},
     reading::{GroupReading, NodeReading, Reading, StreamReading},
 };
@@ -31,6 +32,8 @@ pub(super) struct Rows<'a> {
     pub redis: Option<RedisRow<'a>>,
     /// The servers that were read, if the last poll did not fail.
     pub servers: &'a [Node],
+    /// Their memory.
+    pub memory: &'a [NodeMemory],
     /// The cluster, if it is one and the last poll did not fail.
     pub cluster: Option<&'a ClusterState>,
     /// Its primaries.
@@ -64,6 +67,7 @@ impl<'a> Rows<'a> {
 
     fn add_nodes(&mut self, reading: &'a Reading) {
         self.servers = &reading.snapshot.nodes;
+        self.memory = &reading.report.nodes;
         self.cluster = reading.snapshot.cluster.as_deref();
         let row = |of: NodeReading<'a>| Row { labels: format!("node=\"{}\"", of.node.address), of };
         self.nodes = reading.nodes().into_iter().map(row).collect();
@@ -78,7 +82,7 @@ impl<'a> Rows<'a> {
 
     /// Leaves out the servers, the nodes and the cluster: the last poll failed as a whole, so nothing is known about them now.
     pub(super) fn without_nodes(self) -> Self {
-        Self { servers: &[], cluster: None, nodes: Vec::new(), ..self }
+        Self { servers: &[], memory: &[], cluster: None, nodes: Vec::new(), ..self }
     }
 
     fn add_streams(&mut self, reading: &'a Reading) {

@@ -77,6 +77,10 @@ impl<S: Sink> Samples<'_, S> {
                 let mut values = values(rows.servers).into_iter();
                 values.try_for_each(|(label, value)| self.sink.sample(family, &[&label], value))
             }
+            Source::MemoryOfNodes(value) => rows.memory.iter().try_for_each(|of| {
+                let Some(value) = value(of) else { return Ok(()) };
+                self.sink.sample(family, &["node=\"", &of.node, "\""], value)
+            }),
             Source::Node(value) => self.rows(family, &rows.nodes, |row| (&row.labels, value(&row.of))),
             Source::Stream(value) => self.rows(family, &rows.streams, |row| (&row.labels, value(&row.of))),
             Source::StreamMore(_, values) => rows.streams.iter().try_for_each(|row| {

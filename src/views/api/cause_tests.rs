@@ -138,6 +138,7 @@ fn verdict(cause: StreamCause) -> StreamVerdict {
         rate_in: None,
         lengths: Series::default(),
         added: Series::default(),
+        memory: None,
         groups: [("billing".into(), billing)].into_iter().collect(),
     }
 }

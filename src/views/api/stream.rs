@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{Mode, StreamRule, Thresholds},
-    evaluate::{Health, StreamCause},
+    evaluate::{Health, StreamCause, StreamMemory},
     model::{EntryHead, Idempotence, Reason, StreamId},
     reading::{RetentionReading, StreamReading},
     retention::Outcome,
@@ -73,6 +73,9 @@ pub struct StreamDocument<'a> {
     /// When a poll noticed the last of these, by the server's clock; `null` without one, and where that clock was unknown.
     #[serde(default)]
     pub last_recreation_unix_ms: Option<u64>,
+    /// Its memory; `null` where too little is known.
+    #[serde(default)]
+    pub memory: Option<MemoryDocument>,
     /// Its state of idempotent producers; `null` where it never had one, and before Redis 8.6.
     pub idempotence: Option<IdempotenceDocument>,
     /// The configured thresholds.
@@ -134,6 +137,22 @@ pub struct StreamHistory {
     pub rate_in_per_second: Vec<Option<f64>>,
     /// The greatest lag among its groups.
     pub worst_lag: Vec<Option<u32>>,
+}
+
+/// The memory of a stream.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Memory"))]
+pub struct MemoryDocument {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Whether the size is estimated. Else Redis counted it (`MEMORY USAGE`) in the last round of `memory.interval`.
+    pub is_estimate: bool,
+    /// Growth in a day, at the rate of the last day or less; `null` until it is known for `memory.growth_after`.
+    pub growth_bytes_per_day: Option<i64>,
+    /// Time until it has the greatest size that its server allows; `null` without such a limit, and if it does not grow.
+    pub size_limit_reached_seconds: Option<f64>,
+    /// Time until its server's memory reaches `maxmemory` at the rate of all keys; `null` also if this stream does not grow.
+    pub maxmemory_reached_seconds: Option<f64>,
 }
 
 /// A stream's state of idempotent producers.
@@ -266,6 +285,7 @@ impl<'a> Stream<'a> {
             unwatched_groups: state.map(|state| state.unwatched_groups),
             recreations: self.of.report.map(|report| report.recreations),
             last_recreation_unix_ms: self.of.report.and_then(|report| Some(report.recreated_at?.0)),
+            memory: self.of.verdict.memory.as_deref().filter(|_| self.stale.is_none()).map(memory),
             idempotence: state.and_then(|state| idempotence(state.idempotence.as_deref()?)),
             thresholds: thresholds(self.of.rule()),
             history: self.history(&groups),
@@ -363,6 +383,16 @@ fn idempotence(of: &Idempotence) -> Option<IdempotenceDocument> {
     let window_seconds = seconds(duration);
     let document = IdempotenceDocument { window_seconds, max_ids, producers, ids, ids_added, duplicates };
     (ids_added > 0).then_some(document)
+}
+
+fn memory(of: &StreamMemory) -> MemoryDocument {
+    MemoryDocument {
+        bytes: of.bytes,
+        is_estimate: of.is_estimate,
+        growth_bytes_per_day: of.growth_a_day,
+        size_limit_reached_seconds: of.size_limit_after.map(seconds),
+        maxmemory_reached_seconds: of.maxmemory_after.map(seconds),
+    }
 }
 
 fn last_entries(entries: &[EntryHead]) -> Vec<EntryDocument<'_>> {

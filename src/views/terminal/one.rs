@@ -18,7 +18,8 @@ use crate::{
     retention::Outcome,
     views::api::{
         ConsumerDocument, DeadLetterDocument, GroupDocument, HelpDocument, HelpKind, LatencyDocument,
-        OneStreamDocument, QuantileDocument, StageDocument, StreamDocument, Word, holds_the_lease,
+        MemoryDocument, OneStreamDocument, QuantileDocument, StageDocument, StreamDocument, Word,
+        holds_the_lease,
     },
 };
 
@@ -86,6 +87,7 @@ fn facts(stream: &StreamDocument<'_>, is_clock_known: bool) -> Vec<Fact> {
     ];
     lines
         .extend(happened(stream.recreations, stream.last_recreation_unix_ms).map(|text| ("recreated", text)));
+    lines.extend(stream.memory.iter().map(|memory| ("memory", memory_line(memory))));
     let limits = [stream.max_length.map(entries), stream.max_age_seconds.map(duration)];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
     if let Some(mode) = &stream.mode {
@@ -105,6 +107,31 @@ fn facts(stream: &StreamDocument<'_>, is_clock_known: bool) -> Vec<Fact> {
         ("consumers", format!("deleted after {idle} without a command{}", deleted.unwrap_or_default()))
     }));
     lines
+}
+
+/// Its size, how fast it grows, and until when there is room.
+fn memory_line(memory: &MemoryDocument) -> String {
+    let about = if memory.is_estimate { "about " } else { "" };
+    let mut line = format!("{about}{}", size(memory.bytes));
+    if let Some(growth) = memory.growth_bytes_per_day {
+        let word = if growth < 0 { "shrinks" } else { "grows" };
+        line.push_str(&format!(", {word} by {} a day", size(growth.unsigned_abs())));
+    }
+    let left = [memory.size_limit_reached_seconds, memory.maxmemory_reached_seconds];
+    if let Some(left) = left.into_iter().flatten().reduce(f64::min) {
+        line.push_str(&format!(", a limit is reached in {} at this rate", duration(left)));
+    }
+    line
+}
+
+fn size(bytes: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    if bytes < 10 * MIB {
+        format!("{} KiB", grouped(bytes.div_ceil(KIB)))
+    } else {
+        format!("{} MiB", grouped(bytes / MIB))
+    }
 }
 
 /// How a run of retention ended.

@@ -15,7 +15,7 @@ pub(super) fn board() -> Board {
         title: "Redis Streams: sidecar",
         description: "Whether the sidecars read what they should, and their costs. This dashboard shows each sidecar separately.",
         scope: SCOPE,
-        rows: vec![sight(), polls(), probe(), cluster(), cost(), process()],
+        rows: vec![sight(), polls(), probe(), memory(), cluster(), cost(), process()],
     }
 }
 
@@ -122,6 +122,19 @@ fn probe() -> Row {
             graph("Duration of a probe", Unit::Seconds, "Median and 99th percentile of probes that succeeded: until the entry is written, until a blocked reader has it, and until it is delivered and acknowledged.")
                 .query("{{instance}} {{stage}} median", quantile("0.5"))
                 .query("{{instance}} {{stage}} 99%", quantile("0.99")),
+        ],
+    }
+}
+
+fn memory() -> Row {
+    const NODE: &str = "{{instance}} {{node}}";
+    Row {
+        title: "Memory of Redis",
+        panels: vec![
+            graph("Growth in a day", Unit::Bytes, "Of all keys, at the rate of the last day, or of the time since the sidecar started. Empty until that is an hour.")
+                .query(NODE, SCOPE.series("streamwarden_redis_memory_growth_per_day_bytes")),
+            graph("Time until maxmemory is reached", Unit::Seconds, "At this rate. Empty without maxmemory, and while memory does not grow.")
+                .query(NODE, SCOPE.series("streamwarden_redis_maxmemory_reached_seconds")),
         ],
     }
 }

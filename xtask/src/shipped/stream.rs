@@ -313,6 +313,25 @@ fn stream() -> Row {
             )
             .query("keys", SCOPE.max("streamwarden_stream_radix_tree_keys"))
             .query("nodes", SCOPE.max("streamwarden_stream_radix_tree_nodes")),
+            graph(
+                "Memory",
+                Unit::Bytes,
+                "As Redis counted it, or estimated where it was not asked or its answer is not true.",
+            )
+            .query("counted", SCOPE.max("streamwarden_stream_memory_bytes"))
+            .query("estimated", SCOPE.max("streamwarden_stream_memory_estimate_bytes")),
+            graph(
+                "Growth of the memory in a day",
+                Unit::Bytes,
+                "At the rate of the last day, or of the time since the sidecar knows the stream. Empty until that is an hour.",
+            )
+            .query("growth", SCOPE.max("streamwarden_stream_memory_growth_per_day_bytes")),
+            graph(
+                "Time until the greatest size is reached",
+                Unit::Seconds,
+                "On servers that limit the size of a stream, at the rate of the last day. Empty if the stream does not grow.",
+            )
+            .query("left", SCOPE.max("streamwarden_stream_size_limit_reached_seconds")),
         ],
     }
 }
