@@ -35,22 +35,9 @@ pub fn needs(
         watchlist.iter().filter(is_meant).take(MAX_TRIMMED).map(|watched| watched.name.clone()).collect()
     };
     let samples = samples(watchlist);
-    let reading = reading(config, database, server).into_iter().map(|permission| {
-        let feature = if permission == Permission::Scan {
-            Feature::Discovery
-        } else if CLUSTER.contains(&permission) {
-            Feature::Cluster
-        } else if REPLICAS.contains(&permission) {
-            Feature::Replicas
-        } else if permission == Permission::Xrevrange {
-            Feature::Counting
-        } else if permission == Permission::MemoryUsage {
-            Feature::Measuring
-        } else {
-            Feature::Observing
-        };
-        (feature, permission, samples.clone())
-    });
+    let reading = reading(config, database, server)
+        .into_iter()
+        .map(|permission| (feature_of_reading(permission), permission, samples.clone()));
     let is_enforced = config.streams.iter().any(|rule| enforces(config, rule));
     let is_leased = is_enforced || config.streams.iter().any(|rule| acts(config, rule));
     let trimming = (is_enforced || is_token).then(|| trimming(config)).into_iter().flatten();
@@ -88,6 +75,22 @@ pub fn needs(
             keys: if permission.has_key() { keys } else { Vec::new() },
         })
         .collect()
+}
+
+fn feature_of_reading(permission: Permission) -> Feature {
+    if permission == Permission::Scan {
+        Feature::Discovery
+    } else if CLUSTER.contains(&permission) {
+        Feature::Cluster
+    } else if REPLICAS.contains(&permission) {
+        Feature::Replicas
+    } else if permission == Permission::Xrevrange {
+        Feature::Counting
+    } else if permission == Permission::MemoryUsage {
+        Feature::Measuring
+    } else {
+        Feature::Observing
+    }
 }
 
 /// What the rules about stuck work need, on streams and on their dead letters.

@@ -103,10 +103,10 @@ async fn until_stopped(config: &Config, bench: actions::Bench) -> Result<Vec<Mea
 }
 
 fn failed(config: &Config, error: BenchError) -> Error {
-    match error {
-        BenchError::Failed(failure) => Error::of_redis("run the bench", &config.redis.access, &failure),
-        error => Error::Other(error.to_string()),
+    if let BenchError::Failed(failure) = &error {
+        return Error::of_redis("run the bench", &config.redis.access, failure);
     }
+    Error::Other(error.to_string())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

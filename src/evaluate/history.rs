@@ -185,8 +185,8 @@ impl History {
             Moment { config, at: at.into(), ticks: &self.ticks, slot, missing_after, consumer_pending_limit };
         let evidence = Evidence { answers, config, poll: self.polls };
         let last = self.last.take();
-        let mut last_states = InOrder::new(last.iter().flat_map(|(snapshot, _)| &snapshot.streams));
-        let mut last_verdicts = InOrder::new(last.iter().flat_map(|(_, report)| &report.streams));
+        let mut last_states = InOrder::new(last.iter().flat_map(|(last, _)| &last.streams));
+        let mut last_verdicts = InOrder::new(last.iter().flat_map(|(_, last)| &last.streams));
         let mut watchlist = watchlist.in_order();
         let mut streams = Vec::with_capacity(snapshot.streams.len());
         let places: Vec<NodeIndex> = snapshot.nodes_of_streams().collect();
@@ -218,13 +218,11 @@ impl History {
                 history.tracker.correct(stream, last_state, time, is_of_replica, &moment);
                 without_old_counts(stream, node);
             }
-            let is_expected = state.is_err() && watched.is_some_and(|watched| watched.is_expected);
-            let rule = watched.and_then(|watched| watched.rule.as_deref());
             let subject = Subject {
                 state,
                 report,
-                rule,
-                is_expected,
+                rule: watched.and_then(|watched| watched.rule.as_deref()),
+                is_expected: state.is_err() && watched.is_some_and(|watched| watched.is_expected),
                 last_state,
                 may_be_behind: history.may_be_behind,
                 is_of_replica,

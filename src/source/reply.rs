@@ -195,10 +195,11 @@ pub(crate) fn range_ids(reply: &Reply) -> Parsed<Vec<StreamId>> {
 
 /// The IDs of a reply to `XREADGROUP` on one stream; none if it is nil. In RESP3 it is a map, in RESP2 a list of pairs.
 pub(crate) fn delivered_ids(reply: &Reply) -> Parsed<Vec<StreamId>> {
-    let streams = match reply.value()? {
-        Value::Nil => return Ok(Vec::new()),
-        streams => list(streams, "streams")?,
-    };
+    let value = reply.value()?;
+    if matches!(value, Value::Nil) {
+        return Ok(Vec::new());
+    }
+    let streams = list(value, "streams")?;
     let stream = match streams {
         pair if matches!(pair.first(), Some(Value::List(_))) => {
             list(pair.into_iter().next().unwrap_or_default(), "stream")?

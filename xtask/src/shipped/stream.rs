@@ -313,19 +313,8 @@ fn stream() -> Row {
             )
             .query("keys", SCOPE.max("streamwarden_stream_radix_tree_keys"))
             .query("nodes", SCOPE.max("streamwarden_stream_radix_tree_nodes")),
-            graph(
-                "Memory",
-                Unit::Bytes,
-                "As Redis counted it, or estimated where it was not asked or its answer is not true.",
-            )
-            .query("counted", SCOPE.max("streamwarden_stream_memory_bytes"))
-            .query("estimated", SCOPE.max("streamwarden_stream_memory_estimate_bytes")),
-            graph(
-                "Growth of the memory in a day",
-                Unit::Bytes,
-                "At the rate of the last day, or of the time since the sidecar knows the stream. Empty until that is an hour.",
-            )
-            .query("growth", SCOPE.max("streamwarden_stream_memory_growth_per_day_bytes")),
+            memory(),
+            growth(),
             graph(
                 "Time until the greatest size is reached",
                 Unit::Seconds,
@@ -334,4 +323,23 @@ fn stream() -> Row {
             .query("left", SCOPE.max("streamwarden_stream_size_limit_reached_seconds")),
         ],
     }
+}
+
+fn memory() -> Panel {
+    graph(
+        "Memory",
+        Unit::Bytes,
+        "As Redis counted it, or estimated where it was not asked or its answer is not true.",
+    )
+    .query("counted", SCOPE.max("streamwarden_stream_memory_bytes"))
+    .query("estimated", SCOPE.max("streamwarden_stream_memory_estimate_bytes"))
+}
+
+fn growth() -> Panel {
+    graph(
+        "Growth of the memory in a day",
+        Unit::Bytes,
+        "At the rate of the last day, or of the time since the sidecar knows the stream. Empty until that is an hour.",
+    )
+    .query("growth", SCOPE.max("streamwarden_stream_memory_growth_per_day_bytes"))
 }
