@@ -29,6 +29,7 @@ mod second_look;
 mod sentence;
 mod series;
 mod server_fault;
+mod set_aside;
 mod sources;
 mod status;
 mod stillness;

@@ -134,8 +134,11 @@ impl Reader {
             self.source.clone_from(&snapshot.source);
             self.history = History::default();
         }
-        if let Some((removals, _)) = &mut self.retention {
+        if let Some((removals, statuses)) = &mut self.retention {
             self.history.record_removals(removals.receive().await);
+            let statuses = statuses.borrow();
+            let moved = statuses.rules.iter().map(|(stream, rule)| (stream, rule.moved.iter().sum()));
+            self.history.record_set_aside(moved);
         }
         if let Some(weights) = &self.weights {
             self.history.record_weights(Arc::clone(&weights.borrow()));

@@ -112,6 +112,15 @@ impl History {
         self.memory.weights = weights;
     }
 
+    /// Records how many pending entries of each stream the sidecar itself has acknowledged so far, to set them aside.
+    pub fn record_set_aside<'a>(&mut self, all: impl IntoIterator<Item = (&'a Name, u64)>) {
+        for (stream, total) in all {
+            if let Some(history) = self.streams.get_mut(stream) {
+                history.tracker.set_aside.record(total);
+            }
+        }
+    }
+
     /// Begins to evaluate a reading. Determines the open questions, limited by the configuration and by `most`.
     pub fn begin<'a>(
         &'a mut self,

@@ -26,6 +26,8 @@ pub(super) struct Present<'a> {
     pub(super) may_be_behind: bool,
     /// Whether this reading is of a replica, which lacks consumers that were never given an entry.
     pub(super) is_of_replica: bool,
+    /// Upper bound of the pending entries that the sidecar itself has acknowledged since the last reading.
+    pub(super) set_aside: u64,
     pub(super) report: GroupReport,
     pub(super) thresholds: Option<&'a Thresholds>,
 }
@@ -38,12 +40,17 @@ impl Present<'_> {
         if self.may_be_behind && now.last_delivered_id < before.last_delivered_id {
             return false;
         }
-        now.last_delivered_id != before.last_delivered_id
-            || now.pending < before.pending
-            || matches!(
-                (before.oldest_pending, now.oldest_pending),
-                (Pending::Oldest(then), Pending::Oldest(now)) if now.id > then.id
-            )
+        now.last_delivered_id != before.last_delivered_id || self.has_acknowledged_since(before)
+    }
+
+    /// Whether pending entries are gone that the sidecar itself has not acknowledged: what it sets aside was not handled.
+    fn has_acknowledged_since(&self, before: &GroupState) -> bool {
+        let now = self.state;
+        let is_older = match (before.oldest_pending, now.oldest_pending) {
+            (Pending::Oldest(then), Pending::Oldest(now)) => now.id > then.id,
+            _ => false,
+        };
+        now.pending.saturating_add(self.set_aside) < before.pending || (is_older && self.set_aside == 0)
     }
 
     /// Whether consumers have certainly received or acknowledged entries. A position alone proves nothing: it can be set by hand
@@ -59,12 +66,7 @@ impl Present<'_> {
         };
         let has_received =
             now.last_delivered_id > before.last_delivered_id && (are_counted || now.pending > before.pending);
-        let is_older = match (before.oldest_pending, now.oldest_pending) {
-            (Pending::Oldest(then), Pending::Oldest(now)) => now.id > then.id,
-            _ => false,
-        };
-        let has_acknowledged = now.pending < before.pending || is_older;
-        has_received || (has_acknowledged && now.consumer_count >= before.consumer_count)
+        has_received || (self.has_acknowledged_since(before) && now.consumer_count >= before.consumer_count)
     }
 
     /// The consumers that hold entries and do nothing, if there are any.
@@ -153,5 +155,58 @@ impl Present<'_> {
                 over(report.poison.map(|poison| poison.get().into()), Some(0))
                     .map(|(entries, _)| Over::Poison { entries, is_lower_bound, deliveries: times })
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{OldestPending, StreamId};
+
+    /// A group to which everything was delivered, with so many pending entries, the oldest of which has this ID.
+    fn state(pending: u64, oldest: u64) -> GroupState {
+        let id = StreamId::new(oldest, 0);
+        let oldest_pending = Pending::Oldest(OldestPending { id, idle: None, deliveries: 1 });
+        GroupState { pending, oldest_pending, ..GroupState::at(StreamId::new(100, 0)) }
+    }
+
+    #[test]
+    fn what_the_sidecar_acknowledges_is_no_progress_of_consumers() {
+        for (set_aside, pending, oldest, is_progress) in [
+            (0, 10, 1, false),
+            (0, 9, 1, true),
+            (0, 10, 2, true),
+            (1, 9, 2, false),
+            (1, 8, 2, true),
+            (3, 8, 2, false),
+            (u64::MAX, 8, 2, false),
+        ] {
+            let state_now = state(pending, oldest);
+            let report = GroupReport {
+                lag: Lag::Exactly(0),
+                lag_age: None,
+                first_alive: None,
+                oldest_pending_age: None,
+                dangling: None,
+                poison: None,
+                lost: None,
+                dropped: None,
+                rewinds: 0,
+                rewound_at: None,
+            };
+            let present = Present {
+                state: &state_now,
+                last_state: None,
+                silence: None,
+                may_be_behind: false,
+                is_of_replica: false,
+                set_aside,
+                report,
+                thresholds: None,
+            };
+            let before = state(10, 1);
+            let actual = (present.has_progressed_since(&before), present.has_moved_since(&before));
+            assert_eq!(actual, (is_progress, is_progress), "{set_aside}: {pending} from {oldest}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     rates::rate,
     report::{GroupReport, GroupVerdict, StreamReport, StreamVerdict},
     series::{Series, low_part, saturated},
+    set_aside::SetAside,
     takeover::{FirstReading, SLACK, Takeover, without_activity},
 };
 use crate::{
@@ -56,6 +57,7 @@ pub(super) struct StreamTracker {
     recreations: u64,
     /// The last of them, if it is within the window. Boxed, since it is rare.
     recreated: Option<Box<Recreated>>,
+    pub(super) set_aside: SetAside,
     absent: Debounce,
     too_long: Debounce,
     too_old: Debounce,
@@ -82,8 +84,8 @@ struct TakenOver {
 impl StreamTracker {
     /// Drops the past of a stream that has become another one.
     pub(super) fn restart(&mut self) {
-        let Self { absent, recreations, recreated, .. } = std::mem::take(self);
-        *self = Self { is_new: true, absent, recreations, recreated, ..Self::default() };
+        let Self { absent, recreations, recreated, set_aside, .. } = std::mem::take(self);
+        *self = Self { is_new: true, absent, recreations, recreated, set_aside, ..Self::default() };
     }
 
     /// The tracker of a stream that was watched earlier, and recreated so many times then.
@@ -218,6 +220,7 @@ impl StreamTracker {
         let thresholds = subject.rule.map(|rule| &rule.thresholds);
         let groups = subject.groups(reports);
         let ignored = subject.ignored();
+        let set_aside = self.set_aside.take();
         // A gap after which nothing is known about the time in between.
         let longest = moment.config.status.window / 2;
         let is_after_gap = self.read_at.replace(moment.at).is_some_and(|last| moment.since(last) > longest);
@@ -238,6 +241,7 @@ impl StreamTracker {
                 silence,
                 may_be_behind: subject.may_be_behind,
                 is_of_replica: subject.is_of_replica,
+                set_aside,
                 report,
                 thresholds,
             });
