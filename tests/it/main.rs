@@ -31,6 +31,7 @@ mod http;
 mod latency;
 mod losses;
 mod many;
+mod memory;
 mod metrics;
 mod notify;
 mod outage;
