@@ -6,7 +6,7 @@ import { rich, t, tOr } from "./language.js";
 import { took } from "./latency.js";
 import { averageOver, effects, limitOf, reasonOf } from "./list.js";
 import { help, pendingEntries } from "./pending.js";
-import { ago, badge, cards, clock, count, duration, entries, exactRate, exactSeconds, explained, failure, idTime, line, outcome, passed, rate, statusWord, whyNoAge, whyNoEntryAge, whyNoRate } from "./values.js";
+import { ago, badge, bytes, cards, clock, count, duration, entries, exactRate, exactSeconds, explained, failure, idTime, line, outcome, passed, rate, statusWord, whyNoAge, whyNoEntryAge, whyNoRate } from "./values.js";
 
 /** @import { Child, Described } from "./dom.js" */
 /** @import { Key } from "./language.js" */
@@ -116,9 +116,20 @@ function streamFacts(stream, { now, span, isClockKnown }) {
     [t("first_id"), id(stream.first_entry_id, or(stream.length === 0 ? "why_empty" : "why_first_unread"))],
     [t("last_id"), id(stream.last_generated_id, unread)],
     [t("entries_added"), explained(stream.entries_added, count, { why: or("why_redis_7") })],
+    [t("memory"), explained(stream.memory?.bytes, stream.memory?.is_estimate ? (n) => t("about", { size: bytes(n) }) : bytes, { exact: count, why: or("why_no_memory") }), memoryGrowth(stream.memory)],
     stream.node != null && [t("node"), h("bdi", null, stream.node)],
     ifSome(stream.recreations, (n) => [t("recreated"), t("times", { n }), noticed(stream.last_recreation_unix_ms, now)]),
   ];
+}
+
+// How fast its memory grows, and until when there is room.
+/** @param {Api.Stream["memory"]} memory */
+function memoryGrowth(memory) {
+  const growth = memory?.growth_bytes_per_day;
+  if (!memory || growth == null) return null;
+  const left = Math.min(memory.size_limit_reached_seconds ?? Infinity, memory.maxmemory_reached_seconds ?? Infinity);
+  const sentence = growth > 0 ? t("memory_grows", { size: bytes(growth) }) : growth < 0 ? t("memory_shrinks", { size: bytes(-growth) }) : t("memory_is_constant");
+  return h("div", { class: "under" }, sentence, left < Infinity && `${t("between_items")}${t("memory_full", { time: duration(left) })}`);
 }
 
 /**

@@ -40,6 +40,12 @@ export function rate(perSecond) {
 }
 
 // The two greatest units, and below a minute one, as in the reasons.
+// Bytes, with no more digits than mean something.
+/** @type {Words} */
+export function bytes(n) {
+  const [size, unit] = Math.abs(n) < 2 ** 20 ? [n / 2 ** 10, "KiB"] : Math.abs(n) < 2 ** 30 ? [n / 2 ** 20, "MiB"] : [n / 2 ** 30, "GiB"];
+  return `${(Math.abs(size) < 100 ? tenths : grouped).format(Math.abs(size) < 100 ? size : Math.round(size))} ${unit}`;
+}
 /** @param {number} seconds */
 export function duration(seconds) {
   if (seconds > 0 && seconds < 1) return t("milliseconds", { n: Math.round(seconds * 1000) });
