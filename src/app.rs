@@ -11,8 +11,6 @@ use crate::{
     clock,
     config::{Config, Sources},
     http::{Documents, Fingerprint, Gate, Server, ServerState, Trims},
-    latency::LatencyReport,
-    model::Weights,
     notify::{Outbox, Sender, Watcher},
     operator::{Job, Operator},
     poll::{Heartbeat, Poller, Sampler, Searcher, Weigher},
@@ -193,52 +191,10 @@ struct WithRedis {
     stop: CancellationToken,
 }
 
-/// What tasks need that measure beside the polls.
-struct Beside {
-    config: watch::Receiver<Arc<Config>>,
-    stats: Arc<SelfStats>,
-    stop: CancellationToken,
-}
-
-impl Beside {
-    /// On a connection of its own, without traces.
-    fn link(&self) -> Link {
-        Link::new(Arc::new(Untraced(Arc::clone(&self.stats))))
-    }
-
-    fn sample(&self, tasks: &mut Tasks, streams: Watching) -> watch::Receiver<Arc<LatencyReport>> {
-        let (report, measured) = watch::channel(Arc::default());
-        let reader = TickReader::new(self.link());
-        let sampler =
-            Sampler { reader, config: self.config.clone(), streams, report, stats: Arc::clone(&self.stats) };
-        // Not on the worker: a poll keeps it busy for longer than a tick.
-        tasks.spawn("sampler", sampler.run(self.stop.clone()));
-        measured
-    }
-
-    fn probe(&self, tasks: &mut Tasks) {
-        let prober = Prober::new(Primaries::new(self.link()), self.config.clone(), Arc::clone(&self.stats));
-        // Not on the worker either: what keeps it busy would count as Redis's time.
-        tasks.spawn("probe", prober.run(self.stop.clone()));
-    }
-
-    fn weigh(&self, tasks: &mut Tasks, latest: watch::Receiver<Latest>) -> watch::Receiver<Arc<Weights>> {
-        let (weights, weighed) = watch::channel(Arc::default());
-        let weigher =
-            Weigher { details: Details::new(self.link()), config: self.config.clone(), latest, weights };
-        tasks.spawn("memory", weigher.run(self.stop.clone()));
-        weighed
-    }
-}
-
 impl WithRedis {
     fn start(self, tasks: &mut Tasks, worker: &Worker) {
         let Self { config, orders, jobs, latest, latest_out, heartbeat, stats, stop } = self;
-        let outbox = Arc::new(Outbox::new(Arc::clone(&stats)));
-        let watcher =
-            Watcher { config: config.clone(), latest: latest_out.clone(), outbox: Arc::clone(&outbox) };
-        tasks.spawn_on(worker.handle(), "changes", watcher.run(stop.clone()));
-        tasks.spawn("webhook", Sender { config: config.clone(), outbox }.run(stop.clone()));
+        notify(&config, &latest_out, &stats, tasks, worker, &stop);
         let (streams_in, streams_out) = watch::channel(None);
         let (statuses_in, statuses_out) = watch::channel(Arc::default());
         let searcher = Searcher {
@@ -261,18 +217,28 @@ impl WithRedis {
             stats: Arc::clone(&stats),
         };
         tasks.spawn("retention", keeper.run(stop.clone()));
-        let operator = Operator {
-            details: Details::new(Link::new(Arc::clone(&stats))),
-            enforcer: Enforcer::new(Arc::clone(&stats)),
+        tasks.spawn("operator", operator(&config, jobs, &stats).run(stop.clone()));
+        // On connections of their own. Not on the worker: a poll keeps it busy for longer than a tick, and that would count as Redis's time.
+        let link = || Link::new(Arc::new(Untraced(Arc::clone(&stats))));
+        let (report_in, report_out) = watch::channel(Arc::default());
+        let sampler = Sampler {
+            reader: TickReader::new(link()),
             config: config.clone(),
-            jobs,
+            streams: Watching::new(streams_out.clone()),
+            report: report_in,
             stats: Arc::clone(&stats),
         };
-        tasks.spawn("operator", operator.run(stop.clone()));
-        let beside = Beside { config: config.clone(), stats: Arc::clone(&stats), stop: stop.clone() };
-        let report_out = beside.sample(tasks, Watching::new(streams_out.clone()));
-        beside.probe(tasks);
-        let weights_out = beside.weigh(tasks, latest_out);
+        tasks.spawn("sampler", sampler.run(stop.clone()));
+        let prober = Prober::new(Primaries::new(link()), config.clone(), Arc::clone(&stats));
+        tasks.spawn("probe", prober.run(stop.clone()));
+        let (weights_in, weights_out) = watch::channel(Arc::default());
+        let weigher = Weigher {
+            details: Details::new(link()),
+            config: config.clone(),
+            latest: latest_out,
+            weights: weights_in,
+        };
+        tasks.spawn("memory", weigher.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).of_replicas().within_budget();
         let poller = Poller {
             reader: reader
@@ -292,6 +258,35 @@ impl WithRedis {
     async fn idle(self) {
         self.stop.cancelled().await;
     }
+}
+
+fn operator(
+    config: &watch::Receiver<Arc<Config>>,
+    jobs: mpsc::Receiver<Job>,
+    stats: &Arc<SelfStats>,
+) -> Operator {
+    Operator {
+        details: Details::new(Link::new(Arc::clone(stats))),
+        enforcer: Enforcer::new(Arc::clone(stats)),
+        config: config.clone(),
+        jobs,
+        stats: Arc::clone(stats),
+    }
+}
+
+/// Starts the tasks that find changes and send them to the webhook.
+fn notify(
+    config: &watch::Receiver<Arc<Config>>,
+    latest: &watch::Receiver<Latest>,
+    stats: &Arc<SelfStats>,
+    tasks: &mut Tasks,
+    worker: &Worker,
+    stop: &CancellationToken,
+) {
+    let outbox = Arc::new(Outbox::new(Arc::clone(stats)));
+    let watcher = Watcher { config: config.clone(), latest: latest.clone(), outbox: Arc::clone(&outbox) };
+    tasks.spawn_on(worker.handle(), "changes", watcher.run(stop.clone()));
+    tasks.spawn("webhook", Sender { config: config.clone(), outbox }.run(stop.clone()));
 }
 
 /// The task that sends metrics, if the configuration asks for it.

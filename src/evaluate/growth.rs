@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn after_half_was_removed_at_once_growth_is_measured_anew() {
+    fn after_half_was_removed_at_once_growth_restarts() {
         let trimmed =
             |minute: u64| if minute < 600 { MIB * (1_000 + minute) } else { MIB * (100 + minute - 600) };
         assert_eq!(growth(630, trimmed).0, None);

@@ -1,4 +1,4 @@
-//! A stream of a reading, with its groups: what was read, what that means, and who blocks its retention.
+//! A stream in a reading, with its groups: its state, what that means, and who blocks its retention.
 
 use std::{sync::Arc, time::Duration};
 
