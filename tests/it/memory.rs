@@ -46,7 +46,7 @@ fn by_truth(redis: &Redis, before: f64, config: &str, kind: &str) -> f64 {
 }
 
 fn assert_close(what: &str, ratio: f64) {
-    println!("{what}: {ratio:.2} of the truth");
+    eprintln!("{what}: {ratio:.2} of the truth");
     assert!((0.8..=1.2).contains(&ratio), "{what}: {ratio}");
 }
 
