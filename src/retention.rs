@@ -9,12 +9,14 @@ mod plan;
 mod run;
 mod status;
 mod too_old;
+mod unblocking;
 
 pub use losing::{Losing, losing};
 pub use plan::{BlockReason, Plan, TrimBlocker};
 pub use run::{Outcome, Run, Step};
 pub use status::{RetentionStatus, RetentionStatuses};
 pub use too_old::TooOld;
+pub use unblocking::unblocking;
 
 #[cfg(test)]
 pub(crate) mod test_policy;

@@ -16,15 +16,14 @@ use super::{
 };
 use crate::{
     clock::{self, Instant},
-    config::{Config, Mode, Policy, Watchlist},
+    config::{Config, Mode, Policy, Thresholds, Watchlist},
     model::{Failure, Name},
     outage::{News, Outage},
-    retention::{BlockReason, Outcome, RetentionStatus, RetentionStatuses, Run, TrimBlocker},
+    retention::{BlockReason, Outcome, RetentionStatus, RetentionStatuses, Run, unblocking},
     schedule::Schedule,
     self_stats::SelfStats,
     source::Watching,
     spans,
-    stuck::command_line,
 };
 
 /// Maximum time to release the lease when the process stops.
@@ -190,17 +189,33 @@ impl Keeper {
 
     /// Executes one run, and reports its result to the log, the metrics and the traces.
     async fn trim<O: Fn() -> bool>(&mut self, trim: Trim<'_, O>, note: Note) -> Run {
-        let stream = trim.stream;
-        let mode = trim.policy.mode;
+        let (config, stream, mode) = (trim.config, trim.stream, trim.policy.mode);
         let span = spans::retention(stream, mode);
         let run = trim.run(&mut self.enforcer, |_| {}).instrument(span.clone()).await;
-        span.in_scope(|| self.report(stream, mode, &run, note));
+        let help = self.help(config, stream, &run).instrument(span.clone()).await;
+        span.in_scope(|| self.report(stream, mode, &run, (note, help)));
         let group = run.blocked_by.as_ref().and_then(|blocker| blocker.group.as_ref());
         spans::record_run(&span, run.outcome().as_str(), run.removed, group, run.failure.as_ref());
         run
     }
 
-    fn report(&mut self, stream: &Name, mode: Mode, run: &Run, note: Note) {
+    /// What may help where an entry that a group has not acknowledged begins to block retention. Asks Redis about the entry: the floor.
+    async fn help(&mut self, config: &Config, stream: &Name, run: &Run) -> Option<String> {
+        let blocker = run.blocked_by.as_ref().filter(|it| it.reason == BlockReason::Pending)?;
+        let group = blocker.group.as_ref().filter(|_| run.failure.is_none())?;
+        let id = run.floor?;
+        let statuses = Arc::clone(&self.retention_statuses.borrow());
+        let before = statuses.streams.get(stream).and_then(|status| status.blocked_by.as_ref());
+        if before == Some(blocker) {
+            return None;
+        }
+        let entry = self.stuck_work.pending_entry(config, (stream, group), id).await;
+        let rule = config.rule(stream);
+        let from = rule.map_or(Thresholds::DELIVERIES, |rule| rule.thresholds.poison_from());
+        Some(unblocking((stream, group), id, entry.as_ref(), from))
+    }
+
+    fn report(&mut self, stream: &Name, mode: Mode, run: &Run, (note, help): (Note, Option<String>)) {
         if let Some(failure) = &run.failure {
             self.stats.retention_failed(failure);
         }
@@ -208,7 +223,7 @@ impl Keeper {
         self.retention_statuses.send_modify(|retention_statuses| {
             let streams = &mut Arc::make_mut(retention_statuses).streams;
             let retention_status = streams.entry(stream.clone()).or_default();
-            log(stream, mode, run, retention_status);
+            log(stream, mode, run, (retention_status, help));
             note(retention_status, run, clock::unix_time());
         });
     }
@@ -290,7 +305,7 @@ fn schedule_next(
 const NAMED_AT_ONCE: usize = 10;
 
 /// Logs each removal, and what has changed since the last run.
-fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
+fn log(stream: &Name, mode: Mode, run: &Run, (before, help): (&RetentionStatus, Option<String>)) {
     let floor = run.floor.map(tracing::field::display);
     let blocked_by = run.blocked_by.as_ref().map(tracing::field::display);
     if run.removed > 0 {
@@ -309,7 +324,6 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
     if run.failure.is_none() && run.blocked_by != before.blocked_by {
         match &run.blocked_by {
             Some(blocker) => {
-                let help = help(stream, run, blocker);
                 warn!(%stream, length = run.length, %blocker, floor, help, "retention is blocked");
             }
             None => info!(%stream, "retention is no longer blocked"),
@@ -317,17 +331,10 @@ fn log(stream: &Name, mode: Mode, run: &Run, before: &RetentionStatus) {
     }
 }
 
-/// The command that may help: the floor is the entry that a group has not acknowledged.
-fn help(stream: &Name, run: &Run, blocker: &TrimBlocker) -> Option<String> {
-    let group = blocker.group.as_ref().filter(|_| blocker.reason == BlockReason::Pending)?;
-    let id = run.floor?.to_string();
-    Some(command_line("dead-letter", (stream, group), &[("--id", id.as_bytes())]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::pace::RETRY, *};
-    use crate::{config::Sources, model::Reason};
+    use crate::{config::Sources, model::Reason, retention::TrimBlocker};
 
     const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3_600);

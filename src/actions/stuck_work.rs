@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::{self, Instant},
     config::{Config, DeadLetterRule, Watched, Watchlist},
-    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason},
+    model::{Consumer, Failure, GroupPending, Millis, Name, PendingEntry, Reason, StreamId},
     outage::{News, Outage},
     schedule::Schedule,
     self_stats::SelfStats,
@@ -62,6 +62,16 @@ impl StuckWork {
     #[must_use]
     pub fn new(details: Details) -> Self {
         Self { details, rules: BTreeMap::new(), failing: BTreeMap::new() }
+    }
+
+    /// An entry that a group has not acknowledged, as Redis knows it now; `None` if it is acknowledged by now or can't be read.
+    pub(super) async fn pending_entry(
+        &mut self,
+        config: &Config,
+        of: (&Name, &Name),
+        id: StreamId,
+    ) -> Option<PendingEntry> {
+        self.details.pending_of(config, of, &[id]).await.ok()?.pop()?
     }
 
     /// Whether no stream has such rules.

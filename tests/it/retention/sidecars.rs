@@ -107,12 +107,30 @@ fn a_group_that_has_read_nothing_blocks_and_is_named() {
     assert_eq!(length(&redis), 1_000);
     let ids: Vec<(String, Value)> = redis.run("XRANGE s - +");
     let ids: Vec<String> = ids.into_iter().map(|(id, _)| id).collect();
+    let help = format!("entry {} was delivered 1 time, last ", ids[0]);
+    let advice = "and consumer c has not acknowledged it: consumers must XACK what they have handled";
+    let log = wait_for("the log to say so", || Some(sidecar.log()).filter(|log| log.contains(&help)));
+    assert!(log.contains(advice) && !log.contains("dead-letter"), "it was delivered once, just now: {log}");
     redis.run::<u64>(&format!("XACK s idle {}", ids.join(" ")));
     let page = sidecar.wait("the stream to be trimmed", |page| trimmed(page) >= 500.0);
     assert_eq!(length(&redis), 500);
     sidecar.wait("it to be unblocked", |page| page.count("streamwarden_retention_blocked") == 0);
     assert!(page.group("entries_lost_total", "s", "idle").is_none_or(|lost| lost == 0.0));
     wait_for("the log to say so", || sidecar.log().contains("no longer blocked").then_some(()));
+}
+
+#[test]
+fn the_log_proposes_to_set_an_entry_aside_that_fails_again_and_again() {
+    let Some(redis) = trimming(Redis::start()) else { return };
+    redis.add("s", 1_000);
+    redis.run::<()>("XGROUP CREATE s g 0");
+    redis.read("s", "g", "c", 1_000);
+    let first: Vec<(String, Value)> = redis.run("XRANGE s - + COUNT 1");
+    let id = &first[0].0;
+    redis.run::<Value>(&format!("XCLAIM s g c 0 {id} IDLE 600000 RETRYCOUNT 5"));
+    let sidecar = Sidecar::with_config(&redis.uri(), &config("max_length: 500"));
+    let help = format!("streamwarden dead-letter --id {id} --dry-run s g");
+    wait_for("the command", || sidecar.log().contains(&help).then_some(()));
 }
 
 #[test]
