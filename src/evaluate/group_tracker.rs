@@ -212,10 +212,10 @@ impl GroupTracker {
         let rewound = rewound.map(|Rewound { from, to, at }| GroupCause::WentBack { from, to, ago: ago(at) });
         let rules = [
             (GroupStatus::TrimmedPast, trimmed),
-            (GroupStatus::Rewound, rewound),
             (GroupStatus::NoConsumers, no_consumers),
             (GroupStatus::Stopped, stopped),
             (GroupStatus::Stalled, stalled),
+            (GroupStatus::Rewound, rewound),
             (GroupStatus::Lagging, suspected),
             (GroupStatus::Lagging, dropped),
             (GroupStatus::Lagging, lagging),

@@ -1,20 +1,20 @@
 //! The status of a group and the health of a stream: closed sets of words.
 
-/// Status of a group. Declared in the order of the rules: the first that applies is the status.
+/// Status of a group. Declared in the order of the rules: the first that applies is the status. The worse ones come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupStatus {
     /// The configuration expects the group, but it does not exist.
     Missing,
     /// Entries were removed before they were delivered to it.
     TrimmedPast,
-    /// Its position went back.
-    Rewound,
     /// Entries wait, but it has no consumer.
     NoConsumers,
     /// Entries wait, but all of its consumers are inactive.
     Stopped,
     /// Entries wait, but it makes no progress.
     Stalled,
+    /// Its position went back.
+    Rewound,
     /// It makes progress, but not fast enough.
     Lagging,
     /// No entries wait, or it makes progress.
@@ -28,10 +28,10 @@ impl GroupStatus {
     pub const ALL: &[Self] = &[
         Self::Missing,
         Self::TrimmedPast,
-        Self::Rewound,
         Self::NoConsumers,
         Self::Stopped,
         Self::Stalled,
+        Self::Rewound,
         Self::Lagging,
         Self::Ok,
         Self::Unknown,
@@ -43,10 +43,10 @@ impl GroupStatus {
         match self {
             Self::Missing => "missing",
             Self::TrimmedPast => "trimmed_past",
-            Self::Rewound => "rewound",
             Self::NoConsumers => "no_consumers",
             Self::Stopped => "stopped",
             Self::Stalled => "stalled",
+            Self::Rewound => "rewound",
             Self::Lagging => "lagging",
             Self::Ok => "ok",
             Self::Unknown => "unknown",

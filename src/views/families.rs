@@ -193,7 +193,7 @@ pub const FAMILIES: &[Family] = &[
     family("streamwarden_group_present", Gauge, Group(|row| row.is_expected.then(|| row.state.is_some().into())),
         "For groups that the configuration expects: 1 if the group exists, 0 if it is missing."),
     family("streamwarden_group_status", Gauge, Source::GroupStatus,
-        "Status of the group over status.window: 1 for the current one (missing, trimmed_past, rewound, no_consumers, stopped, stalled, lagging, ok or unknown), 0 for the others (left out with exposition.states: current)."),
+        "Status of the group over status.window: 1 for the current one (missing, trimmed_past, no_consumers, stopped, stalled, rewound, lagging, ok or unknown), 0 for the others (left out with exposition.states: current)."),
     family("streamwarden_group_ignored", Gauge, Group(|row| row.is_ignored.then_some(Count(1))),
         "1 for groups in ignore_groups of the stream's retention: their status is ok, and no alert fires for them. Left out for others."),
     family("streamwarden_group_lag", Gauge, Group(|row| Some(Count(row.report?.lag.known()?))),
