@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -197,10 +197,12 @@ impl WithRedis {
         notify(&config, &latest_out, &stats, tasks, worker, &stop);
         let (streams_in, streams_out) = watch::channel(None);
         let (statuses_in, statuses_out) = watch::channel(Arc::default());
+        let search_now = Arc::new(Notify::new());
         let searcher = Searcher {
             discovery: Discovery::new(Link::new(Arc::clone(&stats))),
             config: config.clone(),
             streams: streams_in,
+            search_now: Arc::clone(&search_now),
             stats: Arc::clone(&stats),
         };
         tasks.spawn_on(worker.handle(), "discovery", searcher.run(stop.clone()));
@@ -249,6 +251,7 @@ impl WithRedis {
             streams: Watching::new(streams_out),
             latest,
             heartbeat,
+            search_now,
             stats,
         };
         tasks.spawn_on(worker.handle(), "poll", poller.run(stop));

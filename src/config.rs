@@ -46,7 +46,7 @@ pub(crate) use address::{DEFAULT_PORT, DEFAULT_USER};
 pub use alert_families::{ALERT_FAMILIES, AlertFamilies};
 pub(crate) use check::webhook_address;
 pub use dead_letter_key::DeadLetterKey;
-pub use discovered::Discovered;
+pub use discovered::{Discovered, Fewer};
 pub use effect::SilentAlerts;
 pub use environment::{Environment, wants_no_colour};
 pub use exclusion::Exclusion;

@@ -39,7 +39,7 @@ mod takeover;
 mod trend;
 
 pub use age::{Age, NoAge, clock_behind};
-pub use cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause, StuckConsumer};
+pub use cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause, StuckConsumer, Unread};
 pub use history::{History, OpenReading};
 pub use lag::Lag;
 pub use losses::Losses;

@@ -10,7 +10,7 @@ mod weigher;
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,9 @@ const SLOW: Duration = Duration::from_secs(1);
 /// certain it is what was delivered before it was removed.
 const UNTIL_REREAD: Duration = Duration::from_secs(1);
 
+/// How long a reading that lacks most streams waits for the search that says so.
+const FOR_A_SEARCH: Duration = Duration::from_secs(1);
+
 /// The start of the loop's last turn, for the liveness probe.
 pub type Heartbeat = watch::Sender<Instant>;
 
@@ -62,6 +65,8 @@ pub struct Poller {
     pub latest: watch::Sender<Latest>,
     /// Updated at each turn.
     pub heartbeat: Heartbeat,
+    /// Told when most of the streams are gone, so that a search says what is left.
+    pub search_now: Arc<Notify>,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
@@ -176,7 +181,14 @@ impl Poller {
                 let LeftOut { skipped, postponed } = self.reader.left_out();
                 self.stats.skipped_lookups.set(i64::try_from(skipped).unwrap_or(i64::MAX));
                 self.stats.postponed_lookups.set(i64::try_from(postponed).unwrap_or(i64::MAX));
-                result.inspect(|reading| lost.note(&reading.snapshot))
+                let reading = result?;
+                lost.note(&reading.snapshot);
+                if !config.redis.billed_by_command && lost.asks_to_search(&reading.snapshot) {
+                    self.search_now.notify_one();
+                    // No page is without these streams and without a word about them.
+                    let _ended_or_late = timeout(FOR_A_SEARCH, self.streams.changed()).await;
+                }
+                Ok(reading.with_search(self.streams.fewer()))
             }
             Err(_elapsed) => {
                 self.reader.reconnect();
@@ -209,6 +221,8 @@ pub struct Searcher {
     pub config: watch::Receiver<Arc<Config>>,
     /// Where the streams go. A failed search leaves them as they were.
     pub streams: watch::Sender<Option<Discovered>>,
+    /// Asks for a search before its time.
+    pub search_now: Arc<Notify>,
     /// The sidecar's own metrics.
     pub stats: Arc<SelfStats>,
 }
@@ -219,11 +233,13 @@ impl Searcher {
         let mut outage = OutageLog::new("the search for streams");
         let (mut finds, mut before) = (Finds::default(), None::<Arc<Config>>);
         let mut turns = Turns::new(self.config.clone(), |config| config.poll.discovery_interval);
-        while let Some(config) = turns.next(&stop).await {
+        while let Some(config) = self.next(&mut turns, &stop).await {
             let started = clock::now();
             if before.replace(Arc::clone(&config)).is_some_and(|before| !Arc::ptr_eq(&before, &config)) {
                 // Other patterns or another server find other streams.
                 finds = Finds::default();
+                self.streams
+                    .send_if_modified(|last| last.as_mut().is_some_and(|it| it.fewer.take().is_some()));
             }
             // If all streams are named, there is nothing to ask.
             let span = if config.needs_discovery() { spans::discovery() } else { Span::none() };
@@ -237,13 +253,13 @@ impl Searcher {
             outage.note(result.as_ref().err());
             let ended = clock::now();
             match result {
-                Ok(discovered) => {
+                Ok(mut discovered) => {
                     turns.schedule.succeeded(started, ended);
                     if discovered.streams.is_empty() && !config.redis.billed_by_command {
                         let wait = config.poll.interval.max((ended - started) * PAUSE_PER_SEARCH);
                         turns.schedule.retry_in(ended, wait.min(config.poll.discovery_interval));
                     }
-                    finds.note(discovered.found, ended);
+                    discovered.fewer = finds.note(discovered.found, ended);
                     self.found(discovered);
                 }
                 Err(failure) => {
@@ -266,6 +282,16 @@ impl Searcher {
         }
     }
 
+    async fn next(&self, turns: &mut Turns, stop: &CancellationToken) -> Option<Arc<Config>> {
+        loop {
+            tokio::select! {
+                biased;
+                turn = turns.next(stop) => return turn,
+                () = self.search_now.notified() => turns.schedule.retry_in(clock::now(), Duration::ZERO),
+            }
+        }
+    }
+
     fn found(&self, discovered: Discovered) {
         let (watched, unwatched) = (discovered.streams.len(), discovered.dropped);
         Span::current().record("streamwarden.streams", spans::int(watched));
@@ -276,13 +302,13 @@ impl Searcher {
         if unwatched > 0 && before == 0 {
             warn!(watched, unwatched, "more streams than limits.streams; the last by name are not watched");
         }
-        self.streams.send_if_modified(|streams| {
-            let changed = streams.as_ref() != Some(&discovered);
-            if changed {
+        self.streams.send_if_modified(|last| {
+            if last.as_ref().is_none_or(|last| last.streams != discovered.streams) {
                 let plural = if watched == 1 { "" } else { "s" };
                 info!("watching {watched} stream{plural}");
-                *streams = Some(discovered);
             }
+            let changed = last.as_ref() != Some(&discovered);
+            *last = Some(discovered);
             changed
         });
     }

@@ -8,7 +8,7 @@ pub use stream::{GroupReading, RetentionReading, RuleReading, StreamReading};
 
 use crate::{
     clock::Moment,
-    config::{Watched, Watchlist},
+    config::{Fewer, Watched, Watchlist},
     evaluate::{Health, Report, SeenFault, StreamVerdict},
     latency::LatencyReport,
     model::{Failure, Name, Node, Snapshot, StreamState, Text},
@@ -103,14 +103,13 @@ impl Reading {
         // An outage may lie between them: it often ends with a new process.
         self.note_restarts(last);
         let last = last.filter(|last| self.read_at.at.duration_since(last.read_at.at) < longest);
-        let of_last = last.into_iter().flat_map(|last| {
-            last.faults.iter().filter_map(move |fault| Some((last.node_address(fault)?, fault)))
-        });
+        let of_last = last
+            .into_iter()
+            .flat_map(|last| last.faults.iter().map(move |fault| (last.node_address(fault), fault)));
         let of_last: Vec<_> = of_last.collect();
         for fault in &mut self.faults {
-            if let Some(node) = self.snapshot.nodes.get(fault.node) {
-                fault.follow(&node.address, self.read_at.unix, &of_last);
-            }
+            let node = fault.node.and_then(|node| self.snapshot.nodes.get(node));
+            fault.follow(node.map(|node| node.address.as_str()), self.read_at.unix, &of_last);
         }
         self
     }
@@ -127,7 +126,7 @@ impl Reading {
             });
         }
         for fault in &mut self.faults {
-            if let Some(replaced) = self.replaced.get(fault.node).copied().flatten() {
+            if let Some(replaced) = fault.node.and_then(|node| *self.replaced.get(node)?) {
                 fault.note_restart(self.read_at.unix.saturating_sub(replaced));
             }
         }
@@ -141,13 +140,20 @@ impl Reading {
     }
 
     fn node_address(&self, fault: &SeenFault) -> Option<&str> {
-        Some(&self.snapshot.nodes.get(fault.node)?.address)
+        Some(&self.snapshot.nodes.get(fault.node?)?.address)
     }
 
     /// The same with how long entries take, as far as that is measured.
     #[must_use]
     pub fn with_latency(self, latency: Arc<LatencyReport>) -> Self {
         Self { latency, ..self }
+    }
+
+    /// The same with what the last search for streams says of the server, where it found far fewer than those before it.
+    #[must_use]
+    pub fn with_search(mut self, fewer: Option<Fewer>) -> Self {
+        self.faults.extend(fewer.map(SeenFault::of_search));
+        self
     }
 
     /// The same with the sidecar that holds the retention lease, for a reader that is no sidecar itself.

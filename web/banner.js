@@ -1,6 +1,6 @@
 // Whether the numbers are fresh, and if not, since when and why.
 
-import { faultWords } from "./cause.js";
+import { OF_STREAMS, faultWords } from "./cause.js";
 import { h } from "./dom.js";
 import { t, tOr } from "./language.js";
 import { ago, clock, duration, failure, value } from "./values.js";
@@ -50,8 +50,16 @@ function faulty(feed, faults) {
   /** @type {"bad" | "odd"} */
   const kind = isBad ? "bad" : "odd";
   const text = faults.flatMap((fault) => [t(fault.node ? "fault_of_node" : "fault", { node: fault.node ?? "", fault: faultWords(fault) }), seenSince(feed, fault)]);
-  const hasLost = faults.every((fault) => fault.cause?.kind === "streams_recreated");
-  return { kind, title: t(isBad ? "writes_refused" : hasLost ? "streams_lost" : "server_at_risk"), text: text.filter(Boolean).join(t("between_sentences")) };
+  return { kind, title: t(isBad ? "writes_refused" : titleOf(faults)), text: text.filter(Boolean).join(t("between_sentences")) };
+}
+
+// Streams that are gone say more than those of them that are back.
+/** @type {(faults: Api.Fault[]) => string} */
+function titleOf(faults) {
+  const kinds = new Set(faults.map((fault) => fault.cause?.kind));
+  const isOfStreams = [...kinds].every((kind) => kind && OF_STREAMS.has(kind));
+  if (!isOfStreams) return "server_at_risk";
+  return kinds.has("streams_vanished") ? "streams_vanished" : "streams_lost";
 }
 
 // By the clock of the sidecar, which may differ from the browser's.

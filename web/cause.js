@@ -28,6 +28,9 @@ export function streamReason(stream) {
 /** @type {(fault: Api.Fault) => string} */
 export const faultWords = ({ cause, reason }) => (cause && kindWords(cause)) || reason;
 
+// The faults that say what became of the streams, not what the server may do to those that it has.
+export const OF_STREAMS = new Set(["streams_recreated", "streams_vanished"]);
+
 // What a fault of the server means for its streams.
 /** @type {(fault: Api.Fault) => string} */
 export const effectWords = (fault) => tOr(`effect_${fault.cause?.kind}`, faultWords(fault));
@@ -94,11 +97,11 @@ export function kindWords(cause) {
   const values = {};
   for (const [field, value] of Object.entries(cause)) {
     if (field === "backlog") values.backlog = backlogWords(value);
-    else if (field === "reason") values.reason = isEnglish() ? value : tOr(`failure_${value}`, value);
+    else if (field === "reason") values.reason = unreadWords(value, "refused_command" in cause ? cause.refused_command : null);
     else if (field.endsWith("_bytes")) values[field.replace("_bytes", "_mib")] = Math.floor(value / 2 ** 20);
     else values[field] = field.endsWith("_seconds") ? duration(value) : value;
   }
-  const counted = ["entries", "groups", "consumers"].find((field) => field in values);
+  const counted = ["entries", "groups", "consumers", "found"].find((field) => field in values);
   const kind = "is_lower_bound" in cause && cause.is_lower_bound ? `${cause.kind}_at_least` : isBlocked(cause) ? `${cause.kind}_blocked` : cause.kind;
   return tOr(`cause_${kind}`, "", counted ? { ...values, n: Number(values[counted]) } : values);
 }
@@ -106,6 +109,14 @@ export function kindWords(cause) {
 // Whether a limit is exceeded that retention had no time for yet: it is reported since retention is blocked.
 /** @type {(cause: Cause) => boolean} */
 const isBlocked = (cause) => "exceeded_seconds" in cause && cause.exceeded_seconds === 0;
+
+// Why a stream could not be read, and what helps where the user may not.
+/** @type {(reason: string, command: string | null) => string} */
+function unreadWords(reason, command) {
+  const why = isEnglish() ? reason : tOr(`failure_${reason}`, reason);
+  if (command) return t("with_refused_command", { why, command });
+  return reason === "noperm" ? t("with_rule_needed", { why }) : why;
+}
 
 /** @type {(cause: Api.FaultCause & { kind: "streams_recreated" }) => string} */
 function streamsRecreated({ recreated, streams, restarted_seconds: ago }) {

@@ -1,6 +1,6 @@
 // All streams in a table, worst first.
 
-import { blockerWords, effectWords, streamReason } from "./cause.js";
+import { OF_STREAMS, blockerWords, effectWords, streamReason } from "./cause.js";
 import { h } from "./dom.js";
 import { rich, t } from "./language.js";
 import { HEALTHS, ago, badge, bar, count, duration, exactRate, exactSeconds, healthWord, line, passed, rate, statusWord, value, whyNoEntryAge, whyNoRate } from "./values.js";
@@ -191,7 +191,7 @@ export const averageOver = (rate, seconds) => (rate == null ? null : under(t("av
 export function effects(stream, faults) {
   const isHere = faults.filter((fault) => fault.node == null || fault.node === stream.node);
   // A recreated stream says so itself.
-  const own = isHere.filter((fault) => fault.cause?.kind !== "streams_recreated");
+  const own = isHere.filter((fault) => !OF_STREAMS.has(fault.cause?.kind ?? ""));
   return own.map((fault) => h("p", { key: fault.cause?.kind, class: `effect ${fault.health}` }, effectWords(fault)));
 }
 

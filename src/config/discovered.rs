@@ -1,6 +1,6 @@
 //! The streams to watch: those that the configuration names, and those that a search found.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Config, Watchlist};
 use crate::model::Name;
@@ -14,6 +14,19 @@ pub struct Discovered {
     pub dropped: usize,
     /// How many were found, without those that the configuration names. It is approximate if some are dropped.
     pub found: usize,
+    /// Set if searches of the last hours found far more.
+    pub fewer: Option<Fewer>,
+}
+
+/// A search that finds less than half of what earlier ones found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fewer {
+    /// How many it found, without those that the configuration names.
+    pub found: usize,
+    /// The most that a search found within the window.
+    pub before: usize,
+    /// The window.
+    pub within: Duration,
 }
 
 impl Discovered {
@@ -39,7 +52,7 @@ impl Discovered {
         let mut streams: Vec<Name> = named.into_iter().cloned().chain(found).collect();
         let dropped = already_dropped + streams.len().saturating_sub(config.limits.streams);
         streams.truncate(config.limits.streams);
-        Self { streams, dropped, found: of_search }
+        Self { streams, dropped, found: of_search, fewer: None }
     }
 }
 

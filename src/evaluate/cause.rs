@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{GroupStatus, Lag};
-use crate::model::{Millis, Name, Reason, StreamId};
+use crate::model::{Failure, Millis, Name, Reason, StreamId};
 
 /// Entries that a group has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +14,32 @@ pub struct Backlog {
     pub pending: u64,
 }
 
+/// Why a stream could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The reason, from the closed set.
+    pub reason: Reason,
+    /// The command that the user may not run; `None` for any other reason, and where the server does not name it.
+    pub refused: Option<String>,
+}
+
+impl From<&Failure> for Unread {
+    fn from(failure: &Failure) -> Self {
+        Self { reason: failure.reason, refused: failure.refused_command() }
+    }
+}
+
+impl From<Reason> for Unread {
+    fn from(reason: Reason) -> Self {
+        Self { reason, refused: None }
+    }
+}
+
 /// The cause of a group's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupCause {
     /// The stream could not be read.
-    Unread(Reason),
+    Unread(Unread),
     /// The group is expected but has been missing for this long.
     NotThere {
         /// At least this long.
@@ -102,18 +123,18 @@ pub enum GroupCause {
     Growing {
         /// The waiting entries.
         backlog: Backlog,
-        /// Backlog at the beginning.
+        /// Median backlog of the first third of the time.
         from: u32,
-        /// Backlog at the end.
+        /// Median backlog of the last third.
         to: u32,
-        /// Time between both.
+        /// The whole time.
         within: Duration,
     },
     /// It was lagging until recently. That is reported until it has recovered for long enough.
     Recovering {
         /// The waiting entries.
         backlog: Backlog,
-        /// Time since it recovered.
+        /// Time since nothing says that it is lagging. That its entries are handled is not said: they may be gone.
         since: Duration,
         /// How long that must last.
         until: Duration,
@@ -247,7 +268,7 @@ pub enum StreamCause {
     /// The stream does not exist, or the key has another type.
     Absent(Reason),
     /// It could not be read.
-    Unreadable(Reason),
+    Unreadable(Unread),
     /// It was recreated or rolled back.
     Recreated(Recreation),
     /// The stream exceeds its maximum length, although retention had time to trim it, or retention is blocked.

@@ -250,7 +250,7 @@ fn a_stream_that_is_not_read_has_no_rate() {
 #[test]
 fn a_stream_of_a_cluster_is_missing_only_if_a_second_reading_does_not_find_it_either() {
     let health = |report: &Report| report.streams.get(&"s".into()).map(|stream| stream.cause.clone());
-    let looks_again = Some(StreamCause::Unreadable(Reason::TryAgain));
+    let looks_again = Some(StreamCause::Unreadable(Reason::TryAgain.into()));
     let missing = Some(StreamCause::Absent(Reason::NoKey));
     let nokey = || Some(Err(Failure::new(Reason::NoKey, "")));
     for (rules, unseen, then) in [("s", nokey(), missing), ("'*'", None, None)] {

@@ -9,7 +9,7 @@ use super::{
     cause::{GroupCause, Recreation, StreamCause},
     series::Series,
 };
-use crate::model::{GroupState, Millis, Name, NameMap, Pending, Reason, ServerTime, Text};
+use crate::model::{Failure, GroupState, Millis, Name, NameMap, Pending, ServerTime, Text};
 
 /// The meaning of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -161,10 +161,10 @@ impl GroupVerdict {
     }
 
     /// The verdict on a group whose stream could not be read.
-    pub(super) fn unread(reason: Reason) -> Self {
+    pub(super) fn unread(failure: &Failure) -> Self {
         Self {
             status: GroupStatus::Unknown,
-            cause: GroupCause::Unread(reason),
+            cause: GroupCause::Unread(failure.into()),
             read: None,
             rate_out: None,
             lags: Series::default(),

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Lag,
-    cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause, StuckConsumer},
+    cause::{Backlog, GroupCause, NearLimit, Over, Recreation, StreamCause, StuckConsumer, Unread},
     report::StreamVerdict,
 };
 use crate::{config::Thresholds, model::Reason};
@@ -37,7 +37,7 @@ impl StreamVerdict {
             },
             StreamCause::Absent(Reason::WrongType) => "the key holds another type".to_owned(),
             StreamCause::Absent(_) => "the configuration names it, but it does not exist".to_owned(),
-            StreamCause::Unreadable(reason) => format!("it could not be read: {}", reason.as_str()),
+            StreamCause::Unreadable(why) => format!("it could not be read: {why}"),
             StreamCause::Recreated(recreation) => recreation.to_string(),
             StreamCause::TooLong { length, limit, after } => {
                 let length = grouped(*length);
@@ -62,6 +62,21 @@ fn over_limit(limit: &str, after: Duration) -> String {
         return format!(", over its limit of {limit}");
     }
     format!("; it has exceeded its limit of {limit} for more than {}", short(after))
+}
+
+impl Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.as_str())?;
+        match (&self.refused, self.reason) {
+            (Some(command), _) => {
+                write!(f, ": the user may not run {command}; streamwarden acl prints the rule that it needs")
+            }
+            (None, Reason::NoPermission) => {
+                f.write_str("; streamwarden acl prints the rule that the user needs")
+            }
+            (None, _) => Ok(()),
+        }
+    }
 }
 
 impl Display for Recreation {
@@ -110,7 +125,7 @@ fn idle_consumers(consumers: u64) -> String {
 impl Display for GroupCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unread(reason) => write!(f, "the stream could not be read: {}", reason.as_str()),
+            Self::Unread(why) => write!(f, "the stream could not be read: {why}"),
             Self::NotThere { since } => {
                 write!(f, "the configuration expects it, but it has been missing for {}", short(*since))
             }
@@ -138,16 +153,16 @@ impl Display for GroupCause {
             Self::Growing { backlog, from, to, within } => {
                 write!(
                     f,
-                    "{backlog}; the backlog grew from {} to {} within {}",
+                    "{backlog}; within {} the backlog grew from {} (median of the first third) to {} (median of the last third)",
+                    short(*within),
                     grouped((*from).into()),
-                    grouped((*to).into()),
-                    short(*within)
+                    grouped((*to).into())
                 )
             }
             Self::Recovering { backlog, since, until } => {
                 write!(
                     f,
-                    "{backlog}; recovering for {}; reported until it has held for {}",
+                    "{backlog}; it was lagging until {} ago, and is not since; reported until that has lasted for {}",
                     short(*since),
                     short(*until)
                 )

@@ -1,9 +1,12 @@
-//! Faults of a server as a whole: reads are answered while writes are refused, or most of its streams are others than before.
+//! Faults of a server as a whole: reads are answered while writes are refused, or most of its streams are others than before, or gone.
 
 use std::{fmt, mem::discriminant, time::Duration};
 
-use super::{Health, Report, grouped, short};
-use crate::model::{Node, Reason, Role, Snapshot, Text};
+use super::{Health, Report, counted, grouped, short};
+use crate::{
+    config::Fewer,
+    model::{Node, Reason, Role, Snapshot, Text},
+};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -40,6 +43,15 @@ pub enum ServerFault {
         streams: u64,
         /// How long ago another process was noticed at its address; `None` if none was of late, as far as is known.
         restarted: Option<Duration>,
+    },
+    /// A search finds less than half of the streams that one found before.
+    Vanished {
+        /// Number of streams that the last search found.
+        found: u64,
+        /// The most that a search found within the time.
+        before: u64,
+        /// The time.
+        within: Duration,
     },
 }
 
@@ -92,7 +104,9 @@ impl ServerFault {
     pub const fn health(&self) -> Health {
         match self {
             Self::OutOfMemory { .. } | Self::LogFails | Self::NoReplicas => Health::Critical,
-            Self::SnapshotFails | Self::Eviction { .. } | Self::Recreated { .. } => Health::Warning,
+            Self::SnapshotFails | Self::Eviction { .. } | Self::Recreated { .. } | Self::Vanished { .. } => {
+                Health::Warning
+            }
         }
     }
 }
@@ -102,8 +116,8 @@ impl ServerFault {
 pub struct SeenFault {
     /// The fault.
     pub fault: ServerFault,
-    /// The server, in the snapshot's order.
-    pub node: usize,
+    /// The server, in the snapshot's order; `None` where it is a fault of no single one.
+    pub node: Option<usize>,
     /// When the first of the readings in a row that show it was made, since the Unix epoch; `None` for a reader that makes single
     /// readings. The fault may be older.
     pub seen_since: Option<Duration>,
@@ -116,7 +130,15 @@ impl SeenFault {
         let of_node = |(node, it)| ServerFault::of(it).into_iter().map(move |fault| (node, fault));
         let of_nodes = snapshot.nodes.iter().enumerate().flat_map(of_node);
         let all = of_nodes.chain(ServerFault::of_streams(snapshot, report));
-        all.map(|(node, fault)| Self { fault, node, seen_since: None }).collect()
+        all.map(|(node, fault)| Self { fault, node: Some(node), seen_since: None }).collect()
+    }
+
+    /// That a search finds far fewer streams than before. Streams that are gone were on any of the servers.
+    #[must_use]
+    pub fn of_search(Fewer { found, before, within }: Fewer) -> Self {
+        let count = |streams| u64::try_from(streams).unwrap_or(u64::MAX);
+        let fault = ServerFault::Vanished { found: count(found), before: count(before), within };
+        Self { fault, node: None, seen_since: None }
     }
 
     /// Records how long ago another process was noticed at the address of its server.
@@ -126,9 +148,10 @@ impl SeenFault {
         }
     }
 
-    /// Goes on from the faults of the last reading, each with the address of its server. What it did not show began at `read_at`.
-    pub fn follow(&mut self, address: &str, read_at: Duration, last: &[(&str, &Self)]) {
-        let is_same = |(of, it): &&(&str, &Self)| {
+    /// Goes on from the faults of the last reading, each with the address of its server, if it is of a single one. What it did not show
+    /// began at `read_at`.
+    pub fn follow(&mut self, address: Option<&str>, read_at: Duration, last: &[(Option<&str>, &Self)]) {
+        let is_same = |(of, it): &&(Option<&str>, &Self)| {
             *of == address && discriminant(&it.fault) == discriminant(&self.fault)
         };
         let before = last.iter().find(is_same).and_then(|(_, it)| it.seen_since);
@@ -182,6 +205,13 @@ impl fmt::Display for ServerFault {
                     None => f.write_str("as after FLUSHALL or a restart without data"),
                 }
             }
+            Self::Vanished { found, before, within } => write!(
+                f,
+                "the search finds {}; within the last {} it found {}: was the database flushed, swapped or restarted empty?",
+                counted(*found, "stream"),
+                short(*within),
+                grouped(*before)
+            ),
         }
     }
 }
@@ -217,12 +247,12 @@ mod tests {
 
     #[test]
     fn a_fault_is_seen_since_the_first_reading_in_a_row_that_shows_it_on_the_same_server() {
-        let seen = |condition, at, last: &[(&str, &SeenFault)]| {
+        let seen = |condition, at, last: &[(Option<&str>, &SeenFault)]| {
             let snapshot =
                 Snapshot { nodes: vec![node(Role::Primary, condition)], ..test_snapshot::snapshot([]) };
             let mut faults = SeenFault::of(&snapshot, &Report::default());
             assert_eq!(faults.iter().map(|it| it.seen_since).max(), Some(None), "of a single reading");
-            faults.iter_mut().for_each(|it| it.follow("a:1", Duration::from_secs(at), last));
+            faults.iter_mut().for_each(|it| it.follow(Some("a:1"), Duration::from_secs(at), last));
             faults
         };
         let since = |faults: &[SeenFault]| {
@@ -231,13 +261,13 @@ mod tests {
         let first = seen(full(), 10, &[]);
         assert_eq!(since(&first), [Some(10)]);
         let fuller = Condition { used_memory: Some(200 * MIB), log_fails: Some(true), ..full() };
-        let second = seen(fuller, 20, &[("a:1", &first[0])]);
+        let second = seen(fuller, 20, &[(Some("a:1"), &first[0])]);
         assert_eq!(
             since(&second),
             [Some(10), Some(20)],
             "more memory is the same fault, and a full disk is another one"
         );
-        assert_eq!(since(&seen(full(), 30, &[("b:1", &first[0])])), [Some(30)], "of another server");
+        assert_eq!(since(&seen(full(), 30, &[(Some("b:1"), &first[0])])), [Some(30)], "of another server");
         assert_eq!(since(&seen(full(), 30, &[])), [Some(30)], "after a reading without it");
     }
 

@@ -187,7 +187,7 @@ impl StreamTracker {
             Some(failure) => {
                 // As in a failed poll: what is known about the groups holds until they are read again.
                 self.groups.iter_mut().for_each(|(_, tracker)| tracker.pass_over(moment));
-                let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure.reason));
+                let unread = |name: &Name| (name.clone(), GroupVerdict::unread(failure));
                 subject.expected().iter().map(unread).collect()
             }
             None => self.judge_groups(subject, reports, last, &added, moment),
@@ -284,7 +284,7 @@ impl StreamTracker {
         let is_missed = absence.is_some() && subject.is_expected;
         let is_absent = self.absent.update(is_missed, moment.at, settle, Duration::ZERO);
         if let Some(failure) = subject.unreadable() {
-            return (Health::Unknown, StreamCause::Unreadable(failure.reason));
+            return (Health::Unknown, StreamCause::Unreadable(failure.into()));
         }
         if let Some(failure) = absence {
             let health = if is_absent { Health::Critical } else { Health::Unknown };

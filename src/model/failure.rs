@@ -190,6 +190,15 @@ impl Failure {
         self.reason == Reason::NoPermission && words.contains("to access") && words.contains("key")
     }
 
+    /// The command that the user may not run, as it is written: `XINFO STREAM`. `None` for any other failure, and where the server does
+    /// not name it.
+    #[must_use]
+    pub fn refused_command(&self) -> Option<String> {
+        let (_, rest) = self.detail.split_once("permissions to run the '")?;
+        let (command, _) = rest.split_once('\'').filter(|_| self.reason == Reason::NoPermission)?;
+        Some(command.replace('|', " ").to_ascii_uppercase())
+    }
+
     /// Whether the stream does not exist: the key is missing, or holds another type.
     #[must_use]
     pub fn is_absence(&self) -> bool {
@@ -222,16 +231,28 @@ mod tests {
 
     #[test]
     fn a_refused_key_is_distinguished_from_a_refused_command() {
-        for (words, is_of_key) in [
-            ("NOPERM this user has no permissions to access one of the keys used as arguments", true),
-            ("NOPERM No permissions to access a key", true),
-            ("NOPERM this user has no permissions to run the 'xinfo' command or its subcommand", false),
-            ("NOPERM User w has no permissions to run the 'xinfo|stream' command", false),
-            ("NOPERM User w has no permissions to run the 'keys' command", false),
-            ("NOPERM", false),
+        for (words, is_of_key, command) in [
+            ("NOPERM this user has no permissions to access one of the keys used as arguments", true, None),
+            ("NOPERM No permissions to access a key", true, None),
+            (
+                "NOPERM this user has no permissions to run the 'xinfo' command or its subcommand",
+                false,
+                Some("XINFO"),
+            ),
+            (
+                "NOPERM User w has no permissions to run the 'xinfo|stream' command",
+                false,
+                Some("XINFO STREAM"),
+            ),
+            ("NOPERM User w has no permissions to run the 'keys' command", false, Some("KEYS")),
+            ("NOPERM User w has no permissions to run the 'keys", false, None),
+            ("NOPERM", false, None),
         ] {
-            assert_eq!(Failure::new(Reason::NoPermission, words).is_of_key(), is_of_key, "{words}");
-            assert!(!Failure::new(Reason::Other, words).is_of_key());
+            let failure = Failure::new(Reason::NoPermission, words);
+            assert_eq!(failure.is_of_key(), is_of_key, "{words}");
+            assert_eq!(failure.refused_command().as_deref(), command, "{words}");
+            let other = Failure::new(Reason::Other, words);
+            assert!(!other.is_of_key() && other.refused_command().is_none());
         }
     }
 

@@ -30,7 +30,7 @@ fn verdict(stream: Stream<'_>) -> StreamVerdict {
     let groups: crate::model::NameMap<GroupVerdict> = groups.collect();
     let worst = groups.values().map(|group| group.status.health()).max().unwrap_or(Health::Healthy);
     let (health, cause) = match stream {
-        Err(_) => (Health::Unknown, StreamCause::Unreadable(Reason::Unreachable)),
+        Err(_) => (Health::Unknown, StreamCause::Unreadable(Reason::Unreachable.into())),
         Ok(_) if worst == Health::Healthy => (worst, StreamCause::Fine { groups: groups.len() }),
         Ok(_) => (worst, StreamCause::Group { name: "a".into(), others: 0 }),
     };

@@ -1,13 +1,13 @@
 //! Notices when a search finds far fewer streams than earlier ones. A server that was flushed or restarted empty answers like any
 //! other, and streams that are gone have no series that could alert.
 //!
-//! This is for the log. Alerts use Prometheus, whose memory also survives the sidecar.
+//! This is for the log and for the faults that the page and `status` show. Alerts use Prometheus, whose memory also survives the sidecar.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tracing::{info, warn};
 
-use crate::clock::Instant;
+use crate::{clock::Instant, config::Fewer};
 
 /// How far back it looks, like the alert.
 const WINDOW: Duration = Duration::from_secs(6 * 60 * 60);
@@ -23,8 +23,8 @@ pub(super) struct Finds {
 }
 
 impl Finds {
-    /// Takes the result of a search. Logs if it is less than half of the most within the window, and logs the recovery.
-    pub(super) fn note(&mut self, found: usize, at: Instant) {
+    /// Takes the result of a search. Says and logs if it is less than half of the most within the window, and logs the recovery.
+    pub(super) fn note(&mut self, found: usize, at: Instant) -> Option<Fewer> {
         let before = self.take(found, at);
         let is_low = found < before.div_ceil(2);
         match (std::mem::replace(&mut self.is_low, is_low), is_low) {
@@ -36,6 +36,7 @@ impl Finds {
             (true, false) => info!(found, "the search finds as many streams as before"),
             _ => {}
         }
+        is_low.then_some(Fewer { found, before, within: WINDOW })
     }
 
     /// The most that was found within the window, this search included.
@@ -59,9 +60,10 @@ mod tests {
         let (mut finds, start) = (Finds::default(), clock::now());
         let minute = Duration::from_secs(60);
         let mut is_low = |minutes: u32, found| {
-            finds.note(found, start + minutes * minute);
+            let fewer = finds.note(found, start + minutes * minute);
             assert!(finds.most.len() <= 1 + PARTS as usize);
-            finds.is_low
+            assert!(fewer.is_none_or(|it| it.found == found && it.before > 2 * found));
+            fewer.is_some()
         };
         for (minutes, found, low) in
             [(0, 0, false), (1, 100, false), (2, 50, false), (3, 49, true), (4, 0, true), (300, 0, true)]
@@ -76,9 +78,7 @@ mod tests {
     #[test]
     fn one_of_one_is_far_fewer_too() {
         let (mut finds, at) = (Finds::default(), clock::now());
-        finds.note(1, at);
-        assert!(!finds.is_low);
-        finds.note(0, at);
-        assert!(finds.is_low);
+        assert_eq!(finds.note(1, at), None);
+        assert_eq!(finds.note(0, at), Some(Fewer { found: 0, before: 1, within: WINDOW }));
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Lost {
     names: BTreeSet<Name>,
     /// The last streams that searches found.
     found: Watchlist,
+    /// Those of them for which another search was asked for.
+    searched_again: Watchlist,
     /// The same with those that are lost; `None` without any, and until it is made after a change.
     both: Option<Watchlist>,
 }
@@ -46,6 +48,17 @@ impl Lost {
             self.both = None;
         }
     }
+
+    /// Whether a reading lacks more than half of what the last search found, so that the next search should not wait for its time. Once
+    /// for each search: one that fails has its own pauses.
+    pub(super) fn asks_to_search(&mut self, snapshot: &Snapshot) -> bool {
+        let lacks_most = 2 * snapshot.streams.len() < self.found.len();
+        let asks = lacks_most && !self.searched_again.is_same(&self.found);
+        if asks {
+            self.searched_again = self.found.clone();
+        }
+        asks
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +71,23 @@ mod tests {
 
     fn names(list: &Watchlist) -> Vec<String> {
         list.iter().map(|watched| watched.name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_reading_that_lacks_most_of_what_a_search_found_asks_once_for_another() {
+        let config = config("");
+        let list = || Watchlist::new(&config, ["a", "b", "c", "d"].map(Name::from));
+        let read = |names: &[&str]| {
+            let state = |name: &&str| (Name::from(*name), Ok(StreamState::of_length(1)));
+            test_snapshot::snapshot(names.iter().map(state))
+        };
+        let mut lost = Lost::default();
+        lost.beside(list(), &config);
+        assert!(!lost.asks_to_search(&read(&["a", "b"])), "half are there");
+        assert!(lost.asks_to_search(&read(&["a"])));
+        assert!(!lost.asks_to_search(&read(&[])), "no search has ended since");
+        lost.beside(list(), &config);
+        assert!(lost.asks_to_search(&read(&["a"])));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::config::{Config, Discovered, Watchlist};
+use crate::config::{Config, Discovered, Fewer, Watchlist};
 
 /// The result of the last search under the configuration in force. Rebuilt only when one of them changes.
 pub struct Watching {
@@ -34,6 +34,12 @@ impl Watching {
         };
         self.made = Some((Arc::clone(config), list.clone()));
         list
+    }
+
+    /// Whether the last search found far fewer streams than those before it.
+    #[must_use]
+    pub fn fewer(&self) -> Option<Fewer> {
+        self.found.borrow().as_ref()?.fewer
     }
 
     /// Waits until a search finds other streams; `false` if there will be no more searches. Cancel-safe.

@@ -1,5 +1,7 @@
 //! What a search finds under patterns, and what is reported when that is gone or may not be read.
 
+use serde_json::Value;
+
 use support::{Need, Redis, Sidecar, wait_for};
 
 const FOUND: &str = "streamwarden_found_streams";
@@ -67,6 +69,13 @@ fn a_stream_under_a_pattern_that_the_user_may_not_read_is_counted_and_a_named_on
     redis.run::<()>("ACL SETUSER watcher -xinfo -xlen");
     let page = sidecar.wait("what is refused", |page| page.count(UNREADABLE) == 5);
     assert_eq!(page.own(FORBIDDEN), 0.0);
+    let answer: Value = serde_json::from_slice(&sidecar.get("/api/v1/streams/mine%3Aa").body).unwrap();
+    let stream = &answer["stream"];
+    let reason = stream["reason"].as_str().unwrap();
+    assert!(reason.starts_with("it could not be read: noperm: the user may not run X"), "{reason}");
+    assert!(reason.ends_with("; streamwarden acl prints the rule that it needs"), "{reason}");
+    let command = stream["cause"]["refused_command"].as_str().unwrap();
+    assert!(reason.contains(&format!("may not run {command};")), "{reason}");
 }
 
 #[test]

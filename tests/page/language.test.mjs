@@ -93,7 +93,7 @@ test("each kind of cause that the API describes has words, which in English are 
 
 test("each kind of cause has a sentence in Chinese with the same numbers, and no English", async () => {
   const { sidecar } = await both();
-  const names = /billing|\bStream\b|\bID\b|\bRedis\b|\bValkey\b|\bsidecar\b|\bsafe\b|thresholds\.\w+|retention\.\w+|\bFLUSHALL\b|worker-1|limits\.\w+|\b(OOM|MISCONF|NOREPLICAS|AOF|RDB|MiB)\b|maxmemory(-policy)?|min-replicas-to-write|allkeys-lru/g;
+  const names = /billing|\bXINFO STREAM\b|\bstreamwarden acl\b|\bStream\b|\bID\b|\bRedis\b|\bValkey\b|\bsidecar\b|\bsafe\b|thresholds\.\w+|retention\.\w+|\bFLUSHALL\b|worker-1|limits\.\w+|\b(OOM|MISCONF|NOREPLICAS|AOF|RDB|MiB)\b|maxmemory(-policy)?|min-replicas-to-write|allkeys-lru/g;
   const numbers = (text) => new Set(text.match(/[\d,.]*\d/g));
   const chinese = await wordsOfCauses(sidecar, "zh-CN");
   for (const [index, { cause, reason }] of causes().entries()) {

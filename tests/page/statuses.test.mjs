@@ -127,9 +127,12 @@ test("a group whose position is set back is rewound", async () => {
   await working();
   // A poll must come before it has caught up again. Reads that block are still answered, from the new position.
   consumers.signal("SIGSTOP");
+  const { rewinds } = await group();
   await redis.run(`XGROUP SETID ${STREAM} ${GROUP} 0`);
-  await seen("rewound", /its position went back from \d{13}-\d+ to (0-0|\d{13}-\d+), \d+m?s ago/);
+  await until("a poll", async () => (await group()).rewinds > rewinds);
+  // Consumers that stay away would be worse: stopped.
   consumers.signal("SIGCONT");
+  await seen("rewound", /its position went back from \d{13}-\d+ to (0-0|\d{13}-\d+), \d+m?s ago/);
   await seen("ok", WELL);
 });
 
@@ -168,7 +171,7 @@ test("a group that slowly falls behind is lagging, in spite of dips", async () =
   await consumers.end();
   const end = fallBehind();
   try {
-    await seen("lagging", /\d+ entries wait.*; the backlog grew from \d+ to \d+ within 4s/);
+    await seen("lagging", /\d+ entries wait.*; within 4s the backlog grew from \d+ \(median of the first third\) to \d+ \(/);
   } finally {
     end();
   }

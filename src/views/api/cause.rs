@@ -13,6 +13,7 @@ use crate::{
     config::Thresholds,
     evaluate::{
         Backlog, GroupCause, GroupStatus, Lag, NearLimit, Over, Recreation, StreamCause, StuckConsumer,
+        Unread,
     },
     model::{Reason, StreamId},
 };
@@ -47,6 +48,8 @@ pub enum StreamCauseDocument<'a> {
     Unreadable {
         /// A value of the metrics' `reason` label.
         reason: Word<Reason>,
+        /// The command that the user may not run; `null` for other reasons, and where the server does not name it.
+        refused_command: Option<Cow<'a, str>>,
     },
     /// It was deleted and recreated, or rolled back, within `status.window`.
     Recreated {
@@ -96,6 +99,8 @@ pub enum GroupCauseDocument {
     Unread {
         /// A value of the metrics' `reason` label.
         reason: Word<Reason>,
+        /// The command that the user may not run; `null` for other reasons, and where the server does not name it.
+        refused_command: Option<String>,
     },
     /// The configuration expects the group, but it does not exist.
     Missing {
@@ -235,20 +240,20 @@ pub enum GroupCauseDocument {
     Growing {
         /// The waiting entries.
         backlog: BacklogDocument,
-        /// Backlog at the beginning.
+        /// Median backlog of the first third of the time.
         from: u32,
-        /// Backlog at the end.
+        /// Median backlog of the last third.
         to: u32,
-        /// Time between both.
+        /// The whole time.
         within_seconds: f64,
     },
     /// The group was lagging until recently.
     Recovering {
         /// The waiting entries.
         backlog: BacklogDocument,
-        /// Time since it recovered.
+        /// Time since nothing says that it is lagging. That its entries were handled is not said: they may be gone.
         recovering_seconds: f64,
-        /// The status holds until it has recovered for so long.
+        /// The status holds until that has lasted for so long.
         until_seconds: f64,
     },
     /// No entries wait.
@@ -325,7 +330,10 @@ impl<'a> From<&'a StreamCause> for StreamCauseDocument<'a> {
             StreamCause::Group { name, others } => Self::Group { group: text(name), others: number(*others) },
             StreamCause::Absent(Reason::WrongType) => Self::WrongType,
             StreamCause::Absent(_) => Self::Absent,
-            StreamCause::Unreadable(reason) => Self::Unreadable { reason: (*reason).into() },
+            StreamCause::Unreadable(Unread { reason, refused }) => Self::Unreadable {
+                reason: (*reason).into(),
+                refused_command: refused.as_deref().map(Cow::Borrowed),
+            },
             StreamCause::Recreated(Recreation { gone, ago }) => {
                 Self::Recreated { entries: *gone, ago_seconds: seconds(*ago) }
             }
@@ -345,10 +353,14 @@ impl<'a> From<&'a StreamCause> for StreamCauseDocument<'a> {
     }
 }
 
+fn unread(Unread { reason, refused }: &Unread) -> GroupCauseDocument {
+    GroupCauseDocument::Unread { reason: (*reason).into(), refused_command: refused.clone() }
+}
+
 impl From<&GroupCause> for GroupCauseDocument {
     fn from(cause: &GroupCause) -> Self {
         match cause {
-            GroupCause::Unread(reason) => Self::Unread { reason: (*reason).into() },
+            GroupCause::Unread(why) => unread(why),
             GroupCause::NotThere { since } => Self::Missing { missing_seconds: seconds(*since) },
             GroupCause::TooEarly { backlog, watched, window } => Self::TooEarly {
                 backlog: backlog.into(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    evaluate::{GroupStatus, GroupVerdict, Health, Series, ServerFault, StreamVerdict},
+    evaluate::{GroupStatus, GroupVerdict, Health, Series, ServerFault, StreamVerdict, Unread},
     model::Millis,
     retention::{BlockReason, TrimBlocker},
     views::{
@@ -38,7 +38,8 @@ fn groups() -> Vec<GroupCause> {
         after: SOON,
     };
     vec![
-        GroupCause::Unread(Reason::Timeout),
+        GroupCause::Unread(Reason::Timeout.into()),
+        GroupCause::Unread(refused()),
         GroupCause::NotThere { since: DAYS },
         GroupCause::TooEarly { backlog: backlog(Lag::Exactly(1), 0), watched: SOON, window: LATER },
         GroupCause::LagUnknown { backlog: backlog(Lag::AtMost(1), 1) },
@@ -93,7 +94,9 @@ fn streams() -> Vec<StreamCause> {
         group(2),
         StreamCause::Absent(Reason::WrongType),
         StreamCause::Absent(Reason::NoKey),
-        StreamCause::Unreadable(Reason::Timeout),
+        StreamCause::Unreadable(Reason::Timeout.into()),
+        StreamCause::Unreadable(Reason::NoPermission.into()),
+        StreamCause::Unreadable(refused()),
         recreated(Some(0)),
         recreated(Some(1)),
         recreated(Some(2_000)),
@@ -107,6 +110,10 @@ fn streams() -> Vec<StreamCause> {
     ]
 }
 
+fn refused() -> Unread {
+    Unread { reason: Reason::NoPermission, refused: Some("XINFO STREAM".to_owned()) }
+}
+
 fn faults() -> Vec<ServerFault> {
     let (used, limit) = (2_000 << 20, 1_900 << 20);
     vec![
@@ -117,6 +124,8 @@ fn faults() -> Vec<ServerFault> {
         ServerFault::Eviction { policy: "allkeys-lru".into(), used, limit },
         ServerFault::Recreated { recreated: 2, streams: 2_000, restarted: None },
         ServerFault::Recreated { recreated: 1_900, streams: 2_000, restarted: Some(LATER) },
+        ServerFault::Vanished { found: 1, before: 2_000, within: Duration::from_hours(6) },
+        ServerFault::Vanished { found: 0, before: 1, within: Duration::from_hours(6) },
     ]
 }
 

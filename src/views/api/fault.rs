@@ -14,11 +14,11 @@ use crate::{
     reading::Reading,
 };
 
-/// A fault of a server whose streams can be read: it refuses writes, may delete streams, or has lost them.
+/// A fault of a server whose streams can be read: it refuses writes, may delete streams, or has lost them. Or fewer streams are found than before.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fault"))]
 pub struct FaultDocument<'a> {
-    /// The primary of the cluster; `null` for a server that is not in cluster mode.
+    /// The primary of the cluster; `null` for a server that is not in cluster mode, and for a fault of no single one.
     pub node: Option<Cow<'a, str>>,
     /// `critical` if writes are certainly refused, else `warning`.
     pub health: Word<Health>,
@@ -71,13 +71,26 @@ pub enum FaultCauseDocument<'a> {
         /// say.
         restarted_seconds: Option<f64>,
     },
+    /// The last search for streams found less than half of what one found within the last hours. The numbers are without the streams
+    /// that the configuration names.
+    StreamsVanished {
+        /// Number of streams that it found.
+        found: u64,
+        /// The most that a search found within that time.
+        before: u64,
+        /// That time.
+        within_seconds: f64,
+    },
 }
 
 /// The faults of this reading.
 pub(super) fn faults(reading: &Reading) -> impl Iterator<Item = FaultDocument<'_>> {
     let Snapshot { nodes, cluster, .. } = &*reading.snapshot;
     reading.faults.iter().map(move |SeenFault { fault, node, seen_since }| FaultDocument {
-        node: nodes.get(*node).filter(|_| cluster.is_some()).map(|node| node.address.as_str().into()),
+        node: node
+            .and_then(|node| nodes.get(node))
+            .filter(|_| cluster.is_some())
+            .map(|node| node.address.as_str().into()),
         health: fault.health().into(),
         seen_since_unix_ms: seen_since.map(milliseconds),
         reason: fault.to_string(),
@@ -101,6 +114,9 @@ impl From<ServerFault> for FaultCauseDocument<'_> {
             },
             ServerFault::Recreated { recreated, streams, restarted } => {
                 Self::StreamsRecreated { recreated, streams, restarted_seconds: restarted.map(seconds) }
+            }
+            ServerFault::Vanished { found, before, within } => {
+                Self::StreamsVanished { found, before, within_seconds: seconds(within) }
             }
         }
     }

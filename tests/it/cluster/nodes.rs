@@ -33,6 +33,23 @@ fn each_primary_is_on_the_page_by_its_address() {
 }
 
 #[test]
+fn streams_that_are_gone_are_a_fault_of_no_single_node() {
+    let (cluster, sidecar) = filled(Cluster::with_settings(3, 0, ""));
+    let names = super::names();
+    for stream in names.iter().skip(1) {
+        cluster.run::<u64>(stream, &format!("DEL {stream}"));
+    }
+    let fault = wait_for("the fault", || {
+        let answer = sidecar.get("/api/v1/streams").body;
+        let fault = serde_json::from_slice::<serde_json::Value>(&answer).unwrap()["faults"][0].clone();
+        Some(fault).filter(|fault| fault["cause"]["found"] == 1)
+    });
+    let reason = format!("the search finds 1 stream; within the last 6h it found {}: ", names.len());
+    assert!(fault["reason"].as_str().is_some_and(|it| it.starts_with(&reason)), "{fault}");
+    assert_eq!(fault["node"], serde_json::Value::Null);
+}
+
+#[test]
 fn a_dead_primary_is_down_until_its_replica_has_its_place() {
     let (cluster, sidecar) = filled(Cluster::start());
     let replica = cluster.replica_of(1).unwrap();

@@ -59,6 +59,43 @@ fn a_server_that_comes_back_empty_and_is_filled_again_is_reported_for_a_window()
     assert_eq!(sidecar.log().matches("the stream was recreated").count(), 6, "{}", sidecar.log());
 }
 
+/// The fault that says that streams are gone, if it is told.
+fn gone(sidecar: &Sidecar) -> Option<Value> {
+    let faults = json(sidecar, "/api/v1/streams")["faults"].as_array().expect("a list").clone();
+    faults.into_iter().find(|it| it["cause"]["kind"] == "streams_vanished")
+}
+
+#[test]
+fn streams_that_are_gone_are_a_fault_of_the_server_at_once_and_until_they_are_back() {
+    let redis = Redis::start();
+    (0..21).for_each(|stream| redis.add(&format!("s{stream}"), 1));
+    let config = "poll: {interval: 500ms}\nstreams: [{match: '*'}]";
+    let sidecar = Sidecar::with_default_polls(&redis.uri(), config);
+    sidecar.wait("the streams", |page| page.count("streamwarden_stream_length") == 21);
+    assert_eq!(gone(&sidecar), None);
+    redis.run::<()>("MOVE s0 3");
+    redis.run::<()>("SWAPDB 0 3");
+    // A search is due each minute: this one comes with the poll that finds the streams gone.
+    let fault = wait_for("the fault", || gone(&sidecar));
+    assert_eq!((&fault["health"], &fault["node"]), (&"warning".into(), &Value::Null), "{fault}");
+    let cause = &fault["cause"];
+    assert_eq!((&cause["found"], &cause["before"]), (&1.into(), &21.into()), "{fault}");
+    let words = "the search finds 1 stream; within the last 6h it found 21: \
+        was the database flushed, swapped or restarted empty?";
+    assert_eq!(fault["reason"], words);
+    let (text, code) = command(&sidecar, &[]);
+    assert!(text.contains(words) && text.contains("server: warning") && code == 1, "{text}");
+    let since = |fault: &Value| fault["seen_since_unix_ms"].as_u64().expect("a time");
+    sidecar.next_poll();
+    sidecar.next_poll();
+    assert_eq!(gone(&sidecar).as_ref().map(since), Some(since(&fault)), "it goes on");
+
+    redis.run::<()>("SWAPDB 0 3");
+    sidecar.configure(config);
+    sidecar.signal("HUP");
+    wait_for("the fault to be over", || gone(&sidecar).is_none().then_some(()));
+}
+
 #[test]
 fn a_stream_under_a_pattern_whose_key_is_of_another_type_stays_in_view_until_it_is_deleted() {
     let redis = Redis::start();
