@@ -59,7 +59,7 @@ fn a_server_that_comes_back_empty_and_is_filled_again_is_reported_for_a_window()
     assert_eq!(sidecar.log().matches("the stream was recreated").count(), 6, "{}", sidecar.log());
 }
 
-/// The fault that says that streams are gone, if it is told.
+/// The fault that says that streams are gone, if there is one.
 fn gone(sidecar: &Sidecar) -> Option<Value> {
     let faults = json(sidecar, "/api/v1/streams")["faults"].as_array().expect("a list").clone();
     faults.into_iter().find(|it| it["cause"]["kind"] == "streams_vanished")
