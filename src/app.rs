@@ -231,15 +231,11 @@ impl WithRedis {
             stats: Arc::clone(&stats),
         };
         tasks.spawn("sampler", sampler.run(stop.clone()));
-        let prober = Prober::new(Primaries::new(link()), config.clone(), Arc::clone(&stats));
-        tasks.spawn("probe", prober.run(stop.clone()));
-        let (weights_in, weights_out) = watch::channel(Arc::default());
-        let weigher = Weigher {
-            details: Details::new(link()),
-            config: config.clone(),
-            latest: latest_out,
-            weights: weights_in,
-        };
+        let primaries = Primaries::new(link());
+        tasks.spawn("probe", Prober::new(primaries, config.clone(), Arc::clone(&stats)).run(stop.clone()));
+        let (weights, weights_out) = watch::channel(Arc::default());
+        let weigher =
+            Weigher { details: Details::new(link()), config: config.clone(), latest: latest_out, weights };
         tasks.spawn("memory", weigher.run(stop.clone()));
         let reader = Reader::new(Link::new(Arc::clone(&stats))).of_replicas().within_budget();
         let poller = Poller {
