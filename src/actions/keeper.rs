@@ -199,7 +199,8 @@ impl Keeper {
         run
     }
 
-    /// What may help where an entry that a group has not acknowledged begins to block retention. Asks Redis about the entry: the floor.
+    /// What may help where an entry that a group has not acknowledged begins to block retention. Asks Redis about the entry, the floor,
+    /// unless each command is billed.
     async fn help(&mut self, config: &Config, stream: &Name, run: &Run) -> Option<String> {
         let blocker = run.blocked_by.as_ref().filter(|it| it.reason == BlockReason::Pending)?;
         let group = blocker.group.as_ref().filter(|_| run.failure.is_none())?;
@@ -209,7 +210,10 @@ impl Keeper {
         if before == Some(blocker) {
             return None;
         }
-        let entry = self.stuck_work.pending_entry(config, (stream, group), id).await;
+        let entry = match config.redis.billed_by_command {
+            true => None,
+            false => self.stuck_work.pending_entry(config, (stream, group), id).await,
+        };
         let rule = config.rule(stream);
         let from = rule.map_or(Thresholds::DELIVERIES, |rule| rule.thresholds.poison_from());
         Some(unblocking((stream, group), id, entry.as_ref(), from))
