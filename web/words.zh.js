@@ -399,7 +399,7 @@ export const zh = {
   cause_wrong_type: "该键是其他类型",
   cause_absent: "配置中指定了它，但它不存在",
   cause_unreadable: "无法读取：{reason}",
-  with_refused_command: "该用户没有执行 {command} 的权限；所需规则可用 streamwarden acl 查看",
+  with_refused_command: "{why}：该用户没有执行 {command} 的权限；所需规则可用 streamwarden acl 查看",
   with_rule_needed: "{why}；所需规则可用 streamwarden acl 查看",
   cause_too_long: "长度为 {length}；超过上限 {limit} 已有 {exceeded_seconds}以上",
   cause_too_long_blocked: "长度为 {length}，超过上限 {limit}",

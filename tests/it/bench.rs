@@ -299,7 +299,7 @@ fn a_bench_ends_as_soon_as_it_could_do_harm_or_its_stream_is_gone() {
 }
 
 #[test]
-fn a_key_of_that_name_that_is_anothers_is_never_touched() {
+fn a_key_of_that_name_that_others_own_is_never_touched() {
     let Some(redis) = server() else { return };
     for make in ["SET KEY mine", "XADD KEY 1-1 whose mine"] {
         let proxy = Proxy::to(redis.port());

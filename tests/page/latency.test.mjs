@@ -13,7 +13,7 @@ afterEach(async () => {
   await endAll();
 });
 
-const SETTINGS = QUICK.replace("window: 5s", "window: 1h") + "latency: {tick: 100ms}\nstreams: [{match: timed, slo: {delivery: 30s, handled: 500ms}}, {match: untimed}]\n";
+const SETTINGS = QUICK.replace("window: 5s", "window: 1h") + "latency: {tick: 100ms}\nstreams: [{match: timed, slo: {delivery: 2s, handled: 2s}}, {match: untimed}]\n";
 // What axe finds.
 const faults = (page) => page.evaluate(async () => (await window.axe.run()).violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(" ")}`));
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
