@@ -54,7 +54,7 @@ function faulty(feed, faults) {
 }
 
 // Streams that are gone say more than those of them that are back.
-/** @type {(faults: Api.Fault[]) => string} */
+/** @type {(faults: Api.Fault[]) => "server_at_risk" | "streams_vanished" | "streams_lost"} */
 function titleOf(faults) {
   const kinds = new Set(faults.map((fault) => fault.cause?.kind));
   const isOfStreams = [...kinds].every((kind) => kind && OF_STREAMS.has(kind));
