@@ -418,7 +418,7 @@ export const zh = {
   cause_no_replicas: "Redis 拒绝写入（NOREPLICAS）：已设置 min-replicas-to-write，但没有副本连接",
   cause_eviction: "Redis 可能删除整个 Stream：maxmemory-policy 为 {policy}，已使用 {used_mib} MiB，上限 {limit_mib} MiB",
   cause_streams_recreated: "{streams} 个 Stream 中有 {recreated} 个被重建或回滚，{why}",
-  cause_streams_vanished: "搜索只找到 {found} 个 Stream；最近 {within_seconds}内曾找到 {before} 个：数据库是否被清空、交换，或 Redis 重启后没有数据？",
+  cause_streams_vanished: "搜索只找到 {n} 个 Stream；最近 {within_seconds}内曾找到 {before} 个：数据库是否被清空、交换，或 Redis 重启后没有数据？",
   after_restart: "服务器在 {ago}前被重启或替换",
   as_after_flush: "如同执行 FLUSHALL 或无数据重启之后",
   effect_out_of_memory: "服务器：无法添加消息；消费者组仍可读取和确认",
